@@ -1,0 +1,40 @@
+"""Refuses wrong constructor arguments by name: what was expected, what was received."""
+
+import numbers
+
+
+def positive_integer(name, value, optional=False):
+    """Returns `value` as an int if it is an integer >= 1 (or None where `optional`)."""
+    if optional and value is None:
+        return None
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or value < 1:
+        also = " or None" if optional else ""
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at least 1{also}. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def rate(name, value):
+    """Returns `value` as a float if it is a number with 0 <= value < 1."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < 1:
+        raise ValueError(
+            f"Expected `{name}` to be a number in the range [0, 1). Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def boolean(name, value):
+    """Returns `value` if it is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"Expected `{name}` to be True or False. Received: {name}={value!r}")
+    return value
+
+
+def one_of(name, value, choices):
+    """Returns `value` if it is one of the `choices`."""
+    if value not in choices:
+        raise ValueError(f"Expected `{name}` to be one of {choices}. Received: {name}={value!r}")
+    return value

@@ -1,0 +1,296 @@
+"""A recurrent cell that attends at every step: the decoder of Bahdanau 2015 and of Luong 2015."""
+
+import collections
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.layers.over_time import over_time
+from keras_attention.layers.query_value import QueryValueAttention
+from keras_attention.layers.recurrent_cell import (
+    drawn_dropout,
+    first_state,
+    hidden_state,
+    output_size,
+    pack_state,
+    state_spec,
+)
+from keras_attention.mask import hide, padding
+from keras_attention.precision import score_dtype
+
+DecoderState = collections.namedtuple("DecoderState", ["cell", "attention"])
+DecoderState.__doc__ = """What an `AttentionDecoder` carries from step to step.
+
+    cell: the cell's states, nested as the cell nests them; attention: what the last step read,
+    `(batch, width)`, with input feeding, else an empty tuple.
+"""
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class AttentionDecoder(keras.layers.Layer):
+    """Runs a recurrent cell over the target while it reads the source at every step.
+
+    attend="before" (Bahdanau): the previous state asks, and the cell takes in what is read.
+
+        context_t        = attention(query=state_{t-1}, memory)
+        output_t, state_t = cell([inputs_t; context_t], state_{t-1})
+
+    attend="after" (Luong): the new state asks; with input feeding the next step gets the answer.
+
+        output_t, state_t = cell([inputs_t; attended_{t-1}], state_{t-1})
+        attended_t       = attention(query=output_t, memory)
+
+    The memory's keys are projected once per sequence. Without input feeding, "after" runs the
+    cell alone over time and then attends from all steps at once.
+
+    Args:
+        cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, your own. Of a
+            stack the top cell's state asks. Gates' dropout is drawn once per batch as in `RNN`.
+        attention: A query/value layer of this package, e.g. `AdditiveAttention()`.
+        attend: "before" or "after".
+        input_feeding: Whether the next step's input gets what this step read appended; with
+            attend="after" only (attend="before" always gives the cell what it reads).
+        output_mode: What a step puts out: "cell" (the cell's output), "attention" (what the
+            attention layer gives: a context, or Luong's attentional vector) or "both" ([cell;
+            attention], what Bahdanau's readout and Luong's h~ are made of). None: "cell" for
+            attend="before", "attention" for attend="after".
+
+    Call arguments:
+        inputs: Target inputs `(batch, Tdec, D)`, shifted right by the caller.
+        memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs.
+        initial_state: The cell's states, nested in any way (an encoder's last states), or a
+            `DecoderState`; None lets the cell choose.
+        inputs_mask: Bool `(batch, Tdec)`, taken from `inputs`' Keras mask where not given. A
+            padded step leaves the state as it is, and its output and alignment are zero.
+        memory_mask: Bool `(batch, Tenc)`, taken from `memory`'s Keras mask where not given.
+        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
+        return_state: Whether to return the final `DecoderState` too.
+        training: Whether to apply dropout.
+
+    Returns:
+        Outputs `(batch, Tdec, width)`, then the alignments and the state if asked for.
+
+    Raises:
+        ValueError: If an argument or a shape is not one of these.
+
+    Example:
+    >>> decoder = keras_attention.AttentionDecoder(
+    ...     keras.layers.GRUCell(16), keras_attention.AdditiveAttention(units=8))
+    >>> target, source = np.ones((2, 3, 5), "float32"), np.ones((2, 7, 6), "float32")
+    >>> outputs, alignments = decoder(target, source, return_attention_scores=True)
+    >>> outputs.shape, alignments.shape
+    (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
+
+    Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), a stack
+    in "before" asks with its top state, and the readout is yours to add.
+
+    Reference:
+        Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
+        Manning (2015), sections 3 and 3.3, https://arxiv.org/abs/1508.04025.
+    """
+
+    def __init__(
+        self, cell, attention, attend="before", input_feeding=False, output_mode=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(cell, keras.layers.Layer) or not hasattr(cell, "state_size"):
+            raise ValueError(
+                f"Expected `cell` to be a Keras recurrent cell. Received: cell={cell!r}"
+            )
+        if not isinstance(attention, QueryValueAttention):
+            raise ValueError(
+                "Expected `attention` to be a query/value layer of keras_attention. "
+                f"Received: attention={attention!r}"
+            )
+        self.cell = cell
+        self.attention = attention
+        self.attend = arguments.one_of("attend", attend, ("before", "after"))
+        self.input_feeding = arguments.boolean("input_feeding", input_feeding)
+        self.output_mode = arguments.one_of(
+            "output_mode", output_mode, (None, "cell", "attention", "both")
+        )
+        if attend == "before" and input_feeding:
+            raise ValueError(
+                "Expected `input_feeding` with attend='after' only: attend='before' already gives "
+                "the cell what it reads. Received: attend='before', input_feeding=True"
+            )
+        self.supports_masking = True
+
+    def build(self, inputs_shape, memory_shape):
+        if len(inputs_shape) != 3 or len(memory_shape) != 3:
+            raise ValueError(
+                "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width). "
+                f"Received: inputs {tuple(inputs_shape)}, memory {tuple(memory_shape)}"
+            )
+        batch = inputs_shape[0]
+        query_shape = (batch, output_size(self.cell))
+        self.attention.build([query_shape, tuple(memory_shape)])
+        self.attention.built = True
+        read = self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
+        fed = read if self.attend == "before" or self.input_feeding else 0
+        self.cell.build((batch, inputs_shape[-1] + fed))
+        self.cell.built = True
+        self._read_size = read
+        self._fed_size = fed
+
+    def call(
+        self,
+        inputs,
+        memory,
+        initial_state=None,
+        inputs_mask=None,
+        memory_mask=None,
+        return_attention_scores=False,
+        return_state=False,
+        training=None,
+    ):
+        inputs = hide(inputs, inputs_mask)
+        memory = self.prepare(memory, memory_mask)
+        batch_size = ops.shape(inputs)[0]
+        state = self.get_initial_state(batch_size, initial_state)
+        noise = self.attention.dropout_noise(inputs, memory) if training else None
+
+        def step(state, inputs, noise=None):
+            output, weights, state = self.step(inputs, state, memory, noise)
+            return (output, weights), state
+
+        def cell_step(state, inputs):
+            output, cell_state = self._run_cell([inputs], state)
+            return (ops.cast(output, self.compute_dtype),), DecoderState(cell_state, ())
+
+        fed = ops.zeros((batch_size, self._fed_size), self.compute_dtype)
+        with drawn_dropout(self.cell, ops.concatenate([inputs[:, 0], fed], -1), state.cell):
+            if self.attend == "after" and not self.input_feeding:
+                (outputs,), state = over_time(
+                    cell_step, state, [inputs], inputs_mask, [self.compute_dtype]
+                )
+                read, weights = self.attention.attend(outputs, memory, noise)
+                outputs = hide(self._put_out(outputs, read), inputs_mask)
+                weights = hide(weights, inputs_mask)
+            else:
+                dtypes = [self.compute_dtype, score_dtype(self.compute_dtype)]
+                (outputs, weights), state = over_time(
+                    step, state, [inputs, noise], inputs_mask, dtypes
+                )
+        alignments = [ops.cast(weights, self.compute_dtype)] if return_attention_scores else []
+        returned = [outputs, *alignments, *([state] if return_state else [])]
+        return tuple(returned) if len(returned) > 1 else outputs
+
+    def prepare(self, memory, memory_mask=None):
+        """Projects the memory's keys, once per sequence.
+
+        Args:
+            memory: `(batch, Tenc, Dm)`.
+            memory_mask: Bool `(batch, Tenc)` or None.
+
+        Returns:
+            What `step` reads: a `Memory` (keys, values, mask), each with a leading batch axis.
+        """
+        return self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
+
+    def get_initial_state(self, batch_size=None, initial_state=None):
+        """The `DecoderState` before the first step.
+
+        Args:
+            batch_size: An int or a scalar tensor.
+            initial_state: The cell's states, nested in any way, or a `DecoderState`; None lets
+                the cell choose.
+
+        Returns:
+            A `DecoderState`.
+        """
+        if isinstance(initial_state, DecoderState):
+            return initial_state
+        if initial_state is None:
+            cell_state = first_state(self.cell, batch_size)
+        else:
+            cell_state = pack_state(self.cell, initial_state, self.cell.compute_dtype)
+        if not self.input_feeding:
+            return DecoderState(cell_state, ())
+        return DecoderState(
+            cell_state, ops.zeros((batch_size, self._read_size), self.compute_dtype)
+        )
+
+    def step(self, inputs, state, memory, noise=None):
+        """One step, for decoding loops.
+
+        Args:
+            inputs: `(batch, D)`.
+            state: A `DecoderState`.
+            memory: What `prepare` returned.
+            noise: What the attention's weights are multiplied by, `(batch, Tenc)`; or None.
+
+        Returns:
+            Output `(batch, width)`, alignment `(batch, Tenc)` in float32 at least, and the next
+            `DecoderState`.
+        """
+        if self.attend == "before":
+            asking = hidden_state(self.cell, state.cell)
+            read, weights = self.attention.attend(asking, memory, noise)
+            output, cell_state = self._run_cell([inputs, read], state)
+        else:
+            answer = [state.attention] if self.input_feeding else []
+            output, cell_state = self._run_cell([inputs, *answer], state)
+            read, weights = self.attention.attend(output, memory, noise)
+        fed = ops.cast(read, self.compute_dtype) if self.input_feeding else ()
+        following = DecoderState(cell_state, fed)
+        return self._put_out(output, read), weights, following
+
+    def _run_cell(self, inputs, state):
+        inputs = [ops.cast(x, self.compute_dtype) for x in inputs]
+        output, cell_state = self.cell(ops.concatenate(inputs, axis=-1), state.cell)
+        return output, pack_state(self.cell, cell_state)
+
+    def _put_out(self, output, read):
+        mode = self.output_mode or ("cell" if self.attend == "before" else "attention")
+        output, read = (ops.cast(x, self.compute_dtype) for x in (output, read))
+        if mode == "both":
+            return ops.concatenate([output, read], axis=-1)
+        return output if mode == "cell" else read
+
+    def compute_mask(self, inputs, mask=None):
+        return mask
+
+    def compute_output_spec(
+        self,
+        inputs,
+        memory,
+        initial_state=None,
+        inputs_mask=None,
+        memory_mask=None,
+        return_attention_scores=False,
+        return_state=False,
+        training=None,
+    ):
+        batch, steps, _ = inputs.shape
+
+        def spec(*shape):
+            return keras.KerasTensor((batch, *shape), dtype=self.compute_dtype)
+
+        width = self._put_out(spec(output_size(self.cell)), spec(self._read_size)).shape[-1]
+        returned = [spec(steps, width)]
+        if return_attention_scores:
+            returned.append(spec(steps, memory.shape[1]))
+        if return_state:
+            cell_state = state_spec(self.cell, batch)
+            returned.append(
+                DecoderState(cell_state, spec(self._read_size) if self.input_feeding else ())
+            )
+        return tuple(returned) if len(returned) > 1 else returned[0]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "attention": keras.saving.serialize_keras_object(self.attention),
+            "attend": self.attend,
+            "input_feeding": self.input_feeding,
+            "output_mode": self.output_mode,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for name in ("cell", "attention"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)

@@ -1,0 +1,142 @@
+"""Many to one with a learned query: the pooling of hierarchical attention networks."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.mask import hide, padding
+from keras_attention.normalize import softmax
+from keras_attention.precision import at_least_float32, precise
+from keras_attention.read import weighted_sum
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class AttentionPooling(keras.layers.Layer):
+    """Reads a whole sequence as one vector, by a learned query u.
+
+    score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.
+
+        hidden_j  = tanh(inputs_j W + b)
+        weights_j = softmax_j(hidden_j . u)
+        output    = sum_j weights_j inputs_j
+
+    Weights, in this order: `kernel` (D, units), `bias` (units,), `query` (units,).
+
+    Args:
+        units: Width of the hidden layer and of the query; None takes the input's width.
+        dropout: Fraction of the weights to drop in training, in [0, 1).
+        seed: Seed of the dropout, an int or None.
+        kernel_initializer: Initializer of W.
+        bias_initializer: Initializer of b.
+        query_initializer: Initializer of u; "zeros" makes the layer an average.
+        kernel_regularizer: Regularizer of W.
+
+    Call arguments:
+        inputs: `(batch, ..., T, D)`: a sequence of vectors, or a document of sentences of words.
+        mask: Keras mask `(batch, ..., T)`, True = real. A sequence without any real step reads
+            zeros; for inputs of rank 4 and more the output's mask says which had one.
+        return_attention_scores: Whether to return the weights too.
+        training: Whether to drop weights.
+
+    Returns:
+        `(batch, ..., D)`, and with `return_attention_scores` the weights `(batch, ..., T)` before
+        dropout.
+
+    Raises:
+        ValueError: If an argument, the input's or the mask's shape is not one of these.
+
+    Example:
+    >>> words = np.ones((2, 4, 7, 16), "float32")  # documents, sentences, words, width
+    >>> keras_attention.AttentionPooling()(words).shape
+    TensorShape([2, 4, 16])
+
+    Reference:
+        Hierarchical Attention Networks for Document Classification, Yang et al. (2016),
+        equations 5 to 7, https://aclanthology.org/N16-1174.
+    """
+
+    def __init__(
+        self,
+        units=None,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        query_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = arguments.positive_integer("units", units, optional=True)
+        self.dropout = arguments.rate("dropout", dropout)
+        self.seed = seed
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.query_initializer = keras.initializers.get(query_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.drop = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if len(input_shape) < 3 or input_shape[-1] is None:
+            raise ValueError(
+                "Expected `inputs` of shape (batch, ..., steps, width) with a known width. "
+                f"Received: shape {tuple(input_shape)}"
+            )
+        units = self.units or input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(units,), initializer=self.bias_initializer, autocast=False
+        )
+        self.query = self.add_weight(
+            name="query", shape=(units,), initializer=self.query_initializer, autocast=False
+        )
+
+    def call(self, inputs, mask=None, return_attention_scores=False, training=None):
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+            if len(mask.shape) != len(inputs.shape) - 1:
+                raise ValueError(
+                    f"Expected `mask` of shape {tuple(inputs.shape[:-1])}. "
+                    f"Received: mask of shape {tuple(mask.shape)}"
+                )
+        inputs = hide(inputs, mask)
+        hidden = ops.tanh(ops.matmul(precise(inputs), self.kernel) + at_least_float32(self.bias))
+        scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)
+        weights = softmax(scores, padding(key_mask=mask))
+        output = ops.squeeze(weighted_sum(self.drop(weights, training=training), inputs), -2)
+        if return_attention_scores:
+            return output, ops.cast(ops.squeeze(weights, -2), self.compute_dtype)
+        return output
+
+    def compute_mask(self, inputs, mask=None):
+        if mask is None or len(inputs.shape) < 4:
+            return None
+        return ops.any(ops.cast(mask, "bool"), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-2], input_shape[-1])
+
+    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False, training=None):
+        output = keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
+        if return_attention_scores:
+            return output, keras.KerasTensor(inputs.shape[:-1], self.compute_dtype)
+        return output
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "dropout": self.dropout,
+            "seed": self.seed,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "query_initializer": keras.initializers.serialize(self.query_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -1,0 +1,88 @@
+"""The ways in which a query/value layer may be called, brought into one form."""
+
+from keras import ops
+
+NAMES = "a tensor, [query, value] or [query, value, key]"
+
+
+def split_inputs(inputs):
+    """`(query, value, key)` of one tensor, `[query, value]` or `[query, value, key]`.
+
+    Works on tensors and on symbolic tensors.
+
+    Raises:
+        ValueError: If it is none of these, or the shapes cannot belong together.
+    """
+    if not isinstance(inputs, (list, tuple)):
+        inputs = [inputs, inputs]
+    if len(inputs) not in (2, 3):
+        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: {len(inputs)} inputs")
+    query, value, key = (*inputs, inputs[1])[:3]
+    check_shapes(query.shape, value.shape, key.shape)
+    return query, value, key
+
+
+def split_shapes(input_shape):
+    """The same for the shapes that `build` gets: one shape, or a list of two or three."""
+    if not isinstance(input_shape[0], (list, tuple)):
+        input_shape = [input_shape, input_shape]
+    if len(input_shape) not in (2, 3):
+        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
+    return [tuple(shape) for shape in (*input_shape, input_shape[1])[:3]]
+
+
+def check_shapes(query, value, key):
+    """Refuses shapes of query, value and key that cannot belong together."""
+    received = f"Received: query {tuple(query)}, value {tuple(value)}, key {tuple(key)}"
+    if len(value) < 2 or len(key) != len(value):
+        raise ValueError(
+            f"Expected value and key of one rank and of shape (batch, ..., keys, width). {received}"
+        )
+    if len(query) not in (len(value), len(value) - 1):
+        raise ValueError(
+            "Expected a query (batch, ..., queries, width) of the value's rank, or of one rank "
+            f"less for a single query. {received}"
+        )
+    if None not in (key[-2], value[-2]) and key[-2] != value[-2]:
+        raise ValueError(f"Expected as many keys as values. {received}")
+    if None in (query[-1], value[-1], key[-1]):
+        raise ValueError(f"Expected a last dimension that is known, not None. {received}")
+
+
+def split_masks(mask, inputs):
+    """`(query_mask, key_mask)` of the `mask` argument, or of the inputs' own Keras masks.
+
+    Args:
+        mask: None, one mask where `inputs` is one tensor, or a list or tuple `[query_mask,
+            value_mask]` or `[query_mask, value_mask, key_mask]` whose entries may be None.
+        inputs: What the layer was called with.
+
+    Returns:
+        Two bool tensors or None; a value mask and a key mask are joined by AND.
+
+    Raises:
+        ValueError: If the mask does not go with the inputs.
+    """
+    several = isinstance(inputs, (list, tuple))
+    if mask is None:
+        # Keras fills `mask` in by itself unless another argument is a tensor as well.
+        own = [getattr(x, "_keras_mask", None) for x in inputs] if several else None
+        mask = own if several else getattr(inputs, "_keras_mask", None)
+    if not several:
+        if isinstance(mask, (list, tuple)):
+            raise ValueError(
+                "Expected `mask` to be one tensor for one input. "
+                f"Received: a {type(mask).__name__} of {len(mask)}"
+            )
+        mask = [mask, mask]
+    elif not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
+        raise ValueError(
+            "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
+            f"key_mask] for several inputs. Received: mask={mask!r}"
+        )
+    masks = [None if m is None else ops.cast(m, "bool") for m in mask]
+    query_mask, value_mask = masks[:2]
+    key_mask = masks[2] if len(masks) == 3 else None
+    if value_mask is not None and key_mask is not None:
+        return query_mask, ops.logical_and(value_mask, key_mask)
+    return query_mask, key_mask if value_mask is None else value_mask

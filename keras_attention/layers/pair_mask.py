@@ -1,0 +1,61 @@
+"""All the masks of a call, joined into one: which query may see which key?"""
+
+from keras import ops
+
+from keras_attention.mask import causal, combine, padding
+
+
+def pair_mask(
+    query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
+):
+    """Joins the masks of a query/value layer's call by AND.
+
+    Args:
+        query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
+        key: `(batch, ..., Tk, Dk)`.
+        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
+        key_mask: Bool `(batch, ..., Tk)`, a mask of pairs `(batch, ..., Tq, Tk)`, or None.
+        attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
+            single query), or None.
+        use_causal_mask: Whether to add a causal mask, aligned to the lower right.
+
+    Returns:
+        Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
+
+    Raises:
+        ValueError: If a mask's shape does not go with query and key.
+    """
+    is_single = len(query.shape) == len(key.shape) - 1
+    is_pairs = key_mask is not None and len(key_mask.shape) == len(key.shape)
+    _check("query_mask", query_mask, query.shape[:-1], exact_rank=True)
+    if is_pairs:
+        _check("value_mask", key_mask, (*key.shape[:-2], None, key.shape[-2]), exact_rank=True)
+    else:
+        _check("value_mask", key_mask, key.shape[:-1], exact_rank=True)
+    if attention_mask is not None:
+        attention_mask = ops.cast(attention_mask, "bool")
+        pairs = (*query.shape[:-1], key.shape[-2])
+        _check("attention_mask", attention_mask, pairs)
+    if is_single:
+        query_mask = None if query_mask is None else ops.expand_dims(query_mask, -1)
+        attention_mask = None if attention_mask is None else ops.expand_dims(attention_mask, -2)
+    queries = 1 if is_single else ops.shape(query)[-2]
+    return combine(
+        padding(query_mask, None if is_pairs else key_mask),
+        key_mask if is_pairs else None,
+        attention_mask,
+        causal(queries, ops.shape(key)[-2]) if use_causal_mask else None,
+    )
+
+
+def _check(name, mask, expected, exact_rank=False):
+    if mask is None:
+        return
+    shape = tuple(mask.shape)
+    wrong_rank = len(shape) != len(expected) if exact_rank else not 0 < len(shape) <= len(expected)
+    sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
+    if wrong_rank or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
+        how = "of" if exact_rank else "broadcastable to"
+        raise ValueError(
+            f"Expected `{name}` {how} shape {tuple(expected)}. Received: {name} of shape {shape}"
+        )

@@ -1,0 +1,159 @@
+"""What all query/value layers are: score, mask, normalize, read, behind one call contract."""
+
+import collections
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
+from keras_attention.layers.pair_mask import pair_mask
+from keras_attention.mask import combine, hide
+from keras_attention.precision import precise
+from keras_attention.read import weighted_sum
+
+Memory = collections.namedtuple("Memory", ["keys", "values", "mask"])
+Memory.__doc__ = """What an attention layer reads from, prepared once per sequence.
+
+    keys: projected keys `(batch, Tk, any)`; values `(batch, Tk, Dv)`; mask: bool, broadcastable
+    to `(batch, Tq, Tk)`, or None.
+"""
+
+
+class QueryValueAttention(keras.layers.Layer):
+    """Abstract: the call contract of all query/value layers around a score and a normalizer.
+
+    A final class chooses `score` and `normalize`, and may change what becomes of the context in
+    `finish`. Loops over time call `prepare` once and `attend` at every step; `call` is the two in
+    sequence.
+
+    Args:
+        score: A `keras_attention.score.Score`.
+        normalize: A function `(scores, mask) -> weights`.
+        dropout: Fraction of the weights to drop in training, in [0, 1).
+        seed: Seed of the dropout, an int or None.
+    """
+
+    def __init__(self, score, normalize, dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.score = score
+        self.normalize = normalize
+        self.dropout = arguments.rate("dropout", dropout)
+        self.seed = seed
+        self.drop = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        query_shape, value_shape, key_shape = split_shapes(input_shape)
+        check_shapes(query_shape, value_shape, key_shape)
+        self.score.build(query_shape, key_shape)
+        self.score.built = True
+
+    def call(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        query, value, key = split_inputs(inputs)
+        query_mask, key_mask = split_masks(mask, inputs)
+        visible = pair_mask(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+        query = hide(query, query_mask)
+        memory = self.prepare(value, key, visible)
+        noise = self.dropout_noise(query, memory) if training else None
+        output, weights = self.attend(query, memory, noise)
+        output = hide(output, query_mask)
+        if return_attention_scores:
+            return output, ops.cast(weights, self.compute_dtype)
+        return output
+
+    def prepare(self, value, key=None, mask=None):
+        """Does once what does not depend on the query.
+
+        Args:
+            value: `(batch, Tk, Dv)`.
+            key: `(batch, Tk, Dk)`, None = the value.
+            mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = may be seen; or None.
+
+        Returns:
+            A `Memory` for `attend`.
+        """
+        key = value if key is None else key
+        visible = combine(mask, self.score.covers(key))
+        # A key that no query may see must not touch any number, be it NaN.
+        seen = None if visible is None else ops.any(visible, axis=-2)
+        keys = self.score.project_key(precise(hide(key, seen)))
+        return Memory(keys, hide(value, seen), visible)
+
+    def attend(self, query, memory, noise=None):
+        """Reads a prepared memory: score, mask, normalize, read.
+
+        Args:
+            query: `(batch, Tq, Dq)`, or `(batch, Dq)` for one query a sequence.
+            memory: What `prepare` returned.
+            noise: What `dropout_noise` returned for these queries; None drops nothing.
+
+        Returns:
+            The layer's output `(batch, Tq, Dv)` and the weights `(batch, Tq, Tk)` before dropout,
+            in float32 at least; both without `Tq` for a single query.
+        """
+        asked = self.score.project_query(precise(query))
+        is_single = len(query.shape) < len(memory.values.shape)
+        if is_single:
+            asked = ops.expand_dims(asked, -2)
+            noise = None if noise is None else ops.expand_dims(noise, -2)
+        weights = self.normalize(self.score.compare(asked, memory.keys), memory.mask)
+        context = weighted_sum(weights if noise is None else weights * noise, memory.values)
+        if is_single:
+            context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+        return self.finish(context, query), weights
+
+    def finish(self, context, query):
+        """What the layer makes of the context it has read; here: nothing."""
+        return context
+
+    def dropout_noise(self, query, memory):
+        """What training multiplies the weights by, drawn ahead: in a loop nothing can be drawn.
+
+        Args:
+            query: All queries to come, `(batch, Tq, any)` or `(batch, any)`: their shape counts.
+            memory: What `prepare` returned.
+
+        Returns:
+            0 or 1 / (1 - dropout), of the weights' shape; None without dropout.
+        """
+        if not self.dropout:
+            return None
+        shape = (*ops.shape(query)[:-1], ops.shape(memory.keys)[-2])
+        return self.drop(ops.ones(shape, "float32"), training=True)
+
+    def compute_mask(self, inputs, mask=None):
+        query_mask, _ = split_masks(mask, inputs)
+        return query_mask
+
+    def compute_output_shape(self, input_shape):
+        query_shape, value_shape, _ = split_shapes(input_shape)
+        return (*query_shape[:-1], value_shape[-1])
+
+    def compute_output_spec(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        query, value, key = split_inputs(inputs)
+        shape = self.compute_output_shape([query.shape, value.shape, key.shape])
+        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        scores_shape = (*query.shape[:-1], key.shape[-2])
+        return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "dropout": self.dropout, "seed": self.seed}

@@ -1,0 +1,9 @@
+"""Step 2, mask: which keys may be seen?  Bool, True = may be seen, broadcastable to (B,Tq,Tk)."""
+
+from keras_attention.mask.causal import causal
+from keras_attention.mask.combine import combine
+from keras_attention.mask.hide import hide
+from keras_attention.mask.padding import padding
+from keras_attention.mask.window import window
+
+__all__ = ["causal", "combine", "hide", "padding", "window"]

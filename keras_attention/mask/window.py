@@ -1,0 +1,27 @@
+"""Only keys near the query's own position may be seen."""
+
+from keras import ops
+
+
+def window(queries, keys, width):
+    """Query i sees key j where `|j - (i + keys - queries)| <= width`.
+
+    Positions are aligned to the lower right as in `causal`, with which it combines to a window
+    that looks back only.
+
+    Args:
+        queries: Number of queries Tq, an int or a scalar tensor.
+        keys: Number of keys Tk, likewise.
+        width: How many keys may be seen on either side, an int of at least 0.
+
+    Returns:
+        Bool `(Tq, Tk)`.
+
+    Example:
+    >>> keras_attention.mask.window(3, 3, width=1).numpy().astype(int)
+    array([[1, 1, 0],
+           [1, 1, 1],
+           [0, 1, 1]])
+    """
+    position = ops.arange(queries) + (keys - queries)
+    return ops.abs(ops.arange(keys)[None, :] - position[:, None]) <= width

@@ -1,0 +1,81 @@
+"""score = beta cos(q, k): only directions count, and a learned strength says how much."""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+from keras_attention.precision import at_least_float32
+from keras_attention.score.score import Score
+
+# Under the square root, so that the gradient of an all-zero vector is finite.
+EPSILON = 1e-12
+
+
+def unit(x):
+    """`x` divided by its length; an all-zero vector stays zero, with a finite gradient."""
+    return x * ops.rsqrt(ops.maximum(ops.sum(x * x, axis=-1, keepdims=True), EPSILON))
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class CosineScore(Score):
+    """Content-based score, `score[i, j] = beta cos(q_i, k_j)` with a learned beta > 1.
+
+    A cosine lies in [-1, 1]: without beta a softmax over T keys could give none of them more than
+    `e^2 / (e^2 + T - 1)`. Here `beta = 1 + softplus(raw_strength)`.
+
+    Weights: `raw_strength` ().
+
+    Args:
+        strength: The beta to start with, greater than 1.
+
+    Raises:
+        ValueError: If `strength` is not a number greater than 1, or the widths differ.
+
+    Example:
+    >>> score = keras_attention.score.CosineScore(strength=5.0)
+    >>> float(score(np.ones((1, 1, 3)), np.ones((1, 1, 3)))[0, 0, 0].numpy().round(4))
+    5.0
+
+    Differs from the paper: there beta comes from the controller at every step; here it is one
+    learned number.
+
+    Reference:
+        Graves, Wayne, Danihelka (2014), equations 5 and 6, https://arxiv.org/abs/1410.5401.
+    """
+
+    def __init__(self, strength=10.0, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(strength, bool) or not isinstance(strength, numbers.Real) or strength <= 1:
+            raise ValueError(
+                f"Expected `strength` to be a number above 1. Received: strength={strength!r}"
+            )
+        self.strength = float(strength)
+
+    def build(self, query_shape, key_shape):
+        if query_shape[-1] != key_shape[-1]:
+            raise ValueError(
+                "Expected query and key of the same width for a cosine. "
+                f"Received: query_shape={query_shape}, key_shape={key_shape}"
+            )
+        excess = self.strength - 1
+        self.raw_strength = self.add_weight(
+            name="raw_strength",
+            shape=(),
+            # The inverse of softplus, written so that a large strength does not overflow.
+            initializer=keras.initializers.Constant(excess + math.log(-math.expm1(-excess))),
+            autocast=False,
+        )
+
+    def project_query(self, query):
+        return unit(query) * (1 + ops.softplus(at_least_float32(self.raw_strength)))
+
+    def project_key(self, key):
+        return unit(key)
+
+    def compare(self, query, key):
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+    def get_config(self):
+        return {**super().get_config(), "strength": self.strength}

@@ -1,0 +1,56 @@
+"""score = q . k, divided by sqrt(d) or multiplied by a learned number where asked for."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.precision import at_least_float32
+from keras_attention.score.score import Score
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class DotScore(Score):
+    """Dot product of query and key, `score[i, j] = q_i . k_j`.
+
+    Args:
+        scaled: Whether to divide by the square root of the width, as the Transformer does:
+            the product of independent components of unit variance has variance `width`.
+        use_scale: Whether to multiply by a learned scalar (starts at 1), as
+            `keras.layers.Attention(use_scale=True)` does.
+
+    Raises:
+        ValueError: If query and key differ in width.
+
+    Example:
+    >>> keras_attention.score.DotScore()(np.ones((1, 2, 3)), np.ones((1, 5, 3)))[0, 0, 0].numpy()
+    np.float32(3.0)
+
+    Reference:
+        Luong, Pham, Manning (2015), section 3.1, https://arxiv.org/abs/1508.04025;
+        scaled: Vaswani et al. (2017), section 3.2.1, https://arxiv.org/abs/1706.03762.
+    """
+
+    def __init__(self, scaled=False, use_scale=False, **kwargs):
+        super().__init__(**kwargs)
+        self.scaled = arguments.boolean("scaled", scaled)
+        self.use_scale = arguments.boolean("use_scale", use_scale)
+
+    def build(self, query_shape, key_shape):
+        if query_shape[-1] != key_shape[-1]:
+            raise ValueError(
+                "Expected query and key of the same width for a dot product (score='general' takes "
+                f"any widths). Received: query_shape={query_shape}, key_shape={key_shape}"
+            )
+        if self.use_scale:
+            self.scale = self.add_weight(name="scale", shape=(), initializer="ones", autocast=False)
+
+    def project_query(self, query):
+        if self.scaled:
+            query = query / query.shape[-1] ** 0.5
+        return query * at_least_float32(self.scale) if self.use_scale else query
+
+    def compare(self, query, key):
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+    def get_config(self):
+        return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}

@@ -1,0 +1,53 @@
+"""score = q^T W k: a dot product in which every pair of components may count."""
+
+import keras
+from keras import ops
+
+from keras_attention.score.score import Score
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class GeneralScore(Score):
+    """Bilinear score, `score[i, j] = q_i^T W k_j`; query and key may differ in width.
+
+    Weights: `kernel` (Dq, Dk). The keys are multiplied by it once per sequence.
+
+    Args:
+        kernel_initializer: Initializer of W.
+        kernel_regularizer: Regularizer of W.
+
+    Example:
+    >>> score = keras_attention.score.GeneralScore()
+    >>> score(np.ones((1, 2, 3)), np.ones((1, 5, 7))).shape
+    TensorShape([1, 2, 5])
+
+    Reference:
+        Luong, Pham, Manning (2015), section 3.1, https://arxiv.org/abs/1508.04025.
+    """
+
+    def __init__(self, kernel_initializer="glorot_uniform", kernel_regularizer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, query_shape, key_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(query_shape[-1], key_shape[-1]),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+
+    def project_key(self, key):
+        return ops.matmul(key, ops.transpose(self.kernel))
+
+    def compare(self, query, key):
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

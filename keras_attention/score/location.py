@@ -1,0 +1,65 @@
+"""score = W q: the query alone says where to look, whatever the keys hold."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.score.score import Score
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LocationScore(Score):
+    """Location-based score, `score[i, j] = (q_i W)_j`; the keys' content does not enter.
+
+    Weights: `kernel` (Dq, max_length).
+
+    Args:
+        max_length: Number of positions the weights know (S_max in the paper). A shorter
+            sequence uses the first of them; keys beyond are never attended to.
+        kernel_initializer: Initializer of W.
+        kernel_regularizer: Regularizer of W.
+
+    Example:
+    >>> score = keras_attention.score.LocationScore(max_length=50)
+    >>> score(np.ones((1, 2, 3)), np.ones((1, 5, 7))).shape
+    TensorShape([1, 2, 5])
+
+    Reference:
+        Luong, Pham, Manning (2015), equation 9 and footnote 6, https://arxiv.org/abs/1508.04025.
+    """
+
+    def __init__(
+        self, max_length, kernel_initializer="glorot_uniform", kernel_regularizer=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.max_length = arguments.positive_integer("max_length", max_length)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, query_shape, key_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(query_shape[-1], self.max_length),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+
+    def project_query(self, query):
+        return ops.matmul(query, self.kernel)
+
+    def compare(self, query, key):
+        positions = ops.arange(ops.shape(key)[-2])
+        # Positions beyond the last known one are masked by `covers`; any score does for them.
+        return ops.take(query, ops.minimum(positions, self.max_length - 1), axis=-1)
+
+    def covers(self, key):
+        return ops.arange(ops.shape(key)[-2])[None, :] < self.max_length
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "max_length": self.max_length,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -1,0 +1,259 @@
+"""The promises that every layer keeps. A new layer is one row in contract_rows.py."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from tests.gradients import gradients
+from tests.layers.contract_rows import ROWS, WIDTH
+
+BATCH, QUERIES, KEYS = 2, 3, 7
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's own ways to run a layer"
+)
+every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+DTYPES = ["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"]
+if keras.backend.backend() == "tensorflow":  # elsewhere Keras's own products are float32
+    DTYPES.append("float64")
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def numpy(nest):
+    return keras.tree.map_structure(
+        lambda x: ops.convert_to_numpy(x).astype("float64"), tuple(nest)
+    )
+
+
+def batch(seed=0, dtype="float32"):
+    """Queries, values, and masks: the first sequence has no real key, nor the last query."""
+    rng = np.random.default_rng(seed)
+    query = rng.normal(size=(BATCH, QUERIES, WIDTH)).astype(dtype)
+    value = rng.normal(size=(BATCH, KEYS, WIDTH)).astype(dtype)
+    query_mask, value_mask = np.ones((BATCH, QUERIES), bool), np.ones((BATCH, KEYS), bool)
+    query_mask[1, -1] = value_mask[0] = value_mask[1, 4:] = False
+    return query, value, query_mask, value_mask
+
+
+def built(row, **options):
+    """The layer, its weights drawn from seeded numbers so that none of them is special."""
+    layer = row.make(**options)
+    row.call(layer, *batch()[:2])
+    rng = np.random.default_rng(1)
+    layer.set_weights([0.5 * rng.normal(size=w.shape) for w in layer.get_weights()])
+    return layer
+
+
+def compiled(function):
+    """The function, compiled by what the backend has."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+@every_row
+@every_dtype
+@pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+def test_who_may_see_nothing_reads_zero(row, dtype, compile_it):
+    query, value, query_mask, value_mask = batch()
+    layer = built(row, dtype=dtype)
+    run = compiled if compile_it else lambda function: function
+    output, weights = numpy(
+        run(lambda q, v: row.call(layer, q, v, query_mask, value_mask))(query, value)
+    )
+    np.testing.assert_array_equal(weights[0], 0)
+    if row.output_of_the_blind:
+        np.testing.assert_array_equal(output[0], 0)
+    if row.takes_query:
+        np.testing.assert_array_equal(weights[1, -1], 0)
+        np.testing.assert_array_equal(output[1, -1], 0)
+
+    def loss(q, v):
+        return ops.sum(ops.cast(row.call(layer, q, v, query_mask, value_mask)[0], "float32") ** 2)
+
+    found = gradients(loss, [query, value], layer.trainable_variables)
+    assert all(np.isfinite(g).all() for g in found)
+    np.testing.assert_array_equal(found[1][0], 0)
+    if row.output_of_the_blind:
+        np.testing.assert_array_equal(found[0][0], 0)
+
+
+@every_row
+@pytest.mark.parametrize("plant", [np.nan, np.inf, -np.inf])
+def test_what_is_masked_cannot_matter(row, plant):
+    query, value, query_mask, value_mask = batch()
+    layer = built(row)
+
+    def everything(query, value):
+        def loss(q, v):
+            output, weights = row.call(layer, q, v, query_mask, value_mask)
+            return ops.sum(output**2) + ops.sum(weights**2)
+
+        found = gradients(loss, [query, value], layer.trainable_variables)
+        return numpy(row.call(layer, query, value, query_mask, value_mask)) + tuple(found)
+
+    poisoned_value = np.where(value_mask[..., None], value, np.float32(plant))
+    poisoned_query = np.where(query_mask[..., None], query, np.float32(plant))
+    expected = everything(query, value)
+    for got, want in zip(everything(poisoned_query, poisoned_value), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@every_row
+def test_appended_padding_changes_nothing(row):
+    query, value, query_mask, value_mask = batch()
+    layer = built(row)
+    output, weights = numpy(row.call(layer, query, value, query_mask, value_mask))
+    junk = np.full((BATCH, 4, WIDTH), 9.0, "float32")
+    longer = [np.concatenate([x, junk], 1) for x in (query, value)]
+    masks = [np.pad(m, [(0, 0), (0, 4)]) for m in (query_mask, value_mask)]
+    padded_output, padded_weights = numpy(row.call(layer, *longer, *masks))
+    if row.takes_query:
+        np.testing.assert_allclose(padded_output[:, :QUERIES], output, atol=1e-5)
+        np.testing.assert_allclose(padded_weights[:, :QUERIES, :KEYS], weights, atol=1e-5)
+        np.testing.assert_array_equal(padded_output[:, QUERIES:], 0)
+    else:
+        np.testing.assert_allclose(padded_output, output, atol=1e-5)
+    np.testing.assert_array_equal(padded_weights[..., KEYS:], 0)
+
+
+@every_row
+@every_dtype
+def test_no_finite_input_gives_nan(row, dtype):
+    layer = built(row, dtype=dtype)
+    largest = row.largest or float(ops.convert_to_numpy(_largest(layer.compute_dtype)))
+    query, value, query_mask, value_mask = batch()
+    query, value = (
+        ops.convert_to_tensor(np.sign(x).astype("float64") * largest, layer.compute_dtype)
+        for x in (query, value)
+    )
+    for number in row.call(layer, query, value, query_mask, value_mask):
+        assert not np.isnan(numpy([number])[0]).any()
+
+
+def _largest(dtype):
+    exponent = {"float16": 15, "bfloat16": 127, "float32": 127, "float64": 300}[dtype]
+    return np.float64(2.0) ** exponent
+
+
+@every_row
+def test_half_precision_stays_near_float32(row):
+    query, value, query_mask, value_mask = batch()
+    exact = numpy(row.call(built(row), query, value, query_mask, value_mask))
+    for dtype, tolerance in [("mixed_float16", 1e-2), ("mixed_bfloat16", 6e-2)]:
+        output, weights = row.call(built(row, dtype=dtype), query, value, query_mask, value_mask)
+        assert dtype.endswith(keras.backend.standardize_dtype(output.dtype))
+        for got, want in zip(numpy([output, weights]), exact, strict=True):
+            np.testing.assert_allclose(got, want, atol=tolerance)
+
+
+@every_row
+def test_asking_for_the_weights_does_not_change_the_output(row):
+    query, value, query_mask, value_mask = batch()
+    layer = built(row)
+    with_weights, _ = row.call(layer, query, value, query_mask, value_mask)
+    calls = {
+        "attend": lambda: layer([query, value], mask=[query_mask, value_mask]),
+        "pool": lambda: layer(value, mask=value_mask),
+        "decode": lambda: layer(query, value, inputs_mask=query_mask, memory_mask=value_mask),
+    }
+    np.testing.assert_array_equal(*numpy([with_weights, calls[row.call.__name__]()]))
+
+
+@every_row
+def test_the_past_does_not_know_the_future(row):
+    if not row.takes_causal:
+        pytest.skip("has no use_causal_mask")
+    query, value, *_ = batch()
+    value = value[:, :QUERIES]
+    layer = built(row)
+    before = numpy(row.call(layer, query, value, use_causal_mask=True))
+    value[:, -1] += 7
+    after = numpy(row.call(layer, query, value, use_causal_mask=True))
+    np.testing.assert_allclose(after[0][:, :-1], before[0][:, :-1], atol=1e-6)
+    np.testing.assert_array_equal(np.triu(after[1][0], 1), 0)
+    assert np.abs(after[0][:, -1] - before[0][:, -1]).max() > 0.01
+
+
+@every_row
+@pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+def test_a_call_leaves_nothing_behind(row, compile_it):
+    data = batch()
+    layer = built(row)
+    run = compiled if compile_it else lambda function: function
+    before, copies = dict(vars(layer)), [x.copy() for x in data]
+    run(lambda q, v: row.call(layer, q, v, *data[2:], training=True))(*data[:2])
+    assert {k: id(v) for k, v in vars(layer).items()} == {k: id(v) for k, v in before.items()}
+    for x, copy in zip(data, copies, strict=True):
+        np.testing.assert_array_equal(x, copy)
+
+
+def test_every_public_layer_has_a_row_with_every_argument():
+    layers = {getattr(keras_attention, name) for name in keras_attention.layers.__all__}
+    assert layers == {row.layer for row in ROWS.values() if row.others}
+
+
+@every_row
+def test_the_config_holds_every_argument(row):
+    if not row.others:
+        pytest.skip("another row of this layer has its arguments")
+    signature = inspect.signature(row.layer.__init__).parameters
+    defaults = {n: p.default for n, p in signature.items() if n not in ("self", "kwargs")}
+    assert set(defaults) == set(row.others)
+    assert all(row.others[n] != default for n, default in defaults.items())
+    arguments = {**row.others, "name": "named", "dtype": "mixed_bfloat16"}
+    layer = row.make(**arguments)
+    config = layer.get_config()
+    assert set(config) >= set(arguments)
+    again = row.layer.from_config(layer.get_config())
+    assert again.get_config() == config
+    changed = [n for n in defaults if config[n] == row.make().get_config()[n]]
+    assert not changed, f"the config does not say {changed}"
+    row.call(layer, *batch()[:2])
+    row.call(again, *batch()[:2])
+    again.set_weights(layer.get_weights())
+    results = [numpy(row.call(each, *batch())) for each in (layer, again)]
+    keras.tree.map_structure(np.testing.assert_array_equal, *results)
+
+
+@every_row
+def test_it_is_registered_by_its_own_name(row):
+    registered = keras.saving.get_registered_name(row.layer)
+    assert registered == f"keras_attention>{row.layer.__name__}"
+
+
+@every_row
+def test_wrong_arguments_are_refused_by_name(row):
+    for arguments, message in row.wrong:
+        with pytest.raises(ValueError, match="Expected .* Received: ") as refusal:
+            row.make(**arguments)
+        assert message in str(refusal.value)
+    with pytest.raises((TypeError, ValueError), match="no_such_argument"):
+        row.make(no_such_argument=1)
+
+
+@every_row
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_the_symbolic_result_is_what_comes_out(row, dtype):
+    layer = built(row, dtype=dtype)
+    data = batch()
+    real = row.call(layer, *data)
+    symbolic = row.call(layer, *(keras.KerasTensor(x.shape, str(x.dtype)) for x in data[:2]))
+    open_ends = row.call(
+        layer, *(keras.KerasTensor((None, None, WIDTH), "float32") for x in data[:2])
+    )
+    for r, s, o in zip(real, symbolic, open_ends, strict=True):
+        assert tuple(s.shape) == tuple(r.shape)
+        assert all(
+            open_end in (None, size) for open_end, size in zip(o.shape, r.shape, strict=True)
+        )
+        assert s.dtype == keras.backend.standardize_dtype(r.dtype)
