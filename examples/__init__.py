@@ -1,0 +1,1 @@
+"""One runnable file for each system of the literature."""

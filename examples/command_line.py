@@ -1,0 +1,28 @@
+"""The command line of every example: each argument of its `main` is an option."""
+
+import argparse
+import inspect
+
+
+def run(main, **choices):
+    """Calls `main` with what the command line says.
+
+    Args:
+        main: Function whose arguments all have defaults; `units=128` becomes `--units 128`, and
+            `quick=False` the switch `--quick`. Its module's docstring is the help text.
+        **choices: For arguments that take one of a few values, those values.
+    """
+    parser = argparse.ArgumentParser(
+        description=inspect.getmodule(main).__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, parameter in inspect.signature(main).parameters.items():
+        option, default = f"--{name.replace('_', '-')}", parameter.default
+        if isinstance(default, bool):
+            parser.add_argument(option, action="store_true")
+        else:
+            shown = f"default {default}"
+            parser.add_argument(
+                option, type=type(default), default=default, choices=choices.get(name), help=shown
+            )
+    main(**vars(parser.parse_args()))

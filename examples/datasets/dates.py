@@ -1,0 +1,112 @@
+"""Dates as people write them in the world's languages, and the same dates in ISO 8601.
+
+>>> import numpy as np
+>>> dates = Dates(languages={"de", "en", "ja"})
+>>> text, iso, locale = dates.sample(1, np.random.default_rng(0), split="train")[0]
+
+The days, 1900-01-01 to 2099-12-31, are divided, not the texts: a day of the `validation` or `test`
+split (a tenth of all days each, by a fixed hash) is never seen in training, in any language.
+`date_patterns` says where the ways to write come from, `date_meanings` why no text means two dates.
+"""
+
+import datetime
+import functools
+import hashlib
+
+import numpy as np
+
+from examples.datasets.date_patterns import language, patterns
+
+FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
+ISO_CHARACTERS = "-0123456789"
+
+
+class Dates:
+    """Pairs of a written date and its ISO form, every way of writing as often as every other.
+
+    Args:
+        languages: codes such as `{"de", "en"}`; None for all languages of CLDR.
+
+    `patterns` are the ways to write in these languages, `characters` all that may stand in a text.
+    """
+
+    def __init__(self, languages=None):
+        known = set().union(*(pattern.languages for pattern in patterns()))
+        self.languages = known if languages is None else set(languages)
+        if not self.languages or self.languages - known:
+            raise ValueError(
+                f"Expected language codes of CLDR, such as 'en'. Received: languages={languages!r}"
+            )
+        self.patterns = [p for p in patterns() if p.languages & self.languages]
+        written = {c for p in self.patterns for c in "".join((*p.days, *p.months, *p.weekdays))}
+        between = {c for p in self.patterns for c in p.write("", 1, 1, "")}
+        self.characters = "".join(sorted(written | between | set("0123456789")))
+
+    def sample(self, count, rng, split="train"):
+        """Draws dates: `count` tuples (text, iso, locale).
+
+        Args:
+            count: how many.
+            rng: a `numpy.random.Generator`.
+            split: `"train"`, `"validation"` or `"test"`.
+        """
+        if split not in days_by_split():
+            raise ValueError(f"Expected one of {list(days_by_split())}. Received: split={split!r}")
+        days = rng.choice(days_by_split()[split], count).tolist()
+        ways = rng.integers(len(self.patterns), size=count).tolist()
+        samples = []
+        for day, way in zip(days, ways, strict=True):
+            date, pattern = datetime.date.fromordinal(day), self.patterns[way]
+            samples.append((pattern.render(date), date.isoformat(), self.locale(pattern)))
+        return samples
+
+    def locale(self, pattern):
+        """The first of the languages' locales that writes so."""
+        return next(name for name in pattern.locales if language(name) in self.languages)
+
+
+@functools.cache
+def days_by_split():
+    """{split: the ordinals of its days}, the same on every machine."""
+    days = {"train": [], "validation": [], "test": []}
+    for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):
+        digest = hashlib.sha256(datetime.date.fromordinal(ordinal).isoformat().encode()).digest()
+        tenth = int.from_bytes(digest[:8], "big") % 10
+        days[{0: "validation", 1: "test"}.get(tenth, "train")].append(ordinal)
+    return {split: np.array(ordinals) for split, ordinals in days.items()}
+
+
+class Vocabulary:
+    """Characters to ids and back: 0 is padding, 1 an unknown character, the rest as given.
+
+    >>> Vocabulary("-0123456789").encode(["1-2", "7?"])
+    array([[ 4,  2,  5],
+           [10,  1,  0]], dtype=int32)
+    """
+
+    padding, unknown = 0, 1
+
+    def __init__(self, characters):
+        self.characters = characters
+        self.ids = {character: id for id, character in enumerate(characters, start=2)}
+
+    def __len__(self):
+        return len(self.characters) + 2
+
+    def encode(self, texts, length=None):
+        """Ids (N, length) int32, padded on the right; `length` None is that of the longest."""
+        longest = max(map(len, texts), default=0)
+        length = longest if length is None else length
+        if longest > length:
+            raise ValueError(
+                f"Expected texts of at most {length} characters. Received: a text of {longest}"
+            )
+        ids = np.full((len(texts), length), self.padding, "int32")
+        for row, text in zip(ids, texts, strict=True):
+            row[: len(text)] = [self.ids.get(character, self.unknown) for character in text]
+        return ids
+
+    def decode(self, ids):
+        """The texts of ids (N, length), without padding; an unknown character reads U+FFFD."""
+        letters = ["", "\ufffd", *self.characters]
+        return ["".join(letters[id] for id in row) for row in np.asarray(ids)]

@@ -1,0 +1,129 @@
+"""A recurrent encoder-decoder with or without attention, trained and decoded by the same layers."""
+
+import keras
+from keras import layers, ops
+
+import keras_attention
+from keras_attention import decoding
+
+ATTENTIONS = ("additive", "dot", "general", "concat", "location", "none")
+
+
+class EncoderDecoder:
+    """RNNsearch (Bahdanau 2015), Luong's variants, and the bottleneck without attention.
+
+        memory      = bidirectional GRU over the embedded source
+        first state = tanh(Dense(the backward direction's last state))
+        additive:     attention before the cell, readout of [state; context; previous token]
+        dot, general, concat, location: after it, with input feeding, readout of h~
+        none:         the first state is all that the decoder knows of the source
+
+    Args:
+        source_size, target_size: Number of ids; 0 is padding.
+        start, end: Target ids that begin and end a sentence.
+        embedding: Width of the embeddings.
+        units: Width of the decoder's state, and of the memory.
+        attention: One of `ATTENTIONS`.
+        max_source: Longest source of the location score.
+        dropout: Of embeddings and readout.
+
+    `model` is the functional Keras model for training: (source, target shifted right) -> logits.
+    """
+
+    def __init__(
+        self,
+        source_size,
+        target_size,
+        start,
+        end,
+        embedding,
+        units,
+        attention="additive",
+        max_source=None,
+        dropout=0.0,
+    ):
+        self.start, self.end = start, end
+        self.embed_source = layers.Embedding(source_size, embedding, mask_zero=True)
+        self.embed_target = layers.Embedding(target_size, embedding, mask_zero=True)
+        # use_cudnn=False: cuDNN's loop cannot be compiled by XLA.
+        encoder = layers.GRU(units // 2, return_sequences=True, return_state=True, use_cudnn=False)
+        self.encoder = layers.Bidirectional(encoder)
+        self.first_state = layers.Dense(units, activation="tanh")
+        self.decoder = decoder(attention, units, max_source)
+        self.readout = layers.Dense(embedding, activation="tanh")
+        self.logits = layers.Dense(target_size, dtype="float32")
+        self.drop = layers.Dropout(dropout)
+        source = keras.Input((None,), dtype="int32", name="source")
+        target = keras.Input((None,), dtype="int32", name="target")
+        memory, state = self.encode(source)
+        embedded = self.drop(self.embed_target(target))
+        if attention == "none":
+            outputs = self.decoder(embedded, initial_state=state)
+        else:
+            outputs = self.decoder(embedded, memory, initial_state=state)
+        self.model = keras.Model([source, target], self.read_out(outputs, embedded))
+
+    def encode(self, source):
+        """Source ids (batch, S) -> memory (batch, S, units), first state (batch, units)."""
+        memory, _, backward = self.encoder(self.drop(self.embed_source(source)))
+        return memory, self.first_state(backward)
+
+    def read_out(self, outputs, embedded):
+        """Decoder outputs and embedded previous tokens -> logits."""
+        return self.logits(self.drop(self.readout(ops.concatenate([outputs, embedded], axis=-1))))
+
+    def begin(self, source):
+        """Source ids -> the state and the memory that `step` works on."""
+        memory, state = self.encode(source)
+        if isinstance(self.decoder, layers.RNN):
+            return [state], ()
+        batch_size = ops.shape(source)[0]
+        memory = self.decoder.prepare(memory, source != 0)
+        return self.decoder.get_initial_state(batch_size, state), memory
+
+    def step(self, tokens, state, memory):
+        """One decoding step: (logits, alignment or None, state)."""
+        embedded = self.embed_target(tokens)
+        if isinstance(self.decoder, layers.RNN):
+            output, state = self.decoder.cell(embedded, state)
+            alignment = None
+        else:
+            output, alignment, state = self.decoder.step(embedded, state, memory)
+        return self.read_out(output, embedded), state, alignment
+
+    def greedy(self, source, max_length):
+        """Source ids (batch, S) -> `decoding.Decoded` of (batch, max_length)."""
+        state, memory = self.begin(source)
+        mask = None if isinstance(self.decoder, layers.RNN) else source != 0
+        return decoding.greedy(
+            self.step, state, self.start, self.end, max_length, memory=memory, memory_mask=mask
+        )
+
+    def beam_search(self, source, max_length, **options):
+        """Source ids (batch, S) -> `decoding.Decoded` of (batch, beams, max_length)."""
+        state, memory = self.begin(source)
+        mask = None if isinstance(self.decoder, layers.RNN) else source != 0
+        return decoding.beam_search(
+            self.step,
+            state,
+            self.start,
+            self.end,
+            max_length,
+            memory=memory,
+            memory_mask=mask,
+            **options,
+        )
+
+
+def decoder(attention, units, max_source=None):
+    """The decoding layer for one of `ATTENTIONS`."""
+    cell = layers.GRUCell(units)
+    if attention == "none":
+        return layers.RNN(cell, return_sequences=True)
+    if attention == "additive":
+        return keras_attention.AttentionDecoder(
+            cell, keras_attention.AdditiveAttention(units), attend="before", output_mode="both"
+        )
+    max_length = max_source if attention == "location" else None
+    luong = keras_attention.LuongAttention(attention, units=units, max_length=max_length)
+    return keras_attention.AttentionDecoder(cell, luong, attend="after", input_feeding=True)

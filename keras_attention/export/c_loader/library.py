@@ -1,0 +1,93 @@
+"""TensorFlow's C library, opened from the installed package without importing it."""
+
+import ctypes
+import importlib.util
+import os
+import sys
+from ctypes import POINTER as array_of
+from ctypes import c_char_p as text
+from ctypes import c_int as int32
+from ctypes import c_int64 as int64
+from ctypes import c_size_t as size
+from ctypes import c_void_p as pointer
+
+
+class Buffer(ctypes.Structure):
+    """TF_Buffer."""
+
+    _fields_ = [("data", pointer), ("length", size), ("deallocator", pointer)]
+
+
+class Output(ctypes.Structure):
+    """TF_Output: one output of one operation."""
+
+    _fields_ = [("operation", pointer), ("index", int32)]
+
+
+class String(ctypes.Structure):
+    """TF_TString: 24 bytes, read and written by TensorFlow's functions only."""
+
+    _fields_ = [("opaque", ctypes.c_uint64 * 3)]
+
+
+FUNCTIONS = {  # name: its result, its arguments
+    "TF_NewStatus": (pointer,),
+    "TF_GetCode": (int32, pointer),
+    "TF_Message": (text, pointer),
+    "TF_NewSessionOptions": (pointer,),
+    "TF_NewGraph": (pointer,),
+    "TF_NewBuffer": (array_of(Buffer),),
+    "TF_LoadSessionFromSavedModel": (
+        *(pointer, pointer, pointer, text, array_of(text), int32),
+        *(pointer, array_of(Buffer), pointer),
+    ),
+    "TF_GraphOperationByName": (pointer, pointer, text),
+    "TF_AllocateTensor": (pointer, int32, array_of(int64), int32, size),
+    "TF_DeleteTensor": (None, pointer),
+    "TF_TensorData": (pointer, pointer),
+    "TF_TensorType": (int32, pointer),
+    "TF_NumDims": (int32, pointer),
+    "TF_Dim": (int64, pointer, int32),
+    "TF_StringInit": (None, array_of(String)),
+    "TF_StringCopy": (None, array_of(String), text, size),
+    "TF_StringGetDataPointer": (pointer, array_of(String)),
+    "TF_StringGetSize": (size, array_of(String)),
+    "TF_StringDealloc": (None, array_of(String)),
+    "TF_SessionRun": (
+        *(None, pointer, pointer, array_of(Output), array_of(pointer), int32),
+        *(array_of(Output), array_of(pointer), int32, pointer, int32, pointer, pointer),
+    ),
+    "_ZN10tensorflow21DisableXlaCompilationEv": (None,),  # tensorflow::DisableXlaCompilation()
+}
+
+NAMES = (  # in the order in which they must be opened
+    ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"),  # Linux
+    ("libtensorflow_framework.2.dylib", "libtensorflow_cc.2.dylib"),  # macOS
+)
+
+
+def tensorflow_folder():
+    """Where TensorFlow is installed."""
+    found = importlib.util.find_spec("tensorflow")
+    if found is None or not found.submodule_search_locations:
+        raise RuntimeError(
+            f"Expected tensorflow to be installed. Received: python={sys.executable}"
+        )
+    return found.submodule_search_locations[0]
+
+
+def open_library(folder):
+    """The C API in TensorFlow's folder, with the types of its functions declared."""
+    for names in NAMES:
+        paths = [os.path.join(folder, name) for name in names]
+        if all(os.path.exists(path) for path in paths):
+            *_, library = (ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL) for path in paths)
+            for name, (result, *arguments) in FUNCTIONS.items():
+                function = getattr(library, name)
+                function.restype, function.argtypes = result, arguments
+            return library
+    expected = " or ".join(" and ".join(names) for names in NAMES)
+    raise RuntimeError(
+        f"Expected TensorFlow's C++ library beside its Python code: {expected}. "
+        f"Received: folder={folder!r} with {sorted(os.listdir(folder))}"
+    )

@@ -1,0 +1,111 @@
+"""A SavedModel in a session of TensorFlow's C API."""
+
+import ctypes
+import os
+
+from keras_attention.export.c_loader.library import Output, open_library
+from keras_attention.export.c_loader.tensors import delete, to_array, to_tensor
+
+
+class Model:
+    """A loaded SavedModel whose signatures can be called.
+
+    Args:
+        path: The version directory, with `saved_model.pb` in it.
+        folder: Where TensorFlow is installed.
+        disable_xla: Whether to start as TensorFlow Serving does by default.
+    """
+
+    def __init__(self, path, folder, disable_xla):
+        self.library = open_library(folder)
+        if disable_xla:
+            self.library._ZN10tensorflow21DisableXlaCompilationEv()
+        self.status = self.library.TF_NewStatus()
+        self.graph = self.library.TF_NewGraph()
+        meta_graph = self.library.TF_NewBuffer()
+        self.session = self.library.TF_LoadSessionFromSavedModel(
+            self.library.TF_NewSessionOptions(),
+            None,
+            os.fsencode(path),
+            (ctypes.c_char_p * 1)(b"serve"),
+            1,
+            self.graph,
+            meta_graph,
+            self.status,
+        )
+        self._check(f"loading {path}")
+        content = meta_graph.contents
+        self.signatures = _read_signatures(ctypes.string_at(content.data, content.length))
+
+    def run(self, name, inputs):
+        """Calls one signature.
+
+        Args:
+            name: Its name.
+            inputs: Dict of input name to array; strings are object arrays of bytes.
+
+        Returns:
+            Dict of output name to array.
+
+        Raises:
+            ValueError: If there is no such signature, or it has other inputs.
+            RuntimeError: If TensorFlow refuses, with its message.
+        """
+        callable_names = sorted(key for key in self.signatures if not key.startswith("__"))
+        if name not in callable_names:
+            raise ValueError(f"Expected a signature of {callable_names}. Received: {name!r}")
+        signature = self.signatures[name]
+        if set(inputs) != set(signature.inputs):
+            raise ValueError(
+                f"Expected the inputs {sorted(signature.inputs)} for signature {name!r}. "
+                f"Received: inputs={sorted(inputs)}"
+            )
+        fed = [to_tensor(self.library, array) for array in inputs.values()]
+        fetched = (ctypes.c_void_p * len(signature.outputs))()
+        self.library.TF_SessionRun(
+            self.session,
+            None,
+            self._places(signature.inputs[key] for key in inputs),
+            (ctypes.c_void_p * len(fed))(*fed),
+            len(fed),
+            self._places(signature.outputs.values()),
+            fetched,
+            len(fetched),
+            None,
+            0,
+            None,
+            self.status,
+        )
+        self._check(f"running signature {name!r}")
+        outputs = {}
+        for key, tensor in zip(signature.outputs, fetched, strict=True):
+            outputs[key] = to_array(self.library, tensor)
+            self.library.TF_DeleteTensor(tensor)
+        # Inputs last: an output may share an input's memory.
+        for tensor, array in zip(fed, inputs.values(), strict=True):
+            delete(self.library, tensor, array)
+        return outputs
+
+    def _check(self, what):
+        """Raises what TensorFlow reports."""
+        if self.library.TF_GetCode(self.status):
+            message = self.library.TF_Message(self.status).decode(errors="replace")
+            raise RuntimeError(f"TensorFlow's C loader failed in {what}: {message[:1500]}")
+
+    def _places(self, infos):
+        """Where in the graph the given TensorInfo are, as an array of TF_Output."""
+        places = []
+        for info in infos:
+            name, index = info.name.rsplit(":", 1)
+            operation = self.library.TF_GraphOperationByName(self.graph, name.encode())
+            places.append(Output(operation, int(index)))
+        return (Output * len(places))(*places)
+
+
+def _read_signatures(serialized_meta_graph):
+    """The SignatureDef by name, from a MetaGraphDef."""
+    # Here, so that this file can be imported where TensorFlow is not. The protos are plain
+    # protobuf: they need nothing else of it.
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    return dict(meta_graph_pb2.MetaGraphDef.FromString(serialized_meta_graph).signature_def)

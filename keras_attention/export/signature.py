@@ -1,0 +1,112 @@
+"""What a served model can be asked: a name, the inputs by name, the outputs by name."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+DEFAULT = "serving_default"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class Signature(NamedTuple):
+    """One entry of a SavedModel: `function` takes tensors named as the `specs`."""
+
+    name: str
+    function: Callable
+    specs: list
+    resources: list
+
+    def outputs(self, *tensors):
+        """Calls the function with the tensors, which stand in the order of the specs."""
+        names = [spec.name for spec in self.specs]
+        result = self.function(**dict(zip(names, tensors, strict=True)))
+        return self._by_name(result)
+
+    def _by_name(self, result):
+        """A dict of tensors, `output` where the function returns a single tensor."""
+        import tensorflow as tf
+
+        outputs = {"output": result} if isinstance(result, tf.Tensor) else result
+        is_dict = isinstance(outputs, dict) and len(outputs) > 0
+        if not is_dict or not all(
+            isinstance(name, str) and isinstance(tensor, tf.Tensor)
+            for name, tensor in outputs.items()
+        ):
+            raise ValueError(
+                f"Expected signature {self.name!r} to return a tensor or a dict of tensors by "
+                f"name, so that a client knows which is which. Received: {type(result).__name__} "
+                f"{keras.tree.map_structure(lambda leaf: type(leaf).__name__, result)}"
+            )
+        return dict(outputs)
+
+
+def collect(model, signatures):
+    """Returns the list of `Signature`, with one derived from the model if none is the default."""
+    given = [_given(name, parts) for name, parts in (signatures or {}).items()]
+    if DEFAULT in [signature.name for signature in given]:
+        return given
+    return [_of_model(model), *given]
+
+
+def _of_model(model):
+    """`serving_default` of a model that knows its own inputs."""
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"Expected a Functional or a built Sequential model, or signatures[{DEFAULT!r}] = "
+            "(function, [keras.InputSpec(shape=..., dtype=..., name=...), ...]) for any other: "
+            f"a subclassed model does not say what its inputs are. Received: model={model}"
+        )
+    # Sequential models have one input, and no structure of their own around it.
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+    def serve(**tensors):
+        inputs = keras.tree.map_structure(lambda symbol: tensors[symbol.name], structure)
+        outputs = model(inputs, training=False)
+        if not isinstance(outputs, list | tuple):
+            return outputs
+        if len(outputs) == 1:
+            return outputs[0]
+        return {f"output_{index}": output for index, output in enumerate(outputs)}
+
+    return _given(DEFAULT, (serve, model.inputs))
+
+
+def _given(name, parts):
+    """A signature from `(function, specs)` or `(function, specs, resources)`."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == "signatures":
+        raise ValueError(
+            "Expected signature names of letters, digits, `_`, `.` and `-`, other than the word "
+            "`signatures`, which TensorFlow keeps for itself. "
+            f"Received: signatures={{{name!r}: ...}}"
+        )
+    if not isinstance(parts, tuple) or len(parts) not in (2, 3) or not callable(parts[0]):
+        raise ValueError(
+            f"Expected signature {name!r} to be (function, list of specs) or (function, list of "
+            f"specs, list of resources). Received: {parts!r}"
+        )
+    function, specs, *resources = parts
+    specs = [_spec(name, spec) for spec in specs]
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Expected different input names in signature {name!r}. Received: {names}")
+    return Signature(name, function, specs, [one for some in resources for one in some])
+
+
+def _spec(name, spec):
+    """A named tf.TensorSpec with known dtype and rank."""
+    import tensorflow as tf
+
+    if (
+        not isinstance(spec, keras.InputSpec | keras.KerasTensor | tf.TensorSpec)
+        or not NAME.fullmatch(spec.name or "")
+        or spec.dtype is None
+        or tf.TensorShape(spec.shape).rank is None
+    ):
+        raise ValueError(
+            f"Expected the inputs of signature {name!r} as keras.InputSpec, keras.KerasTensor or "
+            "tf.TensorSpec with shape, dtype and a name of letters, digits, `_`, `.` and `-`. "
+            f"Received: {spec!r}"
+        )
+    return tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)

@@ -1,0 +1,145 @@
+import functools
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+
+DECODERS = [greedy, functools.partial(beam_search, beam_width=2)]
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def step(tokens, state, memory):
+    return ops.zeros((ops.shape(tokens)[0], 5)), state, None
+
+
+def given(**changes):
+    usual = {"start_token": 0, "end_token": 1, "max_length": 3}
+    return {"step": step, "state": ops.zeros((3, 2)), **usual, **changes}
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_length": 0}, "max_length=0"),
+        ({"max_length": 2.5}, "max_length=2.5"),
+        ({"max_length": True}, "max_length=True"),
+        ({"end_token": 1.0}, "end_token=1.0"),
+        ({"end_token": None}, "end_token=None"),
+        ({"pad_token": "0"}, "pad_token='0'"),
+        ({"start_token": 0.5}, "start_token=0.5"),
+        ({"start_token": np.zeros((3, 1), int)}, "start_token="),
+        ({"state": ()}, r"state=\(\)"),
+        ({"state": {"a": None}}, "state={'a': None}"),
+        ({"state": [np.float32(1.0)]}, "batch dimension"),
+        ({"memory_mask": np.ones(3, bool)}, r"memory_mask of shape \(3,\)"),
+        ({"memory_mask": np.ones((3, 7), bool)}, "alignment=None"),
+        ({"step": None}, "step=None"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_its_name(decode, changes, message):
+    with pytest.raises(ValueError, match=message):
+        decode(**given(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"beam_width": 0}, "beam_width=0"),
+        ({"beam_width": 2.0}, "beam_width=2.0"),
+        ({"length_penalty": float("nan")}, "length_penalty=nan"),
+        ({"length_penalty": "1"}, "length_penalty='1'"),
+        ({"coverage_penalty": float("inf")}, "coverage_penalty=inf"),
+        ({"coverage_penalty": 0.1}, "memory_mask=None"),
+    ],
+)
+def test_beam_search_refuses_its_own_arguments_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        beam_search(**given(**changes))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda n, state: (ops.zeros((n, 5)), [state, state], None), "a state of 2"),
+        (lambda n, state: (ops.zeros((n, 5)), ops.zeros((n, 3)), None), "in place of"),
+        (lambda n, state: (ops.zeros((n, 1, 5)), state, None), "logits of shape"),
+        (lambda n, state: (ops.zeros((n, 5)), state, ops.zeros((n, 1))), "as long as"),
+    ],
+)
+def test_a_step_that_returns_other_shapes_is_refused(decode, returned, message):
+    def wrong(tokens, state, memory):
+        return returned(ops.shape(tokens)[0], state)
+
+    with pytest.raises(ValueError, match=message):
+        decode(**given(step=wrong, memory_mask=np.ones((3, 7), bool)))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    "state",
+    [
+        lambda leaf: leaf,
+        lambda leaf: [leaf],
+        lambda leaf: (leaf, [leaf, leaf]),
+        lambda leaf: Pair(leaf, {"a": leaf, "b": (leaf,)}),
+        lambda leaf: {"a": [leaf], "b": Pair(leaf, ())},
+    ],
+)
+def test_the_step_sees_the_structure_it_was_given(decode, state):
+    expected = state(1)
+
+    def check(tokens, state, memory):
+        # repr tells lists from tuples and from named tuples, == does not.
+        assert repr(keras.tree.map_structure(lambda leaf: 1, state)) == repr(expected)
+        memory = keras.tree.map_structure(lambda leaf: leaf is None, memory)
+        assert repr(memory) == repr(Pair(True, [False, {"scale": False}]))
+        return ops.zeros((ops.shape(tokens)[0], 5)), state, None
+
+    decode(
+        **given(
+            step=check,
+            state=state(ops.zeros((3, 2))),
+            memory=Pair(None, [np.ones(3), {"scale": 2}]),
+        )
+    )
+
+
+def test_a_cell_that_returns_a_list_keeps_the_tuple_of_the_state():
+    def cell(tokens, state, memory):
+        assert isinstance(state, tuple)
+        return ops.zeros((ops.shape(tokens)[0], 5)), list(state), None
+
+    greedy(**given(step=cell, state=(ops.zeros((3, 2)), ops.zeros((3, 2)))))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_the_state_keeps_its_dtypes(decode):
+    def half(tokens, state, memory):
+        assert [keras.backend.standardize_dtype(leaf.dtype) for leaf in state] == dtypes
+        new = [ops.cast(state[0], "float16"), state[1] + 1, ops.logical_not(state[2])]
+        return ops.zeros((ops.shape(tokens)[0], 5)), new, None
+
+    dtypes = ["float32", "int32", "bool"]
+    decode(**given(step=half, state=[ops.zeros((3, 2), dtype=dtype) for dtype in dtypes]))
+
+
+def test_a_beam_sees_each_row_of_the_memory_as_often_as_it_is_wide():
+    rows = np.arange(3)
+
+    def check(tokens, state, memory):
+        same = ops.cast(ops.equal(state, memory), "float32")
+        return ops.stack([ops.log(same), ops.zeros_like(same)], axis=1), state, None
+
+    decoded = beam_search(**given(step=check, state=rows, memory=rows, beam_width=2, max_length=2))
+    expected = np.log([[0.5, 0.25]] * 3)  # never a row with the memory of another
+    np.testing.assert_allclose(ops.convert_to_numpy(decoded.scores), expected, rtol=1e-6)

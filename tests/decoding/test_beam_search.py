@@ -1,0 +1,116 @@
+import functools
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+from tests.decoding.search import everything, narrow, ranked
+from tests.decoding.toy import END, PAD, START, Toy
+
+PENALTIES = [(0.0, 0.0), (0.6, 0.0), (1.0, 0.3), (2.0, 0.0), (-1.0, 0.2), (0.7, -0.2)]
+
+
+def search(toy, max_length, width, alpha=0.0, beta=0.0, **changes):
+    given = {
+        "start_token": START,
+        "end_token": END,
+        "max_length": max_length,
+        "beam_width": width,
+        "length_penalty": alpha,
+        "coverage_penalty": beta,
+        "memory": toy.memory(),
+        "memory_mask": toy.mask,
+        "pad_token": PAD,
+    }
+    decoded = beam_search(toy.step, toy.state(), **{**given, **changes})
+    return [None if part is None else ops.convert_to_numpy(part) for part in decoded]
+
+
+def assert_same(decoded, expected):
+    tokens, lengths, scores, alignments = decoded
+    np.testing.assert_array_equal(tokens, expected[0])
+    np.testing.assert_array_equal(lengths, expected[1])
+    np.testing.assert_allclose(scores, expected[2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(alignments, expected[3], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), PENALTIES)
+@pytest.mark.parametrize(("vocabulary", "max_length"), [(3, 5), (4, 4), (5, 3)])
+def test_a_wide_beam_is_exhaustive_search(vocabulary, max_length, alpha, beta):
+    width = vocabulary * (vocabulary - 1) ** (max_length - 1)  # all candidates of the last step
+    toy = Toy(seed=10 * vocabulary + max_length, vocabulary=vocabulary, batch=4)
+    found = functools.partial(everything, toy, max_length=max_length)
+    expected = ranked(toy, found, max_length, width, alpha, beta)
+    assert_same(search(toy, max_length, width, alpha, beta), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_is_exhaustive_search_in_every_language(seed):
+    toy = Toy(seed, vocabulary=3, batch=4)
+    found = functools.partial(everything, toy, max_length=4)
+    assert_same(search(toy, 4, 24, 0.6, 0.2), ranked(toy, found, 4, 24, 0.6, 0.2))
+
+
+def test_the_best_of_many_long_sentences_is_found():
+    toy = Toy(seed=3, vocabulary=5)
+    found = functools.partial(everything, toy, max_length=5)
+    decoded = search(toy, 5, 5 * 4**4, 0.8, 0.1)
+    expected = ranked(toy, found, 5, 5 * 4**4, 0.8, 0.1)
+    assert_same([part[:, :11] for part in decoded], [part[:, :11] for part in expected])
+
+
+@pytest.mark.parametrize(("alpha", "beta"), PENALTIES)
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_a_narrow_beam_is_the_plain_loop_that_never_stops_early(width, alpha, beta):
+    toy = Toy(seed=10 * width, vocabulary=5, batch=4)
+    found = functools.partial(narrow, toy, max_length=7, width=width)
+    assert_same(search(toy, 7, width, alpha, beta), ranked(toy, found, 7, width, alpha, beta))
+
+
+def test_a_beam_of_one_is_greedy_whether_that_ends_or_not():
+    ended = []
+    for seed in range(6):
+        toy = Toy(seed, vocabulary=5, batch=4)
+        alone = greedy(toy.step, toy.state(), START, END, 5, toy.memory(), toy.mask, pad_token=PAD)
+        alone = [ops.convert_to_numpy(part) for part in alone]
+        assert_same([part[:, 0] for part in search(toy, 5, 1)], alone)
+        ended += list((alone[0] == END).any(axis=1))
+    assert 0 < np.mean(ended) < 1
+
+
+def test_the_result_has_fixed_shapes_and_dtypes():
+    tokens, lengths, scores, alignments = search(Toy(seed=0, batch=2, source=5), 7, 3)
+    assert tokens.shape == (2, 3, 7)
+    assert lengths.shape == scores.shape == (2, 3)
+    assert alignments.shape == (2, 3, 7, 5)
+    assert (tokens.dtype, lengths.dtype) == ("int32", "int32")
+    assert (scores.dtype, alignments.dtype) == ("float32", "float32")
+
+
+def test_no_mask_no_alignments_and_the_same_sentences():
+    toy = Toy(seed=1)
+    with_mask = search(toy, 5, 3, 0.6)
+    without = search(toy, 5, 3, 0.6, memory_mask=None)
+    assert without[3] is None
+    for one, other in zip(with_mask[:3], without[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_every_row_may_have_its_own_start_token():
+    toy = Toy(seed=2, vocabulary=5)
+    together = search(toy, 5, 3, start_token=ops.convert_to_tensor([2, 4]))
+    for row, token in enumerate([2, 4]):
+        alone = search(toy, 5, 3, start_token=token)
+        assert_same([part[row] for part in together], [part[row] for part in alone])
+
+
+def test_a_row_does_not_depend_on_the_others():
+    toy = Toy(seed=4, vocabulary=5, batch=3)
+    together = search(toy, 7, 3, 0.6, 0.2)
+    for row in range(3):
+        alone = Toy(seed=4, vocabulary=5, batch=3)
+        alone.batch = 1
+        for name in ("first", "values", "mask"):
+            setattr(alone, name, getattr(toy, name)[row : row + 1])
+        assert_same([part[row : row + 1] for part in together], search(alone, 7, 3, 0.6, 0.2))

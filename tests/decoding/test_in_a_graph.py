@@ -1,0 +1,123 @@
+"""The same sentences eager, in a graph, under XLA, and from an exported model."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+from tests.decoding.toy import END, PAD, START, Source, Toy
+
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.function and SavedModel are TensorFlow's"
+)
+needs_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="jax.jit is JAX's")
+NAMES = ("hidden", "sums", "values", "mask", "start")
+
+
+def decoder(toy, decode):
+    """A function of plain tensors, named as an exported model's inputs and outputs."""
+    beam = {"beam_width": 3, "length_penalty": 0.6, "coverage_penalty": 0.2}
+
+    def run(hidden, sums, values, mask, start):
+        return decode(
+            toy.step,
+            {"hidden": hidden, "sums": [sums]},
+            start,
+            END,
+            max_length=7,
+            memory=Source(values, mask),
+            memory_mask=mask,
+            pad_token=PAD,
+            **(beam if decode is beam_search else {}),
+        )._asdict()
+
+    return run
+
+
+def inputs(toy):
+    start = np.full(toy.batch, START, "int32")
+    floats = toy.first.astype("float32"), toy.values.astype("float32")
+    return dict(zip(NAMES, (floats[0], 0 * start, floats[1], toy.mask, start), strict=True))
+
+
+def assert_same(one, other):
+    assert set(one) == set(other) == {"tokens", "lengths", "scores", "alignments"}
+    for name in one:
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(one[name]), ops.convert_to_numpy(other[name]), atol=1e-5
+        )
+
+
+def tensors(toy):
+    return {name: ops.convert_to_tensor(value) for name, value in inputs(toy).items()}
+
+
+def specs():
+    import tensorflow as tf
+
+    shapes = {
+        "hidden": tf.TensorSpec((None, 7), "float32", name="hidden"),
+        "sums": tf.TensorSpec((None,), "int32", name="sums"),
+        "values": tf.TensorSpec((None, None, 7), "float32", name="values"),
+        "mask": tf.TensorSpec((None, None), "bool", name="mask"),
+        "start": tf.TensorSpec((None,), "int32", name="start"),
+    }
+    return [shapes[name] for name in NAMES]
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("decode", [greedy, beam_search])
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("static", [False, True])
+def test_eager_and_compiled_answer_the_same(decode, jit_compile, static):
+    import tensorflow as tf
+
+    toy = Toy(seed=5, vocabulary=5, batch=3)
+    run = decoder(toy, decode)
+    compiled = tf.function(
+        run, jit_compile=jit_compile, input_signature=None if static else specs()
+    )
+    for size in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
+        assert_same(compiled(**tensors(size)), run(**tensors(size)))
+
+
+@needs_jax
+@pytest.mark.parametrize("decode", [greedy, beam_search])
+def test_jax_jit_answers_the_same(decode):
+    import jax
+
+    toy = Toy(seed=5, vocabulary=5, batch=3)
+    run = decoder(toy, decode)
+    assert_same(jax.jit(run)(**tensors(toy)), run(**tensors(toy)))
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("decode", [greedy, beam_search])
+def test_an_export_of_unknown_sizes_answers_the_same(decode, tmp_path):
+    import tensorflow as tf
+
+    toy = Toy(seed=5, vocabulary=5, batch=3)
+    run = decoder(toy, decode)
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("decode", run, input_signature=specs())
+    archive.write_out(str(tmp_path), verbose=False)
+
+    served = tf.saved_model.load(str(tmp_path)).signatures["decode"]
+    for size in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
+        assert_same(served(**tensors(size)), run(**tensors(size)))
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("decode", [greedy, beam_search])
+def test_the_graph_is_one_loop_of_ops_that_every_runtime_has(decode):
+    import tensorflow as tf
+
+    run = decoder(Toy(seed=5, vocabulary=5), decode)
+    graph = tf.function(run, input_signature=specs()).get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
+    kinds = [node.op for node in nodes]
+    assert sum(kind in ("While", "StatelessWhile") for kind in kinds) == 1
+    refused = {"PyFunc", "EagerPyFunc", "Bitcast", "ArgMax"}
+    assert not refused & set(kinds)
+    assert not [kind for kind in kinds if kind.startswith("TensorList")]

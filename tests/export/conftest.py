@@ -1,0 +1,56 @@
+"""Plain Keras models to export; the layers' own tests export the layers."""
+
+import keras
+import numpy as np
+import pytest
+
+BATCH, TIME, WORDS, WIDTH = 3, 5, 11, 7
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tensorflow_only():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("a SavedModel is written by the tensorflow backend alone")
+
+
+def translator():
+    """Two inputs with masks by Embedding, recurrence, dropout, two outputs by name."""
+    keras.utils.set_random_seed(0)
+    source = keras.Input((None,), dtype="int32", name="source")
+    target = keras.Input((None,), dtype="int32", name="target")
+    embedding = keras.layers.Embedding(WORDS, WIDTH, mask_zero=True)
+    _, state = keras.layers.GRU(WIDTH, return_state=True)(embedding(source))
+    decoded = keras.layers.GRU(WIDTH, return_sequences=True)(embedding(target), initial_state=state)
+    decoded = keras.layers.Dropout(0.5)(decoded)
+    logits = keras.layers.Dense(WORDS)(decoded)
+    return keras.Model({"source": source, "target": target}, {"logits": logits, "summary": state})
+
+
+def ids(batch, time, seed=0):
+    return np.random.default_rng(seed).integers(1, WORDS, (batch, time)).astype("int32")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """(model, its examples, the version directory): one export for every test that reads one."""
+    from keras_attention import export
+
+    model = translator()
+
+    def encode(source):
+        import keras
+
+        blank = keras.ops.ones_like(source[:, :1])
+        return model({"source": source, "target": blank}, training=False)["summary"]
+
+    examples = [
+        {"source": ids(BATCH, TIME), "target": ids(BATCH, 2)},
+        {"source": ids(1, 2, seed=1), "target": ids(1, TIME, seed=1)},
+    ]
+    path = export.saved_model(
+        model,
+        tmp_path_factory.mktemp("models") / "translator",
+        signatures={"encode": (encode, [model.input["source"]])},
+        example=examples,
+    )
+    return model, examples, path

@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_attention
+from keras_attention.export.__main__ import main
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A saved model that only an example can try: its Embedding knows the ids 0 and 1 only."""
+    model = keras.Sequential(
+        [keras.Input((None,), dtype="int32", name="words"), keras.layers.Embedding(2, 3)]
+    )
+    model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def test_a_saved_model_is_exported_from_the_command_line(saved, tmp_path):
+    np.savez(tmp_path / "one.npz", words=np.array([[1, 0, 1]]))
+    np.savez(tmp_path / "two.npz", words=np.array([[0], [1]]))
+    command = [sys.executable, "-m", "keras_attention.export", "model.keras", "served/words"]
+    done = subprocess.run(
+        [*command, "--example", "one.npz", "--example", "two.npz"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(keras_attention.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, _, *text = done.stdout.splitlines()
+    assert first.startswith(f"{Path('served', 'words', '1')}: version 1, 0.0")
+    assert second.startswith("Checked: ")
+    assert text[0] == "serving_default"
+    assert '"inputs": {"words": [[1, 0, 1]]}' in text[-1]
+    assert (tmp_path / "served" / "words" / "1" / "saved_model.pb").exists()
+
+
+def test_a_failure_is_one_line_and_exit_code_1(saved, tmp_path, capsys):
+    np.savez(tmp_path / "wrong.npz", sentence=np.array([[1]]))
+    arguments = [str(saved), str(tmp_path / "m"), "--example", str(tmp_path / "wrong.npz")]
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Expected an example with the inputs ['words']")
+    assert main([str(tmp_path / "missing.keras"), str(tmp_path / "m")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "missing.keras" in line
+    assert not (tmp_path / "m").exists()
+
+
+def test_wrong_usage_is_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["model.keras"])
+    assert stop.value.code == 2
+    assert "usage: python -m keras_attention.export" in capsys.readouterr().err

@@ -1,0 +1,36 @@
+"""Lookup tables are exported with the weights, whoever holds them."""
+
+import keras
+import numpy as np
+
+from keras_attention import export
+from keras_attention.export.fresh_process import run_calls
+
+
+def test_a_models_vocabulary_is_exported(tmp_path):
+    text = keras.Input((), dtype="string", name="text")
+    words = keras.layers.TextVectorization(vocabulary=["attention", "is"])(text)
+    path = export.saved_model(keras.Model(text, words), tmp_path / "m")
+    answer = export.run_in_c_loader(path, "serving_default", {"text": ["Is attention", "what is"]})
+    assert answer["output"].tolist() == [[3, 2], [1, 3]]
+
+
+def test_a_table_of_the_functions_own_is_exported_as_a_resource(tmp_path):
+    import tensorflow as tf
+
+    words = tf.lookup.KeyValueTensorInitializer(tf.constant([3, 5]), tf.constant(["all", "you"]))
+    table = tf.lookup.StaticHashTable(words, "?")
+    decode = keras.layers.StringLookup(vocabulary=["need"], invert=True)
+    spec = [keras.InputSpec(shape=(None,), dtype="int32", name="ids")]
+    path = export.saved_model(
+        None,
+        tmp_path / "m",
+        {
+            "serving_default": (lambda ids: {"words": table.lookup(ids)}, spec, [table]),
+            "decode": (lambda ids: decode(ids), spec, [decode]),
+        },
+    )
+    inputs = {"ids": np.array([5, 1], "int32")}
+    first, second = run_calls(path, [("serving_default", inputs), ("decode", inputs)])
+    assert first["words"].tolist() == [b"you", b"?"]
+    assert second["output"].tolist() == [b"[UNK]", b"need"]

@@ -1,0 +1,134 @@
+"""The heatmap draws every weight at its place, with labels that can be read."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import matplotlib
+import numpy as np
+import pytest
+from keras import ops
+from matplotlib import pyplot
+
+from keras_attention.visualize import heatmap
+
+SOURCE = ["der", "kleine", "Hund", "schläft", "."]
+TARGET = ["the", "dog", "sleeps"]
+
+
+def weights(rows=3, columns=5, seed=0):
+    scores = np.random.default_rng(seed).exponential(size=(rows, columns))
+    return (scores / scores.sum(1, keepdims=True)).astype("float32")
+
+
+def texts(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_a_row_is_a_target_token_and_a_column_a_source_token():
+    axes = heatmap(weights(), SOURCE, TARGET, titles="one").axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), weights())
+    assert axes.images[0].get_clim() == (0, 1)
+    assert axes.images[0].get_cmap().name == "gray"
+    assert (texts(axes.xaxis), texts(axes.yaxis)) == (SOURCE, TARGET)
+    assert axes.get_title() == "one"
+    assert axes.get_ylim() == (2.5, -0.5)
+
+
+def test_source_labels_longer_than_a_character_are_turned():
+    axes = heatmap(weights(), ["der", ".", "e\u0301", " ", "日"], TARGET).axes[0]
+    turned = {label.get_text(): label.get_rotation() for label in axes.get_xticklabels()}
+    assert turned["der"] == 90
+    assert turned["."] == turned["e\u0301"] == turned["\u2423"] == 0
+
+
+def test_padding_beyond_the_tokens_is_not_drawn():
+    axes = heatmap(weights(), SOURCE[:4], TARGET[:2]).axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), weights()[:2, :4])
+
+
+def test_a_tensor_of_the_backend_is_drawn_in_any_float():
+    tensor = ops.cast(ops.convert_to_tensor(weights()), "bfloat16")
+    drawn = heatmap(tensor).axes[0].images[0].get_array()
+    np.testing.assert_allclose(drawn, weights(), atol=4e-3)
+
+
+@pytest.mark.parametrize("columns, shape", [(None, (2, 3)), (1, (5, 1)), (2, (3, 2)), (9, (1, 5))])
+def test_several_matrices_of_different_sizes_make_a_grid(columns, shape):
+    matrices = [weights(rows, 5) for rows in (3, 2, 7, 5, 3)]
+    figure = heatmap(matrices, [SOURCE] * 5, columns=columns)
+    places = [axes.get_position() for axes in figure.axes[:-1]]
+    assert len({round(place.x0, 6) for place in places}) == shape[1]
+    assert len({round(place.y1, 6) for place in places}) == shape[0]
+    assert len(figure.axes) == 6
+
+
+@pytest.mark.parametrize("size", [3, 13, 31, 60])
+def test_no_labels_overlap_and_none_is_cut_off(size):
+    words = [f"Wörtchen{n}" for n in range(size)]
+    figure = heatmap([weights(size, size)] * 3, [words] * 3, [words] * 3, titles=["title"] * 3)
+    figure.canvas.draw()
+    for axes in figure.axes[:-1]:
+        whole = axes.get_tightbbox()
+        assert whole.x0 >= 0 and whole.y0 >= 0
+        assert whole.x1 <= figure.bbox.width and whole.y1 <= figure.bbox.height
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(left.x1 <= right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(low.y1 <= high.y0 for high, low in zip(boxes, boxes[1:], strict=False))
+        assert axes.get_yticklabels()[0].get_fontsize() >= 7
+    places = [axes.get_tightbbox() for axes in figure.axes]
+    assert not any(a.overlaps(b) for n, a in enumerate(places) for b in places[:n])
+
+
+def test_cells_without_tokens_are_numbered_where_there_is_room():
+    assert texts(heatmap(weights(7, 7)).axes[0].xaxis) == [str(n) for n in range(7)]
+    assert texts(heatmap(weights(7, 200)).axes[0].xaxis) == [str(n) for n in range(0, 200, 10)]
+
+
+def test_dollars_are_no_mathematics():
+    figure = heatmap(weights(), ["$x", "$\\frac$", "_", "%", "^"], TARGET, titles="$ $$ $")
+    assert texts(figure.axes[0].xaxis)[1] == "$\\frac$"
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    "suffix, start", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
+)
+def test_the_picture_is_written_whole_into_new_folders(tmp_path, suffix, start):
+    path = tmp_path / "a" / "b" / f"picture.{suffix}"
+    for _ in range(2):
+        heatmap(weights(), SOURCE, TARGET, path=str(path))
+    assert path.read_bytes().startswith(start)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_failed_write_leaves_the_old_picture_and_nothing_else(tmp_path, monkeypatch):
+    (tmp_path / "picture.png").write_bytes(b"old")
+
+    def fail(self, file, **options):
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        heatmap(weights(), path=tmp_path / "picture.png")
+    assert os.listdir(tmp_path) == ["picture.png"]
+    assert (tmp_path / "picture.png").read_bytes() == b"old"
+
+
+def test_nothing_global_is_touched():
+    before, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
+    heatmap(weights(), SOURCE, TARGET)
+    assert dict(matplotlib.rcParams) == before
+    assert pyplot.get_fignums() == figures
+
+
+def test_without_matplotlib_the_terminal_form_works():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None;"
+        "from keras_attention.visualize import text_heatmap; text_heatmap([[1.0]], 'a', 'b')"
+    )
+    environment = os.environ | {"KERAS_BACKEND": keras.backend.backend()}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

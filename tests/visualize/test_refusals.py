@@ -1,0 +1,67 @@
+"""Wrong arguments of the heatmap are refused by name."""
+
+import numpy as np
+import pytest
+
+from keras_attention.visualize import heatmap
+
+GOOD = np.full((3, 5), 0.2)
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (0.5, r"weights.shape=\(\)"),
+        (np.ones(3), r"weights.shape=\(3,\)"),
+        (np.ones((1, 1, 3, 5)), r"weights.shape=\(1, 1, 3, 5\)"),
+        ([[0.1], [0.1, 0.2]], "weights="),
+        ("weights", "weights="),
+        ([], "weights"),
+        (np.ones((0, 5)), "`weights`"),
+        (np.full((3, 5), np.nan), "15 values"),
+        (np.full((3, 5), np.inf), "15 values"),
+        (np.full((3, 5), 1.002), "1.002"),
+        (np.full((3, 5), -0.002), "-0.002"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        heatmap(weights)
+
+
+def test_rounding_beside_the_range_is_let_pass():
+    drawn = heatmap([[1.0009, -0.0009]]).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(drawn, [[1, 0]])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"source_tokens": list("abcdef")}, "`source_tokens`.* 1 to 5 .*6 tokens"),
+        ({"target_tokens": list("abcd")}, "`target_tokens`.* 1 to 3 .*4 tokens"),
+        ({"target_tokens": []}, "`target_tokens`.*0 tokens"),
+        ({"source_tokens": [1, 2]}, "`source_tokens` to hold strings"),
+        ({"source_tokens": [["a", "b"]]}, "`source_tokens` to hold strings"),
+        ({"source_tokens": 5}, "source_tokens=5"),
+        ({"titles": ["a", "b"]}, "titles="),
+        ({"titles": 5}, "titles=5"),
+        ({"titles": [5]}, "titles="),
+        ({"columns": 0}, "columns=0"),
+        ({"columns": 1.5}, "columns=1.5"),
+        ({"columns": True}, "columns=True"),
+        ({"path": "picture.jpg"}, "picture.jpg"),
+        ({"path": "picture"}, "path="),
+        ({"path": 5}, "path=5"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        heatmap(GOOD, **arguments)
+
+
+@pytest.mark.parametrize("name", ["source_tokens", "target_tokens", "titles"])
+def test_lists_must_fit_the_number_of_matrices(name):
+    with pytest.raises(ValueError, match=f"`{name}`.* 2 matrices"):
+        heatmap([GOOD, GOOD], **{name: [["a"]]})
+    with pytest.raises(ValueError, match=f"{name}"):
+        heatmap([GOOD, GOOD], **{name: 7})

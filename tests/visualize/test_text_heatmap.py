@@ -1,0 +1,54 @@
+"""The heatmap for the terminal: shades, and columns that stay aligned in any script."""
+
+import numpy as np
+import pytest
+
+from keras_attention.visualize import text_heatmap
+from keras_attention.visualize.visible import width
+
+
+def test_a_weight_is_one_of_five_shades():
+    row = [[0.0, 0.12, 0.13, 0.37, 0.38, 0.62, 0.63, 0.87, 0.88, 1.0]]
+    assert text_heatmap(row, "0123456789", ["a"]).splitlines()[-1] == "a     ░░░░▒▒▒▒▓▓▓▓████"
+
+
+def test_source_words_are_written_downwards_and_end_at_their_column():
+    assert text_heatmap(np.eye(2, 3), ["der", "Hund", "."], ["the", "dog"]).splitlines() == [
+        "      H",
+        "    d u",
+        "    e n",
+        "    r d .",
+        "the ██",
+        "dog   ██",
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ["3. mai", "土曜日、2003", "שבת 3", "e\u0301a\u0308b", "\u0301a"]
+)
+def test_columns_stay_aligned_in_any_script(source):
+    target = ["日本", "ab", "e\u0301", " "]
+    lines = text_heatmap(np.ones((4, len(source))), source, target).splitlines()
+    columns = 4 + 1 + 2 * len(source)
+    assert [width(line) for line in lines[1:]] == [columns] * 4
+    assert columns - 2 < width(lines[0]) + 1 <= columns + 1
+
+
+def test_padding_beyond_the_tokens_is_not_drawn():
+    drawn = text_heatmap(np.ones((3, 5)), "ab", "x")
+    assert drawn.splitlines() == ["  a b", "x ████"]
+
+
+@pytest.mark.parametrize(
+    "weights, source, target, message",
+    [
+        (np.ones((1, 1, 1)), ["a"], ["b"], "one matrix"),
+        ([np.ones((1, 1))], ["a"], ["b"], "one matrix"),
+        (np.ones((1, 1)), None, ["b"], "source_tokens=None"),
+        (np.ones((1, 1)), ["a"], None, "target_tokens=None"),
+        (np.ones((1, 1)), ["a", "b"], ["b"], "source_tokens"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_by_name(weights, source, target, message):
+    with pytest.raises(ValueError, match=message):
+        text_heatmap(weights, source, target)
