@@ -81,9 +81,8 @@ ROWS = {
     "attention_scaled_sparsemax": Row(
         keras_attention.Attention, {"score": "scaled_dot", "normalize": "sparsemax"}
     ),
-    "attention_cosine_hardmax": Row(
-        keras_attention.Attention, {"score": "cosine", "normalize": "hardmax"}
-    ),
+    "attention_cosine": Row(keras_attention.Attention, {"score": "cosine"}),
+    "attention_hardmax": Row(keras_attention.Attention, {"normalize": "hardmax"}),
     "additive": Row(
         keras_attention.AdditiveAttention,
         others={

@@ -13,7 +13,7 @@ from tests.layers.contract_rows import ROWS, WIDTH
 
 BATCH, QUERIES, KEYS = 2, 3, 7
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="TensorFlow's own ways to run a layer"
+    keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
 )
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 DTYPES = ["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"]
@@ -28,14 +28,23 @@ def numpy(nest):
     )
 
 
-def batch(seed=0, dtype="float32"):
+def batch(size=BATCH, queries=QUERIES, keys=KEYS):
     """Queries, values, and masks: the first sequence has no real key, nor the last query."""
-    rng = np.random.default_rng(seed)
-    query = rng.normal(size=(BATCH, QUERIES, WIDTH)).astype(dtype)
-    value = rng.normal(size=(BATCH, KEYS, WIDTH)).astype(dtype)
-    query_mask, value_mask = np.ones((BATCH, QUERIES), bool), np.ones((BATCH, KEYS), bool)
+    rng = np.random.default_rng(0)
+    query = rng.normal(size=(size, queries, WIDTH)).astype("float32")
+    value = rng.normal(size=(size, keys, WIDTH)).astype("float32")
+    query_mask, value_mask = np.ones((size, queries), bool), np.ones((size, keys), bool)
     query_mask[1, -1] = value_mask[0] = value_mask[1, 4:] = False
     return query, value, query_mask, value_mask
+
+
+def functional(layer, row):
+    """The layer in a functional model of unknown batch and lengths, masks as inputs."""
+    names = ["query", "value", "query_mask", "value_mask"]
+    inputs = [keras.Input((None, WIDTH), name=name) for name in names[:2]]
+    inputs += [keras.Input((None,), dtype="bool", name=name) for name in names[2:]]
+    output, weights = row.call(layer, *inputs)
+    return keras.Model(inputs, {"output": output, "weights": weights})
 
 
 def built(row, **options):
@@ -257,3 +266,53 @@ def test_the_symbolic_result_is_what_comes_out(row, dtype):
             open_end in (None, size) for open_end, size in zip(o.shape, r.shape, strict=True)
         )
         assert s.dtype == keras.backend.standardize_dtype(r.dtype)
+
+
+@every_row
+def test_the_numbers_are_the_same_compiled_reloaded_and_in_any_size(row, tmp_path):
+    layer = built(row)
+    model = functional(layer, row)
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    for data in (batch(), batch(3, 5, 11)):
+        expected = numpy(row.call(layer, *data))
+        found = [model(data), reloaded(data), reloaded.predict_on_batch(data)]
+        found += [compiled(lambda *d: row.call(layer, *d, training=False))(*data)]
+        for each in found:
+            each = (each["output"], each["weights"]) if isinstance(each, dict) else each
+            for got, want in zip(numpy(each), expected, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@every_row
+@on_tensorflow
+def test_the_numbers_are_the_same_in_the_cpp_loader(row, tmp_path):
+    layer = built(row)
+    model = functional(layer, row)
+    names = [x.name for x in model.inputs]
+    examples = [dict(zip(names, batch(), strict=True))]
+    path = keras_attention.export.saved_model(model, tmp_path / "layer", example=examples)
+    data = batch(3, 5, 11)
+    given = {n: x for n, x in zip(names, data, strict=True)}
+    found = keras_attention.export.run_in_c_loader(path, "serving_default", given)
+    for name, want in zip(("output", "weights"), numpy(row.call(layer, *data)), strict=True):
+        np.testing.assert_allclose(found[name], want, rtol=1e-5, atol=1e-6)
+
+
+@every_row
+def test_it_learns_when_compiled(row):
+    if "dropout" in inspect.signature(row.layer.__init__).parameters:
+        layer = row.make(dropout=0.1)
+    else:
+        layer = row.make()
+    *inputs, query_mask, value_mask = batch(6, 3, 7)
+    queries, values = (keras.Input((None, WIDTH)) for _ in inputs)
+    outputs = keras.layers.Dense(1)(row.call(layer, queries, values)[0])
+    model = keras.Model([queries, values], outputs)
+    jit = keras.backend.backend() != "torch"
+    model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=jit)
+    shape = model(inputs).shape
+    target = np.random.default_rng(2).normal(size=shape).astype("float32")
+    history = model.fit(inputs, target, epochs=12, batch_size=3, shuffle=False, verbose=0)
+    assert model.jit_compile == jit
+    assert history.history["loss"][-1] < 0.9 * history.history["loss"][0]
