@@ -44,7 +44,7 @@ class EncoderDecoder:
     ):
         self.start, self.end = start, end
         self.embed_source = layers.Embedding(source_size, embedding, mask_zero=True)
-        self.embed_target = layers.Embedding(target_size, embedding, mask_zero=True)
+        self.embed_target = layers.Embedding(target_size, embedding)
         # use_cudnn=False: cuDNN's loop cannot be compiled by XLA.
         encoder = layers.GRU(units // 2, return_sequences=True, return_state=True, use_cudnn=False)
         self.encoder = layers.Bidirectional(encoder)

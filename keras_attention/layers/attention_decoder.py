@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.layers.over_time import over_time
+from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.query_value import QueryValueAttention
 from keras_attention.layers.recurrent_cell import (
     drawn_dropout,
@@ -30,6 +31,9 @@ DecoderState.__doc__ = """What an `AttentionDecoder` carries from step to step.
 @keras.saving.register_keras_serializable(package="keras_attention")
 class AttentionDecoder(keras.layers.Layer):
     """Runs a recurrent cell over the target while it reads the source at every step.
+
+    score: its attention's; mask: padding; normalize: its attention's; read: its attention's, at
+    every step of a recurrent cell.
 
     attend="before" (Bahdanau): the previous state asks, and the cell takes in what is read.
 
@@ -125,12 +129,14 @@ class AttentionDecoder(keras.layers.Layer):
             )
         batch = inputs_shape[0]
         query_shape = (batch, output_size(self.cell))
-        self.attention.build([query_shape, tuple(memory_shape)])
-        self.attention.built = True
+        if not self.attention.built:
+            self.attention.build([query_shape, tuple(memory_shape)])
+            self.attention.built = True
         read = self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
         fed = read if self.attend == "before" or self.input_feeding else 0
-        self.cell.build((batch, inputs_shape[-1] + fed))
-        self.cell.built = True
+        if not self.cell.built:
+            self.cell.build((batch, inputs_shape[-1] + fed))
+            self.cell.built = True
         self._read_size = read
         self._fed_size = fed
 
@@ -145,6 +151,8 @@ class AttentionDecoder(keras.layers.Layer):
         return_state=False,
         training=None,
     ):
+        check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
+        check_mask("memory_mask", memory_mask, memory.shape[:-1])
         inputs = hide(inputs, inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
@@ -187,7 +195,11 @@ class AttentionDecoder(keras.layers.Layer):
         Returns:
             What `step` reads: a `Memory` (keys, values, mask), each with a leading batch axis.
         """
-        return self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
+        prepared = self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
+        if prepared.mask is None:
+            return prepared
+        rows = (ops.shape(memory)[0], 1, ops.shape(memory)[1])
+        return prepared._replace(mask=ops.broadcast_to(prepared.mask, rows))
 
     def get_initial_state(self, batch_size=None, initial_state=None):
         """The `DecoderState` before the first step.
@@ -273,10 +285,8 @@ class AttentionDecoder(keras.layers.Layer):
         if return_attention_scores:
             returned.append(spec(steps, memory.shape[1]))
         if return_state:
-            cell_state = state_spec(self.cell, batch)
-            returned.append(
-                DecoderState(cell_state, spec(self._read_size) if self.input_feeding else ())
-            )
+            fed = spec(self._read_size) if self.input_feeding else ()
+            returned.append(DecoderState(state_spec(self.cell, batch), fed))
         return tuple(returned) if len(returned) > 1 else returned[0]
 
     def get_config(self):
@@ -291,6 +301,8 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        for name in ("cell", "attention"):
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("cell", "attention")
+        }
+        return cls(**{**config, **parts})

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.layers.pair_mask import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
-from keras_attention.precision import at_least_float32, precise
+from keras_attention.precision import at_least_float32, precise, score_dtype
 from keras_attention.read import weighted_sum
 
 
@@ -74,7 +75,9 @@ class AttentionPooling(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.drop = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")
+        self.drop = keras.layers.Dropout(
+            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
+        )
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -101,11 +104,7 @@ class AttentionPooling(keras.layers.Layer):
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
         if mask is not None:
             mask = ops.cast(mask, "bool")
-            if len(mask.shape) != len(inputs.shape) - 1:
-                raise ValueError(
-                    f"Expected `mask` of shape {tuple(inputs.shape[:-1])}. "
-                    f"Received: mask of shape {tuple(mask.shape)}"
-                )
+            check_mask("mask", mask, inputs.shape[:-1])
         inputs = hide(inputs, mask)
         hidden = ops.tanh(ops.matmul(precise(inputs), self.kernel) + at_least_float32(self.bias))
         scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)

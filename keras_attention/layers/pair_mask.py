@@ -27,18 +27,19 @@ def pair_mask(
     """
     is_single = len(query.shape) == len(key.shape) - 1
     is_pairs = key_mask is not None and len(key_mask.shape) == len(key.shape)
-    _check("query_mask", query_mask, query.shape[:-1], exact_rank=True)
+    check_mask("query_mask", query_mask, query.shape[:-1])
     if is_pairs:
-        _check("value_mask", key_mask, (*key.shape[:-2], None, key.shape[-2]), exact_rank=True)
+        check_mask("value_mask", key_mask, (*key.shape[:-2], None, key.shape[-2]))
     else:
-        _check("value_mask", key_mask, key.shape[:-1], exact_rank=True)
+        check_mask("value_mask", key_mask, key.shape[:-1])
     if attention_mask is not None:
         attention_mask = ops.cast(attention_mask, "bool")
         pairs = (*query.shape[:-1], key.shape[-2])
-        _check("attention_mask", attention_mask, pairs)
+        check_mask("attention_mask", attention_mask, pairs, exact_rank=False)
+        if is_single or len(attention_mask.shape) == 1:
+            attention_mask = ops.expand_dims(attention_mask, -2)
     if is_single:
         query_mask = None if query_mask is None else ops.expand_dims(query_mask, -1)
-        attention_mask = None if attention_mask is None else ops.expand_dims(attention_mask, -2)
     queries = 1 if is_single else ops.shape(query)[-2]
     return combine(
         padding(query_mask, None if is_pairs else key_mask),
@@ -48,7 +49,8 @@ def pair_mask(
     )
 
 
-def _check(name, mask, expected, exact_rank=False):
+def check_mask(name, mask, expected, exact_rank=True):
+    """Refuses a mask whose shape is not (or, without `exact_rank`, does not go with) `expected`."""
     if mask is None:
         return
     shape = tuple(mask.shape)

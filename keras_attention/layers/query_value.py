@@ -9,7 +9,7 @@ from keras_attention import arguments
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import pair_mask
 from keras_attention.mask import combine, hide
-from keras_attention.precision import precise
+from keras_attention.precision import precise, score_dtype
 from keras_attention.read import weighted_sum
 
 Memory = collections.namedtuple("Memory", ["keys", "values", "mask"])
@@ -40,14 +40,17 @@ class QueryValueAttention(keras.layers.Layer):
         self.normalize = normalize
         self.dropout = arguments.rate("dropout", dropout)
         self.seed = seed
-        self.drop = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")
+        self.drop = keras.layers.Dropout(
+            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
+        )
         self.supports_masking = True
 
     def build(self, input_shape):
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
-        self.score.build(query_shape, key_shape)
-        self.score.built = True
+        if not self.score.built:  # it may be shared with another layer
+            self.score.build(query_shape, key_shape)
+            self.score.built = True
 
     def call(
         self,

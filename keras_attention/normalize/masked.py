@@ -8,6 +8,8 @@ from keras_attention.precision import at_least_float32
 
 # The most negative float32: what a masked score is replaced by, in float64 too.
 LOWEST = -3.4028235e38
+# How far a visible score may go: what is masked stays infinitely worse than any of them.
+FARTHEST = 1e38
 
 
 def masked(distribution):
@@ -28,7 +30,7 @@ def masked(distribution):
 
     @functools.wraps(distribution)
     def normalizer(scores, mask=None):
-        scores = ops.clip(at_least_float32(scores), LOWEST, -LOWEST)
+        scores = ops.clip(at_least_float32(scores), -FARTHEST, FARTHEST)
         if mask is None:
             return distribution(scores)
         weights = distribution(ops.where(mask, scores, ops.full_like(scores, LOWEST)))

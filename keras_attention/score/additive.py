@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 
 
@@ -67,22 +66,24 @@ class AdditiveScore(Score):
 
     def project_query(self, query):
         projected = ops.matmul(query, self.query_kernel)
-        return projected + at_least_float32(self.bias) if self.use_bias else projected
+        return ops.add(projected, self.bias) if self.use_bias else projected
 
     def project_key(self, key):
         return ops.matmul(key, self.key_kernel)
 
     def compare(self, query, key):
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])
-        return ops.sum(hidden * at_least_float32(self.scale), axis=-1)
+        return ops.sum(ops.multiply(hidden, self.scale), axis=-1)
 
     def _add_kernel(self, name, width, units):
-        config = keras.initializers.serialize(self.kernel_initializer)
+        initializer = self.kernel_initializer
+        if isinstance(initializer, keras.initializers.Initializer):
+            # A copy: one initializer object called twice draws the same numbers twice.
+            initializer = initializer.clone()
         return self.add_weight(
             name=name,
             shape=(width, units),
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer=keras.initializers.get(config),
+            initializer=initializer,
             regularizer=self.kernel_regularizer,
             autocast=False,
         )

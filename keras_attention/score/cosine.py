@@ -69,7 +69,8 @@ class CosineScore(Score):
         )
 
     def project_query(self, query):
-        return unit(query) * (1 + ops.softplus(at_least_float32(self.raw_strength)))
+        strength = 1 + ops.softplus(at_least_float32(self.raw_strength))
+        return ops.multiply(unit(query), strength)
 
     def project_key(self, key):
         return unit(key)

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 
 
@@ -47,7 +46,7 @@ class DotScore(Score):
     def project_query(self, query):
         if self.scaled:
             query = query / query.shape[-1] ** 0.5
-        return query * at_least_float32(self.scale) if self.use_scale else query
+        return ops.multiply(query, self.scale) if self.use_scale else query
 
     def compare(self, query, key):
         return ops.matmul(query, ops.swapaxes(key, -1, -2))

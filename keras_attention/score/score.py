@@ -49,7 +49,8 @@ class Score(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} has no `compare(query, key)`")
 
     def covers(self, key):
-        """Which keys the score can speak of: bool `(1, Tk)`; here None, for all of them."""
+        """Which keys the score can speak of: bool `(1, Tk)`, or None for all of them."""
+        return None
 
     def call(self, query, key):
         return self.compare(self.project_query(precise(query)), self.project_key(precise(key)))

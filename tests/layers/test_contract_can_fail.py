@@ -153,7 +153,10 @@ BROKEN = {
     "test_it_is_registered_by_its_own_name": (Unregistered, ()),
     "test_wrong_arguments_are_refused_by_name": (TakesAnything, ()),
     "test_the_symbolic_result_is_what_comes_out": (WrongSpec, ("float32",)),
-    "test_the_numbers_are_the_same_compiled_reloaded_and_in_any_size": (OtherWhenReloaded, "tmp_path"),
+    "test_the_numbers_are_the_same_compiled_reloaded_and_in_any_size": (
+        OtherWhenReloaded,
+        "tmp_path",
+    ),
     "test_the_numbers_are_the_same_in_the_cpp_loader": (CallsPython, "tmp_path"),
     "test_it_learns_when_compiled": (LearnsNothing, ()),
 }

@@ -1,0 +1,20 @@
+import pytest
+
+from examples.command_line import run
+
+
+def example(kind="a", epochs=3, rate=0.5, quick=False):
+    example.got = (kind, epochs, rate, quick)
+
+
+def test_every_argument_is_an_option(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--kind", "b", "--epochs", "7", "--quick"])
+    run(example, kind=("a", "b"))
+    assert example.got == ("b", 7, 0.5, True)
+
+
+def test_a_wrong_choice_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["x", "--kind", "c"])
+    with pytest.raises(SystemExit):
+        run(example, kind=("a", "b"))
+    assert "--kind" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
+
+START, END = 2, 3
+
+
+@pytest.fixture(params=ATTENTIONS)
+def network(request):
+    keras.utils.set_random_seed(0)
+    return EncoderDecoder(13, 11, START, END, 5, 6, request.param, max_source=17)
+
+
+def test_step_by_step_is_what_was_trained(network):
+    rng = np.random.default_rng(0)
+    source, target = rng.integers(4, 11, (2, 7)), rng.integers(4, 11, (2, 5))
+    source[0, 4:] = 0
+    trained = ops.convert_to_numpy(network.model([source, target]))
+    state, memory = network.begin(source)
+    for t in range(5):
+        logits, state, alignment = network.step(target[:, t], state, memory)
+        np.testing.assert_allclose(ops.convert_to_numpy(logits), trained[:, t], atol=1e-5)
+        if alignment is not None:
+            np.testing.assert_array_equal(ops.convert_to_numpy(alignment)[0, 4:], 0)
+
+
+def test_greedy_emits_what_the_model_finds_likeliest(network):
+    source = np.array([[5, 6, 7, 0]])
+    found = network.greedy(source, 6)
+    tokens = ops.convert_to_numpy(found.tokens)[0]
+    length = int(found.lengths[0])
+    shifted = np.concatenate([[START], tokens[: length - 1]])[None]
+    likeliest = ops.convert_to_numpy(network.model([source, shifted]))[0].argmax(-1)
+    np.testing.assert_array_equal(tokens[:length], likeliest)
+
+
+def test_a_wider_beam_is_never_less_likely_than_greedy(network):
+    source = np.array([[5, 6, 7, 0], [8, 9, 0, 0]])
+    greedy, beam = network.greedy(source, 6), network.beam_search(source, 6, beam_width=60)
+    assert (ops.convert_to_numpy(beam.scores[:, 0] - greedy.scores) >= -1e-5).all()

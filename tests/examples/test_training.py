@@ -1,0 +1,74 @@
+"""The examples' training survives kill -9: what is left is a whole epoch, and it goes on there."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+import tensorflow as tf
+
+from examples import training
+
+
+def model():
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+    net.compile(keras.optimizers.Adam(0.01), "mse")
+    return net
+
+
+def batches(epoch):
+    rng = np.random.default_rng(epoch)
+    x = rng.normal(size=(40, 3)).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((x, x.sum(1, keepdims=True))).batch(8)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path):
+    whole, half, resumed = model(), model(), model()
+    training.train(whole, batches, 4, tmp_path / "whole", {})
+    training.train(half, batches, 2, tmp_path / "halves", {})
+    training.train(resumed, batches, 4, tmp_path / "halves", {})
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [path.name for path in (tmp_path / "halves").glob("*.h5")] == ["epoch-0004.weights.h5"]
+
+
+def test_a_killed_run_resumes(tmp_path):
+    script = textwrap.dedent(
+        f"""
+        import os, signal
+        from tests.examples.test_training import batches, model
+        from examples import training
+        def after(epoch):
+            if epoch == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return {{}}
+        training.train(model(), batches, 5, {str(tmp_path / "run")!r}, {{}}, after)
+        """
+    )
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed, whole = model(), model()
+    training.train(resumed, batches, 5, tmp_path / "run", {})
+    training.train(whole, batches, 5, tmp_path / "whole", {})
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path):
+    training.train(model(), batches, 1, tmp_path, {"units": 4})
+    with pytest.raises(ValueError, match="Received: settings={'units': 5}"):
+        training.train(model(), batches, 2, tmp_path, {"units": 5})
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError):
+        training.train(model(), batches, 1, tmp_path / "file" / "run", {})

@@ -1,0 +1,45 @@
+import os
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+from examples import translate
+from examples.datasets.words import Words
+
+PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)] * 140
+
+
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
+def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
+    figures = translate.main(quick=True, **folders)
+    assert figures["test perplexity"] < 1000  # of 1,200 words, after a single epoch
+    assert (tmp_path / "pictures/translate-additive-quick.png").exists()
+    assert (tmp_path / "saved_models/translate-additive-quick/1/saved_model.pb").exists()
+
+
+def test_sentences_of_like_length_share_a_batch():
+    german, english = (Words(side) for side in zip(*PAIRS, strict=True))
+    batches = list(translate.in_buckets(PAIRS, german, english, np.random.default_rng(0)))
+    shapes = sorted(tuple(source.shape) for (source, _), _ in batches)
+    assert shapes == [(translate.BATCH, 12), (translate.BATCH, 22)]
+    for (_, shifted), target in batches:
+        shifted, target = shifted.numpy(), target.numpy()
+        assert (shifted[:, 0] == Words.start).all()
+        np.testing.assert_array_equal(shifted[:, 1:4], target[:, :3])
+        assert ((target == Words.end).sum(axis=1) == 1).all()
+
+
+def test_perplexity_counts_each_real_word_once():
+    class Uniform:
+        class model:
+            @staticmethod
+            def test_on_batch(inputs, target):
+                return np.log(7.0)
+
+    german, english = (Words(side) for side in zip(*PAIRS, strict=True))
+    assert translate.perplexity(Uniform, PAIRS, german, english) == pytest.approx(7)

@@ -1,0 +1,68 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_attention import export
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+from examples import translate_dates
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    where = tmp_path_factory.mktemp("dates")
+    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    accuracy = translate_dates.main(quick=True, **folders)
+    return where, folders, accuracy
+
+
+def test_the_quick_run_writes_a_picture_and_a_model(quick):
+    where, _, accuracy = quick
+    assert 0 <= accuracy <= 1
+    assert (where / "pictures/translate_dates.png").read_bytes()[:4] == b"\x89PNG"
+    assert (where / "saved_models/translate_dates/1/saved_model.pb").exists()
+
+
+def test_the_export_takes_texts_in_any_number_and_length(quick):
+    where, *_ = quick
+    path = where / "saved_models/translate_dates/1"
+    for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
+        given = {"text": np.array([text.encode() for text in texts])}
+        found = export.run_in_c_loader(path, "decode", given)
+        assert found["date"].shape == (len(texts),)
+        assert found["alignments"].shape[:2] == (len(texts), translate_dates.OUTPUT_LENGTH)
+        assert np.isfinite(found["alignments"]).all()
+
+
+def test_a_text_is_translated_alike_alone_and_in_a_batch(quick):
+    where, *_ = quick
+    path = where / "saved_models/translate_dates/1"
+    texts = [b"4 Mar 2021", b"Mittwoch, 3. September 1930", b"x"]
+    together = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+    for row, text in enumerate(texts):
+        alone = export.run_in_c_loader(path, "decode", {"text": np.array([text])})
+        assert alone["date"][0] == together["date"][row]
+        width = alone["alignments"].shape[2]
+        np.testing.assert_allclose(
+            together["alignments"][row, :, :width], alone["alignments"][0], atol=1e-5
+        )
+
+
+def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
+    where, folders, accuracy = quick
+    assert translate_dates.main(quick=True, **folders) == accuracy
+    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert (where / "saved_models/translate_dates/2").exists()
+
+
+def test_the_same_epoch_gives_the_same_batches():
+    dates = translate_dates.Dates({"en"})
+    source = translate_dates.Vocabulary(dates.characters)
+    first, second = (
+        list(translate_dates.batches(dates, source, 3, np.random.default_rng([0, 1])))
+        for _ in range(2)
+    )
+    assert len(first) == 3
+    keras.tree.map_structure(np.testing.assert_array_equal, first, second)

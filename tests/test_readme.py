@@ -1,0 +1,68 @@
+"""The README says what is true of the code."""
+
+import re
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_attention
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in README.split("## Four steps")[1].split("Scores:")[0].strip().splitlines()[2:]
+]
+STEPS = ("score", "mask", "normalize", "read")
+
+
+def test_the_table_has_every_public_layer_and_no_other():
+    assert [row[0] for row in ROWS] == sorted(
+        keras_attention.layers.__all__, key=[row[0] for row in ROWS].index
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_a_row_is_what_the_layer_says_of_itself(row):
+    name, *steps, paper = row
+    documented = " ".join(getattr(keras_attention, name).__doc__.split()).replace("`", "")
+    composition = "; ".join(f"{s}: {c}" for s, c in zip(STEPS, steps, strict=True))
+    assert composition.replace("`", "") + "." in documented
+    for link in re.findall(r"\((https://.*?)\)", paper):
+        assert link in documented
+
+
+def test_a_row_is_what_the_layer_does():
+    made = {
+        "additive": keras_attention.AdditiveAttention(),
+        "dot": keras_attention.LuongAttention("dot"),
+        "general": keras_attention.LuongAttention("general"),
+        "concat": keras_attention.LuongAttention("concat"),
+        "location": keras_attention.LuongAttention("location", max_length=3),
+    }
+    table = {row[0]: row for row in ROWS}
+    classes = {"additive": "Additive", "dot": "Dot", "general": "General", "concat": "Additive"}
+    for score, layer in made.items():
+        _, scores, _, normalize, *_ = table[type(layer).__name__]
+        assert score in scores
+        assert type(layer.score).__name__ == classes.get(score, score.title()) + "Score"
+        assert layer.normalize.__name__ == normalize
+
+
+def test_the_code_blocks_run(tmp_path, monkeypatch):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("one of the blocks exports, which is TensorFlow's")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(blocks) == 5
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["context"].shape == (2, 3, 64)
+    assert (tmp_path / "saved_models/my_model/1/saved_model.pb").exists()
+
+
+def test_the_two_commands_stand_on_single_lines():
+    lines = [line.strip() for line in README.splitlines()]
+    assert 'pip install -e ".[examples]" && python examples/translate_dates.py' in lines
+    assert 'pip install -e ".[test]" && pytest' in lines
