@@ -153,6 +153,9 @@ class AttentionDecoder(keras.layers.Layer):
     ):
         check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
         check_mask("memory_mask", memory_mask, memory.shape[:-1])
+        inputs_mask, memory_mask = (
+            None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
+        )
         inputs = hide(inputs, inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
