@@ -32,12 +32,13 @@ LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
 OUTPUT_LENGTH = 11  # of an ISO date and its end mark
 TARGET = Vocabulary("^$" + ISO_CHARACTERS)
+SHOWN = ("de", "el", "pt", "ru")  # locales to draw, which most fonts can write
 START, END = TARGET.ids["^"], TARGET.ids["$"]
 
 
 def main(
     attention="additive",
-    epochs=16,
+    epochs=10,
     units=128,
     seed=0,
     quick=False,
@@ -91,23 +92,24 @@ def main(
         f"({(time.time() - began) / 60:.1f} minutes since the start)"
     )
     translate = translator(network, source)
-    shown = [text for text, _, _ in test[:3]]
+    shown = chosen(test)
+    texts = [text for text, _ in shown[:3]]
     path = keras_attention.export.saved_model(
         network.model,
         Path(saved_models) / name,
         signatures={"decode": (translate, [tf.TensorSpec((None,), tf.string, name="text")])},
         example=[
             {
-                "text": np.array([text.encode() for text in texts]),
-                "source": source.encode(texts),
-                "target": np.full((len(texts), 2), START, "int32"),
+                "text": np.array([text.encode() for text in some]),
+                "source": source.encode(some),
+                "target": np.full((len(some), 2), START, "int32"),
             }
-            for texts in (shown[:1], shown)
+            for some in (texts[:1], texts)
         ],
     )
     if attention != "none":
-        draw(translate, test, Path(pictures) / f"{name}.png")
-    show(translate, shown)
+        draw(translate, shown, Path(pictures) / f"{name}.png")
+    show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return accuracy
 
@@ -175,28 +177,29 @@ def translator(network, source):
     return translate
 
 
-def draw(translate, samples, path):
-    """Alignments of four dates in different scripts."""
+def chosen(samples):
+    """Four (text, locale) to look at: of `SHOWN` where there are any, with a month in letters."""
     texts = {}
     for text, _, locale in samples:
-        if 12 <= len(text) <= 26:
-            texts.setdefault(scripts(text), (text, locale))
-    chosen = list(texts.values())[:4]
-    weights, sources, targets = [], [], []
-    for text, _ in chosen:
-        found = translate(tf.constant([text]))
-        sources.append(text)
-        targets.append(found["date"].numpy()[0].decode() or " ")
-        weights.append(found["alignments"].numpy()[0])
+        if 12 <= len(text) <= 30 and sum(map(str.isalpha, text)) >= 3:
+            texts.setdefault(locale, text)
+    locales = [locale for locale in SHOWN if locale in texts] or list(texts)[:4]
+    return [(texts[locale], locale) for locale in locales]
+
+
+def draw(translate, samples, path):
+    """Draws the alignments of a few dates."""
+    texts, locales = zip(*samples, strict=True)
+    found = [translate(tf.constant([text])) for text in texts]
     keras_attention.visualize.heatmap(
-        weights, sources, targets, titles=[locale for _, locale in chosen], columns=2, path=path
+        [each["alignments"].numpy()[0] for each in found],
+        texts,
+        [each["date"].numpy()[0].decode() or " " for each in found],
+        titles=locales,
+        columns=2,
+        path=path,
     )
     print(f"Alignments drawn in {path}")
-
-
-def scripts(text):
-    """The blocks of the code space that a text's letters are from."""
-    return frozenset(ord(character) >> 8 for character in text if character.isalpha())
 
 
 def show(translate, texts):
@@ -208,6 +211,7 @@ def show(translate, texts):
         if "alignments" in found and date:
             weights = found["alignments"].numpy()[0, : len(date), : len(text)]
             print(keras_attention.visualize.text_heatmap(weights, text, date))
+    print()
 
 
 if __name__ == "__main__":
