@@ -3,6 +3,8 @@
 import argparse
 import inspect
 
+import keras
+
 
 def run(main, **choices):
     """Calls `main` with what the command line says.
@@ -25,4 +27,9 @@ def run(main, **choices):
             parser.add_argument(
                 option, type=type(default), default=default, choices=choices.get(name), help=shown
             )
-    main(**vars(parser.parse_args()))
+    arguments = vars(parser.parse_args())
+    if keras.backend.backend() != "tensorflow":
+        parser.error(
+            "the examples train, compile and export on TensorFlow: set KERAS_BACKEND=tensorflow"
+        )
+    main(**arguments)

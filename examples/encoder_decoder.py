@@ -42,14 +42,18 @@ class EncoderDecoder:
         max_source=None,
         dropout=0.0,
     ):
-        self.start, self.end = start, end
+        if units < 2 or units % 2:
+            raise ValueError(
+                f"Expected `units` to be even: half in each direction. Received: units={units}"
+            )
+        self.start, self.end, self.attention = start, end, attention
         self.embed_source = layers.Embedding(source_size, embedding, mask_zero=True)
         self.embed_target = layers.Embedding(target_size, embedding)
         # use_cudnn=False: cuDNN's loop cannot be compiled by XLA.
         encoder = layers.GRU(units // 2, return_sequences=True, return_state=True, use_cudnn=False)
         self.encoder = layers.Bidirectional(encoder)
         self.first_state = layers.Dense(units, activation="tanh")
-        self.decoder = decoder(attention, units, max_source)
+        self.decoder = make_decoder(attention, units, max_source)
         self.readout = layers.Dense(embedding, activation="tanh")
         self.logits = layers.Dense(target_size, dtype="float32")
         self.drop = layers.Dropout(dropout)
@@ -73,18 +77,21 @@ class EncoderDecoder:
         return self.logits(self.drop(self.readout(ops.concatenate([outputs, embedded], axis=-1))))
 
     def begin(self, source):
-        """Source ids -> the state and the memory that `step` works on."""
+        """Source ids -> what decoding starts from: state, memory and its mask."""
         memory, state = self.encode(source)
-        if isinstance(self.decoder, layers.RNN):
-            return [state], ()
-        batch_size = ops.shape(source)[0]
-        memory = self.decoder.prepare(memory, source != 0)
-        return self.decoder.get_initial_state(batch_size, state), memory
+        if self.attention == "none":
+            return {"state": [state], "memory": (), "memory_mask": None}
+        mask = source != 0
+        return {
+            "state": self.decoder.get_initial_state(ops.shape(source)[0], state),
+            "memory": self.decoder.prepare(memory, mask),
+            "memory_mask": mask,
+        }
 
     def step(self, tokens, state, memory):
         """One decoding step: (logits, alignment or None, state)."""
         embedded = self.embed_target(tokens)
-        if isinstance(self.decoder, layers.RNN):
+        if self.attention == "none":
             output, state = self.decoder.cell(embedded, state)
             alignment = None
         else:
@@ -93,29 +100,20 @@ class EncoderDecoder:
 
     def greedy(self, source, max_length):
         """Source ids (batch, S) -> `decoding.Decoded` of (batch, max_length)."""
-        state, memory = self.begin(source)
-        mask = None if isinstance(self.decoder, layers.RNN) else source != 0
+        first = self.begin(source)
         return decoding.greedy(
-            self.step, state, self.start, self.end, max_length, memory=memory, memory_mask=mask
+            self.step, start_token=self.start, end_token=self.end, max_length=max_length, **first
         )
 
     def beam_search(self, source, max_length, **options):
         """Source ids (batch, S) -> `decoding.Decoded` of (batch, beams, max_length)."""
-        state, memory = self.begin(source)
-        mask = None if isinstance(self.decoder, layers.RNN) else source != 0
+        options.update(self.begin(source))
         return decoding.beam_search(
-            self.step,
-            state,
-            self.start,
-            self.end,
-            max_length,
-            memory=memory,
-            memory_mask=mask,
-            **options,
+            self.step, start_token=self.start, end_token=self.end, max_length=max_length, **options
         )
 
 
-def decoder(attention, units, max_source=None):
+def make_decoder(attention, units, max_source=None):
     """The decoding layer for one of `ATTENTIONS`."""
     cell = layers.GRUCell(units)
     if attention == "none":

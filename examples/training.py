@@ -1,9 +1,12 @@
 """What the examples share of training: progress bar, checkpoint after every epoch, resume."""
 
 import json
+import os
 from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 from tqdm.auto import tqdm
 
 
@@ -15,8 +18,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
         batches: Function of the epoch's number that gives its `tf.data.Dataset`, of known size;
             the same number has to give the same batches.
         epochs: How many epochs there shall be in all.
-        directory: Where the checkpoints are. Weights and optimizer state are written beside and
-            renamed, so that a kill at any moment leaves the last whole checkpoint.
+        directory: Where the checkpoint is: weights, state of the optimizer and of the random
+            numbers, written beside and renamed, so that a kill at any moment leaves a whole one.
         settings: Dict of what the run depends on. A directory of a run with other settings is
             refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
@@ -28,12 +31,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
     directory.mkdir(parents=True, exist_ok=True)
     _check_settings(directory / "settings.json", settings)
     model.optimizer.build(model.trainable_variables)
-    done = sorted(directory.glob("epoch-*.weights.h5"))
-    first = 0
-    if done:
-        first = int(done[-1].name.split("-")[1].split(".")[0])
-        model.load_weights(done[-1])
-        print(f"Resuming after epoch {first} from {done[-1]}")
+    variables = [*model.variables, *model.optimizer.variables]
+    first = _load(directory / "checkpoint.npz", variables)
     for epoch in range(first, epochs):
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
@@ -48,13 +47,20 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
             figures = after_epoch(epoch) if after_epoch else {}
             logs = {name: values[-1] for name, values in history.history.items()}
             bar.set_postfix({**logs, **figures})
-        _save(model, directory, epoch + 1)
+        _save(directory / "checkpoint.npz", variables, epoch + 1)
+
+
+def as_dataset(batches):
+    """A data set of `((source ids, target ids), target ids)` from a list of such numpy batches."""
+    ids = tf.TensorSpec((None, None), tf.int32)
+    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=((ids, ids), ids))
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
 
 
 def _check_settings(path, settings):
     settings = json.loads(json.dumps(settings))
     if not path.exists():
-        path.write_text(json.dumps(settings, indent=1))
+        _write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
     before = json.loads(path.read_text())
     if before != settings:
         raise ValueError(
@@ -63,15 +69,28 @@ def _check_settings(path, settings):
         )
 
 
-def _save(model, directory, epoch):
-    name = f"epoch-{epoch:04d}.weights.h5"
-    unfinished = directory / f"unfinished-{name}"
-    model.save_weights(unfinished)
-    older = list(directory.glob("epoch-*.weights.h5"))
-    unfinished.rename(directory / name)
-    for path in older:
-        if path.name != name:
-            path.unlink()
+def _load(path, variables):
+    """Assigns what a checkpoint holds, if there is one; the number of epochs done."""
+    if not path.exists():
+        return 0
+    with np.load(path) as values:
+        for number, variable in enumerate(variables):
+            variable.assign(values[f"arr_{number}"])
+        done = int(values["epochs"])
+    print(f"Resuming after epoch {done} from {path}")
+    return done
+
+
+def _save(path, variables, epochs):
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    _write(path, lambda file: np.savez(file, *values, epochs=epochs))
+
+
+def _write(path, write):
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
+    with open(unfinished, "wb") as file:
+        write(file)
+    unfinished.replace(path)
 
 
 class _Show(keras.callbacks.Callback):

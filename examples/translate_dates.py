@@ -26,7 +26,7 @@ import keras_attention
 from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
-from examples.training import train
+from examples.training import as_dataset, train
 
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
@@ -38,7 +38,7 @@ START, END = TARGET.ids["^"], TARGET.ids["$"]
 
 def main(
     attention="additive",
-    epochs=10,
+    epochs=13,
     units=128,
     seed=0,
     quick=False,
@@ -52,6 +52,9 @@ def main(
     epochs = 1 if quick else epochs
     keras.utils.set_random_seed(seed)
     name = "translate_dates" + ("" if attention == "additive" else f"_{attention}")
+    name += "_quick" if quick else ""
+    picture = Path(pictures) / f"{name}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
     network = EncoderDecoder(
@@ -81,7 +84,7 @@ def main(
         network.model,
         lambda epoch: batches(dates, source, steps, np.random.default_rng([seed, epoch])),
         epochs,
-        Path(runs) / f"{name}-seed{seed}{'-quick' if quick else ''}",
+        Path(runs) / f"{name}-seed{seed}",
         {"attention": attention, "epochs": epochs, "units": units, "seed": seed, "steps": steps},
         lambda epoch: {"val_exact": exact(decode, source, held_out)},
     )
@@ -89,11 +92,13 @@ def main(
     accuracy = exact(decode, source, test)
     print(
         f"{accuracy:.2%} of {tested:,} dates exactly right, on days never seen in training "
-        f"({(time.time() - began) / 60:.1f} minutes since the start)"
+        f"({(time.time() - began) / 60:.1f} minutes in this run)"
     )
     translate = translator(network, source)
     shown = chosen(test)
     texts = [text for text, _ in shown[:3]]
+    if attention != "none":
+        draw(translate, shown, picture)
     path = keras_attention.export.saved_model(
         network.model,
         Path(saved_models) / name,
@@ -107,8 +112,6 @@ def main(
             for some in (texts[:1], texts)
         ],
     )
-    if attention != "none":
-        draw(translate, shown, Path(pictures) / f"{name}.png")
     show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return accuracy
@@ -125,11 +128,7 @@ def batches(dates, source, steps, rng):
             targets = TARGET.encode([iso + "$" for iso in isos], OUTPUT_LENGTH)
             chosen.append(((source.encode(texts, length), inputs), targets))
     rng.shuffle(chosen)
-    ids = tf.TensorSpec((BATCH, None), tf.int32)
-    data = tf.data.Dataset.from_generator(
-        lambda: iter(chosen[:steps]), output_signature=((ids, ids), ids)
-    )
-    return data.apply(tf.data.experimental.assert_cardinality(len(chosen[:steps])))
+    return as_dataset(chosen[:steps])
 
 
 def by_length(samples):
@@ -178,13 +177,12 @@ def translator(network, source):
 
 
 def chosen(samples):
-    """Four (text, locale) to look at: of `SHOWN` where there are any, with a month in letters."""
-    texts = {}
-    for text, _, locale in samples:
-        if 12 <= len(text) <= 30 and sum(map(str.isalpha, text)) >= 3:
-            texts.setdefault(locale, text)
-    locales = [locale for locale in SHOWN if locale in texts] or list(texts)[:4]
-    return [(texts[locale], locale) for locale in locales]
+    """Four (text, locale) to look at, of the locales `SHOWN` where there are any."""
+    fitting = [(text, locale) for text, _, locale in samples if 15 <= len(text) <= 30]
+    fitting.sort(key=lambda sample: sample[1] not in SHOWN)
+    of_each = {locale: text for text, locale in reversed(fitting)}  # the first one wins
+    first = [(text, locale) for text, locale in fitting if of_each[locale] == text]
+    return [*first, *fitting][:4]
 
 
 def draw(translate, samples, path):

@@ -12,6 +12,7 @@ from keras_attention.layers import (
     AttentionPooling,
     LuongAttention,
 )
+from keras_attention.layers.attention_decoder import DecoderState
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "DecoderState",
     "LuongAttention",
     "decoding",
     "export",

@@ -15,9 +15,15 @@ def gradients(loss, arrays, variables=()):
     found = _BACKENDS[keras.backend.backend()](loss, tensors, list(variables))
     wanted = [*tensors, *variables]
     return [
-        np.zeros(tuple(w.shape)) if g is None else ops.convert_to_numpy(g)
+        np.zeros(tuple(w.shape)) if g is None else _to_numpy(g)
         for g, w in zip(found, wanted, strict=True)
     ]
+
+
+def _to_numpy(gradient):
+    if keras.backend.standardize_dtype(gradient.dtype) == "bfloat16":
+        gradient = ops.cast(gradient, "float32")  # TensorFlow makes no array of a bfloat16 scalar
+    return ops.convert_to_numpy(gradient)
 
 
 def _tensorflow(loss, tensors, variables):

@@ -66,3 +66,10 @@ def test_the_two_commands_stand_on_single_lines():
     lines = [line.strip() for line in README.splitlines()]
     assert 'pip install -e ".[examples]" && python examples/translate_dates.py' in lines
     assert 'pip install -e ".[test]" && pytest' in lines
+
+
+def test_what_readme_and_examples_point_to_is_there():
+    root = Path(__file__).parents[1]
+    texts = [README, *(path.read_text(encoding="utf-8") for path in root.glob("examples/*.py"))]
+    for path in set(re.findall(r"(?:docs|tests|examples)/[\w/]+\.\w+", " ".join(texts))):
+        assert (root / path).exists(), path

@@ -16,16 +16,36 @@ def token(name, value):
     return int(value)
 
 
-def start_tokens(value, batch):
+def tensor(name, value):
+    """Returns `value` as a tensor of numbers or bools."""
+    try:
+        converted = ops.convert_to_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"Expected {name} to be a tensor. Received: {value!r}") from error
+    if keras.backend.standardize_dtype(converted.dtype) == "string":
+        raise ValueError(f"Expected {name} to hold numbers. Received: {value!r}")
+    return converted
+
+
+def compatible(shape, other):
+    """Whether two static shapes, which may hold None, can be the same at run time."""
+    shape, other = tuple(shape), tuple(other)
+    return len(shape) == len(other) and all(
+        a == b or None in (a, b) for a, b in zip(shape, other, strict=True)
+    )
+
+
+def start_tokens(value, leaves):
     """Returns one start token per row, int32 `(batch,)`, from an int or an int tensor."""
-    tokens = ops.convert_to_tensor(value)
+    tokens = tensor("`start_token`", value)
     is_integer = "int" in keras.backend.standardize_dtype(tokens.dtype)
-    if not is_integer or len(tokens.shape) > 1:
+    rows = leaves[0].shape[0]
+    if not is_integer or not (tokens.shape == () or compatible(tokens.shape, (rows,))):
         raise ValueError(
-            "Expected `start_token` to be an integer or an integer tensor (batch,). "
+            f"Expected `start_token` to be an integer or an integer tensor (batch,) = ({rows},). "
             f"Received: start_token={value!r}"
         )
-    return ops.broadcast_to(ops.cast(tokens, "int32"), (batch,))
+    return ops.broadcast_to(ops.cast(tokens, "int32"), ops.shape(leaves[0])[:1])
 
 
 def penalty(name, value):
@@ -36,17 +56,18 @@ def penalty(name, value):
     return float(value)
 
 
-def source_mask(memory_mask):
-    """Returns `memory_mask` as a tensor `(batch, S)`, or None."""
+def source_mask(memory_mask, leaves):
+    """Returns `memory_mask` as a bool tensor `(batch, S)`, or None."""
     if memory_mask is None:
         return None
-    mask = ops.convert_to_tensor(memory_mask)
-    if len(mask.shape) != 2:
+    mask = tensor("`memory_mask`", memory_mask)
+    rows = leaves[0].shape[0]
+    if not compatible(mask.shape, (rows, None)):
         raise ValueError(
-            "Expected `memory_mask` to have shape (batch, source length). "
+            f"Expected `memory_mask` to have shape (batch, source length) = ({rows}, any). "
             f"Received: memory_mask of shape {tuple(mask.shape)}"
         )
-    return mask
+    return ops.cast(mask, "bool")
 
 
 def state_leaves(state):
@@ -56,11 +77,11 @@ def state_leaves(state):
         raise ValueError(f"Expected `state` to hold at least one tensor. Received: state={state!r}")
     if any(leaf is None for leaf in leaves):
         raise ValueError(f"Expected `state` to hold tensors only. Received: state={state!r}")
-    leaves = [ops.convert_to_tensor(leaf) for leaf in leaves]
+    leaves = [tensor("every leaf of `state`", leaf) for leaf in leaves]
     shapes = [tuple(leaf.shape) for leaf in leaves]
-    if () in shapes:
+    if () in shapes or len({shape[0] for shape in shapes} - {None}) > 1:
         raise ValueError(
-            "Expected every tensor of `state` to have a leading batch dimension. "
+            "Expected every tensor of `state` to have the same leading batch dimension. "
             f"Received: state of shapes {shapes}"
         )
     return leaves

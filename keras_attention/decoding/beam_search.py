@@ -80,8 +80,8 @@ def beam_search(
         hypothesis holds padding, length 0 and the lowest float32 as its score.
 
     Raises:
-        ValueError: If an argument is not as described, if the step returns a state of other
-            shapes, or no alignment although `memory_mask` is given.
+        ValueError: If an argument is not as described, if the step returns a state of another
+            structure or other shapes, or no alignment although `memory_mask` is given.
 
     Example:
     >>> from keras import ops
@@ -103,15 +103,15 @@ def beam_search(
     pad_token = arguments.token("pad_token", pad_token)
     length_penalty = arguments.penalty("length_penalty", length_penalty)
     coverage_penalty = arguments.penalty("coverage_penalty", coverage_penalty)
-    memory_mask = arguments.source_mask(memory_mask)
+    leaves = arguments.state_leaves(state)
+    memory_mask = arguments.source_mask(memory_mask, leaves)
     if coverage_penalty and memory_mask is None:
         raise ValueError(
             "Expected a `memory_mask` for a coverage penalty. "
             f"Received: coverage_penalty={coverage_penalty}, memory_mask=None"
         )
-    leaves = arguments.state_leaves(state)
     batch = ops.shape(leaves[0])[0]
-    start_tokens = arguments.start_tokens(start_token, batch)
+    start_tokens = arguments.start_tokens(start_token, leaves)
     advance = stepper(step, state, repeat_rows(memory, width), memory_mask)
     length_penalties = penalties.length_penalties(max_length, length_penalty)
     largest_to_come = penalties.largest_to_come(length_penalties)

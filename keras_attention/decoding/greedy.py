@@ -34,7 +34,8 @@ def greedy(
         step: Callable `(tokens, state, memory) -> (logits, state, alignment)`: tokens `(batch,)`
             int32; state and memory the nests given here; logits `(batch, V)`, unnormalised;
             alignment `(batch, S)`, weights on the source, or None. The state that it returns has
-            the shapes of the one it got. Layers in it have to be built.
+            the structure and the shapes of the one it got. A logit that is NaN counts as -inf.
+            Layers in it have to be built.
         state: Nest (list, tuple, named tuple, dict) of tensors `(batch, ...)`, the first state.
         start_token: Int or int tensor `(batch,)`, what the first step is given.
         end_token: Int. A row ends with it; an id outside of the vocabulary never ends one.
@@ -50,8 +51,8 @@ def greedy(
         the emitted tokens; alignments `(batch, L, S)` float32, zero after the end, or None.
 
     Raises:
-        ValueError: If an argument is not as described, if the step returns a state of other
-            shapes, or no alignment although `memory_mask` is given.
+        ValueError: If an argument is not as described, if the step returns a state of another
+            structure or other shapes, or no alignment although `memory_mask` is given.
 
     Example:
     >>> from keras import ops
@@ -65,10 +66,10 @@ def greedy(
     max_length = positive_integer("max_length", max_length)
     end_token = arguments.token("end_token", end_token)
     pad_token = arguments.token("pad_token", pad_token)
-    memory_mask = arguments.source_mask(memory_mask)
     leaves = arguments.state_leaves(state)
+    memory_mask = arguments.source_mask(memory_mask, leaves)
     batch = ops.shape(leaves[0])[0]
-    start_tokens = arguments.start_tokens(start_token, batch)
+    start_tokens = arguments.start_tokens(start_token, leaves)
     advance = stepper(step, state, memory, memory_mask)
 
     def any_running(index, tokens, leaves, running, decoded):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.decoding.decoded import IMPOSSIBLE
+from keras_attention.decoding.arguments import compatible, tensor
+from keras_attention.decoding.decoded import IMPOSSIBLE, LOWEST
 
 
 def stepper(step, structure, memory, memory_mask):
@@ -25,23 +26,48 @@ def stepper(step, structure, memory, memory_mask):
 
     def advance(tokens, leaves):
         state = keras.tree.pack_sequence_as(structure, leaves)
-        logits, new_state, alignment = step(tokens, state, memory)
-        new_leaves = keras.tree.flatten(new_state)
-        if len(new_leaves) != len(leaves):
-            raise ValueError(
-                f"Expected `step` to return a state of {len(leaves)} tensors, like the one it was "
-                f"given. Received: a state of {len(new_leaves)}"
-            )
-        new_leaves = [_like(new, old) for new, old in zip(new_leaves, leaves, strict=True)]
-        return _log_probabilities(logits), new_leaves, _recorded(alignment, memory_mask)
+        logits, new_state, alignment = _three(step(tokens, state, memory))
+        rows = tokens.shape[0]
+        return (
+            _log_probabilities(logits, rows),
+            _new_leaves(structure, new_state, leaves),
+            _recorded(alignment, memory_mask, rows),
+        )
 
     return advance
 
 
+def _three(result):
+    """What the step returned, if it is three things."""
+    if not isinstance(result, tuple | list) or len(result) != 3:
+        size = f" of {len(result)}" if isinstance(result, tuple | list) else ""
+        raise ValueError(
+            "Expected `step` to return (logits, state, alignment), the alignment None where there "
+            f"is none. Received: {type(result).__name__}{size}"
+        )
+    return result
+
+
+def _new_leaves(structure, new_state, leaves):
+    """The leaves of the step's state, each in the place that it has in `structure`.
+
+    A leaf's path is made of keys and indices: a tuple may come back as a list, but not a dict with
+    other keys, whose leaves would else take each other's places.
+    """
+    paths = [path for path, _ in keras.tree.flatten_with_path(structure)]
+    found = dict(keras.tree.flatten_with_path(new_state))
+    if found.keys() != set(paths):
+        raise ValueError(
+            "Expected `step` to return a state of the structure that it was given, tensors at "
+            f"{paths}. Received: a state of {len(found)} tensors, at {list(found)}"
+        )
+    return [_like(found[path], old) for path, old in zip(paths, leaves, strict=True)]
+
+
 def _like(new, old):
     """Gives `new` the dtype and static shape of `old`, which a loop's variable has to keep."""
-    new = ops.convert_to_tensor(new)
-    if not _compatible(new.shape, old.shape):
+    new = tensor("every leaf of the state that `step` returns", new)
+    if not compatible(new.shape, old.shape):
         raise ValueError(
             "Expected `step` to return a state of the shapes it was given. "
             f"Received: shape {tuple(new.shape)} in place of {tuple(old.shape)}"
@@ -50,28 +76,22 @@ def _like(new, old):
     return ops.reshape(ops.cast(new, dtype), ops.shape(old))
 
 
-def _compatible(shape, other):
-    """Whether two static shapes, which may hold None, can be the same at run time."""
-    shape, other = tuple(shape), tuple(other)
-    return len(shape) == len(other) and all(
-        a == b or None in (a, b) for a, b in zip(shape, other, strict=True)
-    )
-
-
-def _log_probabilities(logits):
-    """Log-softmax; where no token is possible, none is likely either (and not NaN)."""
-    logits = ops.convert_to_tensor(logits)
-    if len(logits.shape) != 2:
+def _log_probabilities(logits, rows):
+    """Log-softmax without NaN: such a logit is impossible, and where all are, so is every token."""
+    logits = tensor("the logits that `step` returns", logits)
+    if not compatible(logits.shape, (rows, None)):
         raise ValueError(
-            "Expected `step` to return logits of shape (rows, vocabulary). "
+            f"Expected `step` to return logits of shape (rows, vocabulary) = ({rows}, any). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
-    logits = ops.cast(logits, "float32")
+    logits = ops.nan_to_num(
+        ops.cast(logits, "float32"), nan=IMPOSSIBLE, posinf=-LOWEST, neginf=IMPOSSIBLE
+    )
     dead_end = ops.max(logits, axis=-1, keepdims=True) == IMPOSSIBLE
     return ops.where(dead_end, IMPOSSIBLE, ops.log_softmax(logits, axis=-1))
 
 
-def _recorded(alignment, memory_mask):
+def _recorded(alignment, memory_mask, rows):
     """The alignment in float32 if a mask asks for it, else `()`."""
     if memory_mask is None:
         return ()
@@ -80,10 +100,11 @@ def _recorded(alignment, memory_mask):
             "Expected `step` to return an alignment, as `memory_mask` was given. "
             "Received: alignment=None"
         )
-    alignment = ops.convert_to_tensor(alignment)
-    if not _compatible(alignment.shape, (None, memory_mask.shape[1])):
+    alignment = tensor("the alignment that `step` returns", alignment)
+    expected = (rows, memory_mask.shape[1])
+    if not compatible(alignment.shape, expected):
         raise ValueError(
-            f"Expected `step` to return an alignment of shape (rows, {memory_mask.shape[1]}), as "
-            f"long as `memory_mask`. Received: alignment of shape {tuple(alignment.shape)}"
+            f"Expected `step` to return an alignment of shape (rows, source length) = {expected}, "
+            f"as long as `memory_mask`. Received: alignment of shape {tuple(alignment.shape)}"
         )
     return ops.cast(alignment, "float32")

@@ -19,7 +19,9 @@ class Attention(QueryValueAttention):
 
     `Attention()` gives the numbers of `keras.layers.Attention()`, and
     `Attention(score=keras_attention.score.DotScore(use_scale=True))` those of
-    `keras.layers.Attention(use_scale=True)`, wherever at least one key may be seen.
+    `keras.layers.Attention(use_scale=True)`, wherever at least one key may be seen. (There a third
+    mask, the key's, is ignored, and a masked query's weights are not zero; here it is, and they
+    are.)
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a

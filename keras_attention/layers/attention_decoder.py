@@ -1,9 +1,10 @@
 """A recurrent cell that attends at every step: the decoder of Bahdanau 2015 and of Luong 2015."""
 
 import collections
+import copy
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.layers.over_time import over_time
@@ -66,7 +67,8 @@ class AttentionDecoder(keras.layers.Layer):
         initial_state: The cell's states, nested in any way (an encoder's last states), or a
             `DecoderState`; None lets the cell choose.
         inputs_mask: Bool `(batch, Tdec)`, taken from `inputs`' Keras mask where not given. A
-            padded step leaves the state as it is, and its output and alignment are zero.
+            padded step leaves the state as it is, and its output and alignment are zero. The
+            outputs carry the inputs' Keras mask on; one given by hand is passed on by hand.
         memory_mask: Bool `(batch, Tenc)`, taken from `memory`'s Keras mask where not given.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
         return_state: Whether to return the final `DecoderState` too.
@@ -98,7 +100,8 @@ class AttentionDecoder(keras.layers.Layer):
         self, cell, attention, attend="before", input_feeding=False, output_mode=None, **kwargs
     ):
         super().__init__(**kwargs)
-        if not isinstance(cell, keras.layers.Layer) or not hasattr(cell, "state_size"):
+        is_cell = isinstance(cell, keras.layers.Layer) and hasattr(cell, "state_size")
+        if not is_cell or isinstance(cell, keras.layers.RNN):
             raise ValueError(
                 f"Expected `cell` to be a Keras recurrent cell. Received: cell={cell!r}"
             )
@@ -122,23 +125,15 @@ class AttentionDecoder(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, inputs_shape, memory_shape):
-        if len(inputs_shape) != 3 or len(memory_shape) != 3:
-            raise ValueError(
-                "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width). "
-                f"Received: inputs {tuple(inputs_shape)}, memory {tuple(memory_shape)}"
-            )
+        self._check(inputs_shape, memory_shape)
         batch = inputs_shape[0]
-        query_shape = (batch, output_size(self.cell))
-        if not self.attention.built:
-            self.attention.build([query_shape, tuple(memory_shape)])
-            self.attention.built = True
-        read = self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
-        fed = read if self.attend == "before" or self.input_feeding else 0
+        if not self.attention.built:  # it may be shared with another layer
+            self.attention.build([(batch, output_size(self.cell)), tuple(memory_shape)])
+        self._read_size = self._width_read(memory_shape)
+        is_fed = self.attend == "before" or self.input_feeding
+        self._cell_width = inputs_shape[-1] + (self._read_size if is_fed else 0)
         if not self.cell.built:
-            self.cell.build((batch, inputs_shape[-1] + fed))
-            self.cell.built = True
-        self._read_size = read
-        self._fed_size = fed
+            self.cell.build((batch, self._cell_width))
 
     def call(
         self,
@@ -151,27 +146,29 @@ class AttentionDecoder(keras.layers.Layer):
         return_state=False,
         training=None,
     ):
-        check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
-        check_mask("memory_mask", memory_mask, memory.shape[:-1])
+        self._check(inputs.shape, memory.shape)
         inputs_mask, memory_mask = (
             None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
         )
-        inputs = hide(inputs, inputs_mask)
+        check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
+        check_mask("memory_mask", memory_mask, memory.shape[:-1])
+        inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
         state = self.get_initial_state(batch_size, initial_state)
         noise = self.attention.dropout_noise(inputs, memory) if training else None
+        weights_dtype = score_dtype(self.compute_dtype)
 
         def step(state, inputs, noise=None):
             output, weights, state = self.step(inputs, state, memory, noise)
-            return (output, weights), state
+            return (output, ops.cast(weights, weights_dtype)), state
 
         def cell_step(state, inputs):
             output, cell_state = self._run_cell([inputs], state)
             return (ops.cast(output, self.compute_dtype),), DecoderState(cell_state, ())
 
-        fed = ops.zeros((batch_size, self._fed_size), self.compute_dtype)
-        with drawn_dropout(self.cell, ops.concatenate([inputs[:, 0], fed], -1), state.cell):
+        anything = ops.zeros((batch_size, self._cell_width), self.compute_dtype)
+        with drawn_dropout(self.cell, anything, state.cell, training):
             if self.attend == "after" and not self.input_feeding:
                 (outputs,), state = over_time(
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype]
@@ -180,7 +177,7 @@ class AttentionDecoder(keras.layers.Layer):
                 outputs = hide(self._put_out(outputs, read), inputs_mask)
                 weights = hide(weights, inputs_mask)
             else:
-                dtypes = [self.compute_dtype, score_dtype(self.compute_dtype)]
+                dtypes = [self.compute_dtype, weights_dtype]
                 (outputs, weights), state = over_time(
                     step, state, [inputs, noise], inputs_mask, dtypes
                 )
@@ -204,28 +201,28 @@ class AttentionDecoder(keras.layers.Layer):
         rows = (ops.shape(memory)[0], 1, ops.shape(memory)[1])
         return prepared._replace(mask=ops.broadcast_to(prepared.mask, rows))
 
-    def get_initial_state(self, batch_size=None, initial_state=None):
+    def get_initial_state(self, batch_size, initial_state=None):
         """The `DecoderState` before the first step.
 
         Args:
             batch_size: An int or a scalar tensor.
-            initial_state: The cell's states, nested in any way, or a `DecoderState`; None lets
-                the cell choose.
+            initial_state: The cell's states, nested in any way, or a `DecoderState`, or what is
+                left of one after saving: the cell's states and, with input feeding, what was
+                read; None lets the cell choose.
 
         Returns:
             A `DecoderState`.
         """
-        if isinstance(initial_state, DecoderState):
-            return initial_state
-        if initial_state is None:
-            cell_state = first_state(self.cell, batch_size)
-        else:
-            cell_state = pack_state(self.cell, initial_state, self.cell.compute_dtype)
-        if not self.input_feeding:
-            return DecoderState(cell_state, ())
-        return DecoderState(
-            cell_state, ops.zeros((batch_size, self._read_size), self.compute_dtype)
-        )
+        states = [] if initial_state is None else tree.flatten(initial_state)
+        fed = ()
+        if self.input_feeding:
+            count = len(tree.flatten(self.cell.state_size))
+            fed = ops.zeros((batch_size, self._read_size), self.compute_dtype)
+            if len(states) == count + 1:
+                fed = ops.cast(states.pop(), self.compute_dtype)
+        if not states:
+            return DecoderState(first_state(self.cell, batch_size), fed)
+        return DecoderState(pack_state(self.cell, states, self.cell.compute_dtype), fed)
 
     def step(self, inputs, state, memory, noise=None):
         """One step, for decoding loops.
@@ -264,6 +261,22 @@ class AttentionDecoder(keras.layers.Layer):
             return ops.concatenate([output, read], axis=-1)
         return output if mode == "cell" else read
 
+    def _check(self, inputs_shape, memory_shape):
+        inputs_shape, memory_shape = tuple(inputs_shape), tuple(memory_shape)
+        ranks = len(inputs_shape), len(memory_shape)
+        batches = {inputs_shape[:1], memory_shape[:1]} - {(None,), (1,)}
+        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or len(batches) > 1:
+            raise ValueError(
+                "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width) with "
+                f"known widths. Received: inputs {inputs_shape}, memory {memory_shape}"
+            )
+        if inputs_shape[1] == 0:
+            raise ValueError(f"Expected `inputs` of one step at least. Received: {inputs_shape}")
+
+    def _width_read(self, memory_shape):
+        query_shape = (None, output_size(self.cell))
+        return self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
+
     def compute_mask(self, inputs, mask=None):
         return mask
 
@@ -278,17 +291,19 @@ class AttentionDecoder(keras.layers.Layer):
         return_state=False,
         training=None,
     ):
+        self._check(inputs.shape, memory.shape)
         batch, steps, _ = inputs.shape
+        read_size = self._width_read(memory.shape)
 
         def spec(*shape):
             return keras.KerasTensor((batch, *shape), dtype=self.compute_dtype)
 
-        width = self._put_out(spec(output_size(self.cell)), spec(self._read_size)).shape[-1]
+        width = self._put_out(spec(output_size(self.cell)), spec(read_size)).shape[-1]
         returned = [spec(steps, width)]
         if return_attention_scores:
             returned.append(spec(steps, memory.shape[1]))
         if return_state:
-            fed = spec(self._read_size) if self.input_feeding else ()
+            fed = spec(read_size) if self.input_feeding else ()
             returned.append(DecoderState(state_spec(self.cell, batch), fed))
         return tuple(returned) if len(returned) > 1 else returned[0]
 
@@ -304,8 +319,7 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("cell", "attention")
-        }
-        return cls(**{**config, **parts})
+        config = copy.deepcopy(config)  # a stack of cells empties the config that it is made from
+        for name in ("cell", "attention"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)

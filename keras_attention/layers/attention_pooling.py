@@ -81,11 +81,7 @@ class AttentionPooling(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        if len(input_shape) < 3 or input_shape[-1] is None:
-            raise ValueError(
-                "Expected `inputs` of shape (batch, ..., steps, width) with a known width. "
-                f"Received: shape {tuple(input_shape)}"
-            )
+        self._check(input_shape)
         units = self.units or input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -102,10 +98,11 @@ class AttentionPooling(keras.layers.Layer):
         )
 
     def call(self, inputs, mask=None, return_attention_scores=False, training=None):
+        self._check(inputs.shape)
         if mask is not None:
             mask = ops.cast(mask, "bool")
             check_mask("mask", mask, inputs.shape[:-1])
-        inputs = hide(inputs, mask)
+        inputs = hide(ops.cast(inputs, self.compute_dtype), mask)
         hidden = ops.tanh(ops.matmul(precise(inputs), self.kernel) + at_least_float32(self.bias))
         scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)
         weights = softmax(scores, padding(key_mask=mask))
@@ -113,6 +110,13 @@ class AttentionPooling(keras.layers.Layer):
         if return_attention_scores:
             return output, ops.cast(ops.squeeze(weights, -2), self.compute_dtype)
         return output
+
+    def _check(self, shape):
+        if len(shape) < 3 or shape[-1] is None:
+            raise ValueError(
+                "Expected `inputs` of shape (batch, ..., steps, width) with a known width. "
+                f"Received: inputs of shape {tuple(shape)}"
+            )
 
     def compute_mask(self, inputs, mask=None):
         if mask is None or len(inputs.shape) < 4:

@@ -17,6 +17,8 @@ def split_inputs(inputs):
         inputs = [inputs, inputs]
     if len(inputs) not in (2, 3):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: {len(inputs)} inputs")
+    if not all(hasattr(x, "shape") for x in inputs):
+        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: inputs={inputs!r}")
     query, value, key = (*inputs, inputs[1])[:3]
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
@@ -24,9 +26,11 @@ def split_inputs(inputs):
 
 def split_shapes(input_shape):
     """The same for the shapes that `build` gets: one shape, or a list of two or three."""
+    if not isinstance(input_shape, (list, tuple)) or not input_shape:
+        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
     if not isinstance(input_shape[0], (list, tuple)):
         input_shape = [input_shape, input_shape]
-    if len(input_shape) not in (2, 3):
+    if len(input_shape) not in (2, 3) or None in input_shape:
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
     return [tuple(shape) for shape in (*input_shape, input_shape[1])[:3]]
 
@@ -43,6 +47,10 @@ def check_shapes(query, value, key):
             "Expected a query (batch, ..., queries, width) of the value's rank, or of one rank "
             f"less for a single query. {received}"
         )
+    outer = [query[: len(value) - 2], value[:-2], key[:-2]]
+    for sizes in zip(*outer, strict=True):
+        if len(set(sizes) - {None, 1}) > 1:
+            raise ValueError(f"Expected the same batch in query, value and key. {received}")
     if None not in (key[-2], value[-2]) and key[-2] != value[-2]:
         raise ValueError(f"Expected as many keys as values. {received}")
     if None in (query[-1], value[-1], key[-1]):

@@ -27,7 +27,7 @@ class LuongAttention(QueryValueAttention):
         context_i  = sum_j softmax_j(score[i, j]) value_j
         with units: h~_i = tanh([context_i; query_i] Wc)
 
-    Weights: those of the score, then `output_kernel` (Dv + Dq, units) if `units` is given.
+    Weights: `output_kernel` (Dv + Dq, units) if `units` is given, then those of the score.
 
     Args:
         score: "dot", "general", "concat" or "location".

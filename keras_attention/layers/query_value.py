@@ -50,7 +50,6 @@ class QueryValueAttention(keras.layers.Layer):
         check_shapes(query_shape, value_shape, key_shape)
         if not self.score.built:  # it may be shared with another layer
             self.score.build(query_shape, key_shape)
-            self.score.built = True
 
     def call(
         self,
@@ -84,7 +83,8 @@ class QueryValueAttention(keras.layers.Layer):
         Returns:
             A `Memory` for `attend`.
         """
-        key = value if key is None else key
+        value = ops.cast(value, self.compute_dtype)  # integers come as they are
+        key = value if key is None else ops.cast(key, self.compute_dtype)
         visible = combine(mask, self.score.covers(key))
         # A key that no query may see must not touch any number, be it NaN.
         seen = None if visible is None else ops.any(visible, axis=-2)
@@ -103,12 +103,20 @@ class QueryValueAttention(keras.layers.Layer):
             The layer's output `(batch, Tq, Dv)` and the weights `(batch, Tq, Tk)` before dropout,
             in float32 at least; both without `Tq` for a single query.
         """
-        asked = self.score.project_query(precise(query))
+        query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
+        asking = query
+        if memory.mask is not None:
+            # A query that may see nothing must not touch any number either.
+            sees = ops.any(memory.mask, axis=-1)
+            asking = hide(query, sees[..., 0] if is_single else sees)
+        # A single query is projected before it gets an axis of its own: on TensorFlow a product of
+        # rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
+        asked = self.score.project_query(precise(asking))
         if is_single:
             asked = ops.expand_dims(asked, -2)
             noise = None if noise is None else ops.expand_dims(noise, -2)
-        weights = self.normalize(self.score.compare(asked, memory.keys), memory.mask)
+        weights = self.normalize(self.score.compare(asked, memory.keys), mask=memory.mask)
         context = weighted_sum(weights if noise is None else weights * noise, memory.values)
         if is_single:
             context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)

@@ -19,6 +19,12 @@ def pack_state(cell, state, dtype=None):
             f"Expected a state of {len(wanted)} tensors for {type(cell).__name__}. "
             f"Received: {len(given)} tensors"
         )
+    widths = [tuple(x.shape)[1:] for x in given if hasattr(x, "shape")]
+    if any(width != (size,) for width, size in zip(widths, wanted, strict=False)):
+        raise ValueError(
+            f"Expected states of shapes (batch, n) with n = {wanted} for {type(cell).__name__}. "
+            f"Received: {[tuple(x.shape) for x in given]}"
+        )
     if dtype is not None:
         given = [ops.cast(x, dtype) for x in given]
     return tree.pack_sequence_as(structure, given)
@@ -61,19 +67,21 @@ def output_size(cell):
 
 
 @contextlib.contextmanager
-def drawn_dropout(cell, inputs, state):
+def drawn_dropout(cell, inputs, state, training):
     """Inside, the cell uses one dropout mask for all steps, drawn by a step that is thrown away.
+
+    Only the shape of `inputs` counts; outside of training nothing is drawn.
 
     Keras cells draw their masks at the first step that they take in training and keep them until
     told to forget; drawn inside a compiled loop they could not leave it.
     """
     cells = getattr(cell, "cells", [cell])
-    if any(hasattr(c, "reset_dropout_mask") and (c.dropout or c.recurrent_dropout) for c in cells):
+    cells = [c for c in cells if hasattr(c, "reset_dropout_mask")]
+    if training and any(c.dropout or c.recurrent_dropout for c in cells):
         cell(inputs, state)
     try:
         yield
     finally:
         for c in cells:
-            if hasattr(c, "reset_dropout_mask"):
-                c.reset_dropout_mask()
-                c.reset_recurrent_dropout_mask()
+            c.reset_dropout_mask()
+            c.reset_recurrent_dropout_mask()

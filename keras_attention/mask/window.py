@@ -17,11 +17,16 @@ def window(queries, keys, width):
     Returns:
         Bool `(Tq, Tk)`.
 
+    Raises:
+        ValueError: If `width` is negative.
+
     Example:
     >>> keras_attention.mask.window(3, 3, width=1).numpy().astype(int)
     array([[1, 1, 0],
            [1, 1, 1],
            [0, 1, 1]])
     """
+    if isinstance(width, int) and width < 0:
+        raise ValueError(f"Expected `width` to be at least 0. Received: width={width}")
     position = ops.arange(queries) + (keys - queries)
     return ops.abs(ops.arange(keys)[None, :] - position[:, None]) <= width

@@ -33,7 +33,7 @@ def get(normalize):
         normalize = keras.saving.deserialize_keras_object(normalize)
     if isinstance(normalize, str) and normalize in NAMED:
         return NAMED[normalize]
-    if callable(normalize):
+    if callable(normalize) and not isinstance(normalize, type):
         return normalize
     raise ValueError(
         f"Expected `normalize` to be one of {sorted(NAMED)} or a function (scores, mask) -> "

@@ -27,9 +27,10 @@ def sparsemax(scores):
         Martins, Astudillo (2016), algorithm 1, https://arxiv.org/abs/1602.02068.
     """
     best = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-    # Whatever lies 1 or more below the best has weight 0, so nothing is lost by stopping there,
-    # and sums stay small for the lowest float that stands for a masked score.
-    z = ops.maximum(scores - best, -1.0)
+    # Whatever lies 1 or more below the best has weight 0, so nothing is lost by stopping at 2
+    # (at 1 it would tie with tau, and leak a gradient), and sums stay small for the lowest float
+    # that stands for a masked score.
+    z = ops.maximum(scores - best, -2.0)
     ranked = ops.flip(ops.sort(ops.stop_gradient(z), axis=-1), axis=-1)
     rank = ops.cast(ops.arange(1, ops.shape(scores)[-1] + 1), z.dtype)
     supported = 1 + rank * ranked > ops.cumsum(ranked, axis=-1)

@@ -9,7 +9,8 @@ from keras import ops
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 
-# Under the square root, so that the gradient of an all-zero vector is finite.
+# Under the square root, so that the gradient of an all-zero vector is finite; a vector shorter
+# than its square root, 1e-6, counts as shorter than one.
 EPSILON = 1e-12
 
 
@@ -47,7 +48,8 @@ class CosineScore(Score):
 
     def __init__(self, strength=10.0, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(strength, bool) or not isinstance(strength, numbers.Real) or strength <= 1:
+        is_number = isinstance(strength, numbers.Real) and not isinstance(strength, bool)
+        if not is_number or not 1 < strength < math.inf:
             raise ValueError(
                 f"Expected `strength` to be a number above 1. Received: strength={strength!r}"
             )

@@ -1,6 +1,10 @@
+import keras
 import pytest
 
 from examples.command_line import run
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
 
 def example(kind="a", epochs=3, rate=0.5, quick=False):

@@ -8,7 +8,8 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
 from examples import translate
-from examples.datasets.words import Words
+from examples.datasets.words import Words, split
+from keras_attention import export
 
 PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)] * 140
 
@@ -18,8 +19,22 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = translate.main(quick=True, **folders)
     assert figures["test perplexity"] < 1000  # of 1,200 words, after a single epoch
-    assert (tmp_path / "pictures/translate-additive-quick.png").exists()
-    assert (tmp_path / "saved_models/translate-additive-quick/1/saved_model.pb").exists()
+    assert (tmp_path / "pictures/translate_additive_quick.png").exists()
+    path = tmp_path / "saved_models/translate_additive_quick/1"
+    for texts in ([b"Ein Hund."], [b"", "Öl, d'accord?".encode()], [b"x " * 90] * 3):
+        found = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+        assert found["text"].shape == (len(texts),)
+
+
+def test_words_are_split_in_the_graph_as_in_training():
+    import tensorflow as tf
+
+    for text in ["Ein Hund läuft!", "d'accord, Ball-Spiel -- 3,5 'so'", "ÄÖÜ ist_da ’s  x"]:
+        spaced = tf.strings.regex_replace(
+            tf.strings.lower(text, "utf-8"), translate.WORD_RE2, r" \1 "
+        )
+        words = [word.decode() for word in tf.strings.split(spaced).numpy()]
+        assert words == split(text)
 
 
 def test_sentences_of_like_length_share_a_batch():

@@ -21,13 +21,13 @@ def quick(tmp_path_factory):
 def test_the_quick_run_writes_a_picture_and_a_model(quick):
     where, _, accuracy = quick
     assert 0 <= accuracy <= 1
-    assert (where / "pictures/translate_dates.png").read_bytes()[:4] == b"\x89PNG"
-    assert (where / "saved_models/translate_dates/1/saved_model.pb").exists()
+    assert (where / "pictures/translate_dates_quick.png").read_bytes()[:4] == b"\x89PNG"
+    assert (where / "saved_models/translate_dates_quick/1/saved_model.pb").exists()
 
 
 def test_the_export_takes_texts_in_any_number_and_length(quick):
     where, *_ = quick
-    path = where / "saved_models/translate_dates/1"
+    path = where / "saved_models/translate_dates_quick/1"
     for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
         given = {"text": np.array([text.encode() for text in texts])}
         found = export.run_in_c_loader(path, "decode", given)
@@ -38,7 +38,7 @@ def test_the_export_takes_texts_in_any_number_and_length(quick):
 
 def test_a_text_is_translated_alike_alone_and_in_a_batch(quick):
     where, *_ = quick
-    path = where / "saved_models/translate_dates/1"
+    path = where / "saved_models/translate_dates_quick/1"
     texts = [b"4 Mar 2021", b"Mittwoch, 3. September 1930", b"x"]
     together = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
     for row, text in enumerate(texts):
@@ -54,7 +54,14 @@ def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     where, folders, accuracy = quick
     assert translate_dates.main(quick=True, **folders) == accuracy
     assert "Resuming after epoch 1" in capsys.readouterr().out
-    assert (where / "saved_models/translate_dates/2").exists()
+    assert (where / "saved_models/translate_dates_quick/2").exists()
+
+
+def test_four_dates_are_chosen_to_look_at():
+    rng = np.random.default_rng(0)
+    for languages in (None, {"de", "en", "ja"}, {"en"}):
+        samples = translate_dates.Dates(languages).sample(256, rng, split="test")
+        assert len(set(translate_dates.chosen(samples))) == 4
 
 
 def test_the_same_epoch_gives_the_same_batches():
@@ -66,3 +73,9 @@ def test_the_same_epoch_gives_the_same_batches():
     )
     assert len(first) == 3
     keras.tree.map_structure(np.testing.assert_array_equal, first, second)
+
+
+@pytest.mark.slow
+def test_the_whole_run_gets_98_percent_right(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
+    assert translate_dates.main(**folders) >= 0.98

@@ -118,6 +118,50 @@ def test_what_is_masked_cannot_matter(row, plant):
 
 
 @every_row
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_what_the_attention_mask_hides_cannot_matter(row, dtype):
+    if not row.takes_causal:
+        pytest.skip("has no attention_mask")
+    query, value, *_ = batch()
+    attention_mask = np.ones((QUERIES, KEYS), bool)
+    attention_mask[1] = attention_mask[:, 2] = False  # query 1 sees nothing, key 2 is never seen
+    layer = built(row, dtype=dtype)
+
+    def everything(query, value):
+        def loss(q, v):
+            output, weights = row.call(layer, q, v, attention_mask=attention_mask)
+            return ops.sum(ops.cast(output[:, ::2], "float32") ** 2) + ops.sum(
+                ops.cast(weights, "float32") ** 2
+            )
+
+        found = gradients(loss, [query, value], layer.trainable_variables)
+        output, weights = numpy(row.call(layer, query, value, attention_mask=attention_mask))
+        np.testing.assert_array_equal(weights[:, 1], 0)
+        if row.output_of_the_blind:
+            np.testing.assert_array_equal(output[:, 1], 0)
+        return (output[:, ::2], weights, *found)
+
+    expected = everything(query, value)
+    value[:, 2] = np.nan
+    if row.output_of_the_blind:
+        query[:, 1] = np.nan
+    for got, want in zip(everything(query, value), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@every_row
+def test_integers_are_read_as_numbers(row):
+    query, value, query_mask, value_mask = batch()
+    query, value = np.round(3 * query), np.round(3 * value)
+    layer = built(row)
+    of_floats = row.call(layer, query, value, query_mask, value_mask)
+    integers = query.astype("int32"), value.astype("int32")
+    of_integers = row.call(layer, *integers, query_mask, value_mask)
+    for got, want in zip(numpy(of_integers), numpy(of_floats), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+@every_row
 def test_appended_padding_changes_nothing(row):
     query, value, query_mask, value_mask = batch()
     layer = built(row)

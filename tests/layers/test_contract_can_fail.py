@@ -40,6 +40,15 @@ class HidesNothing(Additive):
 
 
 @register
+class TruncatesIntegers(Additive):
+    """Returns the context in the inputs' dtype."""
+
+    def call(self, inputs, **kwargs):
+        output, weights = super().call(inputs, **kwargs)
+        return ops.cast(output, inputs[0].dtype), weights
+
+
+@register
 class SeesPadding(Additive):
     """Ignores the masks."""
 
@@ -143,6 +152,8 @@ class LearnsNothing(Additive):
 BROKEN = {
     "test_who_may_see_nothing_reads_zero": (MeanOfTheHidden, ("float32", False)),
     "test_what_is_masked_cannot_matter": (HidesNothing, (np.nan,)),
+    "test_what_the_attention_mask_hides_cannot_matter": (HidesNothing, ("float32",)),
+    "test_integers_are_read_as_numbers": (TruncatesIntegers, ()),
     "test_appended_padding_changes_nothing": (SeesPadding, ()),
     "test_no_finite_input_gives_nan": (HalfScores, ("float16",)),
     "test_half_precision_stays_near_float32": (AlwaysFloat32, ()),

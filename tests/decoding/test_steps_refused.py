@@ -1,0 +1,91 @@
+"""A step that returns something else than it should is refused by name."""
+
+import functools
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+
+DECODERS = [greedy, functools.partial(beam_search, beam_width=2)]
+MASK = np.ones((3, 7), bool)
+
+
+def decode_with(decode, step, state, memory_mask=MASK):
+    return decode(step, state, 0, 1, max_length=3, memory_mask=memory_mask)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda n, state: (ops.zeros((n, 5)), [state, state], None), "a state of 2"),
+        (lambda n, state: (ops.zeros((n, 5)), ops.zeros((n, 3)), None), "in place of"),
+        (lambda n, state: (ops.zeros((n, 1, 5)), state, None), "logits of shape"),
+        (lambda n, state: (ops.zeros((1, 5)), state, None), r"logits of shape \(1, 5\)"),
+        (lambda n, state: (ops.zeros((n + 1, 5)), state, None), "logits of shape"),
+        (lambda n, state: (None, state, None), "the logits that `step` returns"),
+        (lambda n, state: (ops.zeros((n, 5)), state, ops.zeros((n, 1))), "as long as"),
+        (lambda n, state: (ops.zeros((n, 5)), state, ops.zeros((1, 7))), r"alignment of .*\(1, 7"),
+        (lambda n, state: (ops.zeros((n, 5)), state, ops.zeros(7)), r"alignment of shape \(7,\)"),
+        (lambda n, state: (ops.zeros((n, 5)), state), r"\(logits, state, alignment\).* tuple of 2"),
+        (lambda n, state: ops.zeros((n, 5)), r"\(logits, state, alignment\), "),
+        (lambda n, state: None, "Received: NoneType"),
+    ],
+)
+def test_a_step_that_returns_other_shapes_is_refused(decode, returned, message):
+    def wrong(tokens, state, memory):
+        return returned(tokens.shape[0], state)
+
+    with pytest.raises(ValueError, match=message):
+        decode_with(decode, wrong, ops.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: {"c": state["a"], "b": state["b"]},
+        lambda state: [state["a"], state["b"]],
+        lambda state: {"a": (state["a"],), "b": state["b"]},
+        lambda state: {"a": state["a"], "b": None},
+    ],
+)
+def test_a_state_of_another_structure_is_refused(decode, change):
+    def renamed(tokens, state, memory):
+        return ops.zeros((ops.shape(tokens)[0], 5)), change(state), None
+
+    state = {"a": ops.zeros((3, 2)), "b": ops.zeros((3, 2))}
+    with pytest.raises(ValueError, match="Expected .* state"):
+        decode_with(decode, renamed, state, None)
+
+
+def test_a_state_keeps_its_names_in_whatever_order_they_come_back():
+    def turned(tokens, state, memory):
+        logits = ops.one_hot(ops.cast(state["a"], "int32"), 5, dtype="float32")
+        return logits, OrderedDict(b=state["b"], a=state["a"]), None
+
+    state = {"a": ops.full((3,), 2), "b": ops.full((3,), 3)}
+    tokens = ops.convert_to_numpy(decode_with(greedy, turned, state, None).tokens)
+    np.testing.assert_array_equal(tokens, np.full((3, 3), 2))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("logits", [[np.nan, 0, 1], [np.nan] * 3, [0, np.inf, np.nan]])
+def test_no_score_is_ever_nan(decode, logits):
+    def broken(tokens, state, memory):
+        row = ops.convert_to_tensor(np.array([logits], "float32"))
+        return ops.repeat(row, tokens.shape[0], axis=0), state, None
+
+    tokens, lengths, scores, _ = decode_with(decode, broken, ops.zeros((3, 2)), None)
+    assert np.isfinite(ops.convert_to_numpy(scores)).all()
+    if logits[-1] == 1:  # the first is impossible, the others share all probability
+        best = np.reshape(ops.convert_to_numpy(tokens), (3, -1))[:, 0]
+        share = np.log(np.exp(1) / (1 + np.exp(1)))
+        expected = 3 * share if decode is greedy else max(3 * share, share - 1)
+        np.testing.assert_array_equal(best, [2] * 3)
+        np.testing.assert_allclose(
+            np.reshape(ops.convert_to_numpy(scores), (3, -1))[:, 0], expected, rtol=1e-6
+        )

@@ -1,0 +1,43 @@
+"""Gradients of the package checked against central differences of the formulas."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.gradients import gradients
+
+# Keras computes in float64 on TensorFlow alone; elsewhere its operations give float32.
+FINEST = "float64" if keras.backend.backend() == "tensorflow" else "float32"
+TOLERANCE = 1e-6 if FINEST == "float64" else 2e-4
+only_with_float64 = pytest.mark.skipif(FINEST != "float64", reason="Keras has no float64 here")
+
+
+def differences(formula, arrays, step=1e-6):
+    """Central differences of `formula(*arrays)`, a number, in float64."""
+    arrays = [np.array(x, "float64") for x in arrays]
+    found = [np.zeros(x.shape) for x in arrays]
+    for x, gradient in zip(arrays, found, strict=True):
+        for index in np.ndindex(x.shape):
+            middle = x[index]
+            x[index] = middle + step
+            above = formula(*arrays)
+            x[index] = middle - step
+            gradient[index] = (above - formula(*arrays)) / (2 * step)
+            x[index] = middle
+    return found
+
+
+def assert_gradients_are_differences(
+    loss, formula, arrays, variables=(), dtype=FINEST, tolerance=TOLERANCE
+):
+    """The gradients of `loss(*tensors)` are the differences of `formula(*arrays, *values)`.
+
+    Returns the gradients with respect to the arrays, then to the variables.
+    """
+    arrays = [np.array(x, dtype) for x in arrays]
+    found = gradients(loss, arrays, variables)
+    wanted = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    return found

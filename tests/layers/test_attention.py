@@ -1,0 +1,134 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention import Attention
+from tests import reference
+from tests.finite_differences import FINEST
+from tests.score.score_rows import BATCH, KEYS, QUERIES, ROWS
+
+WEIGH = {
+    "softmax": reference.softmax,
+    "sparsemax": reference.sparsemax,
+    "hardmax": reference.hardmax,
+}
+VALUES = np.random.default_rng(5).normal(size=(BATCH, KEYS, 2)).astype("float32")
+MASK = np.random.default_rng(6).random((BATCH, QUERIES, KEYS)) < 0.6
+MASK[0, 0] = False
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class NegativeDistance(keras_attention.score.Score):
+    def compare(self, query, key):
+        difference = query[..., :, None, :] - key[..., None, :, :]
+        return -ops.sum(difference**2, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+@keras_attention.normalize.masked
+def squares(scores):
+    weights = ops.exp(2 * (scores - ops.max(scores, axis=-1, keepdims=True)))
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
+
+
+def numpy(nest):
+    return keras.tree.map_structure(ops.convert_to_numpy, nest)
+
+
+@pytest.mark.parametrize("normalize", WEIGH)
+@pytest.mark.parametrize("name", ROWS)
+def test_any_score_and_normalizer_give_the_formulas_context_and_weights(name, normalize):
+    row = ROWS[name]
+    score, (query, key) = row.built(), row.arrays()
+    found = Attention(score, normalize)(
+        [query, VALUES, key], attention_mask=MASK, return_attention_scores=True
+    )
+    scores = row.expected(score, query, key)
+    expected = reference.each(
+        lambda *x: reference.attention(*x, WEIGH[normalize]), scores, VALUES, MASK
+    )
+    for got, want in zip(numpy(found), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-5)
+
+
+def test_names_and_objects_choose_the_same():
+    query, key = ROWS["scaled_dot"].arrays()
+    by_name = Attention("scaled_dot", "sparsemax")([query, key])
+    by_object = Attention(
+        keras_attention.score.DotScore(scaled=True), keras_attention.normalize.sparsemax
+    )([query, key])
+    np.testing.assert_array_equal(*numpy([by_name, by_object]))
+
+
+def test_a_users_own_score_and_normalizer_are_used():
+    query, key = ROWS["dot"].arrays()
+    layer = Attention(NegativeDistance(), squares)
+    found = layer([query, key], attention_mask=MASK, return_attention_scores=True)
+
+    def distance(query, key):
+        return -2 * reference.pairs(lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k)), query, key)
+
+    scores = reference.each(distance, query, key)
+    expected = reference.each(reference.attention, scores, key, MASK)
+    for got, want in zip(numpy(found), expected, strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_a_users_own_score_and_normalizer_are_saved_and_loaded(tmp_path):
+    query, value = keras.Input((None, 5)), keras.Input((None, 5))
+    layer = Attention(NegativeDistance(), squares)
+    model = keras.Model([query, value], layer([query, value], return_attention_scores=True))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    arrays = list(ROWS["dot"].arrays())
+    np.testing.assert_array_equal(*(numpy(m(arrays))[1] for m in (model, loaded)))
+    (again,) = (x for x in loaded.layers if isinstance(x, Attention))
+    assert (type(again.score), again.normalize) == (NegativeDistance, squares)
+
+
+def test_one_score_may_serve_two_layers():
+    row = ROWS["general"]
+    query, key = row.arrays()
+    score = row.make()
+    layers = [Attention(score), Attention(score, "softmax")]
+    first, second = (numpy(layer([query, key])) for layer in layers)
+    np.testing.assert_array_equal(first, second)
+    assert layers[0].weights[0] is layers[1].weights[0]
+
+
+def test_dropout_drops_weights_from_the_context_in_training_alone():
+    query, key = ROWS["dot"].arrays()
+    layer = Attention(dropout=0.5, seed=3)
+    context, weights = numpy(layer([query, key], return_attention_scores=True))
+    dropped, same = numpy(layer([query, key], return_attention_scores=True, training=True))
+    np.testing.assert_array_equal(same, weights)
+    assert np.abs(dropped - context).max() > 0.1
+    kept = [numpy(layer([query, key], training=True)) for _ in range(400)]
+    np.testing.assert_allclose(np.mean(kept, 0), context, atol=0.3)
+    assert np.std(kept, 0).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "mixed_bfloat16", FINEST])
+def test_dropout_trains_in_every_precision(dtype):
+    query, key = ROWS["dot"].arrays()
+    layer = Attention(dropout=0.5, dtype=dtype)
+    context = layer([query, key], training=True)
+    assert keras.backend.standardize_dtype(context.dtype) == layer.compute_dtype
+
+
+@pytest.mark.parametrize("name", ["dot_with_scale", "cosine", "additive_with_bias"])
+def test_a_score_of_another_precision_is_accepted(name):
+    row = ROWS[name]
+    query, key = row.arrays()
+    score = row.built()
+    finer = numpy(Attention(score, dtype=FINEST)([query, key]))
+    np.testing.assert_allclose(finer, numpy(Attention(score)([query, key])), atol=1e-5)
+
+
+def test_a_single_key_is_read_whole_and_warns_of_nothing():
+    query, key = (x[:, :1] for x in ROWS["dot"].arrays())
+    np.testing.assert_allclose(numpy(Attention()([query, key])), key, atol=1e-6)
+    hidden = Attention()([query, key], mask=[None, np.zeros((BATCH, 1), bool)])
+    np.testing.assert_array_equal(numpy(hidden), 0)

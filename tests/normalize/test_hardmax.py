@@ -1,0 +1,29 @@
+import numpy as np
+from keras import ops
+
+from keras_attention.normalize import hardmax
+from tests.gradients import gradients
+
+
+def weights_of(scores, mask=None):
+    return ops.convert_to_numpy(hardmax(np.array(scores, "float32"), mask))
+
+
+def test_the_best_key_gets_everything():
+    weights = weights_of([[1, 3, 2], [-1, -5, -0.5]])
+    np.testing.assert_array_equal(weights, [[0, 1, 0], [0, 0, 1]])
+
+
+def test_of_equals_the_first_gets_everything():
+    np.testing.assert_array_equal(weights_of([[0, 3, 1, 3, 3]]), [[0, 1, 0, 0, 0]])
+
+
+def test_the_best_visible_key_gets_everything():
+    weights = weights_of([[1, 3, 2]], np.array([[True, False, True]]))
+    np.testing.assert_array_equal(weights, [[0, 0, 1]])
+
+
+def test_it_has_no_gradient():
+    scores = np.array([[1.0, 3.0, 2.0]], "float32")
+    (gradient,) = gradients(lambda s: ops.sum(hardmax(s) * 5) + 0 * ops.sum(s), [scores])
+    np.testing.assert_array_equal(gradient, 0)

@@ -1,0 +1,157 @@
+"""What every normalizer has from the one masking rule."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.normalize import hardmax, masked, softmax, sparsemax
+from tests import reference
+from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.gradients import gradients
+
+FORMULAS = {
+    softmax: reference.softmax,
+    sparsemax: reference.sparsemax,
+    hardmax: reference.hardmax,
+}
+every_normalizer = pytest.mark.parametrize("normalize", FORMULAS, ids=lambda f: f.__name__)
+every_smooth_one = pytest.mark.parametrize(
+    "normalize", [softmax, sparsemax], ids=["softmax", "sparsemax"]
+)
+planted = pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf, 3e38])
+
+
+def scores_and_mask(dtype="float32"):
+    """Some rows see everything, some a part, the first nothing."""
+    rng = np.random.default_rng(0)
+    scores, mask = rng.normal(size=(2, 5, 7)).astype(dtype), rng.random((2, 5, 7)) < 0.6
+    mask[0, 0], mask[1, 1] = False, True
+    return scores, mask
+
+
+def expected(normalize, scores, mask):
+    formula = FORMULAS[normalize]
+    return reference.each(lambda s, m: reference.row_by_row(formula, s, m), scores, mask)
+
+
+def weights_of(normalize, scores, mask=None):
+    return ops.convert_to_numpy(normalize(ops.convert_to_tensor(scores), mask))
+
+
+@every_normalizer
+def test_it_is_the_formula(normalize):
+    scores, mask = scores_and_mask()
+    weights = weights_of(normalize, scores, mask)
+    np.testing.assert_allclose(weights, expected(normalize, scores, mask), atol=1e-6)
+    unmasked = weights_of(normalize, scores)
+    everything = np.ones_like(mask)
+    np.testing.assert_allclose(unmasked, expected(normalize, scores, everything), atol=1e-6)
+
+
+@only_with_float64
+@every_normalizer
+def test_it_is_the_formula_to_ten_digits_in_float64(normalize):
+    scores, mask = scores_and_mask("float64")
+    weights = weights_of(normalize, scores, mask)
+    assert weights.dtype == np.float64
+    np.testing.assert_allclose(weights, expected(normalize, scores, mask), atol=1e-10)
+
+
+@every_normalizer
+def test_rows_sum_to_one_or_are_zero_and_the_masked_get_exactly_nothing(normalize):
+    scores, mask = scores_and_mask()
+    weights = weights_of(normalize, scores, mask)
+    np.testing.assert_allclose(weights.sum(-1), mask.any(-1), atol=1e-6)
+    np.testing.assert_array_equal(weights[~mask], 0)
+    assert (weights >= 0).all()
+
+
+@every_normalizer
+@planted
+def test_masked_scores_do_not_change_the_weights(normalize, planted):
+    scores, mask = scores_and_mask()
+    poisoned = np.where(mask, scores, np.float32(planted))
+    weights = weights_of(normalize, poisoned, mask)
+    np.testing.assert_array_equal(weights, weights_of(normalize, scores, mask))
+
+
+@every_smooth_one
+@planted
+def test_masked_scores_do_not_change_the_gradient(normalize, planted):
+    scores, mask = scores_and_mask()
+    factors = np.random.default_rng(1).normal(size=scores.shape).astype("float32")
+
+    def loss(scores):
+        return ops.sum(ops.multiply(normalize(scores, mask), factors))
+
+    poisoned = np.where(mask, scores, np.float32(planted))
+    np.testing.assert_array_equal(*gradients(loss, [poisoned]), *gradients(loss, [scores]))
+
+
+@every_normalizer
+@pytest.mark.parametrize("shift", [-1e4, 3.0, 1e4])
+def test_a_shift_of_all_scores_changes_nothing(normalize, shift):
+    scores, mask = scores_and_mask()
+    scores = np.round(scores * 64) / 64  # so that nothing is lost by adding
+    shifted = weights_of(normalize, scores + np.float32(shift), mask)
+    np.testing.assert_allclose(shifted, weights_of(normalize, scores, mask), atol=1e-5)
+
+
+@every_normalizer
+def test_a_permutation_of_the_keys_permutes_the_weights(normalize):
+    scores, mask = scores_and_mask()
+    order = np.random.default_rng(2).permutation(7)
+    permuted = weights_of(normalize, scores[..., order], mask[..., order])
+    np.testing.assert_allclose(permuted, weights_of(normalize, scores, mask)[..., order], atol=1e-6)
+
+
+@every_normalizer
+@pytest.mark.parametrize("size", [1e5, 1e30, 3e38, np.inf])
+def test_huge_scores_choose_the_best(normalize, size):
+    scores = np.array([[-size, 0, size]], "float32")
+    np.testing.assert_array_equal(weights_of(normalize, scores), [[0, 0, 1]])
+
+
+@every_normalizer
+@pytest.mark.parametrize("lowest", [-np.inf, np.finfo("float32").min])
+def test_the_only_visible_key_gets_everything_however_low_its_score(normalize, lowest):
+    scores = np.array([[0.0, lowest, 5.0]], "float32")
+    weights = weights_of(normalize, scores, np.array([[False, True, False]]))
+    np.testing.assert_array_equal(weights, [[0, 1, 0]])
+
+
+@every_normalizer
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_normalized_in_float32(normalize, dtype):
+    scores, mask = scores_and_mask()
+    halves = ops.cast(scores, dtype)
+    weights = normalize(halves, mask)
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    exact = expected(normalize, ops.convert_to_numpy(ops.cast(halves, "float32")), mask)
+    np.testing.assert_allclose(ops.convert_to_numpy(weights), exact, atol=1e-6)
+
+
+@every_smooth_one
+def test_its_gradient_is_a_difference_and_zero_where_nothing_may_be_seen(normalize):
+    scores, mask = scores_and_mask()
+    factors = np.random.default_rng(1).normal(size=scores.shape).astype(FINEST)
+    (found,) = assert_gradients_are_differences(
+        lambda s: ops.sum(ops.multiply(normalize(s, mask), factors)),
+        lambda s: np.sum(expected(normalize, s, mask) * factors),
+        [scores],
+    )
+    np.testing.assert_array_equal(found[~mask], 0)
+    assert np.abs(found[mask]).max() > 0.1
+
+
+def test_a_users_distribution_gets_the_same_rule():
+    @masked
+    def by_squares(scores):
+        """Weights in proportion to squares."""
+        squares = ops.exp(2 * (scores - ops.max(scores, -1, keepdims=True)))
+        return squares / ops.sum(squares, -1, keepdims=True)
+
+    assert (by_squares.__name__, by_squares.__doc__[:7]) == ("by_squares", "Weights")
+    weights = weights_of(by_squares, np.zeros((2, 3), "float32"), np.array([[0, 1, 1], [0, 0, 0]]))
+    np.testing.assert_array_equal(weights, [[0, 0.5, 0.5], [0, 0, 0]])

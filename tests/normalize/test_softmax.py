@@ -1,0 +1,42 @@
+import math
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.normalize import softmax
+
+
+def weights_of(scores, mask=None):
+    return ops.convert_to_numpy(softmax(np.array(scores, "float32"), mask))
+
+
+def test_two_keys_by_hand():
+    expected = [[1 / (1 + math.e), math.e / (1 + math.e)]]
+    np.testing.assert_allclose(weights_of([[0, 1]]), expected, rtol=1e-6)
+
+
+def test_a_masked_third_key_leaves_these_two_as_they_were():
+    weights = weights_of([[0, 1, 9]], np.array([[True, True, False]]))
+    np.testing.assert_allclose(weights, [[1 / (1 + math.e), math.e / (1 + math.e), 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("keys", [1, 2, 7, 1009])
+def test_equal_scores_give_equal_weights(keys):
+    np.testing.assert_allclose(weights_of(np.zeros((1, keys))), 1 / keys, rtol=1e-6)
+
+
+def test_masks_broadcast_over_sequences_and_queries():
+    scores, mask = np.zeros((2, 3, 4)), np.array([True, False, True, False])
+    np.testing.assert_array_equal(weights_of(scores, mask), np.full((2, 3, 4), mask / 2))
+    of_queries = np.array([[True], [False], [True]])
+    expected = np.broadcast_to(of_queries / 4, (2, 3, 4))
+    np.testing.assert_array_equal(weights_of(scores, of_queries), expected)
+
+
+def test_two_infinitely_good_keys_share():
+    np.testing.assert_array_equal(weights_of([[np.inf, 0, np.inf, -np.inf]]), [[0.5, 0, 0.5, 0]])
+
+
+def test_a_row_of_minus_infinities_has_no_favourite():
+    np.testing.assert_array_equal(weights_of([[-np.inf, -np.inf]]), [[0.5, 0.5]])

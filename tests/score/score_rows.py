@@ -1,0 +1,66 @@
+"""The table of the scores: how to make each, and its formula."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from keras import ops
+
+from keras_attention import score
+from tests import reference
+
+BATCH, QUERIES, KEYS, QUERY_WIDTH, KEY_WIDTH = 2, 3, 7, 5, 11
+
+
+@dataclasses.dataclass
+class Row:
+    """make(**options): a score. formula(query, key, *weights): what it should give.
+
+    equal_widths: whether query and key must have one width.
+    """
+
+    make: Callable
+    formula: Callable
+    equal_widths: bool = False
+
+    def arrays(self, dtype="float32", seed=0):
+        """Queries and keys."""
+        rng = np.random.default_rng(seed)
+        key_width = QUERY_WIDTH if self.equal_widths else KEY_WIDTH
+        query = rng.normal(size=(BATCH, QUERIES, QUERY_WIDTH)).astype(dtype)
+        return query, rng.normal(size=(BATCH, KEYS, key_width)).astype(dtype)
+
+    def built(self, dtype="float32"):
+        """A score whose weights are seeded numbers, none of them special."""
+        made = self.make(dtype=dtype)
+        made(*self.arrays(dtype))
+        rng = np.random.default_rng(1)
+        made.set_weights([rng.normal(size=w.shape) for w in made.get_weights()])
+        return made
+
+    def expected(self, made, query, key):
+        """The formula with the score's own weights."""
+        weights = [ops.convert_to_numpy(w).astype("float64") for w in made.weights]
+        return reference.each(lambda q, k: self.formula(q, k, *weights), query, key)
+
+
+def of_raw_strength(query, key, raw):
+    return reference.cosine(query, key, 1 + np.log1p(np.exp(raw)))
+
+
+ROWS = {
+    "dot": Row(score.DotScore, reference.dot, True),
+    "scaled_dot": Row(lambda **o: score.DotScore(scaled=True, **o), reference.scaled_dot, True),
+    "dot_with_scale": Row(
+        lambda **o: score.DotScore(use_scale=True, **o),
+        lambda query, key, scale: scale * reference.dot(query, key),
+        True,
+    ),
+    "general": Row(score.GeneralScore, reference.general),
+    "additive": Row(lambda **o: score.AdditiveScore(units=3, **o), reference.additive),
+    "additive_with_bias": Row(
+        lambda **o: score.AdditiveScore(units=3, use_bias=True, **o), reference.additive
+    ),
+    "cosine": Row(lambda **o: score.CosineScore(strength=3, **o), of_raw_strength, True),
+    "location": Row(lambda **o: score.LocationScore(max_length=13, **o), reference.location),
+}

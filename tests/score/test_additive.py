@@ -1,0 +1,72 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.score import AdditiveScore
+
+QUERY = np.array([[[1.0, -1.0]]], "float32")
+KEY = np.array([[[2.0], [0.0]]], "float32")
+
+
+def test_a_hidden_layer_by_hand():
+    score = AdditiveScore(units=2, use_bias=True)
+    score(QUERY, KEY)
+    weights = [[1, 2], [0, 1]], [[3, 0]], [1, 10], [0, 0.5]
+    score.set_weights(list(map(np.array, weights)))
+    scores = ops.convert_to_numpy(score(QUERY, KEY))[0, 0]
+    expected = [math.tanh(7) + 10 * math.tanh(1.5), math.tanh(1) + 10 * math.tanh(1.5)]
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_its_weights_stand_in_the_documented_order():
+    score = AdditiveScore(units=3, use_bias=True)
+    score(QUERY, KEY)
+    assert [(w.name, w.shape) for w in score.weights] == [
+        ("query_kernel", (2, 3)),
+        ("key_kernel", (1, 3)),
+        ("scale", (3,)),
+        ("bias", (3,)),
+    ]
+
+
+def test_units_are_the_queries_width_unless_given():
+    score = AdditiveScore()
+    score(QUERY, KEY)
+    assert [w.shape for w in score.weights] == [(2, 2), (1, 2), (2,)]
+
+
+def test_a_zero_scale_makes_all_keys_alike():
+    scores = AdditiveScore(units=3, scale_initializer="zeros")(QUERY, KEY)
+    np.testing.assert_array_equal(ops.convert_to_numpy(scores), 0)
+
+
+def test_one_initializer_object_draws_two_different_kernels():
+    score = AdditiveScore(units=5, kernel_initializer=keras.initializers.RandomNormal())
+    score(np.ones((1, 1, 3), "float32"), np.ones((1, 1, 3), "float32"))
+    query_kernel, key_kernel, _ = score.get_weights()
+    assert np.abs(query_kernel - key_kernel).max() > 0.01
+
+
+def test_an_initializer_may_be_a_function():
+    def threes(shape, dtype=None):
+        return ops.full(shape, 3.0, dtype)
+
+    score = AdditiveScore(units=1, kernel_initializer=threes, scale_initializer="ones")
+    expected = [math.tanh(3 - 3 + 6), math.tanh(3 - 3 + 0)]
+    np.testing.assert_allclose(ops.convert_to_numpy(score(QUERY, KEY))[0, 0], expected, rtol=1e-6)
+
+
+def test_both_kernels_are_regularized():
+    score = AdditiveScore(units=3, kernel_initializer="ones", kernel_regularizer="l2")
+    score(QUERY, KEY)
+    assert sum(map(float, map(ops.convert_to_numpy, score.losses))) == pytest.approx(0.01 * (6 + 3))
+
+
+@pytest.mark.parametrize("units", [0, -3, 2.0, "3", True])
+def test_units_that_are_no_positive_integer_are_refused(units):
+    message = f"Expected `units` to be an integer of at least 1 or None. Received: units={units!r}"
+    with pytest.raises(ValueError, match=message):
+        AdditiveScore(units=units)

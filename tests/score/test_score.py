@@ -1,0 +1,147 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention import score
+from tests import reference
+from tests.finite_differences import (
+    FINEST,
+    assert_gradients_are_differences,
+    only_with_float64,
+)
+from tests.score.score_rows import BATCH, KEYS, QUERIES, ROWS
+
+every_score = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+
+
+@every_score
+def test_it_is_the_formula(row):
+    made, arrays = row.built(), row.arrays()
+    result = ops.convert_to_numpy(made(*arrays))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, row.expected(made, *arrays), rtol=1e-5, atol=1e-5)
+
+
+@only_with_float64
+@every_score
+def test_it_is_the_formula_to_ten_digits_in_float64(row):
+    made, arrays = row.built("float64"), row.arrays("float64")
+    result = ops.convert_to_numpy(made(*arrays))
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result, row.expected(made, *arrays), rtol=1e-10, atol=1e-10)
+
+
+@every_score
+def test_the_three_calls_give_what_one_call_gives(row):
+    made, (query, key) = row.built(), map(ops.convert_to_tensor, row.arrays())
+    in_parts = made.compare(made.project_query(query), made.project_key(key))
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (in_parts, made(query, key))))
+
+
+@every_score
+def test_more_leading_axes_are_more_sequences(row):
+    made, (query, key) = row.built(), row.arrays()
+    one_by_one = ops.convert_to_numpy(made(query, key))
+    result = ops.convert_to_numpy(made(query[:, None], key[:, None]))
+    assert result.shape == (BATCH, 1, QUERIES, KEYS)
+    np.testing.assert_allclose(result[:, 0], one_by_one, atol=1e-6)
+
+
+@every_score
+def test_half_precision_is_scored_in_float32(row):
+    made, (query, key) = row.built("float16"), row.arrays("float16")
+    result = made(query, key)
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
+    expected = row.expected(made, query, key)
+    np.testing.assert_allclose(ops.convert_to_numpy(result), expected, rtol=2e-3, atol=2e-3)
+
+
+@every_score
+def test_huge_numbers_give_no_nan(row):
+    query, key = (np.sign(x) * np.float32(3e38) for x in row.arrays())
+    assert not np.isnan(ops.convert_to_numpy(row.built()(query, key))).any()
+
+
+@every_score
+def test_its_gradients_are_differences(row):
+    made, (query, key) = row.built(FINEST), (x[:1, :2] for x in row.arrays())
+    factors = np.random.default_rng(2).normal(size=(1, 2, 2)).astype(FINEST)
+
+    def loss(query, key):
+        return ops.sum(ops.multiply(made(query, key), factors))
+
+    def formula(query, key, *weights):
+        scores = reference.each(lambda q, k: row.formula(q, k, *weights), query, key)
+        return np.sum(scores * factors)
+
+    found = assert_gradients_are_differences(loss, formula, [query, key], made.weights)
+    assert len(found) == 2 + len(made.weights)
+    assert all(np.abs(g).max() > 0 for g in found[2:])
+
+
+@every_score
+def test_its_config_makes_it_again(row):
+    made = row.built()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    assert type(again) is type(made)
+    assert again.get_config() == made.get_config()
+    again(*row.arrays())
+    again.set_weights(made.get_weights())
+    results = (ops.convert_to_numpy(s(*row.arrays())) for s in (made, again))
+    np.testing.assert_array_equal(*results)
+
+
+@every_score
+def test_its_symbolic_shape_is_its_shape(row):
+    query, key = row.arrays()
+    widths = query.shape[-1], key.shape[-1]
+    made = row.make()
+    symbolic = made(*(keras.KerasTensor((None, None, width)) for width in widths))
+    assert symbolic.shape == (None, None, None)
+    assert made(*map(keras.KerasTensor, (query.shape, key.shape))).shape == (BATCH, QUERIES, KEYS)
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"location"}))
+def test_a_permutation_of_the_keys_permutes_the_scores(name):
+    row = ROWS[name]
+    made, (query, key) = row.built(), row.arrays()
+    order = np.random.default_rng(3).permutation(KEYS)
+    permuted = ops.convert_to_numpy(made(query, key[:, order]))
+    np.testing.assert_allclose(
+        permuted, ops.convert_to_numpy(made(query, key))[..., order], atol=1e-6
+    )
+
+
+def test_names_stand_for_scores():
+    names = {
+        "dot": score.DotScore,
+        "general": score.GeneralScore,
+        "additive": score.AdditiveScore,
+        "cosine": score.CosineScore,
+    }
+    for name, cls in names.items():
+        assert type(score.get(name)) is cls
+    assert score.get("scaled_dot").scaled
+    assert not score.get("dot").scaled
+    assert score.get("additive", dtype="float64").compute_dtype == "float64"
+
+
+def test_objects_and_configs_stand_for_themselves():
+    made = score.LocationScore(max_length=7)
+    assert score.get(made) is made
+    again = score.get(keras.saving.serialize_keras_object(made))
+    assert (type(again), again.max_length) == (score.LocationScore, 7)
+
+
+@pytest.mark.parametrize("wrong", ["dots", "location", 3, None, keras.layers.Dense])
+def test_anything_else_is_refused(wrong):
+    with pytest.raises(ValueError, match="Expected `score` to be one of .*Received: score=") as it:
+        score.get(wrong)
+    assert repr(wrong) in str(it.value)
+
+
+def test_a_score_without_compare_says_so():
+    with pytest.raises(NotImplementedError, match="Score has no `compare"):
+        keras_attention.score.Score()(*ROWS["dot"].arrays())

@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.precision import LARGEST, at_least_float32, precise, score_dtype
+
+
+def dtype_of(x):
+    return keras.backend.standardize_dtype(x.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_scores_are_float32(dtype):
+    x = ops.cast(np.ones((2, 3), "float32"), dtype)
+    assert score_dtype(dtype) == dtype_of(at_least_float32(x)) == dtype_of(precise(x)) == "float32"
+
+
+def test_float64_stays_float64():
+    x = ops.convert_to_tensor(np.ones((2, 3), "float32"))
+    assert score_dtype("float64") == "float64"
+    if keras.backend.backend() != "jax":  # which has no float64 by default
+        x = ops.cast(x, "float64")
+        assert dtype_of(at_least_float32(x)) == dtype_of(precise(x)) == "float64"
+
+
+def test_no_number_changes_by_the_cast():
+    numbers = np.array([0.1, -65504, 2.0**-24, 0], "float16")
+    cast = ops.convert_to_numpy(at_least_float32(ops.convert_to_tensor(numbers)))
+    np.testing.assert_array_equal(cast, numbers.astype("float32"))
+
+
+def test_moderate_numbers_are_left_alone_and_others_held():
+    numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
+    held = ops.convert_to_numpy(precise(ops.convert_to_tensor(numbers)))
+    expected = np.array([0.0, -3.5, 1e11, -LARGEST, LARGEST, -LARGEST, LARGEST], "float32")
+    np.testing.assert_array_equal(held, expected)
+
+
+def test_a_dot_product_of_the_largest_is_finite_in_float32():
+    assert np.isfinite(np.float32(LARGEST) ** 2 * np.float32(1e6))
