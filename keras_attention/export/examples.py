@@ -31,7 +31,12 @@ def calls(signatures, example):
     """
     if example is None:
         return [Call(signature, row) for signature in signatures for row in _made(signature)]
-    rows = [example] if isinstance(example, dict) else list(example)
+    rows = [example] if isinstance(example, dict) else example
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(
+            "Expected `example` to be a dict of input name to array, or a list of such dicts. "
+            f"Received: example={example!r}"
+        )
     found, used = [], set()  # used: (number of the example, name)
     for signature in signatures:
         names = {spec.name for spec in signature.specs}

@@ -1,5 +1,7 @@
 """A trained model as the next version of a served one."""
 
+import os
+import re
 from pathlib import Path
 
 import keras
@@ -18,7 +20,8 @@ def saved_model(model, directory, signatures=None, example=None):
     Before the version appears under its number, its graph is searched for what a stock server
     cannot run, and a new process without Keras runs every signature on every example through
     the C++ code that TensorFlow Serving runs, XLA switched off; what it answers must be what
-    the model returns. If anything fails, no version and no temporary directory remains.
+    the model returns. If anything fails, no version and no new directory remains; what a killed
+    export left half-written, the next one on the same host removes.
 
     A signature must be reproducible: one that draws with `tf.random` cannot pass the check. Draws
     by a `keras.random.SeedGenerator` can, since its state is exported (so a server gives the same
@@ -30,7 +33,7 @@ def saved_model(model, directory, signatures=None, example=None):
             returns a dict, else `output`, or `output_0`, `output_1`, … if there are several.
             It runs with `training=False`. None if `signatures` say everything.
         directory: Where the versions of this model are, as `saved_models/name`. The last part is
-            the name under which it is served.
+            the name under which it is served, and not the version.
         signatures: Dict of name to `(function, specs)` or `(function, specs, resources)`.
             `specs` are `keras.InputSpec`, `keras.KerasTensor` or `tf.TensorSpec`, each with a
             name. The function is called with the tensors by these names, and returns a tensor or
@@ -47,8 +50,9 @@ def saved_model(model, directory, signatures=None, example=None):
         `pathlib.Path` of the version directory.
 
     Raises:
-        ValueError: If a signature or an example does not fit, or the graph holds a function that
-            must be compiled with XLA or calls Python.
+        ValueError: If `directory` is a version and not the place of versions, if a signature or
+            an example does not fit, or the graph holds a function that must be compiled with XLA
+            or calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's.
         RuntimeError: On another backend than TensorFlow.
@@ -75,7 +79,7 @@ def saved_model(model, directory, signatures=None, example=None):
             "KERAS_BACKEND=tensorflow python -m keras_attention.export model.keras DIRECTORY. "
             f"Received: backend={keras.backend.backend()!r}"
         )
-    directory = Path(directory)
+    directory = _place_of_versions(directory)
     wanted = collect(model, signatures)
     tried = calls(wanted, example)
 
@@ -87,6 +91,21 @@ def saved_model(model, directory, signatures=None, example=None):
         instructions.write_requests(path, tried)
 
     return publish(directory, write)
+
+
+def _place_of_versions(directory):
+    """The directory as a `Path`, unless it is a version: a model in there would never be found."""
+    if not isinstance(directory, str | os.PathLike):
+        raise ValueError(f"Expected `directory` to be a path. Received: directory={directory!r}")
+    place = Path(directory)
+    is_version = re.fullmatch("[0-9]+", place.resolve().name) is not None
+    if is_version or (place / "saved_model.pb").exists():
+        raise ValueError(
+            "Expected `directory` to be where the versions of the model go, as saved_models/name; "
+            f"the version's number is added. Received: directory={str(directory)!r}, which is a "
+            "version itself"
+        )
+    return place
 
 
 def _write_graph(path, model, signatures):

@@ -1,5 +1,6 @@
 """What a served model can be asked: a name, the inputs by name, the outputs by name."""
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,6 +45,11 @@ class Signature(NamedTuple):
 
 def collect(model, signatures):
     """Returns the list of `Signature`, with one derived from the model if none is the default."""
+    if not isinstance(signatures, dict | None):
+        raise ValueError(
+            "Expected `signatures` to be a dict of name to (function, list of specs), or None. "
+            f"Received: signatures={signatures!r}"
+        )
     given = [_given(name, parts) for name, parts in (signatures or {}).items()]
     if DEFAULT in [signature.name for signature in given]:
         return given
@@ -81,7 +87,12 @@ def _given(name, parts):
             "`signatures`, which TensorFlow keeps for itself. "
             f"Received: signatures={{{name!r}: ...}}"
         )
-    if not isinstance(parts, tuple) or len(parts) not in (2, 3) or not callable(parts[0]):
+    if (
+        not isinstance(parts, tuple)
+        or len(parts) not in (2, 3)
+        or not callable(parts[0])
+        or not all(isinstance(part, list | tuple) for part in parts[1:])
+    ):
         raise ValueError(
             f"Expected signature {name!r} to be (function, list of specs) or (function, list of "
             f"specs, list of resources). Received: {parts!r}"
@@ -91,7 +102,21 @@ def _given(name, parts):
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(f"Expected different input names in signature {name!r}. Received: {names}")
+    _check_takes(name, function, names)
     return Signature(name, function, specs, [one for some in resources for one in some])
+
+
+def _check_takes(name, function, names):
+    """Refuses a function that cannot be called with arguments of these names."""
+    call = function.call if isinstance(function, keras.Layer) else function
+    arguments = inspect.signature(call)
+    try:
+        arguments.bind(**dict.fromkeys(names))
+    except TypeError as error:
+        raise ValueError(
+            f"Expected the function of signature {name!r} to take the inputs {names} by these "
+            f"names. Received: a function of {arguments} ({error})"
+        ) from error
 
 
 def _spec(name, spec):

@@ -1,10 +1,12 @@
 """A new version appears all at once, or not at all: TensorFlow Serving loads what it sees."""
 
+import contextlib
 import errno
 import os
 import re
 import shutil
-import uuid
+
+from keras_attention.export import unfinished
 
 TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -15,18 +17,23 @@ def publish(directory, write):
     Args:
         directory: pathlib.Path of the model, with its versions 1, 2, … inside; made if need be.
         write: Function that fills the directory whose path it is given. If it raises, nothing
-            remains.
+            remains, not even of the directories above that were made.
 
     Returns:
         pathlib.Path of the version.
     """
+    new = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".export-{uuid.uuid4().hex}"  # not an integer: never served
+    unfinished.remove(directory)
+    temporary = directory / unfinished.name()
     try:
         write(temporary)
         return _rename(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):  # one that is not empty stays, and those above it
+            for path in new:
+                path.rmdir()
 
 
 def _rename(temporary, directory):

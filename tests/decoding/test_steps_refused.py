@@ -73,19 +73,27 @@ def test_a_state_keeps_its_names_in_whatever_order_they_come_back():
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-@pytest.mark.parametrize("logits", [[np.nan, 0, 1], [np.nan] * 3, [0, np.inf, np.nan]])
-def test_no_score_is_ever_nan(decode, logits):
+@pytest.mark.parametrize(
+    ("logits", "token", "probability"),
+    [
+        ([np.nan, 0, 1], 2, np.exp(1) / (1 + np.exp(1))),
+        ([0, np.inf, np.nan], 1, 1.0),
+        ([np.nan] * 3, None, None),
+    ],
+)
+def test_no_score_is_ever_nan(decode, logits, token, probability):
     def broken(tokens, state, memory):
         row = ops.convert_to_tensor(np.array([logits], "float32"))
         return ops.repeat(row, tokens.shape[0], axis=0), state, None
 
-    tokens, lengths, scores, _ = decode_with(decode, broken, ops.zeros((3, 2)), None)
-    assert np.isfinite(ops.convert_to_numpy(scores)).all()
-    if logits[-1] == 1:  # the first is impossible, the others share all probability
-        best = np.reshape(ops.convert_to_numpy(tokens), (3, -1))[:, 0]
-        share = np.log(np.exp(1) / (1 + np.exp(1)))
-        expected = 3 * share if decode is greedy else max(3 * share, share - 1)
-        np.testing.assert_array_equal(best, [2] * 3)
-        np.testing.assert_allclose(
-            np.reshape(ops.convert_to_numpy(scores), (3, -1))[:, 0], expected, rtol=1e-6
-        )
+    decoded = decode(broken, ops.zeros((3, 2)), 0, end_token=-1, max_length=5)
+    tokens, scores = (
+        np.reshape(ops.convert_to_numpy(part), (3, *rest))
+        for part, rest in ((decoded.tokens, (-1, 5)), (decoded.scores, (-1,)))
+    )
+    assert np.isfinite(scores).all()
+    if token is None:
+        assert (scores == np.finfo("float32").min).all()
+    else:
+        np.testing.assert_array_equal(tokens[:, 0], np.full((3, 5), token))
+        np.testing.assert_allclose(scores[:, 0], 5 * np.log(probability), rtol=1e-6)

@@ -11,7 +11,8 @@ def signature(name="serving_default", **inputs):
         keras.InputSpec(shape=shape, dtype=dtype, name=key)
         for key, (dtype, shape) in inputs.items()
     ]
-    return collect(None, {"serving_default": (len, specs)})[0]._replace(name=name)
+    (made,) = collect(None, {"serving_default": (lambda **inputs: inputs, specs)})
+    return made._replace(name=name)
 
 
 def test_examples_are_made_of_two_batches_and_two_lengths():
@@ -66,6 +67,12 @@ def test_a_signature_without_example_says_what_is_missing():
     asked = signature("decode", a=("int32", (None,)), b=("int32", (None,)))
     with pytest.raises(ValueError, match=r"'decode'.*1 examples, in which are missing \[\['b'\]\]"):
         calls([asked], {"a": [1]})
+
+
+@pytest.mark.parametrize("example", ["x", 3, ["x"], [[1]], np.ones(2)])
+def test_an_example_is_a_dict_or_a_list_of_them(example):
+    with pytest.raises(ValueError, match="Expected `example` to be a dict .*example="):
+        calls([signature(x=("int32", (None,)))], example)
 
 
 def test_an_array_that_no_signature_takes_is_refused():

@@ -109,4 +109,27 @@ def test_more_warm_up_requests_than_a_server_takes_are_refused(tmp_path, monkeyp
     model = keras.Sequential([keras.Input((1,), name="x"), keras.layers.Rescaling(2.0)])
     with pytest.raises(ValueError, match="at most 1 .* Received: 2"):
         export.saved_model(model, tmp_path / "m")
-    assert contents(tmp_path / "m") == []
+    assert contents(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["m/1", "m/007", "m/1/", "m/link"])
+def test_a_version_is_no_place_for_versions(tmp_path, name):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "link").symlink_to(tmp_path / "m" / "1")
+    model = keras.Sequential([keras.Input((1,), name="x"), keras.layers.Rescaling(2.0)])
+    with pytest.raises(ValueError, match="`directory` .*saved_models/name.*directory='.*/m/"):
+        export.saved_model(model, f"{tmp_path}/{name}")
+    assert contents(tmp_path / "m") == ["link"]
+
+
+def test_a_model_is_not_written_into_another(tmp_path):
+    (tmp_path / "saved_model.pb").write_text("")
+    with pytest.raises(ValueError, match="`directory`"):
+        export.saved_model(None, tmp_path)
+    assert contents(tmp_path) == ["saved_model.pb"]
+
+
+@pytest.mark.parametrize("directory", [None, 3])
+def test_what_is_no_path_is_refused(directory):
+    with pytest.raises(ValueError, match=f"`directory` to be a path.*directory={directory}"):
+        export.saved_model(None, directory)

@@ -138,7 +138,31 @@ def test_two_inputs_of_one_name_are_refused():
         collect(None, {"twice": (lambda x: x, [X, X])})
 
 
-@pytest.mark.parametrize("parts", [lambda x: x, (lambda x: x,), ([X], lambda x: x)])
+@pytest.mark.parametrize("function", [lambda y: y, lambda x, y: x, lambda: 0, Subclassed(), len])
+def test_a_function_whose_arguments_are_no_inputs_is_refused(function):
+    other = keras.InputSpec(shape=(None, 2), dtype="float32", name="z")
+    for specs in ([other], [X, other]):
+        with pytest.raises(ValueError, match="function of signature 'odd' to take the inputs .'"):
+            collect(None, {"odd": (function, specs)})
+
+
+@pytest.mark.parametrize("signatures", [["a"], "a", 3])
+def test_signatures_are_a_dict(signatures):
+    with pytest.raises(ValueError, match="Expected `signatures` to be a dict.*signatures="):
+        collect(None, signatures)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda x: x,
+        (lambda x: x,),
+        ([X], lambda x: x),
+        (lambda x: x, None),
+        (lambda x: x, X),
+        (lambda x: x, [X], None),
+    ],
+)
 def test_a_signature_is_a_function_with_specs(parts):
     with pytest.raises(ValueError, match=r"Expected signature 'odd' to be \(function, list"):
         collect(None, {"odd": parts})

@@ -1,7 +1,11 @@
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
+from keras_attention.export import unfinished
 from keras_attention.export.version import publish
 
 
@@ -57,14 +61,54 @@ def test_a_version_that_another_process_took_in_between_is_left_alone(tmp_path, 
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_leaves_nothing(tmp_path, error):
+@pytest.mark.parametrize("directory", [".", "saved_models/m"])
+def test_a_failure_leaves_nothing(tmp_path, error, directory):
     def fail(path):
         write(path)
         raise error
 
     with pytest.raises(error):
-        publish(tmp_path, fail)
+        publish(tmp_path / directory, fail)
     assert names(tmp_path) == []
+
+
+def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
+    def fail(path):
+        (tmp_path / "saved_models" / "theirs").mkdir()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        publish(tmp_path / "saved_models" / "m", fail)
+    assert names(tmp_path / "saved_models") == ["theirs"]
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from keras_attention.export.version import publish
+def write(path):
+    path.mkdir()
+    (path / "weights").write_text("many")
+    os.kill(os.getpid(), signal.SIGKILL)
+publish(pathlib.Path(sys.argv[1]), write)
+"""
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    assert killed.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 1
+    publish(tmp_path, write)
+    assert names(tmp_path) == ["1"]
+
+
+def test_what_others_still_write_is_left_alone(tmp_path):
+    number = unfinished.name()
+    here = number.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    elsewhere = number.replace(f"-{os.getpid()}-", "-other-host-999999999-")
+    for name in (here, elsewhere):
+        (tmp_path / name).mkdir()
+    publish(tmp_path, write)
+    assert names(tmp_path) == sorted([here, elsewhere, "1"])
 
 
 def test_a_rename_that_fails_otherwise_leaves_nothing(tmp_path, monkeypatch):

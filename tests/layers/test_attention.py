@@ -68,7 +68,9 @@ def test_a_users_own_score_and_normalizer_are_used():
     found = layer([query, key], attention_mask=MASK, return_attention_scores=True)
 
     def distance(query, key):
-        return -2 * reference.pairs(lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k)), query, key)
+        return -2 * reference.pairs(
+            lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k)), query, key
+        )
 
     scores = reference.each(distance, query, key)
     expected = reference.each(reference.attention, scores, key, MASK)

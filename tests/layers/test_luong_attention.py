@@ -40,9 +40,7 @@ def formula(name, query, value, mask, score_weights, output_kernel=None):
 def expected(name, layer):
     weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
     output_kernel = weights.pop(0) if layer.units else None
-    return reference.each(
-        lambda *x: formula(name, *x, weights, output_kernel), QUERY, VALUE, MASK
-    )
+    return reference.each(lambda *x: formula(name, *x, weights, output_kernel), QUERY, VALUE, MASK)
 
 
 @every_score

@@ -1,0 +1,55 @@
+"""The state of a decoder that is saved, reloaded and passed on."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+
+
+def decoder():
+    attention = keras_attention.LuongAttention(units=3)
+    return keras_attention.AttentionDecoder(keras.layers.GRUCell(7), attention, "after", True)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=s).astype("float32") for s in ((2, 4, 8), (2, 5, 6))]
+
+
+def test_a_reloaded_model_passes_a_whole_state_on(tmp_path):
+    inputs, memory = keras.Input((None, 8)), keras.Input((None, 6))
+    _, state = decoder()(inputs, memory, return_state=True)
+    model = keras.Model([inputs, memory], decoder()(inputs, memory, initial_state=state))
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    found, expected = (ops.convert_to_numpy(m(data())) for m in (reloaded, model))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_two_halves_with_the_state_between_are_one_whole():
+    inputs, memory = data()
+    layer = decoder()
+    whole = layer(inputs, memory)
+    first, state = layer(inputs[:, :2], memory, return_state=True)
+    second = layer(inputs[:, 2:], memory, initial_state=state)
+    halves = ops.concatenate([first, second], axis=1)
+    np.testing.assert_allclose(ops.convert_to_numpy(halves), ops.convert_to_numpy(whole), atol=1e-6)
+
+
+@pytest.mark.parametrize("shapes", [[(2, 5)], [(2, 7), (2, 3), (2, 3)], [(2,)]])
+def test_a_state_of_other_shapes_is_refused(shapes):
+    inputs, memory = data()
+    state = [np.zeros(shape, "float32") for shape in shapes]
+    with pytest.raises(ValueError, match="Expected (a state|states) of"):
+        decoder()(inputs, memory, initial_state=state)
+
+
+def test_inputs_of_another_rank_or_batch_are_refused_once_built_too():
+    inputs, memory = data()
+    layer = decoder()
+    layer(inputs, memory)
+    for wrong in [(inputs[:, 0], memory), (inputs, memory[0]), (inputs, memory[[0, 1, 1]])]:
+        with pytest.raises(ValueError, match="Expected `inputs` .batch, Tdec, width"):
+            layer(*wrong)
