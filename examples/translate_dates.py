@@ -38,7 +38,7 @@ START, END = TARGET.ids["^"], TARGET.ids["$"]
 
 def main(
     attention="additive",
-    epochs=13,
+    epochs=12,
     units=128,
     seed=0,
     quick=False,
