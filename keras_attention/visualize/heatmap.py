@@ -2,13 +2,13 @@
 
 import math
 
+from keras_attention.arguments import positive_integer
 from keras_attention.visualize.grid import arrange
-from keras_attention.visualize.panel import draw
+from keras_attention.visualize.panel import cell_size, draw
 from keras_attention.visualize.samples import read_list, read_samples
 from keras_attention.visualize.save import picture_path, save
 
-# Inches: a cell, the longest side of a matrix before its cells shrink, and the widest row of many.
-CELL, LONGEST, WIDEST = 0.34, 11.0, 15.0
+WIDEST = 15.0  # inches: a row of several matrices
 
 
 def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, columns=None, path=None):
@@ -16,8 +16,10 @@ def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, column
 
     Black is 0 and white is 1. The source tokens stand along the top, turned when they are longer
     than a character. Several matrices make a grid, and the figure grows with them so that labels
-    stay readable. Characters that the default font lacks are drawn in an installed font that has
-    them; where none has, the label is the character's number, `U+65E5`.
+    stay readable. A side of a matrix is 11 inches at most: of more than 32 tokens the cells become
+    narrower along that side, and of more than 98 only every second, fifth, tenth, ... is written.
+    Characters that the default font lacks are drawn in an installed font that has them; where none
+    has, the label is the character's number, `U+65E5`, as it is for invisible ones.
 
     Args:
         weights: (Tq, Tk) or (N, Tq, Tk), or a list of matrices of different sizes; floats in
@@ -52,7 +54,7 @@ def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, column
     """
     samples = read_samples(weights, source_tokens, target_tokens)
     titles = read_titles(titles, len(samples))
-    columns = read_columns(columns, samples)
+    columns = positive_integer("columns", columns, optional=True) or usual_columns(samples)
     path = path if path is None else picture_path(path)
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -60,9 +62,8 @@ def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, column
 
     figure = Figure(dpi=150)
     FigureCanvasAgg(figure)
-    cell = cell_size(samples)
-    panels = [draw(figure, *one, cell) for one in zip(samples, titles, strict=True)]
-    arrange(figure, panels, columns)
+    panels = [draw(figure, *one) for one in zip(samples, titles, strict=True)]
+    arrange(figure, panels, min(columns, len(samples)))
     if path is not None:
         save(figure, path)
     return figure
@@ -78,18 +79,8 @@ def read_titles(titles, count):
     return titles
 
 
-def read_columns(columns, samples):
-    """How many matrices stand side by side."""
-    if columns is None:
-        widest = max(sample.weights.shape[1] for sample in samples) * cell_size(samples)
-        return max(1, min(math.ceil(math.sqrt(len(samples))), int(WIDEST / (widest + 1))))
-    if not isinstance(columns, int) or isinstance(columns, bool) or columns < 1:
-        raise ValueError(
-            f"Expected `columns` to be a positive integer. Received: columns={columns!r}"
-        )
-    return min(columns, len(samples))
-
-
-def cell_size(samples):
-    """The side of a cell in inches."""
-    return min(CELL, LONGEST / max(max(sample.weights.shape) for sample in samples))
+def usual_columns(samples):
+    """How many matrices stand side by side: about a square, and no wider than a screen."""
+    widths = (sample.weights.shape[1] for sample in samples)
+    widest = max(columns * cell_size(columns) for columns in widths)
+    return max(1, min(math.ceil(math.sqrt(len(samples))), int(WIDEST / (widest + 1))))

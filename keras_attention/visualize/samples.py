@@ -52,10 +52,13 @@ def rank(matrix):
 def to_array(weights):
     """The weights as float32 in [0, 1]; what rounding put beside the range is moved to its ends."""
     try:
-        array = np.asarray(ops.convert_to_numpy(weights), dtype="float32")
+        array = np.asarray(ops.convert_to_numpy(weights))
+        if array.dtype.kind in "OSUcmM":  # numpy would read "0.5", and drop imaginary parts
+            raise TypeError(f"no real numbers but {array.dtype}")
+        array = array.astype("float32")
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Expected `weights` to be an array of numbers. Received: weights={weights!r}"
+            f"Expected `weights` to be an array of real numbers. Received: weights={weights!r}"
         ) from error
     if not np.isfinite(array).all():
         raise ValueError(

@@ -1,11 +1,14 @@
 """Attention weights as text, for the terminal."""
 
+import re
 import unicodedata
 
 from keras_attention.visualize.samples import rank, read_samples
 from keras_attention.visualize.visible import letters, visible, width
 
 SHADES = " \u2591\u2592\u2593\u2588"
+# What makes one emoji of several: some terminals draw the one, others the several.
+JOINTS = re.compile("(?<=.)(\u200d(?=\\W)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff])")
 RIGHT_TO_LEFT, LEFT_TO_RIGHT_MARK = ("R", "AL"), "\u200e"
 
 
@@ -15,7 +18,8 @@ def text_heatmap(weights, source_tokens, target_tokens):
     As in `heatmap`, a row is a target token and a column a source token. Source tokens are written
     downwards over their columns, which are two characters wide: so wide letters fit, and a sentence
     of words is no wider than the terminal. A weight is one of five shades, rounded: nothing below
-    1/8, then light, medium and dark, and a full block from 7/8 on.
+    1/8, then light, medium and dark, and a full block from 7/8 on. Joined emoji are taken apart and
+    lose their skin tone, as terminals disagree about how wide they are.
 
     Args:
         weights: (Tq, Tk), floats in [0, 1], of any backend.
@@ -49,15 +53,20 @@ def text_heatmap(weights, source_tokens, target_tokens):
             f"Expected `weights` to be one matrix (Tq, Tk). Received: rank {rank(weights)}"
         )
     [sample] = read_samples(weights, source_tokens, target_tokens)
-    headings = [letters(visible(token)) for token in sample.source]
+    headings = [letters(taken_apart(visible(token))) for token in sample.source]
+    labels = [taken_apart(visible(token)) for token in sample.target]
     height = max(map(len, headings))
-    margin = max(width(visible(token)) for token in sample.target)
+    margin = max(map(width, labels))
     lines = [" " * (margin + 1) + heading_line(headings, height, n) for n in range(height)]
-    for token, row in zip(sample.target, sample.weights, strict=True):
-        label = visible(token)
+    for label, row in zip(labels, sample.weights, strict=True):
         shades = "".join(2 * SHADES[int(4 * weight + 0.5)] for weight in row)
         lines.append(" " * (margin - width(label)) + label + " " + shades)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def taken_apart(text):
+    """The text with every emoji for itself."""
+    return JOINTS.sub("", text)
 
 
 def heading_line(headings, height, line):

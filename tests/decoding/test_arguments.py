@@ -106,14 +106,6 @@ def test_the_step_sees_the_structure_it_was_given(decode, state):
     )
 
 
-def test_a_cell_that_returns_a_list_keeps_the_tuple_of_the_state():
-    def cell(tokens, state, memory):
-        assert isinstance(state, tuple)
-        return ops.zeros((ops.shape(tokens)[0], 5)), list(state), None
-
-    greedy(**given(step=cell, state=(ops.zeros((3, 2)), ops.zeros((3, 2)))))
-
-
 @pytest.mark.parametrize("decode", DECODERS)
 def test_the_state_keeps_its_dtypes(decode):
     def half(tokens, state, memory):

@@ -62,6 +62,14 @@ def test_a_state_of_another_structure_is_refused(decode, change):
         decode_with(decode, renamed, state, None)
 
 
+def test_a_cell_that_returns_a_list_keeps_the_tuple_of_the_state():
+    def cell(tokens, state, memory):
+        assert isinstance(state, tuple)
+        return ops.zeros((ops.shape(tokens)[0], 5)), list(state), None
+
+    decode_with(greedy, cell, (ops.zeros((3, 2)), ops.zeros((3, 2))), None)
+
+
 def test_a_state_keeps_its_names_in_whatever_order_they_come_back():
     def turned(tokens, state, memory):
         logits = ops.one_hot(ops.cast(state["a"], "int32"), 5, dtype="float32")

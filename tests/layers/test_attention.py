@@ -69,7 +69,7 @@ def test_a_users_own_score_and_normalizer_are_used():
 
     def distance(query, key):
         return -2 * reference.pairs(
-            lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k)), query, key
+            lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k, strict=True)), query, key
         )
 
     scores = reference.each(distance, query, key)

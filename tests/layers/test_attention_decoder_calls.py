@@ -1,4 +1,4 @@
-"""How an AttentionDecoder may be called and trained. What it computes: test_attention_decoder.py."""
+"""How an AttentionDecoder may be called; what it computes: test_attention_decoder.py."""
 
 import keras
 import numpy as np

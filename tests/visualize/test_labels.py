@@ -66,9 +66,28 @@ def test_what_cannot_be_seen_is_made_visible():
     assert visible("a b") == "a b"
     assert visible("\n") == "U+000A"
     assert visible("\u0301") == "\u25cc\u0301"
-    assert visible("") == ""
+    assert visible("  ") == "\u2423\u2423"
+    assert visible(" the ") == "\u2423the\u2423"
+    assert visible("") == "\u2205"
+
+
+@pytest.mark.parametrize("code", "00A0 200B 200D 200F 3000 00AD FEFF 2028 3164 2800".split())
+def test_an_invisible_character_becomes_its_number(code):
+    character = chr(int(code, 16))
+    assert visible(character) == f"U+{code}"
+    assert visible(f"a{character}") == f"aU+{code}"
+
+
+def test_joiners_inside_of_words_and_emoji_stay():
+    for text in ("می\u200cخواهم", "👩\u200d👧", "क\u094d\u200dष"):
+        assert visible(text) == text
+
+
+def test_an_empty_title_is_none():
+    assert heatmap(ONE, titles="").axes[0].get_title() == ""
 
 
 def test_letters_keep_their_marks_and_wide_ones_take_two_columns():
     assert letters("e\u0301日") == ["e\u0301", "日"]
+    assert letters("🇩🇪🇫🇷a") == ["🇩🇪", "🇫🇷", "a"]
     assert [width(text) for text in ("e\u0301", "日", "ab", "\u200d", "ｆ")] == [1, 2, 2, 0, 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_attention.visualize import text_heatmap
-from keras_attention.visualize.visible import width
+from keras_attention.visualize.visible import letters, width
 
 
 def test_a_weight_is_one_of_five_shades():
@@ -32,6 +32,27 @@ def test_columns_stay_aligned_in_any_script(source):
     columns = 4 + 1 + 2 * len(source)
     assert [width(line) for line in lines[1:]] == [columns] * 4
     assert columns - 2 < width(lines[0]) + 1 <= columns + 1
+
+
+@pytest.mark.parametrize(
+    "emoji, alone",
+    [
+        ("👩\u200d👩\u200d👧", "👩👩👧"),
+        ("👍🏽", "👍"),
+        ("\u2764\ufe0f", "\u2764"),
+        ("🇩🇪🇫🇷", "🇩🇪🇫🇷"),
+        ("\u0dc1\u0dca\u200d\u0dbb", "\u0dc1\u0dca\u200d\u0dbb"),
+    ],
+)
+def test_what_terminals_join_or_not_is_written_so_that_columns_stay_aligned(emoji, alone):
+    *heading, first, second = text_heatmap(np.ones((2, 2)), [emoji, "b"], [emoji, "a"]).splitlines()
+    assert first == f"{alone} ████"
+    assert width(first) == width(second) == width(alone) + 5
+    found = letters(alone)
+    assert len(heading) == len(found)
+    for line, letter in zip(heading, found, strict=True):
+        assert line.strip().startswith(letter)
+    assert width(heading[-1]) == width(alone) + 1 + 3
 
 
 def test_padding_beyond_the_tokens_is_not_drawn():
