@@ -80,7 +80,7 @@ def decode_before(inputs, real, state, cell, read, top):
 
 
 def decode_after(inputs, real, state, cell, read, fed=None):
-    """Luong et al. (2015): h_t is made first, then reads; `fed` is h~_0 of input feeding, if any."""
+    """Luong et al. (2015): h_t first, which then reads; `fed` is h~_0 of input feeding, if any."""
     steps = []
     for x, is_real in zip(inputs, real, strict=True):
         output, following = cell(np.array(x if fed is None else [*x, *fed]), state)
