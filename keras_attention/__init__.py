@@ -12,7 +12,7 @@ from keras_attention.layers import (
     AttentionPooling,
     LuongAttention,
 )
-from keras_attention.layers.attention_decoder import DecoderState
+from keras_attention.layers.decoder_state import DecoderState
 
 __version__ = "0.1.0"
 

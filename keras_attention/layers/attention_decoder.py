@@ -1,18 +1,17 @@
 """A recurrent cell that attends at every step: the decoder of Bahdanau 2015 and of Luong 2015."""
 
-import collections
 import copy
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from keras_attention import arguments
+from keras_attention.layers.decoder_state import DecoderState, first_decoder_state
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.query_value import QueryValueAttention
 from keras_attention.layers.recurrent_cell import (
     drawn_dropout,
-    first_state,
     hidden_state,
     output_size,
     pack_state,
@@ -20,13 +19,6 @@ from keras_attention.layers.recurrent_cell import (
 )
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
-
-DecoderState = collections.namedtuple("DecoderState", ["cell", "attention"])
-DecoderState.__doc__ = """What an `AttentionDecoder` carries from step to step.
-
-    cell: the cell's states, nested as the cell nests them; attention: what the last step read,
-    `(batch, width)`, with input feeding, else an empty tuple.
-"""
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -213,16 +205,10 @@ class AttentionDecoder(keras.layers.Layer):
         Returns:
             A `DecoderState`.
         """
-        states = [] if initial_state is None else tree.flatten(initial_state)
-        fed = ()
-        if self.input_feeding:
-            count = len(tree.flatten(self.cell.state_size))
-            fed = ops.zeros((batch_size, self._read_size), self.compute_dtype)
-            if len(states) == count + 1:
-                fed = ops.cast(states.pop(), self.compute_dtype)
-        if not states:
-            return DecoderState(first_state(self.cell, batch_size), fed)
-        return DecoderState(pack_state(self.cell, states, self.cell.compute_dtype), fed)
+        fed_size = self._read_size if self.input_feeding else 0
+        return first_decoder_state(
+            self.cell, batch_size, initial_state, fed_size, self.compute_dtype
+        )
 
     def step(self, inputs, state, memory, noise=None):
         """One step, for decoding loops.
