@@ -1,7 +1,6 @@
-"""The papers' formulas in float64 and plain Python loops, for one sequence, without a batch axis.
+"""The papers' formulas in float64 and plain Python loops, for one sequence without a batch axis.
 
-Nothing here knows of the package: query (Tq, Dq), key (Tk, Dk), value (Tk, Dv), mask (Tq, Tk).
-"""
+Nothing here knows of the package: query (Tq, Dq), key (Tk, Dk), value (Tk, Dv), mask (Tq, Tk)."""
 
 import math
 
@@ -66,10 +65,10 @@ def additive(query, key, query_kernel, key_kernel, scale, bias=None):
 def cosine(query, key, strength):
     """Graves et al. (2014): beta q . k / (|q| |k|)."""
 
-    def score(q, k):
-        return strength * inner(q, k) / math.sqrt(inner(q, q) * inner(k, k))
+    def angle(q, k):
+        return inner(q, k) / math.sqrt(inner(q, q) * inner(k, k))
 
-    return pairs(score, query, key)
+    return strength * pairs(angle, query, key)
 
 
 def location(query, key, kernel):

@@ -257,7 +257,9 @@ class AttentionDecoder(keras.layers.Layer):
                 f"known widths. Received: inputs {inputs_shape}, memory {memory_shape}"
             )
         if inputs_shape[1] == 0:
-            raise ValueError(f"Expected `inputs` of one step at least. Received: {inputs_shape}")
+            raise ValueError(
+                f"Expected `inputs` of one step at least. Received: inputs {inputs_shape}"
+            )
 
     def _width_read(self, memory_shape):
         query_shape = (None, output_size(self.cell))
