@@ -1,5 +1,6 @@
 """What doctests may use, and which of them run where."""
 
+import itertools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
@@ -9,6 +10,8 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 import keras_attention  # noqa: E402
+
+FINISHED = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +26,15 @@ def pytest_ignore_collect(collection_path):
     if in_package and keras.backend.backend() != "tensorflow":
         return True
     return None
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    """Frees what JAX has compiled, every now and then.
+
+    Each of its programs keeps memory maps, of which Linux gives a process 65,530: a whole run of
+    this suite asks for more, and then XLA ends in a segmentation fault.
+    """
+    if keras.backend.backend() == "jax" and next(FINISHED) % 100 == 0:
+        import jax
+
+        jax.clear_caches()
