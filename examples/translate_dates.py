@@ -8,7 +8,7 @@
 A bidirectional GRU reads the characters, a GRU with attention writes the date; trained under XLA,
 then drawn, exported with a `decode` signature (text in, text out) and checked without Python.
 Interrupt it as you like: the same command goes on after the last whole epoch.
-docs/results.md has accuracy and time of every variant, with the commands.
+docs/results.md has what the first command reached, and in what time.
 """
 
 import sys
