@@ -44,7 +44,8 @@ def test_imports_run_one_way(path):
     allowed = {
         **{step: leaves | {step} for step in steps},
         "kernels": leaves | steps | {"kernels"},
-        "layers": leaves | steps | {"kernels", "layers"},
+        "memory": leaves | steps | {"memory"},
+        "layers": leaves | steps | {"kernels", "layers", "memory"},
         "decoding": leaves | {"decoding"},
         "export": leaves | {"export"},
         "visualize": leaves | {"visualize"},

@@ -148,7 +148,7 @@ class AttentionDecoder(keras.layers.Layer):
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
         state = self.get_initial_state(batch_size, initial_state)
-        noise = self.attention.dropout_noise(inputs, memory) if training else None
+        noise = self.attention.draw(inputs, memory) if training else None
         weights_dtype = score_dtype(self.compute_dtype)
 
         def step(state, inputs, noise=None):
@@ -157,15 +157,16 @@ class AttentionDecoder(keras.layers.Layer):
 
         def cell_step(state, inputs):
             output, cell_state = self._run_cell([inputs], state)
-            return (ops.cast(output, self.compute_dtype),), DecoderState(cell_state, ())
+            following = DecoderState(cell_state, (), state.position + 1)
+            return (ops.cast(output, self.compute_dtype), state.position), following
 
         anything = ops.zeros((batch_size, self._cell_width), self.compute_dtype)
         with drawn_dropout(self.cell, anything, state.cell, training):
             if self.attend == "after" and not self.input_feeding:
-                (outputs,), state = over_time(
-                    cell_step, state, [inputs], inputs_mask, [self.compute_dtype]
+                (outputs, positions), state = over_time(
+                    cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
-                read, weights = self.attention.attend(outputs, memory, noise)
+                read, weights = self.attention.attend(outputs, memory, noise, positions)
                 outputs = hide(self._put_out(outputs, read), inputs_mask)
                 weights = hide(weights, inputs_mask)
             else:
@@ -173,6 +174,8 @@ class AttentionDecoder(keras.layers.Layer):
                 (outputs, weights), state = over_time(
                     step, state, [inputs, noise], inputs_mask, dtypes
                 )
+        if training:
+            self.attention.account(weights, noise, inputs_mask)
         alignments = [ops.cast(weights, self.compute_dtype)] if return_attention_scores else []
         returned = [outputs, *alignments, *([state] if return_state else [])]
         return tuple(returned) if len(returned) > 1 else outputs
@@ -198,9 +201,8 @@ class AttentionDecoder(keras.layers.Layer):
 
         Args:
             batch_size: An int or a scalar tensor.
-            initial_state: The cell's states, nested in any way, or a `DecoderState`, or what is
-                left of one after saving: the cell's states and, with input feeding, what was
-                read; None lets the cell choose.
+            initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
+                that saving makes of one; None lets the cell choose.
 
         Returns:
             A `DecoderState`.
@@ -217,7 +219,7 @@ class AttentionDecoder(keras.layers.Layer):
             inputs: `(batch, D)`.
             state: A `DecoderState`.
             memory: What `prepare` returned.
-            noise: What the attention's weights are multiplied by, `(batch, Tenc)`; or None.
+            noise: What the attention drew for this step, a nest of `(batch, any)`; or None.
 
         Returns:
             Output `(batch, width)`, alignment `(batch, Tenc)` in float32 at least, and the next
@@ -225,14 +227,14 @@ class AttentionDecoder(keras.layers.Layer):
         """
         if self.attend == "before":
             asking = hidden_state(self.cell, state.cell)
-            read, weights = self.attention.attend(asking, memory, noise)
+            read, weights = self.attention.attend(asking, memory, noise, state.position)
             output, cell_state = self._run_cell([inputs, read], state)
         else:
             answer = [state.attention] if self.input_feeding else []
             output, cell_state = self._run_cell([inputs, *answer], state)
-            read, weights = self.attention.attend(output, memory, noise)
+            read, weights = self.attention.attend(output, memory, noise, state.position)
         fed = ops.cast(read, self.compute_dtype) if self.input_feeding else ()
-        following = DecoderState(cell_state, fed)
+        following = DecoderState(cell_state, fed, state.position + 1)
         return self._put_out(output, read), weights, following
 
     def _run_cell(self, inputs, state):
@@ -292,7 +294,8 @@ class AttentionDecoder(keras.layers.Layer):
             returned.append(spec(steps, memory.shape[1]))
         if return_state:
             fed = spec(read_size) if self.input_feeding else ()
-            returned.append(DecoderState(state_spec(self.cell, batch), fed))
+            position = keras.KerasTensor((batch,), dtype="int32")
+            returned.append(DecoderState(state_spec(self.cell, batch), fed, position))
         return tuple(returned) if len(returned) > 1 else returned[0]
 
     def get_config(self):

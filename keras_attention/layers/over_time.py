@@ -12,27 +12,30 @@ def over_time(step, state, sequences, mask, dtypes):
         step: Function of the state and of one step of each sequence `(batch, ...)`, that returns
             a tuple of outputs `(batch, width)` and the next state.
         state: Nest of tensors `(batch, ...)`.
-        sequences: List of tensors `(batch, T, ...)`; None in it is left out of the step's inputs.
+        sequences: List of nests of tensors `(batch, T, ...)` or None; a step gets its part of each.
         mask: Bool `(batch, T)`, True = a real step; or None.
         dtypes: The outputs' dtypes.
 
     Returns:
         Tuple of outputs `(batch, T, width)`, and the state after each row's last real step.
     """
-    sequences = [x for x in sequences if x is not None]
-    masks = [] if mask is None else [mask]
+    inputs = [*sequences, mask]
+    leaves = tree.flatten(inputs)
 
     def masked_step(state, now):
-        inputs, real = now[: len(sequences)], now[len(sequences) :]
-        outputs, following = step(state, *inputs)
-        if real:
+        now = iter(now)
+        *given, real = tree.pack_sequence_as(
+            inputs, [None if x is None else next(now) for x in leaves]
+        )
+        outputs, following = step(state, *given)
+        if real is not None:
             following = tree.map_structure(
-                lambda new, old: ops.where(_like(real[0], new), new, old), following, state
+                lambda new, old: ops.where(_like(real, new), new, old), following, state
             )
-            outputs = tuple(ops.where(_like(real[0], x), x, ops.zeros_like(x)) for x in outputs)
+            outputs = tuple(ops.where(_like(real, x), x, ops.zeros_like(x)) for x in outputs)
         return following, outputs
 
-    time_major = [ops.swapaxes(x, 0, 1) for x in sequences + masks]
+    time_major = [ops.swapaxes(x, 0, 1) for x in leaves if x is not None]
     state, outputs = scan(masked_step, state, time_major, tuple(dtypes))
     return tuple(ops.swapaxes(x, 0, 1) for x in outputs), state
 

@@ -3,7 +3,7 @@
 import collections
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
@@ -23,9 +23,9 @@ Memory.__doc__ = """What an attention layer reads from, prepared once per sequen
 class QueryValueAttention(keras.layers.Layer):
     """Abstract: the call contract of all query/value layers around a score and a normalizer.
 
-    A final class chooses `score` and `normalize`, and may change what becomes of the context in
-    `finish`. Loops over time call `prepare` once and `attend` at every step; `call` is the two in
-    sequence.
+    A final class chooses `score` and `normalize`, and may change how the values are read in `read`
+    and what becomes of the context in `finish`. Loops over time call `prepare` and `draw` once,
+    `attend` at every step, and `account` at the end; `call` is these in sequence.
 
     Args:
         score: A `keras_attention.score.Score`.
@@ -65,8 +65,10 @@ class QueryValueAttention(keras.layers.Layer):
         visible = pair_mask(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
         query = hide(query, query_mask)
         memory = self.prepare(value, key, visible)
-        noise = self.dropout_noise(query, memory) if training else None
+        noise = self.draw(query, memory) if training else None
         output, weights = self.attend(query, memory, noise)
+        if training:
+            self.account(weights, noise, query_mask)
         output = hide(output, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
@@ -91,13 +93,15 @@ class QueryValueAttention(keras.layers.Layer):
         keys = self.score.project_key(precise(hide(key, seen)))
         return Memory(keys, hide(value, seen), visible)
 
-    def attend(self, query, memory, noise=None):
+    def attend(self, query, memory, noise=None, positions=None):
         """Reads a prepared memory: score, mask, normalize, read.
 
         Args:
             query: `(batch, Tq, Dq)`, or `(batch, Dq)` for one query a sequence.
             memory: What `prepare` returned.
-            noise: What `dropout_noise` returned for these queries; None drops nothing.
+            noise: What `draw` returned for these queries; None outside of training.
+            positions: Each query's place in its sequence, int `(batch, Tq)`, or `(batch,)` for a
+                single query; None counts from 0. Here it makes no difference.
 
         Returns:
             The layer's output `(batch, Tq, Dv)` and the weights `(batch, Tq, Tk)` before dropout,
@@ -115,26 +119,41 @@ class QueryValueAttention(keras.layers.Layer):
         asked = self.score.project_query(precise(asking))
         if is_single:
             asked = ops.expand_dims(asked, -2)
-            noise = None if noise is None else ops.expand_dims(noise, -2)
+            noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
         weights = self.normalize(self.score.compare(asked, memory.keys), mask=memory.mask)
-        context = weighted_sum(weights if noise is None else weights * noise, memory.values)
+        context = self.read(weights, memory, noise)
         if is_single:
             context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
         return self.finish(context, query), weights
+
+    def read(self, weights, memory, noise=None):
+        """Context `(batch, Tq, Dv)` of weights `(batch, Tq, Tk)`; noise as `draw` gave it."""
+        return weighted_sum(weights if noise is None else weights * noise, memory.values)
 
     def finish(self, context, query):
         """What the layer makes of the context it has read; here: nothing."""
         return context
 
-    def dropout_noise(self, query, memory):
-        """What training multiplies the weights by, drawn ahead: in a loop nothing can be drawn.
+    def account(self, weights, noise, mask=None):
+        """Called once a training call, outside of loops; here: nothing is to be said.
+
+        Args:
+            weights: All weights of the call, `(batch, Tq, Tk)`, or `(batch, Tk)`.
+            noise: What `draw` returned.
+            mask: Bool `(batch, Tq)`, or `(batch,)`, True = a real query; or None.
+        """
+        return None
+
+    def draw(self, query, memory):
+        """What is random in training, drawn ahead: inside a loop nothing can be drawn.
 
         Args:
             query: All queries to come, `(batch, Tq, any)` or `(batch, any)`: their shape counts.
             memory: What `prepare` returned.
 
         Returns:
-            0 or 1 / (1 - dropout), of the weights' shape; None without dropout.
+            Nest of tensors `(batch, Tq, any)`, or `(batch, any)`; here what dropout multiplies
+            the weights by, 0 or 1 / (1 - dropout), or None without dropout.
         """
         if not self.dropout:
             return None

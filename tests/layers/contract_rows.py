@@ -1,6 +1,7 @@
 """The table of the contract: one row a layer (or a way to use it), and how to call it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -10,37 +11,53 @@ import keras_attention
 WIDTH = 5  # of queries and values alike, because a dot product wants it so
 
 
-def attend(layer, query, value, query_mask=None, value_mask=None, **options):
+def asking(call):
+    """An adapter of one layer's call: it asks for the weights unless told otherwise."""
+
+    @functools.wraps(call)
+    def adapter(layer, query, value, query_mask=None, value_mask=None, **options):
+        options = {"return_attention_scores": True, **options}
+        return call(layer, query, value, query_mask, value_mask, **options)
+
+    return adapter
+
+
+@asking
+def attend(layer, query, value, query_mask, value_mask, **options):
     """A query/value layer: (output, weights)."""
-    mask = [query_mask, value_mask]
-    return layer([query, value], mask=mask, return_attention_scores=True, **options)
+    return layer([query, value], mask=[query_mask, value_mask], **options)
 
 
-def pool(layer, query, value, query_mask=None, value_mask=None, **options):
+@asking
+def pool(layer, query, value, query_mask, value_mask, **options):
     """A pooling: one output a sequence, no query."""
-    return layer(value, mask=value_mask, return_attention_scores=True, **options)
+    return layer(value, mask=value_mask, **options)
 
 
-def decode(layer, query, value, query_mask=None, value_mask=None, **options):
+@asking
+def decode(layer, query, value, query_mask, value_mask, **options):
     """A decoder: its inputs stand in the queries' place, its memory in the values'."""
-    masks = {"inputs_mask": query_mask, "memory_mask": value_mask}
-    return layer(query, value, **masks, return_attention_scores=True, **options)
+    return layer(query, value, inputs_mask=query_mask, memory_mask=value_mask, **options)
 
 
 @dataclasses.dataclass
 class Row:
     """What the contract needs to know of a layer.
 
-    output_of_the_blind: whether a query that may see nothing reads zero (it does, unless the
-    output holds more than what was read). largest: the largest inputs that must give no NaN, where
-    less than the dtype's own largest. others: every argument of the constructor that is not in
-    `arguments`, off its default. wrong: arguments to refuse, each with a piece of the message.
+    call: an adapter that returns (output, weights (B,Tq,Tk)), or the output alone with
+    return_attention_scores=False. output_of_the_blind: whether a query that may see nothing reads
+    zero (it does, unless the output holds more than what was read). takes_masks, takes_causal,
+    takes_query: whether the layer knows of such. largest: the largest inputs that must give no
+    NaN, where less than the dtype's own largest. others: every argument of the constructor that is
+    not in `arguments`, off its default. wrong: arguments to refuse, each with a piece of the
+    message.
     """
 
     layer: type
     arguments: dict = dataclasses.field(default_factory=dict)
     call: Callable = attend
     output_of_the_blind: bool = True
+    takes_masks: bool = True
     takes_causal: bool = True
     takes_query: bool = True
     largest: float | None = None

@@ -38,6 +38,17 @@ def test_two_halves_with_the_state_between_are_one_whole():
     np.testing.assert_allclose(ops.convert_to_numpy(halves), ops.convert_to_numpy(whole), atol=1e-6)
 
 
+@pytest.mark.parametrize("feeding", [False, True])
+def test_the_position_counts_real_steps(feeding):
+    inputs, memory = data()
+    attention = keras_attention.LuongAttention(units=3)
+    layer = keras_attention.AttentionDecoder(keras.layers.GRUCell(7), attention, "after", feeding)
+    mask = np.array([[True, True, True, True], [False, True, True, False]])
+    _, state = layer(inputs, memory, inputs_mask=mask, return_state=True)
+    _, state = layer(inputs, memory, initial_state=state, return_state=True)
+    assert ops.convert_to_numpy(state.position).tolist() == [8, 6]
+
+
 @pytest.mark.parametrize("shapes", [[(2, 5)], [(2, 7), (2, 3), (2, 3)], [(2,)]])
 def test_a_state_of_other_shapes_is_refused(shapes):
     inputs, memory = data()

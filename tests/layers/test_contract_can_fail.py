@@ -60,7 +60,7 @@ class SeesPadding(Additive):
 class HalfScores(keras_attention.Attention):
     """Scores in the compute dtype."""
 
-    def attend(self, query, memory, noise=None):
+    def attend(self, query, memory, noise=None, positions=None):
         keys = ops.cast(memory.keys, self.compute_dtype)
         scores = ops.matmul(query, ops.swapaxes(keys, -1, -2))
         exponentials = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
@@ -91,7 +91,7 @@ class SeesTheFuture(Additive):
 
 @register
 class KeepsItsWeights(Additive):
-    def attend(self, query, memory, noise=None):
+    def attend(self, query, memory, noise=None, positions=None):
         output, self.last_weights = super().attend(query, memory, noise)
         return output, self.last_weights
 
@@ -144,7 +144,7 @@ class CallsPython(Additive):
 
 @register
 class LearnsNothing(Additive):
-    def attend(self, query, memory, noise=None):
+    def attend(self, query, memory, noise=None, positions=None):
         output, weights = super().attend(query, memory, noise)
         return 0 * ops.stop_gradient(output), weights
 
