@@ -4,15 +4,33 @@ Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value
 `units`. Masks are bool, True = may be seen.
 """
 
-from keras_attention import decoding, export, mask, normalize, read, score, visualize
+from keras_attention import decoding, export, mask, memory, normalize, read, score, visualize
 from keras_attention.layers import (
     AdditiveAttention,
     Attention,
     AttentionDecoder,
     AttentionPooling,
+    HardAttention,
+    LocalAttention,
     LuongAttention,
+    MultiHeadAttention,
+    MultiHeadSelfAttention,
+    NTMCell,
+    PointerDecoder,
+    PositionalEncoding,
+    SelfAttention2D,
+    TransformerDecoderBlock,
+    TransformerEncoderBlock,
 )
 from keras_attention.layers.decoder_state import DecoderState
+from keras_attention.layers.key_value_cache import KeyValueCache
+from keras_attention.layers.multi_head_from_keras import (
+    multi_head_from_keras,
+    multi_head_to_keras,
+)
+from keras_attention.layers.reinforce import reinforce
+from keras_attention.layers.reinforce_model import ReinforceModel
+from keras_attention.layers.transformer_decoder_block import DecoderBlockCache
 
 __version__ = "0.1.0"
 
@@ -21,13 +39,30 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "DecoderBlockCache",
     "DecoderState",
+    "HardAttention",
+    "KeyValueCache",
+    "LocalAttention",
     "LuongAttention",
+    "MultiHeadAttention",
+    "MultiHeadSelfAttention",
+    "NTMCell",
+    "PointerDecoder",
+    "PositionalEncoding",
+    "ReinforceModel",
+    "SelfAttention2D",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
     "decoding",
     "export",
     "mask",
+    "memory",
+    "multi_head_from_keras",
+    "multi_head_to_keras",
     "normalize",
     "read",
+    "reinforce",
     "score",
     "visualize",
 ]

@@ -54,7 +54,7 @@ def test_the_code_blocks_run(tmp_path, monkeypatch):
         pytest.skip("one of the blocks exports, which is TensorFlow's")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {}
     for block in blocks:
         exec(block, names)

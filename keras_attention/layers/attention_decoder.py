@@ -44,7 +44,8 @@ class AttentionDecoder(keras.layers.Layer):
     Args:
         cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, your own. Of a
             stack the top cell's state asks. Gates' dropout is drawn once per batch as in `RNN`.
-        attention: A query/value layer of this package, e.g. `AdditiveAttention()`.
+        attention: A query/value layer of this package, e.g. `AdditiveAttention()`. Of several
+            heads the alignments are the mean.
         attend: "before" or "after".
         input_feeding: Whether the next step's input gets what this step read appended; with
             attend="after" only (attend="before" always gives the cell what it reads).
@@ -167,6 +168,7 @@ class AttentionDecoder(keras.layers.Layer):
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
                 read, weights = self.attention.attend(outputs, memory, noise, positions)
+                weights = self.attention.as_rows(weights)
                 outputs = hide(self._put_out(outputs, read), inputs_mask)
                 weights = hide(weights, inputs_mask)
             else:
@@ -235,7 +237,7 @@ class AttentionDecoder(keras.layers.Layer):
             read, weights = self.attention.attend(output, memory, noise, state.position)
         fed = ops.cast(read, self.compute_dtype) if self.input_feeding else ()
         following = DecoderState(cell_state, fed, state.position + 1)
-        return self._put_out(output, read), weights, following
+        return self._put_out(output, read), self.attention.as_rows(weights), following
 
     def _run_cell(self, inputs, state):
         inputs = [ops.cast(x, self.compute_dtype) for x in inputs]

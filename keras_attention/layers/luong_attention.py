@@ -1,20 +1,15 @@
 """Luong's global attention and attentional vector (Luong, Pham, Manning 2015)."""
 
 import keras
-from keras import ops
 
 from keras_attention import arguments
-from keras_attention.layers.inputs import split_shapes
-from keras_attention.layers.query_value import QueryValueAttention
-from keras_attention.normalize import softmax
-from keras_attention.precision import precise
-from keras_attention.score import AdditiveScore, DotScore, GeneralScore, LocationScore
+from keras_attention.layers.luong import Luong
 
 SCORES = ("dot", "general", "concat", "location")
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class LuongAttention(QueryValueAttention):
+class LuongAttention(Luong):
     """Luong's global attention with any of the paper's four scores.
 
     score: dot, general, concat or location; mask: padding, causal; normalize: softmax;
@@ -84,52 +79,17 @@ class LuongAttention(QueryValueAttention):
                 f"Expected `max_length` with score='location' only. Received: score={score!r}, "
                 f"max_length={max_length!r}"
             )
-        common = {"dtype": kwargs.get("dtype"), "name": "score"}
-        kernel = {
-            "kernel_initializer": kernel_initializer,
-            "kernel_regularizer": kernel_regularizer,
-        }
-        made = {
-            "dot": lambda: DotScore(**common),
-            "general": lambda: GeneralScore(**kernel, **common),
-            "concat": lambda: AdditiveScore(**kernel, **common),
-            "location": lambda: LocationScore(max_length, **kernel, **common),
-        }[score]()
-        super().__init__(score=made, normalize=softmax, dropout=dropout, seed=seed, **kwargs)
-        self.score_name = score
-        self.units = arguments.positive_integer("units", units, optional=True)
+        super().__init__(
+            score=score,
+            units=units,
+            max_length=max_length,
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **kwargs,
+        )
         self.max_length = max_length
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-
-    def build(self, input_shape):
-        super().build(input_shape)
-        if self.units is not None:
-            (*_, query_width), (*_, value_width), _ = split_shapes(input_shape)
-            self.output_kernel = self.add_weight(
-                name="output_kernel",
-                shape=(value_width + query_width, self.units),
-                initializer=self.kernel_initializer,
-                regularizer=self.kernel_regularizer,
-                autocast=False,
-            )
-
-    def finish(self, context, query):
-        if self.units is None:
-            return context
-        joined = ops.concatenate([precise(context), precise(query)], axis=-1)
-        return ops.cast(ops.tanh(ops.matmul(joined, self.output_kernel)), self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        shape = super().compute_output_shape(input_shape)
-        return shape if self.units is None else (*shape[:-1], self.units)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "score": self.score_name,
-            "units": self.units,
-            "max_length": self.max_length,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }
+        return {**super().get_config(), "max_length": self.max_length}

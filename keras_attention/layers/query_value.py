@@ -134,6 +134,10 @@ class QueryValueAttention(keras.layers.Layer):
         """What the layer makes of the context it has read; here: nothing."""
         return context
 
+    def as_rows(self, weights):
+        """One row of weights a query, for layers that tell what they read at each step."""
+        return weights
+
     def account(self, weights, noise, mask=None):
         """Called once a training call, outside of loops; here: nothing is to be said.
 

@@ -4,6 +4,8 @@ from keras_attention.mask.causal import causal
 from keras_attention.mask.combine import combine
 from keras_attention.mask.hide import hide
 from keras_attention.mask.padding import padding
+from keras_attention.mask.span import span
+from keras_attention.mask.visited import visited
 from keras_attention.mask.window import window
 
-__all__ = ["causal", "combine", "hide", "padding", "window"]
+__all__ = ["causal", "combine", "hide", "padding", "span", "visited", "window"]

@@ -2,12 +2,13 @@
 
 import keras
 
+from keras_attention.normalize.gaussian import gaussian
 from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.masked import masked
 from keras_attention.normalize.softmax import softmax
 from keras_attention.normalize.sparsemax import sparsemax
 
-__all__ = ["get", "hardmax", "masked", "serialize", "softmax", "sparsemax"]
+__all__ = ["gaussian", "get", "hardmax", "masked", "serialize", "softmax", "sparsemax"]
 
 NAMED = {"hardmax": hardmax, "softmax": softmax, "sparsemax": sparsemax}
 

@@ -1,0 +1,53 @@
+"""Compiles for an H200 on a machine without a GPU, with XLA's own GPU compiler.
+
+Needs `pip install -e ".[gpu-aot]"`: JAX's CUDA plugin, which holds the compiler, and NVIDIA's
+assembler. Nothing is run: this shows that a program compiles, not its numbers nor its speed.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+TARGET = Path(__file__).with_name("h200.txtpb")
+
+
+def missing():
+    """What this machine lacks for it, in words, or None."""
+    found = {
+        name: importlib.util.find_spec(name.split(".")[0]) and importlib.util.find_spec(name)
+        for name in ("jax", "jax_plugins.xla_cuda13", "nvidia.cu13")
+    }
+    wheel = found["nvidia.cu13"]
+    folders = wheel.submodule_search_locations if wheel else []
+    if not found["jax"] or not found["jax_plugins.xla_cuda13"]:
+        return "JAX with its CUDA 13 plugin"
+    if not any(shutil.which("ptxas", path=f"{folder}/bin") for folder in folders):
+        return None if shutil.which("ptxas") else "ptxas of CUDA 13"
+    return None
+
+
+@functools.cache
+def h200():
+    """The device to compile for. A process asks before it uses JAX for anything else."""
+    # The plugin wants to find all of CUDA's libraries, which only running needs.
+    os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
+    from jax.experimental import topologies
+
+    target = TARGET.read_text(encoding="utf-8")
+    topology = topologies.get_topology_desc(
+        "h200", platform="cuda", topology="1x1x1", target_config=target
+    )
+    return topology.devices[0]
+
+
+def compile_for_h200(hlo):
+    """Serialized HLO -> the text of what is made of it; raises if the compiler refuses it."""
+    device = h200()
+    from jaxlib import _jax, xla_client
+
+    from benchmarks.gpu.stablehlo import from_hlo
+
+    devices, options = _jax.DeviceList((device,)), xla_client.CompileOptions()
+    return device.client.compile(from_hlo(hlo), devices, options).hlo_modules()[0].to_string()

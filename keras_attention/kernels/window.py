@@ -1,0 +1,88 @@
+"""Windows of a sequence: found and gathered for each query, and laid back into full rows."""
+
+from keras import ops
+
+
+def window_around(centre, width, start, length):
+    """The whole places s with `|s - centre| <= width` of sentences with places 0, ..., S - 1.
+
+    They are 2 `width` + 1 around a whole centre, one fewer around any other.
+
+    Args:
+        centre: `(batch, ..., Tq)`, any float dtype.
+        width: How far the window reaches on either side, an int.
+        start: Where the sentence's place 0 stands among the keys, int, broadcastable to `centre`.
+        length: The sentence's length S, likewise.
+
+    Returns:
+        Three of shape `(batch, ..., Tq, 2 width + 1)`: places among the keys, int32; their
+        distances from the centre, in its dtype and with its gradient; and bool, True = in the
+        window and in the sentence.
+
+    Example:
+    >>> from keras_attention.kernels.window import window_around
+    >>> places, distance, inside = window_around(np.array([1.5]), 2, np.array([3]), np.array([9]))
+    >>> [each.numpy().tolist() for each in (places, distance, inside)]
+    [[[3, 4, 5, 6, 7]], [[-1.5, -0.5, 0.5, 1.5, 2.5]], [[True, True, True, True, False]]]
+    """
+    first = ops.cast(ops.ceil(centre - width), "int32")
+    steps = first[..., None] + ops.arange(2 * width + 1, dtype="int32")
+    distance = ops.cast(steps, centre.dtype) - centre[..., None]
+    inside = ops.logical_and(steps >= 0, steps < length[..., None])
+    return start[..., None] + steps, distance, ops.logical_and(inside, distance <= width)
+
+
+def gather_window(x, places):
+    """`x[..., places, :]`: what stands at some places of each sequence.
+
+    Costs as much as what is gathered, forward and backward, in time and memory.
+
+    Args:
+        x: `(batch, ..., Tk, D)`.
+        places: Int `(batch, ..., any, W)`, or without `any`. A place beyond either end gives
+            what stands at that end.
+
+    Returns:
+        `(batch, ..., any, W, D)`.
+
+    Example:
+    >>> from keras_attention.kernels.window import gather_window
+    >>> x = np.array([[[1.0], [2.0], [3.0]]])
+    >>> gather_window(x, np.array([[[0, 1], [1, 2]]]))[..., 0].numpy()
+    array([[[1., 2.],
+            [2., 3.]]])
+    """
+    *outer, keys, width = ops.shape(x)
+    # All sequences end to end in one long one; its leading 1 is for TensorFlow, whose gradient of
+    # a gather along the first axis is an IndexedSlices, and a warning when that is made dense.
+    joined = ops.reshape(x, (1, -1, width))
+    count = ops.shape(ops.reshape(x, (-1, keys, width)))[0]
+    inner = [1] * (len(places.shape) - len(outer))
+    starts = ops.reshape(ops.arange(count, dtype="int32") * keys, (*outer, *inner))
+    return ops.take(joined, ops.add(starts, ops.clip(places, 0, keys - 1)), axis=1)[0]
+
+
+def spread_window(weights, places, keys):
+    """Full rows of which only the places in the window are not zero.
+
+    Args:
+        weights: `(batch, ..., W)`, zero at places that are beyond either end.
+        places: Int, broadcastable to the weights.
+        keys: Length Tk of the rows, an int or a scalar tensor.
+
+    Returns:
+        `(batch, ..., Tk)`, with the weights at their places.
+
+    Example:
+    >>> from keras_attention.kernels.window import spread_window
+    >>> spread_window(np.array([[0.25, 0.75]]), np.array([[1, 2]]), 4).numpy()
+    array([[0.  , 0.25, 0.75, 0.  ]])
+    """
+    *outer, width = ops.shape(weights)
+    flat = ops.reshape(weights, (-1, width))
+    rows = ops.shape(flat)[0]
+    starts = ops.reshape(ops.arange(rows, dtype="int32") * keys, (*outer, 1))
+    places = ops.add(starts, ops.clip(places, 0, keys - 1))
+    places = ops.broadcast_to(places, ops.shape(weights))
+    spread = ops.segment_sum(ops.reshape(flat, (-1,)), ops.reshape(places, (-1,)), rows * keys)
+    return ops.reshape(spread, (*outer, keys))

@@ -1,0 +1,98 @@
+"""What a model's loss is made of, example by example."""
+
+import keras
+from keras import ops
+
+
+class ExampleCosts:
+    """Every example's share of a compiled loss: their mean is the loss.
+
+    Args:
+        loss: What `compile` got: a name, a function or a `keras.losses.Loss` for all outputs, or
+            a list or dict of them by output (None leaves one out).
+        loss_weights: The same for their weights; None is 1.
+        outputs: The model's outputs: a tensor, a list or tuple, or a dict of tensors.
+        names: The outputs' names, where they are not a dict.
+
+    Raises:
+        ValueError: If they do not go together, or a loss has no reduction.
+    """
+
+    def __init__(self, loss, loss_weights, outputs, names):
+        self.names = list(outputs) if isinstance(outputs, dict) else list(names)
+        losses = self._by_output("loss", loss)
+        self.losses = {name: _as_loss(each) for name, each in losses.items() if each is not None}
+        self.loss_weights = self._by_output("loss_weights", loss_weights)
+        if not self.losses:
+            raise ValueError(
+                "Expected `loss` in compile: its negative is what samples are rewarded by. "
+                f"Received: loss={loss!r}"
+            )
+
+    def __call__(self, y, y_pred, sample_weight=None):
+        """The costs `(batch,)`.
+
+        Args:
+            y: Targets, a tensor or by output.
+            y_pred: The model's outputs. A Keras mask that they carry counts as in the loss.
+            sample_weight: As `fit` hands it on: None, one for all outputs, or by output.
+        """
+        targets, predictions = self._by_output("y", y), self._by_output("y_pred", y_pred)
+        sample_weights = self._by_output("sample_weight", sample_weight)
+        costs = []
+        for name, loss in self.losses.items():
+            shares = _shares(loss, targets[name], predictions[name], sample_weights[name])
+            weight = self.loss_weights[name]
+            costs.append(shares if weight is None else ops.multiply(shares, weight))
+        return sum(costs)
+
+    def _by_output(self, argument, given):
+        """`given` as a dict by the outputs' names; what is not nested is each output's."""
+        if isinstance(given, dict) and set(given) <= set(self.names):
+            return {name: given.get(name) for name in self.names}
+        if isinstance(given, (list, tuple)) and len(given) == len(self.names):
+            return dict(zip(self.names, given, strict=True))
+        if isinstance(given, (dict, list, tuple)):
+            raise ValueError(
+                f"Expected `{argument}` for each of the outputs {self.names} or by their names. "
+                f"Received: {argument}={given!r}"
+            )
+        return dict.fromkeys(self.names, given)
+
+
+class _Unreduced(keras.losses.Loss):
+    """Another loss as it was before its reduction, weighted and masked as Keras does it."""
+
+    def __init__(self, loss):
+        super().__init__(name=loss.name, reduction=None, dtype=loss.dtype)
+        self.loss = loss
+
+    def call(self, y_true, y_pred):
+        return self.loss.call(y_true, y_pred)
+
+
+def _shares(loss, y, y_pred, sample_weight):
+    parts = _Unreduced(loss)(y, y_pred, sample_weight)
+    if len(parts.shape) == 0:
+        raise ValueError(
+            "Expected a loss that gives a number for each example, since each is rewarded by its "
+            f"own. Received: loss={loss!r}, which gives a scalar"
+        )
+    parts = ops.sum(parts, axis=tuple(range(1, len(parts.shape))))
+    # Whatever the loss's reduction has divided their sum by, it has divided each of them by.
+    reduced = ops.multiply(loss(y, y_pred, sample_weight), ops.shape(parts)[0])
+    return ops.multiply(ops.divide_no_nan(parts, ops.sum(parts)), reduced)
+
+
+def _as_loss(loss):
+    loss = keras.losses.get(loss)
+    if not isinstance(loss, keras.losses.Loss):
+        # Keras's wrapper of functions, which aligns ranks, is public in its subclasses alone.
+        wrapper = keras.losses.MeanSquaredError()
+        wrapper.fn, loss = loss, wrapper
+    if loss.reduction in (None, "none"):
+        raise ValueError(
+            "Expected a loss with a reduction. Received: "
+            f"loss={loss!r}, reduction={loss.reduction!r}"
+        )
+    return loss

@@ -1,0 +1,27 @@
+"""The network that a Transformer applies to each position alone (Vaswani et al. 2017)."""
+
+import keras
+
+
+class FeedForward(keras.layers.Layer):
+    """`FFN(x) = activation(x W1 + b1) W2 + b2`, equation 2; the output is as wide as the input.
+
+    Args:
+        hidden_dim: Width of the hidden layer.
+        activation: Its activation, as in `keras.layers.Dense`.
+    """
+
+    def __init__(self, hidden_dim, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = keras.layers.Dense(
+            hidden_dim, activation=activation, dtype=self.dtype_policy, name="hidden"
+        )
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        self.output_layer = keras.layers.Dense(width, dtype=self.dtype_policy, name="output")
+        self.hidden.build(input_shape)
+        self.output_layer.build((*input_shape[:-1], self.hidden.units))
+
+    def call(self, inputs):
+        return self.output_layer(self.hidden(inputs))

@@ -1,0 +1,248 @@
+"""Luong's local attention: a window around a place that each query has (Luong et al. 2015)."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.kernels.window import gather_window, spread_window, window_around
+from keras_attention.layers.inputs import split_inputs, split_masks, split_shapes
+from keras_attention.layers.luong import Luong
+from keras_attention.layers.pair_mask import pair_mask
+from keras_attention.layers.query_positions import query_positions
+from keras_attention.layers.query_value import Memory
+from keras_attention.mask import combine, hide, span
+from keras_attention.normalize import gaussian, softmax
+from keras_attention.precision import precise
+
+ALIGNMENTS = ("predictive", "monotonic")
+SCORES = ("dot", "general", "concat")
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LocalAttention(Luong):
+    """Luong's local attention, local-p and local-m: each query sees 2D + 1 keys at most.
+
+    score: dot, general or concat; mask: window, padding, causal; normalize: softmax in the window,
+    times a Gaussian where its centre is predicted; read: weighted sum of the window, then the
+    attentional vector if `units` is given.
+
+    A sentence is what stands from the first to the last key that any query may see. Its places are
+    s = 0, 1, ..., S - 1, however much padding stands before or behind.
+
+        predictive (local-p): p_t = S sigmoid(v . tanh(query_t W))               equation 9
+        monotonic (local-m):  p_t = t
+        align_t[s]   = softmax of score[t, s] over p_t - D <= s <= p_t + D       equation 7
+        weights_t[s] = align_t[s] exp(-(s - p_t)^2 / (2 (D / 2)^2))              equation 10
+                       (monotonic: align_t[s])
+        context_t    = sum_s weights_t[s] value[s]
+        with units: h~_t = tanh([context_t; query_t] Wc)                         equation 5
+
+    The window's keys and values are gathered: time and memory grow with Tq (2D + 1), not with
+    Tq Tk, but for the rows of weights where asked for, and for masks of pairs. Where D covers the
+    sentence, local-m is global attention. In the Gaussian alone p_t is differentiable: the
+    window's edges are steps. A target that is longer than the source leaves local-m's windows
+    empty behind the source's end, and an empty window reads zeros.
+
+    Weights, in this order: `output_kernel` Wc (Dv + Dq, units) if `units` is given,
+    with alignment="predictive" `position_kernel` W (Dq, Dq) and `position_scale` v (Dq, 1), then
+    those of the score.
+
+    Args:
+        window: Half width D of the window, an int of at least 1; 10 in the paper.
+        alignment: "predictive" or "monotonic".
+        score: "dot", "general" or "concat", as in `LuongAttention`.
+        units: Width of the attentional vector h~ that is returned in the context's place; None
+            returns the bare context.
+        renormalize: Whether the weights sum to 1 after the Gaussian too (under "monotonic" they
+            do anyway). The paper's sum to less, and at the window's edge are 0.135 of what the
+            softmax gave.
+        dropout: Fraction of the weights to drop in training, in [0, 1).
+        seed: Seed of the dropout, an int or None.
+        kernel_initializer: Initializer of all kernels and of v. The paper draws from
+            U(-0.1, 0.1). With v = 0, every p_t is S / 2.
+        kernel_regularizer: Regularizer of all kernels and of v.
+
+    Call arguments:
+        As in `LuongAttention`, and
+        positions: t of each query, int, broadcastable to `(batch, Tq)`, or to `(batch,)` for a
+            single query, with alignment="monotonic" only. None counts from 0 at the first query
+            that is not masked. An `AttentionDecoder` hands its step's number over by itself.
+
+    Returns:
+        Context `(batch, Tq, Dv)`, or h~ `(batch, Tq, units)`, and with `return_attention_scores`
+        the weights in full rows `(batch, Tq, Tk)`; all without `Tq` for a single query.
+
+    Raises:
+        ValueError: If an argument, a shape or a mask is not one of these.
+
+    Example:
+    >>> states, memory = np.ones((2, 3, 8), "float32"), np.ones((2, 50, 16), "float32")
+    >>> keras_attention.LocalAttention(window=10, units=7)([states, memory]).shape
+    TensorShape([2, 3, 7])
+
+    Differs from the paper: keys are counted from 0, where the paper says nothing. `concat` has a
+    full W, as in `LuongAttention`. The authors' released program differs from their paper: its
+    window stands around the whole number below p_t, and its local-m stays at the last word where
+    the target is longer than the source. Under a causal mask p_t still knows the length S.
+
+    Reference:
+        Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning
+        (2015), section 3.2, https://arxiv.org/abs/1508.04025.
+    """
+
+    def __init__(
+        self,
+        window,
+        alignment="predictive",
+        score="general",
+        units=None,
+        renormalize=False,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(
+            score=arguments.one_of("score", score, SCORES),
+            units=units,
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **kwargs,
+        )
+        self.window = arguments.positive_integer("window", window)
+        self.alignment = arguments.one_of("alignment", alignment, ALIGNMENTS)
+        self.renormalize = arguments.boolean("renormalize", renormalize)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.alignment == "predictive":
+            width = split_shapes(input_shape)[0][-1]
+            self.position_kernel = self._add_kernel("position_kernel", (width, width))
+            self.position_scale = self._add_kernel("position_scale", (width, 1))
+
+    def call(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+        positions=None,
+    ):
+        query, value, key = split_inputs(inputs)
+        query_mask, key_mask = split_masks(mask, inputs)
+        if positions is not None and self.alignment == "predictive":
+            raise ValueError(
+                "Expected `positions` with alignment='monotonic' only. "
+                f"Received: alignment='predictive', positions={positions!r}"
+            )
+        positions = query_positions(query, key, query_mask, positions)
+        query = hide(query, query_mask)
+        visible = pair_mask(query, key, None, key_mask, attention_mask, use_causal_mask)
+        memory = self.prepare(value, key, _add_queries(visible, query_mask, len(key.shape)))
+        noise = self.draw(query, memory) if training else None
+        output, weights, places = self._attend_nearby(query, memory, noise, positions)
+        output, weights = hide(output, query_mask), hide(weights, query_mask)
+        if return_attention_scores:
+            weights = spread_window(weights, places, ops.shape(key)[-2])
+            return output, ops.cast(weights, self.compute_dtype)
+        return output
+
+    def attend(self, query, memory, noise=None, positions=None):
+        output, weights, places = self._attend_nearby(query, memory, noise, positions)
+        return output, spread_window(weights, places, ops.shape(memory.keys)[-2])
+
+    def _attend_nearby(self, query, memory, noise, positions):
+        """Output, the window's weights `(batch, Tq, 2D + 1)`, and the places they stand at."""
+        query = ops.cast(query, self.compute_dtype)
+        rank, keys = len(memory.values.shape), ops.shape(memory.values)[-2]
+        is_single = len(query.shape) < rank
+        mask = combine(memory.mask, ops.ones((*[1] * (rank - 1), keys), "bool"))
+        # A query that may see nothing must not touch any number, be it NaN.
+        sees = ops.any(mask, axis=-1)
+        asking = precise(hide(query, sees[..., 0] if is_single else sees))
+        start, length = (x if is_single else x[..., None] for x in span(mask))
+
+        if positions is None:
+            positions = ops.arange(1 if is_single else ops.shape(query)[-2], dtype="int32")
+        centre = self._centre(asking, length, positions)
+        places, distance, inside = window_around(centre, self.window, start, length)
+        rows = mask[..., 0, :] if is_single or mask.shape[-2] == 1 else mask
+        visible = ops.logical_and(inside, gather_window(rows[..., None], places)[..., 0])
+        # Every query is now a single one, that reads a short memory of its own.
+        nearby = Memory(
+            gather_window(memory.keys, places),
+            gather_window(memory.values, places),
+            visible[..., None, :],
+        )
+        asked = ops.expand_dims(self.score.project_query(asking), -2)
+        scores = self.score.compare(asked, nearby.keys)
+        weights = self._weigh(scores, nearby.mask, distance[..., None, :])
+        context = self.read(weights, nearby, None if noise is None else noise[..., None, :])
+        context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+        return self.finish(context, query), weights, places
+
+    def _centre(self, asking, length, positions):
+        """p_t `(batch, Tq)`: a place in the sentence, or between two."""
+        if self.alignment == "predictive":
+            hidden = ops.tanh(ops.matmul(asking, self.position_kernel))
+            share = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
+            return ops.cast(length, share.dtype) * share
+        return ops.cast(ops.broadcast_to(positions, ops.shape(asking)[:-1]), asking.dtype)
+
+    def _weigh(self, scores, visible, distance):
+        if self.alignment == "monotonic":
+            return softmax(scores, visible)
+        return gaussian(
+            scores,
+            visible,
+            distance=distance,
+            deviation=self.window / 2,
+            renormalize=self.renormalize,
+        )
+
+    def draw(self, query, memory):
+        if not self.dropout:
+            return None
+        shape = (*ops.shape(query)[:-1], 2 * self.window + 1)
+        return self.drop(ops.ones(shape, "float32"), training=True)
+
+    def _add_kernel(self, name, shape):
+        initializer = self.kernel_initializer
+        if isinstance(initializer, keras.initializers.Initializer):
+            # A copy: one initializer object called twice draws the same numbers twice.
+            initializer = initializer.clone()
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+
+    def compute_output_spec(self, inputs, *args, positions=None, **kwargs):
+        return super().compute_output_spec(inputs, *args, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "window": self.window,
+            "alignment": self.alignment,
+            "renormalize": self.renormalize,
+        }
+
+
+def _add_queries(visible, query_mask, rank):
+    """The mask of pairs with the queries' mask, but of Tq Tk elements only if it has them now."""
+    if query_mask is None:
+        return visible
+    is_single = len(query_mask.shape) < rank - 1
+    real = ops.expand_dims(query_mask, (-1, -2) if is_single else -1)
+    if visible is None or visible.shape[-2] == 1:
+        # A masked query reads, and its answer is hidden; but where nobody asks nothing is read.
+        real = ops.any(real, axis=-2, keepdims=True)
+    return combine(visible, real)

@@ -1,0 +1,242 @@
+"""Multi-head attention between two sequences (Vaswani et al. 2017)."""
+
+import keras
+from keras import ops, tree
+
+from keras_attention import arguments
+from keras_attention.layers.heads import merge_heads, regroup, split_heads
+from keras_attention.layers.inputs import check_shapes, split_inputs, split_shapes
+from keras_attention.layers.query_value import QueryValueAttention
+from keras_attention.mask import hide
+from keras_attention.normalize import softmax
+from keras_attention.precision import precise
+from keras_attention.read import weighted_sum
+from keras_attention.score import DotScore
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class MultiHeadAttention(QueryValueAttention):
+    """Several attentions at once, each in a projection of its own.
+
+    score: scaled dot per head; mask: padding, causal; normalize: softmax; read: weighted sum,
+    merge heads.
+
+        score_h[i, j] = (query_i Wq_h) . (key_j Wk_h) / sqrt(key_dim)
+        context_h[i]  = sum_j softmax_j(score_h[i, j]) value_j Wv_h
+        output_i      = [context_1[i]; ...; context_heads[i]] Wo
+
+    With `num_key_value_heads` below `num_heads`, as many consecutive heads share their keys and
+    values, which are not copied for that: grouped-query attention, or with 1 multi-query.
+
+    Weights, each kernel followed by its bias with `use_bias`: `query_kernel`
+    (Dq, num_heads * key_dim), `key_kernel` (Dk, num_key_value_heads * key_dim), `value_kernel`
+    (Dv, num_key_value_heads * value_dim), `output_kernel` (num_heads * value_dim, Dq). Head after
+    head, as `keras_attention.multi_head_from_keras` wants it.
+
+    Args:
+        num_heads: Number of heads.
+        key_dim: Width of each head's queries and keys; None = Dq / num_heads, as in the paper.
+        value_dim: Width of each head's values; None = `key_dim`.
+        num_key_value_heads: How many heads have keys and values of their own, a divisor of
+            `num_heads`; None = all of them.
+        dropout: Fraction of the weights to drop in training, in [0, 1).
+        use_bias: Whether every projection adds a bias.
+        seed: Seed of the dropout, an int or None.
+        kernel_initializer: Initializer of the four kernels.
+        bias_initializer: Initializer of the biases.
+        kernel_regularizer: Regularizer of the four kernels.
+
+    Call arguments:
+        As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
+        with `mask`, `attention_mask`, `return_attention_scores`, `use_causal_mask`, `training`.
+
+    Returns:
+        Output `(batch, Tq, Dq)`, zero where a query may see nothing (no bias is added there), and
+        with `return_attention_scores` the weights `(batch, num_heads, Tq, Tk)`; both without `Tq`
+        for a single query `(batch, Dq)`.
+
+    Raises:
+        ValueError: If an argument, a shape or a mask is not one of these.
+
+    Example:
+    >>> query, value = np.ones((2, 3, 8), "float32"), np.ones((2, 5, 6), "float32")
+    >>> layer = keras_attention.MultiHeadAttention(num_heads=4, key_dim=2)
+    >>> output, weights = layer([query, value], return_attention_scores=True)
+    >>> output.shape, weights.shape
+    (TensorShape([2, 3, 8]), TensorShape([2, 4, 3, 5]))
+
+    Differs from the paper: biases, which it does not speak of, are on by default as in Keras.
+    Differs from `keras.layers.MultiHeadAttention`: the inputs come as a list, value before key;
+    its initial kernels are larger or smaller, as it takes the three axes of its kernels for a
+    convolution's; a query that may see nothing gives zeros.
+
+    Reference:
+        Attention Is All You Need, Vaswani et al. (2017), section 3.2,
+        https://arxiv.org/abs/1706.03762; groups: GQA, Ainslie et al. (2023), section 2.2,
+        https://arxiv.org/abs/2305.13245.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        key_dim=None,
+        value_dim=None,
+        num_key_value_heads=None,
+        dropout=0.0,
+        use_bias=True,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        score = DotScore(scaled=True, dtype=kwargs.get("dtype"), name="score")
+        super().__init__(score=score, normalize=softmax, dropout=dropout, seed=seed, **kwargs)
+        self.num_heads = arguments.positive_integer("num_heads", num_heads)
+        self.key_dim = arguments.positive_integer("key_dim", key_dim, optional=True)
+        self.value_dim = arguments.positive_integer("value_dim", value_dim, optional=True)
+        self.num_key_value_heads = arguments.positive_integer(
+            "num_key_value_heads", num_key_value_heads, optional=True
+        )
+        if self.num_heads % (self.num_key_value_heads or 1):
+            raise ValueError(
+                "Expected `num_key_value_heads` to divide `num_heads`. Received: "
+                f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
+            )
+        self.use_bias = arguments.boolean("use_bias", use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self._groups = self.num_key_value_heads or self.num_heads
+
+    def build(self, input_shape):
+        query_shape, value_shape, key_shape = split_shapes(input_shape)
+        check_shapes(query_shape, value_shape, key_shape)
+        width = query_shape[-1]
+        if self.key_dim is None and width % self.num_heads:
+            raise ValueError(
+                "Expected a `key_dim`, or a query whose width is a multiple of `num_heads`. "
+                f"Received: num_heads={self.num_heads}, query {query_shape}"
+            )
+        self._key_dim = self.key_dim or width // self.num_heads
+        self._value_dim = self.value_dim or self._key_dim
+        self.score.build((None, self._key_dim), (None, self._key_dim))
+        asked, read = self.num_heads * self._key_dim, self.num_heads * self._value_dim
+        keys, values = self._groups * self._key_dim, self._groups * self._value_dim
+        self._query_projection = self._add_projection("query", width, asked)
+        self._key_projection = self._add_projection("key", key_shape[-1], keys)
+        self._value_projection = self._add_projection("value", value_shape[-1], values)
+        self._output_projection = self._add_projection("output", read, width)
+
+    def _add_projection(self, name, width, units):
+        initializer = self.kernel_initializer
+        if isinstance(initializer, keras.initializers.Initializer):
+            # A copy: one initializer object called twice draws the same numbers twice.
+            initializer = initializer.clone()
+        kernel = self.add_weight(
+            name=f"{name}_kernel",
+            shape=(width, units),
+            initializer=initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+        if not self.use_bias:
+            return (kernel,)
+        bias = self.add_weight(
+            name=f"{name}_bias", shape=(units,), initializer=self.bias_initializer, autocast=False
+        )
+        return kernel, bias
+
+    def prepare(self, value, key=None, mask=None):
+        memory = super().prepare(value, key, mask)
+        keys = split_heads(project(memory.keys, *self._key_projection), self._groups)
+        values = split_heads(project(precise(memory.values), *self._value_projection), self._groups)
+        return memory._replace(keys=keys, values=values)
+
+    def attend(self, query, memory, noise=None, positions=None):
+        query = ops.cast(query, self.compute_dtype)
+        is_single = len(query.shape) < len(memory.keys.shape) - 1
+        sees, visible = None, None
+        if memory.mask is not None:
+            sees = ops.any(memory.mask, axis=-1)
+            sees = sees[..., 0] if is_single else sees
+            visible = ops.expand_dims(memory.mask, -3)
+        # As in the base, a single query is projected before it gets an axis of its own.
+        asked = project(precise(hide(query, sees)), *self._query_projection)
+        if is_single:
+            asked = ops.expand_dims(asked, -2)
+            noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
+        asked = self.place(split_heads(asked, self.num_heads), positions)
+        asked = regroup(self.score.project_query(asked), self._groups)
+        scores = regroup(self.score.compare(asked, memory.keys), self.num_heads)
+        weights = self.normalize(scores, mask=visible)
+        context = self.read(weights, memory, noise)
+        if is_single:
+            context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+        return hide(self.finish(context, query), sees), weights
+
+    def place(self, heads, positions):
+        """Marks projected queries `(batch, heads, T, key_dim)` with their positions; here: not."""
+        return heads
+
+    def read(self, weights, memory, noise=None):
+        """Context `(batch, Tq, num_heads * value_dim)` of weights `(batch, num_heads, Tq, Tk)`."""
+        if noise is not None:
+            weights = weights * split_heads(noise, self.num_heads)
+        context = weighted_sum(regroup(weights, self._groups), memory.values)
+        return merge_heads(regroup(context, self.num_heads))
+
+    def as_rows(self, weights):
+        """The mean over the heads: `(batch, Tk)` or `(batch, Tq, Tk)`."""
+        return ops.mean(weights, axis=1)
+
+    def finish(self, context, query):
+        return ops.cast(project(context, *self._output_projection), self.compute_dtype)
+
+    def draw(self, query, memory):
+        if not self.dropout:
+            return None
+        keys = ops.shape(memory.keys)[-2]
+        shape = (*ops.shape(query)[:-1], self.num_heads * keys)
+        return self.drop(ops.ones(shape, "float32"), training=True)
+
+    def compute_output_shape(self, input_shape):
+        query_shape, *_ = split_shapes(input_shape)
+        return query_shape
+
+    def compute_output_spec(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        query, _, key = split_inputs(inputs)
+        output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        *outer, keys, _ = key.shape
+        queries = query.shape[len(outer) : -1]
+        scores_shape = (*outer, self.num_heads, *queries, keys)
+        return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "num_key_value_heads": self.num_key_value_heads,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def project(x, kernel, bias=None):
+    """`x kernel + bias`."""
+    projected = ops.matmul(x, kernel)
+    return projected if bias is None else ops.add(projected, bias)

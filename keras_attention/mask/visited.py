@@ -1,0 +1,25 @@
+"""What has been pointed to already may not be pointed to again."""
+
+from keras import ops
+
+
+def visited(indices, keys):
+    """Query i sees key j unless j is among the first i + 1 indices.
+
+    Args:
+        indices: Int `(batch, ..., Tq)`: the key that was pointed to right before each query;
+            anything outside of [0, keys), such as -1, is no key.
+        keys: Number of keys Tk, an int or a scalar tensor.
+
+    Returns:
+        Bool `(batch, ..., Tq, Tk)`, True = not visited yet, so it may be seen.
+
+    Example:
+    >>> keras_attention.mask.visited(np.array([-1, 2, 0]), 3).numpy().astype(int)
+    array([[1, 1, 1],
+           [1, 1, 0],
+           [0, 1, 0]])
+    """
+    indices = ops.expand_dims(ops.cast(indices, "int32"), -1)
+    visits = ops.cast(ops.equal(indices, ops.arange(keys, dtype="int32")), "int32")
+    return ops.equal(ops.cumsum(visits, axis=-2), 0)

@@ -1,0 +1,53 @@
+"""What becomes of the memory: every head's erasure, then every head's addition.
+
+Reference:
+    Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 3.2, equations 3 and 4,
+    https://arxiv.org/abs/1410.5401.
+"""
+
+from keras import ops
+
+
+def erase(memory, address, erasure):
+    """`memory_i * prod_h (1 - address_hi erasure_h)`: full weight and an erasure of 1 leave 0.
+
+    Equation 3. The heads' erasures commute, so their order makes no difference.
+
+    Args:
+        memory: `(batch, slots, width)`.
+        address: `(batch, heads, slots)`.
+        erasure: `(batch, heads, width)`, in [0, 1], e in the paper.
+
+    Returns:
+        Memory `(batch, slots, width)`.
+
+    Example:
+    >>> memory, address = np.ones((1, 2, 3), "float32"), np.array([[[0.0, 1.0]]], "float32")
+    >>> keras_attention.memory.erase(memory, address, np.ones((1, 1, 3), "float32")).numpy()
+    array([[[1., 1., 1.], [0., 0., 0.]]], dtype=float32)
+    """
+    for head in range(address.shape[1]):
+        erased = ops.multiply(address[:, head, :, None], erasure[:, head, None, :])
+        memory = ops.multiply(memory, 1 - erased)
+    return memory
+
+
+def add(memory, address, addition):
+    """`memory_i + sum_h address_hi addition_h`.
+
+    Equation 4.
+
+    Args:
+        memory: `(batch, slots, width)`.
+        address: `(batch, heads, slots)`.
+        addition: `(batch, heads, width)`, a in the paper.
+
+    Returns:
+        Memory `(batch, slots, width)`.
+
+    Example:
+    >>> memory, address = np.ones((1, 2, 2), "float32"), np.array([[[0.0, 1.0]]], "float32")
+    >>> keras_attention.memory.add(memory, address, np.array([[[5.0, -2.0]]], "float32")).numpy()
+    array([[[ 1.,  1.], [ 6., -1.]]], dtype=float32)
+    """
+    return memory + ops.matmul(ops.swapaxes(address, -1, -2), addition)

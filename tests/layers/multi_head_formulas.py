@@ -1,0 +1,53 @@
+"""Multi-head layers for the tests: data, layers of seeded weights, and what the formulas give."""
+
+import numpy as np
+from keras import ops
+
+from tests import reference, reference_multi_head
+
+RNG = np.random.default_rng(0)
+QUERY = RNG.normal(size=(2, 3, 5)).astype("float32")
+VALUE = RNG.normal(size=(2, 7, 11)).astype("float32")
+KEY = RNG.normal(size=(2, 7, 2)).astype("float32")
+X = RNG.normal(size=(2, 7, 5)).astype("float32")
+MASK = RNG.random((2, 3, 7)) < 0.6
+MASK[0, 1] = False
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def seeded(layer, *inputs, **options):
+    """The layer, built by a call, its weights drawn from seeded numbers."""
+    layer(*inputs, **options)
+    rng = np.random.default_rng(1)
+    layer.set_weights([0.5 * rng.normal(size=w.shape) for w in layer.get_weights()])
+    return layer
+
+
+def pairs(layer):
+    """The layer's weights as [query, key, value, output] x (kernel, bias or None)."""
+    weights = [numpy(w).astype("float64") for w in layer.weights]
+    if not layer.use_bias:
+        return [(kernel, None) for kernel in weights]
+    return list(zip(weights[0::2], weights[1::2], strict=True))
+
+
+def expected(layer, query, value, key, mask, weights=None):
+    """Outputs and weights of a batch by the papers' formulas."""
+    weights = weights or pairs(layer)
+
+    def one(query, value, key, mask):
+        return reference_multi_head.multi_head(
+            query,
+            key,
+            value,
+            weights,
+            layer.num_heads,
+            layer.num_key_value_heads,
+            mask,
+            getattr(layer, "rotary_base", None),
+        )
+
+    return reference.each(one, query, value, key, mask)

@@ -1,0 +1,150 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import AttentionDecoder, HardAttention, ReinforceModel
+
+BATCH, QUERIES, KEYS, WIDTH = 6, 3, 5, 2
+JIT = keras.backend.backend() != "torch"
+RNG = np.random.default_rng(0)
+QUERY = RNG.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
+VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
+TARGET = RNG.normal(size=(BATCH, QUERIES, 1)).astype("float32")
+
+
+def built(model=ReinforceModel, seed=3, rate=0.0, **options):
+    """Score, sample, read out; weights drawn from seeded numbers."""
+    inputs = [keras.Input((None, WIDTH)), keras.Input((None, WIDTH))]
+    read = HardAttention("general", expectation_rate=rate, seed=seed)(inputs)
+    made = model(inputs, keras.layers.Dense(1, name="readout")(read), **options)
+    rng = np.random.default_rng(1)
+    for weight in made.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return made
+
+
+def fitted(model, batches=1, sample_weight=None, **options):
+    if not model.compiled:
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=JIT, **options)
+    return model.fit(
+        [QUERY, VALUE],
+        TARGET,
+        batch_size=BATCH // batches,
+        shuffle=False,
+        sample_weight=sample_weight,
+        verbose=0,
+    ).history["loss"]
+
+
+def kernels(model):
+    return [ops.convert_to_numpy(w) for w in model.trainable_weights]
+
+
+def test_the_reported_loss_is_the_compiled_loss():
+    plain, ours = built(keras.Model), built(reward_weight=5.0, entropy_weight=5.0)
+    np.testing.assert_allclose(fitted(ours), fitted(plain), rtol=1e-6)
+    (score, *readout), (plain_score, *plain_readout) = kernels(ours), kernels(plain)
+    for got, want in zip(readout, plain_readout, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    assert np.abs(score - plain_score).max() > 0.01
+
+
+def test_the_baseline_is_the_mean_reward_of_batches_before_newer_ones_counting_more():
+    model = built(baseline_decay=0.6)
+    assert float(model.baseline) == 0
+    rewards = [-fitted(model)[0] for _ in range(3)]
+    shares = np.array([0.36, 0.6, 1.0])
+    np.testing.assert_allclose(float(model.baseline), (shares * rewards).sum() / shares.sum(), 1e-5)
+    before = float(model.baseline)
+    model.evaluate([QUERY, VALUE], TARGET, verbose=0)
+    assert float(model.baseline) == before
+
+
+def test_an_example_of_weight_zero_is_neither_credited_nor_a_reward():
+    weight = np.zeros((BATCH, QUERIES))
+    weight[0] = 1
+    one = np.repeat(QUERY[:1], BATCH, 0), np.repeat(VALUE[:1], BATCH, 0)
+    found = []
+    for queries, values in [(QUERY, VALUE), one]:
+        model = built(reward_weight=1.0, entropy_weight=0.0)
+        model.rewards.assign([-7.0, 1.0])
+        model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
+        model.train_on_batch([queries, values], TARGET, sample_weight=weight)
+        found.append([*kernels(model), float(model.baseline)])
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    model = built()
+    model.rewards.assign([-7.0, 1.0])
+    fitted(model, sample_weight=np.zeros((BATCH, QUERIES)))
+    assert float(model.baseline) == pytest.approx(-7)
+
+
+def test_models_without_samples_are_ordinary():
+    inputs = keras.Input((WIDTH,))
+    model = ReinforceModel(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", jit_compile=JIT)
+    model.fit(QUERY[:, 0], TARGET[:, 0], verbose=0)
+    assert float(model.baseline) == 0
+
+
+@pytest.mark.skipif(not JIT, reason="Keras on torch has no steps_per_execution")
+def test_several_steps_in_one_execution_are_the_same_steps():
+    one, three = built(), built()
+    fitted(one, batches=3)
+    fitted(three, batches=3, steps_per_execution=3)
+    for got, want in zip(three.get_weights(), one.get_weights(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_a_decoder_trains_in_half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        inputs = [keras.Input((None, WIDTH)), keras.Input((None, WIDTH))]
+        decoder = AttentionDecoder(keras.layers.GRUCell(3), HardAttention())
+        outputs = keras.layers.Dense(1, dtype="float32")(decoder(*inputs))
+        model = ReinforceModel(inputs, outputs, reward_weight=1.0)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile("adam", "mse", jit_compile=JIT)
+    losses = model.fit([QUERY, VALUE], TARGET, epochs=3, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert float(model.baseline) < 0
+
+
+def test_a_model_comes_back_from_its_file_and_trains_on(tmp_path):
+    options = {"reward_weight": 0.3, "entropy_weight": 0.01, "baseline_decay": 0.5}
+    model = built(**options)
+    fitted(model, loss_weights=2.0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again) is ReinforceModel
+    assert again.get_config().items() >= options.items()
+    assert float(again.baseline) == float(model.baseline)
+    draws, draws_again = (each.layers[2].seed_generator.state for each in (model, again))
+    draws_again.assign(ops.convert_to_numpy(draws))  # Keras starts them anew
+    for each in (model, again):
+        each.train_on_batch([QUERY, VALUE], TARGET)
+    for got, want in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reward_weight": -1}, "reward_weight=-1"),
+        ({"entropy_weight": "much"}, "entropy_weight='much'"),
+        ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(options, message):
+    with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
+        built(**options)
+
+
+def test_what_cannot_be_trained_is_refused():
+    with pytest.raises(ValueError, match="Expected `inputs` and `outputs`"):
+        ReinforceModel(reward_weight=1.0)
+    with pytest.raises(ValueError, match="Expected `loss` in compile"):
+        built().compile("adam")

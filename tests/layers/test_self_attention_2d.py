@@ -1,0 +1,150 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import SelfAttention2D
+from tests import reference, reference_image
+from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.gradients import gradients
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype("float32")
+FORMS = {
+    "paper": {"key_reduction": 3, "value_reduction": 3},
+    "first version": {"key_reduction": 3, "value_reduction": None},
+    "released": {"key_reduction": 3, "value_reduction": 2, "pool_keys": True},
+}
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def built(images=IMAGES, dtype="float32", **options):
+    layer = SelfAttention2D(dtype=dtype, **options)
+    layer(images)
+    rng = np.random.default_rng(1)
+    layer.set_weights([0.5 * rng.normal(size=w.shape) for w in layer.get_weights()])
+    return layer
+
+
+def expected(layer, images):
+    weights = {w.path.split("/")[-2]: numpy(w).astype("float64") for w in layer.weights[1:]}
+    kernels = [weights[f"{n}_projection"] for n in ("query", "key", "value")]
+    kernels.append(weights.get("output_projection"))
+    gamma = float(numpy(layer.gamma))
+    return reference.each(
+        lambda x: reference_image.self_attention_2d(x, gamma, *kernels, layer.pool_keys), images
+    )
+
+
+@every_form
+def test_it_is_the_papers_formula(form):
+    layer = built(**form)
+    found = layer(IMAGES, return_attention_scores=True)
+    for got, want in zip(found, expected(layer, IMAGES), strict=True):
+        np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
+
+
+@only_with_float64
+@every_form
+def test_it_is_the_papers_formula_to_ten_digits_in_float64(form):
+    images = IMAGES.astype("float64")
+    layer = built(images, dtype="float64", **form)
+    found = layer(images, return_attention_scores=True)
+    for got, want in zip(found, expected(layer, images), strict=True):
+        np.testing.assert_allclose(numpy(got), want, rtol=1e-10, atol=1e-10)
+
+
+@every_form
+def test_its_gradients_are_differences(form):
+    layer = built(dtype=FINEST, **form)
+    assert abs(float(numpy(layer.gamma))) > 0.1  # the convolutions have a gradient to compare
+    factors = np.random.default_rng(2).normal(size=IMAGES.shape).astype(FINEST)
+
+    def formula(images, *weights):
+        kernels = [*weights[1:], None][:4]
+        made = [
+            reference_image.self_attention_2d(x, weights[0], *kernels, layer.pool_keys)[0]
+            for x in images
+        ]
+        return np.sum(made * factors)
+
+    def loss(images):
+        return ops.sum(ops.multiply(layer(images), factors))
+
+    assert_gradients_are_differences(loss, formula, [IMAGES], layer.weights)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+@every_form
+def test_it_starts_as_the_identity(form, dtype):
+    image = ops.cast(IMAGES, dtype.removeprefix("mixed_"))
+    output = numpy(ops.cast(SelfAttention2D(dtype=dtype, **form)(image), "float32"))
+    np.testing.assert_array_equal(output, numpy(ops.cast(image, "float32")))
+
+
+@pytest.mark.parametrize("spectral_normalization", [False, True])
+def test_the_convolutions_learn_from_the_second_step_on(spectral_normalization):
+    layer = SelfAttention2D(key_reduction=3, spectral_normalization=spectral_normalization)
+    layer(IMAGES)
+
+    def moving():
+        found = gradients(
+            lambda x: ops.sum(ops.subtract(layer(x), IMAGES[::-1]) ** 2),
+            [IMAGES],
+            layer.trainable_variables,
+        )[1:]
+        for variable, gradient in zip(layer.trainable_variables, found, strict=True):
+            variable.assign(numpy(variable) - 0.01 * gradient)
+        return [bool(np.abs(gradient).max() > 0) for gradient in found]
+
+    assert [v.name for v in layer.trainable_variables] == ["gamma"] + 4 * ["kernel"]
+    assert moving() == [True, False, False, False, False]
+    assert moving() == [True, True, True, True, True]
+
+
+def test_moved_pixels_read_the_same():
+    order = np.random.default_rng(3).permutation(15)
+
+    def moved(images):
+        return np.reshape(np.reshape(images, (2, 15, 7))[:, order], images.shape)
+
+    layer = built()
+    output, weights = map(numpy, layer(IMAGES, return_attention_scores=True))
+    again, weights_again = map(numpy, layer(moved(IMAGES), return_attention_scores=True))
+    np.testing.assert_allclose(again, moved(output), atol=1e-5)
+    np.testing.assert_allclose(weights_again, weights[:, order][:, :, order], atol=1e-6)
+
+
+@every_form
+def test_channels_first_is_channels_last_transposed(form):
+    last = built(**form)
+    first = built(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **form)
+    first.set_weights(last.get_weights())
+    want, same = map(numpy, last(IMAGES, return_attention_scores=True))
+    got, weights = first(IMAGES.transpose(0, 3, 1, 2), return_attention_scores=True)
+    np.testing.assert_allclose(numpy(got).transpose(0, 2, 3, 1), want, atol=1e-6)
+    np.testing.assert_allclose(numpy(weights), same, atol=1e-7)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@every_form
+def test_a_model_takes_images_of_any_size(form, data_format):
+    is_last = data_format == "channels_last"
+    layer = SelfAttention2D(data_format=data_format, **form)
+    inputs = keras.Input((None, None, 7) if is_last else (7, None, None))
+    outputs = layer(inputs, return_attention_scores=True)
+    assert tuple(outputs[0].shape) == tuple(inputs.shape)
+    assert tuple(outputs[1].shape) == (None, None, None)
+    model = keras.Model(inputs, outputs)
+    for height, width in [(3, 5), (4, 6), (1, 1), (1, 7)]:
+        shape = (2, height, width, 7) if is_last else (2, 7, height, width)
+        output, weights = model(np.ones(shape, "float32"))
+        keys = -(-height // 2) * -(-width // 2) if layer.pool_keys else height * width
+        assert tuple(output.shape) == shape
+        assert tuple(weights.shape) == (2, height * width, keys)
+        symbolic = layer(keras.KerasTensor(shape), return_attention_scores=True)
+        assert [tuple(x.shape) for x in symbolic] == [tuple(x.shape) for x in (output, weights)]
+        np.testing.assert_allclose(numpy(ops.sum(weights, axis=-1)), 1, rtol=1e-5)

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.mask.span import span
+
+
+def span_of(*rows):
+    mask = np.array([[sign == "x" for sign in row] for row in rows])
+    return tuple(int(x) for x in map(ops.convert_to_numpy, span(mask)))
+
+
+@pytest.mark.parametrize(
+    ("row", "start", "length"),
+    [
+        ("xxxxx", 0, 5),
+        ("xxx..", 0, 3),
+        ("..xxx", 2, 3),
+        (".x.x.", 1, 3),
+        ("x", 0, 1),
+        ("....x", 4, 1),
+    ],
+)
+def test_it_runs_from_the_first_to_the_last_key(row, start, length):
+    assert span_of(row) == (start, length)
+
+
+def test_any_query_may_see_a_key():
+    assert span_of("x....", ".....", "...x.") == (0, 4)
+
+
+def test_nothing_has_no_length():
+    assert span_of("...", "...")[1] == 0
+
+
+def test_every_sequence_has_its_own():
+    mask = np.zeros((2, 3, 1, 7), bool)
+    mask[0, 1, 0, 2:5] = mask[1, 2, 0, 6:] = True
+    start, length = (ops.convert_to_numpy(x) for x in span(mask))
+    assert length.tolist() == [[0, 3, 0], [0, 0, 1]]
+    assert (start[0, 1], start[1, 2]) == (2, 6)
+    assert length.dtype == start.dtype == "int32"

@@ -1,0 +1,150 @@
+"""Each addressing step against loops of its equation, planted cases, limits and gradients."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import memory
+from keras_attention.normalize import softmax
+from keras_attention.score import CosineScore
+from tests import reference_memory
+from tests.finite_differences import assert_gradients_are_differences
+from tests.gradients import gradients
+
+BATCH, HEADS, SLOTS, WIDTH, SHIFTS = 2, 3, 7, 5, 5
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def distribution(rng, *shape):
+    x = rng.exponential(size=shape)
+    return (x / x.sum(-1, keepdims=True)).astype("float32")
+
+
+def one_hot(slot, slots=SLOTS):
+    return np.eye(slots, dtype="float32")[slot][None, None]
+
+
+def arguments_of(name):
+    """Arguments that no step is special for."""
+    rng = np.random.default_rng(0)
+    address, previous = (distribution(rng, BATCH, HEADS, SLOTS) for _ in range(2))
+    number = rng.uniform(size=(BATCH, HEADS)).astype("float32")
+    key = rng.normal(size=(BATCH, HEADS, WIDTH)).astype("float32")
+    stored = rng.normal(size=(BATCH, SLOTS, WIDTH)).astype("float32")
+    return {
+        "content": [key, 9 * number, stored],
+        "interpolate": [address, previous, number],
+        "shift": [address, distribution(rng, BATCH, HEADS, SHIFTS)],
+        "sharpen": [address, 1 + 4 * number],
+    }[name]
+
+
+def by_loops(name, *arguments):
+    """The step's equation for every head of every sequence."""
+    if name == "content":
+        key, strength, stored = arguments
+        arguments = key, strength, np.repeat(stored[:, None], key.shape[1], axis=1)
+    equation = getattr(reference_memory, name)
+    sequences = zip(*arguments, strict=True)
+    return np.array([[equation(*head) for head in zip(*one, strict=True)] for one in sequences])
+
+
+every_step = pytest.mark.parametrize("name", ["content", "interpolate", "shift", "sharpen"])
+
+
+@every_step
+def test_a_step_is_its_equation(name):
+    arguments = arguments_of(name)
+    found = numpy(getattr(memory, name)(*arguments))
+    np.testing.assert_allclose(found, by_loops(name, *arguments), atol=1e-6)
+
+
+@every_step
+def test_a_step_gives_a_distribution_for_a_single_sequence_too(name):
+    arguments = [x[:1] for x in arguments_of(name)]
+    found = numpy(getattr(memory, name)(*arguments))
+    assert found.shape == (1, HEADS, SLOTS)
+    assert (found >= 0).all()
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found, by_loops(name, *arguments), atol=1e-6)
+
+
+@every_step
+def test_the_gradient_is_that_of_the_equation(name):
+    arguments = arguments_of(name)
+    toward = np.random.default_rng(1).normal(size=(BATCH, HEADS, SLOTS))
+
+    def loss(*tensors):
+        found = getattr(memory, name)(*tensors)
+        return ops.sum(ops.multiply(found, ops.cast(toward, found.dtype)))
+
+    assert_gradients_are_differences(
+        loss, lambda *a: float((by_loops(name, *a) * toward).sum()), arguments
+    )
+
+
+@pytest.mark.parametrize("slot, amount, reached", [(2, 1, 3), (6, 1, 0), (0, -1, 6), (5, 2, 0)])
+def test_a_shift_moves_a_one_hot_address_and_wraps(slot, amount, reached):
+    amounts = one_hot(2 + amount, SHIFTS)
+    np.testing.assert_array_equal(numpy(memory.shift(one_hot(slot), amounts)), one_hot(reached))
+
+
+def test_a_single_shift_leaves_everything_in_place():
+    address = arguments_of("shift")[0]
+    found = numpy(memory.shift(address, np.ones((BATCH, HEADS, 1), "float32")))
+    np.testing.assert_array_equal(found, address)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 3.0, 21.0])
+def test_sharpening_leaves_a_one_hot_address_alone(sharpness):
+    found = numpy(memory.sharpen(one_hot(4), np.full((1, 1), sharpness, "float32")))
+    np.testing.assert_allclose(found, one_hot(4), atol=1e-10)
+
+
+def test_sharpening_by_one_changes_nothing():
+    address = arguments_of("sharpen")[0]
+    found = numpy(memory.sharpen(address, np.ones((BATCH, HEADS), "float32")))
+    np.testing.assert_allclose(found, address, atol=1e-6)
+
+
+def test_gate_0_keeps_the_address_and_gate_1_takes_the_new_one():
+    address, previous, gate = arguments_of("interpolate")
+    kept = memory.interpolate(address, previous, np.zeros_like(gate))
+    taken = memory.interpolate(address, previous, np.ones_like(gate))
+    np.testing.assert_array_equal(numpy(kept), previous)
+    np.testing.assert_array_equal(numpy(taken), address)
+
+
+def test_content_is_the_softmax_of_the_cosine_score():
+    key, _, stored = arguments_of("content")
+    score = CosineScore(strength=7.0)
+    expected = softmax(score(key, stored))
+    found = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), stored)
+    np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-6)
+
+
+def test_gradients_are_finite_where_memory_and_key_are_zero():
+    key, strength, stored = (np.zeros_like(x) for x in arguments_of("content"))
+    found = gradients(lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, stored])
+    assert all(np.isfinite(g).all() for g in found)
+    uniform = numpy(memory.content(key, strength, stored))
+    np.testing.assert_allclose(uniform, np.full((BATCH, HEADS, SLOTS), 1 / SLOTS), rtol=1e-6)
+
+
+def test_the_gradient_of_sharpening_is_finite_at_a_weight_of_zero():
+    sharpness = np.full((1, 1), 2.5, "float32")
+    found = gradients(
+        lambda a, s: ops.sum(memory.sharpen(a, s)[..., :3] ** 2), [one_hot(1), sharpness]
+    )
+    assert all(np.isfinite(g).all() for g in found)
+
+
+@every_step
+def test_a_step_computes_in_float32_from_half_precision(name):
+    halves = [ops.cast(x, "float16") for x in arguments_of(name)]
+    found = getattr(memory, name)(*halves)
+    exact = by_loops(name, *[numpy(x).astype("float64") for x in halves])
+    np.testing.assert_allclose(numpy(found), exact, atol=1e-6)

@@ -1,0 +1,69 @@
+"""Erasing and adding against loops of their equations, and planted cases."""
+
+import numpy as np
+from keras import ops
+
+from keras_attention.memory import add, erase
+from keras_attention.read import weighted_sum
+from tests import reference_memory
+from tests.finite_differences import assert_gradients_are_differences
+
+BATCH, HEADS, SLOTS, WIDTH = 2, 3, 7, 5
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def data():
+    """Memory, addresses, erasures, additions."""
+    rng = np.random.default_rng(0)
+    addresses = rng.dirichlet(np.ones(SLOTS), size=(BATCH, HEADS))
+    shape = (BATCH, HEADS, WIDTH)
+    memory = rng.normal(size=(BATCH, SLOTS, WIDTH))
+    arrays = memory, addresses, rng.uniform(size=shape), rng.normal(size=shape)
+    return [x.astype("float32") for x in arrays]
+
+
+def written(memory, address, erasure, addition):
+    return add(erase(memory, address, erasure), address, addition)
+
+
+def by_loops(*arrays):
+    return np.array([reference_memory.write(*one) for one in zip(*arrays, strict=True)])
+
+
+def test_a_write_is_every_erasure_and_then_every_addition():
+    np.testing.assert_allclose(numpy(written(*data())), by_loops(*data()), atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_equations():
+    toward = np.random.default_rng(1).normal(size=(BATCH, SLOTS, WIDTH))
+
+    def loss(*tensors):
+        found = written(*tensors)
+        return ops.sum(ops.multiply(found, ops.cast(toward, found.dtype)))
+
+    assert_gradients_are_differences(loss, lambda *a: float((by_loops(*a) * toward).sum()), data())
+
+
+def test_what_is_written_at_a_one_hot_address_is_read_there_and_nowhere_else():
+    memory, _, _, addition = data()
+    address = np.broadcast_to(np.eye(SLOTS, dtype="float32")[[4]], (BATCH, 1, SLOTS))
+    after = written(memory, address, np.ones((BATCH, 1, WIDTH), "float32"), addition[:, :1])
+    np.testing.assert_array_equal(numpy(weighted_sum(address, after)), addition[:, :1])
+    elsewhere = np.arange(SLOTS) != 4
+    np.testing.assert_array_equal(numpy(after)[:, elsewhere], memory[:, elsewhere])
+
+
+def test_a_later_heads_erasure_spares_an_earlier_heads_addition():
+    memory, _, _, addition = data()
+    address = np.broadcast_to(np.eye(SLOTS, dtype="float32")[[2]], (BATCH, HEADS, SLOTS))
+    after = written(memory, address, np.ones((BATCH, HEADS, WIDTH), "float32"), addition)
+    np.testing.assert_allclose(numpy(after)[:, 2], addition.sum(1), rtol=1e-5)
+
+
+def test_nothing_erased_and_nothing_added_leaves_the_memory():
+    memory, address, erasure, addition = data()
+    after = written(memory, address, np.zeros_like(erasure), np.zeros_like(addition))
+    np.testing.assert_array_equal(numpy(after), memory)

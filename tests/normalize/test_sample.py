@@ -1,0 +1,122 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.normalize import sample, sample_ops, softmax
+from tests.gradients import gradients
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+on_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow Probability is its own")
+if ON_TENSORFLOW:
+    from keras_attention.normalize import sample_tfp
+FORMULAS = [sample_ops, sample_tfp] if ON_TENSORFLOW else [sample_ops]
+every_formula = pytest.mark.parametrize("formulas", FORMULAS, ids=lambda m: m.__name__[-3:])
+RNG = np.random.default_rng(0)
+SCORES = 5 * RNG.normal(size=(7, 3, 5)).astype("float32")
+MASK = RNG.random((7, 3, 5)) < 0.6
+MASK[0, 0] = False
+MASK[1:, :, 0] = True
+DRAWS = 200_000
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def one_hot(shape, keys):
+    return np.eye(keys, dtype="float32")[RNG.integers(keys, size=shape)]
+
+
+@on_tensorflow
+def test_both_formulas_give_the_same_log_probabilities_entropies_and_gradients():
+    chosen = one_hot((7, 3), 5)
+
+    def both(formulas, scores):
+        logits = sample.log(softmax(scores, MASK))
+        return formulas.log_probability(logits, chosen), formulas.entropy(logits)
+
+    ours, theirs = both(sample_ops, SCORES), both(sample_tfp, SCORES)
+    sees = MASK.any(-1)  # who sees nothing has no distribution
+    for got, want in zip(ours, theirs, strict=True):
+        assert got.shape == (7, 3)
+        np.testing.assert_allclose(got[sees], want[sees], rtol=1e-6, atol=1e-6)
+    for i in range(2):
+        found = [
+            gradients(lambda s, f=f, i=i: ops.sum(both(f, s)[i]), [SCORES])[0] for f in FORMULAS
+        ]
+        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+
+
+@every_formula
+def test_log_probability_and_entropy_are_the_logarithms_of_the_weights(formulas):
+    weights = numpy(softmax(SCORES / 5))
+    logits = sample.log(ops.convert_to_tensor(weights))
+    chosen = one_hot((7, 3), 5)
+    found = formulas.log_probability(logits, ops.convert_to_tensor(chosen))
+    np.testing.assert_allclose(numpy(found), np.log((weights * chosen).sum(-1)), atol=1e-5)
+    np.testing.assert_allclose(
+        numpy(formulas.entropy(logits)), -(weights * np.log(weights)).sum(-1), atol=1e-5
+    )
+
+
+@every_formula
+def test_keys_are_drawn_as_often_as_their_weights_say(formulas):
+    weights = np.array([0.5, 0.3, 0.15, 0.05, 0.0], "float32")
+    noise = formulas.gumbel((DRAWS, 5), keras.random.SeedGenerator(3))
+    chosen = numpy(sample.sample(ops.broadcast_to(weights, (DRAWS, 5)), noise))
+    np.testing.assert_array_equal(chosen.sum(-1), 1)
+    counts = chosen.sum(0)
+    assert counts[4] == 0
+    chi_square = ((counts - DRAWS * weights)[:4] ** 2 / (DRAWS * weights[:4])).sum()
+    assert chi_square < 16.27  # three degrees of freedom: exceeded once in a thousand
+
+
+@every_formula
+def test_a_generator_gives_new_noise_every_time_and_its_seed_the_same_again(formulas):
+    seeds = keras.random.SeedGenerator(5)
+    first, second = (numpy(formulas.gumbel((11,), seeds)) for _ in range(2))
+    again = numpy(formulas.gumbel((11,), keras.random.SeedGenerator(5)))
+    assert np.abs(first - second).min() > 0
+    np.testing.assert_array_equal(first, again)
+
+
+def test_on_tensorflow_the_formulas_are_tensorflow_probabilitys():
+    assert sample.FORMULAS is FORMULAS[-1]
+
+
+def test_who_sees_nothing_draws_nothing_and_what_is_masked_is_never_drawn():
+    noise = 100 * RNG.normal(size=MASK.shape).astype("float32")
+    weights = softmax(SCORES, MASK)
+    chosen = numpy(sample.sample(weights, noise))
+    relaxed = numpy(sample.relaxed(weights, noise, 0.5))
+    for each in (chosen, relaxed):
+        assert not each[~MASK].any()
+        np.testing.assert_allclose(each.sum(-1), MASK.any(-1), atol=1e-6)
+
+
+def test_nothing_is_nan_where_weights_are_zero():
+    far = 1000 * SCORES
+
+    def everything(scores):
+        weights = softmax(scores, MASK)
+        chosen = sample.sample(weights, np.zeros_like(SCORES))
+        found = sample.log_probability(weights, chosen) + sample.entropy(weights)
+        return ops.sum(found) + ops.sum(sample.relaxed(weights, np.zeros_like(SCORES), 0.1) ** 2)
+
+    assert np.isfinite(numpy(everything(far)))
+    assert np.isfinite(gradients(everything, [far])[0]).all()
+
+
+def test_a_relaxed_sample_nears_the_sample_as_the_temperature_falls():
+    noise = numpy(sample.gumbel(SCORES.shape, keras.random.SeedGenerator(1)))
+    weights = softmax(SCORES / 5)
+    chosen = numpy(sample.sample(weights, noise))
+    away = [
+        np.abs(numpy(sample.relaxed(weights, noise, t)) - chosen).mean() for t in (1, 0.1, 1e-3)
+    ]
+    assert away[0] > away[1] > away[2]
+    assert away[2] < 1e-3
+    expected = np.log(numpy(weights)) + noise
+    expected = np.exp(expected / 0.5) / np.exp(expected / 0.5).sum(-1, keepdims=True)
+    np.testing.assert_allclose(numpy(sample.relaxed(weights, noise, 0.5)), expected, atol=1e-5)

@@ -1,0 +1,46 @@
+"""Luong's local attention (2015, section 3.2) in float64 and plain loops, for one sequence."""
+
+import math
+
+import numpy as np
+
+from tests import reference
+
+
+def sentence(mask):
+    """The first and the last key that any query may see, or None."""
+    seen = [j for j in range(np.shape(mask)[1]) if any(row[j] for row in mask)]
+    return (seen[0], seen[-1]) if seen else None
+
+
+def predicted(query, mask, kernel, scale):
+    """Equation 9: p_t = S sigmoid(v . tanh(W h_t))."""
+    first, last = sentence(mask) or (0, -1)
+    hidden = [reference.tanh(reference.times(h, kernel)) for h in query]
+    return [
+        (last - first + 1) / (1 + math.exp(-reference.inner(h, np.ravel(scale)))) for h in hidden
+    ]
+
+
+def local(scores, value, mask, centres, width, has_bell, renormalize=False):
+    """Equations 7 and 10: softmax in the window, times the Gaussian of sigma = D / 2."""
+    first, last = sentence(mask) or (0, -1)
+    weights = np.zeros(np.shape(scores))
+    for t, centre in enumerate(centres):
+        window = [
+            s
+            for s in range(last - first + 1)
+            if centre - width <= s <= centre + width and mask[t][first + s]
+        ]
+        if not window:
+            continue
+        best = max(scores[t][first + s] for s in window)
+        exponentials = {s: math.exp(scores[t][first + s] - best) for s in window}
+        total = sum(exponentials.values())
+        for s in window:
+            sigma = width / 2
+            bell = math.exp(-((s - centre) ** 2) / (2 * sigma**2)) if has_bell else 1
+            weights[t, first + s] = exponentials[s] / total * bell
+        if renormalize:
+            weights[t] /= weights[t].sum()
+    return reference.weighted_sum(weights, value), weights

@@ -1,0 +1,113 @@
+"""The Neural Turing Machine's equations (Graves et al. 2014) in float64 and plain Python loops.
+
+Nothing here knows of the package. For one sequence without a batch axis: memory (N, M), a head's
+address (N,)."""
+
+import math
+
+import numpy as np
+
+from tests import reference
+from tests.reference_recurrent import lstm, sigmoid
+
+
+def content(key, strength, memory):
+    """Equations 5 and 6: exp(beta K[k, M(i)]) / sum_j exp(beta K[k, M(j)]), K the cosine."""
+
+    def likeness(row):
+        lengths = math.sqrt(reference.inner(key, key)) * math.sqrt(reference.inner(row, row))
+        return reference.inner(key, row) / lengths
+
+    exponentials = [math.exp(strength * likeness(row)) for row in memory]
+    return np.array([e / sum(exponentials) for e in exponentials])
+
+
+def interpolate(address, previous, gate):
+    """Equation 7: g w_c + (1 - g) w_{t-1}."""
+    return np.array([gate * a + (1 - gate) * p for a, p in zip(address, previous, strict=True)])
+
+
+def shift(address, amounts):
+    """Equation 8: sum_j w(j) s(i - j), indices modulo N; amounts are those of -R, ..., R."""
+    slots, farthest = len(address), len(amounts) // 2
+    of_shift = np.zeros(slots)
+    for k, amount in enumerate(amounts):
+        of_shift[(k - farthest) % slots] += amount
+    return np.array(
+        [sum(address[j] * of_shift[(i - j) % slots] for j in range(slots)) for i in range(slots)]
+    )
+
+
+def sharpen(address, sharpness):
+    """Equation 9: w(i)^gamma / sum_j w(j)^gamma."""
+    powers = [weight**sharpness for weight in address]
+    return np.array([power / sum(powers) for power in powers])
+
+
+def read(address, memory):
+    """Equation 2: sum_i w(i) M(i)."""
+    return reference.times(address, memory)
+
+
+def write(memory, addresses, erasures, additions):
+    """Equations 3 and 4 for several heads: every erasure, then every addition."""
+    memory = np.array(memory, "float64")
+    for address, erasure in zip(addresses, erasures, strict=True):
+        for i, j in np.ndindex(memory.shape):
+            memory[i, j] *= 1 - address[i] * erasure[j]
+    for address, addition in zip(addresses, additions, strict=True):
+        for i, j in np.ndindex(memory.shape):
+            memory[i, j] += address[i] * addition[j]
+    return memory
+
+
+def softplus(x):
+    return math.log1p(math.exp(x))
+
+
+def addressing(numbers, previous, memory):
+    """A head's address from its k, beta, g, gamma, s, in this order and before activation."""
+    width = memory.shape[1]
+    key, (strength, gate, sharpness), amounts = np.split(numbers, [width, width + 3])
+    address = content(reference.tanh(key), softplus(strength), memory)
+    address = interpolate(address, previous, sigmoid([gate])[0])
+    address = shift(address, reference.softmax(list(amounts)))
+    return sharpen(address, 1 + softplus(sharpness))
+
+
+def machine(inputs, address_start, read_start, *weights, slots, write_heads=1):
+    """A whole sequence: outputs (T, units), addresses (T, heads, slots) and the last memory.
+
+    Weights in the cell's order: of an LSTM h, c, kernel, recurrent kernel, bias; of a feed-forward
+    controller kernel and bias; then kernel and bias of the heads and of the output.
+    """
+    *controller, head_kernel, head_bias, output_kernel, output_bias = weights
+    heads, (read_heads, width) = len(address_start), read_start.shape
+    memory = np.full((slots, width), 1e-6)
+    addresses = [np.array(reference.softmax(list(row))) for row in address_start]
+    reads = [reference.tanh(row) for row in read_start]
+    state = controller[:2]
+    outputs, seen = [], []
+    for x in inputs:
+        x = np.concatenate([x, *reads])
+        if len(controller) == 2:
+            control = reference.tanh(reference.times(x, controller[0]) + controller[1])
+        else:
+            control, state = lstm(x, state, *controller[2:])
+        numbers = reference.times(control, head_kernel) + head_bias
+        of_writing = 2 * width * write_heads
+        of_heads = np.split(numbers[: len(numbers) - of_writing], heads)
+        writing = np.reshape(numbers[len(numbers) - of_writing :], (write_heads, 2, width))
+        addresses = [addressing(n, a, memory) for n, a in zip(of_heads, addresses, strict=True)]
+        reads = [read(address, memory) for address in addresses[:read_heads]]
+        erasures, additions = ([w[i] for w in writing] for i in (0, 1))
+        memory = write(
+            memory,
+            addresses[read_heads:],
+            [sigmoid(e) for e in erasures],
+            [reference.tanh(a) for a in additions],
+        )
+        shown = np.concatenate([control, *reads])
+        outputs.append(reference.times(shown, output_kernel) + output_bias)
+        seen.append(addresses)
+    return np.array(outputs), np.array(seen), memory
