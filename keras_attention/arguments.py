@@ -1,5 +1,6 @@
 """Refuses wrong constructor arguments by name: what was expected, what was received."""
 
+import math
 import numbers
 
 
@@ -22,6 +23,19 @@ def rate(name, value):
     if not is_number or not 0 <= value < 1:
         raise ValueError(
             f"Expected `{name}` to be a number in the range [0, 1). Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def positive_number(name, value, optional=False):
+    """Returns `value` as a float if it is a finite number > 0 (or None where `optional`)."""
+    if optional and value is None:
+        return None
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        also = " or None" if optional else ""
+        raise ValueError(
+            f"Expected `{name}` to be a finite number above 0{also}. Received: {name}={value!r}"
         )
     return float(value)
 

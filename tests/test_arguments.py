@@ -55,3 +55,11 @@ def test_one_of_names_the_choices():
     assert str(refusal.value) == (
         "Expected `attend` to be one of ('before', 'after'). Received: attend='during'"
     )
+
+
+def test_a_positive_number_is_finite():
+    assert arguments.positive_number("clip", 3) == 3.0
+    assert arguments.positive_number("clip", None, optional=True) is None
+    for value in (0, -1, float("inf"), float("nan"), True, "3", None):
+        with pytest.raises(ValueError, match=f"finite number above 0. Received: clip={value!r}"):
+            arguments.positive_number("clip", value)

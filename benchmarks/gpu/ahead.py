@@ -45,9 +45,22 @@ def h200():
 def compile_for_h200(hlo):
     """Serialized HLO -> the text of what is made of it; raises if the compiler refuses it."""
     device = h200()
+    import jax
     from jaxlib import _jax, xla_client
 
     from benchmarks.gpu.stablehlo import from_hlo
 
-    devices, options = _jax.DeviceList((device,)), xla_client.CompileOptions()
-    return device.client.compile(from_hlo(hlo), devices, options).hlo_modules()[0].to_string()
+    options = xla_client.CompileOptions()
+    if jax.__version_info__ < (0, 11):
+        # For Triton's matrix products, these choose sizes of tiles that they then refuse ("Couldn't
+        # find output tile sizes"): with a GPU they would have tried them. cuBLAS multiplies.
+        options.env_option_overrides = [("xla_gpu_enable_triton_gemm", False)]
+    executable = device.client.compile(from_hlo(hlo), _jax.DeviceList((device,)), options)
+    return executable.hlo_modules()[0].to_string()
+
+
+def compile_program(name):
+    """`compile_for_h200` of a program of `tracing.names()`."""
+    from benchmarks.gpu import tracing
+
+    return compile_for_h200(tracing.trace(name).hlo())

@@ -5,6 +5,8 @@ import numbers
 import keras
 from keras import ops
 
+from keras_attention.arguments import positive_integer
+
 # Beyond this a product of a penalty and a log-probability overflows float32.
 LARGEST = 1e30
 
@@ -14,6 +16,14 @@ def token(name, value):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise ValueError(f"Expected `{name}` to be an integer. Received: {name}={value!r}")
     return int(value)
+
+
+def length(name, value):
+    """Returns `value`: an int of at least 1, or a scalar of integers known at run time only."""
+    dtype = keras.backend.standardize_dtype(value.dtype) if ops.is_tensor(value) else ""
+    if "int" in dtype and tuple(value.shape) == ():
+        return ops.cast(value, "int32")
+    return positive_integer(name, value)
 
 
 def tensor(name, value):

@@ -63,7 +63,7 @@ def beam_search(
         state: As in `greedy`; every row is repeated K times and follows its hypothesis.
         start_token: Int or int tensor `(batch,)`, what the first step is given.
         end_token: Int. A hypothesis ends with it; an id outside of the vocabulary never ends one.
-        max_length: Int, L: the most tokens to emit, the end token included.
+        max_length: Int or int scalar tensor, L: the most tokens to emit, the end token included.
         beam_width: Int, K. Defaults to 4.
         length_penalty: Float, alpha. Above 0 favours long sentences. Defaults to 0.
         coverage_penalty: Float, beta. Above 0 favours those that looked at the whole source;
@@ -97,7 +97,7 @@ def beam_search(
 
     Reference: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
     """
-    max_length = positive_integer("max_length", max_length)
+    max_length = arguments.length("max_length", max_length)
     width = positive_integer("beam_width", beam_width)
     end_token = arguments.token("end_token", end_token)
     pad_token = arguments.token("pad_token", pad_token)

@@ -38,7 +38,7 @@ def nothing_yet(shape, max_length, memory_mask, pad_token):
 
     Args:
         shape: Tuple, `(batch,)` or `(batch, K)`.
-        max_length: Int, L.
+        max_length: Int or scalar tensor, L.
         memory_mask: Bool `(batch, S)` or None.
         pad_token: Int, what the tokens are filled with.
 
@@ -57,7 +57,7 @@ def nothing_yet(shape, max_length, memory_mask, pad_token):
 
 def write_tokens(buffer, index, tokens):
     """Returns the buffer `(..., L)` with `tokens` `(...)` at position `index`."""
-    here = ops.arange(buffer.shape[-1], dtype="int32") == index
+    here = ops.arange(ops.shape(buffer)[-1], dtype="int32") == index
     return ops.where(here, ops.expand_dims(tokens, -1), buffer)
 
 
@@ -65,7 +65,7 @@ def write_alignments(buffer, index, alignments):
     """Returns the buffer `(..., L, S)` with `alignments` `(..., S)` at position `index`."""
 
     def write(buffer, alignments):
-        here = ops.arange(buffer.shape[-2], dtype="int32") == index
+        here = ops.arange(ops.shape(buffer)[-2], dtype="int32") == index
         return ops.where(here[:, None], ops.expand_dims(alignments, -2), buffer)
 
     return keras.tree.map_structure(write, buffer, alignments)

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import positive_integer
 from keras_attention.decoding import arguments
 from keras_attention.decoding.decoded import (
     LOWEST,
@@ -39,7 +38,7 @@ def greedy(
         state: Nest (list, tuple, named tuple, dict) of tensors `(batch, ...)`, the first state.
         start_token: Int or int tensor `(batch,)`, what the first step is given.
         end_token: Int. A row ends with it; an id outside of the vocabulary never ends one.
-        max_length: Int, L: the most tokens to emit, the end token included.
+        max_length: Int or int scalar tensor, L: the most tokens to emit, the end token included.
         memory: Any nest, given to every step as it is. Defaults to None.
         memory_mask: Bool `(batch, S)`, True = a real source position. Giving it asks for
             alignments. Defaults to None.
@@ -63,7 +62,7 @@ def greedy(
     >>> ops.convert_to_numpy(decoded.tokens).tolist()
     [[1, 2, 3, 0, 0, 0]]
     """
-    max_length = positive_integer("max_length", max_length)
+    max_length = arguments.length("max_length", max_length)
     end_token = arguments.token("end_token", end_token)
     pad_token = arguments.token("pad_token", pad_token)
     leaves = arguments.state_leaves(state)

@@ -8,20 +8,23 @@ from keras import ops
 
 # A source word that was never looked at costs log(1e-10), not infinity.
 UNSEEN = 1e-10
+# Beyond this logarithm a penalty times a log-probability overflows float32.
+LARGEST = np.log(1e30)
 
 
 def length_penalties(max_length, length_penalty):
     """The length penalty lp = ((5 + |Y|) / 6) ** length_penalty for every length.
 
     Args:
-        max_length: Int, L.
+        max_length: Int, L, or a scalar tensor.
         length_penalty: Float, alpha: 0 compares log-probabilities, 1 about their mean.
 
     Returns:
-        A float32 array `(L + 1,)`, indexed by the length; it is 1 at length 1.
+        Float32 `(L + 1,)`, indexed by the length; it is 1 at length 1. Of a tensor it is a tensor,
+        held between 1e-30 and 1e30.
 
     Raises:
-        ValueError: If the penalty of a sentence of `max_length` leaves float32's range.
+        ValueError: If the penalty of a sentence of an int `max_length` leaves 1e-30 to 1e30.
 
     Example:
     >>> from keras_attention.decoding.penalties import length_penalties
@@ -31,8 +34,12 @@ def length_penalties(max_length, length_penalty):
     Reference: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
     """
     # Computed in logarithms, which cannot overflow, before any power is taken.
+    if ops.is_tensor(max_length):
+        lengths = ops.cast(ops.arange(max_length + 1), "float32")
+        logarithms = length_penalty * ops.log((5.0 + lengths) / 6.0)
+        return ops.exp(ops.clip(logarithms, -LARGEST, LARGEST))
     logarithms = length_penalty * np.log((5.0 + np.arange(max_length + 1)) / 6.0)
-    if np.abs(logarithms).max() > np.log(1e30):
+    if np.abs(logarithms).max() > LARGEST:
         raise ValueError(
             f"Expected a `length_penalty` whose powers up to max_length={max_length} lie between "
             f"1e-30 and 1e30. Received: length_penalty={length_penalty}"
@@ -46,13 +53,14 @@ def largest_to_come(penalties):
     Log-probabilities only fall, so this one gives the best score that it can still reach.
 
     Args:
-        penalties: Array `(L + 1,)` as returned by `length_penalties`.
+        penalties: `(L + 1,)`, as returned by `length_penalties`.
 
     Returns:
-        An array `(L + 1,)`: entry n is the largest of the entries after n.
+        Float32 `(L + 1,)`: entry n is the largest of the entries after n; they rise or fall all
+        the way, so that this is the next one or the last.
     """
-    to_come = np.append(penalties[1:], penalties[-1])
-    return np.maximum.accumulate(to_come[::-1])[::-1]
+    following = ops.append(penalties[1:], penalties[-1:])
+    return ops.maximum(following, penalties[-1:])
 
 
 def coverage(alignments, memory_mask, coverage_penalty):

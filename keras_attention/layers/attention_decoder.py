@@ -11,6 +11,7 @@ from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.query_value import QueryValueAttention
 from keras_attention.layers.recurrent_cell import (
+    check_cell,
     drawn_dropout,
     hidden_state,
     output_size,
@@ -93,17 +94,12 @@ class AttentionDecoder(keras.layers.Layer):
         self, cell, attention, attend="before", input_feeding=False, output_mode=None, **kwargs
     ):
         super().__init__(**kwargs)
-        is_cell = isinstance(cell, keras.layers.Layer) and hasattr(cell, "state_size")
-        if not is_cell or isinstance(cell, keras.layers.RNN):
-            raise ValueError(
-                f"Expected `cell` to be a Keras recurrent cell. Received: cell={cell!r}"
-            )
         if not isinstance(attention, QueryValueAttention):
             raise ValueError(
                 "Expected `attention` to be a query/value layer of keras_attention. "
                 f"Received: attention={attention!r}"
             )
-        self.cell = cell
+        self.cell = check_cell("cell", cell)
         self.attention = attention
         self.attend = arguments.one_of("attend", attend, ("before", "after"))
         self.input_feeding = arguments.boolean("input_feeding", input_feeding)
@@ -153,11 +149,11 @@ class AttentionDecoder(keras.layers.Layer):
         weights_dtype = score_dtype(self.compute_dtype)
 
         def step(state, inputs, noise=None):
-            output, weights, state = self.step(inputs, state, memory, noise)
+            output, weights, state = self.step(inputs, state, memory, noise, training)
             return (output, ops.cast(weights, weights_dtype)), state
 
         def cell_step(state, inputs):
-            output, cell_state = self._run_cell([inputs], state)
+            output, cell_state = self._run_cell([inputs], state, training)
             following = DecoderState(cell_state, (), state.position + 1)
             return (ops.cast(output, self.compute_dtype), state.position), following
 
@@ -214,7 +210,7 @@ class AttentionDecoder(keras.layers.Layer):
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
         )
 
-    def step(self, inputs, state, memory, noise=None):
+    def step(self, inputs, state, memory, noise=None, training=False):
         """One step, for decoding loops.
 
         Args:
@@ -222,6 +218,8 @@ class AttentionDecoder(keras.layers.Layer):
             state: A `DecoderState`.
             memory: What `prepare` returned.
             noise: What the attention drew for this step, a nest of `(batch, any)`; or None.
+            training: Whether the cell drops out, as in `call`, which has drawn what it drops. A
+                loop of your own leaves this False, within a model that trains too.
 
         Returns:
             Output `(batch, width)`, alignment `(batch, Tenc)` in float32 at least, and the next
@@ -230,18 +228,18 @@ class AttentionDecoder(keras.layers.Layer):
         if self.attend == "before":
             asking = hidden_state(self.cell, state.cell)
             read, weights = self.attention.attend(asking, memory, noise, state.position)
-            output, cell_state = self._run_cell([inputs, read], state)
+            output, cell_state = self._run_cell([inputs, read], state, training)
         else:
             answer = [state.attention] if self.input_feeding else []
-            output, cell_state = self._run_cell([inputs, *answer], state)
+            output, cell_state = self._run_cell([inputs, *answer], state, training)
             read, weights = self.attention.attend(output, memory, noise, state.position)
         fed = ops.cast(read, self.compute_dtype) if self.input_feeding else ()
         following = DecoderState(cell_state, fed, state.position + 1)
         return self._put_out(output, read), self.attention.as_rows(weights), following
 
-    def _run_cell(self, inputs, state):
-        inputs = [ops.cast(x, self.compute_dtype) for x in inputs]
-        output, cell_state = self.cell(ops.concatenate(inputs, axis=-1), state.cell)
+    def _run_cell(self, inputs, state, training):
+        inputs = ops.concatenate([ops.cast(x, self.compute_dtype) for x in inputs], axis=-1)
+        output, cell_state = self.cell(inputs, state.cell, training=training)
         return output, pack_state(self.cell, cell_state)
 
     def _put_out(self, output, read):
@@ -254,15 +252,17 @@ class AttentionDecoder(keras.layers.Layer):
     def _check(self, inputs_shape, memory_shape):
         inputs_shape, memory_shape = tuple(inputs_shape), tuple(memory_shape)
         ranks = len(inputs_shape), len(memory_shape)
-        batches = {inputs_shape[:1], memory_shape[:1]} - {(None,), (1,)}
-        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or len(batches) > 1:
+        batch, of_memory = inputs_shape[0], memory_shape[0]
+        wrong_batch = None not in (batch, of_memory) and of_memory not in (1, batch)
+        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or wrong_batch:
             raise ValueError(
                 "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width) with "
                 f"known widths. Received: inputs {inputs_shape}, memory {memory_shape}"
             )
-        if inputs_shape[1] == 0:
+        if 0 in (inputs_shape[1], memory_shape[1]):
             raise ValueError(
-                f"Expected `inputs` of one step at least. Received: inputs {inputs_shape}"
+                "Expected `inputs` of one step and `memory` of one key at least. "
+                f"Received: inputs {inputs_shape}, memory {memory_shape}"
             )
 
     def _width_read(self, memory_shape):

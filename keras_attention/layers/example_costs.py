@@ -15,7 +15,8 @@ class ExampleCosts:
         names: The outputs' names, where they are not a dict.
 
     Raises:
-        ValueError: If they do not go together, or a loss has no reduction.
+        ValueError: If they do not go together, a loss has no reduction, or one is named
+            "crossentropy" or "ce" only.
     """
 
     def __init__(self, loss, loss_weights, outputs, names):
@@ -60,31 +61,49 @@ class ExampleCosts:
         return dict.fromkeys(self.names, given)
 
 
-class _Unreduced(keras.losses.Loss):
-    """Another loss as it was before its reduction, weighted and masked as Keras does it."""
+class _Parts(keras.losses.Loss):
+    """Another loss in another reduction, weighted and masked as Keras does it."""
 
-    def __init__(self, loss):
-        super().__init__(name=loss.name, reduction=None, dtype=loss.dtype)
+    def __init__(self, loss, reduction):
+        super().__init__(name=loss.name, reduction=reduction, dtype=loss.dtype)
         self.loss = loss
 
     def call(self, y_true, y_pred):
         return self.loss.call(y_true, y_pred)
 
 
+class _Ones(_Parts):
+    """The loss if every part of it were 1."""
+
+    def call(self, y_true, y_pred):
+        # A layer, because it hands on the mask that a loss with an ignored class gives its parts.
+        ones = keras.layers.Activation(ops.ones_like, dtype=self.dtype, name="ones")
+        return ones(super().call(y_true, y_pred))
+
+
 def _shares(loss, y, y_pred, sample_weight):
-    parts = _Unreduced(loss)(y, y_pred, sample_weight)
+    given = y, y_pred, sample_weight
+    parts = _Parts(loss, None)(*given)
     if len(parts.shape) == 0:
         raise ValueError(
             "Expected a loss that gives a number for each example, since each is rewarded by its "
             f"own. Received: loss={loss!r}, which gives a scalar"
         )
     parts = ops.sum(parts, axis=tuple(range(1, len(parts.shape))))
-    # Whatever the loss's reduction has divided their sum by, it has divided each of them by.
-    reduced = ops.multiply(loss(y, y_pred, sample_weight), ops.shape(parts)[0])
-    return ops.multiply(ops.divide_no_nan(parts, ops.sum(parts)), reduced)
+    # Whatever the reduction divides a sum by, it divides each part by. Ones tell what that is: the
+    # parts' own sum may be 0.
+    reduced, total = _Ones(loss, loss.reduction)(*given), ops.sum(_Ones(loss, None)(*given))
+    examples = ops.cast(ops.shape(parts)[0], parts.dtype)
+    return ops.multiply(parts, ops.multiply(examples, ops.divide_no_nan(reduced, total)))
 
 
 def _as_loss(loss):
+    if str(loss).lower() in ("crossentropy", "ce"):
+        raise ValueError(
+            "Expected `loss` to say which crossentropy: 'binary_crossentropy', "
+            "'categorical_crossentropy' or 'sparse_categorical_crossentropy', since the targets "
+            f"that would tell are not known yet. Received: loss={loss!r}"
+        )
     loss = keras.losses.get(loss)
     if not isinstance(loss, keras.losses.Loss):
         # Keras's wrapper of functions, which aligns ranks, is public in its subclasses alone.

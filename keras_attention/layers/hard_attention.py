@@ -1,7 +1,5 @@
 """Hard attention: a look at one key (Xu et al. 2015)."""
 
-import numbers
-
 import keras
 from keras import ops
 
@@ -45,10 +43,11 @@ class HardAttention(QueryValueAttention):
         expectation_rate: Probability, in [0, 1), with which an example in training reads the
             expectation `sum_j alpha_ij value_j` at all of its queries in the sample's place. None
             is 0.5 with estimator="reinforce", as in the paper (section 4.1), and else 0.
-        temperature: Of "gumbel", a number above 0; None is 1, and any other estimator's.
+        temperature: Of "gumbel", a finite number above 0; None is 1, and any other estimator's.
         inference: What is read outside of training: "mode", the key with the largest weight (the
             first of equals), or "expectation", as in the paper.
-        seed: Seed of the draws, an int or None.
+        seed: Seed of the draws, an int or None. Keras saves the seed, not how far the draws have
+            come: a layer with one, loaded from a `.keras` file, draws the same once more.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -86,6 +85,11 @@ class HardAttention(QueryValueAttention):
         seed=None,
         **kwargs,
     ):
+        if kwargs.get("dropout"):
+            raise ValueError(
+                "Expected no `dropout`: one key is read, and none could be dropped. "
+                f"Received: dropout={kwargs['dropout']!r}"
+            )
         super().__init__(
             score=keras_attention.score.get(score, kwargs.get("dtype")),
             normalize=softmax,
@@ -101,13 +105,7 @@ class HardAttention(QueryValueAttention):
                 "Expected `temperature` with estimator='gumbel' only. Received: "
                 f"estimator={estimator!r}, temperature={temperature!r}"
             )
-        is_number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
-        if temperature is not None and not (is_number and temperature > 0):
-            raise ValueError(
-                "Expected `temperature` to be a number above 0, or None. "
-                f"Received: temperature={temperature!r}"
-            )
-        self.temperature = temperature
+        self.temperature = arguments.positive_number("temperature", temperature, optional=True)
         self.inference = arguments.one_of("inference", inference, ("mode", "expectation"))
         self.seed_generator = keras.random.SeedGenerator(seed)
 

@@ -25,6 +25,42 @@ def empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype):
     )
 
 
+def checked_cache(cache, batch, heads, key_dim, value_dim):
+    """The `KeyValueCache` that `cache`, or the list that saving made of it, is.
+
+    Args:
+        cache: What a layer was called with.
+        batch, heads, key_dim, value_dim: The sizes that it should have; None = any.
+
+    Raises:
+        ValueError: If it is no cache, or one of another layer or batch.
+    """
+    is_four = isinstance(cache, (list, tuple)) and len(cache) == 4
+    if not is_four or not all(hasattr(x, "shape") for x in cache):
+        size = f" of {len(cache)}" if isinstance(cache, (list, tuple)) else ""
+        raise ValueError(
+            "Expected `cache` to be a KeyValueCache (keys, values, mask, position). "
+            f"Received: a {type(cache).__name__}{size}"
+        )
+    cache = KeyValueCache(*cache)
+    length = cache.keys.shape[2] if len(cache.keys.shape) == 4 else None
+    expected = KeyValueCache(
+        (batch, heads, length, key_dim),
+        (batch, heads, length, value_dim),
+        (batch, length),
+        (batch,),
+    )
+    for name, part, wanted in zip(cache._fields, cache, expected, strict=True):
+        shape = tuple(part.shape)
+        sizes = zip(shape, wanted, strict=False)
+        if len(shape) != len(wanted) or any(s != w for s, w in sizes if None not in (s, w)):
+            raise ValueError(
+                f"Expected `cache.{name}` of shape {wanted}. "
+                f"Received: cache.{name} of shape {shape}"
+            )
+    return cache
+
+
 def extend(cache, keys, values, mask):
     """Writes new tokens behind those that each row has; what goes beyond the end is dropped.
 

@@ -65,8 +65,10 @@ class LocalAttention(Luong):
     Call arguments:
         As in `LuongAttention`, and
         positions: t of each query, int, broadcastable to `(batch, Tq)`, or to `(batch,)` for a
-            single query, with alignment="monotonic" only. None counts from 0 at the first query
-            that is not masked. An `AttentionDecoder` hands its step's number over by itself.
+            single query, with alignment="monotonic" only. None counts the queries that are not
+            masked: a masked one in the middle takes no place. So does an `AttentionDecoder`, which
+            hands the number of its step over by itself. A masked key in the middle does take a
+            place: a sequence with such a hole that attends to itself needs its positions.
 
     Returns:
         Context `(batch, Tq, Dv)`, or h~ `(batch, Tq, units)`, and with `return_attention_scores`
@@ -135,11 +137,7 @@ class LocalAttention(Luong):
     ):
         query, value, key = split_inputs(inputs)
         query_mask, key_mask = split_masks(mask, inputs)
-        if positions is not None and self.alignment == "predictive":
-            raise ValueError(
-                "Expected `positions` with alignment='monotonic' only. "
-                f"Received: alignment='predictive', positions={positions!r}"
-            )
+        self._check(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
         visible = pair_mask(query, key, None, key_mask, attention_mask, use_causal_mask)
@@ -147,8 +145,13 @@ class LocalAttention(Luong):
         noise = self.draw(query, memory) if training else None
         output, weights, places = self._attend_nearby(query, memory, noise, positions)
         output, weights = hide(output, query_mask), hide(weights, query_mask)
-        if return_attention_scores:
+        # Full rows grow with Tq Tk: they are made only where somebody wants them.
+        accounts = training and type(self).account is not Luong.account
+        if return_attention_scores or accounts:
             weights = spread_window(weights, places, ops.shape(key)[-2])
+        if accounts:
+            self.account(weights, noise, query_mask)
+        if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
@@ -211,20 +214,21 @@ class LocalAttention(Luong):
         shape = (*ops.shape(query)[:-1], 2 * self.window + 1)
         return self.drop(ops.ones(shape, "float32"), training=True)
 
-    def _add_kernel(self, name, shape):
-        initializer = self.kernel_initializer
-        if isinstance(initializer, keras.initializers.Initializer):
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer = initializer.clone()
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            regularizer=self.kernel_regularizer,
-            autocast=False,
-        )
+    def _check(self, query, key, positions):
+        if 0 in (*query.shape[:-1][len(key.shape) - 2 :], key.shape[-2]):
+            raise ValueError(
+                "Expected one query and one key at least. "
+                f"Received: query {tuple(query.shape)}, key {tuple(key.shape)}"
+            )
+        if positions is not None and self.alignment == "predictive":
+            raise ValueError(
+                "Expected `positions` with alignment='monotonic' only. "
+                f"Received: alignment='predictive', positions={positions!r}"
+            )
 
     def compute_output_spec(self, inputs, *args, positions=None, **kwargs):
+        query, _, key = split_inputs(inputs)
+        self._check(query, key, positions)
         return super().compute_output_spec(inputs, *args, **kwargs)
 
     def get_config(self):

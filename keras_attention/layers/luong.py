@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.layers.inputs import split_shapes
 from keras_attention.layers.query_value import QueryValueAttention
 from keras_attention.normalize import softmax
@@ -55,17 +56,24 @@ class Luong(QueryValueAttention):
         super().build(input_shape)
         if self.units is not None:
             (*_, query_width), (*_, value_width), _ = split_shapes(input_shape)
-            self.output_kernel = self.add_weight(
-                name="output_kernel",
-                shape=(value_width + query_width, self.units),
-                initializer=self.kernel_initializer,
-                regularizer=self.kernel_regularizer,
-                autocast=False,
-            )
+            shape = (value_width + query_width, self.units)
+            self.output_kernel = self._add_kernel("output_kernel", shape)
+
+    def _add_kernel(self, name, shape):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=drawn_anew(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
 
     def finish(self, context, query):
         if self.units is None:
             return context
+        if query.shape[0] == 1 and context.shape[0] != 1:
+            # Not elsewhere: XLA has no gradient of it in a loop whose sizes are unknown.
+            query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
         joined = ops.concatenate([precise(context), precise(query)], axis=-1)
         return ops.cast(ops.tanh(ops.matmul(joined, self.output_kernel)), self.compute_dtype)
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_shapes
 from keras_attention.layers.query_value import QueryValueAttention
@@ -129,14 +130,10 @@ class MultiHeadAttention(QueryValueAttention):
         self._output_projection = self._add_projection("output", read, width)
 
     def _add_projection(self, name, width, units):
-        initializer = self.kernel_initializer
-        if isinstance(initializer, keras.initializers.Initializer):
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer = initializer.clone()
         kernel = self.add_weight(
             name=f"{name}_kernel",
             shape=(width, units),
-            initializer=initializer,
+            initializer=drawn_anew(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             autocast=False,
         )
@@ -161,6 +158,9 @@ class MultiHeadAttention(QueryValueAttention):
             sees = ops.any(memory.mask, axis=-1)
             sees = sees[..., 0] if is_single else sees
             visible = ops.expand_dims(memory.mask, -3)
+            # `prepare` hid what its mask hid; a window or a cache may have hidden more since.
+            seen = ops.any(visible, axis=-2)
+            memory = memory._replace(keys=hide(memory.keys, seen), values=hide(memory.values, seen))
         # As in the base, a single query is projected before it gets an axis of its own.
         asked = project(precise(hide(query, sees)), *self._query_projection)
         if is_single:
@@ -238,5 +238,10 @@ class MultiHeadAttention(QueryValueAttention):
 
 def project(x, kernel, bias=None):
     """`x kernel + bias`."""
+    if x.shape[-1] not in (None, kernel.shape[0]):
+        raise ValueError(
+            f"Expected the width {kernel.shape[0]} that the layer was built with. "
+            f"Received: a tensor of shape {tuple(x.shape)}"
+        )
     projected = ops.matmul(x, kernel)
     return projected if bias is None else ops.add(projected, bias)

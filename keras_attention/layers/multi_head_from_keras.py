@@ -33,9 +33,14 @@ def multi_head_from_keras(layer, kind=MultiHeadSelfAttention):
         layer computes.
 
     Raises:
-        ValueError: If the layer is not one of these, not built, or has an argument that ours has
-            no counterpart for: `output_shape`, `attention_axes` or `use_gate`, or `sliding_window`
-            where `kind` is `MultiHeadAttention`.
+        ValueError: If the layer is not one of these, not built or built for another rank than 3,
+            has LoRA or quantized weights, or an argument that ours has no counterpart for:
+            `output_shape`, `attention_axes` or `use_gate`, a `sliding_window` of 1, or any where
+            `kind` is `MultiHeadAttention`.
+
+    Differs from what the layer of Keras computes in two cases: a causal mask and a window are
+    aligned to the lower right here and to the upper left there, which is the same for as many
+    queries as keys; and a query that may see nothing gives zeros here.
 
     Example:
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
@@ -57,6 +62,12 @@ def multi_head_from_keras(layer, kind=MultiHeadSelfAttention):
             f"Received: kind={kind!r}"
         )
     _check_built(layer)
+    others = [w.name for w in layer.weights if w.name not in ("kernel", "bias")]
+    if others:
+        raise ValueError(
+            "Expected a `layer` of plain kernels and biases: merge LoRA weights first, and do not "
+            f"quantize. Received: a layer with {others}"
+        )
     config = layer.get_config()
     options = {name: config[name] for name in SHARED}
     if is_grouped:
@@ -64,6 +75,11 @@ def multi_head_from_keras(layer, kind=MultiHeadSelfAttention):
         options |= {"num_key_value_heads": config["num_key_value_heads"]}
     else:
         options |= {name: config[name] for name in ("num_heads", "key_dim", "value_dim")}
+    if config.get("sliding_window") == 1:
+        raise ValueError(
+            "Expected `sliding_window` to be None or at least 2, which is a window of 1 here. "
+            "Received: sliding_window=1"
+        )
     if kind is MultiHeadSelfAttention and config["sliding_window"] is not None:
         options["window"] = config.pop("sliding_window") - 1  # Keras counts the query itself too
     ours = {"use_gate": [False], "output_shape": [None], "attention_axes": [None, (1,)]}
@@ -74,6 +90,12 @@ def multi_head_from_keras(layer, kind=MultiHeadSelfAttention):
                 f"Expected `{name}` in {known} to make a {kind.__name__} of it. "
                 f"Received: {name}={config[name]!r}"
             )
+    inputs = "abc" if is_grouped else layer.query_dense.equation.split(",")[0]
+    if len(inputs) != 3:
+        raise ValueError(
+            "Expected `layer` to be built for inputs (batch, T, width). "
+            f"Received: one built for inputs of rank {len(inputs)}"
+        )
     made = kind.from_config(options)
     query, key, value = _widths(layer)
     made.build([(None, None, query), (None, None, value), (None, None, key)])

@@ -5,13 +5,13 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.layers.angles import base_of
-from keras_attention.layers.inputs import split_masks
-from keras_attention.layers.key_value_cache import KeyValueCache, empty_cache, extend
+from keras_attention.layers.inputs import split_inputs, split_masks
+from keras_attention.layers.key_value_cache import checked_cache, empty_cache, extend
 from keras_attention.layers.multi_head_attention import MultiHeadAttention
-from keras_attention.layers.pair_mask import pair_mask
+from keras_attention.layers.pair_mask import check_mask, pair_mask
 from keras_attention.layers.query_value import Memory
 from keras_attention.layers.rotary import rotate
-from keras_attention.mask import combine, hide, padding
+from keras_attention.mask import combine, hide, padding, window
 from keras_attention.precision import score_dtype
 
 
@@ -145,6 +145,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         cache=None,
     ):
         if cache is None:
+            if self.window is not None:
+                attention_mask = self._near(inputs, attention_mask)
             return super().call(
                 inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training
             )
@@ -152,7 +154,13 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             raise ValueError(
                 f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
             )
+        if len(inputs.shape) != 3:
+            raise ValueError(
+                "Expected `inputs` (batch, T, width) with a cache. "
+                f"Received: inputs {tuple(inputs.shape)}"
+            )
         mask, _ = split_masks(mask, inputs)
+        check_mask("mask", mask, inputs.shape[:-1])
         memory, positions, cache = self._remember(inputs, mask, attention_mask, cache)
         noise = self.draw(inputs, memory) if training else None
         output, weights = self.attend(hide(inputs, mask), memory, noise, positions)
@@ -161,14 +169,26 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             return output, ops.cast(weights, self.compute_dtype), cache
         return output, cache
 
+    def _near(self, inputs, attention_mask):
+        """The attention mask and the window: joined before `prepare`, which hides what both do."""
+        query, _, key = split_inputs(inputs)
+        is_single = len(query.shape) < len(key.shape)
+        if attention_mask is not None:
+            attention_mask = ops.cast(attention_mask, "bool")
+            pairs = (*query.shape[:-1], key.shape[-2])
+            check_mask("attention_mask", attention_mask, pairs, exact_rank=False)
+        queries = 1 if is_single else ops.shape(query)[-2]
+        near = window(queries, ops.shape(key)[-2], self.window)
+        return combine(attention_mask, near[0] if is_single else near)
+
     def _remember(self, inputs, mask, attention_mask, cache):
         """Writes new tokens into the cache: what they see, where they stand, and the cache."""
-        cache = KeyValueCache(*cache)
+        cache = self._checked(cache, inputs)
         batch, tokens = ops.shape(inputs)[:2]
         places = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
         positions = cache.position[:, None] + ops.arange(tokens, dtype="int32")
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
-        is_real = ops.ones((batch, tokens), "bool") if mask is None else mask
+        is_real = ops.broadcast_to(True if mask is None else mask, (batch, tokens))
         cache = extend(cache, new.keys, new.values, is_real)
         known = ops.expand_dims(cache.mask, -1)
         visible = combine(
@@ -177,6 +197,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             positions[..., None] < ops.shape(places)[0],
         )
         return Memory(cache.keys, cache.values, visible), positions, cache
+
+    def _checked(self, cache, inputs):
+        widths = (self._key_dim, self._value_dim) if self.built else (None, None)
+        return checked_cache(cache, inputs.shape[0], self._groups, *widths)
 
     def get_initial_cache(self, batch_size, max_length):
         """A `KeyValueCache` before the first token.
@@ -198,7 +222,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         """As in the base; positions: the keys' places, int `(batch, Tk)`, None counts from 0."""
         memory = super().prepare(value, key, mask)
         if positions is None:
-            positions = ops.arange(ops.shape(memory.keys)[-2])[None]
+            positions = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")[None]
         return memory._replace(keys=self.place(memory.keys, positions))
 
     def attend(self, query, memory, noise=None, positions=None):
@@ -206,11 +230,12 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         if positions is None:  # the last query stands at the last key
             queries = 1 if is_single else ops.shape(query)[-2]
-            positions = (ops.arange(queries) + (keys - queries))[None]
+            positions = (ops.arange(queries, dtype="int32") + (keys - queries))[None]
         elif is_single:
             positions = positions[:, None]
+        positions = ops.cast(positions, "int32")
         if self.window is not None:
-            near = ops.abs(ops.arange(keys) - positions[..., None]) <= self.window
+            near = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None]) <= self.window
             memory = memory._replace(mask=combine(memory.mask, near))
         return super().attend(query, memory, noise, positions)
 
@@ -232,7 +257,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         if cache is None:
             return returned
-        cache = KeyValueCache(*cache)
+        cache = self._checked(cache, inputs)
         cache = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), cache)
         if not return_attention_scores:
             return returned, cache

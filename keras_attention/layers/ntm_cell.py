@@ -1,13 +1,13 @@
 """The Neural Turing Machine: a recurrent cell that reads and writes a memory by address."""
 
 import copy
-import math
 import numbers
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.layers.ntm_controller import (
     control,
     control_width,
@@ -49,7 +49,10 @@ class NTMCell(keras.layers.Layer):
     weights and states are of that dtype too: the 1e-6 that a constant memory starts with would
     not survive float16. The policy sets the dtype of the outputs. `keras.layers.RNN` keeps states
     in its cell's `compute_dtype`, so it keeps these; only what `return_state=True` returns is cast
-    to the `RNN`'s own dtype, and `StackedRNNCells` around the cell needs `dtype="float32"`.
+    to the `RNN`'s own dtype. `StackedRNNCells` around the cell, which `RNN([cell, cell])` makes,
+    rounds states in a half-precision policy: make it yourself with `dtype="float32"`. And with
+    `stateful=True` in a pure "float16" or "bfloat16" policy Keras keeps the states of that dtype
+    between batches.
 
     Weights, in this order: `memory_start` (slots, width) if it is learned, `address_start` (heads,
     slots) if it is learned, `read_start` (read_heads, width), `controller_start` (n,) for every
@@ -102,7 +105,8 @@ class NTMCell(keras.layers.Layer):
     (TensorShape([2, 7, 8]), TensorShape([2, 7, 1, 16]))
 
     Of a `stateful=True` RNN, Keras's `reset_state` sets the states to zeros, memory and addresses
-    too, and equal slots stay equal: give a fresh start as `initial_state` instead.
+    too, and equal slots stay equal: give a fresh start as `initial_state` instead. The states
+    are variables there, and what starts them learned gets no gradient.
 
     Differs from the paper: where it gives ranges only, keys and additions go through tanh, gates
     and erasures through a sigmoid, strengths through softplus and sharpness through 1 + softplus;
@@ -144,12 +148,12 @@ class NTMCell(keras.layers.Layer):
         self.controller_units = controller_units
         self.memory_start = arguments.one_of("memory_start", memory_start, ("constant", "learned"))
         self.address_start = arguments.one_of("address_start", address_start, ("learned", "first"))
-        self.clip = check_clip(clip)
+        self.clip = arguments.positive_number("clip", clip, optional=True)
         self.output_activation = keras.activations.get(output_activation)
         self.return_addresses = arguments.boolean("return_addresses", return_addresses)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.controller = make_controller(
-            controller, controller_units, self._drawn_anew(), self.compute_dtype
+            controller, controller_units, drawn_anew(self.kernel_initializer), self.compute_dtype
         )
         self.heads = {
             "heads": self.read_heads + self.write_heads,
@@ -161,15 +165,9 @@ class NTMCell(keras.layers.Layer):
         self.to_output = self._dense(self.units, "to_output", activation=self.output_activation)
 
     def _dense(self, units, name, **options):
-        options |= {"kernel_initializer": self._drawn_anew(), "dtype": self.compute_dtype}
+        initializer = drawn_anew(self.kernel_initializer)
+        options |= {"kernel_initializer": initializer, "dtype": self.compute_dtype}
         return keras.layers.Dense(units, name=name, **options)
-
-    def _drawn_anew(self):
-        initializer = self.kernel_initializer
-        if isinstance(initializer, keras.initializers.Initializer):
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer = initializer.clone()
-        return initializer
 
     @property
     def compute_dtype(self):
@@ -227,7 +225,12 @@ class NTMCell(keras.layers.Layer):
 
         Returns:
             List of tensors `(batch_size, n)`.
+
+        Raises:
+            ValueError: If the cell is not built: it has no weights yet.
         """
+        if not self.built:
+            raise ValueError("Expected a cell that is built. Received: one that is not")
         if self.memory_start == "learned":
             memory = ops.tanh(self.memory_weight)
         else:
@@ -320,7 +323,7 @@ class NTMCell(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         config = copy.deepcopy(config)  # a stack of cells empties the config that it is made from
-        if isinstance(config["controller"], dict):
+        if isinstance(config.get("controller"), dict):
             config["controller"] = keras.saving.deserialize_keras_object(config["controller"])
         return cls(**config)
 
@@ -334,11 +337,3 @@ def check_shift_range(shift_range, slots):
             f"slots. Received: shift_range={shift_range!r}, slots={slots}"
         )
     return int(shift_range)
-
-
-def check_clip(clip):
-    """Returns `clip` as a float if it is a finite number above 0, or None."""
-    is_number = isinstance(clip, numbers.Real) and not isinstance(clip, bool)
-    if clip is not None and (not is_number or not 0 < clip < math.inf):
-        raise ValueError(f"Expected `clip` to be a number above 0 or None. Received: clip={clip!r}")
-    return clip if clip is None else float(clip)

@@ -4,7 +4,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.layers.recurrent_cell import output_size, pack_state
+from keras_attention.layers.recurrent_cell import check_cell, output_size, pack_state
 
 USUAL_UNITS = 100
 
@@ -22,12 +22,7 @@ def make_controller(controller, units, kernel_initializer, dtype):
         if controller == "lstm":
             return keras.layers.LSTMCell(units or USUAL_UNITS, **options)
         return keras.layers.Dense(units or USUAL_UNITS, activation="tanh", **options)
-    is_cell = isinstance(controller, keras.layers.Layer) and hasattr(controller, "state_size")
-    if not is_cell or isinstance(controller, keras.layers.RNN):
-        raise ValueError(
-            "Expected `controller` to be 'lstm', 'feedforward' or a Keras recurrent cell. "
-            f"Received: controller={controller!r}"
-        )
+    check_cell("controller", controller, "'lstm', 'feedforward' or a Keras recurrent cell")
     if units is not None:
         raise ValueError(
             "Expected `controller_units` with a controller given by name only: a cell has its "

@@ -6,13 +6,15 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.pointer_decoding import decode
 from keras_attention.layers.pointer_shapes import check_inputs, check_shapes
-from keras_attention.layers.pointing import log_probabilities, rows_of, with_begin
+from keras_attention.layers.pointing import last_before, log_probabilities, rows_of, with_begin
 from keras_attention.layers.query_value import Memory
 from keras_attention.layers.recurrent_cell import (
+    check_cell,
     drawn_dropout,
     first_state,
     output_size,
@@ -57,6 +59,8 @@ class PointerDecoder(keras.layers.Layer):
     Call arguments:
         inputs: With `points`: what to point to, int indices `(batch, Tout)`; the layer feeds the
             begin symbol and then these elements' points, and a negative index is a padded step.
+            There must be an element of every other index: this is not checked, and backends
+            differ in what they make of it (an error, NaN, the last element).
             Without: what each step is fed, `(batch, Tout, D)`, shifted right by the caller.
         memory: `(batch, Tin, Dm)`, an encoder's outputs e.
         points: The elements' own vectors `(batch, Tin, D)`, e.g. coordinates; or None.
@@ -74,9 +78,10 @@ class PointerDecoder(keras.layers.Layer):
 
     Returns:
         Log-probabilities `(batch, Tout, Tin)`, or `(batch, Tout, 1 + Tin)` with `end_slot`, in
-        float32 at least under any dtype policy, of use as logits of a cross-entropy. What is
-        masked has the lowest float32, also where all is masked. Then the weights and the state if
-        asked for.
+        float32 at least under any dtype policy, of use as logits of a cross-entropy: with labels
+        that are -1 in padded steps, `SparseCategoricalCrossentropy(from_logits=True,
+        ignore_class=-1)`. What is masked has the lowest float32, also where all is masked. Then
+        the weights and the state if asked for.
 
     Raises:
         ValueError: If an argument or a shape is not one of these.
@@ -126,12 +131,7 @@ class PointerDecoder(keras.layers.Layer):
         self.end_initializer = keras.initializers.get(end_initializer)
         if cell is None:
             cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
-        is_cell = isinstance(cell, keras.layers.Layer) and hasattr(cell, "state_size")
-        if not is_cell or isinstance(cell, keras.layers.RNN):
-            raise ValueError(
-                f"Expected `cell` to be a Keras recurrent cell or None. Received: cell={cell!r}"
-            )
-        self.cell = cell
+        self.cell = check_cell("cell", cell, "a Keras recurrent cell or None")
         self.score = AdditiveScore(
             units=units,
             kernel_initializer=kernel_initializer,
@@ -152,14 +152,14 @@ class PointerDecoder(keras.layers.Layer):
             self.begin = self.add_weight(
                 name="begin",
                 shape=(self.input_width,),
-                initializer=self.begin_initializer,
+                initializer=drawn_anew(self.begin_initializer),
                 autocast=False,
             )
         if self.end_slot:
             self.end = self.add_weight(
                 name="end",
                 shape=(memory_shape[-1],),
-                initializer=self.end_initializer,
+                initializer=drawn_anew(self.end_initializer),
                 autocast=False,
             )
         if not self.cell.built:  # it may be shared with another layer
@@ -188,7 +188,7 @@ class PointerDecoder(keras.layers.Layer):
         visible = padding(key_mask=prepared.mask)
         if points is not None:
             inputs_mask = combine(inputs_mask, ops.greater_equal(inputs, 0))
-            fed = self._rows_before(inputs)
+            fed = self._rows_before(inputs, inputs_mask)
             inputs = rows_of(prepared.values, fed)
             if mask_visited:
                 visible = combine(visible, visited(fed - 1, ops.shape(memory)[1]))
@@ -196,7 +196,7 @@ class PointerDecoder(keras.layers.Layer):
         state = self.get_initial_state(ops.shape(inputs)[0], initial_state)
 
         def cell_step(state, inputs):
-            output, state = self._run_cell(inputs, state)
+            output, state = self._run_cell(inputs, state, training)
             return (output,), state
 
         with drawn_dropout(self.cell, inputs[:, 0], state, training):
@@ -243,7 +243,7 @@ class PointerDecoder(keras.layers.Layer):
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)
 
     def step(self, inputs, state, memory, visible=None):
-        """One step, for decoding loops.
+        """One step, for decoding loops: without dropout, within a model that trains too.
 
         Args:
             inputs: `(batch, D)`.
@@ -256,21 +256,26 @@ class PointerDecoder(keras.layers.Layer):
             Log-probabilities `(batch, Tin)`, or `(batch, 1 + Tin)` with `end_slot`, and the next
             state.
         """
-        output, state = self._run_cell(ops.cast(inputs, self.compute_dtype), state)
+        inputs = ops.cast(inputs, self.compute_dtype)
+        output, state = self._run_cell(inputs, state, training=False)
         # The query is projected before it gets an axis of its own: on TensorFlow a product of
         # rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
         asked = ops.expand_dims(self.score.project_query(precise(output)), 1)
         visible = padding(key_mask=memory.mask if visible is None else visible)
         return ops.squeeze(self._point(asked, memory.keys, visible), 1), state
 
-    def _run_cell(self, inputs, state):
-        output, state = self.cell(inputs, state)
+    def _run_cell(self, inputs, state, training):
+        output, state = self.cell(inputs, state, training=training)
         return ops.cast(output, self.compute_dtype), pack_state(self.cell, state)
 
-    def _rows_before(self, indices):
-        """The rows of `with_begin`'s table that are fed to steps which point to the indices."""
-        rows = ops.maximum(ops.cast(indices, "int32") + (0 if self.end_slot else 1), 0)
-        return ops.pad(rows[:, :-1], [[0, 0], [1, 0]])
+    def _rows_before(self, indices, real):
+        """The rows of `with_begin`'s table that are fed to steps which point to the indices.
+
+        It is what the last real step before pointed to: a padded one is no step.
+        """
+        rows = ops.cast(indices, "int32") + (0 if self.end_slot else 1)
+        rows = ops.pad(ops.where(real, rows, 0), [[0, 0], [1, 0]])
+        return ops.take_along_axis(rows, last_before(real), axis=1)
 
     def _point(self, asked, keys, visible):
         """Log-probabilities of projected queries and keys; the end may always be seen."""

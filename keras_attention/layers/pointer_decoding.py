@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_attention import arguments
@@ -57,8 +58,9 @@ def decode(
         points: The elements' own vectors `(batch, Tin, D)`; None = the memory.
         memory_mask: Bool `(batch, Tin)`; None = the memory's Keras mask, if it has one.
         initial_state: The cell's states, nested in any way; None lets the cell choose.
-        max_length: Int, L: the most indices to give, the end's included. None = Tin (1 + Tin
-            with `end_slot`), where this is known and repeats are not allowed.
+        max_length: Int or int scalar tensor, L: the most indices to give, the end's included.
+            None = Tin (1 + Tin with `end_slot`), where repeats are not allowed; in a graph of
+            unknown Tin, what it is at run time.
         beam_width: Int, how many beginnings are kept at every step; 1 is greedy.
         allow_repeats: Whether an element can be pointed to again. Else the probabilities are
             those among the elements left (and the end), as in a call with `mask_visited`.
@@ -84,8 +86,9 @@ def decode(
     _check(layer, memory, points)
     if memory_mask is None:
         memory_mask = getattr(memory, "_keras_mask", None)
-    max_length = _longest(layer, memory, max_length, allow_repeats)
     batch, elements, _ = ops.shape(memory)
+    columns = elements + (1 if layer.end_slot else 0)
+    max_length = _longest(max_length, allow_repeats, columns)
     prepared = layer.prepare(memory, points, memory_mask)
     visible = combine(ops.ones((batch, elements), "bool"), prepared.mask)
     state = {"cell": layer.get_initial_state(batch, initial_state), "visible": visible}
@@ -105,7 +108,6 @@ def decode(
         return logits, {"cell": cell, "visible": visible}, weights
 
     search = greedy if beam_width == 1 else beam_search
-    columns = elements + (1 if layer.end_slot else 0)
     found = search(
         step,
         state,
@@ -126,22 +128,26 @@ def decode(
     return Pointed(*(None if x is None else one(x) for x in pointed))
 
 
-def _longest(layer, memory, max_length, allow_repeats):
+def _longest(max_length, allow_repeats, columns):
     """`max_length`, or what it is by itself."""
     if max_length is not None:
-        return arguments.positive_integer("max_length", max_length)
-    elements = memory.shape[1]
-    if allow_repeats or not elements:
+        return max_length
+    if allow_repeats:
         raise ValueError(
-            "Expected a `max_length` where repeats are allowed or the number of elements is not "
-            f"known. Received: max_length=None, allow_repeats={allow_repeats}, memory of shape "
-            f"{tuple(memory.shape)}"
+            "Expected a `max_length` where repeats are allowed. "
+            "Received: max_length=None, allow_repeats=True"
         )
-    return elements + (1 if layer.end_slot else 0)
+    return columns
 
 
 def _check(layer, memory, points):
     """Refuses what the layer was not built for."""
+    for name, given in (("memory", memory), ("points", points)):
+        if not hasattr(given, "shape") or isinstance(given, keras.KerasTensor):
+            raise ValueError(
+                f"Expected `{name}` to be a tensor; in a functional model, decode in a layer or a "
+                f"model of your own. Received: {name}={given!r}"
+            )
     if not layer.built:
         raise ValueError(
             f"Expected a layer that was called before it decodes. Received: {layer.name}, not built"

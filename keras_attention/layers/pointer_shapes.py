@@ -8,8 +8,11 @@ def check_shapes(inputs_shape, memory_shape, points_shape=None):
     inputs, memory = tuple(inputs_shape), tuple(memory_shape)
     points = None if points_shape is None else tuple(points_shape)
     received = f"Received: inputs {inputs}, memory {memory}, points {points}"
-    if len(memory) != 3 or memory[-1] is None:
-        raise ValueError(f"Expected `memory` (batch, Tin, width) with a known width. {received}")
+    if len(memory) != 3 or memory[-1] is None or memory[1] == 0:
+        raise ValueError(
+            "Expected `memory` (batch, Tin, width) with a known width and one element at least. "
+            f"{received}"
+        )
     if points is None and (len(inputs) != 3 or inputs[-1] is None):
         raise ValueError(
             "Expected `inputs` (batch, Tout, width) with a known width, or indices with `points`. "
@@ -24,7 +27,7 @@ def check_shapes(inputs_shape, memory_shape, points_shape=None):
                 "Expected `points` (batch, Tin, width) with a known width, as many as the memory, "
                 f"and `inputs` (batch, Tout). {received}"
             )
-    if len({inputs[0], memory[0]} - {None, 1}) > 1 or inputs[1] == 0:
+    if None not in (inputs[0], memory[0]) and memory[0] not in (1, inputs[0]) or inputs[1] == 0:
         raise ValueError(
             f"Expected `inputs` of the memory's batch, and of one step at least. {received}"
         )

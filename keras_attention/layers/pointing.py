@@ -45,6 +45,20 @@ def with_begin(begin, points, mask=None):
     return ops.concatenate([first, hide(points, mask)], axis=1)
 
 
+def last_before(real):
+    """How many steps there are up to the last real one before each step; 0 if there is none.
+
+    Args:
+        real: Bool `(batch, T)`.
+
+    Returns:
+        Int32 `(batch, T)`.
+    """
+    count = ops.arange(1, ops.shape(real)[1] + 1, dtype="int32")
+    is_before = ops.logical_and(count < count[:, None], real[:, None])
+    return ops.max(ops.where(is_before, count, 0), axis=-1)
+
+
 def rows_of(table, rows):
     """The vectors `(batch, T, D)` that stand in the `rows`, int32 `(batch, T)`, of a table."""
     return ops.take_along_axis(table, ops.expand_dims(rows, -1), axis=1)

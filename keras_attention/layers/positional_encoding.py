@@ -62,12 +62,8 @@ class PositionalEncoding(keras.layers.Layer):
 
     def call(self, inputs, start=0):
         self._check(inputs.shape)
+        start = self._check_start(start, inputs.shape[0])
         start = ops.cast(start, "int32")
-        if len(start.shape) > 1:
-            raise ValueError(
-                "Expected `start` of shape () or (batch,). "
-                f"Received: start of shape {tuple(start.shape)}"
-            )
         width, dtype = inputs.shape[-1], score_dtype(self.compute_dtype)
         positions = ops.expand_dims(start, -1) + ops.arange(ops.shape(inputs)[1], dtype="int32")
         angle = angles(positions, width, self.base, dtype)
@@ -85,8 +81,23 @@ class PositionalEncoding(keras.layers.Layer):
                 f"Received: inputs {tuple(shape)}"
             )
 
+    def _check_start(self, start, batch):
+        start = start if hasattr(start, "dtype") else ops.convert_to_tensor(start)
+        dtype, shape = keras.backend.standardize_dtype(start.dtype), tuple(start.shape)
+        is_one_each = len(shape) == 1 and (None in (shape[0], batch) or shape[0] == batch)
+        if "int" not in dtype or shape and not is_one_each:
+            raise ValueError(
+                f"Expected `start` of shape () or (batch,), integers, where batch={batch}. "
+                f"Received: start of shape {shape}, {dtype}"
+            )
+        return start
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
     def compute_output_spec(self, inputs, start=0):
         self._check(inputs.shape)
+        self._check_start(start, inputs.shape[0])
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
     def get_config(self):

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_attention.layers.pair_mask import check_mask
-from keras_attention.mask import span
 
 
 def query_positions(query, key, query_mask=None, positions=None):
@@ -15,7 +14,7 @@ def query_positions(query, key, query_mask=None, positions=None):
         key: `(batch, ..., Tk, Dk)`.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
         positions: Int, broadcastable to the query's shape without its width, or None: counted from
-            0 at the first query that is not masked.
+            0, masked queries left out, as an `AttentionDecoder` counts its steps.
 
     Returns:
         Int, broadcastable to the query's shape without its width; None stands for 0, 1, 2, ...
@@ -29,9 +28,10 @@ def query_positions(query, key, query_mask=None, positions=None):
         dtype = keras.backend.standardize_dtype(positions.dtype)
         if not keras.backend.is_int_dtype(dtype):
             raise ValueError(f"Expected `positions` of an integer dtype. Received: dtype={dtype}")
-        check_mask("positions", positions, query.shape[:-1], exact_rank=False)
+        if len(positions.shape):  # one number goes with any shape
+            check_mask("positions", positions, query.shape[:-1], exact_rank=False)
         return positions
     if query_mask is None or len(query.shape) < len(key.shape):
         return None
-    before, _ = span(query_mask[..., None, :])
-    return ops.arange(ops.shape(query)[-2], dtype="int32") - before[..., None]
+    count = ops.cumsum(ops.cast(query_mask, "int32"), axis=-1)
+    return ops.maximum(count - 1, 0)

@@ -6,6 +6,18 @@ import keras
 from keras import ops, tree
 
 
+def check_cell(name, cell, expected="a Keras recurrent cell"):
+    """Returns `cell` if it is a Keras recurrent cell.
+
+    Raises:
+        ValueError: If it is anything else, a whole `RNN` layer included.
+    """
+    is_cell = isinstance(cell, keras.layers.Layer) and hasattr(cell, "state_size")
+    if not is_cell or isinstance(cell, keras.layers.RNN):
+        raise ValueError(f"Expected `{name}` to be {expected}. Received: {name}={cell!r}")
+    return cell
+
+
 def pack_state(cell, state, dtype=None):
     """`state`, nested in any way, as the nested list that the cell takes, in `dtype` if given.
 

@@ -3,11 +3,13 @@
 import keras
 from keras import ops
 
+from keras_attention.precision import at_least_float32
+
 # A last shape (1, 2, 2) that no loss of anybody else's has.
 SHAPE = (1, 2, 2)
 # A model's own sum gives the gradients 1 and -1 to what cancels. They must not drown ours, which
-# are as small as 1 / batch: made this small, they cannot.
-SMALL = 2.0**-40
+# are as small as 1 / batch: made this small, they cannot. float16 has no number as small as others.
+SMALL, SMALL_IN_FLOAT16 = 2.0**-40, 2.0**-10
 
 
 def credit(log_probability, entropy):
@@ -22,11 +24,18 @@ def credit(log_probability, entropy):
 
     Returns:
         Tensor `(batch, 1, 2, 2)`: for each of the two, x and -x, where x has the value 0 and
-        2^-40 times the gradient of what was given.
+        2^-40 (2^-10 in float16) times the gradient of what was given.
     """
+    # Keras adds up losses of its floatx only.
     gradients = ops.cast(ops.stack([log_probability, entropy], axis=-1), keras.config.floatx())
-    gradients = ops.multiply(SMALL, ops.subtract(gradients, ops.stop_gradient(gradients)))
+    gradients = ops.subtract(gradients, ops.stop_gradient(gradients))
+    gradients = ops.multiply(_small(gradients), gradients)
     return ops.expand_dims(ops.stack([gradients, -gradients], axis=-1), 1)
+
+
+def _small(gradients):
+    is_float16 = keras.backend.standardize_dtype(gradients.dtype) == "float16"
+    return SMALL_IN_FLOAT16 if is_float16 else SMALL
 
 
 def is_credit(loss):
@@ -46,6 +55,7 @@ def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.00
     Args:
         losses: `layer.losses` or `model.losses` after a call with `training=True`; only what a
             layer that samples, such as `HardAttention(estimator="reinforce")`, left there counts.
+            In an eager loop of your own a layer called twice keeps its last call's credit only.
         cost: Of each example, `(batch,)`: the negated reward. Its gradient is stopped.
         baseline: What reward to expect, a number or scalar tensor that the samples of this call
             have no part in; the better it guesses, the less the gradient varies.
@@ -57,7 +67,8 @@ def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.00
         A scalar tensor.
 
     Raises:
-        ValueError: If the cost is not of one number an example.
+        ValueError: If the cost is not of one number an example, the same examples in the same
+            order as those that were sampled for: none may be cut apart or put together between.
 
     Example:
     >>> layer = keras_attention.HardAttention("dot", seed=1)
@@ -74,8 +85,16 @@ def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.00
     credits = [loss for loss in losses if is_credit(loss)]
     if not credits:
         return ops.zeros((), "float32")
+    batches = {each.shape[0] for each in credits} | {cost.shape[0]}
+    if len(batches - {None}) > 1:
+        raise ValueError(
+            "Expected `cost` of the batch that was sampled for. "
+            f"Received: cost of shape {tuple(cost.shape)}, "
+            f"samples for batches of {sorted({each.shape[0] for each in credits} - {None})}"
+        )
     log_probability, entropy = (
-        ops.divide(sum(each[:, 0, i, 0] for each in credits), SMALL) for i in (0, 1)
+        sum(ops.divide(at_least_float32(each[:, 0, i, 0]), _small(each)) for each in credits)
+        for i in (0, 1)
     )
     advantage = ops.stop_gradient(ops.cast(ops.add(cost, baseline), log_probability.dtype))
     credited = ops.multiply(reward_weight, ops.multiply(advantage, log_probability))

@@ -52,7 +52,11 @@ class ReinforceModel(keras.Model):
     example at least (not a scalar), with a reduction; with several outputs one for all or a list
     or dict, and `loss_weights` likewise. Its reduction, `sample_weight`, `class_weight` and
     outputs' masks count as in Keras; an example of weight 0 is not credited. What layers `add_loss`
-    themselves, and regularization, is minimized but rewards nothing.
+    themselves, and regularization, is minimized but rewards nothing. "crossentropy" and "ce" are
+    refused: say which. Every layer that samples sees the batch's own examples, in their order.
+
+    `keras.models.clone_model` gives the copy `reward_weight`, `entropy_weight` and
+    `baseline_decay` as they are by default, since Keras does not ask for them there.
 
     Raises:
         ValueError: If an argument is not one of these, or, by `compile`, if there is no such loss.
@@ -90,7 +94,12 @@ class ReinforceModel(keras.Model):
         self.entropy_weight = _weight("entropy_weight", entropy_weight)
         self.baseline_decay = arguments.rate("baseline_decay", baseline_decay)
         self.rewards = self.add_weight(
-            name="rewards", shape=(2,), initializer="zeros", trainable=False, autocast=False
+            name="rewards",
+            shape=(2,),
+            initializer="zeros",
+            dtype="float32",
+            trainable=False,
+            autocast=False,
         )
 
     @property

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, precise, score_dtype
 from keras_attention.read import weighted_sum
@@ -137,15 +138,11 @@ class SelfAttention2D(keras.layers.Layer):
         return output
 
     def _convolution(self, name, channels, width):
-        initializer = self.kernel_initializer
-        if isinstance(initializer, keras.initializers.Initializer):
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer = initializer.clone()
         dtype = score_dtype(self.compute_dtype)
         layer = keras.layers.Dense(
             width,
             use_bias=False,
-            kernel_initializer=initializer,
+            kernel_initializer=drawn_anew(self.kernel_initializer),
             kernel_regularizer=self.kernel_regularizer,
             dtype=dtype,
             name=name,

@@ -1,5 +1,7 @@
 """What the blocks of a Transformer's encoder and decoder have in common."""
 
+import numbers
+
 import keras
 
 from keras_attention import arguments
@@ -26,6 +28,7 @@ class TransformerBlock(keras.layers.Layer):
         activation="relu",
         window=None,
         rotary_base=None,
+        use_bias=True,
         seed=None,
         **kwargs,
     ):
@@ -35,11 +38,14 @@ class TransformerBlock(keras.layers.Layer):
         self.attention_dropout = arguments.rate("attention_dropout", attention_dropout)
         self.norm = arguments.one_of("norm", norm, NORMS)
         self.activation = keras.activations.get(activation)
-        self.seed = seed
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
+            raise ValueError(f"Expected `seed` to be an integer or None. Received: seed={seed!r}")
+        self.seed = None if seed is None else int(seed)
         self.heads = {
             "num_heads": num_heads,
             "key_dim": key_dim,
             "num_key_value_heads": num_key_value_heads,
+            "use_bias": use_bias,
         }
         self.order = {"window": window, "rotary_base": rotary_base}
         self.self_attention = self._attention(MultiHeadSelfAttention, "self_attention", 0)
@@ -67,8 +73,11 @@ class TransformerBlock(keras.layers.Layer):
         return Residual(self.norm, self.dropout, seed=seed, dtype=self.dtype_policy, name=name)
 
     def _seed(self, which):
-        """A seed for each part: with one for all they would drop alike."""
-        return None if self.seed is None else self.seed + which
+        """A seed for each of up to five parts: with one for all they would drop alike.
+
+        Nor do the parts of blocks whose seeds are neighbours share any.
+        """
+        return None if self.seed is None else (5 * self.seed + which) % 2**31
 
     def build_all(self, shape):
         """Builds the parts that every block has."""
@@ -77,6 +86,7 @@ class TransformerBlock(keras.layers.Layer):
                 "Expected `inputs` (batch, T, width) with a known width. "
                 f"Received: inputs {tuple(shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: shape[-1]})
         self.self_attention.build(shape)
         self.around_self_attention.build(shape)
         self.feed_forward.build(shape)

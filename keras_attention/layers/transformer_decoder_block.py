@@ -55,6 +55,7 @@ class TransformerDecoderBlock(TransformerBlock):
         activation: Activation of the hidden layer, as in `keras.layers.Dense`.
         window: As in `MultiHeadSelfAttention`; the memory is seen as a whole.
         rotary_base: As in `MultiHeadSelfAttention`; the memory's keys are not rotated.
+        use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
 
     Call arguments:
@@ -83,7 +84,7 @@ class TransformerDecoderBlock(TransformerBlock):
     >>> bool(np.allclose(last, whole, atol=1e-5))
     True
 
-    Differs from the paper: attention has biases, as in Keras.
+    Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1 to 3.3,
@@ -91,7 +92,12 @@ class TransformerDecoderBlock(TransformerBlock):
         Architecture, Xiong et al. (2020), https://arxiv.org/abs/2002.04745.
     """
 
-    def build(self, inputs_shape, memory_shape):
+    def build(self, inputs_shape, memory_shape=None):
+        if memory_shape is None:
+            raise ValueError(
+                "Expected a `memory` in the call that builds the block. Received: memory=None"
+            )
+        _check_memory(memory_shape)
         self.build_all(inputs_shape)
         self.cross_attention = self._attention(MultiHeadAttention, "cross_attention", 3)
         self.cross_attention.build([inputs_shape, memory_shape])
@@ -115,9 +121,10 @@ class TransformerDecoderBlock(TransformerBlock):
             )
         mask, _ = split_masks(inputs_mask, inputs)
         if cache is None:
+            _check_memory(memory.shape, inputs.shape[0])
             written, memory = None, self.prepare(memory, memory_mask)
         else:
-            written, memory = cache
+            written, memory = _parts(cache, inputs.shape[0])
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended, own_weights, *written = self.self_attention(
             self.around_self_attention.before(x),
@@ -155,6 +162,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             A `Memory` (keys, values, mask) of tensors that have the batch in front.
         """
+        _check_memory(memory.shape)
         mask, _ = split_masks(memory_mask, memory)
         check_mask("memory_mask", mask, memory.shape[:-1])
         if mask is None:
@@ -178,6 +186,9 @@ class TransformerDecoderBlock(TransformerBlock):
     def compute_mask(self, inputs, mask=None):
         return split_masks(mask, inputs)[0]
 
+    def compute_output_shape(self, inputs_shape, memory_shape=None):
+        return inputs_shape
+
     def compute_output_spec(
         self,
         inputs,
@@ -188,7 +199,10 @@ class TransformerDecoderBlock(TransformerBlock):
         training=None,
         cache=None,
     ):
-        written, memory = cache or (None, memory)
+        if cache is None:
+            written = None
+        else:
+            written, memory = _parts(cache, inputs.shape[0])
         output, own_weights, *written = self.self_attention.compute_output_spec(
             inputs, return_attention_scores=True, cache=written
         )
@@ -204,3 +218,34 @@ class TransformerDecoderBlock(TransformerBlock):
         shape = (*own_weights.shape[:-1], source)
         weights = keras.KerasTensor(shape, dtype=self.compute_dtype)
         return (output, own_weights, weights, *following)
+
+
+def _check_memory(shape, batch=None):
+    """Refuses a memory that is no sequence, or one of another batch (None = not known)."""
+    shape = tuple(shape)
+    if len(shape) != 3 or shape[-1] is None or None not in (shape[0], batch) and shape[0] != batch:
+        raise ValueError(
+            f"Expected `memory` (batch, Tsource, width) with a known width and the batch of "
+            f"`inputs`. Received: memory {shape}, batch={batch}"
+        )
+
+
+def _parts(cache, batch):
+    """`written` and `memory` of a `DecoderBlockCache` or of the lists that saving makes of one."""
+    nests = (list, tuple)
+    is_pair = isinstance(cache, nests) and len(cache) == 2
+    if not is_pair or not isinstance(cache[1], nests) or len(cache[1]) != 3:
+        raise ValueError(
+            "Expected `cache` to be a DecoderBlockCache (written, memory). "
+            f"Received: a {type(cache).__name__}"
+        )
+    written, memory = cache
+    ranks = [len(x.shape) for x in memory]
+    if ranks != [4, 4, 3] or any(
+        None not in (n := x.shape[0], batch) and n != batch for x in memory
+    ):
+        raise ValueError(
+            f"Expected the memory of a `cache` that the block made, of batch {batch}. "
+            f"Received: tensors of shapes {[tuple(x.shape) for x in memory]}"
+        )
+    return written, Memory(*memory)

@@ -25,6 +25,9 @@ class TransformerEncoderBlock(TransformerBlock):
     pre-norm trains without one, and wants one more LayerNormalization behind the last block, which
     is yours to add. With `use_causal_mask` it is a block of a decoder without an encoder (GPT).
 
+    With `dtype="float16"` (not "mixed_float16") give Adam an epsilon of 1e-3 or so: next to its
+    default of 1e-7 the squares of small gradients vanish in half precision.
+
     Weights: those of `self_attention` (a `MultiHeadSelfAttention`), of its normalization (gamma,
     beta), of the network (kernel (D, hidden_dim), bias, kernel (hidden_dim, D), bias) and of its
     normalization.
@@ -40,6 +43,7 @@ class TransformerEncoderBlock(TransformerBlock):
         activation: Activation of the hidden layer, as in `keras.layers.Dense`.
         window: As in `MultiHeadSelfAttention`.
         rotary_base: As in `MultiHeadSelfAttention`.
+        use_bias: Whether the attention's projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
 
     Call arguments:
@@ -61,7 +65,7 @@ class TransformerEncoderBlock(TransformerBlock):
     >>> block(np.ones((2, 3, 8), "float32")).shape
     TensorShape([2, 3, 8])
 
-    Differs from the paper: attention has biases, as in Keras.
+    Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1, 3.3 and 5.4,
@@ -106,6 +110,9 @@ class TransformerEncoderBlock(TransformerBlock):
 
     def compute_mask(self, inputs, mask=None):
         return split_masks(mask, inputs)[0]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def compute_output_spec(
         self,

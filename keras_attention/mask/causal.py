@@ -23,5 +23,5 @@ def causal(queries, keys):
     array([[1, 1, 0],
            [1, 1, 1]])
     """
-    last_seen = ops.arange(queries) + (keys - queries)
-    return ops.arange(keys)[None, :] <= last_seen[:, None]
+    last_seen = ops.arange(queries, dtype="int32") + (keys - queries)
+    return ops.arange(keys, dtype="int32")[None, :] <= last_seen[:, None]

@@ -28,5 +28,5 @@ def window(queries, keys, width):
     """
     if isinstance(width, int) and width < 0:
         raise ValueError(f"Expected `width` to be at least 0. Received: width={width}")
-    position = ops.arange(queries) + (keys - queries)
-    return ops.abs(ops.arange(keys)[None, :] - position[:, None]) <= width
+    position = ops.arange(queries, dtype="int32") + (keys - queries)
+    return ops.abs(ops.arange(keys, dtype="int32")[None, :] - position[:, None]) <= width

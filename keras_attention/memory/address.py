@@ -60,8 +60,9 @@ def interpolate(address, previous, gate):
     array([[[0.  , 1.  ]],
            [[0.25, 0.75]]])
     """
-    gate = at_least_float32(ops.expand_dims(gate, -1))
-    return ops.multiply(gate, address) + ops.multiply(1 - gate, previous)
+    gate = ops.expand_dims(at_least_float32(gate), -1)
+    kept = ops.multiply(1 - gate, at_least_float32(previous))
+    return ops.add(ops.multiply(gate, at_least_float32(address)), kept)
 
 
 def shift(address, amounts):
@@ -78,12 +79,20 @@ def shift(address, amounts):
     Returns:
         Address `(batch, heads, slots)`.
 
+    Raises:
+        ValueError: If the number of amounts is even.
+
     Example:
     >>> address, forward = np.array([[[0.9, 0.1, 0.0]]]), np.array([[[0.0, 0.0, 1.0]]])
     >>> keras_attention.memory.shift(address, forward).numpy()
     array([[[0. , 0.9, 0.1]]])
     """
     address, amounts = at_least_float32(address), at_least_float32(amounts)
+    if amounts.shape[-1] % 2 == 0:
+        raise ValueError(
+            "Expected `amounts` for the shifts -R to R, an odd number of them. "
+            f"Received: amounts of shape {tuple(amounts.shape)}"
+        )
     farthest = amounts.shape[-1] // 2
     return sum(
         ops.multiply(amounts[..., k + farthest, None], ops.roll(address, k, axis=-1))

@@ -1,11 +1,15 @@
 """What becomes of the memory: every head's erasure, then every head's addition.
 
+Both compute in float32 at least, and give a memory in it.
+
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 3.2, equations 3 and 4,
     https://arxiv.org/abs/1410.5401.
 """
 
 from keras import ops
+
+from keras_attention.precision import at_least_float32
 
 
 def erase(memory, address, erasure):
@@ -26,9 +30,10 @@ def erase(memory, address, erasure):
     >>> keras_attention.memory.erase(memory, address, np.ones((1, 1, 3), "float32")).numpy()
     array([[[1., 1., 1.], [0., 0., 0.]]], dtype=float32)
     """
+    memory, address, erasure = map(at_least_float32, (memory, address, erasure))
     for head in range(address.shape[1]):
         erased = ops.multiply(address[:, head, :, None], erasure[:, head, None, :])
-        memory = ops.multiply(memory, 1 - erased)
+        memory = ops.multiply(memory, ops.subtract(1, erased))
     return memory
 
 
@@ -50,4 +55,5 @@ def add(memory, address, addition):
     >>> keras_attention.memory.add(memory, address, np.array([[[5.0, -2.0]]], "float32")).numpy()
     array([[[ 1.,  1.], [ 6., -1.]]], dtype=float32)
     """
-    return memory + ops.matmul(ops.swapaxes(address, -1, -2), addition)
+    memory, address, addition = map(at_least_float32, (memory, address, addition))
+    return ops.add(memory, ops.matmul(ops.swapaxes(address, -1, -2), addition))

@@ -25,4 +25,4 @@ def hardmax(scores):
     """
     # top_k, because argmax on TensorFlow leaves a Bitcast that other runtimes refuse.
     _, best = ops.top_k(scores, 1)
-    return ops.cast(ops.arange(ops.shape(scores)[-1]) == best, scores.dtype)
+    return ops.cast(ops.arange(ops.shape(scores)[-1], dtype="int32") == best, scores.dtype)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.initial_weights import drawn_anew
 from keras_attention.score.score import Score
 
 
@@ -57,7 +58,10 @@ class AdditiveScore(Score):
         self.query_kernel = self._add_kernel("query_kernel", query_shape[-1], units)
         self.key_kernel = self._add_kernel("key_kernel", key_shape[-1], units)
         self.scale = self.add_weight(
-            name="scale", shape=(units,), initializer=self.scale_initializer, autocast=False
+            name="scale",
+            shape=(units,),
+            initializer=drawn_anew(self.scale_initializer),
+            autocast=False,
         )
         if self.use_bias:
             self.bias = self.add_weight(
@@ -76,14 +80,10 @@ class AdditiveScore(Score):
         return ops.sum(ops.multiply(hidden, self.scale), axis=-1)
 
     def _add_kernel(self, name, width, units):
-        initializer = self.kernel_initializer
-        if isinstance(initializer, keras.initializers.Initializer):
-            # A copy: one initializer object called twice draws the same numbers twice.
-            initializer = initializer.clone()
         return self.add_weight(
             name=name,
             shape=(width, units),
-            initializer=initializer,
+            initializer=drawn_anew(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             autocast=False,
         )

@@ -49,12 +49,12 @@ class LocationScore(Score):
         return ops.matmul(query, self.kernel)
 
     def compare(self, query, key):
-        positions = ops.arange(ops.shape(key)[-2])
+        positions = ops.arange(ops.shape(key)[-2], dtype="int32")
         # Positions beyond the last known one are masked by `covers`; any score does for them.
         return ops.take(query, ops.minimum(positions, self.max_length - 1), axis=-1)
 
     def covers(self, key):
-        return ops.arange(ops.shape(key)[-2])[None, :] < self.max_length
+        return ops.arange(ops.shape(key)[-2], dtype="int32")[None, :] < self.max_length
 
     def get_config(self):
         return {

@@ -12,8 +12,9 @@ SIZE = 9  # points
 
 
 class FilmPanel(NamedTuple):
-    """A matrix (rows, T) and its title; addresses are drawn from 0 to 1."""
+    """A matrix (rows, T) of the argument `name`, and its title; addresses are drawn from 0 to 1."""
 
+    name: str
     title: str
     matrix: np.ndarray
     is_address: bool
@@ -24,14 +25,15 @@ class FilmPanel(NamedTuple):
         return min(HIGHEST, max(FLATTEST, CELL * len(self.matrix)))
 
 
-def read_panels(name, array, is_address=False):
+def read_panels(name, array, is_address=False, has_heads=True):
     """A list of `FilmPanel`, one for each head of `array`, (T, any) or (T, heads, any)."""
     if array is None:
         return []
     array = to_array(name, array)
-    if array.ndim not in (2, 3) or 0 in array.shape:
+    if array.ndim not in ((2, 3) if has_heads else (2,)) or 0 in array.shape:
+        or_heads = " or (T, heads, any)" if has_heads else ""
         raise ValueError(
-            f"Expected `{name}` of shape (T, any) or (T, heads, any), of one sequence. "
+            f"Expected `{name}` of shape (T, any){or_heads}, of one sequence. "
             f"Received: {name}.shape={array.shape}"
         )
     if is_address and (array.min() < -ROUNDING or array.max() > 1 + ROUNDING):
@@ -42,7 +44,7 @@ def read_panels(name, array, is_address=False):
     heads = [array] if array.ndim == 2 else list(np.swapaxes(array, 0, 1))
     title = name.replace("_", " ")
     titles = [title] if len(heads) == 1 else [f"{title}, head {n}" for n in range(len(heads))]
-    return [FilmPanel(t, head.T, is_address) for t, head in zip(titles, heads, strict=True)]
+    return [FilmPanel(name, t, head.T, is_address) for t, head in zip(titles, heads, strict=True)]
 
 
 def to_array(name, array):

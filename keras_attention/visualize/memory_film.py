@@ -42,8 +42,8 @@ def memory_film(
         A `matplotlib.figure.Figure`, which belongs to nobody else: pyplot does not know it.
 
     Raises:
-        ValueError: for arrays of another rank or of different numbers of steps, not finite, or
-            addresses beyond [0, 1]; for a title that is no string; for another suffix.
+        ValueError: for arrays of another rank or of different numbers of steps or slots, not
+            finite, or addresses beyond [0, 1]; for a title that is no string; for another suffix.
 
     Example:
         >>> from keras_attention.visualize import memory_film
@@ -63,7 +63,10 @@ def memory_film(
             f"read_addresses={read_addresses!r}, write_addresses={write_addresses!r}"
         )
     sections = (
-        (read_panels("inputs", inputs), read_panels("outputs", outputs)),
+        (
+            read_panels("inputs", inputs, has_heads=False),
+            read_panels("outputs", outputs, has_heads=False),
+        ),
         (read_panels("additions", additions), read_panels("reads", reads)),
         (
             read_panels("write_addresses", write_addresses, is_address=True),
@@ -71,7 +74,7 @@ def memory_film(
         ),
     )
     rows = [pair for section in sections for pair in itertools.zip_longest(*section)]
-    check_steps([panel for pair in rows for panel in pair if panel])
+    check_sizes([panel for pair in rows for panel in pair if panel])
     if title is not None and not isinstance(title, str):
         raise ValueError(f"Expected `title` to be a string or None. Received: title={title!r}")
     path = path if path is None else picture_path(path)
@@ -98,8 +101,11 @@ def memory_film(
     return figure
 
 
-def check_steps(panels):
-    """Refuses panels of different numbers of steps: one film has one time."""
-    steps = {panel.title: panel.matrix.shape[1] for panel in panels}
+def check_sizes(panels):
+    """Refuses different numbers of steps or of slots: one film has one time and one memory."""
+    steps = {panel.name: panel.matrix.shape[1] for panel in panels}
     if len(set(steps.values())) > 1:
         raise ValueError(f"Expected all arrays to have as many steps. Received: steps={steps}")
+    slots = {panel.name: len(panel.matrix) for panel in panels if panel.is_address}
+    if len(set(slots.values())) > 1:
+        raise ValueError(f"Expected addresses of as many slots. Received: slots={slots}")

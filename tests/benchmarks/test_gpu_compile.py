@@ -19,25 +19,37 @@ from benchmarks.gpu import tracing
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    """The GPU compiler, in a process of its own: it wants to be there before JAX is."""
+def compiler():
+    """Processes that trace and compile; the GPU compiler wants to be there before JAX is."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as process:
-        yield lambda hlo: process.submit(ahead.compile_for_h200, hlo).result()
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as processes:
+        yield processes
+        processes.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("name", tracing.names())
-def test_it_compiles_for_the_gpu(name, compiled):
-    text = compiled(tracing.trace(name).hlo())
-    assert "is_scheduled=true" in text
-    assert "fusion_backend_config" in text  # a GPU's; a CPU's programs have none
+@pytest.fixture(scope="module")
+def compiling(compiler, request):
+    """{name: its future}: all that are asked for, so that no process waits for a test."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    names = {each.params.get("program") for each in asked if each} & set(tracing.names())
+    return {name: compiler.submit(ahead.compile_program, name) for name in sorted(names)}
 
 
-def test_what_the_gpu_has_no_code_for_is_refused(compiled):
+@pytest.mark.parametrize("program", sorted(tracing.names()))
+def test_it_compiles_for_the_gpu(program, compiling):
+    assert "is_scheduled=true" in compiling[program].result()
+
+
+def test_the_compiler_is_the_gpus(compiler):
+    text = compiler.submit(ahead.compile_program, "additive.float32.forward").result()
+    assert "fusion_backend_config" in text  # a CPU's programs have none
+
+
+def test_what_the_gpu_has_no_code_for_is_refused(compiler):
     import jax
 
     unknown = jax.ffi.ffi_call("nobody_has_this", jax.ShapeDtypeStruct((4,), "float32"))
     program = jax.jit(unknown).lower(np.ones(4, "float32"))
     hlo = program.compiler_ir("hlo").as_serialized_hlo_module_proto()
     with pytest.raises(Exception, match="nobody_has_this"):
-        compiled(hlo)
+        compiler.submit(ahead.compile_for_h200, hlo).result()

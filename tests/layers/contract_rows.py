@@ -60,6 +60,14 @@ def point(layer, query, value, query_mask, value_mask, **options):
 
 
 @asking
+def point_by_index(layer, query, value, query_mask, value_mask, **options):
+    """A pointer that is fed the elements themselves: a query's signs say which, 0 to 3."""
+    first, second = (ops.cast(query[..., i] > 0, "int32") for i in range(2))
+    indices = ops.add(first, ops.multiply(second, 2))
+    return point(layer, indices, value, query_mask, value_mask, points=value, **options)
+
+
+@asking
 def attend_with_heads(layer, query, value, query_mask, value_mask, **options):
     """A query/value layer with heads: (output, mean of the heads' weights)."""
     found = layer([query, value], mask=[query_mask, value_mask], **options)
@@ -203,6 +211,7 @@ BLOCKS_ARGUMENTS = {
         "activation": "gelu",
         "window": 2,
         "rotary_base": 50.0,
+        "use_bias": False,
         "seed": 3,
     },
     "wrong": [
@@ -215,6 +224,8 @@ BLOCKS_ARGUMENTS = {
         ({"norm": "both"}, "norm='both'"),
         ({"window": -1}, "window=-1"),
         ({"rotary_base": "yes"}, "rotary_base='yes'"),
+        ({"use_bias": 1}, "use_bias=1"),
+        ({"seed": "a"}, "seed='a'"),
     ],
 }
 # It has no keys to mask: a masked step is the loop's affair.
@@ -370,6 +381,11 @@ ROWS = {
             **NO_BEGIN,
         },
         **POINTER,
+    ),
+    "pointer_by_index": Row(
+        keras_attention.PointerDecoder,
+        {"units": 7, "cell": lambda: keras.layers.LSTMCell(3, **NO_QR)},
+        **{**POINTER, "call": functools.partial(point_by_index, mask_visited=True)},
     ),
     "multi_head": Row(
         keras_attention.MultiHeadAttention,

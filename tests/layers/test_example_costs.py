@@ -18,6 +18,10 @@ def absolute(y, p):
     return ops.mean(ops.abs(y - p), axis=-1)
 
 
+def product(y, p):
+    return ops.mean(y * p, axis=-1)
+
+
 def words(**options):
     return Words(from_logits=True, **options)
 
@@ -53,6 +57,7 @@ CASES = {
         None,
         {"first": 2.0, "second": 0.5},
     ),
+    "negative": (product, AIMS, POINTS, OF_EXAMPLES, 3.0),
     "one_for_all": ("mae", [AIMS, POINTS], [POINTS, POINTS], None, None),
     "each_weighted": ([words(), "mae"], THEIRS, BOTH, [OF_STEPS, OF_EXAMPLES], None),
 }
@@ -82,6 +87,17 @@ def test_an_example_costs_its_own_steps():
     np.testing.assert_allclose(costs(IDS, masked), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+def test_costs_that_sum_to_zero_are_still_each_their_own(reduction):
+    signed = keras.losses.CosineSimilarity(reduction=reduction)
+    aims = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], "float32")
+    points = np.array([[5.0, 0.0]] * 4, "float32")
+    costs = ExampleCosts(signed, None, points, ["output"])
+    scale = 4 if reduction == "sum" else 1
+    np.testing.assert_allclose(costs(aims, points), scale * np.array([-1, 1, -1, 1]), rtol=1e-6)
+    np.testing.assert_array_equal(costs(0 * aims, points), 0)
+
+
 @pytest.mark.parametrize(
     ("loss", "weights", "outputs", "message"),
     [
@@ -91,6 +107,8 @@ def test_an_example_costs_its_own_steps():
         ({"third": "mse"}, None, BOTH, "loss={'third': 'mse'}"),
         ("mse", [1.0], BOTH, r"loss_weights=\[1.0\]"),
         (Words(reduction=None), None, LOGITS, "reduction=None"),
+        ("crossentropy", None, LOGITS, "loss='crossentropy'"),
+        (["CE", None], None, BOTH, "loss='CE'"),
     ],
 )
 def test_losses_that_reward_nothing_or_do_not_fit_are_refused(loss, weights, outputs, message):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_attention import HardAttention
@@ -85,3 +86,15 @@ def test_log_probability_sums_and_entropy_averages_over_steps_that_are_real():
         # Up to what is the same for all keys, which a softmax does not see.
         got, want = ((x * safe) - safe * (x * safe).sum(-1, keepdims=True) for x in (got, want))
         np.testing.assert_allclose(got, want * counts[..., None], atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan"), True, "hot"])
+def test_a_temperature_that_is_no_finite_number_above_0_is_refused(temperature):
+    with pytest.raises(ValueError, match="`temperature` to be a finite number above 0 or None"):
+        HardAttention(estimator="gumbel", temperature=temperature)
+
+
+def test_dropout_is_refused():
+    with pytest.raises(ValueError, match=r"Expected no `dropout`.* Received: dropout=0.5"):
+        HardAttention(dropout=0.5)
+    HardAttention(dropout=0.0)

@@ -39,7 +39,7 @@ def test_no_tensor_grows_with_queries_times_keys(alignment, ask):
         with tf.GradientTape() as tape:
             tape.watch([query, value])
             mask = [query_mask, value_mask]
-            found = layer([query, value], mask=mask, return_attention_scores=ask)
+            found = layer([query, value], mask=mask, return_attention_scores=ask, training=True)
             loss = sum(tf.reduce_sum(x**2) for x in tf.nest.flatten(found))
         return tape.gradient(loss, [query, value, *layer.trainable_variables])
 

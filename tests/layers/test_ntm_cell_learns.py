@@ -31,7 +31,7 @@ def test_a_controller_without_a_state_copies_from_memory():
     inputs = keras.Input((2 * LENGTH + 1, BITS + 1))
     outputs = keras.layers.RNN(cell, return_sequences=True)(inputs)[:, LENGTH + 1 :]
     model = keras.Model(inputs, outputs)
-    optimizer = keras.optimizers.Adam(0.02, clipvalue=10.0)
+    optimizer = keras.optimizers.Adam(0.01, clipvalue=10.0)
     model.compile(optimizer, "binary_crossentropy", jit_compile=True)
     model.fit(*copies(16 * 300, seed=0), batch_size=16, shuffle=False, verbose=0)
     question, answer = copies(256, seed=1)

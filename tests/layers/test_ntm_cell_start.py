@@ -118,3 +118,12 @@ def test_no_two_kernels_start_with_the_same_numbers():
         starts = [numpy(kernel).ravel()[:7] for kernel in kernels]
         for one, other in zip(starts, [*starts[1:], starts[0]], strict=True):
             assert np.corrcoef(one, other)[0, 1] < 0.99
+
+
+def test_a_cell_that_is_not_built_has_no_start():
+    with pytest.raises(ValueError, match="Expected a cell that is built"):
+        keras_attention.NTMCell(3).get_initial_state(2)
+
+
+def test_a_config_may_leave_out_what_has_a_default():
+    assert keras_attention.NTMCell.from_config({"units": 3}).units == 3

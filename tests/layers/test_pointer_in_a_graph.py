@@ -78,6 +78,24 @@ def test_eager_and_compiled_answer_the_same(
         assert_same(compiled(**tensors(data)), run(**tensors(data)))
 
 
+@on_tensorflow
+@with_and_without_an_end
+@pytest.mark.parametrize("beam_width", [1, 3])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
+def test_any_number_of_elements_is_put_in_order(end_slot, beam_width, jit_compile):
+    import tensorflow as tf
+
+    run = decoding(built(end_slot), beam_width=beam_width)
+    signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in specs()]
+    compiled = tf.function(run, signature, jit_compile=jit_compile)
+    for elements in (1, 4, 9):
+        sized = {n: np.resize(DATA[n], (2, elements, DATA[n].shape[-1])) for n in NAMES[:2]}
+        data = {**SMALL, **sized, "mask": np.arange(elements) < [[elements], [1]]}
+        found = compiled(**tensors(data))
+        assert found["indices"].shape == (2, elements + end_slot)
+        assert_same(found, run(**tensors(data)))
+
+
 @on_jax
 @every_way
 def test_jax_jit_answers_the_same(end_slot, allow_repeats, beam_width):
@@ -102,7 +120,7 @@ def network(end_slot=False):
 
     def decode(points):
         memory, *state = encoder(mask(points))
-        found = decoder.decode(memory, points, initial_state=state, max_length=7, beam_width=3)
+        found = decoder.decode(memory, points, initial_state=state, beam_width=3)
         return {"indices": found.indices, "log_probabilities": found.log_probabilities}
 
     return model, decode
@@ -119,7 +137,8 @@ def test_a_server_decodes(tmp_path):
         signatures={"decode": (decode, [points])},
         example={"points": data, "targets": np.array([[1, 2]] * BATCH)},
     )
-    for given in (data, data[:1, :2]):
+    more = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
+    for given in (data, data[:1, :2], more):
         found = keras_attention.export.run_in_c_loader(path, "decode", {"points": given})
         wanted = numpy(decode(given))
         np.testing.assert_array_equal(found["indices"], wanted["indices"])

@@ -11,6 +11,7 @@ from tests.layers.pointer_formulas import (
     MEMORY,
     POINTS,
     REAL,
+    STATE,
     built,
     decode,
     numpy,
@@ -82,6 +83,42 @@ def test_any_cell_decodes():
     decoder(indices, MEMORY, POINTS)
     found = numpy(decoder.decode(MEMORY, POINTS, beam_width=3))
     np.testing.assert_array_equal(np.sort(found.indices, -1), indices)
+
+
+STEPS = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 0, 0]], bool)
+
+
+@with_and_without_an_end
+@pytest.mark.parametrize("mask_visited", [False, True])
+@pytest.mark.parametrize("junk", [-1, 0, 2, 99])
+def test_what_a_masked_step_points_to_cannot_matter(end_slot, mask_visited, junk):
+    decoder = built(end_slot)
+    options = {"initial_state": STATE, "mask_visited": mask_visited, "return_state": True}
+    wanted = np.array([[1, 4, 3, 2], [2, 1, 0, 3], [4, 0, 1, 2]])
+    indices, count = np.full(STEPS.shape, junk), STEPS.sum(1)
+    for row, real, given in zip(indices, STEPS, wanted, strict=True):
+        row[real] = given[: real.sum()]
+    found, state = numpy(decoder(indices, MEMORY, POINTS, inputs_mask=STEPS, **options))
+    np.testing.assert_array_equal(found[~STEPS], 0)
+    for i in range(BATCH):
+        alone = decoder(
+            wanted[i : i + 1, : count[i]],
+            MEMORY[i : i + 1],
+            POINTS[i : i + 1],
+            **{**options, "initial_state": [x[i : i + 1] for x in STATE]},
+        )
+        steps, last = numpy(alone)
+        np.testing.assert_allclose(found[i, STEPS[i]], steps[0], atol=1e-5)
+        np.testing.assert_allclose([x[i] for x in state], [x[0] for x in last], atol=1e-5)
+
+
+def test_labels_of_padded_steps_cost_nothing():
+    decoder = built()
+    labels = np.array([[1, 4, 3, 2], [2, 1, -1, -1], [4, -1, -1, -1]])
+    found = decoder(labels, MEMORY, POINTS)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    real = np.take_along_axis(numpy(found), np.maximum(labels, 0)[..., None], -1)[labels >= 0]
+    np.testing.assert_allclose(numpy(loss(labels, found)), -real.mean(), rtol=1e-5)
 
 
 def test_what_stands_in_a_masked_element_cannot_matter_even_if_it_is_pointed_to():

@@ -19,7 +19,9 @@ INDICES = np.zeros((BATCH, 3), "int32")
         ((POINTS, MEMORY, POINTS), r"`inputs` \(batch, Tout\).*inputs \(3, 5, 2\)"),
         ((INDICES.astype("float32"), MEMORY, POINTS), "integer indices.*float32"),
         ((POINTS[:2], MEMORY), r"the memory's batch.*inputs \(2, 5, 2\)"),
+        ((INDICES[:1], MEMORY, POINTS), r"the memory's batch.*inputs \(1, 3\)"),
         ((INDICES[:, :0], MEMORY, POINTS), r"of one step at least.*inputs \(3, 0\)"),
+        ((INDICES, MEMORY[:, :0], POINTS[:, :0]), r"one element at least.*memory \(3, 0, 7\)"),
     ],
 )
 def test_shapes_that_do_not_belong_together(arguments, message):
@@ -58,6 +60,8 @@ def decode(**options):
         ({"points": None}, r"`points` \(batch, Tin, 2\).*points \(3, 5, 7\)"),
         ({"points": POINTS[:, :4]}, r"points \(3, 4, 2\)"),
         ({"initial_state": [MEMORY[:, 0]]}, "a state of 2 tensors"),
+        ({"points": POINTS.tolist()}, r"`points` to be a tensor.*points=\[\["),
+        ({"points": keras.KerasTensor((3, 5, 2))}, "decode in a layer.*points=<KerasTensor"),
     ],
 )
 def test_decoding_with_wrong_arguments(options, message):
@@ -70,13 +74,12 @@ def test_decoding_without_weights():
         PointerDecoder(3, name="my_pointer").decode(MEMORY, POINTS)
 
 
-def test_an_unknown_number_of_elements_without_a_length():
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("elsewhere every size is known")
-    import tensorflow as tf
+@pytest.mark.parametrize("memory", [MEMORY.tolist(), keras.KerasTensor((3, 5, 7))])
+def test_decoding_what_is_no_tensor(memory):
+    with pytest.raises(ValueError, match="Expected `memory` to be a tensor.*Received: memory="):
+        built().decode(memory, POINTS)
 
-    decoder = built()
-    spec = [tf.TensorSpec((None, None, 7)), tf.TensorSpec((None, None, 2))]
-    function = tf.function(lambda memory, points: decoder.decode(memory, points).indices, spec)
-    with pytest.raises(ValueError, match=r"`max_length` where.*memory of shape \(None, None, 7\)"):
-        function.get_concrete_function()
+
+def test_decoding_nothing():
+    with pytest.raises(ValueError, match=r"one element at least.*memory \(3, 0, 7\)"):
+        built().decode(MEMORY[:, :0], POINTS[:, :0])

@@ -13,6 +13,13 @@ def test_they_count_from_the_first_query_that_is_not_masked():
     assert positions[mask].tolist() == [0, 1, 0, 1]
 
 
+def test_a_masked_query_in_the_middle_takes_no_place():
+    mask = np.array([[True, False, True], [False, True, True]])
+    positions = ops.convert_to_numpy(query_positions(QUERY, KEY, mask))
+    assert positions[mask].tolist() == [0, 1, 0, 1]
+    assert (positions >= 0).all()
+
+
 def test_without_a_mask_they_go_without_saying():
     assert query_positions(QUERY, KEY) is None
     assert query_positions(QUERY[:, 0], KEY, np.array([True, False])) is None
@@ -24,6 +31,7 @@ def test_given_ones_are_taken():
     np.testing.assert_array_equal(
         ops.convert_to_numpy(query_positions(QUERY, KEY, mask, given)), given
     )
+    assert ops.convert_to_numpy(query_positions(QUERY, KEY, positions=4)).tolist() == 4
 
 
 def test_a_mask_of_another_shape_is_refused():

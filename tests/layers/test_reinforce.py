@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import HardAttention, reinforce
+from keras_attention.layers.reinforce import credit
 from tests.gradients import gradients
 
 BATCH, QUERIES, KEYS, WIDTH = 6, 3, 5, 2
@@ -33,5 +34,7 @@ def test_a_loop_of_ones_own_gets_costs_times_the_scores_of_what_was_drawn():
 def test_costs_of_another_shape_are_refused_and_other_losses_left_alone():
     with pytest.raises(ValueError, match=r"Expected `cost` of shape \(batch,\)"):
         reinforce([], ops.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"Expected `cost` of the batch.*shape \(3,\).*\[2\]"):
+        reinforce([credit(ops.ones((2,)), ops.ones((2,)))], ops.ones((3,)))
     others = [ops.ones(()), ops.ones((2,)), ops.ones((2, 2, 2)), ops.ones((2, 3, 2, 2))]
     assert float(reinforce(others, ops.ones((2,)))) == 0

@@ -1,6 +1,8 @@
 """Erasing and adding against loops of their equations, and planted cases."""
 
+import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_attention.memory import add, erase
@@ -67,3 +69,12 @@ def test_nothing_erased_and_nothing_added_leaves_the_memory():
     memory, address, erasure, addition = data()
     after = written(memory, address, np.zeros_like(erasure), np.zeros_like(addition))
     np.testing.assert_array_equal(numpy(after), memory)
+
+
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_half_precision_in_any_place_is_written_in_float32(which):
+    halves = [ops.cast(x, "float16") if n == which else x for n, x in enumerate(data())]
+    exact = by_loops(*[numpy(x).astype("float64") for x in halves])
+    found = written(*halves)
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    np.testing.assert_allclose(numpy(found), exact, atol=1e-5)

@@ -1,0 +1,89 @@
+"""A `max_length` that is a tensor: sizes that a graph learns at run time."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+from keras_attention.decoding.penalties import largest_to_come, length_penalties
+from tests.decoding.toy import END, PAD, START, Toy
+
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="elsewhere a graph knows its sizes"
+)
+TOY = Toy(seed=5, vocabulary=5, batch=3)
+every_search = pytest.mark.parametrize(
+    ("search", "options"),
+    [
+        (greedy, {}),
+        (beam_search, {}),
+        (beam_search, {"length_penalty": 0.7, "coverage_penalty": 0.2}),
+        (beam_search, {"length_penalty": -1.5}),
+    ],
+)
+
+
+def decode(search, length, **options):
+    found = search(
+        TOY.step,
+        TOY.state(),
+        START,
+        END,
+        max_length=length,
+        memory=TOY.memory(),
+        memory_mask=TOY.mask,
+        pad_token=PAD,
+        **options,
+    )
+    return tuple(found)
+
+
+def assert_same(found, wanted):
+    for one, other in zip(found, wanted, strict=True):
+        assert tuple(one.shape) == tuple(other.shape)
+        one, other = ops.convert_to_numpy(one), ops.convert_to_numpy(other)
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@every_search
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_a_tensor_means_what_its_number_means(search, options, dtype):
+    length = ops.convert_to_tensor(np.asarray(6, dtype))
+    assert_same(decode(search, length, **options), decode(search, 6, **options))
+
+
+@on_tensorflow
+@every_search
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
+def test_it_may_be_known_only_when_the_graph_runs(search, options, jit_compile):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None,))], jit_compile=jit_compile)
+    def run(x):
+        return decode(search, tf.shape(x)[0], **options)
+
+    for length in (1, 4, 9):
+        assert_same(run(tf.zeros(length)), decode(search, length, **options))
+
+
+@pytest.mark.parametrize("search", [greedy, beam_search])
+@pytest.mark.parametrize("length", [[3], 3.0])
+def test_other_tensors_are_refused(search, length):
+    with pytest.raises(ValueError, match="Expected `max_length` to be an integer"):
+        decode(search, ops.convert_to_tensor(np.asarray(length)))
+
+
+@pytest.mark.parametrize("alpha", [-1.5, 0.0, 0.7])
+def test_the_penalties_of_a_tensor_are_those_of_its_number(alpha):
+    wanted = length_penalties(7, alpha)
+    found = length_penalties(ops.convert_to_tensor(7), alpha)
+    assert_same([found, largest_to_come(found)], [wanted, largest_to_come(wanted)])
+
+
+def test_penalties_of_a_tensor_are_held_in_float32():
+    high, low = (
+        ops.convert_to_numpy(length_penalties(ops.convert_to_tensor(50), alpha))
+        for alpha in (1e3, -1e3)
+    )
+    np.testing.assert_allclose([high.max(), low.min()], [1e30, 1e-30], rtol=1e-4)

@@ -1,0 +1,90 @@
+"""Decoding drops nothing, also inside a model that trains at that moment."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import AttentionDecoder, LuongAttention, PointerDecoder
+
+RNG = np.random.default_rng(0)
+MEMORY = RNG.normal(size=(3, 5, 7)).astype("float32")
+INPUTS = RNG.normal(size=(3, 2, 4)).astype("float32")
+
+
+def cell():
+    return keras.layers.LSTMCell(3, dropout=0.5, recurrent_dropout=0.25)
+
+
+class DroppingCell(keras.layers.Layer):
+    """A cell of one's own that has a Dropout in it and no argument `training`."""
+
+    state_size = 3
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.drop = keras.layers.Dense(3), keras.layers.Dropout(0.5, seed=1)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, inputs, states):
+        state = self.drop(ops.tanh(self.dense(inputs) + ops.sum(states[0])))
+        return state, [state]
+
+
+class Inside(keras.layers.Layer):
+    """What runs inside a layer that may be training."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    def call(self, inputs, training=None):
+        return self.run(inputs)
+
+
+def pointing(cell):
+    decoder = PointerDecoder(6, cell=cell)
+    decoder(np.array([[1, 0]] * 3), MEMORY, MEMORY)
+    return decoder, lambda memory: decoder.decode(memory).log_probabilities
+
+
+def reading(cell, **options):
+    decoder = AttentionDecoder(cell, LuongAttention(units=6), attend="after", **options)
+    decoder(INPUTS, MEMORY)
+
+    def run(memory):
+        state, prepared = decoder.get_initial_state(3), decoder.prepare(memory)
+        for t in range(2):
+            output, _, state = decoder.step(ops.convert_to_tensor(INPUTS[:, t]), state, prepared)
+        return output
+
+    return decoder, run
+
+
+def feeding(cell):
+    return reading(cell, input_feeding=True)
+
+
+@pytest.mark.parametrize("make", [pointing, reading, feeding])
+@pytest.mark.parametrize("cell", [cell, DroppingCell])
+def test_steps_of_ones_own_drop_nothing(make, cell):
+    _, run = make(cell())
+    wanted = ops.convert_to_numpy(run(MEMORY))
+    inside = Inside(run)
+    for training in (True, False, True):
+        found = ops.convert_to_numpy(inside(MEMORY, training=training))
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("make", [pointing, reading, feeding])
+def test_a_training_call_drops_still(make):
+    decoder, _ = make(cell())
+    inputs = (np.array([[1, 0]] * 3), MEMORY, MEMORY) if make is pointing else (INPUTS, MEMORY)
+    calm, first, second = (
+        ops.convert_to_numpy(decoder(*inputs, training=training))
+        for training in (False, True, True)
+    )
+    assert abs(first - calm).max() > 1e-3
+    assert abs(first - second).max() > 1e-3

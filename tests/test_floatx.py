@@ -1,0 +1,67 @@
+"""Under every floatx of Keras positions are counted in int32 and credits are kept."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention import mask, reinforce
+from keras_attention.layers.reinforce import credit
+from keras_attention.normalize import hardmax
+from tests.gradients import gradients
+
+JIT = keras.backend.backend() != "torch"
+
+
+@pytest.fixture(params=["float16", "bfloat16", "float64"])
+def floatx(request):
+    before = keras.config.floatx()
+    policy = keras.config.dtype_policy()
+    keras.config.set_floatx(request.param)
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def test_positions_are_counted(floatx):
+    scores = np.array([[1.0, 3.0, 2.0]], "float32")
+    np.testing.assert_array_equal(numpy(hardmax(scores)), [[0, 1, 0]])
+    np.testing.assert_array_equal(numpy(mask.causal(2, 3)), [[1, 1, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(numpy(mask.window(2, 3, 1)), [[1, 1, 1], [0, 1, 1]])
+
+
+def test_layers_that_count_positions_run(floatx):
+    x = ops.ones((2, 5, 8), floatx)
+    alone = keras_attention.MultiHeadSelfAttention(2, 4, rotary_base=100.0, window=1)
+    assert np.isfinite(numpy(ops.cast(alone(x), "float32"))).all()
+    located = keras_attention.Attention(keras_attention.score.LocationScore(7))
+    assert np.isfinite(numpy(ops.cast(located([x, x]), "float32"))).all()
+
+
+def test_credits_of_a_model_that_does_not_know_of_them_are_not_lost(floatx):
+    costs = np.array([3.0, -1.0, 2.0, 4.0], "float32")
+
+    def loss(log_probability):
+        left = credit(log_probability, 0 * log_probability)
+        return ops.add(ops.sum(left), reinforce([left], costs, 0.0, 1.0))
+
+    [found] = gradients(loss, [np.full((4,), -2.0, "float32")])
+    np.testing.assert_allclose(numpy(found), costs / 4, rtol=1e-2)
+
+
+def test_a_model_is_rewarded(floatx):
+    inputs = [keras.Input((3, 8)), keras.Input((7, 8))]
+    read = keras_attention.HardAttention("dot", seed=1)(inputs)
+    model = keras_attention.ReinforceModel(inputs, keras.layers.Dense(1)(read))
+    model.compile("sgd", "mse", jit_compile=JIT)
+    x = [np.ones((4, 3, 8)), np.ones((4, 7, 8))]
+    history = model.fit(x, np.zeros((4, 3, 1)), epochs=2, verbose=0).history
+    assert np.isfinite([float(loss) for loss in history["loss"]]).all()
+    assert keras.backend.standardize_dtype(model.rewards.dtype) == "float32"
+    assert float(model.baseline) < 0

@@ -1,0 +1,62 @@
+"""One initializer object for several weights of a layer: no two of them start out equal."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention.initial_weights import drawn_anew
+
+QUERY, VALUE = np.ones((2, 3, 5), "float32"), np.ones((2, 7, 5), "float32")
+
+
+def uniform():
+    return keras.initializers.RandomUniform(-0.1, 0.1)
+
+
+@pytest.mark.parametrize("score", ["general", "concat", "location"])
+def test_luong_attention(score):
+    options = {"max_length": 7} if score == "location" else {}
+    layer = keras_attention.LuongAttention(score, 4, kernel_initializer=uniform(), **options)
+    layer([QUERY, VALUE])
+    assert_all_different(layer)
+
+
+@pytest.mark.parametrize("score", ["general", "concat"])
+def test_local_attention(score):
+    layer = keras_attention.LocalAttention(2, score=score, units=4, kernel_initializer=uniform())
+    layer([QUERY, VALUE])
+    assert_all_different(layer)
+
+
+def test_additive_score():
+    one = uniform()
+    score = keras_attention.score.AdditiveScore(kernel_initializer=one, scale_initializer=one)
+    score(QUERY, VALUE)
+    assert_all_different(score)
+
+
+def test_pointer_decoder():
+    names = ("kernel", "scale", "begin", "end")
+    one = uniform()
+    cell = keras.layers.GRUCell(3)
+    options = {f"{name}_initializer": one for name in names}
+    layer = keras_attention.PointerDecoder(5, cell=cell, end_slot=True, **options)
+    layer(np.array([[1, 2]] * 2), VALUE, VALUE)
+    cells = [id(weight) for weight in cell.weights]
+    assert_all_different(layer, [w for w in layer.weights if id(w) not in cells])
+
+
+def test_a_function_is_given_back_as_it_is():
+    assert drawn_anew(ops.zeros) is ops.zeros
+
+
+def assert_all_different(layer, weights=None):
+    weights = layer.weights if weights is None else weights
+    drawn = [set(ops.convert_to_numpy(w).ravel().tolist()) for w in weights]
+    assert len(drawn) > 1
+    for one, other in itertools.combinations(drawn, 2):
+        assert not one & other
