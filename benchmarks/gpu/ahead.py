@@ -15,17 +15,19 @@ TARGET = Path(__file__).with_name("h200.txtpb")
 
 def missing():
     """What this machine lacks for it, in words, or None."""
-    found = {
-        name: importlib.util.find_spec(name.split(".")[0]) and importlib.util.find_spec(name)
-        for name in ("jax", "jax_plugins.xla_cuda13", "nvidia.cu13")
-    }
-    wheel = found["nvidia.cu13"]
-    folders = wheel.submodule_search_locations if wheel else []
-    if not found["jax"] or not found["jax_plugins.xla_cuda13"]:
+    if not _module("jax") or not _module("jax_plugins.xla_cuda13"):
         return "JAX with its CUDA 13 plugin"
-    if not any(shutil.which("ptxas", path=f"{folder}/bin") for folder in folders):
-        return None if shutil.which("ptxas") else "ptxas of CUDA 13"
-    return None
+    wheel = _module("nvidia.cu13")
+    folders = [f"{folder}/bin" for folder in wheel.submodule_search_locations] if wheel else []
+    path = os.pathsep.join([*folders, os.environ.get("PATH", "")])
+    return None if shutil.which("ptxas", path=path) else "ptxas of CUDA 13"
+
+
+def _module(name):
+    try:
+        return importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # of what stands before the dot
+        return None
 
 
 @functools.cache

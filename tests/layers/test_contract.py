@@ -16,9 +16,7 @@ on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
 )
 # Every row where time allows: JAX compiles each operation anew, so elsewhere one row a layer.
-HERE = [
-    name for name, row in ROWS.items() if row.others or keras.backend.backend() == "tensorflow"
-]
+HERE = [name for name, row in ROWS.items() if row.others or keras.backend.backend() == "tensorflow"]
 every_row = pytest.mark.parametrize("row", [ROWS[name] for name in HERE], ids=HERE)
 DTYPES = ["float32", "bfloat16", "mixed_float16"]
 if keras.backend.backend() == "tensorflow":  # elsewhere Keras's own products are not float64

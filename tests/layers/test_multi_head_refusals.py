@@ -58,11 +58,13 @@ def test_another_width_than_the_layer_was_built_with_is_refused():
         layer([QUERY, X])
 
 
-@pytest.mark.parametrize("options", [{}, {"attention_axes": (1,)}])
-def test_a_layer_of_keras_for_another_rank_is_refused(options):
-    theirs, x = keras.layers.MultiHeadAttention(3, 2, **options), X[:, :, None]
+@pytest.mark.parametrize(
+    ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "one built for .* rank 4")]
+)
+def test_a_layer_of_keras_for_another_rank_is_refused(axes, message):
+    theirs, x = keras.layers.MultiHeadAttention(3, 2, attention_axes=axes), X[:, :, None]
     theirs(x, x)
-    with pytest.raises(ValueError, match="Expected `layer` to be built for .* Received: .*rank 4"):
+    with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
         multi_head_from_keras(theirs)
 
 
