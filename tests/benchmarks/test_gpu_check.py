@@ -91,6 +91,13 @@ def test_nan_fails():
     assert np.isnan(found[0]) and not result.passes
 
 
+def test_a_gradient_of_rounding_errors_does_not_count():
+    expected = [("gradient kernel", np.full(3, 40.0)), ("gradient bias", np.full(3, 1e-6))]
+    found = [np.full(3, 40.0), np.full(3, -3e-6)]
+    _, error = running.errors(program.Program("", b"", [], expected), found)
+    np.testing.assert_allclose(error, 4e-6 / 40e-3)
+
+
 def test_a_program_that_does_not_compile_is_a_row_of_the_table(traced, tmp_path, capsys):
     program.Program(NAME, b"nonsense", traced.parameters, traced.outputs).save(tmp_path)
     assert gpu_check.main(["--programs", str(tmp_path), "--platform", "cpu"]) == 1
