@@ -12,9 +12,12 @@ from keras_attention.normalize import hardmax
 from tests.gradients import gradients
 
 JIT = keras.backend.backend() != "torch"
+FLOATX = ["float16", "bfloat16"]
+if keras.backend.backend() != "jax":  # which has no float64 unless told so at the start
+    FLOATX.append("float64")
 
 
-@pytest.fixture(params=["float16", "bfloat16", "float64"])
+@pytest.fixture(params=FLOATX)
 def floatx(request):
     before = keras.config.floatx()
     policy = keras.config.dtype_policy()

@@ -51,7 +51,7 @@ class LocationScore(Score):
     def compare(self, query, key):
         positions = ops.arange(ops.shape(key)[-2], dtype="int32")
         # Positions beyond the last known one are masked by `covers`; any score does for them.
-        return ops.take(query, ops.minimum(positions, self.max_length - 1), axis=-1)
+        return ops.take(query, ops.clip(positions, 0, self.max_length - 1), axis=-1)
 
     def covers(self, key):
         return ops.arange(ops.shape(key)[-2], dtype="int32")[None, :] < self.max_length
