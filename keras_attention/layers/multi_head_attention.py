@@ -23,7 +23,7 @@ class MultiHeadAttention(QueryValueAttention):
     merge heads.
 
         score_h[i, j] = (query_i Wq_h) . (key_j Wk_h) / sqrt(key_dim)
-        context_h[i]  = sum_j softmax_j(score_h[i, j]) value_j Wv_h
+        context_h[i]  = sum_j softmax_j(score_h[i, j]) value_j Wv_h             (equation 1)
         output_i      = [context_1[i]; ...; context_heads[i]] Wo
 
     With `num_key_value_heads` below `num_heads`, as many consecutive heads share their keys and

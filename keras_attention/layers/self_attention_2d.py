@@ -18,9 +18,9 @@ class SelfAttention2D(keras.layers.Layer):
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.
 
         s[j, i] = (x_j Wg) . (x_i Wf),  without a scale,  i and j over the H W positions
-        beta_j  = softmax_i(s[j, i])
-        o_j     = (sum_i beta_j[i] x_i Wh) Wv
-        y_j     = gamma o_j + x_j
+        beta_j  = softmax_i(s[j, i])                                     (1)
+        o_j     = (sum_i beta_j[i] x_i Wh) Wv                            (2)
+        y_j     = gamma o_j + x_j                                        (3)
 
     gamma starts at 0, so the layer starts as the identity: in the first step only gamma has a
     gradient, and the convolutions follow from the second on. `layer.gamma` says how much the layer
