@@ -4,12 +4,12 @@ import keras
 from keras import layers, ops
 
 import keras_attention
-from keras_attention import decoding
+from examples.sequence_to_sequence import SequenceToSequence
 
 ATTENTIONS = ("additive", "dot", "general", "concat", "location", "none")
 
 
-class EncoderDecoder:
+class EncoderDecoder(SequenceToSequence):
     """RNNsearch (Bahdanau 2015), Luong's variants, and the bottleneck without attention.
 
         memory      = bidirectional GRU over the embedded source
@@ -76,8 +76,8 @@ class EncoderDecoder:
         """Decoder outputs and embedded previous tokens -> logits."""
         return self.logits(self.drop(self.readout(ops.concatenate([outputs, embedded], axis=-1))))
 
-    def begin(self, source):
-        """Source ids -> what decoding starts from: state, memory and its mask."""
+    def begin(self, source, max_length):
+        """Source ids -> what decoding starts from, of any length: state, memory and its mask."""
         memory, state = self.encode(source)
         if self.attention == "none":
             return {"state": [state], "memory": (), "memory_mask": None}
@@ -97,20 +97,6 @@ class EncoderDecoder:
         else:
             output, alignment, state = self.decoder.step(embedded, state, memory)
         return self.read_out(output, embedded), state, alignment
-
-    def greedy(self, source, max_length):
-        """Source ids (batch, S) -> `decoding.Decoded` of (batch, max_length)."""
-        first = self.begin(source)
-        return decoding.greedy(
-            self.step, start_token=self.start, end_token=self.end, max_length=max_length, **first
-        )
-
-    def beam_search(self, source, max_length, **options):
-        """Source ids (batch, S) -> `decoding.Decoded` of (batch, beams, max_length)."""
-        options.update(self.begin(source))
-        return decoding.beam_search(
-            self.step, start_token=self.start, end_token=self.end, max_length=max_length, **options
-        )
 
 
 def make_decoder(attention, units, max_source=None):

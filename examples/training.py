@@ -24,6 +24,9 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
             refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
 
+    Returns:
+        The learning curve: for each epoch, also those of earlier runs, a dict of its figures.
+
     Raises:
         ValueError: If the directory holds a run with other settings.
     """
@@ -32,8 +35,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
     _check_settings(directory / "settings.json", settings)
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
-    first = _load(directory / "checkpoint.npz", variables)
-    for epoch in range(first, epochs):
+    curve = _load(directory / "checkpoint.npz", variables)
+    for epoch in range(len(curve), epochs):
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
             history = model.fit(
@@ -46,21 +49,32 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
             )
             figures = after_epoch(epoch) if after_epoch else {}
             logs = {name: values[-1] for name, values in history.history.items()}
-            bar.set_postfix({**logs, **figures})
-        _save(directory / "checkpoint.npz", variables, epoch + 1)
+            curve.append({name: float(value) for name, value in {**logs, **figures}.items()})
+            bar.set_postfix(curve[-1])
+        _save(directory / "checkpoint.npz", variables, curve)
+    return curve
 
 
-def as_dataset(batches):
-    """A data set of `((source ids, target ids), target ids)` from a list of such numpy batches."""
-    ids = tf.TensorSpec((None, None), tf.int32)
-    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=((ids, ids), ids))
-    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
+def as_dataset(batches, size=None):
+    """A data set, made ahead while a model trains, of batches: nests of numpy arrays.
+
+    Args:
+        batches: Sequence of batches, whose first two axes, samples and time, may differ from one
+            to the next; or a function that returns an iterator of them, for what is generated.
+        size: How many batches the iterator gives; None for a sequence.
+    """
+    begin, size = (batches, size) if callable(batches) else (lambda: iter(batches), len(batches))
+    signature = tf.nest.map_structure(
+        lambda x: tf.TensorSpec((None, None, *x.shape[2:])[: x.ndim], x.dtype), next(begin())
+    )
+    data = tf.data.Dataset.from_generator(begin, output_signature=signature)
+    return data.apply(tf.data.experimental.assert_cardinality(size)).prefetch(2)
 
 
 def _check_settings(path, settings):
     settings = json.loads(json.dumps(settings))
     if not path.exists():
-        _write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
     before = json.loads(path.read_text())
     if before != settings:
         raise ValueError(
@@ -70,26 +84,27 @@ def _check_settings(path, settings):
 
 
 def _load(path, variables):
-    """Assigns what a checkpoint holds, if there is one; the number of epochs done."""
+    """Assigns what a checkpoint holds, if there is one; the curve of the epochs done."""
     if not path.exists():
-        return 0
+        return []
     with np.load(path) as values:
         for number, variable in enumerate(variables):
             variable.assign(values[f"arr_{number}"])
-        done = int(values["epochs"])
-    print(f"Resuming after epoch {done} from {path}")
-    return done
+        curve = json.loads(str(values["curve"]))
+    print(f"Resuming after epoch {len(curve)} from {path}")
+    return curve
 
 
-def _save(path, variables, epochs):
+def _save(path, variables, curve):
     values = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    _write(path, lambda file: np.savez(file, *values, epochs=epochs))
+    write(path, lambda file: np.savez(file, *values, curve=json.dumps(curve)))
 
 
-def _write(path, write):
+def write(path, write_to):
+    """Writes a file beside its place and renames it: a kill leaves the old one or the new one."""
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     with open(unfinished, "wb") as file:
-        write(file)
+        write_to(file)
     unfinished.replace(path)
 
 

@@ -12,7 +12,6 @@ docs/results.md has what the first command reached, and in what time.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -26,6 +25,7 @@ import keras_attention
 from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
+from examples.report import Report
 from examples.training import as_dataset, train
 
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
@@ -47,14 +47,14 @@ def main(
     saved_models="saved_models",
 ):
     """Trains or resumes, evaluates, draws and exports; returns the share of dates got right."""
-    began = time.time()
     steps, tested = (4, 256) if quick else (250, 10_000)
     epochs = 1 if quick else epochs
     keras.utils.set_random_seed(seed)
     name = "translate_dates" + ("" if attention == "additive" else f"_{attention}")
     name += "_quick" if quick else ""
-    picture = Path(pictures) / f"{name}.png"
+    directory, picture = Path(runs) / f"{name}-seed{seed}", Path(pictures) / f"{name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
+    report = Report(directory)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
     network = EncoderDecoder(
@@ -84,16 +84,13 @@ def main(
         network.model,
         lambda epoch: batches(dates, source, steps, np.random.default_rng([seed, epoch])),
         epochs,
-        Path(runs) / f"{name}-seed{seed}",
+        directory,
         {"attention": attention, "epochs": epochs, "units": units, "seed": seed, "steps": steps},
         lambda epoch: {"val_exact": exact(decode, source, held_out)},
     )
     test = dates.sample(tested, np.random.default_rng(seed), split="test")
     accuracy = exact(decode, source, test)
-    print(
-        f"{accuracy:.2%} of {tested:,} dates exactly right, on days never seen in training "
-        f"({(time.time() - began) / 60:.1f} minutes in this run)"
-    )
+    print(f"{accuracy:.2%} of {tested:,} dates exactly right, on days never seen in training")
     translate = translator(network, source)
     shown = chosen(test)
     texts = [text for text, _ in shown[:3]]
@@ -112,6 +109,8 @@ def main(
             for some in (texts[:1], texts)
         ],
     )
+    figures = {"exactly right": accuracy, "weights": network.model.count_params(), "seed": seed}
+    report.write(figures, path)
     show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return accuracy

@@ -22,7 +22,7 @@ def test_step_by_step_is_what_was_trained(network):
     source, target = rng.integers(4, 11, (2, 7)), rng.integers(4, 11, (2, 5))
     source[0, 4:] = 0
     trained = ops.convert_to_numpy(network.model([source, target]))
-    first = network.begin(source)
+    first = network.begin(source, max_length=7)
     state, memory = first["state"], first["memory"]
     for t in range(5):
         logits, state, alignment = network.step(target[:, t], state, memory)

@@ -76,3 +76,28 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):
         training.train(model(), batches, 1, tmp_path / "file" / "run", {})
+
+
+def test_the_curve_of_a_resumed_run_has_all_its_epochs(tmp_path):
+    def figures(epoch):
+        return {"number": np.float32(epoch)}
+
+    first = training.train(model(), batches, 2, tmp_path, {}, figures)
+    both = training.train(model(), batches, 3, tmp_path, {}, figures)
+    assert both[:2] == first
+    assert [epoch["number"] for epoch in both] == [0, 1, 2]
+    assert both[2]["loss"] < both[0]["loss"]
+
+
+def test_generated_batches_of_any_length_make_a_data_set():
+    def generated():
+        for length in (3, 5):
+            x = np.zeros((2, length, 7), "float32")
+            yield (x, np.ones(2, "int32")), x[..., 0], x[..., 1]
+
+    data = training.as_dataset(generated, 2)
+    assert int(data.cardinality()) == 2
+    shapes = [inputs[0].shape for inputs, _, _ in data]
+    assert shapes == [(2, 3, 7), (2, 5, 7)]
+    (x, ints), target, _ = data.element_spec
+    assert (x.shape[2], ints.dtype, target.shape.rank) == (7, tf.int32, 2)

@@ -1,0 +1,48 @@
+"""The figures of an example's run, with all that is needed to get them again."""
+
+import json
+import platform
+import shlex
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from examples.training import write
+
+PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+class Report:
+    """Begins with a run and, when it ends, prints its figures and writes `figures.json`.
+
+    Args:
+        directory: The run's folder, where its checkpoint is.
+    """
+
+    def __init__(self, directory):
+        self.path = Path(directory) / "figures.json"
+        self.began = time.time(), time.process_time()
+
+    def write(self, figures, export=None):
+        """Adds the command, the versions and the time of this run to a dict of figures.
+
+        Args:
+            figures: Dict of numbers, strings, lists and dicts.
+            export: The version's folder, if the model was exported.
+        """
+        minutes = [(now() - then) / 60 for now, then in zip(_CLOCKS, self.began, strict=True)]
+        whole = {
+            "command": shlex.join(["python", *sys.argv]),
+            **figures,
+            "minutes of this run": round(minutes[0], 1),
+            "minutes of processor time": round(minutes[1], 1),
+            "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+            "export": export and str(export),
+        }
+        text = json.dumps(whole, indent=1)
+        write(self.path, lambda file: file.write(text.encode()))
+        print(text)
+
+
+_CLOCKS = time.time, time.process_time

@@ -1,0 +1,30 @@
+"""What every model that reads a sequence and writes another one does once it is trained."""
+
+from keras_attention import decoding
+
+
+class SequenceToSequence:
+    """Searches for sentences by a model's own `begin`, `step`, `start` and `end`.
+
+    A subclass has `begin(source, max_length)`, which gives state, memory and memory_mask of a batch
+    of source ids, and `step(tokens, state, memory)`, as in `keras_attention.decoding.greedy`.
+    """
+
+    def greedy(self, source, max_length):
+        """Source ids (batch, S) -> `decoding.Decoded` of (batch, max_length)."""
+        return self._search(decoding.greedy, source, max_length, {})
+
+    def beam_search(self, source, max_length, **options):
+        """Source ids (batch, S) -> `decoding.Decoded` of (batch, beams, max_length)."""
+        return self._search(decoding.beam_search, source, max_length, options)
+
+    def _search(self, search, source, max_length, options):
+        first = self.begin(source, max_length)
+        return search(
+            self.step,
+            start_token=self.start,
+            end_token=self.end,
+            max_length=max_length,
+            **first,
+            **options,
+        )

@@ -1,0 +1,24 @@
+import json
+
+from examples.report import Report
+
+
+def test_a_report_says_how_to_get_its_figures_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["examples/some.py", "--task", "a b"])
+    Report(tmp_path).write({"accuracy": 0.5}, tmp_path / "saved/3")
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["command"] == "python examples/some.py --task 'a b'"
+    assert written["accuracy"] == 0.5
+    assert written["export"] == str(tmp_path / "saved/3")
+    assert set(written["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+    assert json.loads(capsys.readouterr().out) == written
+
+
+def test_the_time_of_a_run_is_counted_from_its_report(tmp_path):
+    report = Report(tmp_path)
+    report.began = tuple(moment - 120 for moment in report.began)
+    report.write({})
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert 2 <= written["minutes of this run"] < 3
+    assert 2 <= written["minutes of processor time"] < 3
+    assert written["export"] is None

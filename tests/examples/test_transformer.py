@@ -1,0 +1,71 @@
+import os
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+from examples import transformer
+from keras_attention import export
+
+
+def network(norm="post"):
+    keras.utils.set_random_seed(0)
+    settings = {"blocks": 2, "heads": 2, "units": 6, "hidden": 7, "dropout": 0.3, "norm": norm}
+    return transformer.Transformer(11, start=2, end=3, **settings)
+
+
+SOURCE = np.array([[5, 7, 9, 3, 0], [4, 3, 0, 0, 0], [6, 6, 8, 9, 3]], "int32")
+
+
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
+def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
+    figures = transformer.main(quick=True, **folders)
+    assert figures["test perplexity"] < 1000
+    for name in ("transformer_quick.png", "transformer_heads_quick.png"):
+        assert (tmp_path / "pictures" / name).read_bytes()[:4] == b"\x89PNG"
+    path = tmp_path / "saved_models/transformer_quick/1"
+    for texts in ([b"Ein Hund."], [b"", b"x " * 50]):
+        found = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+        assert found["text"].shape == (len(texts),)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_what_is_decoded_step_by_step_is_likeliest_in_the_trained_model_too(norm):
+    net = network(norm)
+    found = net.greedy(SOURCE, 6)
+    tokens = ops.convert_to_numpy(found.tokens)
+    shifted = np.concatenate([np.full((3, 1), net.start), tokens[:, :-1]], axis=1)
+    logits = ops.convert_to_numpy(net.model([SOURCE, shifted]))
+    written = np.arange(6) < ops.convert_to_numpy(found.lengths)[:, None]
+    np.testing.assert_array_equal(logits.argmax(-1)[written], tokens[written])
+
+
+def test_a_word_sees_only_words_before_it_and_no_padding():
+    net = network()
+    target = np.array([[2, 5, 6, 7]] * 3, "int32")
+    before = ops.convert_to_numpy(net.model([SOURCE, target]))
+    changed = target.copy()
+    changed[:, 2:] = 9
+    after = ops.convert_to_numpy(net.model([np.pad(SOURCE, [(0, 0), (0, 2)]), changed]))
+    np.testing.assert_allclose(after[:, :2], before[:, :2], atol=1e-5)
+    assert np.abs(after[:, 2:] - before[:, 2:]).max() > 1e-2
+
+
+def test_source_target_and_logits_share_one_embedding():
+    kernels = [weight for weight in network().model.weights if 11 in weight.shape]
+    assert [tuple(kernel.shape) for kernel in kernels] == [(11, 6)]
+
+
+def test_the_smoothed_loss_is_the_papers():
+    logits = np.random.default_rng(0).normal(size=(2, 3, 5)).astype("float32")
+    target = np.array([[1, 4, 0], [2, 0, 0]])
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    wanted = np.full((2, 3, 5), 0.1 / 5) + 0.9 * np.eye(5)[target]
+    expected = -(wanted * log_p).sum(-1)[target != 0].mean()
+    loss = transformer.smoothed_cross_entropy(0.1)(target, logits)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
