@@ -8,7 +8,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from examples.training import write
+from examples.training import minutes_since, write
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 
@@ -31,18 +31,14 @@ class Report:
             figures: Dict of numbers, strings, lists and dicts.
             export: The version's folder, if the model was exported.
         """
-        minutes = [(now() - then) / 60 for now, then in zip(_CLOCKS, self.began, strict=True)]
+        passed = minutes_since(*self.began).items()
         whole = {
             "command": shlex.join(["python", *sys.argv]),
             **figures,
-            "minutes of this run": round(minutes[0], 1),
-            "minutes of processor time": round(minutes[1], 1),
+            **{f"{name} of this run": round(minutes, 1) for name, minutes in passed},
             "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
             "export": export and str(export),
         }
-        text = json.dumps(whole, indent=1)
+        text = json.dumps(whole, indent=1, ensure_ascii=False)
         write(self.path, lambda file: file.write(text.encode()))
         print(text)
-
-
-_CLOCKS = time.time, time.process_time

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import keras
@@ -25,7 +26,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
 
     Returns:
-        The learning curve: for each epoch, also those of earlier runs, a dict of its figures.
+        The learning curve: for each epoch, also those of earlier runs, a dict of its figures and
+        of the minutes that it took, by the clock and of processor time.
 
     Raises:
         ValueError: If the directory holds a run with other settings.
@@ -37,6 +39,7 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
     variables = [*model.variables, *model.optimizer.variables]
     curve = _load(directory / "checkpoint.npz", variables)
     for epoch in range(len(curve), epochs):
+        began = time.time(), time.process_time()
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
             history = model.fit(
@@ -49,10 +52,19 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
             )
             figures = after_epoch(epoch) if after_epoch else {}
             logs = {name: values[-1] for name, values in history.history.items()}
-            curve.append({name: float(value) for name, value in {**logs, **figures}.items()})
-            bar.set_postfix(curve[-1])
+            bar.set_postfix({**logs, **figures})
+        logs |= {**figures, **minutes_since(*began)}
+        curve.append({name: float(value) for name, value in logs.items()})
         _save(directory / "checkpoint.npz", variables, curve)
     return curve
+
+
+def minutes_since(moment, processor_time):
+    """Minutes since a moment of `time.time` and of `time.process_time`, with their names."""
+    return {
+        "minutes": (time.time() - moment) / 60,
+        "processor minutes": (time.process_time() - processor_time) / 60,
+    }
 
 
 def as_dataset(batches, size=None):

@@ -87,6 +87,7 @@ def test_the_curve_of_a_resumed_run_has_all_its_epochs(tmp_path):
     assert both[:2] == first
     assert [epoch["number"] for epoch in both] == [0, 1, 2]
     assert both[2]["loss"] < both[0]["loss"]
+    assert all(epoch["processor minutes"] > 0 for epoch in both)
 
 
 def test_generated_batches_of_any_length_make_a_data_set():

@@ -1,0 +1,66 @@
+"""saved_models/manifest.json: every published export, how to get it again, and its digests.
+
+    python -m examples.manifest runs/translate_dates-seed0 runs/pointer_hull-seed0
+
+adds or replaces the exports of these runs, which have to be in saved_models/, by what their
+figures.json says. A published export is one that the repository holds; each stays below `LARGEST`.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from examples.training import write
+
+SAVED_MODELS = Path("saved_models")
+LARGEST = 2_000_000  # bytes of one export
+
+
+def add(runs, saved_models=SAVED_MODELS):
+    """Writes the exports of some runs into the manifest, and returns it.
+
+    Raises:
+        ValueError: If a run's export is not a version in `saved_models`, or too large.
+    """
+    manifest = read(saved_models)
+    for run in map(Path, runs):
+        figures = json.loads((run / "figures.json").read_text())
+        version = Path(figures.pop("export"))
+        if version.resolve().parents[1] != Path(saved_models).resolve():
+            raise ValueError(f"Expected an export in {saved_models}. Received: export={version}")
+        size = sum(path.stat().st_size for path in files(version))
+        if size > LARGEST:
+            raise ValueError(f"Expected {LARGEST} bytes at most. Received: {version}, {size} bytes")
+        manifest[version.parent.name] = {
+            "version": int(version.name),
+            **figures,
+            "bytes": size,
+            "sha256": digests(version),
+        }
+    text = json.dumps(dict(sorted(manifest.items())), indent=1, ensure_ascii=False) + "\n"
+    write(Path(saved_models) / "manifest.json", lambda file: file.write(text.encode()))
+    return manifest
+
+
+def read(saved_models=SAVED_MODELS):
+    """The manifest as a dict of export name to what is known of it; empty where there is none."""
+    path = Path(saved_models) / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def files(version):
+    """All files of an export, in the same order on every machine."""
+    return sorted(path for path in Path(version).rglob("*") if path.is_file())
+
+
+def digests(version):
+    """{path within the export: sha256 of the file}."""
+    return {
+        path.relative_to(version).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files(version)
+    }
+
+
+if __name__ == "__main__":
+    add(sys.argv[1:])
