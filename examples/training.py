@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 
-def train(model, batches, epochs, directory, settings, after_epoch=None):
+def train(model, batches, epochs, directory, settings, after_epoch=None, more=()):
     """Fits a compiled model epoch by epoch; a run that was killed goes on after its last epoch.
 
     Args:
@@ -24,6 +24,7 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
         settings: Dict of what the run depends on. A directory of a run with other settings is
             refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
+        more: Variables to keep that are neither the model's nor its optimizer's.
 
     Returns:
         The learning curve: for each epoch, also those of earlier runs, a dict of its figures and
@@ -35,8 +36,9 @@ def train(model, batches, epochs, directory, settings, after_epoch=None):
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     _check_settings(directory / "settings.json", settings)
-    model.optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *model.optimizer.variables]
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables, *more]
     curve = _load(directory / "checkpoint.npz", variables)
     for epoch in range(len(curve), epochs):
         began = time.time(), time.process_time()

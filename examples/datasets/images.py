@@ -1,0 +1,21 @@
+"""Small images with classes, all of 32 x 32 pixels: MNIST and CIFAR-10 by TensorFlow Datasets."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+NAMES = ("mnist", "cifar10")
+CLASSES, SIDE = 10, 32
+
+
+def load(name, split, data_dir=None):
+    """Images (n, 32, 32, channels) float32 in [-1, 1], and labels (n,); MNIST's get a black frame.
+
+    `split` is `"train"` or `"test"`, or a TFDS slice of one: `"train[:100]"`.
+    """
+    if name not in NAMES:
+        raise ValueError(f"Expected `name` to be one of {NAMES}. Received: name={name!r}")
+    data = tfds.as_numpy(tfds.load(name, split=split, batch_size=-1, data_dir=data_dir))
+    images = data["image"]
+    frame = (SIDE - images.shape[1]) // 2
+    images = np.pad(images, [(0, 0), (frame, frame), (frame, frame), (0, 0)])
+    return images.astype("float32") / 127.5 - 1, data["label"].astype("int32")

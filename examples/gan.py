@@ -1,0 +1,68 @@
+"""The training of a class-conditional GAN by the hinge loss, each network at its own rate."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class GAN(keras.Model):
+    """Trains a discriminator and then a generator on each batch (Zhang et al. 2019, section 4).
+
+        L_D = mean max(0, 1 - D(x, c)) + mean max(0, 1 + D(G(z, c), c))
+        L_G = -mean D(G(z, c), c)
+
+    Compiled with the generator's optimizer; the discriminator's is its own compiled one. The
+    discriminator sees real and generated images in one call, so that the power iterations of its
+    spectral normalizations take one step on each batch; while the generator learns they stand.
+
+    Args:
+        generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).
+        discriminator: Model of [images, classes] -> (batch, 1).
+        seed: Of the noise.
+    """
+
+    def __init__(self, generator, discriminator, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.generator, self.discriminator = generator, discriminator
+        self.seeds = keras.random.SeedGenerator(seed)
+        self.generator_loss = keras.metrics.Mean(name="generator_loss")
+        self.discriminator_loss = keras.metrics.Mean(name="discriminator_loss")
+        self.built = True
+
+    def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
+        super().compile(optimizer=generator_optimizer, **kwargs)
+        self.discriminator_optimizer = discriminator_optimizer
+        generator_optimizer.build(self.generator.trainable_variables)
+        discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def call(self, inputs, training=None):
+        return self.generator(inputs, training=training)
+
+    def train_step(self, data):
+        images, classes = data
+        twice = ops.concatenate([classes, classes])
+        made = ops.cast(self.generate(classes), images.dtype)
+        with tf.GradientTape() as tape:
+            judged = self.discriminator([ops.concatenate([images, made]), twice], training=True)
+            real, fake = ops.split(judged, 2)
+            loss = ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
+        _descend(self.discriminator, self.discriminator_optimizer, tape, loss)
+        self.discriminator_loss.update_state(loss)
+        with tf.GradientTape() as tape:
+            judged = self.discriminator([self.generate(classes), classes], training=False)
+            loss = -ops.mean(judged)
+        _descend(self.generator, self.optimizer, tape, loss)
+        self.generator_loss.update_state(loss)
+        losses = self.generator_loss, self.discriminator_loss
+        return {loss.name: loss.result() for loss in losses}
+
+    def generate(self, classes):
+        """Images of some classes, made from fresh noise as in training."""
+        shape = (ops.shape(classes)[0], self.generator.inputs[0].shape[-1])
+        noise = keras.random.normal(shape, seed=self.seeds)
+        return self.generator([noise, classes], training=True)
+
+
+def _descend(network, optimizer, tape, loss):
+    gradients = tape.gradient(loss, network.trainable_variables)
+    optimizer.apply(gradients, network.trainable_variables)
