@@ -1,0 +1,137 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention import export
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+from examples import neural_turing_machine as example
+from examples.datasets.algorithms import NOTHING, copy, episodes
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    where = tmp_path_factory.mktemp("ntm")
+    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    figures = example.main(quick=True, **folders)
+    return where, folders, figures
+
+
+def logits_of(bits):
+    return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
+
+
+def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
+    where, _, figures = quick
+    written = json.loads((where / "runs/ntm_copy_quick-seed0/figures.json").read_text())
+    assert written[example.FIGURE] == figures[example.FIGURE] > 0
+    assert len(written["curve"]) == 1
+    assert set(written["length 120"]) >= {"sequences with one vector twice", example.FIGURE}
+    for picture in ("ntm_copy_quick", "ntm_copy_curve_quick"):
+        assert (where / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
+    version = where / "saved_models/ntm_copy_quick/1"
+    assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
+
+
+def test_the_export_takes_sequences_of_any_number_and_length(quick):
+    where, *_ = quick
+    path = where / "saved_models/ntm_copy_quick/1"
+    for count, steps in ((1, 1), (3, 59)):
+        given = {"sequence": np.zeros((count, steps, 9), "float32")}
+        probabilities = export.run_in_c_loader(path, "serving_default", given)["probabilities"]
+        assert probabilities.shape == (count, steps, 8)
+        assert ((probabilities > 0) & (probabilities < 1)).all()
+        for weights in export.run_in_c_loader(path, "addresses", given).values():
+            assert weights.shape == (count, steps, 1, 128)
+            np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_a_second_run_resumes_and_finds_the_same_figures(quick, capsys):
+    where, folders, figures = quick
+    assert example.main(quick=True, **folders) == figures
+    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert (where / "saved_models/ntm_copy_quick/2").exists()
+
+
+def test_the_same_epoch_gives_the_same_batches():
+    first, second, other = (
+        list(example.batches(example.TASKS["copy"], 2, 3, [0, epoch])) for epoch in (4, 4, 5)
+    )
+    assert len(first) == 3
+    keras.tree.map_structure(np.testing.assert_array_equal, first, second)
+    assert not np.array_equal(first[0][0], other[0][0])
+
+
+@pytest.mark.parametrize("task", example.TASKS)
+def test_the_steps_of_a_task_are_those_of_its_longest_episode(task):
+    rng = np.random.default_rng(0)
+    what = example.TASKS[task]
+    longest = max(len(what.episode(rng)[0]) for _ in range(40 if task == "ngrams" else 1500))
+    assert longest == what.steps
+
+
+@pytest.mark.parametrize("task", example.TASKS)
+@pytest.mark.parametrize("controller", example.CONTROLLERS)
+def test_every_network_writes_a_logit_for_every_bit(task, controller):
+    what = example.TASKS[task]
+    model = example.network(what, controller)
+    inputs, targets = what.episode(np.random.default_rng(0))
+    assert model.input.shape[2] == inputs.shape[1]
+    assert model.output.shape[2] == targets.shape[1]
+
+
+def test_a_sequence_costs_a_bit_for_every_bit_that_is_guessed():
+    _, targets = episodes(copy, 3, np.random.default_rng(0))
+    asked = (targets != NOTHING).sum(axis=(1, 2))
+    np.testing.assert_allclose(example.bits(targets, np.zeros_like(targets)), asked, rtol=1e-6)
+
+
+def test_bits_are_the_logarithm_of_the_probability_of_the_target():
+    targets = np.array([[[1.0, 0.0, NOTHING]]], "float32")
+    logits = np.array([[[0.3, -2.0, 50.0]]], "float32")
+    probabilities = 1 / (1 + np.exp([-0.3, -2.0]))
+    np.testing.assert_allclose(
+        example.bits(targets, logits), [-np.log2(probabilities).sum()], rtol=1e-6
+    )
+
+
+def test_the_score_counts_wrong_bits_where_an_answer_is_asked():
+    targets = np.array([[[NOTHING, NOTHING], [1, 0]], [[1, 1], [0, 1]]], "float32")
+    logits = logits_of([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
+    figures = example.score(logits, targets)
+    assert figures["wrong bits per sequence"] == 0.5
+    assert figures["sequences all right"] == 0.5
+
+
+def test_duplicates_look_at_the_answer_alone():
+    _, targets = episodes(copy, 4, np.random.default_rng(3), steps=19, length=7)
+    logits = logits_of(targets > 0)
+    logits[:, :8] = 10  # while nothing is asked
+    logits[1, 11:15] = logits[1, 10:14]  # one twice
+    logits[2, 9:15] = np.repeat(logits[2, 8:11], 2, axis=0)  # two twice, and pushed
+    logits[2, 8] = logits[2, 9]
+    logits[3, 9] = -logits[3, 9]
+    figures = example.duplicates(logits, targets)
+    assert figures == {
+        "sequences with one vector twice": 1,
+        "sequences with several vectors twice": 1,
+        "sequences with other errors": 1,
+    }
+
+
+def test_a_baseline_learns_ngrams_beside_the_best_predictor(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
+    figures = example.main("ngrams", "baseline", quick=True, **folders)
+    assert figures["bits of the best predictor"] < figures[example.FIGURE]
+    assert not (tmp_path / "pictures/ntm_ngrams_baseline_quick.png").exists()  # has no memory
+    assert (tmp_path / "saved_models/ntm_ngrams_baseline_quick/1/saved_model.pb").exists()
+
+
+@pytest.mark.slow
+def test_the_whole_run_copies(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
+    assert example.main(**folders)[example.FIGURE] < 0.01
