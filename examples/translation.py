@@ -13,14 +13,12 @@ from tqdm.auto import tqdm
 
 import keras_attention
 from examples.datasets.multi30k import sentence_pairs
-from examples.datasets.words import Words, split
+from examples.datasets.words import WORD_RE2, Words, split
 from examples.report import Report
 from examples.training import as_dataset, train
 
 LENGTHS = (12, 16, 22, 40)  # of both sentences, ends included: one compiled program each
 BATCH = 128
-# `examples.datasets.words.WORD` as TensorFlow's regular expressions write it.
-WORD_RE2 = r"([\pL\pN_]+(?:['’-][\pL\pN_]+)*|[^\pL\pN_\s])"
 
 Outcome = collections.namedtuple(
     "Outcome", ["network", "vocabularies", "figures", "pairs", "translations"]

@@ -1,13 +1,14 @@
 """Points and numbers, what a pointer network is to say of them (Vinyals et al. 2015), and how well.
 
-Each task's answer is a sequence of indices of its instance, computed in float64 for many instances
-at once. Points are uniform in the unit square; numbers are distinct integers of two digits.
+Each task's answer is a sequence of indices of its instance, computed in float64. Points are uniform
+in the unit square; numbers are distinct integers of two digits, scaled.
 """
 
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import spatial
 
 NOTHING = -1  # after the last index of an answer
 
@@ -44,50 +45,24 @@ def draw_numbers(rng, count, n):
 
 
 def hull(points):
-    """Convex hulls: counter-clockwise, the smallest index first.
-
-    Jarvis's march, all instances in step: of a hull's corner and any candidate for the next one,
-    whatever is to the right of the two is a better candidate.
-    """
-    count, n, _ = points.shape
-    rows = np.arange(count)
-    corners = np.full((count, n), NOTHING, "int32")
-    corner = first = points[:, :, 0].argmin(axis=1)
-    open_ = np.ones(count, bool)
-    for step in range(n):
-        corners[open_, step] = corner[open_]
-        following = np.where(corner == 0, 1, 0)
-        for other in range(n):
-            right = turn(points[rows, corner], points[rows, following], points[:, other]) < 0
-            following = np.where(right, other, following)
-        corner = following
-        open_ &= corner != first
-    return from_smallest(corners)
+    """Convex hulls: counter-clockwise, the smallest index first."""
+    corners = np.full(points.shape[:2], NOTHING, "int32")
+    for row, instance in zip(corners, points, strict=True):
+        found = spatial.ConvexHull(instance).vertices  # counter-clockwise
+        row[: len(found)] = np.roll(found, -found.argmin())
+    return corners
 
 
 def delaunay(points):
-    """Delaunay triangulations: flat triples of increasing indices, in the order of their incentres.
-
-    By definition, so that it is for few points: a triangle belongs to it if no point is within its
-    circumcircle.
-    """
-    n = points.shape[1]
-    triples = np.array(list(combinations(range(n), 3)))
-    a, b, c = (points[:, None, triples[:, corner]] for corner in range(3))
-    x, y, z = (corner[:, 0, :, None] - points[:, None] for corner in (a, b, c))  # seen from a point
-    determinant = (
-        (x**2).sum(-1) * cross(y, z) - (y**2).sum(-1) * cross(x, z) + (z**2).sum(-1) * cross(x, y)
-    )
-    a, b, c = (corner[:, 0] for corner in (a, b, c))
-    within = determinant * np.sign(turn(a, b, c))[..., None] > 0
-    within &= (triples[:, :, None] != np.arange(n)).all(axis=1)  # not the corners themselves
-    empty = ~within.any(axis=-1)
-    sides = [np.linalg.norm(p - q, axis=-1)[..., None] for p, q in ((b, c), (c, a), (a, b))]
-    incentres = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
-    order = np.lexsort((incentres[..., 1], incentres[..., 0], ~empty))
-    order = order[:, : longest_delaunay(n) // 3]
-    chosen = np.where(np.take_along_axis(empty, order, 1)[..., None], triples[order], NOTHING)
-    return chosen.reshape(len(points), -1).astype("int32")
+    """Delaunay triangulations: flat increasing triples of indices, in order of their incentres."""
+    triples = np.full((len(points), longest_delaunay(points.shape[1])), NOTHING, "int32")
+    for row, instance in zip(triples, points, strict=True):
+        found = np.sort(spatial.Delaunay(instance).simplices, axis=1)
+        a, b, c = instance[found].swapaxes(0, 1)
+        sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
+        incentres = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
+        row[: found.size] = found[np.lexsort((incentres[:, 1], incentres[:, 0]))].reshape(-1)
+    return triples
 
 
 def tour(points):

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+WORD_RE2 = r"([\pL\pN_]+(?:['’-][\pL\pN_]+)*|[^\pL\pN_\s])"  # the same for tf.strings
 
 
 def split(sentence):

@@ -32,20 +32,6 @@ def test_all_points_lie_left_of_every_edge_of_a_hull(n):
             assert (geometry.turn(instance[a], instance[b], instance[others]) > 0).all()
 
 
-@pytest.mark.parametrize("n", [5, 11])
-def test_hulls_and_triangulations_are_those_of_qhull(n):
-    spatial = pytest.importorskip("scipy.spatial")
-    points = drawn(n)
-    for instance, corners, triples in zip(
-        points, geometry.hull(points), geometry.delaunay(points), strict=True
-    ):
-        found = spatial.ConvexHull(instance).vertices  # counter-clockwise
-        assert real(corners) == np.roll(found, -found.argmin()).tolist()
-        found = np.sort(spatial.Delaunay(instance).simplices, axis=1)
-        triples = triples[triples >= 0].reshape(-1, 3)
-        assert sorted(map(tuple, triples.tolist())) == sorted(map(tuple, found.tolist()))
-
-
 def test_triangles_have_increasing_indices_and_stand_in_the_order_of_their_incentres():
     points = np.array(
         [[[0, 0], [2, 2], [3, 0], [0, 3]]], "float64"

@@ -1,0 +1,250 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from keras_attention import export
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the examples run on TensorFlow", allow_module_level=True)
+
+import keras_attention
+from examples import hierarchical_attention, text_classification
+from examples.datasets import documents as data
+from examples.datasets.documents import Document, in_sentences, vocabulary
+from examples.hierarchical_attention import agreement, hierarchical, with_weights
+
+SIZE, SENTENCES, WORDS = 31, 5, 7
+
+
+def reviews(name, part):
+    """Reviews whose label is a marked word of their own, as `documents` returns them."""
+    rng = np.random.default_rng(len(part))
+    found = []
+    for label in rng.integers(2, size=96):
+        lengths = rng.integers(1, 12, size=rng.integers(4, 9))
+        sentences = [[f"w{n}" for n in rng.integers(30, size=length)] for length in lengths]
+        sentences[rng.integers(len(sentences))][0] = ("bad", "good")[label]
+        marked = np.array([w in ("bad", "good") for sentence in sentences for w in sentence])
+        found.append(Document(sentences, int(label), marked))
+    return found
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    where = tmp_path_factory.mktemp("text")
+    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    arguments = {"data": "movie_rationales", "quick": True, **folders}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "documents", reviews)
+        yield where, arguments, text_classification.main(**arguments)
+
+
+def documents(seed=0):
+    """Ids (3, SENTENCES, WORDS), padded at the ends; the last document is empty."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(1, SIZE, size=(3, SENTENCES, WORDS)).astype("int32")
+    for document, count in zip(ids, (SENTENCES, 3, 0), strict=True):
+        document[count:] = 0
+        for sentence in document:
+            sentence[rng.integers(1, WORDS + 1) :] = 0
+    return ids
+
+
+def network(pooling, seed=0):
+    """A network whose every weight is random, the biases too."""
+    model = hierarchical(SIZE, pooling, width=11, units=3)
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "seed" not in weight.name:
+            weight.assign(rng.normal(size=weight.shape))
+    if pooling == "average":
+        without_context(model)
+    return model
+
+
+def without_context(model):
+    """Sets the context vectors of the attention to zero."""
+    for layer in model.layers:
+        if isinstance(layer, keras_attention.AttentionPooling):
+            layer.query.assign(np.zeros(layer.query.shape))
+
+
+def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
+    where, _, figures = quick
+    name = "text_classification_movie_rationales_quick"
+    assert 0 <= figures["test accuracy"] <= 1
+    assert figures["rationales"]["marked of all words (chance)"] == pytest.approx(1 / 6, abs=0.2)
+    assert (where / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<span" in (where / f"pictures/{name}.html").read_text(encoding="utf-8")
+    assert (where / f"saved_models/{name}/1/saved_model.pb").exists()
+    assert (where / f"runs/{name}-seed0/figures.json").exists()
+
+
+def test_the_export_takes_texts_in_any_number_and_length(quick):
+    where, *_ = quick
+    path = where / "saved_models/text_classification_movie_rationales_quick/1"
+    texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
+    together = {"text": np.array([text.encode() for text in texts])}
+    found = export.run_in_c_loader(path, "attention", together)
+    assert [[w for w in row if w] for row in found["words"][0].tolist()] == [
+        [b"w1", b"good", b"."],
+        [b"w2"],
+        [b"bad"],
+        *[[]] * (found["words"].shape[1] - 3),
+    ]
+    assert not found["word_weights"][found["words"] == b""].any()
+    np.testing.assert_allclose(found["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
+    for row, text in enumerate(texts):
+        alone = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
+        np.testing.assert_allclose(alone["liked"], found["liked"][row : row + 1], atol=1e-5)
+
+
+def test_a_second_run_resumes_and_gets_the_same(quick, capsys):
+    where, arguments, figures = quick
+    assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
+    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert (where / "saved_models/text_classification_movie_rationales_quick/2").exists()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text("aB.!?\"' \t\n-3é<br />\xa0"))
+@example("so " * 77)
+@example("x" + " so" * 50 + ".")
+@example("a.\u2003b <br/><br />c..  ")
+def test_texts_are_split_in_the_graph_as_in_training(text):
+    words = vocabulary([], 10)
+    found = in_sentences(text)
+    for shape, expected in (((400, 25), found), ((400,), sum(found, []))):
+        split, _ = text_classification.reader(words, (shape,))
+        rows, _ = split(tf.constant([text]))
+        rows = rows.numpy()[0] if len(shape) == 2 else rows.numpy()
+        rows = [[word.decode() for word in row if word] for row in rows]
+        assert rows == (expected or [[]] if len(shape) == 2 else [expected])
+
+
+@pytest.mark.parametrize("pooling", hierarchical_attention.POOLINGS)
+def test_padding_words_and_sentences_change_nothing(pooling):
+    model, ids = network(pooling), documents()
+    padded = np.pad(ids, [(0, 0), (0, 4), (0, 6)])
+    for alone, found in zip(with_weights(model, ids), with_weights(model, padded), strict=True):
+        found = found[tuple(slice(size) for size in alone.shape)]
+        np.testing.assert_allclose(alone, found, atol=1e-6)
+    for row in range(2):
+        sentences = [s[s > 0] for s in ids[row] if s.any()]
+        longest = max(map(len, sentences))
+        unpadded = [np.pad(s, (0, longest - len(s))) for s in sentences]
+        [alone] = model(np.array([unpadded]))
+        np.testing.assert_allclose(alone, model(ids)[row], atol=1e-6)
+
+
+def test_padding_weighs_nothing_and_what_is_real_weighs_one():
+    ids = documents()
+    output, of_words, of_sentences = with_weights(network("attention"), ids)
+    real = ids > 0
+    assert not of_words.numpy()[~real].any()
+    np.testing.assert_allclose(of_words.numpy().sum(-1), real.any(-1), atol=1e-6)
+    np.testing.assert_allclose(of_sentences.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
+    np.testing.assert_allclose(output, network("attention")(ids), atol=1e-6)
+
+
+def test_zero_context_vectors_are_the_average_of_the_paper():
+    attention, average, ids = network("attention"), network("average"), documents()
+    assert np.abs(attention(ids) - average(ids)).max() > 0.01
+    without_context(attention)
+    np.testing.assert_array_equal(attention(ids), average(ids))
+
+    embed, read_words, read_sentences, predict = (
+        next(layer for layer in average.layers if isinstance(layer, kind))
+        for kind in (
+            keras.layers.Embedding,
+            hierarchical_attention.EachSentence,
+            keras.layers.Bidirectional,
+            keras.layers.Dense,
+        )
+    )
+    for document, expected in zip(ids[:2], average(ids), strict=False):
+        sentences = [s[None, s > 0] for s in document if s.any()]
+        means = [np.mean(read_words.layer(embed(s)), axis=1) for s in sentences]
+        mean = np.mean(read_sentences(np.stack(means, axis=1)), axis=1)
+        np.testing.assert_allclose(predict(mean)[0], expected, atol=1e-6)
+
+
+def test_the_baseline_stays_an_average_in_training():
+    model, ids = network("average"), documents()
+    model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
+    model.train_on_batch(ids, np.array([[0.0], [1.0], [1.0]]))
+    real = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
+    np.testing.assert_allclose(with_weights(model, ids)[1], real, atol=1e-6)
+
+
+def test_the_largest_of_the_real_steps_is_pooled():
+    inputs = np.random.default_rng(0).normal(size=(2, 3, 5, 2)) - 9
+    mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
+    found = hierarchical_attention.MaxPooling()(inputs, mask=mask)
+    for place in np.ndindex(2, 3):
+        real = inputs[place][mask[place]]
+        expected = real.max(axis=0) if len(real) else np.zeros(2)
+        np.testing.assert_allclose(found[place], expected, rtol=1e-6)
+
+
+def test_the_share_of_marked_words_among_the_heaviest():
+    found = [
+        Document([list("abcd"), list("ef")], 1, np.array([1, 0, 0, 0, 1, 0], bool)),
+        Document([list("ab"), list("cdefghijkl")], 0, np.arange(12) < 3),
+    ]
+    of_words = [
+        np.array([[0.1, 0.4, 0.4, 0.1], [0.9, 0.1, 0, 0]]),
+        np.array([[0.4, 0.6, 0, 0], [0, 0, 0, 1]]),  # cut to two sentences of four words
+    ]
+    found[1] = found[1]._replace(sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3)
+    of_sentences = [np.array([0.4, 0.6]), np.array([1.0, 0.0])]
+    figures = agreement(found, of_words, of_sentences, share=0.5)
+    # By weight e, b and c, of which e is marked; and b, a, c, all of them marked.
+    assert figures["marked of the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
+    assert figures["marked of all words (chance)"] == pytest.approx((2 / 6 + 3 / 6) / 2, abs=1e-4)
+    low, high = figures["difference, 95 %"]
+    assert low == pytest.approx(0, abs=1e-4) and high == pytest.approx(0.5, abs=1e-4)
+
+
+def test_average_precision_is_the_mean_precision_at_the_marked_words():
+    weights = np.array([0.1, 0.5, 0.2, 0.15])
+    marked = np.array([True, True, False, False])
+    assert hierarchical_attention.average_precision(weights, marked) == (1 + 2 / 4) / 2
+    assert hierarchical_attention.average_precision(weights, marked & False) == 0
+
+
+def test_the_sequential_model_learns_which_word_decides():
+    found = reviews("", "x") + reviews("", "xx")
+    words = vocabulary(found, 100)
+    ids = text_classification.encode(found, words, (60,))
+    labels = np.array([[one.label] for one in found], "float32")
+    keras.utils.set_random_seed(0)
+    model = text_classification.sequential(len(words))
+    model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy", metrics=["accuracy"])
+    model.fit(ids, labels, epochs=6, verbose=0)
+    assert model.evaluate(ids, labels, verbose=0)[1] > 0.95
+
+
+def test_the_same_epoch_gives_the_same_batches():
+    found = reviews("", "train")
+    words = vocabulary(found, 100)
+    first, second, other = (
+        list(
+            text_classification.in_batches(
+                found, words, ((9, 12),), 32, np.random.default_rng(seed)
+            )
+        )
+        for seed in ([0, 1], [0, 1], [0, 2])
+    )
+    assert len(first) == 3
+    keras.tree.map_structure(np.testing.assert_array_equal, first, second)
+    assert (first[0][0].numpy() != other[0][0].numpy()).any()
+
+
+def test_only_the_hierarchy_has_other_poolings():
+    with pytest.raises(ValueError, match="sequential model. Received: pooling='max'"):
+        text_classification.main(model="sequential", pooling="max")
