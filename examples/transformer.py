@@ -61,8 +61,13 @@ def main(
     outcome = experiment(
         "transformer",
         lambda words, _: Transformer(len(words), Words.start, Words.end, **settings),
-        lambda steps: keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup
+        lambda steps: keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup
+            ),
+            beta_2=0.98,
+            epsilon=1e-9,
+            clipnorm=1.0,
         ),
         smoothed_cross_entropy(label_smoothing),
         {**settings, **schedule},

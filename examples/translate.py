@@ -53,7 +53,9 @@ def main(
             max_source=LENGTHS[-1],
             dropout=0.3,
         ),
-        lambda steps: keras.optimizers.schedules.CosineDecay(2e-3, steps),
+        lambda steps: keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(2e-3, steps), clipnorm=1.0
+        ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         {"attention": attention, "units": units},
         epochs=epochs,

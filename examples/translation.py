@@ -33,7 +33,7 @@ set's (source, target) as lists of words; translations: for each the words and t
 def experiment(
     name,
     make_network,
-    learning_rate,
+    optimizer,
     loss,
     settings,
     joint_words=False,
@@ -51,7 +51,7 @@ def experiment(
         name: Of the run, its picture and its export.
         make_network: Function of the two vocabularies that gives an object with `model`, `start`,
             `greedy` and `beam_search`, such as `examples.encoder_decoder.EncoderDecoder`.
-        learning_rate: Function of the number of steps that gives a schedule.
+        optimizer: Function of the number of steps that gives one.
         loss: What Keras compiles; padding, id 0, must not count in it.
         settings: Dict of what the network depends on.
         joint_words: Whether both languages share one vocabulary.
@@ -76,8 +76,7 @@ def experiment(
         return in_buckets(pairs["train"], german, english, np.random.default_rng([seed, epoch]))
 
     steps = int(batches(0).cardinality()) * epochs
-    adam = keras.optimizers.Adam(learning_rate(steps), beta_2=0.98, clipnorm=1.0)
-    network.model.compile(adam, loss, jit_compile=True)
+    network.model.compile(optimizer(steps), loss, jit_compile=True)
     print(
         f"{name}: {network.model.count_params():,} weights, {len(german)} and {len(english)} words"
     )
