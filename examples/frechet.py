@@ -15,9 +15,9 @@ BATCH = 100
 
 
 def classifier(images, classes, directory, epochs=2, seed=0):
-    """Trains or resumes a small convolutional classifier, (n, H, W, C) and (n,) -> its model.
+    """Trains or resumes a small convolutional classifier on images (n, H, W, C), classes (n,).
 
-    Its layer named "features" gives 64 numbers of an image.
+    Returns a model of images that gives 64 features of each, and the logits of its class.
     """
     keras.utils.set_random_seed(seed)
     net = keras.Sequential([keras.Input(images.shape[1:])])
@@ -25,7 +25,7 @@ def classifier(images, classes, directory, epochs=2, seed=0):
         net.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
         net.add(layers.MaxPooling2D())
     net.add(layers.Flatten())
-    net.add(layers.Dense(64, activation="relu", name="features"))
+    net.add(layers.Dense(64, activation="relu"))
     net.add(layers.Dense(int(classes.max()) + 1))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=True)
@@ -38,13 +38,7 @@ def classifier(images, classes, directory, epochs=2, seed=0):
 
     settings = {"images": len(images), "epochs": epochs, "seed": seed}
     train(net, batches, epochs, directory, settings)
-    return net
-
-
-def features(net, images):
-    """The features (n, 64) of images."""
-    seen = keras.Model(net.inputs, net.get_layer("features").output)
-    return seen.predict(images, batch_size=BATCH, verbose=0)
+    return keras.Model(net.inputs, [net.layers[-2].output, net.output])
 
 
 def distance(one, other):

@@ -13,7 +13,8 @@ class GAN(keras.Model):
 
     Compiled with the generator's optimizer; the discriminator's is its own compiled one. The
     discriminator sees real and generated images in one call, so that the power iterations of its
-    spectral normalizations take one step on each batch; while the generator learns they stand.
+    spectral normalizations take one step on each batch; while the generator learns they stand. The
+    generator's take a step with each of its two passes.
 
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).

@@ -26,8 +26,8 @@ def add(runs, saved_models=SAVED_MODELS):
     manifest = read(saved_models)
     for run in map(Path, runs):
         figures = json.loads((run / "figures.json").read_text())
-        version = Path(figures.pop("export"))
-        if version.resolve().parents[1] != Path(saved_models).resolve():
+        version = Path(figures.pop("export") or "none")
+        if version.resolve().parent.parent != Path(saved_models).resolve():
             raise ValueError(f"Expected an export in {saved_models}. Received: export={version}")
         size = sum(path.stat().st_size for path in files(version))
         if size > LARGEST:

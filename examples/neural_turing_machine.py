@@ -63,7 +63,10 @@ TASKS = {
         sizes={"lstm": (1, [100]), "feedforward": (1, [100]), "baseline": (0, [256] * 3)},
         longer=[{"length": length} for length in (10, 20, 30, 40, 50, 80, 120)],
         film={"length": 30},
-        paper={"paper, feed-forward at 50": 0.02, "paper, no memory at 1000": 0.40},
+        paper={
+            "paper, feed-forward at 50 thousand": 0.02,
+            "paper, no memory at 1000 thousand": 0.40,
+        },
     ),
     "repeat_copy": Task(
         algorithms.repeat_copy,
@@ -71,7 +74,7 @@ TASKS = {
         sizes={"lstm": (1, [100]), "feedforward": (1, [100]), "baseline": (0, [512] * 3)},
         longer=[{"length": 20, "repeats": 10}, {"length": 10, "repeats": 20}],
         film={"length": 7, "repeats": 5},
-        paper={"paper, LSTM at 163": 1.7},
+        paper={"paper, LSTM at 163 thousand": 1.7},
     ),
     "associative_recall": Task(
         algorithms.associative_recall,
@@ -79,7 +82,7 @@ TASKS = {
         sizes={"lstm": (1, [100]), "feedforward": (4, [256]), "baseline": (0, [256] * 3)},
         longer=[{"items": items} for items in (6, 8, 10, 12, 15, 20)],
         film={"items": 6},
-        paper={"paper, feed-forward at 50": 0.01, "paper, no memory at 1000": 0.73},
+        paper={"paper, feed-forward at 50 thousand": 0.01, "paper, no memory, least": 0.73},
     ),
     "ngrams": Task(
         algorithms.ngrams,
@@ -95,7 +98,7 @@ TASKS = {
         sizes={"lstm": (5, [100] * 2), "feedforward": (8, [512]), "baseline": (0, [128] * 3)},
         longer=[],
         film={},
-        paper={"paper, LSTM at 900": 17.4, "paper, no memory at 900": 56.0},
+        paper={"paper, LSTM, least": 17.4, "paper, no memory, least": 56.0},
     ),
 }
 LABELS = {"lstm": "NTM, LSTM", "feedforward": "NTM, feed-forward", "baseline": "LSTM, no memory"}
@@ -115,6 +118,11 @@ def main(
     saved_models="saved_models",
 ):
     """Trains or resumes, tests, draws and exports; returns the figures of the test."""
+    if batch < 1 or sequences < 1 or sequences % EPOCH or EPOCH % batch:
+        raise ValueError(
+            f"Expected `sequences` to be a multiple of {EPOCH}, and `batch` to divide it. "
+            f"Received: sequences={sequences}, batch={batch}"
+        )
     epochs, steps = (1, 2) if quick else (sequences // EPOCH, EPOCH // batch)
     tested, tested_longer = (8, 2) if quick else (TESTED, TESTED_LONGER)
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
@@ -136,7 +144,7 @@ def main(
         directory,
         {"sequences": epochs * steps * batch, "batch": batch, "rate": rate, "seed": seed},
     )
-    rng = np.random.default_rng([seed, epochs, 1])  # no epoch has three numbers
+    rng = np.random.default_rng([seed, epochs, 1])  # those of the epochs have no third number
     figures = test(model, what, rng, tested, tested_longer)
     picture = Path(pictures) / f"{name}.png"
     looked = film(model, what, controller, rng, picture)
@@ -288,9 +296,14 @@ def draw_curves(runs, name, task, seed, pictures):
         if file.exists():
             found[LABELS[controller]] = json.loads(file.read_text())["curve"]
     path = pictures / f"ntm_{task}_curve{quick}.png"
-    lines = {f"{name} thousand": height for name, height in TASKS[task].paper.items()}
     curves.draw(
-        found, "loss", path, "thousands of sequences", FIGURE, logarithmic=True, lines=lines
+        found,
+        "loss",
+        path,
+        "thousands of sequences",
+        FIGURE,
+        logarithmic=True,
+        lines=TASKS[task].paper,
     )
     print(f"Learning curves drawn in {path}")
 

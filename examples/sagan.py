@@ -2,7 +2,9 @@
 
     python examples/sagan.py                        # MNIST, with attention
     python examples/sagan.py --attention none       # the same without, for as many steps
-    python examples/sagan.py --data cifar10 --width 64 --steps 100000    # hours of a GPU
+    python examples/sagan.py --data cifar10 --width 64 --noise 128 --steps 100000  # hours of a GPU
+
+One after the other: they share the classifier that measures them.
 
 Residual generator and discriminator with attention at 16 x 16 in both, hinge loss, spectral
 normalization in both, conditional batch normalization and projection discriminator, learning rates
@@ -32,11 +34,12 @@ from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
 from examples.gan import GAN
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, minutes_of, train
 
 ATTENTIONS = ("16x16", "none")
 FIRST, UP = 4, 3  # pixels of the first map, and how often its sides double
-SHOWN = ((8, 8), (8, 16), (16, 16), (22, 16))  # pixels whose attention is drawn: row, column
+EPOCH = 250  # steps
+SHOWN = ((4, 4), (4, 8), (8, 8), (11, 8))  # places of the map whose attention is drawn: row, column
 
 
 def main(
@@ -55,7 +58,12 @@ def main(
     """Trains or resumes, measures, draws and exports; returns the figures."""
     if quick:
         steps, width, noise = 2, 4, 5
-    epochs = max(steps // 250, 1)
+    if min(steps, width, noise, batch) < 1:
+        raise ValueError(
+            "Expected positive `steps`, `width`, `noise` and `batch`. "
+            f"Received: steps={steps}, width={width}, noise={noise}, batch={batch}"
+        )
+    epochs = -(-steps // EPOCH)
     few, suffix = ("[:200]", "_quick") if quick else ("", "")
     name = f"sagan_{data}" + ("" if attention != "none" else "_none") + suffix
     directory = Path(runs) / f"{name}-seed{seed}"
@@ -63,7 +71,7 @@ def main(
     images, classes = data_sets.load(data, f"train{few}")
     test_images, _ = data_sets.load(data, f"test{few}")
     judge = frechet.classifier(images, classes, Path(runs) / f"sagan_judge_{data}{suffix}")
-    wanted = frechet.features(judge, test_images)
+    wanted, _ = judge.predict(test_images, batch_size=frechet.BATCH, verbose=0)
     keras.utils.set_random_seed(seed)
     generator = make_generator(width, noise, images.shape[-1], attention)
     discriminator = make_discriminator(width, images.shape[1:], attention)
@@ -75,9 +83,8 @@ def main(
     )
 
     def batches(epoch):
-        chosen = np.random.default_rng([seed, epoch]).integers(
-            len(images), size=(steps // epochs, batch)
-        )
+        size = min(EPOCH, steps - EPOCH * epoch), batch
+        chosen = np.random.default_rng([seed, epoch]).integers(len(images), size=size)
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), len(chosen))
 
     def measured(epoch):
@@ -104,7 +111,11 @@ def main(
         **gammas(gan),
         "weights": generator.count_params() + discriminator.count_params(),
         **settings,
-        "curve": curve,
+        **minutes_of(curve),
+        "curve": [round(epoch["Fréchet distance"], 3) for epoch in curve],
+        "curves of gamma": {
+            name: [round(epoch[name], 3) for epoch in curve] for name in gammas(gan)
+        },
     }
     report.write(figures, export)
     return figures
@@ -189,10 +200,10 @@ def quality(generator, judge, wanted, count):
     noise = rng.normal(size=(count, generator.inputs[0].shape[-1])).astype("float32")
     classes = np.arange(count, dtype="int32") % CLASSES
     made = generator.predict([noise, classes], batch_size=frechet.BATCH, verbose=0)
-    judged = judge.predict(made, batch_size=frechet.BATCH, verbose=0).argmax(-1)
+    features, logits = judge.predict(made, batch_size=frechet.BATCH, verbose=0)
     return {
-        "Fréchet distance": frechet.distance(frechet.features(judge, made), wanted),
-        "of the class asked for": float((judged == classes).mean()),
+        "Fréchet distance": frechet.distance(features, wanted),
+        "of the class asked for": float((logits.argmax(-1) == classes).mean()),
     }
 
 
@@ -215,7 +226,7 @@ def draw_attention(generator, path, classes=(3, 5, 8)):
     shape = (len(classes), generator.inputs[0].shape[-1])
     noise = np.random.default_rng(2).normal(size=shape).astype("float32")
     images, weights = looking.predict([noise, np.array(classes, "int32")], verbose=0)
-    queries = [16 * (row // 2) + column // 2 for row, column in SHOWN]
+    queries = [16 * row + column for row, column in SHOWN]
     figure = keras_attention.visualize.overlay(
         list(np.clip(images / 2 + 0.5, 0, 1)),
         [each[queries] for each in weights],
@@ -224,25 +235,35 @@ def draw_attention(generator, path, classes=(3, 5, 8)):
     panels = [axes for axes in figure.axes if axes.get_title()]
     for number, axes in enumerate(panels):
         row, column = SHOWN[number % len(SHOWN)]
-        axes.plot(column, row, "o", color="red", markersize=4)
+        axes.plot(2 * column + 1, 2 * row + 1, "o", color="red", markersize=4)
     figure.savefig(path)
 
 
 def serve(generator, directory):
-    """A SavedModel that draws images (batch, 32, 32, channels) uint8 from noise and classes."""
+    """A SavedModel: noise and classes -> images (batch, 32, 32, channels) from 0 to 1."""
 
     @tf.function
     def draw(noise, label):
         made = generator([noise, label], training=False)
-        return {"image": tf.cast(tf.clip_by_value(made * 127.5 + 128, 0, 255), tf.uint8)}
+        return {"image": made / 2 + 0.5}
 
     noise, label = generator.inputs
     specs = [
         tf.TensorSpec(noise.shape, tf.float32, name="noise"),
         tf.TensorSpec((None,), tf.int32, name="label"),
     ]
+    rng = np.random.default_rng(3)
     return keras_attention.export.saved_model(
-        None, directory, signatures={"serving_default": (draw, specs)}
+        None,
+        directory,
+        signatures={"serving_default": (draw, specs)},
+        example=[
+            {
+                "noise": rng.normal(size=(count, noise.shape[-1])).astype("float32"),
+                "label": np.arange(count, dtype="int32") % CLASSES,
+            }
+            for count in (1, 10)
+        ],
     )
 
 

@@ -21,8 +21,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
         epochs: How many epochs there shall be in all.
         directory: Where the checkpoint is: weights, state of the optimizer and of the random
             numbers, written beside and renamed, so that a kill at any moment leaves a whole one.
-        settings: Dict of what the run depends on. A directory of a run with other settings is
-            refused.
+        settings: Dict of what the run depends on. A directory that holds a checkpoint of a run
+            with other settings is refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
         more: Variables to keep that are neither the model's nor its optimizer's.
 
@@ -31,11 +31,11 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
         of the minutes that it took, by the clock and of processor time.
 
     Raises:
-        ValueError: If the directory holds a run with other settings.
+        ValueError: If the directory holds a checkpoint of other settings, or of another model.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    _check_settings(directory / "settings.json", settings)
+    _check_settings(directory, settings)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables, *more]
@@ -69,6 +69,12 @@ def minutes_since(moment, processor_time):
     }
 
 
+def minutes_of(curve):
+    """Minutes of a whole training, also of its interrupted runs, with their names."""
+    names = ("minutes", "processor minutes")
+    return {f"{name} of training": round(sum(e[name] for e in curve), 1) for name in names}
+
+
 def as_dataset(batches, size=None):
     """A data set, made ahead while a model trains, of batches: nests of numpy arrays.
 
@@ -77,6 +83,8 @@ def as_dataset(batches, size=None):
             to the next; or a function that returns an iterator of them, for what is generated.
         size: How many batches the iterator gives; None for a sequence.
     """
+    if callable(batches) and size < 1 or not callable(batches) and not batches:
+        raise ValueError("Expected at least one batch. Received: none")
     begin, size = (batches, size) if callable(batches) else (lambda: iter(batches), len(batches))
     signature = tf.nest.map_structure(
         lambda x: tf.TensorSpec((None, None, *x.shape[2:])[: x.ndim], x.dtype), next(begin())
@@ -85,15 +93,16 @@ def as_dataset(batches, size=None):
     return data.apply(tf.data.experimental.assert_cardinality(size)).prefetch(2)
 
 
-def _check_settings(path, settings):
+def _check_settings(directory, settings):
+    path = directory / "settings.json"
     settings = json.loads(json.dumps(settings))
-    if not path.exists():
+    if not (directory / "checkpoint.npz").exists():  # nothing to lose
         write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
     before = json.loads(path.read_text())
     if before != settings:
         raise ValueError(
-            f"Expected the settings of the run in {path.parent}, {before} (delete the folder to "
-            f"start anew). Received: settings={settings}"
+            f"Expected the settings of the run in {directory}, {before} (delete the folder to "
+            f"start anew, or choose another). Received: settings={settings}"
         )
 
 
@@ -102,6 +111,12 @@ def _load(path, variables):
     if not path.exists():
         return []
     with np.load(path) as values:
+        shapes = [values[name].shape for name in values.files if name != "curve"]
+        if shapes != [tuple(variable.shape) for variable in variables]:
+            raise ValueError(
+                f"Expected a checkpoint of this model's {len(variables)} variables, of their "
+                f"shapes. Received: {path}, of {len(shapes)} variables"
+            )
         for number, variable in enumerate(variables):
             variable.assign(values[f"arr_{number}"])
         curve = json.loads(str(values["curve"]))

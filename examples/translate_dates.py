@@ -26,7 +26,7 @@ from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, minutes_of, train
 
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
@@ -80,7 +80,7 @@ def main(
     decode = tf.function(
         lambda texts: network.greedy(texts, OUTPUT_LENGTH).tokens, jit_compile=True
     )
-    train(
+    curve = train(
         network.model,
         lambda epoch: batches(dates, source, steps, np.random.default_rng([seed, epoch])),
         epochs,
@@ -110,7 +110,7 @@ def main(
         ],
     )
     figures = {"exactly right": accuracy, "weights": network.model.count_params(), "seed": seed}
-    report.write(figures, path)
+    report.write({**figures, **minutes_of(curve)}, path)
     show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return accuracy

@@ -1,7 +1,6 @@
 """German to English on Multi30k: what every translation model is trained, tried and served with."""
 
 import collections
-import math
 from pathlib import Path
 
 import keras
@@ -13,9 +12,9 @@ from tqdm.auto import tqdm
 
 import keras_attention
 from examples.datasets.multi30k import sentence_pairs
-from examples.datasets.words import WORD_RE2, Words, split
+from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, minutes_of, train
 
 LENGTHS = (12, 16, 22, 40)  # of both sentences, ends included: one compiled program each
 BATCH = 128
@@ -105,6 +104,7 @@ def experiment(
         "sacrebleu": f"{sacrebleu.__version__}, 13a, lower case, beam {beam_width}",
         "weights": network.model.count_params(),
         "seed": seed,
+        **minutes_of(curve),
         "curve": [round(epoch["val_ppl"], 2) for epoch in curve],
     }
     report.write(figures, path)
@@ -166,7 +166,7 @@ def perplexity(scorer, pairs, german, english):
             inputs, target = [np.pad(x, rows) for x in inputs], np.pad(target, rows)
             entropy += float(scorer(inputs, target))
             words += (target != 0).sum()
-    return math.exp(entropy / words)
+    return float(np.exp(entropy / words))
 
 
 def summed_entropy(logits, target):
@@ -217,7 +217,8 @@ def export(network, german, english, directory):
 
     @tf.function
     def decode(text):
-        spaced = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), WORD_RE2, r" \1 ")
+        spaced = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), SPACES_RE2, " ")
+        spaced = tf.strings.regex_replace(spaced, WORD_RE2, r" \1 ")
         # One column of padding more, so that even a batch of empty texts has something to read.
         words = tf.pad(tf.strings.split(spaced).to_tensor(""), [[0, 0], [0, 1]])
         source = tf.where(words == "", german.padding, table.lookup(words))

@@ -23,6 +23,7 @@ class Task(NamedTuple):
         width: How many numbers an element has.
         ends: Whether answers differ in length, so that there must be an end.
         repeats: Whether an answer may have an index twice.
+        largest: The largest n that can be drawn, or answered in reasonable memory.
     """
 
     draw: object
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     width: int = 2
     ends: bool = False
     repeats: bool = False
+    largest: int = 1000
 
 
 def draw_points(rng, count, n):
@@ -108,8 +110,8 @@ def longest_delaunay(n):
 TASKS = {
     "hull": Task(draw_points, hull, lambda n: n, ends=True),
     "delaunay": Task(draw_points, delaunay, longest_delaunay, ends=True, repeats=True),
-    "tsp": Task(draw_points, tour, lambda n: n),
-    "sort": Task(draw_numbers, order, lambda n: n, width=1),
+    "tsp": Task(draw_points, tour, lambda n: n, largest=12),
+    "sort": Task(draw_numbers, order, lambda n: n, width=1, largest=100),
 }
 
 
@@ -163,7 +165,11 @@ def is_simple(points, polygons):
 
 
 def figures(task, drawn, true, found):
-    """The paper's figures of a task's answers `found`, where `true` would be right."""
+    """The paper's figures of a task's answers `found`, where `true` would be right.
+
+    A hull is right from any of its corners on, counter-clockwise. Its area counts where it is a
+    simple polygon, and is "FAIL" where more than a hundredth of them are not.
+    """
     if task == "hull":
         simple = is_simple(drawn, found)
         covered = np.abs(area(drawn, found)[simple]) / area(drawn, true)[simple]
@@ -194,9 +200,18 @@ def triangles(indices):
     return {tuple(sorted(indices[at : at + 3])) for at in range(0, len(indices), 3)}
 
 
-def read_hulls(path):
-    """The authors' instances and answers, indices from 0."""
+def read_hulls(path, largest):
+    """The authors' instances, of `largest` points at most, and answers, indices from 0."""
     with np.load(path) as file:
+        if not {"points", "hull"} <= set(file.files):
+            raise ValueError(
+                f"Expected a file of arrays `points` and `hull`. Received: {path} of {file.files}"
+            )
         drawn, true = file["points"], file["hull"]
+    if drawn.ndim != 3 or drawn.shape[1] > largest or true.max() > drawn.shape[1]:
+        raise ValueError(
+            f"Expected points (count, {largest} at most, 2) and indices from 1 to their number. "
+            f"Received: points {drawn.shape}, indices up to {true.max()}"
+        )
     closing = np.arange(true.shape[1]) == (true > 0).sum(axis=1, keepdims=True) - 1
     return drawn, np.where(closing, 0, true)[:, : drawn.shape[1]].astype("int32") - 1

@@ -6,7 +6,9 @@ import re
 import numpy as np
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
-WORD_RE2 = r"([\pL\pN_]+(?:['’-][\pL\pN_]+)*|[^\pL\pN_\s])"  # the same for tf.strings
+# As tf.strings writes them: a word, and what Python calls a space.
+WORD_RE2 = r"([\pL\pN_]+(?:['’-][\pL\pN_]+)*|[^\pL\pN_\s])"
+SPACES_RE2 = r"[\t\n\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
 
 
 def split(sentence):

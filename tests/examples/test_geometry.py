@@ -180,6 +180,15 @@ def test_a_file_of_hulls_is_read_as_hulls_are_computed(tmp_path):
         corners = indices[indices >= 0] + 1
         row[: len(corners) + 1] = [*corners, corners[0]]
     np.savez(tmp_path / "hulls.npz", points=points, hull=stored)
-    found, answers = geometry.read_hulls(tmp_path / "hulls.npz")
+    found, answers = geometry.read_hulls(tmp_path / "hulls.npz", 5)
     np.testing.assert_array_equal(found, points)
     np.testing.assert_array_equal(answers, true)
+
+
+def test_a_file_of_other_arrays_or_of_too_many_points_is_refused(tmp_path):
+    np.savez(tmp_path / "hulls.npz", points=drawn(5, 2), hull=np.ones((2, 7), int))
+    with pytest.raises(ValueError, match=r"Expected points \(count, 4 at most, 2\)"):
+        geometry.read_hulls(tmp_path / "hulls.npz", 4)
+    np.savez(tmp_path / "other.npz", x=np.ones(1))
+    with pytest.raises(ValueError, match="Expected a file of arrays `points` and `hull`"):
+        geometry.read_hulls(tmp_path / "other.npz", 4)

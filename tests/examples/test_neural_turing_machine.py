@@ -123,6 +123,21 @@ def test_duplicates_look_at_the_answer_alone():
     }
 
 
+def test_the_film_and_the_export_are_of_the_trained_weights(tmp_path):
+    task, rng = example.TASKS["copy"], np.random.default_rng(0)
+    model = example.network(task, "lstm")
+    looked = example.film(model, task, "lstm", rng, tmp_path / "film.png")
+    inputs, _ = episodes(copy, 2, rng, steps=9, length=3)
+    found = looked(inputs)["probabilities"]
+    np.testing.assert_allclose(found, keras.ops.sigmoid(model(inputs)), atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [{"sequences": 1500}, {"batch": 7}, {"batch": 0}])
+def test_sequences_that_make_no_whole_epochs_are_refused(sizes):
+    with pytest.raises(ValueError, match="Expected `sequences` to be a multiple of 1000"):
+        example.main(**sizes)
+
+
 def test_a_baseline_learns_ngrams_beside_the_best_predictor(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = example.main("ngrams", "baseline", quick=True, **folders)

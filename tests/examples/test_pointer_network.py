@@ -101,20 +101,54 @@ def test_the_same_epoch_gives_the_same_batches_and_another_one_others():
     )
 
 
-def test_instances_are_answered_in_whole_padded_batches(monkeypatch):
+@pytest.mark.parametrize("name", ["sort", "hull"])
+def test_instances_are_answered_in_whole_padded_batches(name, monkeypatch):
     monkeypatch.setattr(pointer_network, "TESTED_AT_ONCE", 3)
-    seen = []
+    task, seen = TASKS[name], []
+    drawn, true = pointer_network.draw_instances(task, 5, 4, [7])
+    targets = pointer_network.to_targets(task, true)
 
     def point(points, real):
         seen.append((points.shape, real.tolist()))
-        order = np.argsort(np.where(real, points[..., 0], 9), axis=1)
-        ranks = np.arange(7) < real.sum(axis=1, keepdims=True)
-        return Pointed(np.where(ranks, order, -1), None, None, None)
+        first = 3 * (len(seen) - 1)
+        return Pointed(targets[np.arange(first, first + 3) % 4], None, None, None)
 
-    task = TASKS["sort"]
-    drawn, true = pointer_network.draw_instances(task, 5, 4, [7])
     np.testing.assert_array_equal(pointer_network.answers(point, task, drawn, 7), true)
-    assert seen == [((3, 7, 1), [[True] * 5 + [False] * 2] * 3)] * 2
+    shape = (3, 7, task.width)
+    assert seen == [(shape, [[True] * 5 + [False] * 2] * 3)] * 2
+
+
+def test_a_triangulation_that_does_not_end_is_not_cut_to_be_right():
+    task = TASKS["delaunay"]
+    drawn, true = pointer_network.draw_instances(task, 5, pointer_network.TESTED_AT_ONCE, [7])
+    more = np.pad(true + 1, [(0, 0), (0, 3)], constant_values=1)
+    found = pointer_network.answers(lambda *_: Pointed(more, None, None, None), task, drawn, 5)
+    assert found.shape[1] == true.shape[1] + 3
+
+
+def test_what_is_learned_is_neither_learned_again_nor_what_is_tested(monkeypatch, tmp_path):
+    class Enough(Exception):
+        pass
+
+    seen = {}
+
+    def train(model, batches, epochs, directory, settings, after_epoch):
+        seen.update(batches=batches, after_epoch=after_epoch)
+        raise Enough
+
+    def draw_instances(task, n, count, seed):
+        drawn = task.draw(np.random.default_rng(seed), count, n)
+        seen.setdefault("held out", []).append(drawn)
+        return drawn, task.answer(drawn)
+
+    monkeypatch.setattr(pointer_network, "train", train)
+    monkeypatch.setattr(pointer_network, "draw_instances", draw_instances)
+    with pytest.raises(Enough):
+        pointer_network.main(quick=True, runs=str(tmp_path))
+    trained = [inputs[1].numpy() for epoch in (0, 1) for inputs, _ in seen["batches"](epoch)]
+    points = np.concatenate([*trained, *seen["held out"]]).reshape(-1, 10)
+    assert len(seen["held out"]) == 2
+    assert len(np.unique(points.astype("float32"), axis=0)) == len(points)
 
 
 def test_polygons_are_drawn_closed_and_orders_open():
@@ -125,6 +159,14 @@ def test_polygons_are_drawn_closed_and_orders_open():
     assert [line.tolist() for line in pointer_network.lines("delaunay", indices)] == triangles
 
 
+@pytest.mark.parametrize(
+    "sizes", [{"smallest": 2}, {"largest": 4}, {"epochs": 0}, {"task": "tsp", "largest": 13}]
+)
+def test_sizes_that_cannot_be_are_refused_at_once(sizes):
+    with pytest.raises(ValueError, match="Expected 3 <= smallest <= largest <= "):
+        pointer_network.main(**sizes)
+
+
 def test_a_file_of_hulls_is_refused_for_another_task():
     with pytest.raises(ValueError, match="Expected `instances` with task='hull'.*task='tsp'"):
         pointer_network.main(task="tsp", instances="hulls.npz")
@@ -133,5 +175,5 @@ def test_a_file_of_hulls_is_refused_for_another_task():
 @pytest.mark.slow
 def test_sorting_is_learned(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
-    reached = pointer_network.main("sort", smallest=10, epochs=10, **folders)
-    assert reached["n = 10"]["greedy"]["accuracy"] > 0.9
+    reached = pointer_network.main("sort", smallest=10, epochs=4, **folders)
+    assert reached["n = 10"]["greedy"]["accuracy"] > 0.99

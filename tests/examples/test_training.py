@@ -72,6 +72,31 @@ def test_a_folder_of_other_settings_is_refused(tmp_path):
         training.train(model(), batches, 2, tmp_path, {"units": 5})
 
 
+def test_settings_of_a_run_that_never_ended_an_epoch_are_forgotten(tmp_path):
+    def broken(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(model(), broken, 1, tmp_path, {"units": 4})
+    training.train(model(), batches, 1, tmp_path, {"units": 5})
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    training.train(model(), batches, 1, tmp_path, {})
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    other.compile("adam", "mse")
+    with pytest.raises(ValueError, match="Expected a checkpoint of this model's 8 variables"):
+        training.train(other, batches, 2, tmp_path, {})
+
+
+def test_the_time_of_a_resumed_run_is_that_of_all_its_epochs():
+    curve = [{"minutes": 1.0, "processor minutes": 2.0}, {"minutes": 0.52, "processor minutes": 4}]
+    assert training.minutes_of(curve) == {
+        "minutes of training": 1.5,
+        "processor minutes of training": 6.0,
+    }
+
+
 def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):

@@ -8,6 +8,7 @@ from keras import ops
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
+import keras_attention
 from examples import transformer
 from keras_attention import export
 
@@ -70,3 +71,22 @@ def test_the_smoothed_loss_is_the_papers():
     expected = -(wanted * log_p).sum(-1)[target != 0].mean()
     loss = transformer.smoothed_cross_entropy(0.1)(target, logits)
     assert float(loss) == pytest.approx(expected, abs=1e-5)
+
+
+def test_embeddings_start_at_the_size_of_the_sinusoids():
+    net = transformer.Transformer(500, 2, 3, blocks=1, heads=2, units=64, hidden=8, dropout=0.0)
+    assert np.std(net.embed.embeddings) == pytest.approx(64**-0.5, rel=0.05)
+    ids = np.array([[7, 8]])
+    added = net.positions(net.embed(ids)) - 8 * net.embed(ids)
+    sinusoids = keras_attention.PositionalEncoding()(np.zeros((1, 2, 64), "float32"))
+    np.testing.assert_allclose(added, sinusoids, atol=1e-5)
+
+
+def test_the_embeddings_of_both_sides_are_dropped_in_training():
+    drops = [node for node in network().model.operations if isinstance(node, keras.layers.Dropout)]
+    assert len(drops) == 1 and len(drops[0]._inbound_nodes) == 2
+
+
+def test_a_warm_up_that_never_ends_is_refused():
+    with pytest.raises(ValueError, match="Expected `warmup` .* 226 steps .* Received: warmup=400"):
+        transformer.adam(226, 400, 1e-3)
