@@ -20,13 +20,13 @@ def classifier(images, classes, directory, epochs=2, seed=0):
     Returns a model of images that gives 64 features of each, and the logits of its class.
     """
     keras.utils.set_random_seed(seed)
-    net = keras.Sequential([keras.Input(images.shape[1:])])
+    inputs = x = keras.Input(images.shape[1:])
     for width in (16, 32, 64):
-        net.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
-        net.add(layers.MaxPooling2D())
-    net.add(layers.Flatten())
-    net.add(layers.Dense(64, activation="relu"))
-    net.add(layers.Dense(int(classes.max()) + 1))
+        x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    features = layers.Dense(64, activation="relu")(layers.Flatten()(x))
+    logits = layers.Dense(int(classes.max()) + 1)(features)
+    net = keras.Model(inputs, logits)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=True)
     steps = len(images) // BATCH
@@ -38,7 +38,7 @@ def classifier(images, classes, directory, epochs=2, seed=0):
 
     settings = {"images": len(images), "epochs": epochs, "seed": seed}
     train(net, batches, epochs, directory, settings)
-    return keras.Model(net.inputs, [net.layers[-2].output, net.output])
+    return keras.Model(inputs, [features, logits])
 
 
 def distance(one, other):
