@@ -11,10 +11,10 @@ class GAN(keras.Model):
         L_D = mean max(0, 1 - D(x, c)) + mean max(0, 1 + D(G(z, c), c))
         L_G = -mean D(G(z, c), c)
 
-    Compiled with the generator's optimizer; the discriminator's is its own compiled one. The
-    discriminator sees real and generated images in one call, so that the power iterations of its
-    spectral normalizations take one step on each batch; while the generator learns they stand. The
-    generator's take a step with each of its two passes.
+    Compiled with an optimizer for each network. The discriminator sees real and generated images in
+    one call, so that the power iterations of its spectral normalizations take one step on each
+    batch; while the generator learns they stand. The generator's take a step with each of its two
+    passes.
 
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).

@@ -20,7 +20,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 if not __package__:  # run as `python examples/image_captioning.py`, from any directory
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -145,11 +145,15 @@ def trained_encoder(digits, runs, suffix, steps, epochs=16):
     is_inner = abs(row_of(FINE)[1] - digit_grids.CELL / 2) <= digit_grids.CELL / 4
     counted = np.tile((is_inner[:, None] & is_inner).astype("float32"), (BATCH, 1, 1))
 
+    images, labels = digits
+
     def grids(epoch):
+        distorted = distort(images, epoch)
+
         def draw():
             rng = np.random.default_rng([0, epoch])
             for _ in range(steps):
-                images, cells = digit_grids.draw_grids(*digits, BATCH, rng, empty=0.2)
+                images, cells = digit_grids.draw_grids(distorted, labels, BATCH, rng, empty=0.2)
                 yield images, cells[:, cell_of(FINE)].reshape(-1, FINE, FINE) - EMPTY, counted
 
         return as_dataset(draw, steps)
@@ -160,6 +164,17 @@ def trained_encoder(digits, runs, suffix, steps, epochs=16):
     encoder = keras.Model(image, features)
     encoder.trainable = False
     return encoder
+
+
+def distort(images, seed):
+    """Digits turned by up to 11 degrees, and made wider and higher, or less so, by up to 10 %."""
+    options = {"fill_mode": "constant", "seed": seed}
+    layer = keras.Sequential(
+        [layers.RandomRotation(0.03, **options), layers.RandomZoom(0.1, 0.1, **options)]
+    )
+    parts = np.array_split(images[..., None], -(-len(images) // 5000))  # for the memory's sake
+    found = [ops.convert_to_numpy(layer(part, training=True)) for part in parts]
+    return np.concatenate(found)[..., 0].round().astype("uint8")
 
 
 def annotate(encoder, images):

@@ -295,22 +295,25 @@ def draw(task, drawn, true, decode, path):
         if places.shape[1] == 1:  # numbers stand above their positions
             places = np.concatenate([1 + np.arange(len(places))[:, None], places], axis=1)
         length = found["lengths"][column]
-        for indices, color, width in (
-            (true[column][true[column] >= 0], "gold", 7),
-            (found["indices"][column, :length], "tab:blue", 1.5),
+        for name, indices, color, width in (
+            ("true", true[column][true[column] >= 0], "gold", 7),
+            ("found", found["indices"][column, :length], "tab:blue", 1.5),
         ):
             for line in lines(task, indices):
-                above.plot(*places[line].T, color=color, linewidth=width, zorder=0)
+                above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)
+                name = None  # once in the legend
         above.plot(*places.T, "o", color="black", markersize=4)
         for number, place in enumerate(places, 1):
             above.annotate(str(number), place, xytext=(4, 4), textcoords="offset points")
         above.set(xticks=[], yticks=[])
+        above.margins(0.1)  # room for the numbers
         weights = found["probabilities"][column, : length + TASKS[task].ends]
         names = ["end"] * TASKS[task].ends + [str(number + 1) for number in range(len(places))]
         below.imshow(weights, cmap="gray", vmin=0, vmax=1, aspect="auto")
         below.set_xticks(range(len(names)), names)
         below.set_yticks(range(len(weights)), range(1, len(weights) + 1))
         below.set(xlabel="point", ylabel="step" if column == 0 else None)
+    canvas.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=110)
     plt.close(canvas)

@@ -12,7 +12,7 @@ normalization in both, conditional batch normalization and projection discrimina
 
 The paper's figures are on ImageNet at 128 x 128 (Fréchet inception distance 18.65 against 27.62 of
 the best before), by a network that is not to be had here; `examples.frechet` has the stand-in.
-docs/results.md has what the first two commands gave here.
+The first two commands have not been run to their end here yet.
 """
 
 import sys
@@ -73,14 +73,8 @@ def main(
     judge = frechet.classifier(images, classes, Path(runs) / f"sagan_judge_{data}{suffix}")
     wanted, _ = judge.predict(test_images, batch_size=frechet.BATCH, verbose=0)
     keras.utils.set_random_seed(seed)
-    generator = make_generator(width, noise, images.shape[-1], attention)
-    discriminator = make_discriminator(width, images.shape[1:], attention)
-    gan = GAN(generator, discriminator, seed)
-    gan.compile(
-        keras.optimizers.Adam(1e-4, beta_1=0.0, beta_2=0.9),
-        keras.optimizers.Adam(4e-4, beta_1=0.0, beta_2=0.9),
-        jit_compile=True,
-    )
+    gan = make_gan(width, noise, images.shape[1:], attention, seed)
+    generator = gan.generator
 
     def batches(epoch):
         size = min(EPOCH, steps - EPOCH * epoch), batch
@@ -109,7 +103,7 @@ def main(
     figures = {
         **quality(generator, judge, wanted, 200 if quick else 10_000),
         **gammas(gan),
-        "weights": generator.count_params() + discriminator.count_params(),
+        "weights": generator.count_params() + gan.discriminator.count_params(),
         **settings,
         **minutes_of(curve),
         "curve": [round(epoch["Fréchet distance"], 3) for epoch in curve],
@@ -119,6 +113,18 @@ def main(
     }
     report.write(figures, export)
     return figures
+
+
+def make_gan(width, noise, shape, attention, seed):
+    """Both networks for images of a shape, compiled with a learning rate for each."""
+    generator = make_generator(width, noise, shape[-1], attention)
+    gan = GAN(generator, make_discriminator(width, shape, attention), seed)
+    gan.compile(
+        keras.optimizers.Adam(1e-4, beta_1=0.0, beta_2=0.9),
+        keras.optimizers.Adam(4e-4, beta_1=0.0, beta_2=0.9),
+        jit_compile=True,
+    )
+    return gan
 
 
 def make_generator(width, noise, channels, attention):

@@ -51,9 +51,9 @@ SHAPES = {
 }
 TOGETHER = 64  # documents of one prediction
 # As tf.strings writes it: what Python calls a space, but for the end of a line.
-SPACES_RE2 = r"[\t\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
+BLANKS_RE2 = r"[\t\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
 SPLIT_RE2 = (
-    (SPACES_RE2, " "),
+    (BLANKS_RE2, " "),
     *SENTENCE_ENDS,
     (WORD_RE2, r" \1 "),
     (" +", " "),

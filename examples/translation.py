@@ -207,6 +207,12 @@ def draw(pairs, translations, path):
     return path
 
 
+def split_in_graph(text):
+    """Texts (batch,) -> their words, ragged, as `split` finds them, by stock TensorFlow."""
+    text = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), SPACES_RE2, " ")
+    return tf.strings.split(tf.strings.regex_replace(text, WORD_RE2, r" \1 "))
+
+
 def export(network, german, english, directory):
     """A SavedModel whose `decode` signature takes German text and returns English, greedily."""
     ids = tf.range(len(german), dtype=tf.int32)
@@ -217,10 +223,8 @@ def export(network, german, english, directory):
 
     @tf.function
     def decode(text):
-        spaced = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), SPACES_RE2, " ")
-        spaced = tf.strings.regex_replace(spaced, WORD_RE2, r" \1 ")
         # One column of padding more, so that even a batch of empty texts has something to read.
-        words = tf.pad(tf.strings.split(spaced).to_tensor(""), [[0, 0], [0, 1]])
+        words = tf.pad(split_in_graph(text).to_tensor(""), [[0, 0], [0, 1]])
         source = tf.where(words == "", german.padding, table.lookup(words))
         found = network.greedy(source, LENGTHS[-1])
         joined = tf.strings.reduce_join(

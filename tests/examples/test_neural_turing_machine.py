@@ -123,6 +123,20 @@ def test_duplicates_look_at_the_answer_alone():
     }
 
 
+def test_every_epoch_of_a_run_has_sequences_of_its_own(monkeypatch, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def train(model, batches, *settings):
+        first, second = (next(iter(batches(epoch)))[0].numpy() for epoch in (0, 1))
+        assert not np.array_equal(first, second)
+        raise Enough
+
+    monkeypatch.setattr(example, "train", train)
+    with pytest.raises(Enough):
+        example.main(quick=True, runs=str(tmp_path))
+
+
 def test_the_film_and_the_export_are_of_the_trained_weights(tmp_path):
     task, rng = example.TASKS["copy"], np.random.default_rng(0)
     model = example.network(task, "lstm")

@@ -110,6 +110,12 @@ def test_the_distance_sees_correlations_and_takes_constant_features():
     assert frechet.distance(one, other) == pytest.approx(4, rel=0.02)
 
 
+def test_the_discriminator_learns_four_times_as_fast():
+    model = sagan.make_gan(2, 5, (32, 32, 1), "none", seed=0)
+    rates = model.optimizer.learning_rate, model.discriminator_optimizer.learning_rate
+    assert [float(rate) for rate in rates] == pytest.approx([1e-4, 4e-4])
+
+
 def test_what_cannot_be_trained_is_refused_at_once():
     with pytest.raises(ValueError, match="Expected positive .* Received: steps=0"):
         sagan.main(steps=0)
