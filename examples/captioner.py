@@ -28,7 +28,7 @@ class WithoutBaseline(keras_attention.ReinforceModel):
 class Captioner:
     """The decoder: an LSTM that looks at the annotations before each word.
 
-        annotations = features W + b_location
+        annotations = features W + b_location            (b drawn from N(0, 2), then learned)
         h_0, c_0    = two MLPs of their mean
         words       = L_o(E y_{t-1} + L_h h_t + L_z z_t)                       (eq. 7)
 

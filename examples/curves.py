@@ -1,8 +1,8 @@
 """Learning curves in one picture, as the papers draw them."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
+
+from examples.training import write
 
 
 def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, lines=None):
@@ -30,6 +30,5 @@ def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, line
         axes.set_yscale("log")
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.legend()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    canvas.savefig(path, dpi=120)
+    write(path, lambda file: canvas.savefig(file, dpi=120))
     plt.close(canvas)

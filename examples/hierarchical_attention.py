@@ -105,34 +105,47 @@ POOLINGS = {"attention": keras_attention.AttentionPooling, "average": average, "
 
 
 def agreement(found, word_weights, sentence_weights, share=0.1):
-    """How many of the words that weigh most people marked, against chance: means over documents.
+    """How many of the words that weigh most people marked: means over the documents.
 
     A word weighs its sentence's weight times its own, which is its share in the document's vector;
-    `share` of a document's words are looked at. The interval is that of the difference, from 2,000
-    bootstrap samples of the documents.
+    `share` of a document's words are looked at. Even weights, with which a word weighs the more the
+    shorter its sentence is, and chance stand beside it. The interval is that of the difference to
+    even weights, from 2,000 bootstrap samples of the documents.
     """
-    rows = []
+    rng, rows = np.random.default_rng(0), []
     for document, of_words, of_sentences in zip(found, word_weights, sentence_weights, strict=True):
-        read = zip(document.sentences, of_words, of_sentences, strict=False)  # the rest was cut off
+        read = list(
+            zip(document.sentences, of_words, of_sentences, strict=False)
+        )  # the rest is cut
+        if not any(sentence for sentence, *_ in read):
+            continue
         weights = np.concatenate([whole * w[: len(s)] for s, w, whole in read])
+        even = np.concatenate([np.full(len(s[: len(w)]), 1 / max(len(s), 1)) for s, w, _ in read])
         marked = document.marked[: len(weights)]
-        top = np.argsort(-weights, kind="stable")[: math.ceil(share * len(weights))]
-        rows.append((marked[top].mean(), marked.mean(), average_precision(weights, marked)))
+        ways = [heaviest_first(each, rng) for each in (weights, even)]
+        count = math.ceil(share * len(weights))
+        tops = [marked[order[:count]].mean() for order in ways]
+        rows.append((*tops, marked.mean(), *[average_precision(marked[order]) for order in ways]))
     rows = np.array(rows)
-    rng = np.random.default_rng(0)
     drawn = rows[rng.integers(len(rows), size=(2000, len(rows)))].mean(axis=1)
     low, high = np.percentile(drawn[:, 0] - drawn[:, 1], [2.5, 97.5])
-    marked, chance, precision = rows.mean(axis=0)
+    marked, even, chance, precision, even_precision = rows.mean(axis=0)
     return {
         f"marked of the top {share:.0%}": round(float(marked), 4),
+        "with even weights": round(float(even), 4),
         "marked of all words (chance)": round(float(chance), 4),
-        "difference, 95 %": [round(float(low), 4), round(float(high), 4)],
+        "difference to even weights, 95 %": [round(float(low), 4), round(float(high), 4)],
         "average precision": round(float(precision), 4),
+        "average precision with even weights": round(float(even_precision), 4),
     }
 
 
-def average_precision(weights, marked):
-    """The mean, over the marked words, of the share of marked ones among what weighs no less."""
-    order = np.argsort(-weights, kind="stable")
-    ranks = np.flatnonzero(marked[order]) + 1
+def heaviest_first(weights, rng):
+    """The places of the weights from the largest to the smallest, of equal ones in any order."""
+    return np.lexsort((rng.random(len(weights)), -weights))
+
+
+def average_precision(marked):
+    """The mean, over the marked words, of the share of marked ones among those up to them."""
+    ranks = np.flatnonzero(marked) + 1
     return np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0.0

@@ -133,7 +133,7 @@ def main(
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
-    report = Report(directory)
+    report = Report(directory, seed)
     keras.utils.set_random_seed(seed)
     what = TASKS[task]
     model = network(what, controller)

@@ -47,7 +47,7 @@ from examples import curves
 from examples.command_line import run
 from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, train, write
 
 BATCH = 128
 AT_ONCE = 8  # batches of one size made at once, which is faster
@@ -120,7 +120,7 @@ def main(
         return figures(task, drawn, true, answers(ways[way], asked, drawn, largest))
 
     directory.mkdir(parents=True, exist_ok=True)
-    report = Report(directory)
+    report = Report(directory, seed)
     curve = train(
         model,
         lambda epoch: batches(asked, learned, steps, [TRAINING, seed, epoch]),
@@ -314,8 +314,7 @@ def draw(task, drawn, true, decode, path):
         below.set_yticks(range(len(weights)), range(1, len(weights) + 1))
         below.set(xlabel="point", ylabel="step" if column == 0 else None)
     canvas.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.savefig(path, dpi=110)
+    write(path, lambda file: canvas.savefig(file, dpi=110))
     plt.close(canvas)
     print(f"Answers and probabilities drawn in {path}")
 

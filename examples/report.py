@@ -18,10 +18,11 @@ class Report:
 
     Args:
         directory: The run's folder, where its checkpoint is.
+        seed: Of the run.
     """
 
-    def __init__(self, directory):
-        self.path = Path(directory) / "figures.json"
+    def __init__(self, directory, seed):
+        self.path, self.seed = Path(directory) / "figures.json", seed
         self.began = time.time(), time.process_time()
 
     def write(self, figures, export=None):
@@ -34,6 +35,7 @@ class Report:
         passed = minutes_since(*self.began).items()
         whole = {
             "command": shlex.join(["python", *sys.argv]),
+            "seed": self.seed,
             **figures,
             **{f"{name} of this run": round(minutes, 1) for name, minutes in passed},
             "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},

@@ -34,7 +34,7 @@ from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
 from examples.gan import GAN
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, minutes_of, train, write
 
 ATTENTIONS = ("16x16", "none")
 FIRST, UP = 4, 3  # pixels of the first map, and how often its sides double
@@ -67,7 +67,7 @@ def main(
     few, suffix = ("[:200]", "_quick") if quick else ("", "")
     name = f"sagan_{data}" + ("" if attention != "none" else "_none") + suffix
     directory = Path(runs) / f"{name}-seed{seed}"
-    report = Report(directory)
+    report = Report(directory, seed)
     images, classes = data_sets.load(data, f"train{few}")
     test_images, _ = data_sets.load(data, f"test{few}")
     judge = frechet.classifier(images, classes, Path(runs) / f"sagan_judge_{data}{suffix}")
@@ -95,7 +95,6 @@ def main(
         gan.discriminator_optimizer.variables,
     )
     path = Path(pictures) / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
     draw_samples(generator, path)
     if attention != "none":
         draw_attention(generator, path.with_stem(f"{name}_attention"))
@@ -222,7 +221,8 @@ def draw_samples(generator, path, rows=8):
     side, channels = made.shape[1], made.shape[-1]
     grid = made.reshape(rows, CLASSES, side, side, channels).swapaxes(1, 2)
     grid = np.clip(grid.reshape(rows * side, CLASSES * side, channels) / 2 + 0.5, 0, 1)
-    picture.imsave(path, np.repeat(np.repeat(grid, 2, 0), 2, 1).repeat(3 // channels, -1))
+    large = np.repeat(np.repeat(grid, 2, 0), 2, 1).repeat(3 // channels, -1)
+    write(path, lambda file: picture.imsave(file, large))
 
 
 def draw_attention(generator, path, classes=(3, 5, 8)):
@@ -242,7 +242,7 @@ def draw_attention(generator, path, classes=(3, 5, 8)):
     for number, axes in enumerate(panels):
         row, column = SHOWN[number % len(SHOWN)]
         axes.plot(2 * column + 1, 2 * row + 1, "o", color="red", markersize=4)
-    figure.savefig(path)
+    write(path, figure.savefig)
 
 
 def serve(generator, directory):

@@ -62,15 +62,15 @@ SPLIT_RE2 = (
 )
 
 
-def sequential(size):
+def sequential(size, units):
     """Embed, encode, attend, predict: words (batch, words) -> how likely liked, (batch, 1)."""
     model = keras.Sequential()
     model.add(keras.Input((None,), dtype="int32", name="words"))
-    model.add(keras.layers.Embedding(size, 50, mask_zero=True))
+    model.add(keras.layers.Embedding(size, units, mask_zero=True))
     model.add(keras.layers.Dropout(0.3, noise_shape=(None, None, 1)))  # whole words
-    recurrent = keras.layers.GRU(32, return_sequences=True, use_cudnn=False)
+    recurrent = keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     model.add(keras.layers.Bidirectional(recurrent))
-    model.add(keras_attention.AdditiveAttention(units=16))
+    model.add(keras_attention.AdditiveAttention(units=units))
     model.add(keras_attention.AttentionPooling())
     model.add(keras.layers.Dropout(0.5))
     model.add(keras.layers.Dense(1, activation="sigmoid"))
@@ -103,13 +103,15 @@ def main(
     parts = ["text_classification", model, pooling, data, "quick"]
     name = "_".join(p for p, d in zip(parts, [True, *differs], strict=True) if d)
     directory = Path(runs) / f"{name}-seed{seed}"
-    report = Report(directory)
+    report = Report(directory, seed)
     shapes = SHAPES[model, data][:1] if quick else SHAPES[model, data]
     reviews = splits(data, seed, most=160 if quick else None)
     words = vocabulary(reviews["train"], most_words)
     size = len(words)
     network = (
-        sequential(size) if model == "sequential" else hierarchical(size, pooling, units, units)
+        sequential(size, units)
+        if model == "sequential"
+        else hierarchical(size, pooling, units, units)
     )
 
     def batches(epoch):

@@ -131,6 +131,8 @@ def _save(path, variables, curve):
 
 def write(path, write_to):
     """Writes a file beside its place and renames it: a kill leaves the old one or the new one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     with open(unfinished, "wb") as file:
         write_to(file)

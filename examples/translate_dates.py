@@ -54,7 +54,7 @@ def main(
     name += "_quick" if quick else ""
     directory, picture = Path(runs) / f"{name}-seed{seed}", Path(pictures) / f"{name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    report = Report(directory)
+    report = Report(directory, seed)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
     network = EncoderDecoder(

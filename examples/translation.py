@@ -64,7 +64,7 @@ def experiment(
     directory = Path(runs) / f"{name}-seed{seed}"
     for folder in (directory, Path(pictures), Path(saved_models)):
         folder.mkdir(parents=True, exist_ok=True)
-    report = Report(directory)
+    report = Report(directory, seed)
     texts = {part: read(part, quick) for part in ("train", "validation", "test")}
     pairs = {part: [(split(de), split(en)) for de, en in texts[part]] for part in texts}
     sides = [list(side) for side in zip(*pairs["train"], strict=True)]

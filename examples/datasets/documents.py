@@ -42,8 +42,19 @@ def splits(name, seed=0, most=None):
     reviews = {part: documents(name, part + within) for part in ("train", "test")}
     if name == "movie_rationales":
         return {**reviews, "validation": documents(name, "validation" + within)}
-    training, validation = held_out(reviews["train"], seed)
+    training, validation = held_out(distinct(reviews["train"], reviews["test"]), seed)
     return {"train": training, "validation": validation, "test": reviews["test"]}
+
+
+def distinct(found, others):
+    """Each document once, and none of the others: some reviews were published repeatedly."""
+    known, kept = {str(document.sentences) for document in others}, []
+    for document in found:
+        text = str(document.sentences)
+        if text not in known:
+            known.add(text)
+            kept.append(document)
+    return kept
 
 
 def documents(name, part):
@@ -96,7 +107,8 @@ def vocabulary(found, most):
     """The at most `most` most frequent words, each seen twice or more, as `Words`."""
     sentences = [sentence for document in found for sentence in document.sentences]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
-    one_too_many = sorted(counts.values(), reverse=True)[most - 4 : most - 3]  # 4 marks
+    words = max(most - 4, 0)  # besides 4 marks
+    one_too_many = sorted(counts.values(), reverse=True)[words : words + 1]
     return Words(sentences, least=max(2, 1 + max(one_too_many, default=1)))
 
 

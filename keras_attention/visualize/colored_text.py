@@ -10,7 +10,7 @@ import numpy as np
 from keras_attention.visualize.film_panel import to_array
 from keras_attention.visualize.fonts import drawable
 from keras_attention.visualize.samples import ROUNDING, rank, read_list
-from keras_attention.visualize.save import SUFFIXES, picture_path, save
+from keras_attention.visualize.save import SUFFIXES, picture_path, save, write
 from keras_attention.visualize.visible import visible
 
 WORD, SENTENCE = (66, 133, 244), (219, 68, 55)  # blue and red, as in the paper
@@ -21,9 +21,10 @@ SIZE = 10  # points
 
 
 class Sentence(NamedTuple):
-    """Words, how strongly each is coloured, 0 to 1, and so the bar beside them, or None."""
+    """Words, their weights, how strongly each is coloured, 0 to 1, and so the bar, or None."""
 
     words: list
+    weights: np.ndarray
     colors: np.ndarray
     bar: float | None
 
@@ -48,7 +49,7 @@ def colored_text(weights, words, sentence_weights=None, path=None):
 
     Returns:
         The page as a string: HTML that needs no other file. A word's weight is shown when one
-        points to it.
+        points to it, as it was given.
 
     Raises:
         ValueError: for weights of another rank, not finite or beyond [0, 1]; for fewer weights
@@ -69,7 +70,7 @@ def colored_text(weights, words, sentence_weights=None, path=None):
     path = path if path is None else page_path(path)
     page = to_html(sentences)
     if path is not None and path.suffix.lower() == ".html":
-        write(page, path)
+        write(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     elif path is not None:
         save(draw(sentences), path)
     return page
@@ -103,11 +104,12 @@ def read_sentences(weights, words, sentence_weights):
     else:
         sentence_weights = read_weights("sentence_weights", sentence_weights)
         bars = enough("sentence_weights", sentence_weights, len(texts))
-    rows = [np.sqrt(bar) * row for bar, row in zip(bars, rows, strict=True)]
-    largest = max(row.max() for row in rows) or 1.0
+    colors = [np.sqrt(bar) * row for bar, row in zip(bars, rows, strict=True)]
+    largest = max(row.max() for row in colors) or 1.0
     bars = [None] * len(texts) if sentence_weights is None else bars / (bars.max() or 1.0)
     return [
-        Sentence(text, row / largest, bar) for text, row, bar in zip(texts, rows, bars, strict=True)
+        Sentence(text, row, color / largest, bar)
+        for text, row, color, bar in zip(texts, rows, colors, bars, strict=True)
     ]
 
 
@@ -166,9 +168,9 @@ def paragraph(sentence):
         "" if sentence.bar is None else f" border-left: 0.8em solid {css(SENTENCE, sentence.bar)};"
     )
     spans = " ".join(
-        f'<span style="background: {css(WORD, color)}" title="{color:.3f}">'
+        f'<span style="background: {css(WORD, color)}" title="{weight:.3f}">'
         f"{html.escape(visible(word))}</span>"
-        for word, color in zip(sentence.words, sentence.colors, strict=True)
+        for word, weight, color in zip(*sentence[:3], strict=True)
     )
     return f'<p style="margin: 0.2em; padding-left: 0.5em;{bar}">{spans}</p>'
 
@@ -176,14 +178,6 @@ def paragraph(sentence):
 def css(color, strength):
     """The colour as CSS writes it."""
     return f"rgba({', '.join(map(str, color))}, {STRONGEST * strength:.3f})"
-
-
-def write(page, path):
-    """Writes to a temporary file beside `path`, which then takes its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def draw(sentences):

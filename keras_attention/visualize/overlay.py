@@ -76,9 +76,9 @@ def overlay(images, weights, titles=None, columns=None, upsampling="smooth", pat
     FigureCanvasAgg(figure)
     places = figure.add_gridspec(sum(lines), columns, height_ratios=heights)
     for (image, maps, words), first in zip(rows, np.cumsum([0, *lines]), strict=False):
-        for step, (weights, word) in enumerate(zip([None, *maps], [None, *words], strict=True)):
+        for step, (each, word) in enumerate(zip([None, *maps], [None, *words], strict=True)):
             place = places[first + step // columns, step % columns]
-            draw_panel(figure.add_subplot(place), image, weights, word, upsampling)
+            draw_panel(figure.add_subplot(place), image, each, word, upsampling)
     if path is not None:
         save(figure, path)
     return figure

@@ -1,4 +1,4 @@
-"""Writes a figure so that nobody ever reads half of it."""
+"""Writes files so that nobody ever reads half of one."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,16 @@ def picture_path(path):
 
 
 def save(figure, path):
-    """Writes to a temporary file beside `path`, which then takes its place."""
+    """Writes a figure as what the suffix says."""
+    write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower()))
+
+
+def write(path, write_to):
+    """Calls `write_to` with a temporary path beside `path`; the file then takes its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
+        write_to(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

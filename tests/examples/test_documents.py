@@ -67,15 +67,24 @@ def test_a_quarter_is_held_out_another_one_for_each_seed():
 @pytest.mark.parametrize("name", data.TEXT)
 def test_no_review_of_the_splits_is_in_two_of_them(name, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        data, "documents", lambda name, part: asked.append(part) or [(part, n) for n in range(20)]
-    )
+
+    def documents(name, part):
+        asked.append(part)
+        twice = [of(part, str(n // 2)) for n in range(16)]
+        return [*twice, *[of("in both")] * (not part.startswith("validation"))]
+
+    monkeypatch.setattr(data, "documents", documents)
     found = data.splits(name, most=20)
+    texts = {part: [str(one.sentences) for one in found[part]] for part in found}
     assert {*found} == {"train", "validation", "test"}
-    assert {part for part, _ in found["test"]} == {"test[:20]"}
-    held_out = "validation[:20]" if name == "movie_rationales" else "train[:20]"
-    assert {part for part, _ in found["validation"]} == {held_out}
-    assert not set(found["train"]) & set(found["validation"])
+    assert all("test" in text for text in texts["test"][:-1])
+    held_out = "validation" if name == "movie_rationales" else "train"
+    assert all(held_out in text for text in texts["validation"])
+    assert not set(texts["train"]) & set(texts["validation"])
+    if name == "imdb_reviews":
+        assert sorted(texts["train"] + texts["validation"]) == sorted(
+            str([["train[:20]"], [str(n)]]) for n in range(8)
+        )
     data.splits(name)
     assert "train" in asked
 
@@ -87,6 +96,7 @@ def test_the_vocabulary_has_the_most_frequent_words_and_no_more():
     assert data.vocabulary(found, 7).words[4:] == ["a", "b", "c"]
     assert data.vocabulary(found, 6).words[4:] == ["a"]  # b and c, as frequent, are one too many
     assert len(data.vocabulary(found, 5)) == 5
+    assert len(data.vocabulary(found, 3)) == 4  # the marks are always there
 
 
 def test_documents_are_padded_and_cut_to_a_shape():

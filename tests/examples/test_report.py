@@ -5,9 +5,10 @@ from examples.report import Report
 
 def test_a_report_says_how_to_get_its_figures_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["examples/some.py", "--task", "a b"])
-    Report(tmp_path).write({"accuracy": 0.5}, tmp_path / "saved/3")
+    Report(tmp_path, 7).write({"accuracy": 0.5}, tmp_path / "saved/3")
     written = json.loads((tmp_path / "figures.json").read_text())
     assert written["command"] == "python examples/some.py --task 'a b'"
+    assert written["seed"] == 7
     assert written["accuracy"] == 0.5
     assert written["export"] == str(tmp_path / "saved/3")
     assert set(written["versions"]) == {"python", "tensorflow", "keras", "numpy"}
@@ -15,7 +16,7 @@ def test_a_report_says_how_to_get_its_figures_again(tmp_path, monkeypatch, capsy
 
 
 def test_the_time_of_a_run_is_counted_from_its_report(tmp_path):
-    report = Report(tmp_path)
+    report = Report(tmp_path, 0)
     report.began = tuple(moment - 120 for moment in report.began)
     report.write({})
     written = json.loads((tmp_path / "figures.json").read_text())

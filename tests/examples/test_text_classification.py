@@ -198,23 +198,40 @@ def test_the_share_of_marked_words_among_the_heaviest():
     ]
     of_words = [
         np.array([[0.1, 0.4, 0.4, 0.1], [0.9, 0.1, 0, 0]]),
-        np.array([[0.4, 0.6, 0, 0], [0, 0, 0, 1]]),  # cut to two sentences of four words
+        np.array([[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]),  # cut to two sentences of four words
     ]
     found[1] = found[1]._replace(sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3)
-    of_sentences = [np.array([0.4, 0.6]), np.array([1.0, 0.0])]
+    of_sentences = [np.array([0.4, 0.6]), np.array([0.9, 0.1])]
     figures = agreement(found, of_words, of_sentences, share=0.5)
     # By weight e, b and c, of which e is marked; and b, a, c, all of them marked.
     assert figures["marked of the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
     assert figures["marked of all words (chance)"] == pytest.approx((2 / 6 + 3 / 6) / 2, abs=1e-4)
-    low, high = figures["difference, 95 %"]
-    assert low == pytest.approx(0, abs=1e-4) and high == pytest.approx(0.5, abs=1e-4)
+    # Evenly e, f and one of four, a quarter of the time a; and a, b and one of four, one of them c.
+    even = figures["with even weights"]
+    assert any(even == pytest.approx(x / 6, abs=1e-4) for x in (1 + 2, 1 + 3, 2 + 2, 2 + 3))
+    low, high = figures["difference to even weights, 95 %"]
+    assert -0.34 <= low <= (1 / 3 + 1) / 2 - even + 1e-3 and 2 / 3 - even - 1e-3 <= high <= 0.34
+
+
+def test_equal_weights_find_marked_words_as_chance_does():
+    marked = np.arange(50) < 10  # at the beginning, where a stable order would find them
+    found = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
+    flat = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
+    figures = agreement(found, *flat)
+    for name in ("marked of the top 10%", "with even weights"):
+        assert figures[name] == pytest.approx(0.2, abs=0.03)
+    low, high = figures["difference to even weights, 95 %"]
+    assert low < 0 < high
 
 
 def test_average_precision_is_the_mean_precision_at_the_marked_words():
-    weights = np.array([0.1, 0.5, 0.2, 0.15])
+    order = hierarchical_attention.heaviest_first(
+        np.array([0.1, 0.5, 0.2, 0.15]), np.random.default_rng(0)
+    )
+    assert order.tolist() == [1, 2, 3, 0]
     marked = np.array([True, True, False, False])
-    assert hierarchical_attention.average_precision(weights, marked) == (1 + 2 / 4) / 2
-    assert hierarchical_attention.average_precision(weights, marked & False) == 0
+    assert hierarchical_attention.average_precision(marked[order]) == (1 + 2 / 4) / 2
+    assert hierarchical_attention.average_precision(marked & False) == 0
 
 
 def test_the_sequential_model_learns_which_word_decides():
@@ -223,10 +240,25 @@ def test_the_sequential_model_learns_which_word_decides():
     ids = text_classification.encode(found, words, (60,))
     labels = np.array([[one.label] for one in found], "float32")
     keras.utils.set_random_seed(0)
-    model = text_classification.sequential(len(words))
+    model = text_classification.sequential(len(words), 32)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy", metrics=["accuracy"])
     model.fit(ids, labels, epochs=6, verbose=0)
     assert model.evaluate(ids, labels, verbose=0)[1] > 0.95
+
+
+def test_the_hierarchy_learns_to_look_at_the_word_that_decides():
+    found = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
+    words = vocabulary(found, 100)
+    ids = text_classification.encode(found, words, (9, 12))
+    labels = np.array([[one.label] for one in found], "float32")
+    keras.utils.set_random_seed(0)
+    model = hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
+    model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
+    model.fit(ids, labels, epochs=12, verbose=0)
+    liked, of_words, of_sentences = with_weights(model, ids)
+    assert np.mean((liked > 0.5) == labels) > 0.95
+    figures = agreement(found, of_words.numpy(), of_sentences.numpy(), share=0.01)
+    assert figures["marked of the top 1%"] > 0.8 > 0.2 > figures["with even weights"]
 
 
 def test_the_same_epoch_gives_the_same_batches():

@@ -50,6 +50,7 @@ def test_a_published_export_is_what_the_manifest_says(name):
     size = sum(path.stat().st_size for path in manifest.files(version(name)))
     assert size == entry["bytes"] < manifest.LARGEST
     assert entry["command"].startswith("python examples/") and entry["versions"]["keras"]
+    assert isinstance(entry["seed"], int)
 
 
 def test_dates_are_translated():

@@ -65,6 +65,12 @@ def test_words_are_coloured_by_the_root_of_the_sentence_as_in_the_paper():
     np.testing.assert_allclose(page.bars, [STRONGEST / 3, STRONGEST], atol=1e-3)
 
 
+def test_a_word_tells_its_own_weight():
+    page = colored_text(WEIGHTS, SENTENCES, SENTENCE_WEIGHTS)
+    told = [float(weight) for weight in re.findall('title="([^"]*)"', page)]
+    assert told == pytest.approx([0.1, 0.2, 0.6, 0.1, 0.5, 0.5], abs=1e-3)
+
+
 def test_without_sentence_weights_all_sentences_weigh_alike():
     page = Page(colored_text(WEIGHTS, SENTENCES))
     opacities = [opacity for _, opacity in page.words]
