@@ -43,7 +43,7 @@ from examples.command_line import run
 from examples.datasets import algorithms
 from examples.datasets.algorithms import NOTHING, episodes
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, minutes_of, train
 
 EPOCH = 1000  # sequences
 TESTED, TESTED_LONGER = 640, 100  # sequences, as in training and of each longer kind
@@ -154,7 +154,8 @@ def main(
     picture = Path(pictures) / f"{name}.png"
     looked = film(model, what, controller, rng, picture)
     path = export(looked, what, rng, Path(saved_models) / name)
-    report.write({**figures, "weights": model.count_params(), "curve": curve}, path)
+    whole = {**figures, "weights": model.count_params(), "curve": curve, **minutes_of(curve)}
+    report.write(whole, path)
     draw_curves(Path(runs), name, task, seed, Path(pictures))
     print(keras_attention.export.how_to_serve(path))
     return figures

@@ -47,7 +47,7 @@ from examples import curves
 from examples.command_line import run
 from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
 from examples.report import Report
-from examples.training import as_dataset, train, write
+from examples.training import as_dataset, minutes_of, train, write
 
 BATCH = 128
 AT_ONCE = 8  # batches of one size made at once, which is faster
@@ -158,7 +158,8 @@ def main(
         signatures={"decode": (decode, specs)},
         example=[example(asked, *(x[:count] for x in shown)) for count in (1, SHOWN)],
     )
-    report.write({"weights": model.count_params(), "figures": reached, "curve": curve}, path)
+    whole = {"weights": model.count_params(), "figures": reached, "curve": curve}
+    report.write({**whole, **minutes_of(curve)}, path)
     print(keras_attention.export.how_to_serve(path))
     return reached
 

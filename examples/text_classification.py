@@ -40,7 +40,7 @@ from examples.datasets.documents import (
 from examples.datasets.words import WORD_RE2
 from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, with_weights
 from examples.report import Report
-from examples.training import as_dataset, train
+from examples.training import as_dataset, minutes_of, train
 
 # What documents are padded to, one compiled program each; the rest of longer ones is not read.
 SHAPES = {
@@ -143,6 +143,7 @@ def main(
     figures = {
         **settings,
         "weights": network.count_params(),
+        **minutes_of(curve),
         "learning curve": curve,
         "validation accuracy": curve[-1]["validation accuracy"],
         **evaluate("test", reviews["test"], look, words, shapes),
