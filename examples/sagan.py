@@ -12,7 +12,8 @@ normalization in both, conditional batch normalization and projection discrimina
 
 The paper's figures are on ImageNet at 128 x 128 (Fréchet inception distance 18.65 against 27.62 of
 the best before), by a network that is not to be had here; `examples.frechet` has the stand-in.
-The first two commands have not been run to their end here yet.
+The first two commands give 28.6 and 35.5 by it, seed 0, in 17 minutes of processor time each, when
+attention still counts for little (its scale is 0.01); the third has not been run.
 """
 
 import sys
