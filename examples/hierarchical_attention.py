@@ -14,7 +14,7 @@ from keras import ops
 import keras_attention
 
 
-def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.5, forget=0.3):
+def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
     """Words (batch, sentences, words) -> the probability of a positive review, (batch, 1).
 
     Args:

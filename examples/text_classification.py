@@ -81,7 +81,7 @@ def main(
     model="hierarchical",
     pooling="attention",
     data="imdb_reviews",
-    epochs=3,
+    epochs=6,
     units=50,
     batch=32,
     most_words=4000,
