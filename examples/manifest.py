@@ -3,7 +3,8 @@
     python -m examples.manifest runs/translate_dates-seed0 runs/pointer_hull-seed0
 
 adds or replaces the exports of these runs, which have to be in saved_models/, by what their
-figures.json says, learning curves apart. A published export is one that the repository holds; each stays below `LARGEST`.
+figures.json says, learning curves apart. A published export is one that the repository holds; each
+stays below `LARGEST`.
 """
 
 import hashlib
