@@ -10,8 +10,8 @@ Interrupt it as you like: the same command goes on after the last whole epoch.
 
 The paper's figures are on WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12 hours
 of 8 P100); its size is `--blocks 6 --units 512 --hidden 2048 --epochs 40 --warmup 4000`, for a GPU.
-The command above gets 36.4 BLEU on the test set, seed 0, in 79 minutes of processor time: 40 of two
-cores. docs/results.md has it beside recurrent networks.
+The command above gets 36.4 BLEU on the test set, seed 0, in 79 minutes of processor time.
+docs/results.md has it beside recurrent networks.
 Differs from the paper: the learning rate falls by a cosine, gradients are clipped, words for pieces
 of words, attention has biases, no average of checkpoints.
 """
