@@ -13,7 +13,13 @@ from examples.training import as_dataset, train
 BATCH = 64
 FINE, MAP, FEATURES = 14, 7, 128  # locations along a side: of the classifier, of annotations; width
 # Width, pixels along a side, stride, and by how much the map is then pooled.
-CONVOLUTIONS = ((32, 5, 2, 1), (64, 3, 1, 3), (64, 3, 1, 1), (FEATURES, 3, 1, 1))
+CONVOLUTIONS = (
+    (32, 5, 2, 1),
+    (64, 3, 1, 3),
+    (64, 3, 1, 1),
+    (64, 3, 1, 1),
+    (FEATURES, 3, 1, 1),
+)
 PIXELS = SIDE * CELL
 
 

@@ -53,7 +53,6 @@ BATCH = 128
 AT_ONCE = 8  # batches of one size made at once, which is faster
 TESTED_AT_ONCE = 250  # instances
 TRAINING, VALIDATION, TEST = range(3)  # the first number of every generator's seed
-LEARNING_RATE = 4e-3
 BEAM = 3
 SHOWN = 3  # instances to draw
 WATCHED = {"tsp": "excess length"}  # while a task is learned; else "accuracy"
@@ -70,6 +69,7 @@ def main(
     largest=10,
     epochs=16,
     units=128,
+    rate=4e-3,
     instances="",
     seed=0,
     quick=False,
@@ -105,7 +105,7 @@ def main(
         tests["the file's instances"] = read_hulls(instances, largest)
 
     model, encoder, decoder = network(asked, units)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
     model.compile(
         keras.optimizers.Adam(schedule, clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
@@ -132,7 +132,7 @@ def main(
             "epochs": epochs,
             "units": units,
             "steps": steps,
-            "rate": LEARNING_RATE,
+            "rate": rate,
             "seed": seed,
         },
         lambda epoch: {n: measured("greedy", *held_out[n])[watched] for n in held_out},
