@@ -1,0 +1,86 @@
+"""The cases: every family at every length, in every dtype, step, backend and mode."""
+
+import dataclasses
+import itertools
+
+from benchmarks.families import FAMILIES
+from benchmarks.family import BACKENDS
+
+DTYPES = {"cpu": ("float32", "bfloat16"), "gpu": ("float32", "tf32", "bfloat16")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is measured at once: its contestants side by side, or one contestant's peak memory.
+
+    measure: "time" or "memory"; contestant: of a memory case, whose process of its own it is.
+    """
+
+    family: str
+    length: int
+    dtype: str
+    step: str
+    backend: str
+    mode: str
+    sizes: tuple
+    measure: str = "time"
+    contestant: str | None = None
+
+    @property
+    def key(self):
+        """The name under which results are kept."""
+        sizes = ",".join(f"{name}={size}" for name, size in self.sizes)
+        parts = [self.measure, self.family, self.dtype, self.step, self.backend, self.mode, sizes]
+        return "/".join([*parts, *([self.contestant] if self.contestant else [])])
+
+    def as_json(self):
+        return dataclasses.asdict(self)
+
+
+def from_json(found):
+    """The case that `as_json` wrote."""
+    sizes = tuple((name, size) for name, size in found["sizes"])
+    return Case(**{**found, "sizes": sizes})
+
+
+def cases(backends, device="cpu", quick=False, only=""):
+    """All cases, those that goals speak of first; neighbours differ in backend and mode alone."""
+    found = []
+    for family in FAMILIES.values():
+        if only in family.name:
+            found += _of_family(family, backends, DTYPES[device], quick)
+    return sorted(found, key=lambda case: _urgency(case, quick))
+
+
+def _of_family(family, backends, dtypes, quick):
+    lengths = family.quick_lengths if quick else family.lengths
+    half = family.quick_lengths[:1] if quick else family.half_lengths
+    memory = family.quick_lengths[-1:] if quick else family.memory_lengths
+    base = family.quick_sizes if quick else family.sizes
+    for length, dtype, step in itertools.product(lengths, dtypes, family.steps):
+        if dtype != "float32" and (length not in half or not family.half_lengths):
+            continue
+        sizes = tuple({**base, "length": length}.items())
+        for backend in backends:
+            for mode in BACKENDS[backend]:
+                yield Case(family.name, length, dtype, step, backend, mode, sizes)
+    # One backend tells how memory grows; a process for each contestant takes long enough.
+    backend = backends[0]
+    steps = family.steps[-1:] if quick else family.steps
+    modes = BACKENDS[backend][:1] if quick else BACKENDS[backend]
+    for length, step, mode in itertools.product(memory, steps, modes):
+        if quick and family.name not in ("additive", "multi_head"):
+            continue
+        sizes = tuple({**base, "length": length}.items())
+        for contestant in family.contestants:
+            if backend in contestant.backends:
+                case = Case(family.name, length, "float32", step, backend, mode, sizes)
+                yield dataclasses.replace(case, measure="memory", contestant=contestant.name)
+
+
+def _urgency(case, quick):
+    family = FAMILIES[case.family]
+    is_goal = quick or case.length in family.goal_lengths
+    order = list(FAMILIES).index(case.family)
+    halves = case.dtype != "float32"
+    return not is_goal, halves, case.length, case.measure == "memory", order, case.step
