@@ -53,12 +53,11 @@ def cases(backends, device="cpu", quick=False, only=""):
 
 
 def _of_family(family, backends, dtypes, quick):
-    lengths = family.quick_lengths if quick else family.lengths
-    half = family.quick_lengths[:1] if quick else family.half_lengths
-    memory = family.quick_lengths[-1:] if quick else family.memory_lengths
-    base = family.quick_sizes if quick else family.sizes
-    for length, dtype, step in itertools.product(lengths, dtypes, family.steps):
-        if dtype != "float32" and (length not in half or not family.half_lengths):
+    if quick:
+        family = _quick(family)
+    base, steps = family.sizes, family.steps
+    for length, dtype, step in itertools.product(family.lengths, dtypes, steps):
+        if dtype != "float32" and length not in family.half_lengths:
             continue
         sizes = tuple({**base, "length": length}.items())
         for backend in backends:
@@ -66,16 +65,24 @@ def _of_family(family, backends, dtypes, quick):
                 yield Case(family.name, length, dtype, step, backend, mode, sizes)
     # One backend tells how memory grows; a process for each contestant takes long enough.
     backend = backends[0]
-    steps = family.steps[-1:] if quick else family.steps
     modes = BACKENDS[backend][:1] if quick else BACKENDS[backend]
-    for length, step, mode in itertools.product(memory, steps, modes):
-        if quick and family.name not in ("additive", "multi_head"):
-            continue
+    for length, step, mode in itertools.product(
+        family.memory_lengths, steps[-1:] if quick else steps, modes
+    ):
         sizes = tuple({**base, "length": length}.items())
         for contestant in family.contestants:
             if backend in contestant.backends:
                 case = Case(family.name, length, "float32", step, backend, mode, sizes)
                 yield dataclasses.replace(case, measure="memory", contestant=contestant.name)
+
+
+def _quick(family):
+    """The family at small sizes; the first one's every aspect, of the others one step."""
+    lengths = family.quick_lengths
+    small = dataclasses.replace(family, sizes=family.quick_sizes, lengths=lengths)
+    if family is next(iter(FAMILIES.values())):
+        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=lengths[-1:])
+    return dataclasses.replace(small, steps=small.steps[-1:], half_lengths=(), memory_lengths=())
 
 
 def _urgency(case, quick):

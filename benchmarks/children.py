@@ -17,7 +17,7 @@ def installed():
     return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
 
 
-def environment(backend, device):
+def environment(backend, device, quick):
     """The child's environment variables."""
     chosen = {
         "KERAS_BACKEND": backend,
@@ -28,6 +28,8 @@ def environment(backend, device):
     }
     if device == "cpu":
         chosen |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    if quick:  # a quick run's programs run for a moment: XLA need not try hard
+        chosen["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     return {**os.environ, **chosen}
 
 
@@ -38,11 +40,13 @@ class Child:
         backend: "tensorflow", "jax" or "torch".
         device: "cpu" or "gpu".
         log: Path of a file for what its libraries print.
+        quick: Whether XLA need not optimize.
         patience: Seconds after which it is stopped.
     """
 
-    def __init__(self, backend, device, log, patience=600):
-        self.backend, self.device, self.log, self.patience = backend, device, log, patience
+    def __init__(self, backend, device, log, quick=False, patience=600):
+        self.backend, self.log, self.patience = backend, log, patience
+        self.environment = environment(backend, device, quick)
         self.process = None
 
     def ask(self, question):
@@ -51,7 +55,7 @@ class Child:
             with open(self.log, "a", encoding="utf-8") as log:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "benchmarks.worker", self.backend],
-                    env=environment(self.backend, self.device),
+                    env=self.environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -1,4 +1,4 @@
-"""What a family of the benchmark is: a mechanism, what it is compared with, and what it asks for."""
+"""What a family of the benchmark is: a mechanism, its contestants, and what it asks for."""
 
 import dataclasses
 from collections.abc import Callable

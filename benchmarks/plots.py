@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.families import FAMILIES
-from benchmarks.rows import rows_of
+from benchmarks.rows import rows_of, title_of
 
 MARKERS = "os^Dv"
 
@@ -20,7 +20,7 @@ def draw(cases, results, folder, suffix=""):
             lines = _lines(family, own, results, quantity)
             if any(len(points) > 1 for panel in lines.values() for points in panel.values()):
                 path = Path(folder) / f"benchmark_{quantity}_{family.name}{suffix}.png"
-                _picture(family, lines, quantity, path)
+                _picture(family, own[0], lines, quantity, path)
                 found.append(path)
     return found
 
@@ -40,7 +40,7 @@ def _lines(family, cases, results, quantity):
     return lines
 
 
-def _picture(family, lines, quantity, path):
+def _picture(family, case, lines, quantity, path):
     from matplotlib import pyplot
 
     steps = [step for step in family.steps if any(key[0] == step for key in lines)]
@@ -70,7 +70,7 @@ def _picture(family, lines, quantity, path):
     for axis in axes[-1]:
         axis.set_xlabel("T")
     ordered = sorted(handles, key=styles.get)
-    figure.suptitle(family.title)
+    figure.suptitle(title_of(family, case))
     figure.legend([handles[n] for n in ordered], ordered, loc="outside lower center", ncols=3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -78,8 +78,7 @@ def _picture(family, lines, quantity, path):
 
 
 def _label_lengths(axis, lines):
-    lengths = sorted(
-        {t for panel in lines.values() for points in panel.values() for t, _ in points}
-    )
+    points = [point for panel in lines.values() for line in panel.values() for point in line]
+    lengths = sorted({length for length, _ in points})
     axis.set_xticks(lengths, [str(t) for t in lengths], rotation=45)
     axis.minorticks_off()

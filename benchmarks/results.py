@@ -1,4 +1,4 @@
-"""Results as they come: a file of JSON lines that a run appends to and the next one resumes from."""
+"""Results as they come: a file of JSON lines, which the next run resumes from."""
 
 import json
 import os

@@ -28,6 +28,12 @@ class Row:
     note: str = ""
 
 
+def title_of(family, case):
+    """What a family is, and its sizes but the length."""
+    sizes = (f"{name} {size}" for name, size in case.sizes if name != "length")
+    return f"{family.title}: {', '.join(sizes)}"
+
+
 def rates_key(backend, mode, dtype):
     """Where the rates of a backend are kept among the results."""
     return f"limits/{backend}/{mode}/{dtype}"

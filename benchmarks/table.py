@@ -5,7 +5,7 @@ import io
 
 from benchmarks.families import FAMILIES
 from benchmarks.limits import RATES
-from benchmarks.rows import OURS, machine_rates, rows_of
+from benchmarks.rows import OURS, machine_rates, rows_of, title_of
 
 UNITS = {"flops": "Gflop/s", "bytes": "GB/s"}
 COLUMNS = (
@@ -21,16 +21,16 @@ def markdown(head, cases, results, goals):
         head: The lines that say what was run, where and how.
         cases: All cases of the run.
         results: `Results`.
-        goals: List of `benchmarks.goals.Outcome`.
+        goals: List of `benchmarks.goals.Outcome`, empty where the sizes are not theirs.
     """
     dtypes = list(dict.fromkeys(case.dtype for case in cases))
-    parts = [*head, "", "## Goals", "", *goals_table(goals)]
+    parts = [*head, *(["", "## Goals", "", *goals_table(goals)] if goals else [])]
     parts += ["", "## The machine's limits", "", *limits_table(results, dtypes)]
     for family in FAMILIES.values():
         own = [case for case in cases if case.family == family.name]
         if not own:
             continue
-        parts += ["", f"## {family.title}", "", *times_table(family, own, results)]
+        parts += ["", f"## {title_of(family, own[0])}", "", *times_table(family, own, results)]
         peaks = memory_table(family, own, results)
         parts += ["", *peaks] if peaks else []
     return "\n".join(parts) + "\n"
@@ -100,9 +100,8 @@ def _milliseconds(times):
 def memory_table(family, cases, results):
     """Peaks in MB, where they were measured."""
     asked = [case for case in cases if case.measure == "memory"]
-    names = [
-        each.name for each in family.contestants if any(c.contestant == each.name for c in asked)
-    ]
+    measured = {case.contestant for case in asked}
+    names = [each.name for each in family.contestants if each.name in measured]
     lines = {}
     for case in sorted(asked, key=_place):
         cells = lines.setdefault(tuple(_where(case)), dict.fromkeys(names, ""))

@@ -85,7 +85,7 @@ def in_jax(task):
 
 FAMILY = Family(
     name="additive",
-    title="AdditiveAttention, B=8, units=256",
+    title="AdditiveAttention",
     sizes={"batch": 8, "units": 256},
     lengths=(128, 256, 512, 1024, 2048),
     half_lengths=(256,),

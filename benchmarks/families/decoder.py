@@ -52,7 +52,7 @@ def naive(task):
 
 FAMILY = Family(
     name="decoder",
-    title="AttentionDecoder (GRU, additive), B=16, units=128, as many steps as keys",
+    title="AttentionDecoder, GRU and additive attention, T steps over T keys",
     sizes={"batch": 16, "units": 128},
     lengths=(32, 128),
     half_lengths=(128,),

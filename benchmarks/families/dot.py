@@ -36,7 +36,7 @@ def of_keras(task):
 
 FAMILY = Family(
     name="dot",
-    title="Attention (dot), B=8, D=64",
+    title="Attention",
     sizes={"batch": 8, "width": 64},
     lengths=(128, 512, 2048),
     quick_sizes={"batch": 2, "width": 8},

@@ -82,7 +82,7 @@ def in_python(task):
 
 FAMILY = Family(
     name="greedy",
-    title="decoding.greedy of an AttentionDecoder, B=16, units=128, 1000 words, T words from T",
+    title="decoding.greedy of an AttentionDecoder, T words from T keys",
     sizes={"batch": 16, "units": 128, "vocabulary": 1000},
     lengths=(16, 64),
     quick_sizes={"batch": 2, "units": 8, "vocabulary": 20},

@@ -16,7 +16,7 @@ def of_keras(task):
 
 FAMILY = Family(
     name="grouped",
-    title="MultiHeadSelfAttention, B=1, 8 heads of 64 in 2 groups",
+    title="MultiHeadSelfAttention in groups",
     sizes={"batch": 1, "heads": 8, "key_dim": 64, "groups": 2},
     lengths=(128, 512, 2048),
     quick_sizes={"batch": 1, "heads": 4, "key_dim": 8, "groups": 2},

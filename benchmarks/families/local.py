@@ -39,7 +39,7 @@ def of_the_index(task):
 
 FAMILY = Family(
     name="local",
-    title="LocalAttention (local-m, dot), B=4, D=64, window 32",
+    title="LocalAttention, local-m",
     sizes={"batch": 4, "width": 64, "window": 32},
     lengths=(128, 512, 1024, 2048, 4096, 8192),
     half_lengths=(4096,),

@@ -38,7 +38,7 @@ def masked(task):
 
 FAMILY = Family(
     name="local_predictive",
-    title="LocalAttention (local-p, general), B=4, D=64, window 32",
+    title="LocalAttention, local-p",
     sizes={"batch": 4, "width": 64, "window": 32},
     lengths=(512, 2048),
     quick_sizes={"batch": 2, "width": 8, "window": 4},

@@ -71,7 +71,7 @@ def run(task, layer):
 
 FAMILY = Family(
     name="memory_machine",
-    title="NTMCell in an RNN, B=16, 128 slots of 20, LSTM of 100",
+    title="NTMCell in an RNN",
     sizes={"batch": 16, "inputs": 8, "units": 8, "slots": 128, "width": 20, "controller": 100},
     lengths=(16, 64),
     quick_sizes={"batch": 2, "inputs": 3, "units": 5, "slots": 8, "width": 4, "controller": 6},

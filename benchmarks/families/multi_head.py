@@ -111,14 +111,14 @@ FUNCTIONS = (
 )
 FAMILY = Family(
     name="multi_head",
-    title="MultiHeadSelfAttention, B=1, 8 heads of 64",
+    title="MultiHeadSelfAttention",
     sizes={"batch": 1, "heads": 8, "key_dim": 64},
     lengths=(128, 256, 512, 1024, 2048, 4096, 8192),
     half_lengths=(512, 2048),
     memory_lengths=(512, 2048, 8192),
     goal_lengths=(128, 256, 2048, 8192),
     quick_sizes={"batch": 1, "heads": 2, "key_dim": 8},
-    quick_lengths=(32, 64),
+    quick_lengths=(32,),
     data=data,
     work=work,
     contestants=(
