@@ -55,25 +55,24 @@ def cases(backends, device="cpu", quick=False, only=""):
 def _of_family(family, backends, dtypes, quick):
     if quick:
         family = _quick(family)
-    base, steps = family.sizes, family.steps
-    for length, dtype, step in itertools.product(family.lengths, dtypes, steps):
+    for length, dtype, step in itertools.product(family.lengths, dtypes, family.steps):
         if dtype != "float32" and length not in family.half_lengths:
             continue
-        sizes = tuple({**base, "length": length}.items())
         for backend in backends:
             for mode in BACKENDS[backend]:
-                yield Case(family.name, length, dtype, step, backend, mode, sizes)
+                yield _case(family, length, dtype, step, backend, mode)
     # One backend tells how memory grows; a process for each contestant takes long enough.
     backend = backends[0]
-    modes = BACKENDS[backend][:1] if quick else BACKENDS[backend]
-    for length, step, mode in itertools.product(
-        family.memory_lengths, steps[-1:] if quick else steps, modes
-    ):
-        sizes = tuple({**base, "length": length}.items())
+    modes, steps = BACKENDS[backend], family.steps
+    for length, step, mode in itertools.product(family.memory_lengths, steps, modes):
+        case = _case(family, length, "float32", step, backend, mode)
         for contestant in family.contestants:
             if backend in contestant.backends:
-                case = Case(family.name, length, "float32", step, backend, mode, sizes)
                 yield dataclasses.replace(case, measure="memory", contestant=contestant.name)
+
+
+def _case(family, length, *how):
+    return Case(family.name, length, *how, tuple({**family.sizes, "length": length}.items()))
 
 
 def _quick(family):
@@ -81,7 +80,7 @@ def _quick(family):
     lengths = family.quick_lengths
     small = dataclasses.replace(family, sizes=family.quick_sizes, lengths=lengths)
     if family is next(iter(FAMILIES.values())):
-        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=lengths[-1:])
+        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=())
     return dataclasses.replace(small, steps=small.steps[-1:], half_lengths=(), memory_lengths=())
 
 

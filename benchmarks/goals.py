@@ -115,7 +115,7 @@ def quotient(ours, theirs):
 
 def runs_alone(m):
     """Additive attention at T=2048 in a plain graph, where Keras's cannot be held."""
-    text = "AdditiveAttention runs where Keras's needs 34 GB: plain, T=2048"
+    text = "AdditiveAttention runs where Keras's tensors have 34 GB each: plain, T=2048"
     cases = m.cases("additive", "forward", "tensorflow", "plain", (2048).__eq__)
     if not cases:
         return Outcome(text, "", "not measured")

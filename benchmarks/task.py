@@ -48,7 +48,7 @@ class Task:
         """
         call = layer if call is None else call
         inputs = self.inputs()
-        call(*inputs)
+        call(*(x[:1, :2] for x in inputs))  # builds it without the memory that a whole call takes
         layer.set_weights([np.asarray(w, "float32") for w in weights])
         return Program(*self.engine.of_layer(layer, call), inputs)
 
