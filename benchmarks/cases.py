@@ -63,10 +63,12 @@ def _of_family(family, backends, dtypes, quick):
                 yield _case(family, length, dtype, step, backend, mode)
     # One backend tells how memory grows; a process for each contestant takes long enough.
     backend = backends[0]
-    modes, steps = BACKENDS[backend], family.steps
+    modes, steps, contestants = BACKENDS[backend], family.steps, family.contestants
+    if quick:
+        modes, steps, contestants = modes[:1], steps[:1], contestants[:1]
     for length, step, mode in itertools.product(family.memory_lengths, steps, modes):
         case = _case(family, length, "float32", step, backend, mode)
-        for contestant in family.contestants:
+        for contestant in contestants:
             if backend in contestant.backends:
                 yield dataclasses.replace(case, measure="memory", contestant=contestant.name)
 
@@ -80,7 +82,7 @@ def _quick(family):
     lengths = family.quick_lengths
     small = dataclasses.replace(family, sizes=family.quick_sizes, lengths=lengths)
     if family is next(iter(FAMILIES.values())):
-        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=())
+        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=lengths[-1:])
     return dataclasses.replace(small, steps=small.steps[-1:], half_lengths=(), memory_lengths=())
 
 

