@@ -1,5 +1,6 @@
 """The parent process: asks the children case after case, keeps what they say, writes the tables."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -42,8 +43,7 @@ def run(options):
 def measure_limits(children, kept, options):
     """Every backend's rates, in every dtype."""
     for backend, child in children.items():
-        mode = BACKENDS[backend][0]
-        for dtype in DTYPES[options.device]:
+        for mode, dtype in itertools.product(BACKENDS[backend], DTYPES[options.device]):
             key = rates_key(backend, mode, dtype)
             if key in kept:
                 continue

@@ -79,7 +79,7 @@ def _where(case):
 def _ours(row):
     if row.times is None:
         return [row.note, "", ""]
-    share = "" if row.share is None else f"{100 * row.share:.2g} %"
+    share = "" if row.share is None else f"{100 * row.share:.{0 if row.share > 0.1 else 1}f} %"
     return [_milliseconds(row.times), share, f"{row.times.compilation:.1f}"]
 
 

@@ -13,6 +13,7 @@ SLOW, VERY_SLOW = 3.0, 15.0  # seconds of a call, of which 3 samples, or 1, have
 class Times:
     """Seconds of one call, from `samples`; first: of the first call, which compiles."""
 
+    best: float
     median: float
     lower: float
     upper: float
@@ -33,9 +34,9 @@ class Times:
 def times_of(samples, first):
     """`Times` of all samples of one contestant."""
     if len(samples) == 1:
-        return Times(samples[0], samples[0], samples[0], 1, first)
+        return Times(*samples * 4, 1, first)
     lower, median, upper = statistics.quantiles(samples, n=4, method="inclusive")
-    return Times(median, lower, upper, len(samples), first)
+    return Times(min(samples), median, lower, upper, len(samples), first)
 
 
 def interleaved(calls, wait, budget, clock=time.perf_counter):
