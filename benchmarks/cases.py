@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 
 from benchmarks.families import FAMILIES
-from benchmarks.family import BACKENDS
+from benchmarks.family import BACKENDS, SERVED
 
 DTYPES = {"cpu": ("float32", "bfloat16"), "gpu": ("float32", "tf32", "bfloat16")}
 
@@ -61,6 +61,9 @@ def _of_family(family, backends, dtypes, quick):
         for backend in backends:
             for mode in BACKENDS[backend]:
                 yield _case(family, length, dtype, step, backend, mode)
+    if SERVED[0] in backends:
+        for length in family.served_lengths:
+            yield _case(family, length, "float32", "forward", *SERVED)
     # One backend tells how memory grows; a process for each contestant takes long enough.
     backend = backends[0]
     modes, steps, contestants = BACKENDS[backend], family.steps, family.contestants
@@ -79,11 +82,15 @@ def _case(family, length, *how):
 
 def _quick(family):
     """The family at small sizes; the first one's every aspect, of the others one step."""
-    lengths = family.quick_lengths
-    small = dataclasses.replace(family, sizes=family.quick_sizes, lengths=lengths)
-    if family is next(iter(FAMILIES.values())):
-        return dataclasses.replace(small, half_lengths=lengths[:1], memory_lengths=lengths[-1:])
-    return dataclasses.replace(small, steps=small.steps[-1:], half_lengths=(), memory_lengths=())
+    lengths, aspects = family.quick_lengths, ("half_lengths", "memory_lengths", "served_lengths")
+    is_first = family is next(iter(FAMILIES.values()))
+    return dataclasses.replace(
+        family,
+        sizes=family.quick_sizes,
+        lengths=lengths,
+        steps=family.steps if is_first else family.steps[-1:],
+        **dict.fromkeys(aspects, lengths[-1:] if is_first else ()),
+    )
 
 
 def _urgency(case, quick):

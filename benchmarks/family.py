@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 BACKENDS = {"tensorflow": ("xla", "plain"), "jax": ("xla",), "torch": ("eager",)}
+SERVED = ("tensorflow", "served")  # in TensorFlow's C++ loader: the forward pass, in float32
 STEPS = ("forward", "training")
 
 
@@ -69,8 +70,8 @@ class Family:
 
     sizes: all but the `length`; lengths: T, growing; data: `(sizes, rng) -> Data`; work: `(sizes,
     step) -> Work`. half_lengths: those measured in bfloat16 too; memory_lengths: those whose peak
-    memory is measured; goal_lengths: those that goals speak of, measured first. quick_sizes and
-    quick_lengths: what `--quick` takes instead.
+    memory is measured; served_lengths: those measured as exports too; goal_lengths: those that
+    goals speak of, measured first. quick_sizes and quick_lengths: what `--quick` takes instead.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Family:
     half_lengths: tuple = ()
     memory_lengths: tuple = ()
     goal_lengths: tuple = ()
+    served_lengths: tuple = ()
     steps: tuple = STEPS
 
     def contestant(self, name):

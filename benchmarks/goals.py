@@ -65,6 +65,12 @@ def outcomes(cases, results):
         ratios = m.ratios("additive", step, mode, (256).__eq__, KERAS_ADDITIVE)
         text = f"AdditiveAttention ≥ {factor} × Keras's speed: {step}, {mode}, T=256"
         found.append(at_least(text, ratios, factor))
+    ratios = m.ratios("additive", "forward", "served", (256).__eq__, KERAS_ADDITIVE)
+    text = "AdditiveAttention ≥ 4 × Keras's speed: exported, in the C++ loader, T=256"
+    found.append(at_least(text, ratios, 4))
+    ratios = m.ratios("multi_head", "forward", "served", (2048).__eq__, KERAS_HEADS)
+    text = "MultiHeadSelfAttention ≥ 2 × Keras's speed: exported, in the C++ loader, T=2048"
+    found.append(at_least(text, ratios, 2))
     found.append(runs_alone(m))
     for step in ("forward", "training"):
         text = f"AdditiveAttention's peak ≤ 2 × LuongAttention's: {step}, xla, T=2048"

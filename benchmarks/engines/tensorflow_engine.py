@@ -1,4 +1,4 @@
-"""TensorFlow: graphs, plain or compiled by XLA."""
+"""TensorFlow: graphs, plain, compiled by XLA or exported and served."""
 
 import tensorflow as tf
 
@@ -24,6 +24,10 @@ def compiled(function, mode):
 
 def forward(program, mode):
     """A call without arguments that runs the program."""
+    if mode == "served":
+        from benchmarks.engines import served
+
+        return served.forward(program)
 
     def run(*inputs):
         return program.function(program.weights, *inputs)

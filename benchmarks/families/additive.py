@@ -88,6 +88,7 @@ FAMILY = Family(
     lengths=(128, 256, 512, 1024, 2048),
     half_lengths=(256,),
     memory_lengths=(256, 512, 2048),
+    served_lengths=(256,),
     goal_lengths=(256, 2048),
     quick_sizes={"batch": 2, "units": 16},
     quick_lengths=(16, 32),

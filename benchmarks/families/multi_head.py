@@ -116,6 +116,7 @@ FAMILY = Family(
     lengths=(128, 256, 512, 2048, 8192),
     half_lengths=(2048,),
     memory_lengths=(512, 2048, 8192),
+    served_lengths=(256, 2048),
     goal_lengths=(128, 256, 2048, 8192),
     quick_sizes={"batch": 1, "heads": 2, "key_dim": 8},
     quick_lengths=(32,),

@@ -55,6 +55,13 @@ def test_contestants_agree(family, step):
             assert is_equal == contestant.same, contestant.name
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow Serving serves TensorFlow's")
+def test_an_export_computes_the_same():
+    engine, program = engine_of(BACKEND), program_of(CASES["additive"], "ours")
+    plain, served = (engine.forward(program, mode)() for mode in ("plain", "served"))
+    np.testing.assert_allclose(served.numpy(), plain.numpy(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_contestant_runs_in_bfloat16(family):
     case, family = dataclasses.replace(CASES[family], dtype="bfloat16"), FAMILIES[family]
