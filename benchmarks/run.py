@@ -1,6 +1,7 @@
 """The parent process: asks the children case after case, keeps what they say, writes the tables."""
 
 import itertools
+import sys
 import time
 from pathlib import Path
 
@@ -49,10 +50,10 @@ def measure_limits(children, kept, options):
                 continue
             found = child.ask({"limits": dtype, "mode": mode, "quick": options.quick})
             if "died" in found:
-                raise RuntimeError(f"{backend}, measuring limits: {found['died']}; see the log")
-            kept.add(key, {**found, "dtype": dtype})
+                sys.exit(f"{backend}, measuring limits: {found['died']}. See {child.log}")
             if options.device == "gpu" and found["device"] is None:
-                raise RuntimeError(f"Expected {backend} to find a GPU. Received: it finds none")
+                sys.exit(f"Expected a GPU that {backend} finds. Received: it finds none")
+            kept.add(key, {**found, "dtype": dtype})
 
 
 def measure(case, children, options, log):

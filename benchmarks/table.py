@@ -118,7 +118,9 @@ def _peak(result, name):
     if "died" in result:
         return result["died"]
     found = result[name]
-    return f"{found['peak'] / 1e6:.0f}" if "peak" in found else found["skipped"]
+    if "peak" not in found:
+        return found.get("skipped") or found["failed"]
+    return f"{found['peak'] / 1e6:.0f}"
 
 
 def as_csv(cases, results):

@@ -60,7 +60,7 @@ def interleaved(calls, wait, budget, clock=time.perf_counter):
             again = [first[name]] if slow else [_sample(call, wait, 1, clock) for _ in range(2)]
             single[name] = min(again)
         except Exception as error:  # whatever a backend refuses belongs in the table
-            failed[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"
+            failed[name] = message_of(error)
     running = [name for name in calls if name not in failed]
     repeats = {name: max(1, round(SHORTEST / single[name])) for name in running}
     count = _samples(max((repeats[name] * single[name] for name in running), default=1), budget)
@@ -70,6 +70,11 @@ def interleaved(calls, wait, budget, clock=time.perf_counter):
             samples[name].append(_sample(calls[name], wait, repeats[name], clock))
     found = {name: times_of(samples[name], first[name]) for name in running}
     return {name: found.get(name, failed.get(name)) for name in calls}
+
+
+def message_of(error):
+    """What was raised, short enough for a table."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".replace("|", "/")
 
 
 def _sample(call, wait, repeats, clock):

@@ -45,7 +45,7 @@ def measure(case, memory_limit, budget):
     found = {name: {"skipped": why} for name, why in found.items() if why}
     running = [name for name in names if name not in found]
     if case.measure == "memory":
-        return found | {name: {"peak": memory.peak_bytes(case)} for name in running}
+        return found | {name: _peak(case) for name in running}
     engine = engine_of(case.backend)
     engine.float32_precision(allow_tf32=case.dtype == "tf32")
     calls = {}
@@ -53,11 +53,18 @@ def measure(case, memory_limit, budget):
         try:
             calls[name] = getattr(engine, case.step)(program_of(case, name), case.mode)
         except Exception as error:  # belongs in the table
-            found[name] = {"failed": f"{type(error).__name__}: {str(error)[:160]}"}
+            found[name] = {"failed": timing.message_of(error)}
     for name, times in timing.interleaved(calls, engine.wait, budget).items():
         is_time = isinstance(times, timing.Times)
         found[name] = dataclasses.asdict(times) if is_time else {"failed": times}
     return {name: found[name] for name in names}
+
+
+def _peak(case):
+    try:
+        return {"peak": memory.peak_bytes(case)}
+    except Exception as error:  # out of memory, most likely
+        return {"failed": timing.message_of(error)}
 
 
 def answer(backend, question):

@@ -52,10 +52,9 @@ class Hiding:
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 from benchmarks import worker
 from benchmarks.cases import cases
-asked = [c for c in cases([{BACKEND!r}], quick=True) if c.dtype == "float32"]
-for case in [asked[0], asked[-1]]:
-    found = worker.measure(case, 1e9, 0.01)
-    assert "median" in found["ours"], found
+(case,) = cases([{BACKEND!r}], quick=True, only="dot")
+found = worker.measure(case, 1e9, 0.01)
+assert all("median" in each for each in found.values()), found
 assert not any(name.split(".")[0] == "tensorflow" for name in sys.modules)
 """)
 
@@ -96,6 +95,22 @@ def test_a_child_that_dies_is_said_to_have_and_starts_anew(tmp_path):
     for _ in range(2):
         assert child.ask({"limits": "float32"}) == {"died": "the process ended: exit status 1"}
     assert "nobody" in (tmp_path / "log").read_text()
+
+
+def test_a_machine_without_a_gpu_is_said_to_be_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Child, "ask", lambda *question: {"device": None, "rates": {}})
+    given = ["--device", "gpu", "--quick", "--backends", BACKEND, "--runs", str(tmp_path)]
+    with pytest.raises(SystemExit, match="Expected a GPU"):
+        run.run(command.arguments(given))
+
+
+def test_a_contestant_that_fails_in_its_own_process_says_how(monkeypatch):
+    def refuse(case):
+        raise MemoryError("33 GB")
+
+    monkeypatch.setattr(memory, "peak_bytes", refuse)
+    case = next(c for c in cases([BACKEND], quick=True) if c.measure == "memory")
+    assert worker.measure(case, 1e9, 0.1) == {"ours": {"failed": "MemoryError: 33 GB"}}
 
 
 def test_a_failure_is_told_from_a_skip():
