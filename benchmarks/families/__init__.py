@@ -10,6 +10,7 @@ from benchmarks.families import (
     dot,
     greedy,
     grouped,
+    image,
     local,
     local_predictive,
     memory_machine,
@@ -28,5 +29,6 @@ FAMILIES = {
         decoder.FAMILY,
         greedy.FAMILY,
         memory_machine.FAMILY,
+        image.FAMILY,
     ]
 }
