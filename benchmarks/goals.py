@@ -41,10 +41,10 @@ class Measured:
         return next((r for r in rows_of(case, self.results) if r.contestant == name), None)
 
     def ratios(self, family, step, mode, lengths, other):
-        """Of the other's time to ours, on TensorFlow."""
+        """Of the other's time to ours, on TensorFlow; None where one of them was not measured."""
         cases = self.cases(family, step, "tensorflow", mode, lengths)
         rows = [self.row(case, other) for case in cases]
-        return [row.ratio for row in rows if row and row.ratio]
+        return [row and row.ratio for row in rows]
 
     def peaks(self, family, step, mode, length, name):
         """Bytes, or None."""
@@ -100,11 +100,16 @@ def outcomes(cases, results):
 
 
 def at_least(text, values, limit):
-    """Met if the smallest of the values is as large."""
-    if not values:
+    """Met if the smallest of the values is as large; where one is missing nobody knows."""
+    known = [value for value in values if value]
+    if not known:
         return Outcome(text, "", "not measured")
-    worst = min(values)
-    return Outcome(text, f"{worst:.2f}", "met" if worst >= limit else "**not met**")
+    measured = f"{min(known):.2f}"
+    if min(known) < limit:
+        return Outcome(text, measured, "**not met**")
+    if len(known) < len(values):
+        return Outcome(text, f"{measured} at {len(known)} of {len(values)} lengths", "not measured")
+    return Outcome(text, measured, "met")
 
 
 def at_most(text, value, limit):

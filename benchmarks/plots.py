@@ -18,7 +18,7 @@ def draw(cases, results, folder, suffix=""):
         own = [case for case in cases if case.family == family.name and case.dtype == "float32"]
         for quantity in ("time", "memory"):
             lines = _lines(family, own, results, quantity)
-            if any(len(points) > 1 for panel in lines.values() for points in panel.values()):
+            if lines:
                 path = Path(folder) / f"benchmark_{quantity}_{family.name}{suffix}.png"
                 _picture(family, own[0], lines, quantity, path)
                 found.append(path)
@@ -37,7 +37,8 @@ def _lines(family, cases, results, quantity):
                 panel = lines.setdefault((case.step, f"{case.backend} {case.mode}"), {})
                 points = panel.setdefault(row.contestant, [])
                 points.append((case.length, value / 1e6 if quantity == "memory" else value))
-    return lines
+    # One length alone draws no line.
+    return {k: panel for k, panel in lines.items() if any(len(x) > 1 for x in panel.values())}
 
 
 def _picture(family, case, lines, quantity, path):

@@ -103,6 +103,12 @@ def test_goals_are_met_by_the_numbers(kept):
     assert growths == ["1", "1"]
 
 
+def test_a_goal_that_is_half_measured_is_not_met():
+    assert goals.at_least("", [3.0, None], 2).verdict == "not measured"
+    assert goals.at_least("", [1.9, None], 2).verdict == "**not met**"
+    assert goals.at_least("", [3.0, 2.0], 2).verdict == "met"
+
+
 def test_the_exponent_is_a_slope():
     assert goals.exponent([(math.log(x), math.log(3 * x**1.5)) for x in (1, 4, 9)]) == (
         pytest.approx(1.5)
