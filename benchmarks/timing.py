@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 import time
 
-SHORTEST = 0.005  # seconds of a sample: a faster call is repeated within it
+SHORTEST = 0.01  # of the budget a sample takes at least: a faster call is repeated within it
 MOST = 25  # samples of each
 SLOW, VERY_SLOW = 3.0, 15.0  # seconds of a call, of which 3 samples, or 1, have to do
 
@@ -62,7 +62,7 @@ def interleaved(calls, wait, budget, clock=time.perf_counter):
         except Exception as error:  # whatever a backend refuses belongs in the table
             failed[name] = message_of(error)
     running = [name for name in calls if name not in failed]
-    repeats = {name: max(1, round(SHORTEST / single[name])) for name in running}
+    repeats = {name: max(1, round(SHORTEST * budget / single[name])) for name in running}
     count = _samples(max((repeats[name] * single[name] for name in running), default=1), budget)
     samples = {name: [] for name in running}
     for _ in range(count):
