@@ -81,14 +81,14 @@ def _case(family, length, *how):
 
 
 def _quick(family):
-    """The family at small sizes; the first one's every aspect, of the others one step."""
+    """The family at small sizes; the first one's every aspect, of the others the forward pass."""
     lengths, aspects = family.quick_lengths, ("half_lengths", "memory_lengths", "served_lengths")
     is_first = family is next(iter(FAMILIES.values()))
     return dataclasses.replace(
         family,
         sizes=family.quick_sizes,
         lengths=lengths,
-        steps=family.steps if is_first else family.steps[-1:],
+        steps=family.steps if is_first else family.steps[:1],
         **dict.fromkeys(aspects, lengths[-1:] if is_first else ()),
     )
 
