@@ -1,21 +1,12 @@
 """The goals, and what the run says of each."""
 
-import dataclasses
 import math
 
+from benchmarks.outcome import Outcome, at_least, at_most, exponent, quotient
 from benchmarks.rows import OURS, peak_of, rows_of
 
 KERAS_ADDITIVE, KERAS_HEADS = "keras AdditiveAttention", "keras MultiHeadAttention"
 SDPA = "torch scaled_dot_product_attention"
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """A goal in words, what was measured, and "met", "not met" or why nobody knows."""
-
-    text: str
-    measured: str
-    verdict: str
 
 
 class Measured:
@@ -99,31 +90,6 @@ def outcomes(cases, results):
     return found
 
 
-def at_least(text, values, limit):
-    """Met if the smallest of the values is as large; where one is missing nobody knows."""
-    known = [value for value in values if value]
-    if not known:
-        return Outcome(text, "", "not measured")
-    measured = f"{min(known):.2f}"
-    if min(known) < limit:
-        return Outcome(text, measured, "**not met**")
-    if len(known) < len(values):
-        return Outcome(text, f"{measured} at {len(known)} of {len(values)} lengths", "not measured")
-    return Outcome(text, measured, "met")
-
-
-def at_most(text, value, limit):
-    """Met if the value is as small."""
-    if value is None:
-        return Outcome(text, "", "not measured")
-    return Outcome(text, f"{value:.3g}", "met" if value <= limit else "**not met**")
-
-
-def quotient(ours, theirs):
-    """Ours by theirs, None where one is missing."""
-    return None if ours is None or not theirs else ours / theirs
-
-
 def runs_alone(m):
     """Additive attention at T=2048 in a plain graph, where Keras's cannot be held."""
     text = "AdditiveAttention runs where Keras's tensors have 34 GB each: plain, T=2048"
@@ -158,12 +124,3 @@ def growth(m, mode):
     rows = [(case.length, m.row(case, OURS)) for case in cases]
     points = [(math.log(t), math.log(row.times.median)) for t, row in rows if row.times]
     return exponent(points)
-
-
-def exponent(points):
-    """The slope of a line through points `(log x, log y)`; None for fewer than two."""
-    if len(points) < 2:
-        return None
-    x_mean, y_mean = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    products = sum((x - x_mean) * (y - y_mean) for x, y in points)
-    return products / sum((x - x_mean) ** 2 for x, _ in points)

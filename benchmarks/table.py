@@ -21,7 +21,7 @@ def markdown(head, cases, results, goals):
         head: The lines that say what was run, where and how.
         cases: All cases of the run.
         results: `Results`.
-        goals: List of `benchmarks.goals.Outcome`, empty where the sizes are not theirs.
+        goals: List of `benchmarks.outcome.Outcome`, empty where the sizes are not theirs.
     """
     dtypes = list(dict.fromkeys(case.dtype for case in cases))
     parts = [*head, *(["", "## Goals", "", *goals_table(goals)] if goals else [])]
