@@ -1,0 +1,31 @@
+"""A program as it is served: exported with any batch and length, run by TensorFlow's C++ loader."""
+
+import tempfile
+
+import tensorflow as tf
+
+from keras_attention.export.c_loader.library import tensorflow_folder
+from keras_attention.export.c_loader.model import Model
+
+
+def forward(program):
+    """A call without arguments that runs the program's SavedModel, without XLA."""
+    module = tf.Module()
+    module.weights = program.weights  # so that they are saved
+    shapes = [[None] * (len(x.shape) - 1) + [x.shape[-1]] for x in program.inputs]
+    names = [f"input_{n}" for n in range(len(shapes))]
+    specs = [
+        tf.TensorSpec(shape, x.dtype, name)
+        for shape, x, name in zip(shapes, program.inputs, names, strict=True)
+    ]
+
+    def run(*inputs):
+        return {"output": program.function(program.weights, *inputs)}
+
+    module.run = tf.function(run, input_signature=specs, autograph=False)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.run})
+        # Nothing in the graph asks for XLA; forbidding it would forbid it to the whole process.
+        model = Model(folder, tensorflow_folder(), disable_xla=False)
+    given = {name: x.numpy() for name, x in zip(names, program.inputs, strict=True)}
+    return lambda: tf.constant(model.run("serving_default", given)["output"])

@@ -1,0 +1,34 @@
+"""One file a mechanism: what it is compared with, on which data, and what the mathematics asks for.
+
+A new one is a file like `dot.py` and a line here. `keras` is imported inside of functions, because
+the process that lists the cases has no backend.
+"""
+
+from benchmarks.families import (
+    additive,
+    decoder,
+    dot,
+    greedy,
+    grouped,
+    image,
+    local,
+    local_predictive,
+    memory_machine,
+    multi_head,
+)
+
+FAMILIES = {
+    family.name: family
+    for family in [
+        additive.FAMILY,
+        multi_head.FAMILY,
+        local.FAMILY,
+        dot.FAMILY,
+        grouped.FAMILY,
+        local_predictive.FAMILY,
+        decoder.FAMILY,
+        greedy.FAMILY,
+        memory_machine.FAMILY,
+        image.FAMILY,
+    ]
+}

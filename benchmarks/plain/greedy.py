@@ -1,0 +1,38 @@
+"""Greedy decoding as a loop in Python around one compiled step."""
+
+from keras import ops
+
+from benchmarks.plain.decoder import bahdanau
+
+
+def gru(inputs, state, kernel, recurrent_kernel, bias):
+    """A step of Keras's GRU (reset after)."""
+    of_inputs = ops.split(ops.matmul(inputs, kernel) + bias[0], 3, axis=-1)
+    of_state = ops.split(ops.matmul(state, recurrent_kernel) + bias[1], 3, axis=-1)
+    update, reset = (ops.sigmoid(a + b) for a, b in zip(of_inputs[:2], of_state[:2], strict=True))
+    candidate = ops.tanh(of_inputs[2] + reset * of_state[2])
+    return update * state + (1 - update) * candidate
+
+
+def step(weights, tokens, state, memory):
+    """Next tokens, and the next state."""
+    attention = (weights[name] for name in ("query_kernel", "key_kernel", "scale"))
+    attended = bahdanau(state, memory, *attention)
+    inputs = ops.concatenate([ops.take(weights["embedding"], tokens, axis=0), attended], axis=-1)
+    cell = (weights[name] for name in ("kernel", "recurrent_kernel", "bias"))
+    state = gru(inputs, state, *cell)
+    logits = ops.matmul(state, weights["readout"])
+    return ops.cast(ops.argmax(logits, axis=-1), "int32"), state
+
+
+def decode(one_step, weights, memory, steps, end_token):
+    """Tokens `(batch, steps)`; stops when every row has emitted the end token."""
+    tokens = ops.zeros((memory.shape[0],), "int32")
+    state = ops.zeros_like(memory[:, 0])
+    emitted = []
+    for _ in range(steps):
+        tokens, state = one_step(weights, tokens, state, memory)
+        emitted.append(tokens)
+        if (ops.convert_to_numpy(tokens) == end_token).all():
+            break
+    return ops.stack(emitted, axis=1)
