@@ -89,7 +89,9 @@ def _in_range(query, key, run):
 
 def _signs(together, dtype):
     """All choices of signs, `(together, 2^together)`."""
-    return ops.convert_to_tensor(np.array(list(itertools.product((-1, 1), repeat=together))).T, dtype)
+    return ops.convert_to_tensor(
+        np.array(list(itertools.product((-1, 1), repeat=together))).T, dtype
+    )
 
 
 def _grouped(x, together):

@@ -10,7 +10,7 @@ FARTHEST = 43.0
 
 
 def additive_scores(query, key, scale):
-    """`scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`, and its gradient, in small parts.
+    """`scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`, computed in small parts.
 
     Equal to the plain form within 1e-5 of the scores' size for projections up to +-40. Beyond +-43
     a projection counts as +-43: the tanh is 1 to the last digit unless the other projection is as
@@ -30,15 +30,30 @@ def additive_scores(query, key, scale):
     >>> additive_scores(query, key, np.ones(4, "float32")).shape
     TensorShape([2, 5, 7])
     """
-    query, key, scale = (ops.convert_to_tensor(x) for x in (query, key, scale))
+    query, key = (ops.convert_to_tensor(x) for x in (query, key))
+    if tuple(query.shape[:-2]) != tuple(
+        key.shape[:-2]
+    ):  # one sequence for all, or for all that ask
+        batch = ops.shape(query[..., 0, 0] + key[..., 0, 0])
+        query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
     outer = ops.shape(query)[:-2]
-    found = _scores(*(ops.clip(flat(x), -FARTHEST, FARTHEST) for x in (query, key)), scale)
+    found = _scores(bounded(query), bounded(key), value_of(scale))
     return ops.reshape(found, (*outer, *ops.shape(found)[1:])) if len(outer) > 1 else found
 
 
 def flat(x):
     """`(batch, ..., T, any)` as `(batch, T, any)`."""
     return x if len(x.shape) == 3 else ops.reshape(x, (-1, *ops.shape(x)[-2:]))
+
+
+def bounded(x):
+    """Projections `(batch, ..., T, units)`, cut off, as `(batch, T, units)`."""
+    return ops.clip(flat(x), -FARTHEST, FARTHEST)
+
+
+def value_of(scale):
+    """A tensor: `tf.custom_gradient` would have a variable's gradient apart from the others'."""
+    return ops.reshape(scale, (-1,))
 
 
 def way():
