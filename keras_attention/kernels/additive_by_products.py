@@ -32,8 +32,8 @@ def scores(query, key, scale):
         groups = _groups(query, key, scale, together)
 
         def step(total, inputs):
-            top, bottom = _fraction(*_factors(*inputs)[:2])
-            return total + top / bottom, ()
+            above, below, columns = _factors(*inputs)
+            return total + ops.matmul(above, columns) / ops.matmul(below, columns), ()
 
         pairs = (*ops.shape(query)[:2], ops.shape(key)[1])
         return scan(step, ops.zeros(pairs, query.dtype), groups, ())[0]
@@ -51,16 +51,17 @@ def gradients(query, key, scale, upstream):
         groups = _groups(query, key, scale, together)
 
         def step(carry, inputs):
-            rows, columns, a, weights = _factors(*inputs)
-            top, bottom = _fraction(rows, columns)
-            share = upstream / bottom
-            of_parts = ops.concatenate([share, -share * (top / bottom)], axis=1)
-            of_rows = ops.matmul(of_parts, ops.swapaxes(columns, -1, -2))
-            of_columns = ops.matmul(ops.swapaxes(rows, -1, -2), of_parts)
-            of_top, of_bottom = ops.split(of_rows, 2, axis=1)
-            of_query = ops.matmul((weights * of_top + of_bottom) * a, ops.transpose(signs))
+            above, below, columns = _factors(*inputs)
+            bottom = ops.matmul(below, columns)
+            of_top = upstream / bottom
+            of_bottom = -of_top * (ops.matmul(above, columns) / bottom)
+            across = ops.swapaxes(columns, -1, -2)
+            of_above, of_below = ops.matmul(of_top, across), ops.matmul(of_bottom, across)
+            of_columns = ops.matmul(ops.swapaxes(above, -1, -2), of_top)
+            of_columns = of_columns + ops.matmul(ops.swapaxes(below, -1, -2), of_bottom)
+            of_query = ops.matmul(of_above * above + of_below * below, ops.transpose(signs))
             of_key = ops.matmul(signs, of_columns * columns)
-            of_scale = ops.matmul(signs, ops.sum(of_top * a, axis=(0, 1))[:, None])[:, 0]
+            of_scale = ops.matmul(signs, ops.sum(of_above * below, axis=(0, 1))[:, None])[:, 0]
             return carry, (of_query, of_key, of_scale)
 
         of_query, of_key, of_scale = scan(step, (), groups, tuple(dtypes))[1]
@@ -111,16 +112,11 @@ def _groups(query, key, scale, together):
 
 
 def _factors(query, key, scale):
-    """Two matrices whose product is numerator above denominator; e^(s . query); s . scale."""
+    """The factors of numerator and denominator: two for the rows, one for the columns."""
     signs = _signs(scale.shape[-1], query.dtype)
-    a = ops.exp(ops.matmul(query, signs))
-    weights = ops.matmul(scale[None], signs)
+    below = ops.exp(ops.matmul(query, signs))
     columns = ops.exp(ops.matmul(ops.transpose(signs), key))
-    return ops.concatenate([a * weights, a], axis=1), columns, a, weights
-
-
-def _fraction(rows, columns):
-    return ops.split(ops.matmul(rows, columns), 2, axis=1)
+    return below * ops.matmul(scale[None], signs), below, columns
 
 
 def _joined(x, axes, like):
