@@ -58,13 +58,13 @@ def gradients(query, key, scale, upstream):
     """
     a, b = ops.exp(2 * query), ops.exp(2 * key)
     reciprocals, of_query = _sums(a, b, upstream)
-    of_key = _sum(b, a, ops.swapaxes(upstream, -1, -2))
+    of_key = _sum(a, b, upstream)
     of_scale = ops.sum(upstream) - 2 * ops.sum(reciprocals, axis=(0, 1))
     return 4 * scale * of_query, 4 * scale * of_key, of_scale
 
 
-def _sums(outer, inner, factors):
-    """`sum_j factors[i, j] r` and `sum_j factors[i, j] r (1 - r)`, both `(batch, Ti, units)`.
+def _sums(a, b, factors):
+    """`sum_j factors[i, j] r` and `sum_j factors[i, j] r (1 - r)`, both `(batch, Tq, units)`.
 
     They are the two parts of one complex sum: so XLA computes r once for both.
     """
@@ -73,27 +73,27 @@ def _sums(outer, inner, factors):
         rows, columns = inputs
         real = imaginary = 0.0
         for j in range(TERMS):
-            r = 1 / (1 + outer * rows[:, None, j])
+            r = 1 / (1 + a * rows[:, None, j])
             real = real + columns[:, :, j, None] * r
             imaginary = imaginary + columns[:, :, j, None] * (r - r * r)
         return total + _complex(real, imaginary), ()
 
-    start = _complex(ops.zeros_like(outer), ops.zeros_like(outer))
-    total, _ = scan(step, start, (_rows(inner), _columns(factors)), ())
+    start = _complex(ops.zeros_like(a), ops.zeros_like(a))
+    total, _ = scan(step, start, (_rows(b), _columns(factors)), ())
     return ops.real(total), ops.imag(total)
 
 
-def _sum(outer, inner, factors):
-    """`sum_j factors[i, j] r (1 - r)` alone."""
+def _sum(a, b, factors):
+    """`sum_i factors[i, j] r (1 - r)`, `(batch, Tk, units)`."""
 
     def step(total, inputs):
-        rows, columns = inputs
-        for j in range(TERMS):
-            r = 1 / (1 + outer * rows[:, None, j])
-            total = total + columns[:, :, j, None] * (r - r * r)
+        rows, weights = inputs
+        for i in range(TERMS):
+            r = 1 / (1 + b * rows[:, None, i])
+            total = total + weights[:, i, :, None] * (r - r * r)
         return total, ()
 
-    return scan(step, ops.zeros_like(outer), (_rows(inner), _columns(factors)), ())[0]
+    return scan(step, ops.zeros_like(b), (_rows(a), _rows(factors)), ())[0]
 
 
 def _complex(real, imaginary):
@@ -101,6 +101,10 @@ def _complex(real, imaginary):
         import tensorflow as tf
 
         return tf.complex(real, imaginary)
+    if keras.backend.backend() == "jax":
+        from jax import lax
+
+        return lax.complex(real, imaginary)
     return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
 
 
