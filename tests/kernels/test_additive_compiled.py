@@ -1,7 +1,4 @@
-"""The kernels inside of graphs: compiled or not, of unknown sizes, in loops, and what they keep."""
-
-import math
-import re
+"""The kernels inside of graphs: compiled or not, of unknown sizes, and in loops."""
 
 import keras
 import numpy as np
@@ -11,17 +8,17 @@ from keras import ops
 import keras_attention
 from keras_attention.kernels import additive_reading as reading
 from keras_attention.kernels.additive_scores import additive_scores
-from tests.gradients import gradients
+from tests.gradients import gradients, with_gradient
 
 BACKEND = keras.backend.backend()
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's graphs")
 compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
-BATCH, T, UNITS, WIDTH = 2, 64, 17, 3
+UNITS = 17
 RNG = np.random.default_rng(0)
 SCALE = RNG.normal(size=UNITS).astype("float32")
 
 
-def projections(batch=BATCH, queries=7, keys=5):
+def projections(batch=2, queries=7, keys=5):
     sizes = (batch, queries, UNITS), (batch, keys, UNITS)
     return [RNG.normal(size=size).astype("float32") for size in sizes]
 
@@ -38,19 +35,6 @@ def assert_near(found, wanted):
     for got, want in zip(found, wanted, strict=True):
         got, want = (ops.convert_to_numpy(x) for x in (got, want))
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
-
-
-def with_gradient(function):
-    """`function(query, key)` and its gradients, in TensorFlow's graph."""
-    import tensorflow as tf
-
-    def run(query, key):
-        with tf.GradientTape() as tape:
-            tape.watch([query, key])
-            value = function(query, key)
-        return value, *tape.gradient(value, [query, key])
-
-    return run
 
 
 @on_tensorflow
@@ -107,52 +91,3 @@ def test_a_decoder_asks_it_at_every_step(compile_it):
         attention.score.implementation = way
         found[way] = tf.function(with_gradient(summed), jit_compile=compile_it)(query, value)
     assert_near(found["blockwise"], found["plain"])
-
-
-def elements(text):
-    """The sizes of all tensors in the text of a program."""
-    shapes = re.findall(r"(?:f32|float32|c64)\[([\d,]+)\]", text)
-    return [math.prod(map(int, shape.split(","))) for shape in shapes]
-
-
-def of_graph(graph):
-    """The sizes of all tensors of a graph and of the functions in it, loops' bodies among them."""
-    definition = graph.as_graph_def(add_shapes=True)
-    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
-    shapes = [s for n in nodes for s in n.attr["_output_shapes"].list.shape]
-    return [math.prod(d.size for d in s.dim) for s in shapes if not s.unknown_rank]
-
-
-def sizes(function, *given):
-    """The sizes of all tensors in `function` and its gradient, compiled and not."""
-    if BACKEND == "jax":
-        import jax
-
-        return elements(str(jax.make_jaxpr(jax.value_and_grad(function, (0, 1)))(*given)))
-    import tensorflow as tf
-
-    run = with_gradient(function)
-    given = list(map(tf.constant, given))
-    plain = tf.function(run).get_concrete_function(*given)
-    program = tf.function(run, jit_compile=True).experimental_get_compiler_ir(*given)
-    return of_graph(plain.graph) + elements(program(stage="hlo"))
-
-
-@pytest.mark.skipif(BACKEND == "torch", reason="has no program to look at")
-def test_no_tensor_has_an_element_for_every_pair_and_unit():
-    given = projections(queries=T, keys=T)
-    assert max(sizes(loss(plain), *given)) >= BATCH * T * T * UNITS
-    found = sizes(loss(additive_scores), *given)
-    assert BATCH * T * T <= max(found) < 4 * BATCH * T * T
-
-
-@pytest.mark.skipif(BACKEND == "torch", reason="has no program to look at")
-def test_reading_in_blocks_no_tensor_has_an_element_for_every_pair(monkeypatch):
-    monkeypatch.setattr(reading, "PAIRS", 2 * BATCH * T)
-    value = np.ones((BATCH, T, WIDTH), "float32")
-
-    def read(query, key):
-        return ops.sum(reading.additive_reading(query, key, SCALE, value)[0] ** 2)
-
-    found = sizes(read, *projections(queries=T, keys=T))
-    assert 0 < max(found) < BATCH * T * T
