@@ -20,6 +20,19 @@ def gradients(loss, arrays, variables=()):
     ]
 
 
+def with_gradient(function):
+    """`function(query, key)`, a scalar, and its gradients, for a `tf.function`."""
+    import tensorflow as tf
+
+    def run(query, key):
+        with tf.GradientTape() as tape:
+            tape.watch([query, key])
+            value = function(query, key)
+        return value, *tape.gradient(value, [query, key])
+
+    return run
+
+
 def _to_numpy(gradient):
     if keras.backend.standardize_dtype(gradient.dtype) == "bfloat16":
         gradient = ops.cast(gradient, "float32")  # TensorFlow makes no array of a bfloat16 scalar

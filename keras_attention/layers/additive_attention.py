@@ -13,6 +13,7 @@ SCORE_ARGUMENTS = (
     "scale_initializer",
     "bias_initializer",
     "kernel_regularizer",
+    "implementation",
 )
 
 
@@ -37,6 +38,10 @@ class AdditiveAttention(QueryValueAttention):
         scale_initializer: Initializer of `scale`.
         bias_initializer: Initializer of `bias`.
         kernel_regularizer: Regularizer of both kernels.
+        implementation: "plain" computes the formula as it stands, with its tensor of
+            `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
+            and of long sequences keeps no scores or weights either unless they are asked for, but
+            computes a block of them anew in the gradient. "auto" takes the faster by size.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -74,6 +79,7 @@ class AdditiveAttention(QueryValueAttention):
         scale_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         score = AdditiveScore(
@@ -83,6 +89,7 @@ class AdditiveAttention(QueryValueAttention):
             scale_initializer=scale_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
+            implementation=implementation,
             dtype=kwargs.get("dtype"),
             name="score",
         )

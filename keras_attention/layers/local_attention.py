@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.kernels.compare import compare
 from keras_attention.kernels.window import gather_window, spread_window, window_around
 from keras_attention.layers.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.luong import Luong
@@ -183,7 +184,7 @@ class LocalAttention(Luong):
             visible[..., None, :],
         )
         asked = ops.expand_dims(self.score.project_query(asking), -2)
-        scores = self.score.compare(asked, nearby.keys)
+        scores = compare(self.score, asked, nearby.keys)
         weights = self._weigh(scores, nearby.mask, distance[..., None, :])
         context = self.read(weights, nearby, None if noise is None else noise[..., None, :])
         context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
+from keras_attention.kernels.compare import compare
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.pointer_decoding import decode
@@ -281,7 +282,7 @@ class PointerDecoder(keras.layers.Layer):
         """Log-probabilities of projected queries and keys; the end may always be seen."""
         if self.end_slot and visible is not None:
             visible = ops.concatenate([ops.ones_like(visible[..., :1]), visible], axis=-1)
-        return log_probabilities(self.score.compare(asked, keys), visible)
+        return log_probabilities(compare(self.score, asked, keys), visible)
 
     def compute_mask(self, inputs, mask=None):
         return mask

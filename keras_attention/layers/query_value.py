@@ -6,9 +6,12 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.kernels.additive_reading import additive_reading, fits_one_block
+from keras_attention.kernels.compare import compare, has_kernel
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import pair_mask
 from keras_attention.mask import combine, hide
+from keras_attention.normalize import softmax
 from keras_attention.precision import precise, score_dtype
 from keras_attention.read import weighted_sum
 
@@ -66,7 +69,10 @@ class QueryValueAttention(keras.layers.Layer):
         query = hide(query, query_mask)
         memory = self.prepare(value, key, visible)
         noise = self.draw(query, memory) if training else None
-        output, weights = self.attend(query, memory, noise)
+        if self._reads_in_blocks(query, memory):
+            output, weights = self._read_in_blocks(query, memory, noise, return_attention_scores)
+        else:
+            output, weights = self.attend(query, memory, noise)
         if training:
             self.account(weights, noise, query_mask)
         output = hide(output, query_mask)
@@ -109,21 +115,53 @@ class QueryValueAttention(keras.layers.Layer):
         """
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
-        asking = query
-        if memory.mask is not None:
-            # A query that may see nothing must not touch any number either.
-            sees = ops.any(memory.mask, axis=-1)
-            asking = hide(query, sees[..., 0] if is_single else sees)
-        # A single query is projected before it gets an axis of its own: on TensorFlow a product of
-        # rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
-        asked = self.score.project_query(precise(asking))
+        asked = self._ask(query, memory)
         if is_single:
             asked = ops.expand_dims(asked, -2)
             noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
-        weights = self.normalize(self.score.compare(asked, memory.keys), mask=memory.mask)
+        weights = self.normalize(compare(self.score, asked, memory.keys), mask=memory.mask)
         context = self.read(weights, memory, noise)
         if is_single:
             context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+        return self.finish(context, query), weights
+
+    def _ask(self, query, memory):
+        """Projected queries, `(batch, Tq, any)`, or `(batch, any)` of a single one each.
+
+        A single query is projected before it gets an axis of its own: on TensorFlow a product of
+        rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
+        """
+        if memory.mask is not None:
+            # A query that may see nothing must not touch any number.
+            sees = ops.any(memory.mask, axis=-1)
+            is_single = len(query.shape) < len(memory.values.shape)
+            query = hide(query, sees[..., 0] if is_single else sees)
+        return self.score.project_query(precise(query))
+
+    def _reads_in_blocks(self, query, memory):
+        """Whether a kernel goes from projections to contexts, with no more than a block between."""
+        steps = ("attend", "read", "account", "as_rows")
+        own = [getattr(type(self), x) is getattr(QueryValueAttention, x) for x in steps]
+        batches = {tuple(x.shape[:-2]) for x in (query, memory.keys, memory.values)}
+        if not all(own) or self.normalize is not softmax or len(batches) > 1:
+            return False
+        asked = keras.KerasTensor((*query.shape[:-1], memory.keys.shape[-1]))
+        if not has_kernel(self.score, asked, memory.keys):
+            return False
+        is_forced = self.score.implementation == "blockwise"
+        return is_forced or not fits_one_block(asked, memory.keys)
+
+    def _read_in_blocks(self, query, memory, noise, return_weights):
+        query = ops.cast(query, self.compute_dtype)
+        context, weights = additive_reading(
+            self._ask(query, memory),
+            memory.keys,
+            self.score.scale,
+            memory.values,
+            memory.mask,
+            noise,
+            return_weights,
+        )
         return self.finish(context, query), weights
 
     def read(self, weights, memory, noise=None):

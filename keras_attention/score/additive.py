@@ -7,6 +7,8 @@ from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
 from keras_attention.score.score import Score
 
+IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class AdditiveScore(Score):
@@ -25,6 +27,9 @@ class AdditiveScore(Score):
             attention is uniform.
         bias_initializer: Initializer of `bias`.
         kernel_regularizer: Regularizer of both kernels.
+        implementation: How the package's layers compute it: "plain", the formula as it stands,
+            with its `(batch, Tq, Tk, units)`; "blockwise", the same numbers to rounding without
+            that tensor; "auto" chooses by size. To call the score itself is always plain.
 
     Example:
     >>> score = keras_attention.score.AdditiveScore(units=4)
@@ -43,6 +48,7 @@ class AdditiveScore(Score):
         scale_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -52,6 +58,7 @@ class AdditiveScore(Score):
         self.scale_initializer = keras.initializers.get(scale_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
     def build(self, query_shape, key_shape):
         units = self.units or query_shape[-1]
@@ -97,4 +104,5 @@ class AdditiveScore(Score):
             "scale_initializer": keras.initializers.serialize(self.scale_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "implementation": self.implementation,
         }

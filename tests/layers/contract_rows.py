@@ -262,13 +262,18 @@ ROWS = {
             "seed": 3,
             "scale_initializer": "ones",
             "bias_initializer": "ones",
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
             ({"units": 0}, "units=0"),
             ({"units": 2.5}, "units=2.5"),
             ({"use_bias": "yes"}, "use_bias='yes'"),
+            ({"implementation": "fast"}, "implementation='fast'"),
         ],
+    ),
+    "additive_blockwise": Row(
+        keras_attention.AdditiveAttention, {"units": 7, "implementation": "blockwise"}
     ),
     "luong_dot": Row(keras_attention.LuongAttention, {"score": "dot"}),
     "luong_general": Row(

@@ -1,0 +1,82 @@
+"""Additive scores without a tensor of (batch, Tq, Tk, units)."""
+
+import keras
+from keras import ops
+
+from keras_attention.kernels import additive_by_products, additive_by_units
+
+# Projections beyond are cut off: e^86 is finite in float32, and so is its reciprocal.
+FARTHEST = 43.0
+
+
+def additive_scores(query, key, scale):
+    """`scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`, computed in small parts.
+
+    Equal to the plain form within 1e-5 of the scores' size for projections up to +-40. Beyond +-43
+    a projection counts as +-43: the tanh is 1 to the last digit unless the other projection is as
+    large with the other sign, and there the plain form subtracts numbers without digits left.
+
+    Args:
+        query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
+        key: Projected keys `(batch, ..., Tk, units)`.
+        scale: `(units,)`.
+
+    Returns:
+        Scores `(batch, ..., Tq, Tk)`.
+
+    Example:
+    >>> from keras_attention.kernels.additive_scores import additive_scores
+    >>> query, key = np.ones((2, 5, 4), "float32"), np.ones((2, 7, 4), "float32")
+    >>> additive_scores(query, key, np.ones(4, "float32")).shape
+    TensorShape([2, 5, 7])
+    """
+    query, key = (ops.convert_to_tensor(x) for x in (query, key))
+    if tuple(query.shape[:-2]) != tuple(
+        key.shape[:-2]
+    ):  # one sequence for all, or for all that ask
+        batch = ops.shape(query[..., 0, 0] + key[..., 0, 0])
+        query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
+    outer = ops.shape(query)[:-2]
+    found = _scores(bounded(query), bounded(key), value_of(scale))
+    return ops.reshape(found, (*outer, *ops.shape(found)[1:])) if len(outer) > 1 else found
+
+
+def flat(x):
+    """`(batch, ..., T, any)` as `(batch, T, any)`."""
+    return x if len(x.shape) == 3 else ops.reshape(x, (-1, *ops.shape(x)[-2:]))
+
+
+def bounded(x):
+    """Projections `(batch, ..., T, units)`, cut off, as `(batch, T, units)`."""
+    return ops.clip(flat(x), -FARTHEST, FARTHEST)
+
+
+def value_of(scale):
+    """A tensor: `tf.custom_gradient` would have a variable's gradient apart from the others'."""
+    return ops.reshape(scale, (-1,))
+
+
+def way():
+    """The module that computes scores and gradients best here and now."""
+    return additive_by_units if is_compiled() else additive_by_products
+
+
+def is_compiled():
+    """Whether XLA will fuse what is now traced."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # A product on a GPU has the digits of TensorFloat-32, which are not enough.
+        return bool(
+            tf.__internal__.get_enclosing_xla_context() or tf.config.list_physical_devices("GPU")
+        )
+    return keras.backend.backend() == "jax"
+
+
+@ops.custom_gradient
+def _scores(query, key, scale):
+    def gradient(*args, upstream=None):
+        upstream = args[-1] if upstream is None else upstream
+        return way().gradients(query, key, scale, upstream)
+
+    return way().scores(query, key, scale), gradient

@@ -1,0 +1,93 @@
+"""The kernels inside of graphs: compiled or not, of unknown sizes, and in loops."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention.kernels import additive_reading as reading
+from keras_attention.kernels.additive_scores import additive_scores
+from tests.gradients import gradients, with_gradient
+
+BACKEND = keras.backend.backend()
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's graphs")
+compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+UNITS = 17
+RNG = np.random.default_rng(0)
+SCALE = RNG.normal(size=UNITS).astype("float32")
+
+
+def projections(batch=2, queries=7, keys=5):
+    sizes = (batch, queries, UNITS), (batch, keys, UNITS)
+    return [RNG.normal(size=size).astype("float32") for size in sizes]
+
+
+def plain(query, key, scale):
+    return ops.sum(ops.tanh(query[:, :, None] + key[:, None]) * scale, axis=-1)
+
+
+def loss(scores):
+    return lambda q, k: ops.sum(ops.sin(scores(q, k, SCALE)))
+
+
+def assert_near(found, wanted):
+    for got, want in zip(found, wanted, strict=True):
+        got, want = (ops.convert_to_numpy(x) for x in (got, want))
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+@on_tensorflow
+@compiled
+def test_sizes_may_be_unknown(compile_it):
+    import tensorflow as tf
+
+    unknown = [tf.TensorSpec((None, None, UNITS))] * 2
+    run = tf.function(with_gradient(loss(additive_scores)), unknown, jit_compile=compile_it)
+    for given in (projections(), projections(3, 1, 9)):
+        assert_near(run(*given)[1:], gradients(loss(plain), given))
+
+
+@on_tensorflow
+@compiled
+def test_a_layer_of_unknown_sizes_reads_in_blocks(compile_it, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(reading, "PAIRS", 20)
+    layer = keras_attention.AdditiveAttention(units=UNITS)
+    query, value = projections()
+    layer([query, value])
+    mask = np.arange(5) < 4
+
+    def summed(query, value):
+        seen = tf.broadcast_to(mask, tf.shape(value)[:2])
+        return tf.reduce_sum(layer([query, value], mask=[None, seen], use_causal_mask=True) ** 2)
+
+    run = tf.function(
+        with_gradient(summed), [tf.TensorSpec((None, None, UNITS))] * 2, jit_compile=compile_it
+    )
+    layer.score.implementation = "blockwise"
+    found = run(query, value)
+    assert "_XlaMustCompile" not in str(tf.function(summed).get_concrete_function(query, value))
+    layer.score.implementation = "plain"
+    assert_near(found[1:], gradients(summed, (query, value)))
+
+
+@on_tensorflow
+@compiled
+def test_a_decoder_asks_it_at_every_step(compile_it):
+    import tensorflow as tf
+
+    attention = keras_attention.AdditiveAttention(units=UNITS)
+    decoder = keras_attention.AttentionDecoder(keras.layers.GRUCell(4), attention)
+    query, value = projections()
+    decoder(query, value)
+
+    def summed(query, value):
+        return tf.reduce_sum(decoder(query, value) ** 2)
+
+    found = {}
+    for way in ("plain", "blockwise"):
+        attention.score.implementation = way
+        found[way] = tf.function(with_gradient(summed), jit_compile=compile_it)(query, value)
+    assert_near(found["blockwise"], found["plain"])
