@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_attention.normalize.masked import LOWEST
 
 
-def attend_block(query, key, value, visible=None, factors=None):
+def attend_block(query, key, value, visible=None, kept=None):
     """What a block reads: score, mask, normalize, read.
 
     Args:
@@ -14,16 +14,15 @@ def attend_block(query, key, value, visible=None, factors=None):
         value: `(..., columns, Dv)`.
         visible: Bool, broadcastable to `(..., rows, columns)`; None = all. A query that sees
             nothing reads anything: what it reads is for the caller to put away.
-        factors: What dropout multiplies the weights by, likewise; None = nothing.
+        kept: Bool, likewise: which weights dropout keeps; None = all.
 
     Returns:
         Context `(..., rows, Dv)`.
     """
-    weights = _weights(query, key, visible)
-    return tf.matmul(weights if factors is None else weights * factors, value)
+    return tf.matmul(_dropped(_weights(query, key, visible), kept), value)
 
 
-def differentiate_block(query, key, value, context, upstream, visible=None, factors=None):
+def differentiate_block(query, key, value, context, upstream, visible=None, kept=None):
     """Gradients of `attend_block` with respect to query, key and value, its weights made anew.
 
     Args:
@@ -31,11 +30,8 @@ def differentiate_block(query, key, value, context, upstream, visible=None, fact
         upstream: The gradient with respect to it; zero where a query sees nothing.
     """
     weights = _weights(query, key, visible)
-    read = weights if factors is None else weights * factors
-    of_value = tf.matmul(read, upstream, transpose_a=True)
-    of_weights = tf.matmul(upstream, value, transpose_b=True)
-    if factors is not None:
-        of_weights *= factors
+    of_value = tf.matmul(_dropped(weights, kept), upstream, transpose_a=True)
+    of_weights = _dropped(tf.matmul(upstream, value, transpose_b=True), kept)
     # sum_j weights_j of_weights_j, without reading the whole block once more.
     mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
     of_scores = weights * (of_weights - mean)
@@ -48,3 +44,7 @@ def _weights(query, key, visible):
     if visible is not None:
         scores = tf.where(visible, scores, tf.constant(LOWEST, scores.dtype))
     return tf.nn.softmax(scores)
+
+
+def _dropped(weights, kept):
+    return weights if kept is None else tf.where(kept, weights, tf.zeros((), weights.dtype))

@@ -4,8 +4,8 @@ import collections
 
 from keras import ops
 
-# Scores of one block: 4 MB of float32, which stay in a core's reach while they are worked on.
-SCORES = 2**20
+# Scores of one block: 8 MB of float32, the most that stays in a core's reach while worked on.
+SCORES = 2**21
 # Under a causal mask the blocks fall into this many groups, each with keys as far as it sees.
 GROUPS = 8
 

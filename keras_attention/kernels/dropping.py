@@ -10,7 +10,7 @@ def row_seeds(shape, seed):
 
 
 def kept(seeds, columns, rate):
-    """What dropout multiplies weights by: 0 with probability `rate`, else 1 / (1 - rate).
+    """Which weights dropout keeps, each with probability 1 - `rate`.
 
     A hash of a row's seed and a column's number takes the place of a drawn tensor, so a block of
     weights can be dropped without the others, again in the backward pass, and alike whether the
@@ -22,21 +22,19 @@ def kept(seeds, columns, rate):
         rate: Fraction to drop, in [0, 1).
 
     Returns:
-        Float32 `(..., Tq, Tk)`.
+        Bool `(..., Tq, Tk)`.
 
     Example:
     >>> from keras_attention.kernels.dropping import kept
     >>> kept(np.array([5], "int32"), np.arange(6, dtype="int32"), 0.5).shape
     TensorShape([1, 6])
     """
-    columns = ops.multiply(ops.cast(columns, "int32"), _signed(0x9E3779B9))
-    x = ops.bitwise_xor(ops.expand_dims(seeds, -1), columns)
-    # The finalizer "lowbias32": each bit of what goes in turns each that comes out half the time.
-    x = ops.multiply(_fold(x, 16), _signed(0x7FEB352D))
-    x = ops.multiply(_fold(x, 15), _signed(0x846CA68B))
-    x = ops.bitwise_and(_fold(x, 16), _signed(0x7FFFFFFF))
-    is_kept = x >= _signed(int(rate * 2**31))
-    return ops.where(is_kept, ops.cast(1 / (1 - rate), "float32"), ops.cast(0, "float32"))
+    # Multiplications whose upper bits depend on all lower ones, with a fold in between that lets
+    # the lower bits depend on the upper ones (as in the finalizers of hash tables).
+    columns = _fold(ops.multiply(ops.cast(columns, "int32"), _signed(0x9E3779B9)), 16)
+    x = ops.bitwise_xor(ops.expand_dims(seeds, -1), ops.multiply(columns, _signed(0x7FEB352D)))
+    x = ops.multiply(_fold(ops.multiply(x, _signed(0x846CA68B)), 15), _signed(0x2C1B3C6D))
+    return x >= _signed(int(rate * 2**32) - 2**31)
 
 
 def _signed(bits):

@@ -52,18 +52,22 @@ class Visible:
         """Which queries see any key: bool, broadcastable to `(batch, Tq)`; None = all of them."""
         if self.pairs is not None:
             return ops.any(self.table(), axis=-1)
+        if not self.causal and self.window is None:
+            return combine(self.query_mask, _any(self.key_mask))
         place = ops.arange(self.queries, dtype="int32") + (self.keys - self.queries)
         first = None if self.window is None else place - self.window
-        last = place if self.causal else None if self.window is None else place + self.window
+        last = place if self.causal else place + self.window
         return combine(self.query_mask, _any_within(self.key_mask, first, last, self.keys))
 
     def seen(self):
         """Which keys are seen by any query: bool, broadcastable to `(batch, Tk)`; None = all."""
         if self.pairs is not None:
             return ops.any(self.table(), axis=-2)
+        if not self.causal and self.window is None:
+            return combine(self.key_mask, _any(self.query_mask))
         place = ops.arange(self.keys, dtype="int32") - (self.keys - self.queries)
+        first = place if self.causal else place - self.window
         last = None if self.window is None else place + self.window
-        first = place if self.causal else None if self.window is None else place - self.window
         return combine(self.key_mask, _any_within(self.query_mask, first, last, self.queries))
 
 
@@ -72,18 +76,19 @@ def as_visible(mask, queries, keys):
     return mask if isinstance(mask, Visible) else Visible(queries, keys, pairs=mask)
 
 
+def _any(mask):
+    return None if mask is None else ops.any(mask, axis=-1, keepdims=True)
+
+
 def _any_within(mask, first, last, count):
-    """Whether any of `mask` (None = all true), of length `count`, is true from first to last."""
-    if first is None and last is None:
-        return None if mask is None else ops.any(mask, axis=-1, keepdims=True)
-    first = 0 if first is None else ops.clip(first, 0, count)
-    end = count if last is None else ops.clip(last + 1, 0, count)
+    """Whether any of `mask` (None = all true), of length `count`, is true from first to last.
+
+    first, last: int `(any,)`, also beyond either end; None = the first or last of all.
+    """
+    first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
+    end = ops.clip(ops.full_like(first, count) if last is None else last + 1, 0, count)
     if mask is None:
         return ops.expand_dims(end > first, 0)
     # How many are true before each place: a difference of two says how many are between.
     before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), ((0, 0), (1, 0)))
-    at = (
-        before[:, i : i + 1] if isinstance(i, int) else ops.take(before, i, -1)
-        for i in (end, first)
-    )
-    return ops.greater(*at)
+    return ops.greater(ops.take(before, end, axis=-1), ops.take(before, first, axis=-1))

@@ -401,6 +401,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "bias_initializer": "ones",
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
@@ -409,6 +410,7 @@ ROWS = {
             ({"value_dim": 1.5}, "value_dim=1.5"),
             ({"num_key_value_heads": 3}, "num_key_value_heads=3, num_heads=2"),
             ({"use_bias": "yes"}, "use_bias='yes'"),
+            ({"implementation": "flash"}, "implementation='flash'"),
         ],
     ),
     "multi_head_grouped": Row(
@@ -432,6 +434,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "bias_initializer": "ones",
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
@@ -443,6 +446,21 @@ ROWS = {
     "multi_head_window_rotary": Row(
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 4, "key_dim": 2, "window": 5, "rotary_base": 100.0, "num_key_value_heads": 2},
+        call=attend_with_heads,
+    ),
+    "multi_head_blockwise": Row(
+        keras_attention.MultiHeadAttention,
+        {
+            "num_heads": 6,
+            "key_dim": 2,
+            "num_key_value_heads": 2,
+            "implementation": "blockwise",
+        },
+        call=attend_with_heads,
+    ),
+    "multi_head_self_blockwise": Row(
+        keras_attention.MultiHeadSelfAttention,
+        {"num_heads": 2, "key_dim": 4, "window": 5, "implementation": "blockwise"},
         call=attend_with_heads,
     ),
     "local_predictive": Row(

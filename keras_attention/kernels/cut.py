@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_attention.kernels.dropping import kept
 
 
-class Blocks:
+class Cut:
     """Cuts tensors, and finds the part of each that a block of queries is concerned with.
 
     Heads that share keys are one row of `heads`: its blocks are those of all of them.
@@ -23,10 +23,10 @@ class Blocks:
         self.batch, self.groups, self.shared = shape
         self.heads = self.batch * self.groups
         self.count = self.shared * plan.blocks  # of one row of heads
-        self.seeds = None if seeds is None else self.cut(seeds)
+        self.seeds = None if seeds is None else self.blocks(seeds)
         self.key_mask, self.pairs = self._masks()
 
-    def cut(self, x):
+    def blocks(self, x):
         """`(batch, heads, Tq, ...)` -> `(heads * blocks, rows, ...)`, the last block padded."""
         over = self.plan.blocks * self.plan.rows - self.visible.queries
         x = _pad(x, 2, 0, over)
@@ -39,10 +39,26 @@ class Blocks:
         x = tf.reshape(blocks, (self.batch, heads, length, width))
         return x[:, :, : self.visible.queries]
 
-    def padded(self, x):
+    def rows_of_keys(self, x):
         """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back, width)`."""
         x = self._with_margins(x, 2)
         return tf.reshape(x, (self.heads, -1, x.shape[-1]))
+
+    def overlapped(self, x):
+        """Gradients of the keys `(heads, Tk, width)`, summed over the bands that they stand in."""
+        # Cut each band in pieces of `rows`, and add the pieces of one place.
+        plan, keys, width = self.plan, self.visible.keys, x.shape[-1]
+        (segment,) = plan.segments
+        pieces = -(-segment.columns // plan.rows)
+        x = tf.pad(x, ((0, 0), (0, pieces * plan.rows - segment.columns), (0, 0)))
+        shape = (self.heads, self.shared, plan.blocks, pieces, plan.rows, width)
+        x = tf.reduce_sum(tf.reshape(x, shape), axis=1)
+        x = sum(
+            tf.pad(x[:, :, i], ((0, 0), (i, pieces - 1 - i), (0, 0), (0, 0))) for i in range(pieces)
+        )
+        x = tf.reshape(x, (self.heads, -1, width))
+        x = tf.pad(x, ((0, 0), (plan.band.first, keys), (0, 0)))
+        return tf.slice(x, (0, plan.band.front, 0), (self.heads, keys, width))
 
     def columns(self, x, segment, block):
         """The keys `(columns, width)` that a block meets, of one head's `(Tk, width)`."""
@@ -79,8 +95,8 @@ class Blocks:
             sight = mask if sight is None else tf.logical_and(sight, mask)
         return sight
 
-    def factors(self, index, segment, block):
-        """What dropout multiplies a block's weights by; None = nothing."""
+    def kept(self, index, segment, block):
+        """Bool `(rows, columns)`: which of a block's weights dropout keeps; None = all."""
         if self.seeds is None:
             return None
         columns = tf.range(segment.columns) + self._number(self.start(block))
