@@ -43,7 +43,7 @@ def layout(visible, rows=None):
     [4]
     """
     queries, keys = visible.queries, visible.keys
-    rows = rows or _rows(queries, keys, visible.window)
+    rows = rows or _rows(visible)
     blocks = -(-queries // rows)
     offset = keys - queries  # a query stands at its number plus this
     if visible.window is not None:
@@ -65,15 +65,17 @@ def layout(visible, rows=None):
     return Layout(rows, blocks, segments, None)
 
 
-def _rows(queries, keys, window):
+def _rows(visible):
     """Queries of a block: as many as keep its scores near `SCORES`, evenly shared out."""
-    columns = keys if isinstance(keys, int) else 4096
-    rows = min(max(SCORES // columns, 128), 512)
-    if window is not None:
-        rows = min(rows, max(128, window))
-    if isinstance(queries, int):
-        rows = -(-queries // -(-queries // rows))
-    return rows
+    queries, keys = visible.queries, visible.keys
+    rows = min(max(SCORES // (keys if isinstance(keys, int) else 4096), 128), 512)
+    if visible.window is not None:  # a band's corners are work for nothing
+        rows = min(rows, max(128, visible.window))
+    if not isinstance(queries, int):
+        return rows
+    if visible.causal:  # with a single block there would be nothing to skip
+        rows = min(rows, max(128, queries // 4))
+    return -(-queries // -(-queries // rows))
 
 
 def _largest(a, b):
