@@ -8,6 +8,8 @@ from keras import ops
 SCORES = 2**21
 # Under a causal mask the blocks fall into this many groups, each with keys as far as it sees.
 GROUPS = 8
+# So many where the sizes are not known yet: every group is a loop of its own in the graph.
+OPEN_GROUPS = 4
 
 Segment = collections.namedtuple("Segment", ["first", "count", "columns"])
 Segment.__doc__ = """Consecutive blocks of queries that meet equally many keys.
@@ -56,7 +58,7 @@ def layout(visible, rows=None):
             return Layout(rows, blocks, [Segment(0, blocks, columns)], band)
     if not visible.causal:
         return Layout(rows, blocks, [Segment(0, blocks, keys)], None)
-    groups = min(blocks, GROUPS) if isinstance(blocks, int) else GROUPS
+    groups = min(blocks, GROUPS) if isinstance(blocks, int) else OPEN_GROUPS
     segments = []
     for group in range(groups):
         first, end = blocks * group // groups, blocks * (group + 1) // groups
