@@ -55,6 +55,14 @@ def test_it_equals_the_loops(case):
     np.testing.assert_array_equal(np.swapaxes(found, 1, 2)[blind], 0)
 
 
+@pytest.mark.parametrize("name", ["causal", "window"])
+def test_there_may_be_more_queries_than_keys(name):
+    query = np.concatenate([QUERY, QUERY[:, :, ::-1]], axis=2)
+    found = numpy(read(*map(ops.convert_to_tensor, (query, KEY, VALUE)), CASES[name]))
+    wanted = attention(query, KEY, VALUE, sight(2 * QUERIES, KEYS, **CASES[name]))
+    np.testing.assert_allclose(found, wanted[..., : found.shape[-1]], rtol=1e-5, atol=1e-5)
+
+
 @every_case
 def test_its_gradients_are_differences_of_the_loops(case):
     upstream = np.random.default_rng(2).normal(size=(2, HEADS, 3, VALUE.shape[-1]))

@@ -82,9 +82,14 @@ def test_the_same_weights_are_dropped_and_asking_for_them_changes_nothing(way):
     (plain, blockwise) = outputs(ask=False)
     RNG.bit_generator.state = STATE
     (plain_asked, blockwise_asked) = outputs(ask=True)
-    assert np.abs(plain[0] - plain[1]).max() > 0.1  # each call drops others
+    assert np.abs(plain[0] - plain[1]).max() > 0.01  # each call drops others
     assert_same(blockwise, plain)
     assert_same([*plain_asked, *blockwise_asked], [*plain, *blockwise], tolerance=0)
+
+
+def test_what_is_dropped_has_no_gradient():
+    plain, blockwise = pair(dropout=0.4, seed=3)
+    assert_same(everything(blockwise, X, training=True), everything(plain, X, training=True))
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
