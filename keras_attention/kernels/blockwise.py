@@ -23,7 +23,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
         is_large: Bool scalar tensor, False = all at once after all; None = block by block.
 
     Returns:
-        `(batch, heads, Tq, Dv)`. It can be differentiated once.
+        `(batch, heads, Tq, Dv)`.
     """
     batch = query.shape[0] or tf.shape(query)[0]
     shape = batch, key.shape[1], query.shape[1] // key.shape[1]

@@ -50,10 +50,11 @@ class MultiHeadAttention(QueryValueAttention):
         kernel_initializer: Initializer of the four kernels.
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
-        implementation: "plain" makes the table of all weights; "blockwise" goes without (block by
-            block on TensorFlow, on JAX and PyTorch by the backend's fused attention where that can
-            do it), to the same numbers, and can be differentiated once; "auto" takes what is
-            faster for the sizes. The table is made anew where the weights are asked for.
+        implementation: "plain" makes the table of all weights. "blockwise" gives the same numbers
+            to rounding without it: block by block on TensorFlow, and on JAX and PyTorch by the
+            backend's fused attention where that can do it (not with dropout, nor where `value_dim`
+            is not `key_dim`). "auto" takes blocks from 512 queries and keys on, where they are
+            faster. Weights that are asked for are computed anew, in a table of their own.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

@@ -521,8 +521,10 @@ ROWS = {
             "pool_keys": True,
             "spectral_normalization": True,
             "data_format": "channels_first",
+            "implementation": "plain",
         },
         wrong=[
+            ({"implementation": True}, "implementation=True"),
             ({"key_reduction": 0}, "key_reduction=0"),
             ({"value_reduction": 2.5}, "value_reduction=2.5"),
             ({"pool_keys": "max"}, "pool_keys='max'"),
@@ -538,7 +540,7 @@ ROWS = {
     ),
     "self_attention_2d_channels_first": Row(
         keras_attention.SelfAttention2D,
-        {"value_reduction": None, "data_format": "channels_first"},
+        {"value_reduction": None, "data_format": "channels_first", "implementation": "blockwise"},
         **IMAGE,
     ),
     "positional_encoding": Row(
