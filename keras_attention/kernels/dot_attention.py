@@ -24,8 +24,10 @@ def avoids_table(query, key, value, implementation="auto", dropped=False):
     batches = {query.shape[0], key.shape[0], value.shape[0]} - {None}
     if implementation == "plain" or len(query.shape) != 4 or len(batches) > 1 or queries in (0, 1):
         return False
-    if keras.backend.backend() != "tensorflow" and (dropped or query.shape[-1] != value.shape[-1]):
+    if keras.backend.backend() != "tensorflow" and dropped:
         return False  # what the backends' own attention does not have
+    if keras.backend.backend() == "jax" and query.shape[-1] != value.shape[-1]:
+        return False  # likewise
     return implementation == "blockwise" or None in (queries, keys) or _is_large(queries, keys)
 
 

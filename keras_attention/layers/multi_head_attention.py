@@ -52,8 +52,8 @@ class MultiHeadAttention(QueryValueAttention):
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" makes the table of all weights. "blockwise" gives the same numbers
             to rounding without it: block by block on TensorFlow, and on JAX and PyTorch by the
-            backend's fused attention where that can do it (not with dropout, nor where `value_dim`
-            is not `key_dim`). "auto" takes blocks from 512 queries and keys on, where they are
+            backend's fused attention where that can do it (not with dropout, nor on JAX where
+            `value_dim` is not `key_dim`). "auto" does so from 512 queries and keys on, where it is
             faster. Weights that are asked for are computed anew, in a table of their own.
 
     Call arguments:
