@@ -5,9 +5,13 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
+from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
+from keras_attention.kernels.dropping import kept, row_seeds
+from keras_attention.kernels.visible import as_visible
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
-from keras_attention.layers.inputs import check_shapes, split_inputs, split_shapes
-from keras_attention.layers.query_value import QueryValueAttention
+from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
+from keras_attention.layers.pair_mask import visible_pairs
+from keras_attention.layers.query_value import Memory, QueryValueAttention
 from keras_attention.mask import hide
 from keras_attention.normalize import softmax
 from keras_attention.precision import precise
@@ -46,6 +50,11 @@ class MultiHeadAttention(QueryValueAttention):
         kernel_initializer: Initializer of the four kernels.
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
+        implementation: "plain" makes the table of all weights. "blockwise" gives the same numbers
+            to rounding without it: block by block on TensorFlow, and on JAX and PyTorch by the
+            backend's fused attention where that can do it (not with dropout, nor on JAX where
+            `value_dim` is not `key_dim`). "auto" does so from 512 queries and keys on, where it is
+            faster. Weights that are asked for are computed anew, in a table of their own.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -89,6 +98,7 @@ class MultiHeadAttention(QueryValueAttention):
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         score = DotScore(scaled=True, dtype=kwargs.get("dtype"), name="score")
@@ -108,6 +118,7 @@ class MultiHeadAttention(QueryValueAttention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self._groups = self.num_key_value_heads or self.num_heads
 
     def build(self, input_shape):
@@ -144,36 +155,76 @@ class MultiHeadAttention(QueryValueAttention):
         )
         return kernel, bias
 
-    def prepare(self, value, key=None, mask=None):
-        memory = super().prepare(value, key, mask)
-        keys = split_heads(project(memory.keys, *self._key_projection), self._groups)
-        values = split_heads(project(precise(memory.values), *self._value_projection), self._groups)
-        return memory._replace(keys=keys, values=values)
+    def call(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        query, value, key = split_inputs(inputs)
+        query_mask, key_mask = split_masks(mask, inputs)
+        visible = self.see(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+        query = hide(query, query_mask)
+        memory = self.prepare(value, key, visible)
+        noise = self.draw(query, memory) if training else None
+        output, weights = self.attend(query, memory, noise, return_weights=return_attention_scores)
+        output = hide(output, query_mask)
+        if return_attention_scores:
+            return output, ops.cast(weights, self.compute_dtype)
+        return output
 
-    def attend(self, query, memory, noise=None, positions=None):
+    def see(self, query, key, query_mask, key_mask, attention_mask, use_causal_mask):
+        """The masks of a call, checked and not yet joined: a `Visible`."""
+        return visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+
+    def prepare(self, value, key=None, mask=None):
+        """As in the base; mask: also a `Visible`."""
+        value = ops.cast(value, self.compute_dtype)
+        key = value if key is None else ops.cast(key, self.compute_dtype)
+        seen = as_visible(mask, None, ops.shape(key)[-2]).seen()
+        keys = project(precise(hide(key, seen)), *self._key_projection)
+        values = project(precise(hide(value, seen)), *self._value_projection)
+        return Memory(split_heads(keys, self._groups), split_heads(values, self._groups), mask)
+
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
+        """As in the base; return_weights: False = None in their place, which can save them."""
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.keys.shape) - 1
-        sees, visible = None, None
-        if memory.mask is not None:
-            sees = ops.any(memory.mask, axis=-1)
-            sees = sees[..., 0] if is_single else sees
-            visible = ops.expand_dims(memory.mask, -3)
+        queries = 1 if is_single else ops.shape(query)[-2]
+        visible = as_visible(memory.mask, queries, ops.shape(memory.keys)[-2])
+        sees, seen = visible.sees(), visible.seen()
+        if seen is not None:
             # `prepare` hid what its mask hid; a window or a cache may have hidden more since.
-            seen = ops.any(visible, axis=-2)
+            seen = ops.expand_dims(seen, -2)
             memory = memory._replace(keys=hide(memory.keys, seen), values=hide(memory.values, seen))
+        if sees is not None and is_single:
+            sees = sees[..., 0]
         # As in the base, a single query is projected before it gets an axis of its own.
         asked = project(precise(hide(query, sees)), *self._query_projection)
         if is_single:
             asked = ops.expand_dims(asked, -2)
             noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
-        asked = self.place(split_heads(asked, self.num_heads), positions)
-        asked = regroup(self.score.project_query(asked), self._groups)
-        scores = regroup(self.score.compare(asked, memory.keys), self.num_heads)
-        weights = self.normalize(scores, mask=visible)
-        context = self.read(weights, memory, noise)
+        asked = self.score.project_query(self.place(split_heads(asked, self.num_heads), positions))
+        without_table = avoids_table(
+            asked, memory.keys, memory.values, self.implementation, noise is not None
+        )
+        weights = None
+        if return_weights or not without_table:
+            scores = self.score.compare(regroup(asked, self._groups), memory.keys)
+            table = visible.table()
+            table = None if table is None else ops.expand_dims(table, -3)
+            weights = self.normalize(regroup(scores, self.num_heads), mask=table)
+        if without_table:
+            context = self.read_blockwise(asked, memory, visible, noise)
+        else:
+            context = self.read(weights, memory, noise)
         if is_single:
-            context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
-        return hide(self.finish(context, query), sees), weights
+            context = ops.squeeze(context, -2)
+            weights = None if weights is None else ops.squeeze(weights, -2)
+        return hide(self.finish(context, query), sees), weights if return_weights else None
 
     def place(self, heads, positions):
         """Marks projected queries `(batch, heads, T, key_dim)` with their positions; here: not."""
@@ -182,9 +233,26 @@ class MultiHeadAttention(QueryValueAttention):
     def read(self, weights, memory, noise=None):
         """Context `(batch, Tq, num_heads * value_dim)` of weights `(batch, num_heads, Tq, Tk)`."""
         if noise is not None:
-            weights = weights * split_heads(noise, self.num_heads)
+            columns = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")
+            stays = kept(ops.swapaxes(noise, -1, -2), columns, self.dropout)
+            weights = ops.where(stays, weights / (1 - self.dropout), ops.zeros_like(weights))
         context = weighted_sum(regroup(weights, self._groups), memory.values)
         return merge_heads(regroup(context, self.num_heads))
+
+    def read_blockwise(self, asked, memory, visible, noise=None):
+        """The same of projected queries, without weights."""
+        return merge_heads(
+            dot_attention(
+                asked,
+                memory.keys,
+                memory.values,
+                visible,
+                None if noise is None else ops.swapaxes(noise, -1, -2),
+                self.dropout,
+                self.implementation,
+                self.compute_dtype,
+            )
+        )
 
     def as_rows(self, weights):
         """The mean over the heads: `(batch, Tk)` or `(batch, Tq, Tk)`."""
@@ -194,11 +262,10 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.cast(project(context, *self._output_projection), self.compute_dtype)
 
     def draw(self, query, memory):
+        """A seed for each query and head, from which follows what is dropped of its weights."""
         if not self.dropout:
             return None
-        keys = ops.shape(memory.keys)[-2]
-        shape = (*ops.shape(query)[:-1], self.num_heads * keys)
-        return self.drop(ops.ones(shape, "float32"), training=True)
+        return row_seeds((*ops.shape(query)[:-1], self.num_heads), self.drop.seed_generator)
 
     def compute_output_shape(self, input_shape):
         query_shape, *_ = split_shapes(input_shape)
@@ -233,6 +300,7 @@ class MultiHeadAttention(QueryValueAttention):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "implementation": self.implementation,
         }
 
 

@@ -1,17 +1,20 @@
 """A sequence that attends to itself with several heads, at once or step by step."""
 
+import dataclasses
+
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.kernels.visible import Visible
 from keras_attention.layers.angles import base_of
-from keras_attention.layers.inputs import split_inputs, split_masks
+from keras_attention.layers.inputs import split_masks
 from keras_attention.layers.key_value_cache import checked_cache, empty_cache, extend
 from keras_attention.layers.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.pair_mask import check_mask, pair_mask
 from keras_attention.layers.query_value import Memory
 from keras_attention.layers.rotary import rotate
-from keras_attention.mask import combine, hide, padding, window
+from keras_attention.mask import combine, hide, padding
 from keras_attention.precision import score_dtype
 
 
@@ -55,6 +58,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         kernel_initializer: Initializer of the four kernels.
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
+        implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`. Blocks skip
+            what a causal mask or the window hides.
 
     Call arguments:
         inputs: One tensor `(batch, T, D)`; or `[tail, x]` where the queries stand at the last
@@ -107,6 +112,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(
@@ -120,6 +126,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
+            implementation=implementation,
             **kwargs,
         )
         self.autocast = False  # else Keras would round a cache to the compute dtype
@@ -145,8 +152,6 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         cache=None,
     ):
         if cache is None:
-            if self.window is not None:
-                attention_mask = self._near(inputs, attention_mask)
             return super().call(
                 inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training
             )
@@ -163,23 +168,16 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         check_mask("mask", mask, inputs.shape[:-1])
         memory, positions, cache = self._remember(inputs, mask, attention_mask, cache)
         noise = self.draw(inputs, memory) if training else None
-        output, weights = self.attend(hide(inputs, mask), memory, noise, positions)
+        output, weights = self.attend(
+            hide(inputs, mask), memory, noise, positions, return_attention_scores
+        )
         output = hide(output, mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype), cache
         return output, cache
 
-    def _near(self, inputs, attention_mask):
-        """The attention mask and the window: joined before `prepare`, which hides what both do."""
-        query, _, key = split_inputs(inputs)
-        is_single = len(query.shape) < len(key.shape)
-        if attention_mask is not None:
-            attention_mask = ops.cast(attention_mask, "bool")
-            pairs = (*query.shape[:-1], key.shape[-2])
-            check_mask("attention_mask", attention_mask, pairs, exact_rank=False)
-        queries = 1 if is_single else ops.shape(query)[-2]
-        near = window(queries, ops.shape(key)[-2], self.window)
-        return combine(attention_mask, near[0] if is_single else near)
+    def see(self, *args):
+        return dataclasses.replace(super().see(*args), window=self.window)
 
     def _remember(self, inputs, mask, attention_mask, cache):
         """Writes new tokens into the cache: what they see, where they stand, and the cache."""
@@ -225,7 +223,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             positions = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")[None]
         return memory._replace(keys=self.place(memory.keys, positions))
 
-    def attend(self, query, memory, noise=None, positions=None):
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
         keys = ops.shape(memory.keys)[-2]
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         if positions is None:  # the last query stands at the last key
@@ -234,10 +232,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         elif is_single:
             positions = positions[:, None]
         positions = ops.cast(positions, "int32")
-        if self.window is not None:
+        if self.window is not None and not isinstance(memory.mask, Visible):
             near = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None]) <= self.window
             memory = memory._replace(mask=combine(memory.mask, near))
-        return super().attend(query, memory, noise, positions)
+        return super().attend(query, memory, noise, positions, return_weights)
 
     def place(self, heads, positions):
         return heads if self.rotary_base is None else rotate(heads, positions, self.rotary_base)

@@ -2,13 +2,28 @@
 
 from keras import ops
 
-from keras_attention.mask import causal, combine, padding
+from keras_attention.kernels.visible import Visible
+from keras_attention.mask import combine
 
 
 def pair_mask(
     query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
 ):
     """Joins the masks of a query/value layer's call by AND.
+
+    Args:
+        As in `visible_pairs`.
+
+    Returns:
+        Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
+    """
+    return visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask).table()
+
+
+def visible_pairs(
+    query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
+):
+    """The masks of a query/value layer's call, checked and not yet joined.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
@@ -20,7 +35,7 @@ def pair_mask(
         use_causal_mask: Whether to add a causal mask, aligned to the lower right.
 
     Returns:
-        Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
+        A `Visible`.
 
     Raises:
         ValueError: If a mask's shape does not go with query and key.
@@ -41,11 +56,13 @@ def pair_mask(
     if is_single:
         query_mask = None if query_mask is None else ops.expand_dims(query_mask, -1)
     queries = 1 if is_single else ops.shape(query)[-2]
-    return combine(
-        padding(query_mask, None if is_pairs else key_mask),
-        key_mask if is_pairs else None,
-        attention_mask,
-        causal(queries, ops.shape(key)[-2]) if use_causal_mask else None,
+    return Visible(
+        queries,
+        ops.shape(key)[-2],
+        query_mask,
+        None if is_pairs else key_mask,
+        combine(key_mask if is_pairs else None, attention_mask),
+        use_causal_mask,
     )
 
 

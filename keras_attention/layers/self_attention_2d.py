@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
+from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
+from keras_attention.kernels.visible import Visible
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, precise, score_dtype
 from keras_attention.read import weighted_sum
@@ -44,11 +46,13 @@ class SelfAttention2D(keras.layers.Layer):
         kernel_initializer: Initializer of the kernels.
         kernel_regularizer: Regularizer of the kernels; gamma has none. For an optimizer's weight
             decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
+        implementation: "plain" makes the table of all weights, "blockwise" goes without, and
+            "auto" does so from 512 positions on, as in `MultiHeadAttention`.
 
     Call arguments:
         inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W. The
-            weights are an (H W)^2 table of float32 for each image (64 MB for 64 x 64); pooled keys
-            take a quarter.
+            plain weights are an (H W)^2 table of float32 for each image (64 MB for 64 x 64);
+            pooled keys take a quarter.
         return_attention_scores: Whether to return the weights too.
         training: Whether spectral normalization goes on. Passing through a discriminator to train
             the generator, call it with `training=False`, or its power iteration moves.
@@ -87,6 +91,7 @@ class SelfAttention2D(keras.layers.Layer):
         data_format=None,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -105,6 +110,7 @@ class SelfAttention2D(keras.layers.Layer):
         )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.score = DotScore(dtype=self.dtype_policy, name="score")
 
     def build(self, input_shape):
@@ -126,8 +132,15 @@ class SelfAttention2D(keras.layers.Layer):
         query = self._positions(self.query_projection(image, training=training))
         key = self._positions(self._pooled(self.key_projection(image, training=training)))
         value = self._positions(self._pooled(self.value_projection(image, training=training)))
-        weights = softmax(self.score.compare(query, key))
-        context = weighted_sum(weights, value)
+        heads = [ops.expand_dims(x, 1) for x in (query, key, value)]  # one each
+        without_table = avoids_table(*heads, self.implementation)
+        if return_attention_scores or not without_table:
+            weights = softmax(self.score.compare(query, key))
+        if without_table:
+            visible = Visible(ops.shape(query)[1], ops.shape(key)[1])
+            context = dot_attention(*heads, visible, implementation=self.implementation)[:, 0]
+        else:
+            context = weighted_sum(weights, value)
         if self.output_projection is not None:
             context = self.output_projection(context, training=training)
         context = self._as_given(ops.reshape(context, ops.shape(image)))
@@ -200,4 +213,5 @@ class SelfAttention2D(keras.layers.Layer):
             "data_format": self.data_format,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "implementation": self.implementation,
         }

@@ -126,31 +126,36 @@ class TransformerDecoderBlock(TransformerBlock):
         else:
             written, memory = _parts(cache, inputs.shape[0])
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
-        attended, own_weights, *written = self.self_attention(
+        attended = self.self_attention(
             self.around_self_attention.before(x),
             mask=mask,
-            return_attention_scores=True,
+            return_attention_scores=return_attention_scores,
             use_causal_mask=True,
             training=training,
             cache=written,
         )
+        attended, *others = attended if isinstance(attended, tuple) else (attended,)
+        scores = [others.pop(0)] if return_attention_scores else []
         x = self.around_self_attention.after(x, attended, training)
-        read, weights = self._read(self.around_cross_attention.before(x), mask, memory, training)
+        before = self.around_cross_attention.before(x)
+        read, weights = self._read(before, mask, memory, return_attention_scores, training)
         x = self.around_cross_attention.after(x, read, training)
         fed = self.feed_forward(self.around_feed_forward.before(x))
         x = self.around_feed_forward.after(x, fed, training)
         output = hide(ops.cast(x, self.compute_dtype), mask)
-        scores = [own_weights, weights] if return_attention_scores else []
-        following = [DecoderBlockCache(*written, memory)] if written else []
+        scores += [weights] if return_attention_scores else []
+        following = [DecoderBlockCache(*others, memory)] if others else []
         return (output, *scores, *following) if scores or following else output
 
-    def _read(self, query, mask, memory, training):
-        """What the prepared memory answers, and the weights."""
+    def _read(self, query, mask, memory, return_weights, training):
+        """What the prepared memory answers, and the weights, None unless asked for."""
         memory = Memory(*memory)
         memory = memory._replace(mask=combine(memory.mask, padding(query_mask=mask)))
         noise = self.cross_attention.draw(query, memory) if training else None
-        read, weights = self.cross_attention.attend(query, memory, noise)
-        return read, ops.cast(weights, self.compute_dtype)
+        read, weights = self.cross_attention.attend(
+            query, memory, noise, return_weights=return_weights
+        )
+        return read, ops.cast(weights, self.compute_dtype) if return_weights else None
 
     def prepare(self, memory, memory_mask=None):
         """Projects the memory's keys and values, once per sequence.

@@ -88,21 +88,21 @@ class TransformerEncoderBlock(TransformerBlock):
     ):
         mask, _ = split_masks(mask, inputs)
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
-        attended, weights, *cache = self.self_attention(
+        attended = self.self_attention(
             self.around_self_attention.before(x),
             mask=mask,
             attention_mask=attention_mask,
-            return_attention_scores=True,
+            return_attention_scores=return_attention_scores,
             use_causal_mask=use_causal_mask,
             training=training,
             cache=cache,
         )
+        attended, *others = attended if isinstance(attended, tuple) else (attended,)
         x = self.around_self_attention.after(x, attended, training)
         fed = self.feed_forward(self.around_feed_forward.before(x))
         x = self.around_feed_forward.after(x, fed, training)
         output = hide(ops.cast(x, self.compute_dtype), mask)
-        scores = [weights] if return_attention_scores else []
-        return (output, *scores, *cache) if scores or cache else output
+        return (output, *others) if others else output  # weights, cache
 
     def get_initial_cache(self, batch_size, max_length):
         """As in `MultiHeadSelfAttention`."""

@@ -406,6 +406,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "bias_initializer": "ones",
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
@@ -414,6 +415,7 @@ ROWS = {
             ({"value_dim": 1.5}, "value_dim=1.5"),
             ({"num_key_value_heads": 3}, "num_key_value_heads=3, num_heads=2"),
             ({"use_bias": "yes"}, "use_bias='yes'"),
+            ({"implementation": "flash"}, "implementation='flash'"),
         ],
     ),
     "multi_head_grouped": Row(
@@ -437,6 +439,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "bias_initializer": "ones",
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
@@ -448,6 +451,21 @@ ROWS = {
     "multi_head_window_rotary": Row(
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 4, "key_dim": 2, "window": 5, "rotary_base": 100.0, "num_key_value_heads": 2},
+        call=attend_with_heads,
+    ),
+    "multi_head_blockwise": Row(
+        keras_attention.MultiHeadAttention,
+        {
+            "num_heads": 6,
+            "key_dim": 2,
+            "num_key_value_heads": 2,
+            "implementation": "blockwise",
+        },
+        call=attend_with_heads,
+    ),
+    "multi_head_self_blockwise": Row(
+        keras_attention.MultiHeadSelfAttention,
+        {"num_heads": 2, "key_dim": 4, "window": 5, "implementation": "blockwise"},
         call=attend_with_heads,
     ),
     "local_predictive": Row(
@@ -508,8 +526,10 @@ ROWS = {
             "pool_keys": True,
             "spectral_normalization": True,
             "data_format": "channels_first",
+            "implementation": "plain",
         },
         wrong=[
+            ({"implementation": True}, "implementation=True"),
             ({"key_reduction": 0}, "key_reduction=0"),
             ({"value_reduction": 2.5}, "value_reduction=2.5"),
             ({"pool_keys": "max"}, "pool_keys='max'"),
@@ -525,7 +545,7 @@ ROWS = {
     ),
     "self_attention_2d_channels_first": Row(
         keras_attention.SelfAttention2D,
-        {"value_reduction": None, "data_format": "channels_first"},
+        {"value_reduction": None, "data_format": "channels_first", "implementation": "blockwise"},
         **IMAGE,
     ),
     "positional_encoding": Row(

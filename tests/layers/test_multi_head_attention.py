@@ -5,6 +5,7 @@ from keras import ops
 
 import keras_attention
 from keras_attention import MultiHeadAttention
+from keras_attention.kernels.dropping import kept
 from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
 from tests.layers.multi_head_formulas import KEY, MASK, QUERY, VALUE, expected, numpy, seeded
 
@@ -103,9 +104,11 @@ def test_every_head_and_query_has_a_dropout_of_its_own():
     value = np.ones((1, 1000, 2), "float32")
     layer = seeded(MultiHeadAttention(3, 2, dropout=0.5, seed=5), [QUERY[:1], value])
     prepared = layer.prepare(ops.convert_to_tensor(value))
-    noise = numpy(layer.draw(QUERY[:1], prepared)).reshape(3, 3, 1000)  # queries, heads, keys
-    assert set(np.unique(noise)) == {0.0, 2.0}
-    rows = noise.reshape(9, 1000)
+    seeds = ops.swapaxes(layer.draw(QUERY[:1], prepared), -1, -2)  # of heads, queries
+    stays = numpy(kept(seeds, ops.arange(1000, dtype="int32"), 0.5))
+    assert stays.shape == (1, 3, 3, 1000)
+    rows = stays.reshape(9, 1000).astype("float64")
+    assert np.abs(rows.mean(axis=1) - 0.5).max() < 0.1
     assert np.abs(np.corrcoef(rows) - np.eye(9)).max() < 0.2
     outputs = [numpy(layer([QUERY[:1], value], training=t)) for t in (True, False)]
     assert np.abs(outputs[0] - outputs[1]).max() > 0.01

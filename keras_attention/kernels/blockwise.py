@@ -1,0 +1,53 @@
+"""Attention block by block on TensorFlow: no table of all weights, forward or backward."""
+
+import tensorflow as tf
+
+from keras_attention.kernels.block_layout import layout
+from keras_attention.kernels.block_loops import Blocks
+from keras_attention.kernels.whole import Whole
+
+
+def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=None, is_large=None):
+    """Context of each query, with the weights of one block at a time, made again for the gradient.
+
+    Time grows with Tq * Tk, or with what a causal mask or a window leaves of it; memory does not.
+
+    Args:
+        query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
+        key: `(batch, groups, Tk, D)`, where groups divide heads.
+        value: `(batch, groups, Tk, Dv)`.
+        visible: A `Visible`. What a query reads that sees nothing is for the caller to put away.
+        seeds: Int32 `(batch, heads, Tq)` of the dropout, or None.
+        rate: Fraction of the weights to drop; the others are not scaled here.
+        rows: Queries of a block; None = by the sizes.
+        is_large: Bool scalar tensor, False = all at once after all; None = block by block.
+
+    Returns:
+        `(batch, heads, Tq, Dv)`.
+    """
+    batch = query.shape[0] or tf.shape(query)[0]
+    shape = batch, key.shape[1], query.shape[1] // key.shape[1]
+    blocks = Blocks(layout(visible, rows), visible, shape, seeds, rate)
+    whole = Whole(visible, shape, seeds, rate)
+
+    # The choice stands inside: under XLA one of unknown sizes could not be differentiated.
+    def either(step, *tensors):
+        if is_large is None:
+            return getattr(blocks, step)(*tensors)
+        return tf.cond(
+            is_large,
+            lambda: getattr(blocks, step)(*tensors),
+            lambda: getattr(whole, step)(*tensors),
+        )
+
+    @tf.custom_gradient
+    def attended(query, key, value):
+        context = either("read", query, key, value)
+        context.set_shape((*query.shape[:3], value.shape[3]))
+
+        def gradient(upstream):
+            return either("differentiate", query, key, value, context, upstream)
+
+        return context, gradient
+
+    return attended(query, key, value)

@@ -1,0 +1,140 @@
+"""Queries, keys and masks cut as a `Layout` says, on TensorFlow."""
+
+import tensorflow as tf
+
+from keras_attention.kernels.dropping import kept
+
+
+class Cut:
+    """Cuts tensors, and finds the part of each that a block of queries is concerned with.
+
+    Heads that share keys are one row of `heads`: its blocks are those of all of them.
+
+    Args:
+        plan: A `Layout`.
+        visible: The `Visible` that it is of.
+        shape: `(batch, groups, shared)`: groups of keys, and heads that share each of them.
+        seeds: Int32 `(batch, groups * shared, Tq)` of the dropout, or None.
+        rate: Fraction of the weights to drop.
+    """
+
+    def __init__(self, plan, visible, shape, seeds=None, rate=0.0):
+        self.plan, self.visible, self.rate = plan, visible, rate
+        self.batch, self.groups, self.shared = shape
+        self.heads = self.batch * self.groups
+        self.count = self.shared * plan.blocks  # of one row of heads
+        self.seeds = None if seeds is None else self.blocks(seeds)
+        self.key_mask, self.pairs = self._masks()
+
+    def blocks(self, x):
+        """`(batch, heads, Tq, ...)` -> `(heads * blocks, rows, ...)`, the last block padded."""
+        over = self.plan.blocks * self.plan.rows - self.visible.queries
+        x = _pad(x, 2, 0, over)
+        return tf.reshape(x, (-1, self.plan.rows, *x.shape[3:]))
+
+    def joined(self, blocks, width):
+        """The way back, of a tensor `(heads * blocks, rows, width)`."""
+        heads = self.groups * self.shared
+        length = self.plan.blocks * self.plan.rows
+        x = tf.reshape(blocks, (self.batch, heads, length, width))
+        return x[:, :, : self.visible.queries]
+
+    def rows_of_keys(self, x):
+        """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back, width)`."""
+        x = self._with_margins(x, 2)
+        return tf.reshape(x, (self.heads, -1, x.shape[-1]))
+
+    def overlapped(self, x):
+        """Gradients of the keys `(heads, Tk, width)`, summed over the bands that they stand in."""
+        # Cut each band in pieces of `rows`, and add the pieces of one place.
+        plan, keys, width = self.plan, self.visible.keys, x.shape[-1]
+        (segment,) = plan.segments
+        pieces = -(-segment.columns // plan.rows)
+        x = tf.pad(x, ((0, 0), (0, pieces * plan.rows - segment.columns), (0, 0)))
+        shape = (self.heads, self.shared, plan.blocks, pieces, plan.rows, width)
+        x = tf.reduce_sum(tf.reshape(x, shape), axis=1)
+        x = sum(
+            tf.pad(x[:, :, i], ((0, 0), (i, pieces - 1 - i), (0, 0), (0, 0))) for i in range(pieces)
+        )
+        x = tf.reshape(x, (self.heads, -1, width))
+        x = tf.pad(x, ((0, 0), (plan.band.first, keys), (0, 0)))
+        return tf.slice(x, (0, plan.band.front, 0), (self.heads, keys, width))
+
+    def columns(self, x, segment, block):
+        """The keys `(columns, width)` that a block meets, of one head's `(Tk, width)`."""
+        if self.plan.band is None and segment.columns is self.visible.keys:
+            return x
+        return tf.slice(x, (self.start(block), 0), (segment.columns, x.shape[-1]))
+
+    def start(self, block):
+        """The first key that a block meets, counted with those that keys are padded with."""
+        return 0 if self.plan.band is None else self.plan.band.first + block * self.plan.rows
+
+    def sight(self, head, segment, block):
+        """Bool, broadcastable to `(rows, columns)`: what the block's queries see; None = all."""
+        row, start, masks = block * self.plan.rows, self.start(block), []
+        batch = head // self.groups
+        if self.key_mask is not None:
+            mask = self.key_mask[batch % tf.shape(self.key_mask)[0]]
+            masks.append(tf.slice(mask, (start,), (segment.columns,))[None])
+        if self.pairs is not None:
+            mask = self.pairs[batch % tf.shape(self.pairs)[0]]
+            masks.append(tf.slice(mask, (row, start), (self.plan.rows, segment.columns)))
+        if self.visible.causal or self.visible.window is not None:
+            offset = self.visible.keys - self.visible.queries
+            place = tf.range(self.plan.rows)[:, None] + (row + offset)
+            key = tf.range(segment.columns)[None, :] + self._number(start)
+            if self.visible.causal:
+                masks.append(key <= place)
+            if self.visible.window is not None:
+                masks.append(key >= place - self.visible.window)
+                if not self.visible.causal:
+                    masks.append(key <= place + self.visible.window)
+        sight = None
+        for mask in masks:
+            sight = mask if sight is None else tf.logical_and(sight, mask)
+        return sight
+
+    def kept(self, index, segment, block):
+        """Bool `(rows, columns)`: which of a block's weights dropout keeps; None = all."""
+        if self.seeds is None:
+            return None
+        columns = tf.range(segment.columns) + self._number(self.start(block))
+        return kept(self.seeds[index], columns, self.rate)
+
+    def _number(self, start):
+        return start if self.plan.band is None else start - self.plan.band.front
+
+    def _with_margins(self, x, axis):
+        return x if self.plan.band is None else _pad(x, axis, *self.plan.band[:2])
+
+    def _masks(self):
+        """Key mask `(batch or 1, Tk)` and pairs `(batch or 1, Tq, Tk)`, padded, each or None."""
+        plan, visible, pairs = self.plan, self.visible, self.visible.pairs
+        key_mask = visible.key_mask
+        if pairs is not None:
+            pairs = tf.convert_to_tensor(pairs)
+            while len(pairs.shape) < 3:
+                pairs = pairs[None]
+            if pairs.shape[1] == 1:  # the same keys for all queries
+                of_keys = tf.broadcast_to(pairs[:, 0], (tf.shape(pairs)[0], visible.keys))
+                key_mask = of_keys if key_mask is None else tf.logical_and(key_mask, of_keys)
+                pairs = None
+        if key_mask is None and plan.band is not None:
+            key_mask = tf.ones((1, visible.keys), "bool")
+        if key_mask is not None:
+            key_mask = self._with_margins(tf.convert_to_tensor(key_mask), 1)
+        if pairs is not None:
+            shape = (tf.shape(pairs)[0], visible.queries, visible.keys)
+            pairs = self._with_margins(tf.broadcast_to(pairs, shape), 2)
+            pairs = _pad(pairs, 1, 0, plan.blocks * plan.rows - visible.queries)
+        return key_mask, pairs
+
+
+def _pad(x, axis, front, back):
+    """Zeros, or False, before and after what stands along an axis."""
+    if isinstance(front, int) and isinstance(back, int) and front == back == 0:
+        return x
+    padding = [(0, 0)] * len(x.shape)
+    padding[axis] = (front, back)
+    return tf.pad(x, padding)

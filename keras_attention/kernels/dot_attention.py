@@ -1,0 +1,75 @@
+"""Softmax of dot products, read: without the table of all weights where that is large."""
+
+import keras
+from keras import ops
+
+from keras_attention.kernels.fused_attention import fused_attention
+from keras_attention.mask import hide
+from keras_attention.normalize.masked import FARTHEST
+
+IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+# From this many weights a head on, 512 queries times 512 keys, blocks are no slower than the table.
+MANY = 2**18
+
+
+def avoids_table(query, key, value, implementation="auto", dropped=False):
+    """Whether `dot_attention` is what should evaluate this: else the plain steps do.
+
+    Args:
+        query, key, value: As in `dot_attention`; their shapes count.
+        implementation: "plain", "blockwise", or "auto": by the sizes.
+        dropped: Whether weights are dropped.
+    """
+    queries, keys = query.shape[-2], key.shape[-2]
+    batches = {query.shape[0], key.shape[0], value.shape[0]} - {None}
+    if implementation == "plain" or len(query.shape) != 4 or len(batches) > 1 or queries in (0, 1):
+        return False
+    if keras.backend.backend() != "tensorflow" and dropped:
+        return False  # what the backends' own attention does not have
+    if keras.backend.backend() == "jax" and query.shape[-1] != value.shape[-1]:
+        return False  # likewise
+    return implementation == "blockwise" or None in (queries, keys) or _is_large(queries, keys)
+
+
+def dot_attention(
+    query, key, value, visible, seeds=None, rate=0.0, implementation="auto", dtype="float32"
+):
+    """`softmax(query key^T) value` over the visible keys: the plain steps' numbers.
+
+    On TensorFlow block by block, on JAX and PyTorch by the backend's own fused attention.
+
+    Args:
+        query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
+        key: `(batch, groups, Tk, D)`, where groups divide heads: consecutive heads share keys.
+            What no query sees must be finite.
+        value: `(batch, groups, Tk, Dv)`, likewise.
+        visible: A `Visible`.
+        seeds: Int32 `(batch, heads, Tq)` of the dropout, as `row_seeds` draws them; or None.
+        rate: Fraction of the weights to drop.
+        implementation: "blockwise", or "auto": by the sizes, where these become known in a graph.
+        dtype: Compute dtype of the layer.
+
+    Returns:
+        Context `(batch, heads, Tq, Dv)`, zero where a query sees nothing.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return fused_attention(query, key, value, visible, dtype)
+    from keras_attention.kernels.blockwise import blockwise_attention
+
+    # Scores within +-1e38, as the normalizers hold them, without another pass over each block.
+    farthest = (FARTHEST / query.shape[-1]) ** 0.5
+    query, key = (ops.clip(x, -farthest, farthest) for x in (query, key))
+    if seeds is not None:
+        value = value / (1 - rate)
+    # Only sizes that are not known yet leave a choice to the graph.
+    known = isinstance(visible.queries, int) and isinstance(visible.keys, int)
+    is_large = None
+    if implementation == "auto" and not known:
+        is_large = _is_large(visible.queries, visible.keys)
+    context = blockwise_attention(query, key, value, visible, seeds, rate, is_large=is_large)
+    sees = visible.sees()
+    return hide(context, None if sees is None else ops.expand_dims(sees, -2))
+
+
+def _is_large(queries, keys):
+    return queries * keys >= MANY

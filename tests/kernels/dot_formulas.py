@@ -1,0 +1,60 @@
+"""Dot-product attention in float64 loops, and the cases that every way to it is put to."""
+
+import numpy as np
+
+BATCH, HEADS, GROUPS, QUERIES, KEYS, WIDTH, VALUE_WIDTH = 2, 4, 2, 7, 11, 3, 5
+RNG = np.random.default_rng(0)
+QUERY = RNG.normal(size=(BATCH, HEADS, QUERIES, WIDTH)).astype("float32")
+KEY = RNG.normal(size=(BATCH, GROUPS, KEYS, WIDTH)).astype("float32")
+VALUE = RNG.normal(size=(BATCH, GROUPS, KEYS, VALUE_WIDTH)).astype("float32")
+KEY_MASK = RNG.random((BATCH, KEYS)) < 0.6
+KEY_MASK[0, :5] = False  # with a causal mask the first query of this sequence sees nothing
+KEY_MASK[1, 0] = True
+PAIRS = RNG.random((BATCH, QUERIES, KEYS)) < 0.6
+PAIRS[1, 3] = False  # a query that sees nothing
+CASES = {
+    "all": {},
+    "padding": {"key_mask": KEY_MASK},
+    "any": {"pairs": PAIRS},
+    "any_of_all_sequences": {"pairs": PAIRS[0]},
+    "one_row_for_all": {"pairs": PAIRS[:, :1]},
+    "causal": {"causal": True},
+    "causal_and_padding": {"causal": True, "key_mask": KEY_MASK},
+    "window": {"window": 1},
+    "window_and_any": {"window": 2, "pairs": PAIRS},
+    "causal_window": {"window": 2, "causal": True, "key_mask": KEY_MASK},
+}
+
+
+def sight(queries, keys, query_mask=None, key_mask=None, pairs=None, causal=False, window=None):
+    """Bool `(batch, queries, keys)`, pair by pair."""
+    seen = np.ones((BATCH, queries, keys), bool)
+    for b, i, j in np.ndindex(seen.shape):
+        place = i + keys - queries
+        if query_mask is not None:
+            seen[b, i, j] &= query_mask[b, i]
+        if key_mask is not None:
+            seen[b, i, j] &= key_mask[b, j]
+        if pairs is not None:
+            seen[b, i, j] &= np.broadcast_to(pairs, seen.shape)[b, i, j]
+        seen[b, i, j] &= not causal or j <= place
+        seen[b, i, j] &= window is None or abs(j - place) <= window
+    return seen
+
+
+def attention(query, key, value, seen, stays=None, rate=0.0):
+    """Context in loops over sequences, heads and queries."""
+    query, key, value = (np.asarray(x, "float64") for x in (query, key, value))
+    shared = query.shape[1] // key.shape[1]
+    context = np.zeros((*query.shape[:3], value.shape[3]))
+    for b, h, i in np.ndindex(query.shape[:3]):
+        keys = np.flatnonzero(seen[b, i])
+        if not len(keys):
+            continue
+        scores = key[b, h // shared, keys] @ query[b, h, i]
+        weights = np.exp(scores - scores.max())
+        weights = weights / weights.sum()
+        if stays is not None:
+            weights = weights * stays[b, h, i, keys] / (1 - rate)
+        context[b, h, i] = weights @ value[b, h // shared, keys]
+    return context
