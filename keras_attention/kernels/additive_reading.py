@@ -16,10 +16,11 @@ from keras_attention.precision import at_least_float32
 PAIRS = 2**19
 
 
-def fits_one_block(query, key):
-    """Whether all pairs are known to be few."""
-    sizes = (*query.shape[:-1], key.shape[-2])
-    return None not in sizes and math.prod(sizes) <= PAIRS
+def exceeds_one_block(query, key):
+    """Whether the pairs are known to be more than a block has."""
+    *outer, queries = query.shape[:-1]
+    sizes = (*(size or 1 for size in outer), queries, key.shape[-2])
+    return None not in sizes and math.prod(sizes) > PAIRS
 
 
 def additive_reading(query, key, scale, value, mask=None, noise=None, return_weights=False):

@@ -2,11 +2,13 @@
 
 import math
 
-from keras_attention.kernels.additive_scores import additive_scores
+from keras_attention.kernels.additive_scores import additive_scores, is_compiled
 from keras_attention.score import AdditiveScore
 
-# A hidden layer with fewer elements than this, or of fewer units, is best computed as it stands.
-FEW_ELEMENTS, FEW_UNITS, FEW_QUERIES = 2**18, 16, 2
+# A hidden layer of fewer units, or asked by fewer queries, is best computed as it stands.
+FEW_UNITS, FEW_QUERIES = 16, 2
+# And so is one with fewer elements; without a compiler, also one with fewer pairs of a sequence.
+FEW_ELEMENTS, FEW_UNCOMPILED, FEW_PAIRS = 2**18, 2**22, 2**13
 
 
 def compare(score, query, key):
@@ -31,8 +33,12 @@ def has_kernel(score, query, key):
         return False
     if score.implementation != "auto" or tuple(query.shape[:-2]) != tuple(key.shape[:-2]):
         return score.implementation == "blockwise"
-    *outer, queries, units = query.shape
+    (*outer, queries, units), keys = query.shape, key.shape[-2]
     if units < FEW_UNITS or (queries is not None and queries <= FEW_QUERIES):
         return False
-    sizes = (*outer, queries, key.shape[-2], units)
-    return None in sizes or math.prod(sizes) >= FEW_ELEMENTS
+    if None in (queries, keys):  # a compiler is told them in time, and fuses either way
+        return is_compiled()
+    elements = math.prod(size or 1 for size in outer) * queries * keys * units
+    if is_compiled():
+        return elements >= FEW_ELEMENTS
+    return elements >= FEW_UNCOMPILED and queries * keys >= FEW_PAIRS

@@ -41,7 +41,8 @@ class AdditiveAttention(QueryValueAttention):
         implementation: "plain" computes the formula as it stands, with its tensor of
             `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
             and of long sequences keeps no scores or weights either unless they are asked for, but
-            computes a block of them anew in the gradient. "auto" takes the faster by size.
+            computes a block of them anew in the gradient. "auto" takes what is faster for the
+            sizes, and for lengths that are unknown where nothing is compiled the plain way.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

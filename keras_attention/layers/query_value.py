@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.kernels.additive_reading import additive_reading, fits_one_block
+from keras_attention.kernels.additive_reading import additive_reading, exceeds_one_block
 from keras_attention.kernels.compare import compare, has_kernel
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import pair_mask
@@ -149,7 +149,7 @@ class QueryValueAttention(keras.layers.Layer):
         if not has_kernel(self.score, asked, memory.keys):
             return False
         is_forced = self.score.implementation == "blockwise"
-        return is_forced or not fits_one_block(asked, memory.keys)
+        return is_forced or exceeds_one_block(asked, memory.keys)
 
     def _read_in_blocks(self, query, memory, noise, return_weights):
         query = ops.cast(query, self.compute_dtype)

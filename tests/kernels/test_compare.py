@@ -4,6 +4,8 @@ import pytest
 from keras import ops
 
 import keras_attention
+import keras_attention.kernels.compare as compare_module
+from keras_attention.kernels.additive_reading import exceeds_one_block
 from keras_attention.kernels.compare import compare, has_kernel
 from keras_attention.score import AdditiveScore, DotScore
 
@@ -16,21 +18,39 @@ def tensor(*shape):
 
 
 @pytest.mark.parametrize(
-    "query, key, taken",
+    "query, key, compiled, uncompiled",
     [
-        ((8, 256, 64), (8, 256, 64), True),
-        ((None, None, 64), (None, None, 64), True),
-        ((8, 16, 64), (8, 16, 64), False),
-        ((None, 1, 64), (None, None, 64), False),
-        ((8, 256, 8), (8, 256, 8), False),
-        ((8, 256, 64), (1, 256, 64), False),
+        ((8, 256, 64), (8, 256, 64), True, True),
+        ((None, 256, 64), (None, 256, 64), True, True),
+        ((None, None, 64), (None, None, 64), True, False),
+        ((64, 20, 256), (64, 20, 256), True, False),
+        ((8, 16, 64), (8, 16, 64), False, False),
+        ((None, 1, 64), (None, None, 64), False, False),
+        ((8, 256, 8), (8, 256, 8), False, False),
+        ((8, 256, 64), (1, 256, 64), False, False),
     ],
-    ids=["large", "unknown", "small", "one_query", "few_units", "one_memory"],
+    ids=["large", "batch", "unknown", "short", "small", "one_query", "few_units", "one_memory"],
 )
-def test_large_sizes_take_the_kernel_of_themselves(query, key, taken):
-    assert has_kernel(AdditiveScore(), tensor(*query), tensor(*key)) == taken
-    assert has_kernel(AdditiveScore(implementation="blockwise"), tensor(*query), tensor(*key))
-    assert not has_kernel(AdditiveScore(implementation="plain"), tensor(*query), tensor(*key))
+def test_sizes_take_the_kernel_where_it_is_faster(query, key, compiled, uncompiled, monkeypatch):
+    query, key = tensor(*query), tensor(*key)
+    for is_compiled, taken in [(True, compiled), (False, uncompiled)]:
+        monkeypatch.setattr(compare_module, "is_compiled", lambda answer=is_compiled: answer)
+        assert has_kernel(AdditiveScore(), query, key) == taken
+        assert has_kernel(AdditiveScore(implementation="blockwise"), query, key)
+        assert not has_kernel(AdditiveScore(implementation="plain"), query, key)
+
+
+@pytest.mark.parametrize(
+    "query, key, exceeds",
+    [
+        ((8, 256, 64), (8, 256, 64), False),
+        ((8, 257, 64), (8, 256, 64), True),
+        ((None, 1024, 64), (None, 1024, 64), True),
+        ((None, None, 64), (None, None, 64), False),
+    ],
+)
+def test_only_long_sequences_are_read_in_blocks(query, key, exceeds):
+    assert exceeds_one_block(tensor(*query), tensor(*key)) == exceeds
 
 
 def test_a_score_of_ones_own_is_compared_as_it_says():
