@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_attention.kernels import additive_by_products, additive_by_units
+from keras_attention.kernels import additive_by_products, additive_by_units, additive_plainly
 
 # Projections beyond are cut off: e^86 is finite in float32, and so is its reciprocal.
 FARTHEST = 43.0
 
 
-def additive_scores(query, key, scale):
+def additive_scores(query, key, scale, is_large=None):
     """`scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`, computed in small parts.
 
     Equal to the plain form within 1e-5 of the scores' size for projections up to +-40. Beyond +-43
@@ -20,6 +20,8 @@ def additive_scores(query, key, scale):
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
         key: Projected keys `(batch, ..., Tk, units)`.
         scale: `(units,)`.
+        is_large: Bool scalar tensor, False = as the formula stands after all; None = in small
+            parts.
 
     Returns:
         Scores `(batch, ..., Tq, Tk)`.
@@ -37,7 +39,7 @@ def additive_scores(query, key, scale):
         batch = ops.shape(query[..., 0, 0] + key[..., 0, 0])
         query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
     outer = ops.shape(query)[:-2]
-    found = _scores(bounded(query), bounded(key), value_of(scale))
+    found = _scores(is_large)(bounded(query), bounded(key), value_of(scale))
     return ops.reshape(found, (*outer, *ops.shape(found)[1:])) if len(outer) > 1 else found
 
 
@@ -74,10 +76,25 @@ def is_compiled():
     return keras.backend.backend() == "jax"
 
 
-@ops.custom_gradient
-def _scores(query, key, scale):
-    def gradient(*args, upstream=None):
-        upstream = args[-1] if upstream is None else upstream
-        return way().gradients(query, key, scale, upstream)
+def _scores(is_large):
+    """The differentiable function of query, key and scale."""
 
-    return way().scores(query, key, scale), gradient
+    # The choice stands inside: under XLA one of unknown sizes could not be differentiated.
+    def either(step, *tensors):
+        if is_large is None:
+            return getattr(way(), step)(*tensors)
+        return ops.cond(
+            is_large,
+            lambda: getattr(way(), step)(*tensors),
+            lambda: getattr(additive_plainly, step)(*tensors),
+        )
+
+    @ops.custom_gradient
+    def scores(query, key, scale):
+        def gradient(*args, upstream=None):
+            upstream = args[-1] if upstream is None else upstream
+            return either("gradients", query, key, scale, upstream)
+
+        return either("scores", query, key, scale), gradient
+
+    return scores

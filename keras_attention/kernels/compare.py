@@ -2,6 +2,8 @@
 
 import math
 
+from keras import ops
+
 from keras_attention.kernels.additive_scores import additive_scores, is_compiled
 from keras_attention.score import AdditiveScore
 
@@ -23,7 +25,7 @@ def compare(score, query, key):
         Scores `(batch, ..., Tq, Tk)`.
     """
     if has_kernel(score, query, key):
-        return additive_scores(query, key, score.scale)
+        return additive_scores(query, key, score.scale, _becomes_large(score, query, key))
     return score.compare(query, key)
 
 
@@ -36,9 +38,22 @@ def has_kernel(score, query, key):
     (*outer, queries, units), keys = query.shape, key.shape[-2]
     if units < FEW_UNITS or (queries is not None and queries <= FEW_QUERIES):
         return False
-    if None in (queries, keys):  # a compiler is told them in time, and fuses either way
-        return is_compiled()
+    if None in (queries, keys):
+        return True
     elements = math.prod(size or 1 for size in outer) * queries * keys * units
     if is_compiled():
         return elements >= FEW_ELEMENTS
     return elements >= FEW_UNCOMPILED and queries * keys >= FEW_PAIRS
+
+
+def _becomes_large(score, query, key):
+    """Whether the kernel is worth it after all, where sizes become known in a graph; else None.
+
+    A compiler is told them in time, and fuses either way.
+    """
+    queries, keys, units = query.shape[-2], key.shape[-2], query.shape[-1]
+    if score.implementation != "auto" or None not in (queries, keys) or is_compiled():
+        return None
+    pairs = ops.cast(ops.shape(query)[-2], "float32") * ops.cast(ops.shape(key)[-2], "float32")
+    batch = ops.cast(ops.size(query[..., 0, 0]), "float32")
+    return ops.logical_and(batch * pairs * units >= FEW_UNCOMPILED, pairs >= FEW_PAIRS)

@@ -42,7 +42,7 @@ class AdditiveAttention(QueryValueAttention):
             `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
             and of long sequences keeps no scores or weights either unless they are asked for, but
             computes a block of them anew in the gradient. "auto" takes what is faster for the
-            sizes, and for lengths that are unknown where nothing is compiled the plain way.
+            sizes, those too that become known in a graph.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

@@ -6,8 +6,10 @@ import pytest
 from keras import ops
 
 import keras_attention
+from keras_attention.kernels import additive_by_products, additive_plainly, compare
 from keras_attention.kernels import additive_reading as reading
 from keras_attention.kernels.additive_scores import additive_scores
+from keras_attention.score import AdditiveScore
 from tests.gradients import gradients, with_gradient
 
 BACKEND = keras.backend.backend()
@@ -46,6 +48,41 @@ def test_sizes_may_be_unknown(compile_it):
     run = tf.function(with_gradient(loss(additive_scores)), unknown, jit_compile=compile_it)
     for given in (projections(), projections(3, 1, 9)):
         assert_near(run(*given)[1:], gradients(loss(plain), given))
+
+
+@on_tensorflow
+@compiled
+@pytest.mark.parametrize("few", [0, 10**9], ids=["kernel", "plain"])
+def test_unknown_sizes_choose_when_they_are_known(compile_it, few, monkeypatch):
+    import tensorflow as tf
+
+    taken = []
+
+    def counted(module):
+        def scores(*given, scores=module.scores):
+            tf.py_function(lambda: taken.append(module.__name__.split(".")[-1]), [], [])
+            return scores(*given)
+
+        monkeypatch.setattr(module, "scores", scores)
+
+    if not compile_it:  # XLA calls no Python
+        counted(additive_by_products)
+        counted(additive_plainly)
+    monkeypatch.setattr(compare, "FEW_UNCOMPILED", few)
+    monkeypatch.setattr(compare, "FEW_PAIRS", few)
+    score = AdditiveScore(units=UNITS)
+    query, key = projections()
+    score(query, key)
+    score.scale.assign(SCALE)
+
+    def summed(query, key):
+        return ops.sum(ops.sin(compare.compare(score, query, key)))
+
+    unknown = [tf.TensorSpec((None, None, UNITS))] * 2
+    found = tf.function(with_gradient(summed), unknown, jit_compile=compile_it)(query, key)
+    assert_near(found[1:], gradients(loss(plain), (query, key)))
+    if not compile_it:
+        assert set(taken) == {"additive_plainly" if few else "additive_by_products"}
 
 
 @on_tensorflow

@@ -22,7 +22,7 @@ def tensor(*shape):
     [
         ((8, 256, 64), (8, 256, 64), True, True),
         ((None, 256, 64), (None, 256, 64), True, True),
-        ((None, None, 64), (None, None, 64), True, False),
+        ((None, None, 64), (None, None, 64), True, True),
         ((64, 20, 256), (64, 20, 256), True, False),
         ((8, 16, 64), (8, 16, 64), False, False),
         ((None, 1, 64), (None, None, 64), False, False),
