@@ -20,8 +20,8 @@ from keras_attention.kernels.scan import scan
 
 # Of four units a matrix product still has few terms (16), and one pass over the pairs is a fourth.
 TOGETHER = 4
-# How far the exponents of one group may go: e^80 is finite, and so is a sum of sixteen.
-FARTHEST = 80.0
+# How far the exponents of one group may go together, of a query and a key.
+WITHIN_REACH = 80.0
 
 
 def scores(query, key, scale):
@@ -84,7 +84,7 @@ def _normalized(scale):
 def _in_range(query, key, run):
     """`run` with as many units together as the numbers' range allows."""
     reach = ops.max(ops.abs(query), axis=(0, 1)) + ops.max(ops.abs(key), axis=(0, 1))
-    fits = ops.max(ops.sum(_grouped(reach, TOGETHER), axis=-1)) < FARTHEST
+    fits = ops.max(ops.sum(_grouped(reach, TOGETHER), axis=-1)) < WITHIN_REACH
     return ops.cond(fits, lambda: run(TOGETHER), lambda: run(1))
 
 
@@ -103,7 +103,7 @@ def _grouped(x, together):
 
 
 def _groups(query, key, scale, together):
-    """What a step needs of its units, and the signs: query's, key's (transposed), scale's."""
+    """What each step needs of its units: of query, of key (transposed) and of scale."""
     return (
         ops.transpose(_grouped(query, together), (2, 0, 1, 3)),
         ops.transpose(_grouped(key, together), (2, 0, 3, 1)),
@@ -112,10 +112,15 @@ def _groups(query, key, scale, together):
 
 
 def _factors(query, key, scale):
-    """The factors of numerator and denominator: two for the rows, one for the columns."""
+    """The factors of numerator and denominator: two for the rows, one for the columns.
+
+    Each row and column is divided by the root of its largest: that cancels in the fraction, and
+    leaves room on both sides for a small or large gradient that is divided by the denominator.
+    """
     signs = _signs(scale.shape[-1], query.dtype)
-    below = ops.exp(ops.matmul(query, signs))
-    columns = ops.exp(ops.matmul(ops.transpose(signs), key))
+    below = ops.exp(ops.matmul(query, signs) - ops.sum(ops.abs(query), -1, keepdims=True) / 2)
+    columns = ops.matmul(ops.transpose(signs), key)
+    columns = ops.exp(columns - ops.sum(ops.abs(key), -2, keepdims=True) / 2)
     return below * ops.matmul(scale[None], signs), below, columns
 
 

@@ -111,22 +111,26 @@ def _complex(real, imaginary):
 def _rows(x):
     """`(batch, T, any)` in groups of rows: `(T / TERMS, batch, TERMS, any)`."""
     x = _padded(x, 1)
-    batch, _, width = ops.shape(x)
-    return ops.transpose(ops.reshape(x, (batch, -1, TERMS, width)), (1, 0, 2, 3))
+    batch, rows, width = ops.shape(x)
+    return ops.transpose(ops.reshape(x, (batch, rows // TERMS, TERMS, width)), (1, 0, 2, 3))
 
 
 def _columns(x):
     """`(batch, T, any)` in groups of columns: `(any / TERMS, batch, T, TERMS)`."""
     x = _padded(x, 2)
-    batch, rows, _ = ops.shape(x)
-    return ops.transpose(ops.reshape(x, (batch, rows, -1, TERMS)), (2, 0, 1, 3))
+    batch, rows, width = ops.shape(x)
+    return ops.transpose(ops.reshape(x, (batch, rows, width // TERMS, TERMS)), (2, 0, 1, 3))
 
 
 def _padded(x, axis):
     """`x` with zeros up to a whole number of groups: what they multiply is 0."""
-    missing = -ops.shape(x)[axis] % TERMS
-    if isinstance(missing, int) and not missing:
-        return x
+    size = ops.shape(x)[axis]
+    if isinstance(size, int):
+        missing = max(-(-size // TERMS), 1) * TERMS - size  # no loop may have no step at all
+        if not missing:
+            return x
+    else:
+        missing = ops.maximum(-(-size // TERMS), 1) * TERMS - size
     return ops.pad(x, [[0, missing if i == axis else 0] for i in range(len(x.shape))])
 
 

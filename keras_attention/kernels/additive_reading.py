@@ -7,8 +7,10 @@ import math
 
 from keras import ops
 
+from keras_attention.kernels.additive_by_units import TERMS
 from keras_attention.kernels.additive_scores import bounded, flat, value_of, way
 from keras_attention.kernels.scan import scan
+from keras_attention.mask import hide
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
 
@@ -43,10 +45,13 @@ def additive_reading(query, key, scale, value, mask=None, noise=None, return_wei
         rows = 1 if mask.shape[-2] == 1 else queries
         mask = flat(ops.broadcast_to(mask, (*outer, rows, keys)))
     noise = None if noise is None else flat(noise)
-    arrays = (bounded(query), bounded(key), value_of(scale), at_least_float32(flat(value)))
+    arrays = (bounded(query), bounded(key), value_of(scale, query), at_least_float32(flat(value)))
     found = _reading(mask, noise, return_weights)(*arrays)
     found = ops.reshape(found, (*outer, queries, ops.shape(found)[-1]))
     context = ops.cast(found[..., : value.shape[-1]], value.dtype)
+    if mask is not None:  # nothing comes back from a query that sees nothing, be it NaN
+        sees = ops.any(mask, axis=-1)
+        context = hide(context, ops.reshape(sees, (*outer, ops.shape(sees)[-1])))
     return context, found[..., value.shape[-1] :] if return_weights else None
 
 
@@ -70,8 +75,8 @@ def _reading(mask, noise, return_weights):
             parts = [context, weights] if return_weights else [context]
             return carry, ops.concatenate(parts, axis=-1)
 
-        def step_back(carry, given):
-            upstream = given.pop("upstream")
+        def step_back(carry, inputs):
+            given, upstream = inputs
             of_key, of_scale, of_value = carry
             weights, read = block(key=key, scale=scale, **given)
             of_weights = ops.matmul(upstream[..., :width], ops.swapaxes(value, -1, -2))
@@ -86,9 +91,11 @@ def _reading(mask, noise, return_weights):
             return (of_key + found[1], of_scale + found[2], of_value), found[0]
 
         def gradient(*args, upstream=None):
-            given["upstream"] = args[-1] if upstream is None else upstream
+            upstream = args[-1] if upstream is None else upstream
             start = tuple(ops.zeros_like(x) for x in (key, scale, value))
-            carry, of_query = scan(step_back, start, _blocks(given, key), query.dtype)
+            blocks = _blocks({**given, "upstream": upstream}, key)
+            inputs = blocks, blocks.pop("upstream")
+            carry, of_query = scan(step_back, start, inputs, query.dtype)
             return (_whole(of_query, query), *carry)
 
         found = scan(step, (), _blocks(given, key), query.dtype)[1]
@@ -102,18 +109,21 @@ def _blocks(given, key):
     (batch, queries, _), keys = ops.shape(given["query"]), ops.shape(key)[1]
     is_known = all(isinstance(size, int) for size in (batch, queries, keys))
     least, most = (min, max) if is_known else (ops.minimum, ops.maximum)
-    rows = most(least(PAIRS // most(batch * keys, 1), queries), 1)
-    missing = -queries % rows
+    rows = most(PAIRS // most(batch * keys, 1), TERMS)  # of fewer a compiler's loop makes as many
+    rows = most(least(rows, queries), 1)
+    count = most(-(-queries // rows), 1)  # a compiler refuses a loop without a step
+    missing = count * rows - queries
 
     def cut(x):
         x = ops.pad(x, [[0, 0], [0, missing], [0, 0]])
-        return ops.transpose(ops.reshape(x, (batch, -1, rows, ops.shape(x)[-1])), (1, 0, 2, 3))
+        x = ops.reshape(x, (batch, count, rows, ops.shape(x)[-1]))
+        return ops.transpose(x, (1, 0, 2, 3))
 
     return {name: cut(x) for name, x in given.items() if x is not None}
 
 
 def _whole(blocks, query):
     """What `_blocks` has cut, put together again, without what filled the last block."""
-    _, batch, _, width = ops.shape(blocks)
-    found = ops.reshape(ops.transpose(blocks, (1, 0, 2, 3)), (batch, -1, width))
+    count, batch, rows, width = ops.shape(blocks)
+    found = ops.reshape(ops.transpose(blocks, (1, 0, 2, 3)), (batch, count * rows, width))
     return found[:, : ops.shape(query)[1]]

@@ -33,13 +33,12 @@ def additive_scores(query, key, scale, is_large=None):
     TensorShape([2, 5, 7])
     """
     query, key = (ops.convert_to_tensor(x) for x in (query, key))
-    if tuple(query.shape[:-2]) != tuple(
-        key.shape[:-2]
-    ):  # one sequence for all, or for all that ask
+    if tuple(query.shape[:-2]) != tuple(key.shape[:-2]):
+        # One sequence for all, or for all that ask.
         batch = ops.shape(query[..., 0, 0] + key[..., 0, 0])
         query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
     outer = ops.shape(query)[:-2]
-    found = _scores(is_large)(bounded(query), bounded(key), value_of(scale))
+    found = _scores(is_large)(bounded(query), bounded(key), value_of(scale, query))
     return ops.reshape(found, (*outer, *ops.shape(found)[1:])) if len(outer) > 1 else found
 
 
@@ -53,9 +52,12 @@ def bounded(x):
     return ops.clip(flat(x), -FARTHEST, FARTHEST)
 
 
-def value_of(scale):
-    """A tensor: `tf.custom_gradient` would have a variable's gradient apart from the others'."""
-    return ops.reshape(scale, (-1,))
+def value_of(scale, query):
+    """A tensor in the projections' dtype.
+
+    Of a variable `tf.custom_gradient` would have the gradient apart from the others'.
+    """
+    return ops.cast(ops.reshape(scale, (-1,)), query.dtype)
 
 
 def way():

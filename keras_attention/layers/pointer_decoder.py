@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
-from keras_attention.kernels.compare import compare
+from keras_attention.kernels.compare import compare, once_per_sequence
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.pointer_decoding import decode
@@ -204,7 +204,7 @@ class PointerDecoder(keras.layers.Layer):
             (queries,), state = over_time(
                 cell_step, state, [inputs], inputs_mask, [self.compute_dtype]
             )
-        found = self._point(self.score.project_query(precise(queries)), prepared.keys, visible)
+        found = self._point(self.score.project_query(precise(queries)), prepared, visible)
         returned = [hide(found, inputs_mask)]
         if return_attention_scores:
             returned.append(ops.cast(hide(ops.exp(found), inputs_mask), self.compute_dtype))
@@ -235,7 +235,8 @@ class PointerDecoder(keras.layers.Layer):
         if points is not None:
             points = ops.cast(points, self.compute_dtype)
             points = with_begin(self.begin, points, memory_mask)
-        return Memory(self.score.project_key(precise(memory)), points, memory_mask)
+        keys = self.score.project_key(precise(memory))
+        return Memory(keys, points, memory_mask, once_per_sequence(self.score, keys))
 
     def get_initial_state(self, batch_size, initial_state=None):
         """The cell's states before the first step, `initial_state` or the cell's choice."""
@@ -263,7 +264,7 @@ class PointerDecoder(keras.layers.Layer):
         # rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
         asked = ops.expand_dims(self.score.project_query(precise(output)), 1)
         visible = padding(key_mask=memory.mask if visible is None else visible)
-        return ops.squeeze(self._point(asked, memory.keys, visible), 1), state
+        return ops.squeeze(self._point(asked, memory, visible), 1), state
 
     def _run_cell(self, inputs, state, training):
         output, state = self.cell(inputs, state, training=training)
@@ -278,11 +279,12 @@ class PointerDecoder(keras.layers.Layer):
         rows = ops.pad(ops.where(real, rows, 0), [[0, 0], [1, 0]])
         return ops.take_along_axis(rows, last_before(real), axis=1)
 
-    def _point(self, asked, keys, visible):
-        """Log-probabilities of projected queries and keys; the end may always be seen."""
+    def _point(self, asked, memory, visible):
+        """Log-probabilities of projected queries; the end may always be seen."""
         if self.end_slot and visible is not None:
             visible = ops.concatenate([ops.ones_like(visible[..., :1]), visible], axis=-1)
-        return log_probabilities(compare(self.score, asked, keys), visible)
+        scores = compare(self.score, asked, memory.keys, memory.of_keys)
+        return log_probabilities(scores, visible)
 
     def compute_mask(self, inputs, mask=None):
         return mask

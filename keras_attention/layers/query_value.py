@@ -15,11 +15,11 @@ from keras_attention.normalize import softmax
 from keras_attention.precision import precise, score_dtype
 from keras_attention.read import weighted_sum
 
-Memory = collections.namedtuple("Memory", ["keys", "values", "mask"])
+Memory = collections.namedtuple("Memory", ["keys", "values", "mask", "of_keys"], defaults=[None])
 Memory.__doc__ = """What an attention layer reads from, prepared once per sequence.
 
     keys: projected keys `(batch, Tk, any)`; values `(batch, Tk, Dv)`; mask: bool, broadcastable
-    to `(batch, Tq, Tk)`, or None.
+    to `(batch, Tq, Tk)`, or None; of_keys: what else a loop has computed of the keys, or None.
 """
 
 
@@ -119,7 +119,8 @@ class QueryValueAttention(keras.layers.Layer):
         if is_single:
             asked = ops.expand_dims(asked, -2)
             noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
-        weights = self.normalize(compare(self.score, asked, memory.keys), mask=memory.mask)
+        scores = compare(self.score, asked, memory.keys, memory.of_keys)
+        weights = self.normalize(scores, mask=memory.mask)
         context = self.read(weights, memory, noise)
         if is_single:
             context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)

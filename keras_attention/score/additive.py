@@ -84,7 +84,9 @@ class AdditiveScore(Score):
 
     def compare(self, query, key):
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])
-        return ops.sum(ops.multiply(hidden, self.scale), axis=-1)
+        # A product of matrices: in a sum over units XLA would compute one tanh at a time.
+        rows, column = ops.reshape(hidden, (-1, key.shape[-1])), ops.reshape(self.scale, (-1, 1))
+        return ops.reshape(ops.matmul(rows, column), ops.shape(hidden)[:-1])
 
     def _add_kernel(self, name, width, units):
         return self.add_weight(

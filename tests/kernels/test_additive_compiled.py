@@ -91,6 +91,7 @@ def test_a_layer_of_unknown_sizes_reads_in_blocks(compile_it, monkeypatch):
     import tensorflow as tf
 
     monkeypatch.setattr(reading, "PAIRS", 20)
+    monkeypatch.setattr(reading, "TERMS", 1)
     layer = keras_attention.AdditiveAttention(units=UNITS)
     query, value = projections()
     layer([query, value])
@@ -128,3 +129,25 @@ def test_a_decoder_asks_it_at_every_step(compile_it):
         attention.score.implementation = way
         found[way] = tf.function(with_gradient(summed), jit_compile=compile_it)(query, value)
     assert_near(found["blockwise"], found["plain"])
+
+
+@on_tensorflow
+@compiled
+@pytest.mark.parametrize("implementation", ["auto", "blockwise"])
+def test_there_may_be_nothing_to_attend_to(compile_it, implementation):
+    import tensorflow as tf
+
+    layer = keras_attention.AdditiveAttention(UNITS, implementation=implementation)
+    layer(np.ones((1, 3, 4), "float32"))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 4))], jit_compile=compile_it)
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            context = layer(x)
+        return context, tape.gradient(context, x)
+
+    for shape in ((0, 3, 4), (2, 0, 4)):
+        empty = np.ones(shape, "float32")
+        assert [x.shape for x in run(empty)] == [shape, shape]
+        assert layer(empty).shape == shape

@@ -66,6 +66,7 @@ def test_no_tensor_has_an_element_for_every_pair_and_unit():
 
 def test_reading_in_blocks_no_tensor_has_an_element_for_every_pair(monkeypatch):
     monkeypatch.setattr(reading, "PAIRS", 2 * BATCH * T)
+    monkeypatch.setattr(reading, "TERMS", 1)
     value = np.ones((BATCH, T, WIDTH), "float32")
 
     def read(query, key):

@@ -20,6 +20,7 @@ PAIRS = [2 * KEYS * 3, 2**19] if keras.backend.backend() != "jax" else [2 * KEYS
 @pytest.fixture(params=PAIRS)
 def pairs(request, monkeypatch):
     monkeypatch.setattr(reading, "PAIRS", request.param)
+    monkeypatch.setattr(reading, "TERMS", 1)
     return request.param
 
 
@@ -126,6 +127,19 @@ def test_what_is_masked_cannot_matter_to_the_layer(pairs, dtype):
         np.testing.assert_array_equal(*(ops.convert_to_numpy(x) for x in (got, want)))
     np.testing.assert_array_equal(ops.convert_to_numpy(expected[0])[1], 0)
     np.testing.assert_array_equal(expected[2][1], 0)
+
+
+def test_nothing_comes_back_from_a_query_that_sees_nothing(pairs):
+    given, mask = arrays(), masks()[2]
+    factors = np.ones((2, QUERIES, WIDTH), "float32")
+    factors[:, 2] = np.nan
+
+    def loss(*x):
+        return ops.sum(reading.additive_reading(*x, mask)[0] * factors)
+
+    found = gradients(loss, given)
+    assert all(np.isfinite(x).all() for x in found)
+    np.testing.assert_array_equal(found[0][:, 2], 0)
 
 
 def test_dropout_drops_the_same(pairs):

@@ -82,13 +82,23 @@ def test_it_is_exact_up_to_projections_of_40(way, size):
     check_gradients((query, key, scale), upstream, 1e-4)
 
 
-def check_gradients(given, upstream, tolerance):
+@pytest.mark.parametrize("upstream", [1e6, 1e-4, 1e-8, 1e-14])
+@pytest.mark.parametrize("size", [1, 20, 40])
+def test_gradients_are_exact_however_small_or_large(way, size, upstream):
+    query, key, scale = arrays(size=size)
+    query, key = (np.clip(x, -40, 40) for x in (query, key))
+    query[0, 0], key[0, 0], key[0, 1] = size, -size, size
+    upstream = (upstream * np.random.default_rng(1).normal(size=(2, 5, 7))).astype("float32")
+    check_gradients((query, key, scale), upstream, 1e-4, least=0)
+
+
+def check_gradients(given, upstream, tolerance, least=1e-6):
     found, wanted = (
         gradients(lambda *x, f=f: ops.sum(ops.multiply(f(*x), upstream)), given)
         for f in (kernel, plain)
     )
     for got, want in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * np.abs(want).max() + 1e-6)
+        np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * np.abs(want).max() + least)
 
 
 def test_beyond_a_tanh_is_saturated_and_nothing_is_nan(way):

@@ -21,12 +21,13 @@ every_row = pytest.mark.parametrize("row", [ROWS[name] for name in HERE], ids=HE
 DTYPES = ["float32", "bfloat16", "mixed_float16"]
 if keras.backend.backend() == "tensorflow":  # elsewhere Keras's own products are not float64
     DTYPES += ["float16", "mixed_bfloat16", "float64"]
-# A layer's further rows differ from its first in composition, not in how they treat a dtype.
+# A layer's further rows differ from its first in composition, not in how they treat a dtype; but
+# for those that take a kernel.
 PAIRS = {
     f"{name}-{dtype}": (ROWS[name], dtype)
     for name in HERE
     for dtype in DTYPES
-    if ROWS[name].others or dtype in ("float32", "mixed_float16")
+    if ROWS[name].others or "blockwise" in name or dtype in ("float32", "mixed_float16")
 }
 every_row_and_dtype = pytest.mark.parametrize(("row", "dtype"), PAIRS.values(), ids=PAIRS.keys())
 
