@@ -10,11 +10,14 @@ from benchmarks.families import (
     dot,
     greedy,
     grouped,
+    hard,
     image,
     local,
     local_predictive,
     memory_machine,
     multi_head,
+    pointer,
+    pooling,
 )
 
 FAMILIES = {
@@ -30,5 +33,8 @@ FAMILIES = {
         greedy.FAMILY,
         memory_machine.FAMILY,
         image.FAMILY,
+        hard.FAMILY,
+        pointer.FAMILY,
+        pooling.FAMILY,
     ]
 }
