@@ -85,7 +85,9 @@ def _layout(rows, blocks, segments, band):
 def _rows(visible):
     """Queries of a block: as many as keep its scores near `SCORES`, evenly shared out."""
     queries, keys = visible.queries, visible.keys
-    rows = min(max(SCORES // (keys if isinstance(keys, int) else 4096), 128), 512)
+    rows = min(SCORES // (keys if isinstance(keys, int) else 4096), 512)
+    if rows < 128:  # then keys are cut in pieces, which pays for many queries at a time
+        rows = 512
     if visible.window is not None:  # a band's corners are work for nothing
         rows = min(rows, max(128, visible.window))
     if not isinstance(queries, int):
