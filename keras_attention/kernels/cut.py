@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_attention.kernels.dropping import kept
+from keras_attention.kernels.overlapped import overlapped
 
 
 class Cut:
@@ -51,20 +52,7 @@ class Cut:
 
     def overlapped(self, x):
         """Gradients of the keys `(bands, width, columns)`, summed over the bands they stand in."""
-        # Cut each band in pieces of `rows`, and add the pieces of one place.
-        plan, keys, width = self.plan, self.visible.keys, x.shape[1]
-        (segment,) = plan.segments
-        pieces = -(-segment.columns // plan.rows)
-        x = tf.transpose(x[:, :, : segment.columns], (0, 2, 1))
-        x = tf.pad(x, ((0, 0), (0, pieces * plan.rows - segment.columns), (0, 0)))
-        shape = (self.heads, self.shared, plan.blocks, pieces, plan.rows, width)
-        x = tf.reduce_sum(tf.reshape(x, shape), axis=1)
-        x = sum(
-            tf.pad(x[:, :, i], ((0, 0), (i, pieces - 1 - i), (0, 0), (0, 0))) for i in range(pieces)
-        )
-        x = tf.reshape(x, (self.heads, -1, width))
-        x = tf.pad(x, ((0, 0), (plan.band.first, keys), (0, 0)))
-        return tf.slice(x, (0, plan.band.front, 0), (self.heads, keys, width))
+        return overlapped(x, self.plan, self.heads, self.shared, self.visible.keys)
 
     def start(self, block):
         """The first key that a block meets, counted with those that keys are padded with."""
