@@ -1,11 +1,11 @@
-"""One block of queries against the keys it meets, on TensorFlow: read, and the way back."""
+"""One block of queries against keys, on TensorFlow: read, and the way back."""
 
 import tensorflow as tf
 
 from keras_attention.normalize.masked import LOWEST
 
 
-def attend_block(query, key, value, visible=None, kept=None):
+def attend_block(query, key, value, visible=None, kept=None, by_norm=False):
     """What a block reads: score, mask, normalize, read.
 
     Args:
@@ -15,36 +15,62 @@ def attend_block(query, key, value, visible=None, kept=None):
         visible: Bool, broadcastable to `(..., rows, columns)`; None = all. A query that sees
             nothing reads anything: what it reads is for the caller to put away.
         kept: Bool, likewise: which weights dropout keeps; None = all.
+        by_norm: Whether to find the norm, which is faster under XLA; without a compiler the one
+            operation is that makes weights of scores.
 
     Returns:
-        Context `(..., rows, Dv)`.
+        Context `(..., rows, Dv)`, and the norm `(..., rows, 2)` that makes weights of scores: the
+        highest, and the sum of the exponentials of what all are below it; zeros without `by_norm`.
     """
-    return tf.matmul(_dropped(_weights(query, key, visible), kept), value)
+    scores = scores_of(query, key, visible)
+    if not by_norm:
+        context = tf.matmul(dropped(tf.nn.softmax(scores), kept), value)
+        return context, tf.zeros((*tf.unstack(tf.shape(query)[:-1]), 2), query.dtype)
+    peak = tf.reduce_max(scores, axis=-1, keepdims=True)
+    weights = tf.exp(scores - peak)
+    total = tf.reduce_sum(weights, axis=-1, keepdims=True)
+    # Divided is what was read: one pass over the block less.
+    context = tf.matmul(dropped(weights, kept), value) / total
+    return context, tf.concat([peak, total], axis=-1)
 
 
-def differentiate_block(query, key, value, context, upstream, visible=None, kept=None):
+def differentiate_block(query, key, value, visible, kept, context, upstream, norm=None):
     """Gradients of `attend_block` with respect to query, key and value, its weights made anew.
 
     Args:
+        query, key, value, visible, kept: As there.
         context: What `attend_block` returned.
         upstream: The gradient with respect to it; zero where a query sees nothing.
+        norm: The norm of the weights, over these keys and any others; None = to be found.
+
+    Returns:
+        `(..., rows, D)`, and of keys and values upright: `(..., D, columns)`, `(..., Dv, columns)`.
     """
-    weights = _weights(query, key, visible)
-    of_value = tf.matmul(_dropped(weights, kept), upstream, transpose_a=True)
-    of_weights = _dropped(tf.matmul(upstream, value, transpose_b=True), kept)
+    weights = scores_of(query, key, visible)
+    if norm is None:
+        weights = tf.nn.softmax(weights)
+    else:
+        # A sum is at least 1, but for the rows that fill up the last block, which have none.
+        weights = tf.exp(weights - norm[..., :1]) * (1 / tf.maximum(norm[..., 1:], 1))
+    # Upright, as XLA takes three times as long for a product whose large factor is transposed; and
+    # what is added up in a loop must stay so, or XLA turns the product around again.
+    of_value = tf.matmul(upstream, dropped(weights, kept), transpose_a=True)
+    of_weights = dropped(tf.matmul(upstream, value, transpose_b=True), kept)
     # sum_j weights_j of_weights_j, without reading the whole block once more.
     mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
     of_scores = weights * (of_weights - mean)
-    of_query = tf.matmul(of_scores, key)
-    return of_query, tf.matmul(of_scores, query, transpose_a=True), of_value
+    of_key = tf.matmul(query, of_scores, transpose_a=True)
+    return tf.matmul(of_scores, key), of_key, of_value
 
 
-def _weights(query, key, visible):
+def scores_of(query, key, visible):
+    """Scores `(..., rows, columns)`, the lowest where nothing is visible."""
     scores = tf.matmul(query, key, transpose_b=True)
-    if visible is not None:
-        scores = tf.where(visible, scores, tf.constant(LOWEST, scores.dtype))
-    return tf.nn.softmax(scores)
+    if visible is None:
+        return scores
+    return tf.where(visible, scores, tf.constant(LOWEST, scores.dtype))
 
 
-def _dropped(weights, kept):
+def dropped(weights, kept):
+    """Weights of which those that dropout does not keep are zero."""
     return weights if kept is None else tf.where(kept, weights, tf.zeros((), weights.dtype))

@@ -11,16 +11,18 @@ GROUPS = 8
 # So many where the sizes are not known yet: every group is a loop of its own in the graph.
 OPEN_GROUPS = 4
 
-Segment = collections.namedtuple("Segment", ["first", "count", "columns"])
+Segment = collections.namedtuple("Segment", ["first", "count", "columns", "pieces", "width"])
 Segment.__doc__ = """Consecutive blocks of queries that meet equally many keys.
 
-    first: number of the first block; count: how many blocks; columns: how many keys each meets.
+    first: number of the first block; count: how many blocks; columns: how many keys each meets;
+    pieces: in how many pieces; width: keys of a piece, the last of which may reach beyond.
 """
-Layout = collections.namedtuple("Layout", ["rows", "blocks", "segments", "band"])
+Layout = collections.namedtuple("Layout", ["rows", "blocks", "segments", "band", "over"])
 Layout.__doc__ = """How queries and keys are cut.
 
     rows: queries of a block, an int; blocks: how many blocks; segments: list of `Segment`; band:
-    None where every block meets the keys from the first on, else a `Band`.
+    None where every block meets the keys from the first on, else a `Band`; over: how many keys
+    the last piece of any reaches beyond at most.
 """
 Band = collections.namedtuple("Band", ["front", "back", "first"])
 Band.__doc__ = """Block i meets the keys from `first + i * rows` on of keys that are padded.
@@ -46,6 +48,7 @@ def layout(visible, rows=None):
     """
     queries, keys = visible.queries, visible.keys
     rows = rows or _rows(visible)
+    most = max(SCORES // rows, 1)  # keys that one block may have
     blocks = -(-queries // rows)
     offset = keys - queries  # a query stands at its number plus this
     if visible.window is not None:
@@ -55,22 +58,36 @@ def layout(visible, rows=None):
             front = visible.window + skipped - offset
             back = _largest((blocks - 1) * rows + skipped + columns - front - keys, 0)
             band = Band(front, back, skipped)
-            return Layout(rows, blocks, [Segment(0, blocks, columns)], band)
+            return _layout(rows, blocks, [_segment(0, blocks, columns, most)], band)
     if not visible.causal:
-        return Layout(rows, blocks, [Segment(0, blocks, keys)], None)
+        return _layout(rows, blocks, [_segment(0, blocks, keys, most)], None)
     groups = min(blocks, GROUPS) if isinstance(blocks, int) else OPEN_GROUPS
     segments = []
     for group in range(groups):
         first, end = blocks * group // groups, blocks * (group + 1) // groups
         columns = _smallest(_largest(end * rows + offset, 1), keys)
-        segments.append(Segment(first, end - first, columns))
-    return Layout(rows, blocks, segments, None)
+        segments.append(_segment(first, end - first, columns, most))
+    return _layout(rows, blocks, segments, None)
+
+
+def _segment(first, count, columns, most):
+    pieces = _largest(-(-columns // most), 1)
+    return Segment(first, count, columns, pieces, -(-columns // pieces))
+
+
+def _layout(rows, blocks, segments, band):
+    over = 0
+    for segment in segments:
+        over = _largest(over, segment.pieces * segment.width - segment.columns)
+    return Layout(rows, blocks, segments, band, over)
 
 
 def _rows(visible):
     """Queries of a block: as many as keep its scores near `SCORES`, evenly shared out."""
     queries, keys = visible.queries, visible.keys
-    rows = min(max(SCORES // (keys if isinstance(keys, int) else 4096), 128), 512)
+    rows = min(SCORES // (keys if isinstance(keys, int) else 4096), 512)
+    if rows < 128:  # then keys are cut in pieces, which pays for many queries at a time
+        rows = 512
     if visible.window is not None:  # a band's corners are work for nothing
         rows = min(rows, max(128, visible.window))
     if not isinstance(queries, int):

@@ -1,105 +1,132 @@
-"""The loops over heads and blocks of queries, on TensorFlow, and the way back through them."""
+"""The loops over heads, blocks of queries and pieces of keys, on TensorFlow, and the way back."""
 
 import tensorflow as tf
 
 from keras_attention.kernels.block_attention import attend_block, differentiate_block
 from keras_attention.kernels.cut import Cut
+from keras_attention.kernels.each import each
+from keras_attention.kernels.key_pieces import attend_pieces, differentiate_pieces
 
 
 class Blocks(Cut):
     """Reads and differentiates with the weights of one block at a time."""
 
     def read(self, query, key, value):
-        """Context `(batch, heads, Tq, Dv)` of `(batch, heads, Tq, D)` and keys and values."""
+        """Context `(batch, heads, Tq, Dv)` of `(batch, heads, Tq, D)` and keys and values.
+
+        Returns:
+            The context, and the norm of the weights `(batch, heads, Tq, 2)`.
+        """
         query, keys, values = self.blocks(query), self.rows_of_keys(key), self.rows_of_keys(value)
 
-        def of_head(head, read):
+        def of_head(head, *read):
             for segment in self.plan.segments:
 
-                def of_block(t, read, segment=segment):
+                def of_block(t, *read, segment=segment):
                     index, block = self._place(segment, head, t)
-                    context = attend_block(
-                        query[index],
-                        self.columns(keys[head], segment, block),
-                        self.columns(values[head], segment, block),
-                        self.sight(head, segment, block),
-                        self.kept(index, segment, block),
+                    given = self._given(keys[head], values[head], head, segment, index, block)
+                    found = self._by_pieces(
+                        segment,
+                        lambda: attend_block(
+                            query[index], *given(0, segment.columns), self.by_norm
+                        ),
+                        lambda *pieces: attend_pieces(*pieces, query[index], value.shape[-1]),
+                        given,
                     )
-                    return (read.write(index, context),)
+                    return tuple(r.write(index, x) for r, x in zip(read, found, strict=True))
 
-                (read,) = _each(segment.count * self.shared, of_block, read)
-            return (read,)
+                read = each(segment.count * self.shared, of_block, *read)
+            return read
 
-        read = tf.TensorArray(query.dtype, self.heads * self.count)
-        (read,) = _each(self.heads, of_head, read)
-        return self.joined(read.stack(), value.shape[-1])
+        size = self.heads * self.count
+        read = [tf.TensorArray(query.dtype, size) for _ in range(2)]
+        context, norm = (x.stack() for x in each(self.heads, of_head, *read))
+        return self.joined(context, value.shape[-1]), self.joined(norm, 2)
 
-    def differentiate(self, query, key, value, context, upstream):
+    def differentiate(self, query, key, value, context, norm, upstream):
         """Gradients with respect to query, key and value."""
-        query, context, upstream = (self.blocks(x) for x in (query, context, upstream))
+        query, context, norm, upstream = (self.blocks(x) for x in (query, context, norm, upstream))
         keys, values = self.rows_of_keys(key), self.rows_of_keys(value)
         is_banded = self.plan.band is not None
+        widths = key.shape[-1], value.shape[-1]
 
-        def of_head(head, of_query, of_key, of_value):
-            sums = [tf.zeros_like(keys[head]), tf.zeros_like(values[head])]
+        def of_head(head, of_query, *of_keys):
+            length = tf.shape(keys)[1]
+            sums = [tf.zeros((width, length), query.dtype) for width in widths]
             for segment in self.plan.segments:
 
-                def of_block(t, of_query, of_key, of_value, segment=segment):
+                def of_block(t, of_query, *of_keys, segment=segment):
                     index, block = self._place(segment, head, t)
-                    found = differentiate_block(
-                        query[index],
-                        self.columns(keys[head], segment, block),
-                        self.columns(values[head], segment, block),
-                        context[index],
-                        upstream[index],
-                        self.sight(head, segment, block),
-                        self.kept(index, segment, block),
+                    given = self._given(keys[head], values[head], head, segment, index, block)
+                    asked, norms = query[index], norm[index]
+                    read = context[index], upstream[index]
+                    found = self._by_pieces(
+                        segment,
+                        lambda: differentiate_block(
+                            asked,
+                            *given(0, segment.columns),
+                            *read,
+                            norms if self.by_norm else None,
+                        ),
+                        lambda *pieces: differentiate_pieces(*pieces, asked, *read, norms),
+                        given,
                     )
                     of_query = of_query.write(index, found[0])
+                    pairs = zip(of_keys, found[1:], strict=True)
                     if is_banded:
-                        return (
-                            of_query,
-                            of_key.write(index, found[1]),
-                            of_value.write(index, found[2]),
-                        )
-                    return of_query, of_key + found[1], of_value + found[2]
+                        return of_query, *(x.write(index, new) for x, new in pairs)
+                    return of_query, *(x + new for x, new in pairs)
 
                 count = segment.count * self.shared
                 if is_banded:
-                    return _each(count, of_block, of_query, of_key, of_value)
-                parts = [tf.zeros((segment.columns, x.shape[-1]), x.dtype) for x in sums]
-                of_query, *parts = _each(count, of_block, of_query, *parts)
+                    return each(count, of_block, of_query, *of_keys)
+                columns = segment.pieces * segment.width
+                parts = [tf.zeros((width, columns), query.dtype) for width in widths]
+                of_query, *parts = each(count, of_block, of_query, *parts)
                 for i, part in enumerate(parts):
-                    rest = tf.shape(sums[i])[0] - segment.columns
-                    sums[i] += tf.pad(part, ((0, rest), (0, 0)))
-            return of_query, of_key.write(head, sums[0]), of_value.write(head, sums[1])
+                    sums[i] += tf.pad(part, ((0, 0), (0, length - columns)))
+            return of_query, *(x.write(head, new) for x, new in zip(of_keys, sums, strict=True))
 
         size = self.heads * self.count
         sizes = size, *(2 * [size if is_banded else self.heads])
         arrays = [tf.TensorArray(query.dtype, size) for size in sizes]
-        found = [array.stack() for array in _each(self.heads, of_head, *arrays)]
-        of_query = self.joined(found[0], query.shape[-1])
-        if is_banded:
-            found[1:] = [self.overlapped(x) for x in found[1:]]
+        of_query, *of_keys = (array.stack() for array in each(self.heads, of_head, *arrays))
+        laid_back = self.overlapped if is_banded else self.without_margins
         of_key, of_value = (
-            tf.reshape(x, tf.shape(like)) for x, like in zip(found[1:], (key, value), strict=True)
+            tf.reshape(laid_back(x), tf.shape(like))
+            for x, like in zip(of_keys, (key, value), strict=True)
         )
-        return of_query, of_key, of_value
+        return self.joined(of_query, query.shape[-1]), of_key, of_value
 
     def _place(self, segment, head, t):
         """Number of the t-th block of a head's segment, among all and in its sequence."""
         block = segment.first + t % segment.count
         return head * self.count + t // segment.count * self.plan.blocks + block, block
 
+    def _given(self, keys, values, head, segment, index, block):
+        """A function of a first key and how many that gives what a block meets there."""
+        start = self.start(block)
 
-def _each(count, body, *state):
-    """`state = body(i, *state)` for i below `count`; no loop where that is known to be one."""
-    if isinstance(count, int) and count <= 1:
-        return body(0, *state) if count else state
-    return tf.while_loop(
-        lambda i, *_: i < count,
-        lambda i, *state: (i + 1, *body(i, *state)),
-        (0, *state),
-        maximum_iterations=count,
-        parallel_iterations=2,
-    )[1:]
+        def given(first, count, is_piece=False):
+            first = start + first
+            end = start + segment.columns if is_piece else None
+            return (
+                self.columns(keys, first, count),
+                self.columns(values, first, count),
+                self.sight(head, block, first, count, end),
+                self.kept(index, first, count),
+            )
+
+        return given
+
+    def _by_pieces(self, segment, at_once, in_pieces, given):
+        """Either of the two, as the keys of the block are few or many."""
+
+        def pieces():
+            return in_pieces(
+                segment.pieces, lambda i: given(i * segment.width, segment.width, is_piece=True)
+            )
+
+        if isinstance(segment.pieces, int):
+            return at_once() if segment.pieces == 1 else pieces()
+        return tf.cond(segment.pieces <= 1, at_once, pieces)

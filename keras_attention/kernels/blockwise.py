@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_attention.kernels.additive_scores import is_compiled
 from keras_attention.kernels.block_layout import layout
 from keras_attention.kernels.block_loops import Blocks
 from keras_attention.kernels.whole import Whole
@@ -27,8 +28,9 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
     """
     batch = query.shape[0] or tf.shape(query)[0]
     shape = batch, key.shape[1], query.shape[1] // key.shape[1]
-    blocks = Blocks(layout(visible, rows), visible, shape, seeds, rate)
-    whole = Whole(visible, shape, seeds, rate)
+    by_norm = is_compiled()  # also for the gradient, wherever that is traced
+    blocks = Blocks(layout(visible, rows), visible, shape, seeds, rate, by_norm)
+    whole = Whole(visible, shape, seeds, rate, by_norm)
 
     # The choice stands inside: under XLA one of unknown sizes could not be differentiated.
     def either(step, *tensors):
@@ -42,11 +44,11 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
 
     @tf.custom_gradient
     def attended(query, key, value):
-        context = either("read", query, key, value)
+        context, norm = either("read", query, key, value)
         context.set_shape((*query.shape[:3], value.shape[3]))
 
         def gradient(upstream):
-            return either("differentiate", query, key, value, context, upstream)
+            return either("differentiate", query, key, value, context, norm, upstream)
 
         return context, gradient
 

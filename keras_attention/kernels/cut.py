@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_attention.kernels.dropping import kept
+from keras_attention.kernels.overlapped import overlapped
 
 
 class Cut:
@@ -16,10 +17,11 @@ class Cut:
         shape: `(batch, groups, shared)`: groups of keys, and heads that share each of them.
         seeds: Int32 `(batch, groups * shared, Tq)` of the dropout, or None.
         rate: Fraction of the weights to drop.
+        by_norm: As in `attend_block`.
     """
 
-    def __init__(self, plan, visible, shape, seeds=None, rate=0.0):
-        self.plan, self.visible, self.rate = plan, visible, rate
+    def __init__(self, plan, visible, shape, seeds=None, rate=0.0, by_norm=False):
+        self.plan, self.visible, self.rate, self.by_norm = plan, visible, rate, by_norm
         self.batch, self.groups, self.shared = shape
         self.heads = self.batch * self.groups
         self.count = self.shared * plan.blocks  # of one row of heads
@@ -40,50 +42,49 @@ class Cut:
         return x[:, :, : self.visible.queries]
 
     def rows_of_keys(self, x):
-        """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back, width)`."""
+        """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back + over, width)`."""
         x = self._with_margins(x, 2)
         return tf.reshape(x, (self.heads, -1, x.shape[-1]))
 
-    def overlapped(self, x):
-        """Gradients of the keys `(heads, Tk, width)`, summed over the bands that they stand in."""
-        # Cut each band in pieces of `rows`, and add the pieces of one place.
-        plan, keys, width = self.plan, self.visible.keys, x.shape[-1]
-        (segment,) = plan.segments
-        pieces = -(-segment.columns // plan.rows)
-        x = tf.pad(x, ((0, 0), (0, pieces * plan.rows - segment.columns), (0, 0)))
-        shape = (self.heads, self.shared, plan.blocks, pieces, plan.rows, width)
-        x = tf.reduce_sum(tf.reshape(x, shape), axis=1)
-        x = sum(
-            tf.pad(x[:, :, i], ((0, 0), (i, pieces - 1 - i), (0, 0), (0, 0))) for i in range(pieces)
-        )
-        x = tf.reshape(x, (self.heads, -1, width))
-        x = tf.pad(x, ((0, 0), (plan.band.first, keys), (0, 0)))
-        return tf.slice(x, (0, plan.band.front, 0), (self.heads, keys, width))
+    def without_margins(self, x):
+        """Gradients of the keys `(heads, width, Tk + over)` as they stand in `rows_of_keys`."""
+        return tf.transpose(x[:, :, : self.visible.keys], (0, 2, 1))
 
-    def columns(self, x, segment, block):
-        """The keys `(columns, width)` that a block meets, of one head's `(Tk, width)`."""
-        if self.plan.band is None and segment.columns is self.visible.keys:
-            return x
-        return tf.slice(x, (self.start(block), 0), (segment.columns, x.shape[-1]))
+    def overlapped(self, x):
+        """Gradients of the keys `(bands, width, columns)`, summed over the bands they stand in."""
+        return overlapped(x, self.plan, self.heads, self.shared, self.visible.keys)
 
     def start(self, block):
         """The first key that a block meets, counted with those that keys are padded with."""
         return 0 if self.plan.band is None else self.plan.band.first + block * self.plan.rows
 
-    def sight(self, head, segment, block):
-        """Bool, broadcastable to `(rows, columns)`: what the block's queries see; None = all."""
-        row, start, masks = block * self.plan.rows, self.start(block), []
+    def columns(self, x, start, count):
+        """The keys `(count, width)` from `start` on, of one head's `(Tk, width)`."""
+        if _is_zero(start, self.plan.over) and count is self.visible.keys:
+            return x
+        return tf.slice(x, (start, 0), (count, x.shape[-1]))
+
+    def sight(self, head, block, start, count, end=None):
+        """What a block's queries see of the keys from `start` on.
+
+        Returns:
+            Bool, broadcastable to `(rows, count)`, False from the key `end` on; None = all.
+        """
+        row, masks = block * self.plan.rows, []
         batch = head // self.groups
+        key = tf.range(count)[None, :] + start
+        if end is not None:
+            masks.append(key < end)
         if self.key_mask is not None:
             mask = self.key_mask[batch % tf.shape(self.key_mask)[0]]
-            masks.append(tf.slice(mask, (start,), (segment.columns,))[None])
+            masks.append(tf.slice(mask, (start,), (count,))[None])
         if self.pairs is not None:
             mask = self.pairs[batch % tf.shape(self.pairs)[0]]
-            masks.append(tf.slice(mask, (row, start), (self.plan.rows, segment.columns)))
+            masks.append(tf.slice(mask, (row, start), (self.plan.rows, count)))
         if self.visible.causal or self.visible.window is not None:
             offset = self.visible.keys - self.visible.queries
             place = tf.range(self.plan.rows)[:, None] + (row + offset)
-            key = tf.range(segment.columns)[None, :] + self._number(start)
+            key = self._number(key)
             if self.visible.causal:
                 masks.append(key <= place)
             if self.visible.window is not None:
@@ -95,18 +96,19 @@ class Cut:
             sight = mask if sight is None else tf.logical_and(sight, mask)
         return sight
 
-    def kept(self, index, segment, block):
-        """Bool `(rows, columns)`: which of a block's weights dropout keeps; None = all."""
+    def kept(self, index, start, count):
+        """Bool `(rows, count)`: which of a block's weights dropout keeps; None = all."""
         if self.seeds is None:
             return None
-        columns = tf.range(segment.columns) + self._number(self.start(block))
-        return kept(self.seeds[index], columns, self.rate)
+        return kept(self.seeds[index], self._number(tf.range(count) + start), self.rate)
 
-    def _number(self, start):
-        return start if self.plan.band is None else start - self.plan.band.front
+    def _number(self, key):
+        """Which key it is, without those that keys are padded with in front."""
+        return key if self.plan.band is None else key - self.plan.band.front
 
     def _with_margins(self, x, axis):
-        return x if self.plan.band is None else _pad(x, axis, *self.plan.band[:2])
+        front, back = (0, 0) if self.plan.band is None else self.plan.band[:2]
+        return _pad(x, axis, front, back + self.plan.over)
 
     def _masks(self):
         """Key mask `(batch or 1, Tk)` and pairs `(batch or 1, Tq, Tk)`, padded, each or None."""
@@ -133,8 +135,12 @@ class Cut:
 
 def _pad(x, axis, front, back):
     """Zeros, or False, before and after what stands along an axis."""
-    if isinstance(front, int) and isinstance(back, int) and front == back == 0:
+    if _is_zero(front, back):
         return x
     padding = [(0, 0)] * len(x.shape)
     padding[axis] = (front, back)
     return tf.pad(x, padding)
+
+
+def _is_zero(*sizes):
+    return all(isinstance(size, int) and size == 0 for size in sizes)

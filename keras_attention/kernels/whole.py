@@ -10,30 +10,33 @@ class Whole:
     """Reads and differentiates as `Blocks` do, with all weights at once.
 
     Args:
-        visible, shape, seeds, rate: As in `Blocks`.
+        visible, shape, seeds, rate, by_norm: As in `Blocks`.
     """
 
-    def __init__(self, visible, shape, seeds=None, rate=0.0):
+    def __init__(self, visible, shape, seeds=None, rate=0.0, by_norm=False):
         self.visible, self.shape, self.seeds, self.rate = visible, shape, seeds, rate
+        self.by_norm = by_norm
 
     def read(self, query, key, value):
-        """Context `(batch, heads, Tq, Dv)` of `(batch, heads, Tq, D)` and keys and values."""
+        """Context and norm, as `Blocks.read`."""
         grouped = self._grouped(query), key[:, :, None], value[:, :, None]
-        context = attend_block(*grouped, **self._masks())
-        return tf.reshape(context, (*tf.unstack(tf.shape(query)[:3]), value.shape[3]))
+        found = attend_block(*grouped, **self._masks(), by_norm=self.by_norm)
+        sizes, widths = tf.unstack(tf.shape(query)[:3]), (value.shape[3], 2)
+        return tuple(tf.reshape(x, (*sizes, width)) for x, width in zip(found, widths, strict=True))
 
-    def differentiate(self, query, key, value, context, upstream):
+    def differentiate(self, query, key, value, context, norm, upstream):
         """Gradients with respect to query, key and value."""
         of_query, *others = differentiate_block(
             self._grouped(query),
             key[:, :, None],
             value[:, :, None],
-            self._grouped(context),
-            self._grouped(upstream),
+            context=self._grouped(context),
+            upstream=self._grouped(upstream),
+            norm=self._grouped(norm) if self.by_norm else None,
             **self._masks(),
         )
         # Heads that share keys follow one another in an axis of their own.
-        of_key, of_value = (tf.reduce_sum(x, axis=2) for x in others)
+        of_key, of_value = (tf.linalg.matrix_transpose(tf.reduce_sum(x, axis=2)) for x in others)
         return tf.reshape(of_query, tf.shape(query)), of_key, of_value
 
     def _grouped(self, x):

@@ -4,7 +4,9 @@ import keras
 
 import keras_attention.normalize
 import keras_attention.score
+from keras_attention.kernels.dot_reading import is_dot
 from keras_attention.layers.query_value import QueryValueAttention
+from keras_attention.normalize import softmax
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -30,6 +32,9 @@ class Attention(QueryValueAttention):
             (`keras_attention.normalize.masked` makes one of `scores -> weights`).
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
+
+    With softmax, and weights neither dropped nor asked for, long sequences are read block by block
+    without a table of all pairs, as the `implementation` of a dot or additive score says.
 
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,
@@ -66,6 +71,12 @@ class Attention(QueryValueAttention):
             seed=seed,
             **kwargs,
         )
+        is_blockwise = getattr(self.score, "implementation", None) == "blockwise"
+        if is_blockwise and is_dot(self.score) and self.normalize is not softmax:
+            raise ValueError(
+                "Expected normalize='softmax' with a dot product's implementation='blockwise'. "
+                f"Received: normalize={normalize!r}"
+            )
 
     def get_config(self):
         return {

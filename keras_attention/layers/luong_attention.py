@@ -4,6 +4,7 @@ import keras
 
 from keras_attention import arguments
 from keras_attention.layers.luong import Luong
+from keras_attention.score.score import IMPLEMENTATIONS
 
 SCORES = ("dot", "general", "concat", "location")
 
@@ -34,6 +35,9 @@ class LuongAttention(Luong):
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of all kernels. The paper draws from U(-0.1, 0.1).
         kernel_regularizer: Regularizer of all kernels.
+        implementation: "plain" makes the table of all scores and weights; "blockwise", not for
+            score="location", gives the same numbers to rounding without it, unless the weights are
+            asked for or dropped; "auto" takes what is faster for the sizes.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -71,9 +75,16 @@ class LuongAttention(Luong):
         seed=None,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
+        implementation="auto",
         **kwargs,
     ):
         arguments.one_of("score", score, SCORES)
+        arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
+        if score == "location" and implementation == "blockwise":
+            raise ValueError(
+                "Expected `implementation` 'auto' or 'plain' with score='location'. "
+                f"Received: implementation={implementation!r}"
+            )
         if score != "location" and max_length is not None:
             raise ValueError(
                 f"Expected `max_length` with score='location' only. Received: score={score!r}, "
@@ -90,6 +101,11 @@ class LuongAttention(Luong):
             **kwargs,
         )
         self.max_length = max_length
+        self.implementation = self.score.implementation = implementation
 
     def get_config(self):
-        return {**super().get_config(), "max_length": self.max_length}
+        return {
+            **super().get_config(),
+            "max_length": self.max_length,
+            "implementation": self.implementation,
+        }

@@ -4,13 +4,13 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.initial_weights import drawn_anew
 from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
 from keras_attention.kernels.dropping import kept, row_seeds
 from keras_attention.kernels.visible import as_visible
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import visible_pairs
+from keras_attention.layers.projection import add_projection, project
 from keras_attention.layers.query_value import Memory, QueryValueAttention
 from keras_attention.mask import hide
 from keras_attention.normalize import softmax
@@ -135,25 +135,10 @@ class MultiHeadAttention(QueryValueAttention):
         self.score.build((None, self._key_dim), (None, self._key_dim))
         asked, read = self.num_heads * self._key_dim, self.num_heads * self._value_dim
         keys, values = self._groups * self._key_dim, self._groups * self._value_dim
-        self._query_projection = self._add_projection("query", width, asked)
-        self._key_projection = self._add_projection("key", key_shape[-1], keys)
-        self._value_projection = self._add_projection("value", value_shape[-1], values)
-        self._output_projection = self._add_projection("output", read, width)
-
-    def _add_projection(self, name, width, units):
-        kernel = self.add_weight(
-            name=f"{name}_kernel",
-            shape=(width, units),
-            initializer=drawn_anew(self.kernel_initializer),
-            regularizer=self.kernel_regularizer,
-            autocast=False,
-        )
-        if not self.use_bias:
-            return (kernel,)
-        bias = self.add_weight(
-            name=f"{name}_bias", shape=(units,), initializer=self.bias_initializer, autocast=False
-        )
-        return kernel, bias
+        self._query_projection = add_projection(self, "query", width, asked)
+        self._key_projection = add_projection(self, "key", key_shape[-1], keys)
+        self._value_projection = add_projection(self, "value", value_shape[-1], values)
+        self._output_projection = add_projection(self, "output", read, width)
 
     def call(
         self,
@@ -182,11 +167,12 @@ class MultiHeadAttention(QueryValueAttention):
 
     def prepare(self, value, key=None, mask=None):
         """As in the base; mask: also a `Visible`."""
-        value = ops.cast(value, self.compute_dtype)
-        key = value if key is None else ops.cast(key, self.compute_dtype)
-        seen = as_visible(mask, None, ops.shape(key)[-2]).seen()
-        keys = project(precise(hide(key, seen)), *self._key_projection)
-        values = project(precise(hide(value, seen)), *self._value_projection)
+        is_both = key is None or key is value
+        seen = as_visible(mask, None, ops.shape(value)[-2]).seen()
+        value = precise(hide(ops.cast(value, self.compute_dtype), seen))
+        key = value if is_both else precise(hide(ops.cast(key, self.compute_dtype), seen))
+        keys = project(key, *self._key_projection)
+        values = project(value, *self._value_projection)
         return Memory(split_heads(keys, self._groups), split_heads(values, self._groups), mask)
 
     def attend(self, query, memory, noise=None, positions=None, return_weights=True):
@@ -302,14 +288,3 @@ class MultiHeadAttention(QueryValueAttention):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "implementation": self.implementation,
         }
-
-
-def project(x, kernel, bias=None):
-    """`x kernel + bias`."""
-    if x.shape[-1] not in (None, kernel.shape[0]):
-        raise ValueError(
-            f"Expected the width {kernel.shape[0]} that the layer was built with. "
-            f"Received: a tensor of shape {tuple(x.shape)}"
-        )
-    projected = ops.matmul(x, kernel)
-    return projected if bias is None else ops.add(projected, bias)

@@ -8,8 +8,9 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.kernels.additive_reading import additive_reading, exceeds_one_block
 from keras_attention.kernels.compare import compare, has_kernel
+from keras_attention.kernels.dot_reading import dot_reading, reads_dots
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
-from keras_attention.layers.pair_mask import pair_mask
+from keras_attention.layers.pair_mask import visible_pairs
 from keras_attention.mask import combine, hide
 from keras_attention.normalize import softmax
 from keras_attention.precision import precise, score_dtype
@@ -65,16 +66,21 @@ class QueryValueAttention(keras.layers.Layer):
     ):
         query, value, key = split_inputs(inputs)
         query_mask, key_mask = split_masks(mask, inputs)
-        visible = pair_mask(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+        visible = visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
         query = hide(query, query_mask)
-        memory = self.prepare(value, key, visible)
-        noise = self.draw(query, memory) if training else None
-        if self._reads_in_blocks(query, memory):
-            output, weights = self._read_in_blocks(query, memory, noise, return_attention_scores)
-        else:
-            output, weights = self.attend(query, memory, noise)
-        if training:
-            self.account(weights, noise, query_mask)
+        is_dotted = self._reads_dots(query, key, value, training)
+        output = self._read_dots(query, key, value, visible) if is_dotted else None
+        if return_attention_scores or not is_dotted:
+            memory = self.prepare(value, key, visible.table())
+            noise = self.draw(query, memory) if training else None
+            if self._reads_in_blocks(query, memory):
+                given = query, memory, noise, return_attention_scores
+                found, weights = self._read_in_blocks(*given)
+            else:
+                found, weights = self.attend(query, memory, noise)
+            if training:
+                self.account(weights, noise, query_mask)
+            output = output if is_dotted else found
         output = hide(output, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
@@ -139,12 +145,27 @@ class QueryValueAttention(keras.layers.Layer):
             query = hide(query, sees[..., 0] if is_single else sees)
         return self.score.project_query(precise(query))
 
+    def _keeps(self, *steps):
+        """Whether these methods are the ones of this class."""
+        return all(getattr(type(self), x) is getattr(QueryValueAttention, x) for x in steps)
+
+    def _reads_dots(self, query, key, value, training):
+        """Whether a kernel goes from dot products to contexts, with a block of weights at most."""
+        if not self._keeps("prepare", "draw", "attend", "_ask", "read", "account", "as_rows"):
+            return False
+        dropped = bool(training and self.dropout)
+        return reads_dots(self.score, self.normalize, query, key, value, dropped)
+
+    def _read_dots(self, query, key, value, visible):
+        query, key, value = (ops.cast(x, self.compute_dtype) for x in (query, key, value))
+        context = dot_reading(self.score, query, key, value, visible, self.compute_dtype)
+        return self.finish(context, query)
+
     def _reads_in_blocks(self, query, memory):
         """Whether a kernel goes from projections to contexts, with no more than a block between."""
-        steps = ("attend", "read", "account", "as_rows")
-        own = [getattr(type(self), x) is getattr(QueryValueAttention, x) for x in steps]
         batches = {tuple(x.shape[:-2]) for x in (query, memory.keys, memory.values)}
-        if not all(own) or self.normalize is not softmax or len(batches) > 1:
+        is_own = self._keeps("attend", "read", "account", "as_rows")
+        if not is_own or self.normalize is not softmax or len(batches) > 1:
             return False
         asked = keras.KerasTensor((*query.shape[:-1], memory.keys.shape[-1]))
         if not has_kernel(self.score, asked, memory.keys):

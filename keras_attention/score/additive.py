@@ -5,9 +5,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
-from keras_attention.score.score import Score
-
-IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+from keras_attention.score.score import IMPLEMENTATIONS, Score
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.score.score import Score
+from keras_attention.score.score import IMPLEMENTATIONS, Score
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -16,6 +16,9 @@ class DotScore(Score):
             the product of independent components of unit variance has variance `width`.
         use_scale: Whether to multiply by a learned scalar (starts at 1), as
             `keras.layers.Attention(use_scale=True)` does.
+        implementation: How the package's layers evaluate it with softmax, without dropout: "plain"
+            makes the table of all weights; "blockwise" gives the same numbers to rounding without
+            it, unless the weights are asked for; "auto" does so from 512 queries and keys on.
 
     Raises:
         ValueError: If query and key differ in width.
@@ -29,10 +32,11 @@ class DotScore(Score):
         scaled: Vaswani et al. (2017), section 3.2.1, https://arxiv.org/abs/1706.03762.
     """
 
-    def __init__(self, scaled=False, use_scale=False, **kwargs):
+    def __init__(self, scaled=False, use_scale=False, implementation="auto", **kwargs):
         super().__init__(**kwargs)
         self.scaled = arguments.boolean("scaled", scaled)
         self.use_scale = arguments.boolean("use_scale", use_scale)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
     def build(self, query_shape, key_shape):
         if query_shape[-1] != key_shape[-1]:
@@ -52,4 +56,9 @@ class DotScore(Score):
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
     def get_config(self):
-        return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}
+        return {
+            **super().get_config(),
+            "scaled": self.scaled,
+            "use_scale": self.use_scale,
+            "implementation": self.implementation,
+        }

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.score.score import Score
+from keras_attention import arguments
+from keras_attention.score.score import IMPLEMENTATIONS, Score
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -15,6 +16,9 @@ class GeneralScore(Score):
     Args:
         kernel_initializer: Initializer of W.
         kernel_regularizer: Regularizer of W.
+        implementation: How the package's layers evaluate it with softmax, without dropout: "plain"
+            makes the table of all weights; "blockwise" gives the same numbers to rounding without
+            it, unless the weights are asked for; "auto" does so from 512 queries and keys on.
 
     Example:
     >>> score = keras_attention.score.GeneralScore()
@@ -25,10 +29,17 @@ class GeneralScore(Score):
         Luong, Pham, Manning (2015), section 3.1, https://arxiv.org/abs/1508.04025.
     """
 
-    def __init__(self, kernel_initializer="glorot_uniform", kernel_regularizer=None, **kwargs):
+    def __init__(
+        self,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        implementation="auto",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
     def build(self, query_shape, key_shape):
         self.kernel = self.add_weight(
@@ -50,4 +61,5 @@ class GeneralScore(Score):
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "implementation": self.implementation,
         }

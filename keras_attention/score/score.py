@@ -4,6 +4,9 @@ import keras
 
 from keras_attention.precision import precise, score_dtype
 
+# How a score with a kernel may be evaluated by the package's layers.
+IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+
 
 class Score(keras.layers.Layer):
     """How well does each key answer each query?

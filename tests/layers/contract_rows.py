@@ -9,6 +9,7 @@ from keras import ops
 
 import keras_attention
 from keras_attention.mask import hide
+from keras_attention.score import DotScore
 
 WIDTH = 5  # of queries and values alike, because a dot product wants it so
 
@@ -251,6 +252,10 @@ ROWS = {
         keras_attention.Attention, {"score": "scaled_dot", "normalize": "sparsemax"}
     ),
     "attention_cosine": Row(keras_attention.Attention, {"score": "cosine"}),
+    "attention_blockwise": Row(
+        keras_attention.Attention,
+        {"score": lambda: DotScore(scaled=True, use_scale=True, implementation="blockwise")},
+    ),
     "attention_hardmax": Row(keras_attention.Attention, {"normalize": "hardmax"}),
     "additive": Row(
         keras_attention.AdditiveAttention,
@@ -285,15 +290,18 @@ ROWS = {
             "max_length": 11,
             "dropout": 0.25,
             "seed": 3,
+            "implementation": "plain",
         },
         wrong=[
             *DROPOUT,
+            ({"implementation": "fast"}, "implementation='fast'"),
             ({"score": "scaled_dot"}, "score='scaled_dot'"),
             ({"score": "location"}, "max_length=None"),
             ({"max_length": 7}, "max_length=7"),
             ({"units": -1}, "units=-1"),
         ],
     ),
+    "luong_blockwise": Row(keras_attention.LuongAttention, {"implementation": "blockwise"}),
     "luong_concat": Row(keras_attention.LuongAttention, {"score": "concat"}),
     "luong_location": Row(keras_attention.LuongAttention, {"score": "location", "max_length": 20}),
     "luong_attentional_vector": Row(

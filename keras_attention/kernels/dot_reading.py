@@ -1,0 +1,61 @@
+"""Attention by dot products of one head, from queries, keys and values to contexts: no table."""
+
+import keras
+from keras import ops
+
+from keras_attention.kernels.dot_attention import avoids_table, dot_attention
+from keras_attention.mask import hide
+from keras_attention.normalize import softmax
+from keras_attention.precision import at_least_float32, precise
+from keras_attention.score import DotScore, GeneralScore
+from keras_attention.score.score import Score
+
+
+def is_dot(score):
+    """Whether a score compares what it has projected by dot products, and nothing else."""
+    known = DotScore.compare, GeneralScore.compare
+    return (
+        isinstance(score, (DotScore, GeneralScore))
+        and type(score).compare in known
+        and type(score).covers is Score.covers
+    )
+
+
+def reads_dots(score, normalize, query, key, value, dropped=False):
+    """Whether `dot_reading` is what should evaluate this, by the score's `implementation`.
+
+    Args:
+        score, query, key, value: As in `dot_reading`; shapes count.
+        normalize: The normalizer.
+        dropped: Whether weights are dropped.
+    """
+    is_simple = len(query.shape) == len(key.shape) == 3 and not dropped
+    if not is_dot(score) or normalize is not softmax or not is_simple:
+        return False
+    width = key.shape[-1] if isinstance(score, DotScore) else query.shape[-1]
+    shapes = query.shape, (*key.shape[:-1], width), value.shape
+    tensors = (keras.KerasTensor((shape[0], 1, *shape[1:])) for shape in shapes)
+    return avoids_table(*tensors, score.implementation)
+
+
+def dot_reading(score, query, key, value, visible, dtype):
+    """What the plain steps read with this score and softmax.
+
+    Args:
+        score: A `DotScore` or `GeneralScore`.
+        query: `(batch, Tq, Dq)`.
+        key: `(batch, Tk, Dk)`.
+        value: `(batch, Tk, Dv)`.
+        visible: A `Visible`. What it hides may be anything.
+        dtype: Compute dtype of the layer.
+
+    Returns:
+        Context `(batch, Tq, Dv)` in the compute dtype.
+    """
+    seen = visible.seen()
+    asked = score.project_query(precise(hide(query, visible.sees())))
+    keys = score.project_key(precise(hide(key, seen)))
+    values = at_least_float32(hide(value, seen))
+    heads = (ops.expand_dims(x, 1) for x in (asked, keys, values))
+    context = dot_attention(*heads, visible, implementation=score.implementation, dtype=dtype)
+    return ops.cast(ops.squeeze(context, 1), dtype)
