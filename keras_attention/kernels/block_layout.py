@@ -10,6 +10,8 @@ SCORES = 2**21
 GROUPS = 8
 # So many where the sizes are not known yet: every group is a loop of its own in the graph.
 OPEN_GROUPS = 4
+# And a wider window than this has no band then: of few keys it would be made for nothing.
+OPEN_WINDOW = 1024
 
 Segment = collections.namedtuple("Segment", ["first", "count", "columns", "pieces", "width"])
 Segment.__doc__ = """Consecutive blocks of queries that meet equally many keys.
@@ -53,7 +55,7 @@ def layout(visible, rows=None):
     offset = keys - queries  # a query stands at its number plus this
     if visible.window is not None:
         columns = rows + visible.window * (1 if visible.causal else 2)
-        if not isinstance(keys, int) or columns < keys:
+        if columns < keys if isinstance(keys, int) else visible.window <= OPEN_WINDOW:
             skipped = _largest(offset, 0)
             front = visible.window + skipped - offset
             back = _largest((blocks - 1) * rows + skipped + columns - front - keys, 0)

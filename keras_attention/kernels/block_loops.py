@@ -38,8 +38,8 @@ class Blocks(Cut):
                 read = each(segment.count * self.shared, of_block, *read)
             return read
 
-        size = self.heads * self.count
-        read = [tf.TensorArray(query.dtype, size) for _ in range(2)]
+        size, rows = self.heads * self.count, self.plan.rows
+        read = [_array(query, size, rows, width) for width in (value.shape[-1], 2)]
         context, norm = (x.stack() for x in each(self.heads, of_head, *read))
         return self.joined(context, value.shape[-1]), self.joined(norm, 2)
 
@@ -88,8 +88,13 @@ class Blocks(Cut):
             return of_query, *(x.write(head, new) for x, new in zip(of_keys, sums, strict=True))
 
         size = self.heads * self.count
-        sizes = size, *(2 * [size if is_banded else self.heads])
-        arrays = [tf.TensorArray(query.dtype, size) for size in sizes]
+        arrays = [_array(query, size, self.plan.rows, query.shape[-1])]
+        for width in widths:
+            if is_banded:
+                (segment,) = self.plan.segments
+                arrays.append(_array(query, size, width, segment.pieces * segment.width))
+            else:
+                arrays.append(_array(query, self.heads, width, keys.shape[1]))
         of_query, *of_keys = (array.stack() for array in each(self.heads, of_head, *arrays))
         laid_back = self.overlapped if is_banded else self.without_margins
         of_key, of_value = (
@@ -130,3 +135,9 @@ class Blocks(Cut):
         if isinstance(segment.pieces, int):
             return at_once() if segment.pieces == 1 else pieces()
         return tf.cond(segment.pieces <= 1, at_once, pieces)
+
+
+def _array(like, size, *shape):
+    """An array of `size` matrices, of which even none has a shape, as far as it is known."""
+    shape = [x if isinstance(x, int) else None for x in shape]
+    return tf.TensorArray(like.dtype, size, element_shape=shape)

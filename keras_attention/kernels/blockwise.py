@@ -26,7 +26,16 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
     Returns:
         `(batch, heads, Tq, Dv)`.
     """
-    batch = query.shape[0] or tf.shape(query)[0]
+    if query.shape[0] is None:
+        # One that turns out to be for all is repeated; a reshape would cut it up.
+        sizes = tf.stack([tf.shape(x)[0] for x in (query, key, value)])
+        batch = tf.where(tf.reduce_min(sizes) > 0, tf.reduce_max(sizes), 0)
+        query, key, value = (_repeated(x, batch) for x in (query, key, value))
+        if None in (query.shape[2], key.shape[2]):  # then no array says what none of it looks like
+            is_any = tf.logical_and(tf.size(query) > 0, tf.size(key) > 0)
+            is_large = is_any if is_large is None else tf.logical_and(is_large, is_any)
+    else:
+        batch = query.shape[0]
     shape = batch, key.shape[1], query.shape[1] // key.shape[1]
     by_norm = is_compiled()  # also for the gradient, wherever that is traced
     blocks = Blocks(layout(visible, rows), visible, shape, seeds, rate, by_norm)
@@ -53,3 +62,8 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
         return context, gradient
 
     return attended(query, key, value)
+
+
+def _repeated(x, batch):
+    shape = tf.concat([batch[None], tf.shape(x)[1:]], axis=0)
+    return tf.ensure_shape(tf.broadcast_to(x, shape), (None, *x.shape[1:]))

@@ -32,7 +32,7 @@ class Cut:
         """`(batch, heads, Tq, ...)` -> `(heads * blocks, rows, ...)`, the last block padded."""
         over = self.plan.blocks * self.plan.rows - self.visible.queries
         x = _pad(x, 2, 0, over)
-        return tf.reshape(x, (-1, self.plan.rows, *x.shape[3:]))
+        return tf.reshape(x, (self.heads * self.count, self.plan.rows, *x.shape[3:]))
 
     def joined(self, blocks, width):
         """The way back, of a tensor `(heads * blocks, rows, width)`."""
@@ -44,7 +44,7 @@ class Cut:
     def rows_of_keys(self, x):
         """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back + over, width)`."""
         x = self._with_margins(x, 2)
-        return tf.reshape(x, (self.heads, -1, x.shape[-1]))
+        return tf.reshape(x, (self.heads, x.shape[2] or tf.shape(x)[2], x.shape[-1]))
 
     def without_margins(self, x):
         """Gradients of the keys `(heads, width, Tk + over)` as they stand in `rows_of_keys`."""

@@ -21,8 +21,12 @@ def avoids_table(query, key, value, implementation="auto", dropped=False):
         dropped: Whether weights are dropped.
     """
     queries, keys = query.shape[-2], key.shape[-2]
-    batches = {query.shape[0], key.shape[0], value.shape[0]} - {None}
-    if implementation == "plain" or len(query.shape) != 4 or len(batches) > 1 or queries in (0, 1):
+    batches = {query.shape[0], key.shape[0], value.shape[0]}
+    # One sequence for all, or for all that ask: the plain steps broadcast.
+    is_shared = len(batches - {None}) > 1 or (len(batches) > 1 and 1 in batches)
+    if implementation == "plain" or len(query.shape) != 4 or is_shared:
+        return False
+    if 0 in batches or keys == 0 or queries in (0, 1):
         return False
     if keras.backend.backend() != "tensorflow" and dropped:
         return False  # what the backends' own attention does not have

@@ -5,6 +5,7 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
+from keras_attention.kernels.dot_reading import is_dot
 from keras_attention.kernels.dropping import kept, row_seeds
 from keras_attention.kernels.visible import as_visible
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
@@ -54,7 +55,8 @@ class MultiHeadAttention(QueryValueAttention):
             to rounding without it: block by block on TensorFlow, and on JAX and PyTorch by the
             backend's fused attention where that can do it (not with dropout, nor on JAX where
             `value_dim` is not `key_dim`). "auto" does so from 512 queries and keys on, where it is
-            faster. Weights that are asked for are computed anew, in a table of their own.
+            faster in graphs. Weights that are asked for are computed anew, in a table of their
+            own. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, needs "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -194,7 +196,7 @@ class MultiHeadAttention(QueryValueAttention):
             asked = ops.expand_dims(asked, -2)
             noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
         asked = self.score.project_query(self.place(split_heads(asked, self.num_heads), positions))
-        without_table = avoids_table(
+        without_table = self._is_softmax_of_dots() and avoids_table(
             asked, memory.keys, memory.values, self.implementation, noise is not None
         )
         weights = None
@@ -211,6 +213,11 @@ class MultiHeadAttention(QueryValueAttention):
             context = ops.squeeze(context, -2)
             weights = None if weights is None else ops.squeeze(weights, -2)
         return hide(self.finish(context, query), sees), weights if return_weights else None
+
+    def _is_softmax_of_dots(self):
+        """Whether this is what a kernel computes: a subclass may score, normalize, read its way."""
+        reads = type(self).read is MultiHeadAttention.read
+        return reads and self.normalize is softmax and is_dot(self.score)
 
     def place(self, heads, positions):
         """Marks projected queries `(batch, heads, T, key_dim)` with their positions; here: not."""

@@ -138,7 +138,8 @@ class SelfAttention2D(keras.layers.Layer):
             weights = softmax(self.score.compare(query, key))
         if without_table:
             visible = Visible(ops.shape(query)[1], ops.shape(key)[1])
-            context = dot_attention(*heads, visible, implementation=self.implementation)[:, 0]
+            options = {"implementation": self.implementation, "dtype": self.compute_dtype}
+            context = dot_attention(*heads, visible, **options)[:, 0]
         else:
             context = weighted_sum(weights, value)
         if self.output_projection is not None:
