@@ -35,7 +35,7 @@ def test_blocks_are_no_longer_than_asked_for_and_share_evenly(queries, width, is
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 9])
 @pytest.mark.parametrize("outer", [(2,), (2, 3)])
 def test_what_is_cut_is_joined_again(rows, outer):
-    x = RNG.normal(size=(*outer, 7, 5))
+    x = RNG.normal(size=(*outer, 7, 5)).astype("float32")
     blocks = numpy(cut(x, rows))
     assert blocks.shape == (*outer, -(-7 // rows), rows, 5)
     np.testing.assert_array_equal(blocks.reshape(*outer, -1, 5)[..., :7, :], x)
@@ -77,7 +77,7 @@ def test_sight_is_the_table_at_the_places_of_each_band(rows, causal, pairs):
 
 @pytest.mark.parametrize("rows", [2, 4])
 def test_each_window_of_a_band_has_all_of_its_querys_noise(rows):
-    noise = RNG.normal(size=(2, 5, 7))
+    noise = RNG.normal(size=(2, 5, 7)).astype("float32")
     bands = numpy(noise_of_band(noise, rows, rows + 6))
     for b, t in np.ndindex(2, 5):
         for first in range(rows):
@@ -88,7 +88,7 @@ def test_each_window_of_a_band_has_all_of_its_querys_noise(rows):
 
 def test_full_rows_have_each_weight_at_its_place():
     places = np.array([[[-1, 0, 1, 2], [1, 2, 3, 4]]])
-    weights = RNG.normal(size=(2, 2, 2, 4))
+    weights = RNG.normal(size=(2, 2, 2, 4)).astype("float32")
     weights[:, 0, :, 0] = weights[:, 1, :, 3] = 0
     found = numpy(full_rows(weights, places, 3, 4))
     for b, t in np.ndindex(2, 3):
