@@ -90,5 +90,6 @@ def _any_within(mask, first, last, count):
     if mask is None:
         return ops.expand_dims(end > first, 0)
     # How many are true before each place: a difference of two says how many are between.
-    before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), ((0, 0), (1, 0)))
+    margins = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
+    before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), margins)
     return ops.greater(ops.take(before, end, axis=-1), ops.take(before, first, axis=-1))

@@ -6,30 +6,34 @@ from keras import ops
 def window_around(centre, width, start, length):
     """The whole places s with `|s - centre| <= width` of sentences with places 0, ..., S - 1.
 
-    They are 2 `width` + 1 around a whole centre, one fewer around any other.
+    They are 2 `width` + 1 around a whole centre, one fewer around any other. Several centres that
+    stand close together share one row of places, their band.
 
     Args:
-        centre: `(batch, ..., Tq)`, any float dtype.
+        centre: `(batch, ..., rows)`, any float dtype: `rows` centres that share a band, of which
+            the first is the lowest and none is more than `rows - 1` above it.
         width: How far the window reaches on either side, an int.
-        start: Where the sentence's place 0 stands among the keys, int, broadcastable to `centre`.
+        start: Where the sentence's place 0 stands among the keys, int, broadcastable to
+            `(batch, ...)`.
         length: The sentence's length S, likewise.
 
     Returns:
-        Three of shape `(batch, ..., Tq, 2 width + 1)`: places among the keys, int32; their
-        distances from the centre, in its dtype and with its gradient; and bool, True = in the
-        window and in the sentence.
+        Places among the keys, int32 `(batch, ..., rows + 2 width)`; and of shape `(batch, ...,
+        rows, rows + 2 width)` their distances from each centre, in its dtype and with its
+        gradient, and bool, True = in the window and in the sentence.
 
     Example:
     >>> from keras_attention.kernels.window import window_around
-    >>> places, distance, inside = window_around(np.array([1.5]), 2, np.array([3]), np.array([9]))
+    >>> places, distance, inside = window_around(np.array([[1.5]]), 2, np.array([3]), np.array([9]))
     >>> [each.numpy().tolist() for each in (places, distance, inside)]
-    [[[3, 4, 5, 6, 7]], [[-1.5, -0.5, 0.5, 1.5, 2.5]], [[True, True, True, True, False]]]
+    [[[3, 4, 5, 6, 7]], [[[-1.5, -0.5, 0.5, 1.5, 2.5]]], [[[True, True, True, True, False]]]]
     """
-    first = ops.cast(ops.ceil(centre - width), "int32")
-    steps = first[..., None] + ops.arange(2 * width + 1, dtype="int32")
-    distance = ops.cast(steps, centre.dtype) - centre[..., None]
-    inside = ops.logical_and(steps >= 0, steps < length[..., None])
-    return start[..., None] + steps, distance, ops.logical_and(inside, distance <= width)
+    first = ops.cast(ops.ceil(centre[..., 0] - width), "int32")
+    steps = first[..., None] + ops.arange(centre.shape[-1] + 2 * width, dtype="int32")
+    distance = ops.expand_dims(ops.cast(steps, centre.dtype), -2) - centre[..., None]
+    inside = ops.expand_dims(ops.logical_and(steps >= 0, steps < length[..., None]), -2)
+    near = ops.abs(distance) <= width
+    return start[..., None] + steps, distance, ops.logical_and(inside, near)
 
 
 def gather_window(x, places):

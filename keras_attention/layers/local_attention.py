@@ -4,11 +4,13 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.kernels.band import cut, full_rows, joined, noise_of_band, rows_of_block, sight
 from keras_attention.kernels.compare import compare
-from keras_attention.kernels.window import gather_window, spread_window, window_around
+from keras_attention.kernels.visible import as_visible
+from keras_attention.kernels.window import gather_window, window_around
 from keras_attention.layers.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.luong import Luong
-from keras_attention.layers.pair_mask import pair_mask
+from keras_attention.layers.pair_mask import visible_pairs
 from keras_attention.layers.query_positions import query_positions
 from keras_attention.layers.query_value import Memory
 from keras_attention.mask import combine, hide, span
@@ -39,7 +41,8 @@ class LocalAttention(Luong):
         with units: h~_t = tanh([context_t; query_t] Wc)                         equation 5
 
     The window's keys and values are gathered: time and memory grow with Tq (2D + 1), not with
-    Tq Tk, but for the rows of weights where asked for, and for masks of pairs. Where D covers the
+    Tq Tk, but for the rows of weights where asked for, and for masks of pairs. In local-m whole
+    blocks of queries gather at once, much faster, unless positions are given. Where D covers the
     sentence, local-m is global attention. In the Gaussian alone p_t is differentiable: the
     window's edges are steps. A target that is longer than the source leaves local-m's windows
     empty behind the source's end, and an empty window reads zeros.
@@ -139,17 +142,21 @@ class LocalAttention(Luong):
         query, value, key = split_inputs(inputs)
         query_mask, key_mask = split_masks(mask, inputs)
         self._check(query, key, positions)
+        rows = self._rows(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
-        visible = pair_mask(query, key, None, key_mask, attention_mask, use_causal_mask)
-        memory = self.prepare(value, key, _add_queries(visible, query_mask, len(key.shape)))
+        visible = visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+        # A key that no query may see must not touch any number, be it NaN.
+        value, key = (hide(x, visible.seen()) for x in (value, key))
+        memory = self.prepare(value, key)._replace(mask=visible)
         noise = self.draw(query, memory) if training else None
-        output, weights, places = self._attend_nearby(query, memory, noise, positions)
-        output, weights = hide(output, query_mask), hide(weights, query_mask)
+        output, *found = self._attend_nearby(query, memory, noise, positions, rows)
+        output = hide(output, query_mask)
         # Full rows grow with Tq Tk: they are made only where somebody wants them.
         accounts = training and type(self).account is not Luong.account
         if return_attention_scores or accounts:
-            weights = spread_window(weights, places, ops.shape(key)[-2])
+            weights = full_rows(*found, ops.shape(query)[-2], ops.shape(key)[-2])
+            weights = hide(weights, query_mask)
         if accounts:
             self.account(weights, noise, query_mask)
         if return_attention_scores:
@@ -157,46 +164,54 @@ class LocalAttention(Luong):
         return output
 
     def attend(self, query, memory, noise=None, positions=None):
-        output, weights, places = self._attend_nearby(query, memory, noise, positions)
-        return output, spread_window(weights, places, ops.shape(memory.keys)[-2])
+        rows = self._rows(query, memory.values, positions)
+        output, *found = self._attend_nearby(query, memory, noise, positions, rows)
+        return output, full_rows(*found, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
 
-    def _attend_nearby(self, query, memory, noise, positions):
-        """Output, the window's weights `(batch, Tq, 2D + 1)`, and the places they stand at."""
+    def _rows(self, query, key, positions):
+        """How many queries read together: more than one only where they stand side by side."""
+        is_single = len(query.shape) < len(key.shape)
+        if self.alignment == "predictive" or positions is not None or is_single:
+            return 1
+        return rows_of_block(ops.shape(query)[-2], self.window, self.score_name != "concat")
+
+    def _attend_nearby(self, query, memory, noise, positions, rows):
+        """Output, the bands' weights `(batch, blocks, rows, any)`, the places that they are."""
         query = ops.cast(query, self.compute_dtype)
         rank, keys = len(memory.values.shape), ops.shape(memory.values)[-2]
         is_single = len(query.shape) < rank
-        mask = combine(memory.mask, ops.ones((*[1] * (rank - 1), keys), "bool"))
+        queries = 1 if is_single else ops.shape(query)[-2]
+        visible = as_visible(memory.mask, queries, keys)
+        seen = combine(visible.seen(), ops.ones((*[1] * (rank - 2), keys), "bool"))
         # A query that may see nothing must not touch any number, be it NaN.
-        sees = ops.any(mask, axis=-1)
-        asking = precise(hide(query, sees[..., 0] if is_single else sees))
-        start, length = (x if is_single else x[..., None] for x in span(mask))
-
+        sees = visible.sees()
+        asking = precise(hide(query, sees[..., 0] if is_single and sees is not None else sees))
+        start, length = (x if is_single else x[..., None] for x in span(seen[..., None, :]))
         if positions is None:
-            positions = ops.arange(1 if is_single else ops.shape(query)[-2], dtype="int32")
-        centre = self._centre(asking, length, positions)
+            positions = ops.arange(queries, dtype="int32")
+        centre = cut(self._centre(asking, length, positions), rows, axis=-1)
         places, distance, inside = window_around(centre, self.window, start, length)
-        rows = mask[..., 0, :] if is_single or mask.shape[-2] == 1 else mask
-        visible = ops.logical_and(inside, gather_window(rows[..., None], places)[..., 0])
-        # Every query is now a single one, that reads a short memory of its own.
+        # Every block of queries now has a short memory of its own.
         nearby = Memory(
             gather_window(memory.keys, places),
             gather_window(memory.values, places),
-            visible[..., None, :],
+            ops.logical_and(inside, sight(visible, seen, places, rows)),
         )
-        asked = ops.expand_dims(self.score.project_query(asking), -2)
-        scores = compare(self.score, asked, nearby.keys)
-        weights = self._weigh(scores, nearby.mask, distance[..., None, :])
-        context = self.read(weights, nearby, None if noise is None else noise[..., None, :])
-        context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+        scores = compare(self.score, cut(self.score.project_query(asking), rows), nearby.keys)
+        weights = self._weigh(scores, nearby.mask, distance)
+        noise = None if noise is None else noise_of_band(noise, rows, places.shape[-1])
+        context = joined(self.read(weights, nearby, noise), queries)
         return self.finish(context, query), weights, places
 
     def _centre(self, asking, length, positions):
-        """p_t `(batch, Tq)`: a place in the sentence, or between two."""
+        """p_t, broadcastable to `(batch, Tq)`: a place in the sentence, or between two."""
         if self.alignment == "predictive":
             hidden = ops.tanh(ops.matmul(asking, self.position_kernel))
             share = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
             return ops.cast(length, share.dtype) * share
-        return ops.cast(ops.broadcast_to(positions, ops.shape(asking)[:-1]), asking.dtype)
+        # Lone sizes: windows that are the same for all sequences are found once.
+        lone = [1] * (len(asking.shape) - 1 - len(positions.shape))
+        return ops.cast(ops.reshape(positions, (*lone, *ops.shape(positions))), asking.dtype)
 
     def _weigh(self, scores, visible, distance):
         if self.alignment == "monotonic":
@@ -239,15 +254,3 @@ class LocalAttention(Luong):
             "alignment": self.alignment,
             "renormalize": self.renormalize,
         }
-
-
-def _add_queries(visible, query_mask, rank):
-    """The mask of pairs with the queries' mask, but of Tq Tk elements only if it has them now."""
-    if query_mask is None:
-        return visible
-    is_single = len(query_mask.shape) < rank - 1
-    real = ops.expand_dims(query_mask, (-1, -2) if is_single else -1)
-    if visible is None or visible.shape[-2] == 1:
-        # A masked query reads, and its answer is hidden; but where nobody asks nothing is read.
-        real = ops.any(real, axis=-2, keepdims=True)
-    return combine(visible, real)

@@ -17,12 +17,25 @@ def numpy(x):
 @pytest.mark.parametrize("width", [1, 3])
 def test_a_window_has_the_whole_places_that_are_near(centre, width):
     centres = ops.full((1, 1), centre, "float32")
-    found = window_around(centres, width, ops.array([[4]]), ops.array([[6]]))
-    places, distance, inside = (numpy(x)[0, 0] for x in found)
+    found = window_around(centres, width, ops.array([4]), ops.array([6]))
+    places, (distance,), (inside,) = (numpy(x)[0] for x in found)
     wanted = [s + 4 for s in range(6) if abs(s - np.float32(centre)) <= width]
     assert places[inside].tolist() == wanted
     np.testing.assert_allclose(distance, places - 4 - centre, atol=1e-5)
     assert len(places) == 2 * width + 1
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_band_has_the_windows_of_all_its_centres(width):
+    centres = np.array([[0, 1, 1, 2], [2, 3, 4, 5], [6, 6, 6, 6]], "float32")
+    starts, lengths = np.array([4, 0, 1], "int32"), np.array([6, 4, 8], "int32")
+    found = window_around(ops.array(centres), width, ops.array(starts), ops.array(lengths))
+    places, distance, inside = map(numpy, found)
+    assert places.shape == (3, 4 + 2 * width)
+    for i, j in np.ndindex(3, 4):
+        wanted = [s + starts[i] for s in range(lengths[i]) if abs(s - centres[i, j]) <= width]
+        assert places[i, inside[i, j]].tolist() == wanted
+        np.testing.assert_allclose(distance[i, j], places[i] - starts[i] - centres[i, j])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bool", "float16"])

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import LocalAttention
+from keras_attention.kernels.band import rows_of_block
 from tests.layers.local_formulas import KEY_MASK, QUERY, VALUE, assert_close, built, numpy
 
 LENGTH, WINDOW, UNITS = 2048, 4, 64
@@ -45,8 +46,25 @@ def test_no_tensor_grows_with_queries_times_keys(alignment, ask):
 
     layer([sequence[:, :2], sequence[:, :2]])
     largest = max(sizes(training_step, sequence, sequence, mask, mask))
-    window = LENGTH * (2 * WINDOW + 1) * UNITS
-    assert largest == max(window, ask * LENGTH * LENGTH)
+    # Eight queries of local-m share a band: its corners come to the windows, its rows to no copy.
+    columns = 2 * WINDOW + {"predictive": 1, "monotonic": 8}[alignment]
+    assert largest == max(LENGTH * columns * UNITS, ask * LENGTH * LENGTH)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("causal", [False, True])
+def test_neighbours_windows_are_gathered_once(causal):
+    layer = LocalAttention(WINDOW, "monotonic", "dot")
+    sequence = np.zeros((1, LENGTH, UNITS), "float32")
+    mask = np.ones((1, LENGTH), bool)
+
+    def read(sequence, mask):
+        return layer(sequence, mask=mask, use_causal_mask=causal)
+
+    layer(sequence[:, :2])
+    rows = rows_of_block(LENGTH, WINDOW)
+    bands = LENGTH * (rows + 2 * WINDOW) // rows * UNITS
+    assert max(sizes(read, sequence, mask)) == bands < 1.5 * sequence.size
 
 
 def test_dropping_weights_keeps_their_mean():

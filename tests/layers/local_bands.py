@@ -1,0 +1,51 @@
+"""Local attention in bands for the tests: layers, data, and masks of every kind."""
+
+import numpy as np
+from keras import ops
+
+from keras_attention import LocalAttention
+
+BATCH, WIDTH = 3, 5
+RNG = np.random.default_rng(0)
+KINDS = ["none", "right", "left right", "holes", "nothing", "causal", "left causal holes", "pairs"]
+KINDS += ["queries left", "pairs causal right nothing"]
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def inputs(queries, keys):
+    return [RNG.normal(size=(BATCH, n, WIDTH)).astype("float32") for n in (queries, keys)]
+
+
+def masks(kind, queries, keys):
+    """What a call is given, of masks of queries and keys, and which are real."""
+    real = [np.ones((BATCH, n), bool) for n in (queries, keys)]
+    for n, mask in zip((queries, keys), real, strict=True):
+        if "right" in kind:
+            mask[1, -(n // 3) - 1 :] = False
+        if "left" in kind:
+            mask[0, : n // 3] = False
+        if "holes" in kind:
+            mask &= RNG.random((BATCH, n)) < 0.7
+        if "nothing" in kind:
+            mask[2] = False
+    options = {"use_causal_mask": "causal" in kind}
+    if kind != "none":
+        options["mask"] = [real[0], None if kind == "queries left" else real[1]]
+    if "pairs" in kind:
+        options["attention_mask"] = RNG.random((BATCH, queries, keys)) < 0.6
+    return options, real
+
+
+def layers(score, window, **options):
+    layer = LocalAttention(window, "monotonic", score, units=3, **options)
+    layer(inputs(2, 3))
+    rng = np.random.default_rng(1)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+    return layer
+
+
+def counted(real):
+    return np.maximum(np.cumsum(real, axis=-1) - 1, 0)
