@@ -54,7 +54,7 @@ def how_to_serve(path):
     mount = f"type=bind,source={path.parent},target=/models/{name}"
     serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
-    lines = [*_signatures(path), "", shlex.join([*serve, "tensorflow/serving"])]
+    lines = [*describe(path), "", shlex.join([*serve, "tensorflow/serving"])]
     for request in sorted((path / REQUESTS).iterdir()):
         body = request.read_text(encoding="utf-8")
         data = body if len(body) <= LONGEST else f"@{request}"
@@ -62,8 +62,8 @@ def how_to_serve(path):
     return "\n".join(lines)
 
 
-def _signatures(path):
-    """One line for each signature, each input and each output."""
+def describe(path):
+    """Yields a line for each signature, each input and each output of a version directory."""
     import tensorflow as tf
 
     signatures = read(path).signature_def

@@ -30,6 +30,28 @@ def write(path, name, calls):
             records.write(_log(name, call).SerializeToString())
 
 
+def read(path):
+    """The requests of a version directory, as `(signature, inputs)`; none where it has no file.
+
+    Raises:
+        ValueError: If the file cannot be read.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    file, calls = Path(path) / FILE, []
+    try:
+        for record in tf.data.TFRecordDataset(str(file)) if file.exists() else ():
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            inputs = {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()}
+            calls.append((request.model_spec.signature_name, inputs))
+    except (tf.errors.DataLossError, DecodeError) as error:
+        raise ValueError(f"Expected warm-up requests. Received: {file}, not whole") from error
+    return calls
+
+
 def _log(name, call):
     """A PredictionLog with the request of one call."""
     import tensorflow as tf

@@ -14,7 +14,7 @@ def main():
     parser.add_argument("model", help="a version directory, with saved_model.pb in it")
     parser.add_argument("requests", help=".npz of the inputs, written from pack()")
     parser.add_argument("answers", help=".npz of the outputs, to be read with unpack()")
-    parser.add_argument("signatures", nargs="+", help="the signature of each request")
+    parser.add_argument("signatures", nargs="*", help="the signature of each request")
     parser.add_argument("--disable-xla", action="store_true")
     try:
         _answer(parser.parse_args())
