@@ -28,7 +28,7 @@ from examples.translation import LENGTHS, experiment
 
 def main(
     attention="additive",
-    epochs=8,
+    epochs=16,
     units=256,
     seed=0,
     beam_width=5,
