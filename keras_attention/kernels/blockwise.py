@@ -26,7 +26,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
     Returns:
         `(batch, heads, Tq, Dv)`.
     """
-    if query.shape[0] is None:
+    if None in (query.shape[0], key.shape[0], value.shape[0]):
         # One that turns out to be for all is repeated; a reshape would cut it up.
         sizes = tf.stack([tf.shape(x)[0] for x in (query, key, value)])
         batch = tf.where(tf.reduce_min(sizes) > 0, tf.reduce_max(sizes), 0)

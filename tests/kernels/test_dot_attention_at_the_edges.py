@@ -51,8 +51,10 @@ def test_a_batch_may_turn_out_to_be_one_for_all(compile_it, of_query, of_value):
     rng = np.random.default_rng(0)
     query, value = (rng.normal(size=(n, 7, WIDTH)).astype("float32") for n in (of_query, of_value))
     layers = pair(MultiHeadAttention, num_key_value_heads=2)
-    plain, blockwise = in_graph(layers, compile_it, *2 * [(None, None, WIDTH)])
-    assert_same(blockwise(query, value), plain(query, value))
+    for batch in (None, of_query if of_query > 1 else None):
+        shapes = (batch, None, WIDTH), (None, None, WIDTH)
+        plain, blockwise = in_graph(layers, compile_it, *shapes)
+        assert_same(blockwise(query, value), plain(query, value))
 
 
 @on_tensorflow
