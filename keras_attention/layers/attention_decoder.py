@@ -6,11 +6,10 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.compare import once_per_sequence
 from keras_attention.layers.decoder_state import DecoderState, first_decoder_state
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
-from keras_attention.layers.query_value import QueryValueAttention
+from keras_attention.layers.query_value import QueryValueAttention, for_loop
 from keras_attention.layers.recurrent_cell import (
     check_cell,
     drawn_dropout,
@@ -190,8 +189,7 @@ class AttentionDecoder(keras.layers.Layer):
             What `step` reads: a `Memory`, whose parts have a leading batch axis.
         """
         prepared = self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
-        of_keys = once_per_sequence(self.attention.score, prepared.keys)
-        prepared = prepared._replace(of_keys=of_keys)
+        prepared = for_loop(prepared, self.attention.score)
         if prepared.mask is None:
             return prepared
         rows = (ops.shape(memory)[0], 1, ops.shape(memory)[1])

@@ -7,13 +7,13 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
-from keras_attention.kernels.compare import compare, once_per_sequence
+from keras_attention.kernels.compare import compare
 from keras_attention.layers.over_time import over_time
 from keras_attention.layers.pair_mask import check_mask
 from keras_attention.layers.pointer_decoding import decode
 from keras_attention.layers.pointer_shapes import check_inputs, check_shapes
 from keras_attention.layers.pointing import last_before, log_probabilities, rows_of, with_begin
-from keras_attention.layers.query_value import Memory
+from keras_attention.layers.query_value import Memory, for_loop
 from keras_attention.layers.recurrent_cell import (
     check_cell,
     drawn_dropout,
@@ -236,7 +236,7 @@ class PointerDecoder(keras.layers.Layer):
             points = ops.cast(points, self.compute_dtype)
             points = with_begin(self.begin, points, memory_mask)
         keys = self.score.project_key(precise(memory))
-        return Memory(keys, points, memory_mask, once_per_sequence(self.score, keys))
+        return for_loop(Memory(keys, points, memory_mask), self.score)
 
     def get_initial_state(self, batch_size, initial_state=None):
         """The cell's states before the first step, `initial_state` or the cell's choice."""

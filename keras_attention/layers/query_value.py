@@ -1,13 +1,13 @@
 """What all query/value layers are: score, mask, normalize, read, behind one call contract."""
 
-import collections
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.kernels.additive_reading import additive_reading, exceeds_one_block
-from keras_attention.kernels.compare import compare, has_kernel
+from keras_attention.kernels.compare import compare, has_kernel, once_per_sequence
 from keras_attention.kernels.dot_reading import dot_reading, reads_dots
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import visible_pairs
@@ -16,12 +16,33 @@ from keras_attention.normalize import softmax
 from keras_attention.precision import precise, score_dtype
 from keras_attention.read import weighted_sum
 
-Memory = collections.namedtuple("Memory", ["keys", "values", "mask", "of_keys"], defaults=[None])
-Memory.__doc__ = """What an attention layer reads from, prepared once per sequence.
+
+class Memory(NamedTuple):
+    """What an attention layer reads from, prepared once per sequence.
 
     keys: projected keys `(batch, Tk, any)`; values `(batch, Tk, Dv)`; mask: bool, broadcastable
-    to `(batch, Tq, Tk)`, or None; of_keys: what else a loop has computed of the keys, or None.
-"""
+    to `(batch, Tq, Tk)`, or None.
+    """
+
+    keys: Any
+    values: Any
+    mask: Any
+    of_keys = None
+
+
+class LoopMemory(NamedTuple):
+    """A `Memory` and what else a loop has computed of its keys before its first step."""
+
+    keys: Any
+    values: Any
+    mask: Any
+    of_keys: Any
+
+
+def for_loop(memory, score):
+    """A `Memory` as a loop best reads it with this score."""
+    of_keys = once_per_sequence(score, memory.keys)
+    return memory if of_keys is None else LoopMemory(*memory, of_keys)
 
 
 class QueryValueAttention(keras.layers.Layer):

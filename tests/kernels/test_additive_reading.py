@@ -135,7 +135,7 @@ def test_nothing_comes_back_from_a_query_that_sees_nothing(pairs):
     factors[:, 2] = np.nan
 
     def loss(*x):
-        return ops.sum(reading.additive_reading(*x, mask)[0] * factors)
+        return ops.sum(ops.multiply(reading.additive_reading(*x, mask)[0], factors))
 
     found = gradients(loss, given)
     assert all(np.isfinite(x).all() for x in found)

@@ -126,7 +126,7 @@ def test_a_memory_prepared_for_location_attention_has_a_row_for_every_sequence()
     decoder = AttentionDecoder(CELLS["gru"](), attention)
     decoder(INPUTS, MEMORY)
     prepared = decoder.prepare(ops.convert_to_tensor(MEMORY))
-    assert all(part.shape[0] == BATCH for part in prepared if part is not None)
+    assert all(part.shape[0] == BATCH for part in prepared)
     np.testing.assert_array_equal(numpy(prepared.mask), [[[True] * 5 + [False] * 2]] * BATCH)
 
 
