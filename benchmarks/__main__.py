@@ -1,6 +1,6 @@
 """Every layer side by side with what one would take instead: times, memory, share of the limits.
 
-    python -m benchmarks                          20 minutes; with --time-limit 60 all of it
+    python -m benchmarks                          for 20 minutes, or --time-limit 60 for all
     python -m benchmarks --quick                  the whole way at small sizes, about a minute
     python -m benchmarks --only multi_head        the families whose names hold this
     python -m benchmarks --backends jax torch     not those that are installed, but these

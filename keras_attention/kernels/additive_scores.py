@@ -1,9 +1,9 @@
 """Additive scores without a tensor of (batch, Tq, Tk, units)."""
 
-import keras
 from keras import ops
 
 from keras_attention.kernels import additive_by_products, additive_by_units, additive_plainly
+from keras_attention.kernels.compiler import is_compiled
 
 # Projections beyond are cut off: e^86 is finite in float32, and so is its reciprocal.
 FARTHEST = 43.0
@@ -63,19 +63,6 @@ def value_of(scale, query):
 def way():
     """The module that computes scores and gradients best here and now."""
     return additive_by_units if is_compiled() else additive_by_products
-
-
-def is_compiled():
-    """Whether XLA will fuse what is now traced."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # TensorFlow does not promise this one: should it go, all is taken for uncompiled, which is
-        # right everywhere and slower under XLA.
-        enclosing = getattr(tf.__internal__, "get_enclosing_xla_context", lambda: None)
-        # A product on a GPU has the digits of TensorFloat-32, which are not enough.
-        return bool(enclosing() or tf.config.list_physical_devices("GPU"))
-    return keras.backend.backend() == "jax"
 
 
 def _scores(is_large):

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from keras_attention.kernels.additive_scores import is_compiled
 from keras_attention.kernels.block_layout import layout
 from keras_attention.kernels.block_loops import Blocks
+from keras_attention.kernels.compiler import is_compiled
 from keras_attention.kernels.whole import Whole
 
 

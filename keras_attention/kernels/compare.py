@@ -4,8 +4,9 @@ import math
 
 from keras import ops
 
-from keras_attention.kernels.additive_scores import additive_scores, is_compiled
+from keras_attention.kernels.additive_scores import additive_scores
 from keras_attention.kernels.additive_step import additive_step, exponentials
+from keras_attention.kernels.compiler import is_compiled
 from keras_attention.score import AdditiveScore
 
 # A hidden layer of fewer units, or asked by so few queries, is best computed as it stands.

@@ -7,7 +7,6 @@ from keras_attention.kernels.fused_attention import fused_attention
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import FARTHEST
 
-IMPLEMENTATIONS = ("auto", "plain", "blockwise")
 # From this many weights a head on, 512 queries times 512 keys, blocks are no slower than the table.
 MANY = 2**18
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
+from keras_attention.kernels.dot_attention import avoids_table, dot_attention
 from keras_attention.kernels.dot_reading import is_dot
 from keras_attention.kernels.dropping import kept, row_seeds
 from keras_attention.kernels.visible import as_visible
@@ -18,6 +18,7 @@ from keras_attention.normalize import softmax
 from keras_attention.precision import precise
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
+from keras_attention.score.score import IMPLEMENTATIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -27,11 +27,11 @@ class Memory(NamedTuple):
     keys: Any
     values: Any
     mask: Any
-    of_keys = None
+    of_keys = None  # a `LoopMemory` has it
 
 
 class LoopMemory(NamedTuple):
-    """A `Memory` and what else a loop has computed of its keys before its first step."""
+    """A `Memory` for a loop; of_keys: what it has computed of the keys before its first step."""
 
     keys: Any
     values: Any

@@ -5,12 +5,13 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import drawn_anew
-from keras_attention.kernels.dot_attention import IMPLEMENTATIONS, avoids_table, dot_attention
+from keras_attention.kernels.dot_attention import avoids_table, dot_attention
 from keras_attention.kernels.visible import Visible
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, precise, score_dtype
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
+from keras_attention.score.score import IMPLEMENTATIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -47,7 +48,8 @@ class SelfAttention2D(keras.layers.Layer):
         kernel_regularizer: Regularizer of the kernels; gamma has none. For an optimizer's weight
             decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
         implementation: "plain" makes the table of all weights, "blockwise" goes without, and
-            "auto" does so from 512 positions on, as in `MultiHeadAttention`.
+            "auto" does so from 512 positions on, as in `MultiHeadAttention`: a gradient penalty
+            under XLA on TensorFlow, or on PyTorch, needs "plain".
 
     Call arguments:
         inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W. The

@@ -18,7 +18,8 @@ class GeneralScore(Score):
         kernel_regularizer: Regularizer of W.
         implementation: How the package's layers evaluate it with softmax, without dropout: "plain"
             makes the table of all weights; "blockwise" gives the same numbers to rounding without
-            it, unless the weights are asked for; "auto" does so from 512 queries and keys on.
+            it, unless the weights are asked for; "auto" does so from 512 queries and keys on. A
+            gradient of a gradient under XLA on TensorFlow, or on PyTorch, needs "plain" then.
 
     Example:
     >>> score = keras_attention.score.GeneralScore()
