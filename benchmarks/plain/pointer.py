@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from benchmarks.plain.additive import scores
+
 
 class PlainPointer(keras.layers.Layer):
     """An LSTM whose outputs are compared with every element, all pairs at once."""
@@ -19,8 +21,5 @@ class PlainPointer(keras.layers.Layer):
         self.scale = self.add_weight(name="scale", shape=(self.units,))
 
     def call(self, target, memory):
-        asked = ops.matmul(self.lstm(target), self.query_kernel)
-        keys = ops.matmul(memory, self.key_kernel)
-        hidden = ops.tanh(ops.expand_dims(asked, 2) + ops.expand_dims(keys, 1))
-        scores = ops.sum(hidden * self.scale, axis=-1)
-        return ops.log_softmax(ops.cast(scores, "float32"))
+        weights = self.query_kernel, self.key_kernel, self.scale
+        return ops.log_softmax(ops.cast(scores(self.lstm(target), memory, *weights), "float32"))
