@@ -1,7 +1,9 @@
-"""What doctests may use, and which of them run where."""
+"""What doctests may use, which of them run where, and in how many processes all tests run."""
 
-import itertools
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
 
@@ -11,7 +13,7 @@ import pytest  # noqa: E402
 
 import keras_attention  # noqa: E402
 
-FINISHED = itertools.count(1)
+FILES = 15  # of tests, that one process runs
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +30,22 @@ def pytest_ignore_collect(collection_path):
     return None
 
 
-def pytest_runtest_logfinish(nodeid, location):
-    """Frees what JAX has compiled, every now and then.
+def pytest_cmdline_main(config):
+    """Runs all tests, where no other are asked for, in several processes, one after the other.
 
-    Each of its programs keeps memory maps, of which Linux gives a process 65,530: a whole run of
-    this suite asks for more, and then XLA ends in a segmentation fault.
+    XLA keeps what it has compiled till its process ends, with memory maps of which Linux gives a
+    process 65,530: the whole suite asks for more, and would end in a segmentation fault.
     """
-    if keras.backend.backend() == "jax" and next(FINISHED) % 100 == 0:
-        import jax
-
-        jax.clear_caches()
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return None
+    files = sorted(map(str, Path("tests").rglob("test_*.py")))
+    parts = [files[start : start + FILES] for start in range(0, len(files), FILES)]
+    failed = 0
+    for part in [*parts, ["keras_attention"]]:
+        command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *part]
+        code = subprocess.run(command, check=False).returncode
+        failed += code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if code == pytest.ExitCode.INTERRUPTED or failed and config.getoption("maxfail"):
+            break
+    print(f"\nOf {len(parts) + 1} processes that ran the tests {failed or 'none'} failed.")
+    return pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK
