@@ -84,6 +84,11 @@ def computes_in_half(path):
     return any(each.type in half for each in attributes)
 
 
+def has_variables(graph):
+    """Whether the graph needs weights."""
+    return any(node.op == "VarHandleOp" for node in nodes(graph))
+
+
 def nodes(graph):
     """All nodes, those inside functions too."""
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]

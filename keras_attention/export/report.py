@@ -7,13 +7,17 @@ import sys
 import time
 from pathlib import Path
 
-from keras_attention.export import graph_check, warmup
+from keras_attention.export import digests, graph_check, warmup
 from keras_attention.export.fresh_process import run_calls
 from keras_attention.export.instructions import describe
+
+WEIGHTS = "variables/variables.index"
 
 
 def check(path):
     """Reads a SavedModel, loads it as a server does, and sends it its own warm-up requests.
+
+    Where it holds `assets.extra/SHA256SUMS`, its files are compared with that first.
 
     Args:
         path: A version directory, or a model's, of which the version is taken that a server
@@ -35,8 +39,15 @@ def check(path):
     (['serving_default', '  input  x: float32 (?, 2)', '  output output: float32 (?, 2)'], [])
     """
     path = version_of(path)
+    changed = list(digests.problems(path))
+    if changed:  # nothing that it says can be relied on
+        return [str(path)], changed
     meta = graph_check.read(path)
     problems = list(graph_check.problems(meta.graph_def))
+    if graph_check.has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
+        problems.append(
+            f"Expected weights, without which a server loads it. Received: no {WEIGHTS}"
+        )
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     lines = [
         f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_attention.export import graph_check, instructions, self_check, warmup
+from keras_attention.export import digests, graph_check, instructions, self_check, warmup
 from keras_attention.export.examples import calls
 from keras_attention.export.signature import collect
 from keras_attention.export.version import publish
@@ -16,7 +16,8 @@ def saved_model(model, directory, signatures=None, example=None):
     """Writes a model as the next version for TensorFlow Serving, and checks what was written.
 
     Writes `directory/<version>/`, where version is 1 or the largest there is plus 1: the graph
-    of every signature, each weight once, warm-up requests, and the bodies of example requests.
+    of every signature, each weight once, warm-up requests, the bodies of example requests, and the
+    digests of all of these (in `assets.extra/SHA256SUMS`).
     Before the version appears under its number, its graph is searched for what a stock server
     cannot run, and a new process without Keras runs every signature on every example through
     the C++ code that TensorFlow Serving runs, XLA switched off; what it answers must be what
@@ -89,6 +90,7 @@ def saved_model(model, directory, signatures=None, example=None):
         self_check.check(path, tried)
         warmup.write(path, directory.resolve().name, tried)
         instructions.write_requests(path, tried)
+        digests.write(path)
 
     return publish(directory, write)
 

@@ -1,11 +1,13 @@
 """The report on a SavedModel: what it is, what a stock server could not run, what is broken."""
 
 import shutil
+import subprocess
 
 import keras
 import pytest
 
 from keras_attention import export
+from keras_attention.export import digests
 from keras_attention.export.__main__ import main
 from keras_attention.export.graph_check import read
 from keras_attention.export.report import version_of
@@ -15,8 +17,10 @@ X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
 @pytest.fixture
 def copy(exported, tmp_path):
-    """A copy of the exported version, to break."""
-    return shutil.copytree(exported[2], tmp_path / "translator" / "7")
+    """A copy of the exported version, to break; without the digests, which would show it at once."""
+    path = shutil.copytree(exported[2], tmp_path / "translator" / "7")
+    (path / digests.FILE).unlink()
+    return path
 
 
 def written(path, function, dtype="float32"):
@@ -81,6 +85,30 @@ def test_a_file_cut_short_is_a_problem(copy, file, capsys):
     (copy / file).write_bytes(content[: len(content) * 2 // 3])
     assert main(["check", str(copy)]) == 1
     assert "problem: Expected" in capsys.readouterr().err
+
+
+def test_each_bit_counts(exported, tmp_path):
+    path = shutil.copytree(exported[2], tmp_path / "1")
+    files = [file for file in path.rglob("*") if file.is_file()]
+    assert len(files) > 5
+    for file in files:
+        whole = file.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 4
+        file.write_bytes(flipped)
+        lines, problems = export.check(path)
+        assert lines == [str(path)] and "as it was exported" in problems[0]
+        file.write_bytes(whole)
+    assert list(digests.problems(path)) == []
+    (path / "variables" / "more").write_text("")
+    assert "'variables/more'" in export.check(path)[1][0]
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed")
+def test_the_digests_are_of_the_form_that_other_tools_check(exported):
+    path = exported[2]
+    command = ["sha256sum", "--check", "--quiet", str(digests.FILE)]
+    assert subprocess.run(command, cwd=path, check=False).returncode == 0
 
 
 def test_what_a_client_may_not_expect_is_remarked(tmp_path):

@@ -32,15 +32,19 @@ class String(ctypes.Structure):
 
 FUNCTIONS = {  # name: its result, its arguments
     "TF_NewStatus": (pointer,),
+    "TF_DeleteStatus": (None, pointer),
     "TF_GetCode": (int32, pointer),
     "TF_Message": (text, pointer),
     "TF_NewSessionOptions": (pointer,),
     "TF_NewGraph": (pointer,),
+    "TF_DeleteGraph": (None, pointer),
     "TF_NewBuffer": (array_of(Buffer),),
+    "TF_DeleteBuffer": (None, array_of(Buffer)),
     "TF_LoadSessionFromSavedModel": (
         *(pointer, pointer, pointer, text, array_of(text), int32),
         *(pointer, array_of(Buffer), pointer),
     ),
+    "TF_DeleteSession": (None, pointer, pointer),
     "TF_GraphOperationByName": (pointer, pointer, text),
     "TF_AllocateTensor": (pointer, int32, array_of(int64), int32, size),
     "TF_DeleteTensor": (None, pointer),

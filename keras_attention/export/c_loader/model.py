@@ -1,10 +1,19 @@
 """A SavedModel in a session of TensorFlow's C API."""
 
+import contextlib
 import ctypes
 import os
 
 from keras_attention.export.c_loader.library import Output, open_library
 from keras_attention.export.c_loader.tensors import delete, to_array, to_tensor
+
+
+class LoaderError(RuntimeError):
+    """What TensorFlow reports; `code` is that of its status, and of gRPC's."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
 
 
 class Model:
@@ -20,25 +29,25 @@ class Model:
         self.library = open_library(folder)
         if disable_xla:
             self.library._ZN10tensorflow21DisableXlaCompilationEv()
-        self.status = self.library.TF_NewStatus()
         self.graph = self.library.TF_NewGraph()
         meta_graph = self.library.TF_NewBuffer()
-        self.session = self.library.TF_LoadSessionFromSavedModel(
-            self.library.TF_NewSessionOptions(),
-            None,
-            os.fsencode(path),
-            (ctypes.c_char_p * 1)(b"serve"),
-            1,
-            self.graph,
-            meta_graph,
-            self.status,
-        )
-        self._check(f"loading {path}")
+        with self._status(f"loading {path}") as status:
+            self.session = self.library.TF_LoadSessionFromSavedModel(
+                self.library.TF_NewSessionOptions(),
+                None,
+                os.fsencode(path),
+                (ctypes.c_char_p * 1)(b"serve"),
+                1,
+                self.graph,
+                meta_graph,
+                status,
+            )
         content = meta_graph.contents
         self.signatures = _read_signatures(ctypes.string_at(content.data, content.length))
+        self.library.TF_DeleteBuffer(meta_graph)
 
     def run(self, name, inputs):
-        """Calls one signature.
+        """Calls one signature; threads may call at once.
 
         Args:
             name: Its name.
@@ -49,7 +58,7 @@ class Model:
 
         Raises:
             ValueError: If there is no such signature, or it has other inputs.
-            RuntimeError: If TensorFlow refuses, with its message.
+            LoaderError: If TensorFlow refuses, with its message.
         """
         callable_names = sorted(key for key in self.signatures if not key.startswith("__"))
         if name not in callable_names:
@@ -62,35 +71,49 @@ class Model:
             )
         fed = [to_tensor(self.library, array) for array in inputs.values()]
         fetched = (ctypes.c_void_p * len(signature.outputs))()
-        self.library.TF_SessionRun(
-            self.session,
-            None,
-            self._places(signature.inputs[key] for key in inputs),
-            (ctypes.c_void_p * len(fed))(*fed),
-            len(fed),
-            self._places(signature.outputs.values()),
-            fetched,
-            len(fetched),
-            None,
-            0,
-            None,
-            self.status,
-        )
-        self._check(f"running signature {name!r}")
-        outputs = {}
-        for key, tensor in zip(signature.outputs, fetched, strict=True):
-            outputs[key] = to_array(self.library, tensor)
-            self.library.TF_DeleteTensor(tensor)
-        # Inputs last: an output may share an input's memory.
-        for tensor, array in zip(fed, inputs.values(), strict=True):
-            delete(self.library, tensor, array)
-        return outputs
+        try:
+            with self._status(f"running signature {name!r}") as status:
+                self.library.TF_SessionRun(
+                    self.session,
+                    None,
+                    self._places(signature.inputs[key] for key in inputs),
+                    (ctypes.c_void_p * len(fed))(*fed),
+                    len(fed),
+                    self._places(signature.outputs.values()),
+                    fetched,
+                    len(fetched),
+                    None,
+                    0,
+                    None,
+                    status,
+                )
+            outputs = {}
+            for key, tensor in zip(signature.outputs, fetched, strict=True):
+                outputs[key] = to_array(self.library, tensor)
+                self.library.TF_DeleteTensor(tensor)
+            return outputs
+        finally:  # inputs last: an output may share an input's memory
+            for tensor, array in zip(fed, inputs.values(), strict=True):
+                delete(self.library, tensor, array)
 
-    def _check(self, what):
-        """Raises what TensorFlow reports."""
-        if self.library.TF_GetCode(self.status):
-            message = self.library.TF_Message(self.status).decode(errors="replace")
-            raise RuntimeError(f"TensorFlow's C loader failed in {what}: {message[:1500]}")
+    def close(self):
+        """Gives back the model's memory; no call may be under way, and none come after."""
+        with self._status("closing") as status:
+            self.library.TF_DeleteSession(self.session, status)
+        self.library.TF_DeleteGraph(self.graph)
+
+    @contextlib.contextmanager
+    def _status(self, what):
+        """A TF_Status to hand to TensorFlow; raises what is in it afterwards."""
+        status = self.library.TF_NewStatus()
+        try:
+            yield status
+            code = self.library.TF_GetCode(status)
+            if code:
+                message = self.library.TF_Message(status).decode(errors="replace")
+                raise LoaderError(code, f"TensorFlow's C loader failed in {what}: {message[:1500]}")
+        finally:
+            self.library.TF_DeleteStatus(status)
 
     def _places(self, infos):
         """Where in the graph the given TensorInfo are, as an array of TF_Output."""
