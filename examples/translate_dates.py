@@ -31,6 +31,7 @@ from examples.training import as_dataset, minutes_of, train
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
 OUTPUT_LENGTH = 11  # of an ISO date and its end mark
+LONGEST = 1000  # characters that the export takes
 TARGET = Vocabulary("^$" + ISO_CHARACTERS)
 SHOWN = ("de", "el", "pt", "ru")  # locales to draw, which most fonts can write
 START, END = TARGET.ids["^"], TARGET.ids["$"]
@@ -158,6 +159,10 @@ def translator(network, source):
 
     @tf.function
     def translate(text):
+        # A server has no patience with a client's book.
+        tf.debugging.assert_less_equal(
+            tf.strings.length(text, "UTF8_CHAR"), LONGEST, f"Expected {LONGEST} characters at most"
+        )
         characters = tf.strings.unicode_decode(text, "UTF-8").to_tensor()
         # One column of padding more, so that even a batch of empty texts has something to read.
         characters = tf.pad(characters, [[0, 0], [0, 1]])
