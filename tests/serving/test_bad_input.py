@@ -1,0 +1,140 @@
+"""Whatever a client sends, it gets an error or an answer, and the next client gets its own.
+
+pytest -m slow tests/serving/test_bad_input.py     # thousands of requests
+"""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
+
+import tensorflow as tf
+
+from examples.served import GrpcClient, ServerError
+from tests.serving import traffic
+
+SIZES = (0, 1, 2, 3, 7)
+DTYPES = ("int32", "int64", "float32", "float64", "bool", "uint8", "float16", "string")
+INTEGERS = (0, 1, 2, 3, 13, 49, 126, 127)
+FLOATS = (0, 1, -1, 0.5, 1e38, -1e38, 1e-45)
+NOT_FINITE = (np.nan, np.inf, -np.inf)
+STRINGS = (b"", b"a", b"4 Aug 2027", b"\xff\xfe", b"\0", "é日\U0001f600".encode(), b"x " * 500)
+REFUSALS = {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "NOT_FOUND"}
+LONG = 10_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def world(published):
+    """A client, the inputs of every signature, and requests with their answers."""
+    client = GrpcClient(published.grpc)
+    kinds = [
+        (model, name, dict(signature.inputs))
+        for model in published.models
+        for name, signature in sorted(client.signatures(model).items())
+    ]
+    yield published, client, kinds, traffic.draw(np.random.default_rng(3), len(kinds))
+    client.close()
+
+
+@st.composite
+def arrays(draw, info):
+    """An array for a TensorInfo: as it should be, or of another dtype, rank or size."""
+    dtype = tf.dtypes.as_dtype(info.dtype).name
+    dtype = dtype if draw(st.integers(0, 9)) else draw(st.sampled_from(DTYPES))
+    known = [dim.size for dim in info.tensor_shape.dim]
+    if not draw(st.integers(0, 9)):
+        known = draw(st.lists(st.sampled_from(SIZES), max_size=5))
+    shape = [
+        draw(st.sampled_from(SIZES)) if size < 0 or not draw(st.integers(0, 9)) else size
+        for size in known
+    ]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    if dtype == "string":
+        found = rng.integers(len(STRINGS), size=shape)
+        return np.array([*(STRINGS[i] for i in np.ravel(found)), None], object)[:-1].reshape(shape)
+    values = [*FLOATS] if dtype.startswith("float") else [*INTEGERS]
+    if draw(st.booleans()):  # what no model can have meant
+        limits = [] if dtype.startswith("float") or dtype == "bool" else [-1, *_limits(dtype)]
+        values += limits or NOT_FINITE
+    with np.errstate(all="ignore"):
+        return rng.choice(np.array(values, object), shape).astype(dtype)
+
+
+def _limits(dtype):
+    return np.iinfo(dtype).min, np.iinfo(dtype).max
+
+
+@st.composite
+def bad_requests(draw, kinds):
+    model, signature, infos = draw(st.sampled_from(kinds))
+    inputs = {name: draw(arrays(info)) for name, info in infos.items()}
+    if not draw(st.integers(0, 19)):
+        inputs.pop(draw(st.sampled_from(sorted(inputs))))
+    if not draw(st.integers(0, 19)):
+        inputs["more"] = np.zeros(1, "float32")
+    return model, signature, inputs
+
+
+def is_finite(arrays):
+    return all(np.isfinite(x).all() for x in arrays.values() if x.dtype.kind == "f")
+
+
+def fuzz(world, count):
+    """Sends that many requests of all kinds; how many were refused, and how many answered."""
+    server, client, kinds, good = world
+    process, seen = server.process.pid, {"refused": 0, "answered": 0}
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def once(data):
+        model, signature, inputs = data.draw(bad_requests(kinds))
+        try:
+            answer = client.predict(model, inputs, signature)
+        except ServerError as error:
+            assert error.code in REFUSALS, error
+            seen["refused"] += 1
+        else:
+            assert is_finite(answer.outputs) or not is_finite(inputs)
+            seen["answered"] += 1
+        assert server.is_running() and server.process.pid == process
+        other = good[seen["refused"] % len(good)]
+        answer = client.predict(other.model, other.inputs, other.signature)
+        assert traffic.differs(other, answer) is None
+
+    once()
+    return seen
+
+
+def test_bad_input_is_refused_or_answered_and_the_next_client_gets_its_own(world):
+    seen = fuzz(world, 60)
+    assert min(seen.values()) > 5
+
+
+@pytest.mark.slow
+def test_thousands_of_bad_inputs(world):
+    print("\n", fuzz(world, 3000))
+
+
+@pytest.mark.parametrize("text", [b"x" * LONG, b"x " * (LONG // 2), "日".encode() * (LONG // 3)])
+@pytest.mark.parametrize(
+    ("model", "signature"), [("translate_dates", "decode"), ("text_classification", "classify")]
+)
+def test_ten_megabytes_of_text(world, model, signature, text):
+    server, client, _, good = world
+    try:
+        answer = client.predict(model, {"text": [text, b"a"]}, signature)
+        assert is_finite(answer.outputs)
+    except ServerError as error:
+        assert error.code in REFUSALS | {"RESOURCE_EXHAUSTED"}
+    assert server.is_running()
+    answer = client.predict(good[0].model, good[0].inputs, good[0].signature)
+    assert traffic.differs(good[0], answer) is None

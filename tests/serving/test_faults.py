@@ -1,0 +1,130 @@
+"""A server that is killed, given new versions and given broken ones: no wrong answer to anybody."""
+
+import os
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
+
+from examples.served import GrpcClient, ServerError
+from keras_attention import export
+from tests.serving import traffic
+from tests.serving.exported import NAME, export_versions
+from tests.serving.servers import Server
+
+CLIENTS, COUNT = 8, 600
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory):
+    """The directory with versions 1 and 2, and requests with what each answers."""
+    folder = tmp_path_factory.mktemp("versions")
+    return folder / NAME, export_versions(folder, 2)
+
+
+@pytest.fixture
+def base(versions, tmp_path):
+    """A directory with version 1 alone."""
+    shutil.copytree(versions[0] / "1", tmp_path / NAME / "1")
+    return tmp_path / NAME
+
+
+def order(requests, count=COUNT):
+    return np.random.default_rng(2).integers(0, len(requests), count)
+
+
+def test_clients_outlive_a_server_that_is_killed(versions, base, tmp_path):
+    with Server(tmp_path, {NAME: base}) as server:
+
+        def fall_and_rise():
+            server.kill()
+            server.start()
+
+        sent = traffic.send(server, versions[1], order(versions[1]), CLIENTS, fall_and_rise)
+    assert not [one.wrong for one in sent if one.wrong]
+    assert max(one.seconds for one in sent) > 0.5  # somebody had to wait
+
+
+def test_a_new_version_takes_over_under_load(versions, base, tmp_path):
+    directory, requests = versions
+    with Server(tmp_path, {NAME: base}) as server:
+
+        def publish():
+            shutil.copytree(directory / "2", base / ".copying")
+            os.rename(base / ".copying", base / "2")
+            server.wait(version=2)
+
+        sent = traffic.send(server, requests, order(requests), CLIENTS, publish)
+        after = traffic.send(server, requests, order(requests, 50), CLIENTS)
+        client = GrpcClient(server.grpc)
+        newest = client.predict(NAME, requests[0].inputs)
+        client.close()
+    assert not [one.wrong for one in [*sent, *after] if one.wrong]
+    assert newest.version == 2
+    assert traffic.differs(requests[0], newest._replace(version=1))  # the versions do differ
+
+
+def cut(file, share=0.5):
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+
+
+def flip(file, share=0.5):
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * share)] ^= 1
+    file.write_bytes(content)
+
+
+WEIGHTS, INDEX = "variables/variables.data-00000-of-00001", "variables/variables.index"
+WARMUP = "assets.extra/tf_serving_warmup_requests"
+BREAK = {
+    "graph cut": lambda version: cut(version / "saved_model.pb"),
+    "graph empty": lambda version: cut(version / "saved_model.pb", 0),
+    "graph missing": lambda version: (version / "saved_model.pb").unlink(),
+    "weights cut": lambda version: cut(version / WEIGHTS),
+    "weights missing": lambda version: (version / WEIGHTS).unlink(),
+    **{f"bit of the weights, {i}": lambda v, i=i: flip(v / WEIGHTS, i / 10) for i in range(10)},
+    "index cut": lambda version: cut(version / INDEX),
+    # TensorFlow loads a graph without weights: what refuses it are the warm-up requests.
+    "index missing": lambda version: (version / INDEX).unlink(),
+    "no weights so far": lambda version: shutil.rmtree(version / "variables"),
+    "bit of the index": lambda version: flip(version / INDEX),
+    "nothing so far": lambda version: (shutil.rmtree(version), version.mkdir()),
+    "warm-up cut": lambda version: cut(version / WARMUP),
+}
+
+
+def test_a_broken_version_is_refused_and_the_old_one_stays(versions, tmp_path):
+    directory, requests = versions
+    models = {kind: tmp_path / str(number) / NAME for number, kind in enumerate(BREAK)}
+    for base in models.values():
+        shutil.copytree(directory / "1", base / "1")
+    with Server(tmp_path, models) as server:
+        for kind, base in models.items():
+            shutil.copytree(directory / "2", base / ".copying")
+            BREAK[kind](base / ".copying")
+            os.rename(base / ".copying", base / "2")
+        client = GrpcClient(server.grpc)
+        for kind in models:
+            server.wait_for(lambda kind=kind: client.states(kind).get(2) == "END", kind)
+            answer = client.predict(kind, requests[0].inputs)
+            assert answer.version == 1 and traffic.differs(requests[0], answer) is None, kind
+        client.close()
+        assert server.is_running()
+
+
+def test_a_version_of_which_only_the_graph_is_there_answers_nothing(versions, tmp_path):
+    directory, requests = versions
+    shutil.copytree(directory / "1", tmp_path / NAME / "1")
+    for part in ("variables", "assets.extra"):
+        shutil.rmtree(tmp_path / NAME / "1" / part)
+    assert any(export.check(tmp_path / NAME)[1])
+    with Server(tmp_path, {NAME: tmp_path / NAME}) as server:
+        client = GrpcClient(server.grpc)
+        with pytest.raises(ServerError, match="initialized|FAILED_PRECONDITION"):
+            client.predict(NAME, requests[0].inputs)
+        client.close()

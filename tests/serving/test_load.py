@@ -1,0 +1,66 @@
+"""Many clients, all kinds of requests: each answer is the model's, and the server does not grow.
+
+pytest -s -m slow tests/serving/test_load.py     # 10,000 requests, with a table of latencies
+"""
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
+
+from tests.serving import traffic
+
+CLIENTS = 8
+
+
+@pytest.fixture(scope="module")
+def requests():
+    return traffic.draw(np.random.default_rng(0), 240)
+
+
+def load(server, requests, count):
+    """Sends all requests once to warm up, then `count` drawn ones; megabytes before and after."""
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        warm = traffic.send(server, requests, range(len(requests)), CLIENTS)
+        assert not [one.wrong for one in warm if one.wrong]
+    before = server.megabytes()
+    sent = traffic.send(server, requests, rng.integers(0, len(requests), count), CLIENTS)
+    report(sent, before, server.megabytes())
+    return sent, before, server.megabytes()
+
+
+def report(sent, before, after):
+    """Prints percentiles of the latency, of each signature and of all."""
+    print(f"\n{'milliseconds':40}{'requests':>9}{'p50':>8}{'p99':>8}")
+    kinds = sorted({(one.request.model, one.request.signature) for one in sent})
+    for kind in [*kinds, None]:
+        times = [one.seconds for one in sent if kind in (None, one.request[:2])]
+        p50, p99 = 1000 * np.percentile(times, (50, 99))
+        name = "all" if kind is None else f"{kind[0]}, {kind[1]}"
+        print(f"{name:40}{len(times):9}{p50:8.1f}{p99:8.1f}")
+    print(f"memory: {before:.0f} MB, after them {after:.0f} MB")
+
+
+def test_every_answer_is_the_models(published, requests):
+    sent, *_ = load(published, requests, 300)
+    assert not [one.wrong for one in sent if one.wrong]
+
+
+@pytest.mark.slow
+def test_ten_thousand_answers_are_the_models_and_memory_stays(published, requests):
+    sent, before, after = load(published, requests, 10_000)
+    assert not [one.wrong for one in sent if one.wrong]
+    assert after < 1.05 * before
+
+
+def test_a_wrong_answer_is_noticed(published, requests):
+    request = requests[0]
+    for version, outputs in request.expected.items():
+        for name, value in outputs.items():
+            if value.dtype.kind == "f":
+                off = {version: {**outputs, name: value + 1e-3}}
+                (sent,) = traffic.send(published, [request._replace(expected=off)], [0], 1)
+                assert "off by" in sent.wrong
