@@ -125,12 +125,13 @@ class RestClient:
     Args:
         address: "host:port"; TensorFlow Serving's is 8501.
         timeout: Seconds that a try may take.
+        tries: How often to try, with growing pauses: six wait half a minute for a server.
     """
 
-    def __init__(self, address, timeout=60):
+    def __init__(self, address, timeout=60, tries=6):
         self.place, self.timeout = f"http://{address}/v1/models", timeout
         self.session = requests.Session()
-        again = Retry(total=6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
+        again = Retry(total=tries, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
         self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=again))
 
     def predict(self, model, inputs, signature="serving_default", version=None):

@@ -17,7 +17,7 @@ X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
 @pytest.fixture
 def copy(exported, tmp_path):
-    """A copy of the exported version, to break; without the digests, which would show it at once."""
+    """A copy of the exported version, to break; without the digests, which would show it."""
     path = shutil.copytree(exported[2], tmp_path / "translator" / "7")
     (path / digests.FILE).unlink()
     return path
