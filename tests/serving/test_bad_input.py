@@ -124,12 +124,13 @@ def test_thousands_of_bad_inputs(world):
     print("\n", fuzz(world, 3000))
 
 
-@pytest.mark.parametrize("text", [b"x" * LONG, b"x " * (LONG // 2), "日".encode() * (LONG // 3)])
+@pytest.mark.parametrize("text", ["x", "x ", "日"])
 @pytest.mark.parametrize(
     ("model", "signature"), [("translate_dates", "decode"), ("text_classification", "classify")]
 )
 def test_ten_megabytes_of_text(world, model, signature, text):
     server, client, _, good = world
+    text = text.encode() * (LONG // len(text.encode()))
     try:
         answer = client.predict(model, {"text": [text, b"a"]}, signature)
         assert is_finite(answer.outputs)
