@@ -6,7 +6,7 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.kernels.dot_attention import avoids_table, dot_attention
 from keras_attention.kernels.dot_reading import is_dot
-from keras_attention.kernels.dropping import kept, row_seeds
+from keras_attention.kernels.dropping import dropped, row_seeds
 from keras_attention.kernels.visible import as_visible
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
@@ -251,9 +251,7 @@ class MultiHeadAttention(QueryValueAttention):
     def read(self, weights, memory, noise=None):
         """Context `(batch, Tq, num_heads * value_dim)` of weights `(batch, num_heads, Tq, Tk)`."""
         if noise is not None:
-            columns = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")
-            stays = kept(ops.swapaxes(noise, -1, -2), columns, self.dropout)
-            weights = ops.where(stays, weights / (1 - self.dropout), ops.zeros_like(weights))
+            weights = dropped(weights, ops.swapaxes(noise, -1, -2), self.dropout)
         context = weighted_sum(regroup(weights, self._groups), memory.values)
         return merge_heads(regroup(context, self.num_heads))
 
