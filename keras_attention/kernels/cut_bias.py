@@ -75,8 +75,8 @@ class CutBias:
 
     def _sequence(self, table, i, batches):
         """The i-th of the sequences of all heads that a table goes for."""
-        batch = table // self.heads + i % batches * self.batch
-        head = table % self.heads + i // batches * self.heads
+        # Of a table for each there is one sequence; a table for all has number 0.
+        batch, head = table // self.heads + i % batches, table % self.heads + i // batches
         return batch * self.cut.groups * self.cut.shared + head
 
     def _laid(self, of_scores, start):
