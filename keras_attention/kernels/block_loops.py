@@ -28,7 +28,7 @@ class Blocks(Cut):
                     found = self._by_pieces(
                         segment,
                         lambda: attend_block(
-                            query[index], *given(0, segment.columns), by_norm=self.by_norm
+                            query[index], *given(0, segment.columns), self.by_norm
                         ),
                         lambda *pieces: attend_pieces(*pieces, query[index], value.shape[-1]),
                         given,
