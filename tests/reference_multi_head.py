@@ -39,11 +39,12 @@ def rotated(vectors, positions, base):
     return turned
 
 
-def multi_head(query, key, value, weights, heads, groups=None, mask=None, base=None):
+def multi_head(query, key, value, weights, heads, groups=None, mask=None, base=None, bias=None):
     """Vaswani et al. (2017), section 3.2.2: output (Tq, Dq) and weights (heads, Tq, Tk).
 
     `weights` are [query, key, value, output] x (kernel, bias or None). `groups` heads of keys and
-    values serve `heads` queries, consecutive ones together. A query without a visible key: zeros.
+    values serve `heads` queries, consecutive ones together. `bias` (heads, Tq, Tk) is added to the
+    scores (Raffel et al. 2020, section 2.1). A query without a visible key: zeros.
     """
     (query_weights, key_weights, value_weights, (output_kernel, output_bias)) = weights
     groups = groups or heads
@@ -57,6 +58,7 @@ def multi_head(query, key, value, weights, heads, groups=None, mask=None, base=N
             queries = rotated(queries, range(len(key) - len(query), len(key)), base)
             keys = rotated(keys, range(len(key)), base)
         scores = reference.scaled_dot(queries, keys)
+        scores = scores if bias is None else scores + np.asarray(bias[head], "float64")
         context, rows = reference.attention(scores, projected(value, *told[group]), mask)
         contexts.append(context)
         seen.append(rows)

@@ -1,21 +1,40 @@
-"""Additive attention from projections to contexts, a block of queries at a time.
+"""Attention by additive scores from projections to contexts, a block of queries at a time.
 
-Of the scores and weights only a block's exist at any time: the gradient computes them anew.
+Of the scores, the mask, what is dropped and the weights only a block's exist at any time: the
+gradient computes them anew.
 """
 
 import math
 
+import keras
 from keras import ops
 
 from keras_attention.kernels.additive_by_units import TERMS
 from keras_attention.kernels.additive_scores import bounded, flat, value_of, way
+from keras_attention.kernels.compare import has_kernel
+from keras_attention.kernels.dropping import dropped
+from keras_attention.kernels.row_sight import RowSight
 from keras_attention.kernels.scan import scan
+from keras_attention.kernels.visible import as_visible
 from keras_attention.mask import hide
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
+from keras_attention.score import AdditiveScore
 
 # Pairs of a block: what is made of them stays in a cache, and is worth a step of a loop.
 PAIRS = 2**19
+
+
+def reads_sums(score, query, key, value):
+    """Whether `additive_reading` is what should evaluate this, by the score's `implementation`."""
+    batches = {tuple(x.shape[:-2]) for x in (query, key, value)}
+    if not isinstance(score, AdditiveScore) or len(batches) > 1 or score.covers(key) is not None:
+        return False
+    units = score.scale.shape[-1]
+    query, key = (keras.KerasTensor((*x.shape[:-1], units)) for x in (query, key))
+    if not has_kernel(score, query, key):
+        return False
+    return score.implementation == "blockwise" or exceeds_one_block(query, key)
 
 
 def exceeds_one_block(query, key):
@@ -25,69 +44,73 @@ def exceeds_one_block(query, key):
     return None not in sizes and math.prod(sizes) > PAIRS
 
 
-def additive_reading(query, key, scale, value, mask=None, noise=None, return_weights=False):
-    """Context of `softmax(additive_scores(query, key, scale), mask)`, times the noise if any.
+def additive_reading(
+    query, key, scale, value, visible=None, seeds=None, rate=0.0, return_weights=False
+):
+    """Context of `softmax(additive_scores(query, key, scale), visible)`, some of it dropped.
 
     Args:
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
         key: Projected keys `(batch, ..., Tk, units)`.
         scale: `(units,)`.
         value: `(batch, ..., Tk, Dv)`.
-        mask: Bool, broadcastable to `(batch, ..., Tq, Tk)`, True = may be seen; or None.
-        noise: `(batch, ..., Tq, Tk)`, what dropout multiplies the weights by; or None.
-        return_weights: Whether to return the weights, before the noise, too.
+        visible: A `Visible`; a mask of pairs, bool and broadcastable to `(batch, ..., Tq, Tk)`; or
+            None.
+        seeds: Int32 `(batch, ..., Tq)` of the dropout, as `row_seeds` draws them; or None.
+        rate: Fraction of the weights to drop.
+        return_weights: Whether to return the weights, before dropout, too.
 
     Returns:
         Context `(batch, ..., Tq, Dv)` in the dtype of `value`; and the weights or None.
     """
-    outer, (queries, keys) = ops.shape(query)[:-2], (ops.shape(query)[-2], ops.shape(key)[-2])
-    if mask is not None:
-        rows = 1 if mask.shape[-2] == 1 else queries
-        mask = flat(ops.broadcast_to(mask, (*outer, rows, keys)))
-    noise = None if noise is None else flat(noise)
+    outer, queries = ops.shape(query)[:-2], ops.shape(query)[-2]
+    visible = as_visible(visible, queries, ops.shape(key)[-2])
+    sight = RowSight(visible, outer)
+    rows = {**sight.rows, "seeds": None if seeds is None else flat(ops.expand_dims(seeds, -1))}
     arrays = (bounded(query), bounded(key), value_of(scale, query), at_least_float32(flat(value)))
-    found = _reading(mask, noise, return_weights)(*arrays)
+    found = _reading(sight, rows, rate, return_weights)(*arrays)
     found = ops.reshape(found, (*outer, queries, ops.shape(found)[-1]))
-    context = ops.cast(found[..., : value.shape[-1]], value.dtype)
-    if mask is not None:  # nothing comes back from a query that sees nothing, be it NaN
-        sees = ops.any(mask, axis=-1)
-        context = hide(context, ops.reshape(sees, (*outer, ops.shape(sees)[-1])))
+    # Nothing comes back from a query that sees nothing, be it NaN.
+    context = hide(ops.cast(found[..., : value.shape[-1]], value.dtype), visible.sees())
     return context, found[..., value.shape[-1] :] if return_weights else None
 
 
-def _reading(mask, noise, return_weights):
-    """The differentiable function of the four arrays; one tensor, as some backends want it."""
+def _reading(sight, rows, rate, return_weights):
+    """The differentiable function of the four arrays; one tensor, as some backends want it.
 
-    def block(query, key, scale, mask=mask, noise=None):
-        weights = softmax(way().scores(query, key, scale), mask)
-        return weights, weights if noise is None else weights * noise
+    rows: what a block has of the masks and seeds, each `(batch or 1, Tq, any)`.
+    """
+
+    def weights_of(key, scale, query, seeds=None, **rows):
+        return softmax(way().scores(query, key, scale), sight.of_block(**rows))
+
+    def drop(x, seeds=None, **_):
+        return x if seeds is None else dropped(x, seeds[..., 0], rate)
 
     @ops.custom_gradient
     def read(query, key, scale, value):
         width = value.shape[-1]
-        given = {"query": query, "mask": mask, "noise": noise}
-        if mask is not None and mask.shape[-2] == 1:  # one for all queries
-            del given["mask"]
+        given = {"query": query, **rows}
 
         def step(carry, given):
-            weights, read = block(key=key, scale=scale, **given)
-            context = ops.matmul(read, value)
+            weights = weights_of(key, scale, **given)
+            context = ops.matmul(drop(weights, **given), value)
             parts = [context, weights] if return_weights else [context]
             return carry, ops.concatenate(parts, axis=-1)
 
         def step_back(carry, inputs):
             given, upstream = inputs
             of_key, of_scale, of_value = carry
-            weights, read = block(key=key, scale=scale, **given)
+            weights = weights_of(key, scale, **given)
             of_weights = ops.matmul(upstream[..., :width], ops.swapaxes(value, -1, -2))
-            if noise is not None:
-                of_weights = of_weights * given["noise"]
+            of_weights = drop(of_weights, **given)
             if return_weights:
                 of_weights = of_weights + upstream[..., width:]
             mean = ops.sum(weights * of_weights, axis=-1, keepdims=True)
             of_scores = weights * (of_weights - mean)
             found = way().gradients(given["query"], key, scale, of_scores)
-            of_value = of_value + ops.matmul(ops.swapaxes(read, -1, -2), upstream[..., :width])
+            read = ops.swapaxes(drop(weights, **given), -1, -2)
+            of_value = of_value + ops.matmul(read, upstream[..., :width])
             return (of_key + found[1], of_scale + found[2], of_value), found[0]
 
         def gradient(*args, upstream=None):
@@ -105,7 +128,7 @@ def _reading(mask, noise, return_weights):
 
 
 def _blocks(given, key):
-    """Cuts each `(batch, Tq, any)` that is given into `(blocks, batch, Tq of a block, any)`."""
+    """Cuts each `(batch or 1, Tq, any)` that is given: `(blocks, batch or 1, Tq of one, any)`."""
     (batch, queries, _), keys = ops.shape(given["query"]), ops.shape(key)[1]
     is_known = all(isinstance(size, int) for size in (batch, queries, keys))
     least, most = (min, max) if is_known else (ops.minimum, ops.maximum)
@@ -116,7 +139,7 @@ def _blocks(given, key):
 
     def cut(x):
         x = ops.pad(x, [[0, 0], [0, missing], [0, 0]])
-        x = ops.reshape(x, (batch, count, rows, ops.shape(x)[-1]))
+        x = ops.reshape(x, (ops.shape(x)[0], count, rows, ops.shape(x)[-1]))
         return ops.transpose(x, (1, 0, 2, 3))
 
     return {name: cut(x) for name, x in given.items() if x is not None}

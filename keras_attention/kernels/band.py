@@ -107,23 +107,5 @@ def sight(visible, seen, places, rows):
     return ops.logical_and(found, pairs)
 
 
-def noise_of_band(noise, rows, columns):
-    """Noise of bands: of 2D + 1 neighbouring columns each has another of a query's numbers.
-
-    Args:
-        noise: `(batch, ..., Tq, 2D + 1)`.
-        rows: Queries of a block.
-        columns: Keys of a band, `rows + 2D`.
-
-    Returns:
-        `(batch, ..., blocks, rows, columns)`; for a block of one query the noise as it is.
-    """
-    noise = cut(noise, rows)
-    if rows == 1:
-        return noise
-    times = -(-columns // noise.shape[-1])
-    return ops.tile(noise, (*[1] * (len(noise.shape) - 1), times))[..., :columns]
-
-
 def _is_same(a, b):
     return isinstance(a, int) and isinstance(b, int) and a == b

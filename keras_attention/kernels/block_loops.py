@@ -103,6 +103,10 @@ class Blocks(Cut):
         )
         return self.joined(of_query, query.shape[-1]), of_key, of_value
 
+    def bias(self, index, start, count):
+        """What is added to a block's scores; here: nothing."""
+        return None
+
     def _place(self, segment, head, t):
         """Number of the t-th block of a head's segment, among all and in its sequence."""
         block = segment.first + t % segment.count
@@ -120,6 +124,7 @@ class Blocks(Cut):
                 self.columns(values, first, count),
                 self.sight(head, block, first, count, end),
                 self.kept(index, first, count),
+                self.bias(index, first, count),
             )
 
         return given

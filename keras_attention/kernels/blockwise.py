@@ -2,13 +2,16 @@
 
 import tensorflow as tf
 
+from keras_attention.kernels.biased_blocks import BiasedBlocks
 from keras_attention.kernels.block_layout import layout
 from keras_attention.kernels.block_loops import Blocks
 from keras_attention.kernels.compiler import is_compiled
 from keras_attention.kernels.whole import Whole
 
 
-def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=None, is_large=None):
+def blockwise_attention(
+    query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None, is_large=None
+):
     """Context of each query, with the weights of one block at a time, made again for the gradient.
 
     Time grows with Tq * Tk, or with what a causal mask or a window leaves of it; memory does not.
@@ -20,6 +23,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
         visible: A `Visible`. What a query reads that sees nothing is for the caller to put away.
         seeds: Int32 `(batch, heads, Tq)` of the dropout, or None.
         rate: Fraction of the weights to drop; the others are not scaled here.
+        bias: `(batch or 1, heads or 1, Tq or 1, Tk or 1)`, added to the scores; or None.
         rows: Queries of a block; None = by the sizes.
         is_large: Bool scalar tensor, False = all at once after all; None = block by block.
 
@@ -37,9 +41,11 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
     else:
         batch = query.shape[0]
     shape = batch, key.shape[1], query.shape[1] // key.shape[1]
-    by_norm = is_compiled()  # also for the gradient, wherever that is traced
-    blocks = Blocks(layout(visible, rows), visible, shape, seeds, rate, by_norm)
-    whole = Whole(visible, shape, seeds, rate, by_norm)
+    # A compiler is faster by the norm, also in the gradient, wherever that is traced.
+    by_norm = is_compiled() or bias is not None
+    cut = layout(visible, rows), visible, shape, seeds, rate, by_norm
+    blocks = Blocks(*cut) if bias is None else BiasedBlocks(bias, *cut)
+    whole = Whole(visible, shape, seeds, rate, by_norm, bias)
 
     # The choice stands inside: under XLA one of unknown sizes could not be differentiated.
     def either(step, *tensors):
@@ -52,16 +58,18 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, rows=N
         )
 
     @tf.custom_gradient
-    def attended(query, key, value):
+    def attended(query, key, value, *bias):
         context, norm = either("read", query, key, value)
         context.set_shape((*query.shape[:3], value.shape[3]))
 
         def gradient(upstream):
-            return either("differentiate", query, key, value, context, norm, upstream)
+            known = query, key, value, context, norm, upstream
+            found = either("differentiate", *known)
+            return *found, *(either("differentiate_bias", *known) for _ in bias)
 
         return context, gradient
 
-    return attended(query, key, value)
+    return attended(query, key, value, *([] if bias is None else [bias]))
 
 
 def _repeated(x, batch):

@@ -31,7 +31,7 @@ class Cut:
     def blocks(self, x):
         """`(batch, heads, Tq, ...)` -> `(heads * blocks, rows, ...)`, the last block padded."""
         over = self.plan.blocks * self.plan.rows - self.visible.queries
-        x = _pad(x, 2, 0, over)
+        x = pad(x, 2, 0, over)
         return tf.reshape(x, (self.heads * self.count, self.plan.rows, *x.shape[3:]))
 
     def joined(self, blocks, width):
@@ -43,7 +43,7 @@ class Cut:
 
     def rows_of_keys(self, x):
         """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back + over, width)`."""
-        x = self._with_margins(x, 2)
+        x = self.with_margins(x, 2)
         return tf.reshape(x, (self.heads, x.shape[2] or tf.shape(x)[2], x.shape[-1]))
 
     def without_margins(self, x):
@@ -106,9 +106,10 @@ class Cut:
         """Which key it is, without those that keys are padded with in front."""
         return key if self.plan.band is None else key - self.plan.band.front
 
-    def _with_margins(self, x, axis):
+    def with_margins(self, x, axis):
+        """What stands along the keys' axis, with those places around it that a block may meet."""
         front, back = (0, 0) if self.plan.band is None else self.plan.band[:2]
-        return _pad(x, axis, front, back + self.plan.over)
+        return pad(x, axis, front, back + self.plan.over)
 
     def _masks(self):
         """Key mask `(batch or 1, Tk)` and pairs `(batch or 1, Tq, Tk)`, padded, each or None."""
@@ -125,15 +126,15 @@ class Cut:
         if key_mask is None and plan.band is not None:
             key_mask = tf.ones((1, visible.keys), "bool")
         if key_mask is not None:
-            key_mask = self._with_margins(tf.convert_to_tensor(key_mask), 1)
+            key_mask = self.with_margins(tf.convert_to_tensor(key_mask), 1)
         if pairs is not None:
             shape = (tf.shape(pairs)[0], visible.queries, visible.keys)
-            pairs = self._with_margins(tf.broadcast_to(pairs, shape), 2)
-            pairs = _pad(pairs, 1, 0, plan.blocks * plan.rows - visible.queries)
+            pairs = self.with_margins(tf.broadcast_to(pairs, shape), 2)
+            pairs = pad(pairs, 1, 0, plan.blocks * plan.rows - visible.queries)
         return key_mask, pairs
 
 
-def _pad(x, axis, front, back):
+def pad(x, axis, front, back):
     """Zeros, or False, before and after what stands along an axis."""
     if _is_zero(front, back):
         return x

@@ -11,13 +11,14 @@ from keras_attention.normalize.masked import FARTHEST
 MANY = 2**18
 
 
-def avoids_table(query, key, value, implementation="auto", dropped=False):
+def avoids_table(query, key, value, implementation="auto", dropped=False, biased=False):
     """Whether `dot_attention` is what should evaluate this: else the plain steps do.
 
     Args:
         query, key, value: As in `dot_attention`; their shapes count.
         implementation: "plain", "blockwise", or "auto": by the sizes.
         dropped: Whether weights are dropped.
+        biased: Whether a bias is added to the scores.
     """
     queries, keys = query.shape[-2], key.shape[-2]
     batches = {query.shape[0], key.shape[0], value.shape[0]}
@@ -27,17 +28,27 @@ def avoids_table(query, key, value, implementation="auto", dropped=False):
         return False
     if 0 in batches or keys == 0 or queries in (0, 1):
         return False
-    if keras.backend.backend() != "tensorflow" and dropped:
-        return False  # what the backends' own attention does not have
+    if keras.backend.backend() != "tensorflow" and (dropped or biased):
+        # What the backends' own attention does not have, or where PyTorch's takes no mask besides,
+        # and a kernel may make a table of the two that NaN at a masked place spoils.
+        return False
     if keras.backend.backend() == "jax" and query.shape[-1] != value.shape[-1]:
         return False  # likewise
     return implementation == "blockwise" or None in (queries, keys) or _is_large(queries, keys)
 
 
 def dot_attention(
-    query, key, value, visible, seeds=None, rate=0.0, implementation="auto", dtype="float32"
+    query,
+    key,
+    value,
+    visible,
+    seeds=None,
+    rate=0.0,
+    implementation="auto",
+    dtype="float32",
+    bias=None,
 ):
-    """`softmax(query key^T) value` over the visible keys: the plain steps' numbers.
+    """`softmax(query key^T + bias) value` over the visible keys: the plain steps' numbers.
 
     On TensorFlow block by block, on JAX and PyTorch by the backend's own fused attention.
 
@@ -51,6 +62,8 @@ def dot_attention(
         rate: Fraction of the weights to drop.
         implementation: "blockwise", or "auto": by the sizes, where these become known in a graph.
         dtype: Compute dtype of the layer.
+        bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype; what masks hide of it
+            may be anything. On TensorFlow alone; or None.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`, zero where a query sees nothing.
@@ -62,6 +75,8 @@ def dot_attention(
     # Scores within +-1e38, as the normalizers hold them, without another pass over each block.
     farthest = (FARTHEST / query.shape[-1]) ** 0.5
     query, key = (ops.clip(x, -farthest, farthest) for x in (query, key))
+    if bias is not None:
+        bias = _as_four_axes(ops.clip(bias, -FARTHEST, FARTHEST), query, key)
     if seeds is not None:
         value = value / (1 - rate)
     # Only sizes that are not known yet leave a choice to the graph.
@@ -69,9 +84,17 @@ def dot_attention(
     is_large = None
     if implementation == "auto" and not known:
         is_large = _is_large(visible.queries, visible.keys)
-    context = blockwise_attention(query, key, value, visible, seeds, rate, is_large=is_large)
+    context = blockwise_attention(query, key, value, visible, seeds, rate, bias, is_large=is_large)
     sees = visible.sees()
     return hide(context, None if sees is None else ops.expand_dims(sees, -2))
+
+
+def _as_four_axes(bias, query, key):
+    """`(batch or 1, heads or 1, Tq or 1, Tk or 1)`, where after the batch it is known which."""
+    bias = ops.reshape(bias, (*[1] * (4 - len(bias.shape)), *ops.shape(bias)))
+    sizes = ops.shape(bias)[0], *ops.shape(query)[1:3], ops.shape(key)[2]
+    shape = [n if m != 1 else 1 for n, m in zip(sizes, bias.shape, strict=True)]
+    return bias if None not in bias.shape[1:] else ops.broadcast_to(bias, shape)
 
 
 def _is_large(queries, keys):

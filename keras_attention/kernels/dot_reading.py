@@ -29,16 +29,16 @@ def reads_dots(score, normalize, query, key, value, dropped=False):
         normalize: The normalizer.
         dropped: Whether weights are dropped.
     """
-    is_simple = len(query.shape) == len(key.shape) == 3 and not dropped
+    is_simple = len(query.shape) == len(key.shape) == 3
     if not is_dot(score) or normalize is not softmax or not is_simple:
         return False
     width = key.shape[-1] if isinstance(score, DotScore) else query.shape[-1]
     shapes = query.shape, (*key.shape[:-1], width), value.shape
     tensors = (keras.KerasTensor((shape[0], 1, *shape[1:])) for shape in shapes)
-    return avoids_table(*tensors, score.implementation)
+    return avoids_table(*tensors, score.implementation, dropped)
 
 
-def dot_reading(score, query, key, value, visible, dtype):
+def dot_reading(score, query, key, value, visible, dtype, seeds=None, rate=0.0):
     """What the plain steps read with this score and softmax.
 
     Args:
@@ -48,6 +48,8 @@ def dot_reading(score, query, key, value, visible, dtype):
         value: `(batch, Tk, Dv)`.
         visible: A `Visible`. What it hides may be anything.
         dtype: Compute dtype of the layer.
+        seeds: Int32 `(batch, Tq)` of the dropout, as `row_seeds` draws them; or None.
+        rate: Fraction of the weights to drop.
 
     Returns:
         Context `(batch, Tq, Dv)` in the compute dtype.
@@ -57,5 +59,6 @@ def dot_reading(score, query, key, value, visible, dtype):
     keys = score.project_key(precise(hide(key, seen)))
     values = at_least_float32(hide(value, seen))
     heads = (ops.expand_dims(x, 1) for x in (asked, keys, values))
-    context = dot_attention(*heads, visible, implementation=score.implementation, dtype=dtype)
+    seeds = None if seeds is None else ops.expand_dims(seeds, 1)
+    context = dot_attention(*heads, visible, seeds, rate, score.implementation, dtype)
     return ops.cast(ops.squeeze(context, 1), dtype)

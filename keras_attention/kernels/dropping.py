@@ -37,6 +37,18 @@ def kept(seeds, columns, rate):
     return x >= _signed(int(rate * 2**32) - 2**31)
 
 
+def dropped(weights, seeds, rate):
+    """Weights of which some are zero and the others larger: the sum is on average the same.
+
+    Args:
+        weights: `(..., Tq, Tk)`.
+        seeds: Int32 `(..., Tq)`.
+        rate: Fraction to drop, in [0, 1).
+    """
+    stays = kept(seeds, ops.arange(ops.shape(weights)[-1], dtype="int32"), rate)
+    return ops.where(stays, weights / (1 - rate), ops.zeros_like(weights))
+
+
 def _signed(bits):
     """The int32 of these 32 bits: not every backend has unsigned ones."""
     return ops.convert_to_tensor(bits - 2**32 if bits >= 2**31 else bits, dtype="int32")

@@ -16,15 +16,15 @@ def attend_pieces(count, piece, query, width):
 
     Args:
         count: How many pieces, an int or a scalar tensor.
-        piece: Function of a piece's number that gives its `key, value, visible, kept`, as
-            `attend_block` takes them, equally many keys each time.
+        piece: Function of a piece's number that gives its `key, value, visible, kept, bias`,
+            as `attend_block` takes them, equally many keys each time.
         query: `(rows, D)`, scaled.
         width: Width Dv of the values.
     """
 
     def step(i, context, peak, total):
-        key, value, visible, kept = piece(i)
-        scores = scores_of(query, key, visible)
+        key, value, visible, kept, bias = piece(i)
+        scores = scores_of(query, key, visible, bias)
         highest = tf.maximum(peak, tf.reduce_max(scores, axis=-1, keepdims=True))
         shrunk = tf.exp(peak - highest)
         weights = tf.exp(scores - highest)

@@ -41,8 +41,8 @@ class AdditiveAttention(QueryValueAttention):
         implementation: "plain" computes the formula as it stands, with its tensor of
             `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
             and of long sequences keeps no scores or weights either unless they are asked for, but
-            computes a block of them anew in the gradient (dropout and a mask of pairs have an
-            element for each pair all the same). "auto" takes what is faster for the sizes, those
+            computes a block of them anew in the gradient, dropped or not (an `attention_mask` has
+            an element for each pair all the same). "auto" takes what is faster for the sizes, those
             too that become known in a graph. Forward-mode derivatives, as of `jax.jvp`, need
             "plain".
 

@@ -33,8 +33,9 @@ class Attention(QueryValueAttention):
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
 
-    With softmax, and weights neither dropped nor asked for, long sequences are read block by block
-    without a table of all pairs, as the `implementation` of a dot or additive score says.
+    With softmax, and weights that are not asked for, long sequences are read block by block without
+    a table of all pairs, as the `implementation` of a dot or additive score says (on JAX and
+    PyTorch, of dot products only where no weights are dropped).
 
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.band import cut, full_rows, joined, noise_of_band, rows_of_block, sight
+from keras_attention.kernels.band import cut, full_rows, joined, rows_of_block, sight
 from keras_attention.kernels.compare import compare
 from keras_attention.kernels.visible import as_visible
 from keras_attention.kernels.window import gather_window, window_around
@@ -199,7 +199,7 @@ class LocalAttention(Luong):
         )
         scores = compare(self.score, cut(self.score.project_query(asking), rows), nearby.keys)
         weights = self._weigh(scores, nearby.mask, distance)
-        noise = None if noise is None else noise_of_band(noise, rows, places.shape[-1])
+        noise = None if noise is None else cut(noise, rows)
         context = joined(self.read(weights, nearby, noise), queries)
         return self.finish(context, query), weights, places
 
@@ -223,12 +223,6 @@ class LocalAttention(Luong):
             deviation=self.window / 2,
             renormalize=self.renormalize,
         )
-
-    def draw(self, query, memory):
-        if not self.dropout:
-            return None
-        shape = (*ops.shape(query)[:-1], 2 * self.window + 1)
-        return self.drop(ops.ones(shape, "float32"), training=True)
 
     def _check(self, query, key, positions):
         if 0 in (*query.shape[:-1][len(key.shape) - 2 :], key.shape[-2]):

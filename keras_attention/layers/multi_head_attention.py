@@ -6,16 +6,17 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.kernels.dot_attention import avoids_table, dot_attention
 from keras_attention.kernels.dot_reading import is_dot
-from keras_attention.kernels.dropping import kept, row_seeds
+from keras_attention.kernels.dropping import dropped, row_seeds
 from keras_attention.kernels.visible import as_visible
 from keras_attention.layers.heads import merge_heads, regroup, split_heads
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import visible_pairs
 from keras_attention.layers.projection import add_projection, project
 from keras_attention.layers.query_value import Memory, QueryValueAttention
+from keras_attention.layers.score_bias import check_score_bias, score_bias
 from keras_attention.mask import hide
 from keras_attention.normalize import softmax
-from keras_attention.precision import precise
+from keras_attention.precision import precise, score_dtype
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
 from keras_attention.score.score import IMPLEMENTATIONS
@@ -28,7 +29,7 @@ class MultiHeadAttention(QueryValueAttention):
     score: scaled dot per head; mask: padding, causal; normalize: softmax; read: weighted sum,
     merge heads.
 
-        score_h[i, j] = (query_i Wq_h) . (key_j Wk_h) / sqrt(key_dim)
+        score_h[i, j] = (query_i Wq_h) . (key_j Wk_h) / sqrt(key_dim) + attention_bias_h[i, j]
         context_h[i]  = sum_j softmax_j(score_h[i, j]) value_j Wv_h             (equation 1)
         output_i      = [context_1[i]; ...; context_heads[i]] Wo
 
@@ -54,14 +55,18 @@ class MultiHeadAttention(QueryValueAttention):
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" makes the table of all weights. "blockwise" gives the same numbers
             to rounding without it: block by block on TensorFlow, and on JAX and PyTorch by the
-            backend's fused attention where that can do it (not with dropout, nor on JAX where
-            `value_dim` is not `key_dim`). "auto" does so from 512 queries and keys on, where it is
-            faster in graphs. Weights that are asked for are computed anew, in a table of their
-            own. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, needs "plain".
+            backend's fused attention where that can do it (not with dropout or an
+            `attention_bias`, nor on JAX where `value_dim` is not `key_dim`). "auto" does so from
+            512 queries and keys on, where it is faster in graphs. Weights that are asked for are
+            computed anew, in a table of their own. A gradient of a gradient under XLA on
+            TensorFlow, or on PyTorch, needs "plain".
 
     Call arguments:
-        As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
-        with `mask`, `attention_mask`, `return_attention_scores`, `use_causal_mask`, `training`.
+        inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`.
+        attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
+            Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
+            Its gradient has its own shape, and what masks hide of it may be anything.
 
     Returns:
         Output `(batch, Tq, Dq)`, zero where a query may see nothing (no bias is added there), and
@@ -106,6 +111,7 @@ class MultiHeadAttention(QueryValueAttention):
     ):
         score = DotScore(scaled=True, dtype=kwargs.get("dtype"), name="score")
         super().__init__(score=score, normalize=softmax, dropout=dropout, seed=seed, **kwargs)
+        self.autocast = False  # else Keras would round a bias of scores to the compute dtype
         self.num_heads = arguments.positive_integer("num_heads", num_heads)
         self.key_dim = arguments.positive_integer("key_dim", key_dim, optional=True)
         self.value_dim = arguments.positive_integer("value_dim", value_dim, optional=True)
@@ -151,14 +157,18 @@ class MultiHeadAttention(QueryValueAttention):
         return_attention_scores=False,
         use_causal_mask=False,
         training=None,
+        attention_bias=None,
     ):
         query, value, key = split_inputs(inputs)
+        bias = self._bias(attention_bias, query, key)
         query_mask, key_mask = split_masks(mask, inputs)
         visible = self.see(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
         query = hide(query, query_mask)
         memory = self.prepare(value, key, visible)
         noise = self.draw(query, memory) if training else None
-        output, weights = self.attend(query, memory, noise, return_weights=return_attention_scores)
+        output, weights = self.attend(
+            query, memory, noise, return_weights=return_attention_scores, bias=bias
+        )
         output = hide(output, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
@@ -167,6 +177,9 @@ class MultiHeadAttention(QueryValueAttention):
     def see(self, query, key, query_mask, key_mask, attention_mask, use_causal_mask):
         """The masks of a call, checked and not yet joined: a `Visible`."""
         return visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
+
+    def _bias(self, bias, query, keys):
+        return score_bias(bias, query, keys, self.num_heads, score_dtype(self.compute_dtype))
 
     def prepare(self, value, key=None, mask=None):
         """As in the base; mask: also a `Visible`."""
@@ -178,8 +191,12 @@ class MultiHeadAttention(QueryValueAttention):
         values = project(value, *self._value_projection)
         return Memory(split_heads(keys, self._groups), split_heads(values, self._groups), mask)
 
-    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
-        """As in the base; return_weights: False = None in their place, which can save them."""
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True, bias=None):
+        """As in the base.
+
+        return_weights: False = None in their place, which can save them; bias: as `score_bias`
+        gives it.
+        """
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         queries = 1 if is_single else ops.shape(query)[-2]
@@ -198,16 +215,23 @@ class MultiHeadAttention(QueryValueAttention):
             noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
         asked = self.score.project_query(self.place(split_heads(asked, self.num_heads), positions))
         without_table = self._is_softmax_of_dots() and avoids_table(
-            asked, memory.keys, memory.values, self.implementation, noise is not None
+            asked,
+            memory.keys,
+            memory.values,
+            self.implementation,
+            dropped=noise is not None,
+            biased=bias is not None,
         )
         weights = None
         if return_weights or not without_table:
             scores = self.score.compare(regroup(asked, self._groups), memory.keys)
+            scores = regroup(scores, self.num_heads)
+            scores = scores if bias is None else scores + bias
             table = visible.table()
             table = None if table is None else ops.expand_dims(table, -3)
-            weights = self.normalize(regroup(scores, self.num_heads), mask=table)
+            weights = self.normalize(scores, mask=table)
         if without_table:
-            context = self.read_blockwise(asked, memory, visible, noise)
+            context = self.read_blockwise(asked, memory, visible, noise, bias)
         else:
             context = self.read(weights, memory, noise)
         if is_single:
@@ -227,13 +251,11 @@ class MultiHeadAttention(QueryValueAttention):
     def read(self, weights, memory, noise=None):
         """Context `(batch, Tq, num_heads * value_dim)` of weights `(batch, num_heads, Tq, Tk)`."""
         if noise is not None:
-            columns = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")
-            stays = kept(ops.swapaxes(noise, -1, -2), columns, self.dropout)
-            weights = ops.where(stays, weights / (1 - self.dropout), ops.zeros_like(weights))
+            weights = dropped(weights, ops.swapaxes(noise, -1, -2), self.dropout)
         context = weighted_sum(regroup(weights, self._groups), memory.values)
         return merge_heads(regroup(context, self.num_heads))
 
-    def read_blockwise(self, asked, memory, visible, noise=None):
+    def read_blockwise(self, asked, memory, visible, noise=None, bias=None):
         """The same of projected queries, without weights."""
         return merge_heads(
             dot_attention(
@@ -245,6 +267,7 @@ class MultiHeadAttention(QueryValueAttention):
                 self.dropout,
                 self.implementation,
                 self.compute_dtype,
+                bias,
             )
         )
 
@@ -273,8 +296,10 @@ class MultiHeadAttention(QueryValueAttention):
         return_attention_scores=False,
         use_causal_mask=False,
         training=None,
+        attention_bias=None,
     ):
         query, _, key = split_inputs(inputs)
+        check_score_bias(attention_bias, query, key, self.num_heads)
         output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output

@@ -14,6 +14,7 @@ from keras_attention.layers.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.pair_mask import check_mask, pair_mask
 from keras_attention.layers.query_value import Memory
 from keras_attention.layers.rotary import rotate
+from keras_attention.layers.score_bias import check_score_bias
 from keras_attention.mask import combine, hide, padding
 from keras_attention.precision import score_dtype
 
@@ -69,6 +70,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         cache: A `KeyValueCache`, or the list that saving makes of one; None = all at once. With
             one, `mask` is of the new tokens and is remembered, and `attention_mask` is
             broadcastable to `(batch, T, max_length)`.
+        attention_bias: As in `MultiHeadAttention`; with a cache of the new tokens and all its
+            places, broadcastable to `(batch, num_heads, T, max_length)`.
 
     Returns:
         Output `(batch, T, D)`, zero where a query may see nothing (no bias is added there); then
@@ -129,7 +132,6 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             implementation=implementation,
             **kwargs,
         )
-        self.autocast = False  # else Keras would round a cache to the compute dtype
         self.window = arguments.positive_integer("window", window, optional=True)
         self.rotary_base = None if rotary_base is None else base_of("rotary_base", rotary_base)
 
@@ -150,10 +152,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         use_causal_mask=False,
         training=None,
         cache=None,
+        attention_bias=None,
     ):
         if cache is None:
             return super().call(
-                inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training
+                inputs,
+                mask,
+                attention_mask,
+                return_attention_scores,
+                use_causal_mask,
+                training,
+                attention_bias,
             )
         if isinstance(inputs, (list, tuple)):
             raise ValueError(
@@ -167,9 +176,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         mask, _ = split_masks(mask, inputs)
         check_mask("mask", mask, inputs.shape[:-1])
         memory, positions, cache = self._remember(inputs, mask, attention_mask, cache)
+        bias = self._bias(attention_bias, inputs, memory.keys[:, 0])
         noise = self.draw(inputs, memory) if training else None
         output, weights = self.attend(
-            hide(inputs, mask), memory, noise, positions, return_attention_scores
+            hide(inputs, mask), memory, noise, positions, return_attention_scores, bias
         )
         output = hide(output, mask)
         if return_attention_scores:
@@ -223,7 +233,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             positions = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")[None]
         return memory._replace(keys=self.place(memory.keys, positions))
 
-    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True, bias=None):
         keys = ops.shape(memory.keys)[-2]
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         if positions is None:  # the last query stands at the last key
@@ -235,7 +245,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         if self.window is not None and not isinstance(memory.mask, Visible):
             near = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None]) <= self.window
             memory = memory._replace(mask=combine(memory.mask, near))
-        return super().attend(query, memory, noise, positions, return_weights)
+        return super().attend(query, memory, noise, positions, return_weights, bias)
 
     def place(self, heads, positions):
         return heads if self.rotary_base is None else rotate(heads, positions, self.rotary_base)
@@ -249,13 +259,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         use_causal_mask=False,
         training=None,
         cache=None,
+        attention_bias=None,
     ):
         returned = super().compute_output_spec(
-            inputs, return_attention_scores=return_attention_scores
+            inputs,
+            return_attention_scores=return_attention_scores,
+            attention_bias=attention_bias if cache is None else None,
         )
         if cache is None:
             return returned
         cache = self._checked(cache, inputs)
+        check_score_bias(attention_bias, inputs, cache.keys[:, 0], self.num_heads)
         cache = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), cache)
         if not return_attention_scores:
             return returned, cache

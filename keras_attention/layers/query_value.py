@@ -6,9 +6,10 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.kernels.additive_reading import additive_reading, exceeds_one_block
-from keras_attention.kernels.compare import compare, has_kernel, once_per_sequence
+from keras_attention.kernels.additive_reading import additive_reading, reads_sums
+from keras_attention.kernels.compare import compare, once_per_sequence
 from keras_attention.kernels.dot_reading import dot_reading, reads_dots
+from keras_attention.kernels.dropping import dropped, row_seeds
 from keras_attention.layers.inputs import check_shapes, split_inputs, split_masks, split_shapes
 from keras_attention.layers.pair_mask import visible_pairs
 from keras_attention.mask import combine, hide
@@ -89,19 +90,16 @@ class QueryValueAttention(keras.layers.Layer):
         query_mask, key_mask = split_masks(mask, inputs)
         visible = visible_pairs(query, key, query_mask, key_mask, attention_mask, use_causal_mask)
         query = hide(query, query_mask)
-        is_dotted = self._reads_dots(query, key, value, training)
-        output = self._read_dots(query, key, value, visible) if is_dotted else None
-        if return_attention_scores or not is_dotted:
-            memory = self.prepare(value, key, visible.table())
-            noise = self.draw(query, memory) if training else None
-            if self._reads_in_blocks(query, memory):
-                given = query, memory, noise, return_attention_scores
-                found, weights = self._read_in_blocks(*given)
-            else:
-                found, weights = self.attend(query, memory, noise)
+        given = query, key, value, visible
+        if self._reads_in_blocks(query, key, value):
+            output, weights = self._read_in_blocks(*given, training, return_attention_scores)
+        elif self._reads_dots(query, key, value, training):
+            output = self._read_dots(*given, training)
+            weights = self._attend_all(*given)[1] if return_attention_scores else None
+        else:
+            output, weights, noise = self._attend_all(*given, training)
             if training:
                 self.account(weights, noise, query_mask)
-            output = output if is_dotted else found
         output = hide(output, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
@@ -166,50 +164,64 @@ class QueryValueAttention(keras.layers.Layer):
             query = hide(query, sees[..., 0] if is_single else sees)
         return self.score.project_query(precise(query))
 
-    def _keeps(self, *steps):
-        """Whether these methods are the ones of this class."""
+    def _attend_all(self, query, key, value, visible, training=False):
+        """Output, weights, and what was drawn, by the steps that loops take."""
+        memory = self.prepare(value, key, visible.table())
+        noise = self.draw(query, memory) if training else None
+        return *self.attend(query, memory, noise), noise
+
+    def _keeps_steps(self):
+        """Whether the steps are those of this class, so that a kernel may stand in for them."""
+        steps = "prepare", "draw", "attend", "_ask", "read", "account", "as_rows"
         return all(getattr(type(self), x) is getattr(QueryValueAttention, x) for x in steps)
 
     def _reads_dots(self, query, key, value, training):
         """Whether a kernel goes from dot products to contexts, with a block of weights at most."""
-        if not self._keeps("prepare", "draw", "attend", "_ask", "read", "account", "as_rows"):
+        if not self._keeps_steps():
             return False
-        dropped = bool(training and self.dropout)
-        return reads_dots(self.score, self.normalize, query, key, value, dropped)
+        is_dropped = bool(training and self.dropout)
+        return reads_dots(self.score, self.normalize, query, key, value, is_dropped)
 
-    def _read_dots(self, query, key, value, visible):
+    def _read_dots(self, query, key, value, visible, training):
+        seeds = self._draw_seeds(query, training)
         query, key, value = (ops.cast(x, self.compute_dtype) for x in (query, key, value))
-        context = dot_reading(self.score, query, key, value, visible, self.compute_dtype)
+        context = dot_reading(
+            self.score, query, key, value, visible, self.compute_dtype, seeds, self.dropout
+        )
         return self.finish(context, query)
 
-    def _reads_in_blocks(self, query, memory):
-        """Whether a kernel goes from projections to contexts, with no more than a block between."""
-        batches = {tuple(x.shape[:-2]) for x in (query, memory.keys, memory.values)}
-        is_own = self._keeps("attend", "read", "account", "as_rows")
-        if not is_own or self.normalize is not softmax or len(batches) > 1:
+    def _reads_in_blocks(self, query, key, value):
+        """Whether a kernel goes from additive scores to contexts, with a block between at most."""
+        if not self._keeps_steps() or self.normalize is not softmax:
             return False
-        asked = keras.KerasTensor((*query.shape[:-1], memory.keys.shape[-1]))
-        if not has_kernel(self.score, asked, memory.keys):
-            return False
-        is_forced = self.score.implementation == "blockwise"
-        return is_forced or exceeds_one_block(asked, memory.keys)
+        return reads_sums(self.score, query, key, value)
 
-    def _read_in_blocks(self, query, memory, noise, return_weights):
-        query = ops.cast(query, self.compute_dtype)
+    def _read_in_blocks(self, query, key, value, visible, training, return_weights):
+        seeds = self._draw_seeds(query, training)
+        query, key, value = (ops.cast(x, self.compute_dtype) for x in (query, key, value))
+        seen = visible.seen()
         context, weights = additive_reading(
-            self._ask(query, memory),
-            memory.keys,
+            self.score.project_query(precise(hide(query, visible.sees()))),
+            self.score.project_key(precise(hide(key, seen))),
             self.score.scale,
-            memory.values,
-            memory.mask,
-            noise,
+            hide(value, seen),
+            visible,
+            seeds,
+            self.dropout,
             return_weights,
         )
         return self.finish(context, query), weights
 
+    def _draw_seeds(self, query, training):
+        """What this class's `draw` draws, which asks for no memory: `(batch, ..., Tq)` or None."""
+        noise = self.draw(query, None) if training else None
+        return None if noise is None else noise[..., 0]
+
     def read(self, weights, memory, noise=None):
         """Context `(batch, Tq, Dv)` of weights `(batch, Tq, Tk)`; noise as `draw` gave it."""
-        return weighted_sum(weights if noise is None else weights * noise, memory.values)
+        if noise is not None:
+            weights = dropped(weights, noise[..., 0], self.dropout)
+        return weighted_sum(weights, memory.values)
 
     def finish(self, context, query):
         """What the layer makes of the context it has read; here: nothing."""
@@ -237,13 +249,12 @@ class QueryValueAttention(keras.layers.Layer):
             memory: What `prepare` returned.
 
         Returns:
-            Nest of tensors `(batch, Tq, any)`, or `(batch, any)`; here what dropout multiplies
-            the weights by, 0 or 1 / (1 - dropout), or None without dropout.
+            Nest of tensors `(batch, Tq, any)`, or `(batch, any)`; here a seed for each query,
+            from which follows what is dropped of its weights, or None without dropout.
         """
         if not self.dropout:
             return None
-        shape = (*ops.shape(query)[:-1], ops.shape(memory.keys)[-2])
-        return self.drop(ops.ones(shape, "float32"), training=True)
+        return row_seeds((*ops.shape(query)[:-1], 1), self.drop.seed_generator)
 
     def compute_mask(self, inputs, mask=None):
         query_mask, _ = split_masks(mask, inputs)

@@ -16,10 +16,11 @@ class DotScore(Score):
             the product of independent components of unit variance has variance `width`.
         use_scale: Whether to multiply by a learned scalar (starts at 1), as
             `keras.layers.Attention(use_scale=True)` does.
-        implementation: How the package's layers evaluate it with softmax, without dropout: "plain"
-            makes the table of all weights; "blockwise" gives the same numbers to rounding without
-            it, unless the weights are asked for; "auto" does so from 512 queries and keys on. A
-            gradient of a gradient under XLA on TensorFlow, or on PyTorch, needs "plain" then.
+        implementation: How the package's layers evaluate it with softmax: "plain" makes the table
+            of all weights; "blockwise" gives the same numbers to rounding without it, unless the
+            weights are asked for (or, on JAX and PyTorch, dropped); "auto" does so from 512
+            queries and keys on. A gradient of a gradient under XLA on TensorFlow, or on PyTorch,
+            needs "plain" then.
 
     Raises:
         ValueError: If query and key differ in width.

@@ -42,16 +42,17 @@ def sight(queries, keys, query_mask=None, key_mask=None, pairs=None, causal=Fals
     return seen
 
 
-def attention(query, key, value, seen, stays=None, rate=0.0):
+def attention(query, key, value, seen, stays=None, rate=0.0, bias=0.0):
     """Context in loops over sequences, heads and queries."""
     query, key, value = (np.asarray(x, "float64") for x in (query, key, value))
     shared = query.shape[1] // key.shape[1]
+    bias = np.broadcast_to(np.asarray(bias, "float64"), (*query.shape[:3], key.shape[2]))
     context = np.zeros((*query.shape[:3], value.shape[3]))
     for b, h, i in np.ndindex(query.shape[:3]):
         keys = np.flatnonzero(seen[b, i])
         if not len(keys):
             continue
-        scores = key[b, h // shared, keys] @ query[b, h, i]
+        scores = key[b, h // shared, keys] @ query[b, h, i] + bias[b, h, i, keys]
         weights = np.exp(scores - scores.max())
         weights = weights / weights.sum()
         if stays is not None:

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_attention.kernels import additive_reading as reading
 from keras_attention.kernels.additive_scores import additive_scores
+from keras_attention.kernels.visible import Visible
 from tests.gradients import with_gradient
 
 BACKEND = keras.backend.backend()
@@ -30,7 +31,7 @@ def loss(scores):
 
 def elements(text):
     """The sizes of all tensors in the text of a program."""
-    shapes = re.findall(r"(?:f32|float32|c64)\[([\d,]+)\]", text)
+    shapes = re.findall(r"(?:f32|float32|c64|s32|int32|i32|pred|bool)\[([\d,]+)\]", text)
     return [math.prod(map(int, shape.split(","))) for shape in shapes]
 
 
@@ -64,13 +65,24 @@ def test_no_tensor_has_an_element_for_every_pair_and_unit():
     assert BATCH * T * T <= max(found) < 4 * BATCH * T * T
 
 
-def test_reading_in_blocks_no_tensor_has_an_element_for_every_pair(monkeypatch):
+SEEDS = RNG.integers(0, 2**31 - 1, (BATCH, T)).astype("int32")
+MASK = np.arange(T) < np.array([[T], [T - 5]])
+CALLS = {
+    "all": (None, None),
+    "masked": (Visible(T, T, query_mask=MASK, key_mask=MASK, causal=True), None),
+    "dropped": (Visible(T, T, key_mask=MASK), SEEDS),
+}
+
+
+@pytest.mark.parametrize(("visible", "seeds"), CALLS.values(), ids=CALLS.keys())
+def test_reading_in_blocks_no_tensor_has_an_element_for_every_pair(visible, seeds, monkeypatch):
     monkeypatch.setattr(reading, "PAIRS", 2 * BATCH * T)
     monkeypatch.setattr(reading, "TERMS", 1)
     value = np.ones((BATCH, T, WIDTH), "float32")
 
     def read(query, key):
-        return ops.sum(reading.additive_reading(query, key, SCALE, value)[0] ** 2)
+        given = query, key, SCALE, value, visible, seeds, 0.3
+        return ops.sum(reading.additive_reading(*given)[0] ** 2)
 
     found = sizes(read, QUERY, KEY)
     assert 0 < max(found) < BATCH * T * T

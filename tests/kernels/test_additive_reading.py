@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -5,12 +7,16 @@ from keras import ops
 
 import keras_attention
 from keras_attention.kernels import additive_reading as reading
+from keras_attention.kernels.dropping import kept
+from keras_attention.kernels.visible import Visible
 from keras_attention.normalize import softmax
 from keras_attention.read import weighted_sum
 from tests import reference
 from tests.gradients import gradients
 
 QUERIES, KEYS, UNITS, WIDTH = 7, 5, 17, 3
+SEEDS = np.random.default_rng(2).integers(0, 2**31 - 1, (2, QUERIES)).astype("int32")
+RATE = 0.4
 
 
 # Blocks of three queries, the last of one, and one for all; JAX compiles every call anew.
@@ -39,10 +45,14 @@ def masks(shape=(2,)):
     return [None, keys, of_pairs, of_pairs[:1]]
 
 
-def plain(query, key, scale, value, mask=None, noise=None):
+def plain(query, key, scale, value, visible=None, seeds=None):
     scores = ops.sum(ops.tanh(query[..., :, None, :] + key[..., None, :, :]) * scale, axis=-1)
-    weights = softmax(scores, mask)
-    return weighted_sum(weights if noise is None else ops.multiply(weights, noise), value), weights
+    weights = softmax(scores, visible.table() if isinstance(visible, Visible) else visible)
+    read = weights
+    if seeds is not None:
+        stays = kept(seeds, np.arange(KEYS, dtype="int32"), RATE)
+        read = ops.where(stays, weights / (1 - RATE), 0.0)
+    return weighted_sum(read, value), weights
 
 
 def assert_same(found, wanted):
@@ -52,25 +62,25 @@ def assert_same(found, wanted):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-6)
 
 
-def check(given, mask, noise=None):
+def check(given, visible, seeds=None):
     """Numbers and gradients are the plain steps', with and without the weights."""
-    found = reading.additive_reading(*given, mask, noise, return_weights=True)
-    assert_same(found, plain(*given, mask, noise))
-    alone, nothing = reading.additive_reading(*given, mask, noise)
+    kernel = functools.partial(reading.additive_reading, rate=RATE)
+    found = kernel(*given, visible, seeds, return_weights=True)
+    assert_same(found, plain(*given, visible, seeds))
+    alone, nothing = kernel(*given, visible, seeds)
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, (alone, found[0])))
     assert nothing is None
 
     def of_context(read, **options):
-        return lambda *x: ops.sum(ops.sin(read(*x, mask, noise, **options)[0]))
+        return lambda *x: ops.sum(ops.sin(read(*x, visible, seeds, **options)[0]))
 
     def of_both(read, **options):
         def loss(*x):
-            context, weights = read(*x, mask, noise, **options)
+            context, weights = read(*x, visible, seeds, **options)
             return ops.sum(ops.sin(context)) + ops.sum(weights**3)
 
         return loss
 
-    kernel = reading.additive_reading
     assert_same(gradients(of_context(kernel), given), gradients(of_context(plain), given))
     both = of_both(kernel, return_weights=True), of_both(plain)
     assert_same(*(gradients(loss, given) for loss in both))
@@ -81,14 +91,25 @@ def test_it_is_the_plain_steps(pairs, which):
     check(arrays(), masks()[which])
 
 
-def test_noise_multiplies_the_weights_that_are_read(pairs):
-    noise = 2 * (np.random.default_rng(2).random((2, QUERIES, KEYS)) > 0.5).astype("float32")
-    check(arrays(), masks()[1], noise)
+@pytest.mark.parametrize("which", range(4))
+def test_what_is_dropped_follows_from_the_seeds(pairs, which):
+    check(arrays(), masks()[which], SEEDS)
+
+
+PARTS = {"query_mask": masks()[2].any(-1), "key_mask": masks()[1][:, 0], "pairs": masks()[2]}
+
+
+@pytest.mark.parametrize("parts", [[], ["query_mask"], ["key_mask"], list(PARTS)], ids=str)
+@pytest.mark.parametrize("near", [{"causal": True}, {"window": 2}], ids=str)
+def test_a_block_joins_the_masks_that_are_its_own(pairs, parts, near):
+    check(arrays(), Visible(QUERIES, KEYS, **{name: PARTS[name] for name in parts}, **near), SEEDS)
 
 
 def test_it_takes_outer_dimensions(pairs):
-    for mask in (masks((2, 2))[1], masks((2, 2))[2]):
-        check(arrays((2, 2)), mask)
+    keys, of_pairs = masks((2, 2))[1:3]
+    parts = {"query_mask": of_pairs.any(-1), "key_mask": keys[..., 0, :], "causal": True}
+    for visible in (keys, of_pairs, of_pairs[:, :1], Visible(QUERIES, KEYS, **parts)):
+        check(arrays((2, 2)), visible, np.tile(SEEDS[:, None], (1, 2, 1)))
 
 
 def test_it_is_the_papers_formula():

@@ -6,7 +6,6 @@ from keras_attention.kernels.band import (
     cut,
     full_rows,
     joined,
-    noise_of_band,
     rows_of_block,
     sight,
 )
@@ -73,17 +72,6 @@ def test_sight_is_the_table_at_the_places_of_each_band(rows, causal, pairs):
         place = places[0, t // rows, c]
         if 0 <= place < 7:
             assert found[b, t // rows, t % rows, c] == table[b, t, place]
-
-
-@pytest.mark.parametrize("rows", [2, 4])
-def test_each_window_of_a_band_has_all_of_its_querys_noise(rows):
-    noise = RNG.normal(size=(2, 5, 7)).astype("float32")
-    bands = numpy(noise_of_band(noise, rows, rows + 6))
-    for b, t in np.ndindex(2, 5):
-        for first in range(rows):
-            window = bands[b, t // rows, t % rows, first : first + 7]
-            np.testing.assert_array_equal(np.sort(window), np.sort(noise[b, t]))
-    np.testing.assert_array_equal(numpy(noise_of_band(noise, 1, 7))[:, :, 0], noise)
 
 
 def test_full_rows_have_each_weight_at_its_place():

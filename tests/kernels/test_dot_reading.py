@@ -19,10 +19,10 @@ VALUE_MASK = np.arange(11) < np.array([[11], [5]])
 PAIRS = RNG.random((2, 7, 11)) < 0.6
 PAIRS[1, 3] = False  # a query that sees nothing
 LAYERS = {
-    "dot": lambda i: keras_attention.Attention(DotScore(implementation=i)),
-    "scaled": lambda i: keras_attention.Attention(DotScore(True, True, implementation=i)),
-    "general": lambda i: keras_attention.LuongAttention("general", implementation=i),
-    "vector": lambda i: keras_attention.LuongAttention("dot", units=5, implementation=i),
+    "dot": lambda i, **o: keras_attention.Attention(DotScore(implementation=i), **o),
+    "scaled": lambda i, **o: keras_attention.Attention(DotScore(True, True, implementation=i), **o),
+    "general": lambda i, **o: keras_attention.LuongAttention("general", implementation=i, **o),
+    "vector": lambda i, **o: keras_attention.LuongAttention("dot", 5, implementation=i, **o),
 }
 CALLS = {
     "all": {},
@@ -91,6 +91,26 @@ def test_asking_for_weights_changes_no_context_and_gives_those_of_the_table():
     assert_same([ops.convert_to_numpy(weights)], [ops.convert_to_numpy(wanted)], tolerance=0)
 
 
+@every_layer
+@pytest.mark.parametrize("ask", [False, True], ids=["alone", "asked"])
+def test_the_seed_drops_the_same_weights_without_a_table(make, ask):
+    layers = pair(lambda i: make(i, dropout=0.4, seed=3))
+    found = []
+    for layer in layers:
+
+        def loss(query, value, layer=layer):
+            call = {"training": True, "return_attention_scores": ask, **CALLS["padding"]}
+            output = layer([query, value], **call)
+            return ops.sum((output[0] if ask else output) ** 2)
+
+        found.append([gradients(loss, [QUERY, VALUE], layer.trainable_variables) for _ in "ab"])
+    (plain, again), (blockwise, _) = found
+    assert np.abs(plain[0] - again[0]).max() > 0.01  # each call drops others
+    for got, wanted in zip(*found[::-1], strict=True):
+        assert_same(got, wanted)
+    assert np.isfinite(blockwise[0]).all()
+
+
 def counted(monkeypatch):
     """A list that grows by one whenever the kernel reads."""
     calls, read = [], dot_reading.dot_reading
@@ -112,7 +132,6 @@ def test_a_layer_whose_steps_are_its_own_keeps_them(monkeypatch):
         step = getattr(keras_attention.Attention, name)
         own = type("Own", (keras_attention.Attention,), {name: lambda *a, s=step, **k: s(*a, **k)})
         own(score)([QUERY, VALUE])
-    keras_attention.Attention(score, dropout=0.5)([QUERY, VALUE], training=True)
     keras_attention.Attention(score)([QUERY[:, 0], VALUE])
     assert len(calls) == 1
 
@@ -127,7 +146,8 @@ def test_it_is_chosen_by_score_normalizer_and_size():
         assert not chosen(kind(), 256, 256) and not chosen(kind(), 512, 512, sparsemax)
         assert chosen(kind(implementation="blockwise"), 8, 8)
         assert not chosen(kind(implementation="plain"), 8192, 8192)
-        assert not chosen(kind(), 512, 512, dropped=True)
+        is_dropping = keras.backend.backend() == "tensorflow"
+        assert chosen(kind(), 512, 512, dropped=True) == is_dropping
     own = type("Own", (DotScore,), {"compare": lambda self, query, key: query})
     assert not chosen(own(), 512, 512) and not chosen(CosineScore(), 512, 512)
 

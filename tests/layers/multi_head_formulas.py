@@ -34,11 +34,11 @@ def pairs(layer):
     return list(zip(weights[0::2], weights[1::2], strict=True))
 
 
-def expected(layer, query, value, key, mask, weights=None):
+def expected(layer, query, value, key, mask, weights=None, bias=None):
     """Outputs and weights of a batch by the papers' formulas."""
     weights = weights or pairs(layer)
 
-    def one(query, value, key, mask):
+    def one(query, value, key, mask, bias=None):
         return reference_multi_head.multi_head(
             query,
             key,
@@ -48,6 +48,7 @@ def expected(layer, query, value, key, mask, weights=None):
             layer.num_key_value_heads,
             mask,
             getattr(layer, "rotary_base", None),
+            bias,
         )
 
-    return reference.each(one, query, value, key, mask)
+    return reference.each(one, query, value, key, mask, *([] if bias is None else [bias]))

@@ -28,7 +28,7 @@ def test_a_training_call_is_accounted_for_in_full_rows(alignment):
     _, weights = layer([QUERY, VALUE], training=True, **options)
     told, noise, mask = layer.told
     assert_close([told], [numpy(weights)], 1e-6)
-    assert noise.shape == (*QUERY.shape[:2], 5)
+    assert noise.shape == (*QUERY.shape[:2], 1)
     np.testing.assert_array_equal(numpy(mask), query_mask)
 
 

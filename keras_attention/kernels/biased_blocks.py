@@ -1,0 +1,40 @@
+"""The loops over blocks of scores that a bias is added to, on TensorFlow."""
+
+from keras_attention.kernels.block_attention import differentiate_scores
+from keras_attention.kernels.block_loops import Blocks
+from keras_attention.kernels.cut_bias import CutBias
+
+
+class BiasedBlocks(Blocks):
+    """`Blocks` with a bias.
+
+    Args:
+        bias: As in `CutBias`.
+        *cut: Those of `Cut`, by norm.
+    """
+
+    def __init__(self, bias, *cut):
+        super().__init__(*cut)
+        self.cut_bias = CutBias(bias, self)
+
+    def bias(self, index, start, count):
+        return self.cut_bias.part(index, start, count)
+
+    def differentiate_bias(self, query, key, value, context, norm, upstream):
+        """The gradient with respect to the bias.
+
+        It has loops of its own: what goes for one number follows upon one another in them, and
+        where nobody asks for it a graph goes without.
+        """
+        query, context, norm, upstream = (self.blocks(x) for x in (query, context, norm, upstream))
+        keys, values = self.rows_of_keys(key), self.rows_of_keys(value)
+
+        def of_scores(segment, index, block, first, count):
+            head = index // self.count
+            given = self._given(keys[head], values[head], head, segment, index, block)
+            given = given(first, count, is_piece=True)
+            return differentiate_scores(
+                query[index], *given, context[index], upstream[index], norm[index]
+            )
+
+        return self.cut_bias.gradient(of_scores, query.dtype)
