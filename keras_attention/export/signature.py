@@ -7,21 +7,33 @@ from typing import NamedTuple
 
 import keras
 
+from keras_attention.export.refusal import refuse_mismatches
+from keras_attention.export.spec import as_spec
+
 DEFAULT = "serving_default"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Signature(NamedTuple):
-    """One entry of a SavedModel: `function` takes tensors named as the `specs`."""
+    """One entry of a SavedModel: `function` takes tensors named as the `inputs`, a list of `Spec`.
+
+    What it returns for tensors that do not fit is an error, in the graph too.
+    """
 
     name: str
     function: Callable
-    specs: list
+    inputs: list
     resources: list
 
+    @property
+    def specs(self):
+        """The inputs as a list of tf.TensorSpec."""
+        return [spec.tensor_spec() for spec in self.inputs]
+
     def outputs(self, *tensors):
-        """Calls the function with the tensors, which stand in the order of the specs."""
-        names = [spec.name for spec in self.specs]
+        """Calls the function with the tensors, which stand in the order of the inputs."""
+        names = [spec.name for spec in self.inputs]
+        tensors = refuse_mismatches(self.inputs, tensors)
         result = self.function(**dict(zip(names, tensors, strict=True)))
         return self._by_name(result)
 
@@ -119,19 +131,16 @@ def _check_takes(name, function, names):
         ) from error
 
 
-def _spec(name, spec):
-    """A named tf.TensorSpec with known dtype and rank."""
-    import tensorflow as tf
-
-    if (
-        not isinstance(spec, keras.InputSpec | keras.KerasTensor | tf.TensorSpec)
-        or not NAME.fullmatch(spec.name or "")
-        or spec.dtype is None
-        or tf.TensorShape(spec.shape).rank is None
-    ):
+def _spec(name, given):
+    """A `Spec` with a name that can be sent, and a known dtype and rank."""
+    try:
+        spec = as_spec(given)
+    except (TypeError, ValueError):
+        spec = None
+    if spec is None or not NAME.fullmatch(spec.name or ""):
         raise ValueError(
-            f"Expected the inputs of signature {name!r} as keras.InputSpec, keras.KerasTensor or "
-            "tf.TensorSpec with shape, dtype and a name of letters, digits, `_`, `.` and `-`. "
-            f"Received: {spec!r}"
+            f"Expected the inputs of signature {name!r} as keras_attention.export.Spec, "
+            "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and a name of "
+            f"letters, digits, `_`, `.` and `-`. Received: {given!r}"
         )
-    return tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)
+    return spec
