@@ -2,9 +2,18 @@
 
 from keras_attention.export.fresh_process import run_in_c_loader
 from keras_attention.export.instructions import how_to_serve
+from keras_attention.export.lengths import with_lengths
 from keras_attention.export.report import check
 from keras_attention.export.saved_model import saved_model
 from keras_attention.export.self_check import SelfCheckError
 from keras_attention.export.spec import Spec
 
-__all__ = ["SelfCheckError", "Spec", "check", "how_to_serve", "run_in_c_loader", "saved_model"]
+__all__ = [
+    "SelfCheckError",
+    "Spec",
+    "check",
+    "how_to_serve",
+    "run_in_c_loader",
+    "saved_model",
+    "with_lengths",
+]

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_attention.export import graph_check, warmup
+from keras_attention.export import graph_check, server_padding, warmup
 from keras_attention.export.fresh_process import run_calls
 from keras_attention.export.instructions import describe
 
@@ -55,6 +55,7 @@ def check(path):
         problems.append(f"Expected it to load and answer in the C++ loader. Received: {error}")
     else:
         seconds = time.monotonic() - started
+        lines += server_padding.remarks(path, meta, calls)
         lines.append(f"loaded, and {len(calls)} warm-up requests answered, in {seconds:.1f} s")
     return lines, problems
 

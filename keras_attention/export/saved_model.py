@@ -42,7 +42,8 @@ def saved_model(model, directory, signatures=None, example=None):
             `tf.TensorSpec`, each with a name. The function is called with the tensors by these
             names, and returns a tensor or a dict of tensors by name. `resources` are the objects
             that hold the lookup tables which the function uses, layers or `tf.lookup` tables,
-            where `model` does not hold them. Needed with `"serving_default"` for a subclassed model. Default None.
+            where `model` does not hold them. Needed with `"serving_default"` for a subclassed
+            model. Default None.
         example: Dict of input name to array, or a list of such dicts. A signature is tried with
             each example that has all of its inputs. None, the default, makes up two: unknown
             batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1, floats

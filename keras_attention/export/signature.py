@@ -65,17 +65,30 @@ def collect(model, signatures):
     given = [_given(name, parts) for name, parts in (signatures or {}).items()]
     if DEFAULT in [signature.name for signature in given]:
         return given
-    return [_of_model(model), *given]
-
-
-def _of_model(model):
-    """`serving_default` of a model that knows its own inputs."""
-    if not getattr(model, "inputs", None):
+    if not has_inputs(model):
         raise ValueError(
             f"Expected a Functional or a built Sequential model, or signatures[{DEFAULT!r}] = "
             "(function, [keras.InputSpec(shape=..., dtype=..., name=...), ...]) for any other: "
             f"a subclassed model does not say what its inputs are. Received: model={model}"
         )
+    return [as_signature(DEFAULT, model), *given]
+
+
+def as_signature(name, model_or_parts):
+    """A `Signature` of a model that knows its inputs, or of `(function, specs, resources)`."""
+    if not has_inputs(model_or_parts):
+        return _given(name, model_or_parts)
+    model = model_or_parts
+    return _given(name, (_as_function(model), model.inputs, [model]))
+
+
+def has_inputs(model):
+    """Whether it is a model that knows its own inputs."""
+    return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None))
+
+
+def _as_function(model):
+    """A Functional or Sequential model as a function of its inputs by their names."""
     # Sequential models have one input, and no structure of their own around it.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
@@ -88,7 +101,7 @@ def _of_model(model):
             return outputs[0]
         return {f"output_{index}": output for index, output in enumerate(outputs)}
 
-    return _given(DEFAULT, (serve, model.inputs))
+    return serve
 
 
 def _given(name, parts):
