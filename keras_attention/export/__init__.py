@@ -2,8 +2,10 @@
 
 from keras_attention.export.fresh_process import run_in_c_loader
 from keras_attention.export.instructions import how_to_serve
+from keras_attention.export.labels import label
 from keras_attention.export.lengths import with_lengths
 from keras_attention.export.report import check
+from keras_attention.export.retention import prune
 from keras_attention.export.saved_model import saved_model
 from keras_attention.export.self_check import SelfCheckError
 from keras_attention.export.spec import Spec
@@ -13,6 +15,8 @@ __all__ = [
     "Spec",
     "check",
     "how_to_serve",
+    "label",
+    "prune",
     "run_in_c_loader",
     "saved_model",
     "with_lengths",
