@@ -7,6 +7,7 @@ from keras_attention.export.lengths import with_lengths
 from keras_attention.export.report import check
 from keras_attention.export.retention import prune
 from keras_attention.export.saved_model import saved_model
+from keras_attention.export.seed import with_seed
 from keras_attention.export.self_check import SelfCheckError
 from keras_attention.export.spec import Spec
 
@@ -20,4 +21,5 @@ __all__ = [
     "run_in_c_loader",
     "saved_model",
     "with_lengths",
+    "with_seed",
 ]

@@ -34,13 +34,13 @@ class Signature(NamedTuple):
         """Calls the function with the tensors, which stand in the order of the inputs."""
         names = [spec.name for spec in self.inputs]
         tensors = refuse_mismatches(self.inputs, tensors)
-        result = self.function(**dict(zip(names, tensors, strict=True)))
-        return self._by_name(result)
+        return self.outputs_of(**dict(zip(names, tensors, strict=True)))
 
-    def _by_name(self, result):
+    def outputs_of(self, **tensors):
         """A dict of tensors, `output` where the function returns a single tensor."""
         import tensorflow as tf
 
+        result = self.function(**tensors)
         outputs = {"output": result} if isinstance(result, tf.Tensor) else result
         is_dict = isinstance(outputs, dict) and len(outputs) > 0
         if not is_dict or not all(
