@@ -1,5 +1,6 @@
 """From a trained model to a directory that TensorFlow Serving serves."""
 
+from keras_attention.export.attention import attention_of
 from keras_attention.export.fresh_process import run_in_c_loader
 from keras_attention.export.instructions import how_to_serve
 from keras_attention.export.labels import label
@@ -14,6 +15,7 @@ from keras_attention.export.spec import Spec
 __all__ = [
     "SelfCheckError",
     "Spec",
+    "attention_of",
     "check",
     "how_to_serve",
     "label",
