@@ -42,6 +42,7 @@ def check(path):
         f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",
         *describe(path),
         _operations(meta.graph_def),
+        *_assets(path),
         *graph_check.remarks(meta),
     ]
     try:
@@ -76,6 +77,12 @@ def _operations(graph):
     counts = collections.Counter(node.op for node in graph_check.nodes(graph))
     most = ", ".join(f"{name} {count}" for name, count in counts.most_common(8))
     return f"{counts.total()} nodes of {len(counts)} operations: {most}, …"
+
+
+def _assets(path):
+    """The files that tables read, as vocabularies; they belong to the version and move with it."""
+    files = sorted(file.name for file in path.glob("assets/*"))
+    return [f"assets: {', '.join(files)}"] if files else []
 
 
 def main(arguments):
