@@ -2,8 +2,7 @@
 
     pip install -e ".[convert]" && python -m benchmarks.conversion
 
-writes docs/conversion.md (about 20 minutes on two cores); names of models do it for these alone and
-print the table's rows.
+writes docs/conversion.md (about 20 minutes on two cores); with names of models, their rows alone.
 """
 
 import json
@@ -35,7 +34,7 @@ these figures it was told `INFERENCE_PRECISION_HINT: f32`.
 wrote it, with {versions}.
 
 """
-LONGEST = 90  # characters of an error, in a table
+LONGEST = 120  # characters of an error, in a table
 SECONDS = 600
 
 
@@ -67,9 +66,13 @@ def cell(name, column):
 
 
 def shortened(error):
-    """The beginning of an error on one line, without what is another at every run."""
-    text = re.sub(r"/[\w./-]+/", "", " ".join(error.split()))
-    text = re.sub(r"0x[0-9a-f]+|\x1b\[[0-9;]*m", "", text).replace("|", "/")
+    """What an error says in the end, on one line, without what is another at every run."""
+    kind, _, text = " ".join(error.split()).partition(": ")
+    delegated = re.search(r"\(Flex(\w+)\)", text)
+    if delegated:
+        text = f"needs {delegated[1]} of TensorFlow's own, which LiteRT's interpreter lacks"
+    text = re.sub(r"/[\w./-]+/|0x[0-9a-f]+|\x1b\[[0-9;]*m", "", text.split(" failed:")[-1])
+    text = f"{kind}: {text.strip().replace('|', '/')}"
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
@@ -78,19 +81,20 @@ def row(name):
 
 
 def main():
-    if sys.argv[1:]:
-        for name in sys.argv[1:]:
-            print(row(name))
-        return
     missing = [package for package in PACKAGES if package not in versions()]
     if missing:
         sys.exit(f'Not installed: {missing}. Run pip install -e ".[convert]"')
-    rows = ["| " + " | ".join(["", *FORMATS]) + " |", "|---" * (len(FORMATS) + 1) + "|"]
-    for name in MODELS:
-        rows.append(row(name))
-        print(rows[-1], flush=True)
+    rows = {name: "" for name in MODELS}
+    if sys.argv[1:]:
+        kept = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+        rows |= {line.split(" | ")[0].strip("| "): line for line in kept[1:]}
+    for name in sys.argv[1:] or MODELS:
+        rows[name] = row(name)
+        print(rows[name], flush=True)
     used = ", ".join(f"{package} {number}" for package, number in versions().items())
-    PAGE.write_text(HEAD.format(versions=used) + "\n".join(rows) + "\n", encoding="utf-8")
+    head = ["| " + " | ".join(["", *FORMATS]) + " |", "|---" * (len(FORMATS) + 1) + "|"]
+    table = "\n".join([*head, *filter(None, rows.values())])
+    PAGE.write_text(HEAD.format(versions=used) + table + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

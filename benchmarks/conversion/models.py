@@ -81,6 +81,9 @@ MODELS = {
     "HardAttention": lambda: masked(ours.HardAttention()),
     "AttentionPooling": lambda: masked(ours.AttentionPooling()),
     "MultiHeadSelfAttention": lambda: masked(ours.MultiHeadSelfAttention(2, 3)),
+    'MultiHeadSelfAttention(implementation="plain")': lambda: masked(
+        ours.MultiHeadSelfAttention(2, 3, implementation="plain")
+    ),
     "MultiHeadSelfAttention, its scores": scores,
     "TransformerEncoderBlock": lambda: masked(ours.TransformerEncoderBlock(2, 12)),
     "SelfAttention2D": image,

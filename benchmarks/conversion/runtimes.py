@@ -41,8 +41,8 @@ def litert(path, inputs):
 
 
 def _named(inputs, *names):
-    """The array of an input; converters put words around its name, or call it by another."""
+    """The array of an input, around whose name LiteRT puts words: `serving_default_x:0`."""
     if len(inputs) == 1:
         return next(iter(inputs.values()))
-    found = [key for key in inputs for name in names if key in re.split(r"\W", name)]
-    return inputs[found[0]]
+    (found,) = {key for key in inputs for name in names if re.search(rf"(^|_){key}(\W|$)", name)}
+    return inputs[found]

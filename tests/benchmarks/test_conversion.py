@@ -71,10 +71,13 @@ def test_every_entry_is_what_the_converters_do(converters, name, column):
 
 
 def test_an_error_is_shortened_to_what_the_next_run_says_too():
-    error = "ValueError: in /tmp/x1/y.py at 0x7f21 |\n" + 99 * "a"
+    error = "ValueError: in /tmp/x1/y.py at 0x7f21 |\n" + 199 * "a"
     found = shortened(error)
-    assert found.startswith("ValueError: in y.py at / aaa") and found.endswith("a…")
-    assert len(found) == 90
+    assert found.startswith("ValueError: in y.py at  / aaa") and found.endswith("a…")
+    assert len(found) == 120
+    assert shortened("Fail: 1 : FAIL : Load /tmp/m.onnx failed:Node failed: Why") == "Fail: Why"
+    flex = shortened("RuntimeError: Select ops. Node number 2 (FlexRelu6) failed to prepare.")
+    assert flex == "RuntimeError: needs Relu6 of TensorFlow's own, which LiteRT's interpreter lacks"
 
 
 def test_what_neither_agrees_nor_says_the_same_is_told_apart():
