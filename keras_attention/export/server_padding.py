@@ -41,7 +41,8 @@ def remarks(path, meta, calls):
     try:
         after = run_calls(path, [longer[index] for index in kept])
     except RuntimeError as error:
-        yield f"refuses a request that the server pads (pad_variable_length_inputs): {error}"
+        said = " ".join(str(error).split())[:300]
+        yield f"refuses a request that the server pads (pad_variable_length_inputs): {said}"
         return
     changed = {
         (calls[index][0], key)

@@ -56,8 +56,9 @@ def as_spec(given):
         raise TypeError(type(given))
     if given.shape is None or given.dtype is None:
         raise ValueError("no shape or no dtype")
-    first, *others = tuple(given.shape) or (1,)
-    shape = (BATCH if first is None else first, *others) if len(given.shape) else ()
+    shape = tuple(given.shape)
+    if shape[:1] == (None,):
+        shape = (BATCH, *shape[1:])
     below = given.below if isinstance(given, Spec) else None
     if not all(size is None or isinstance(size, int | str) for size in shape):
         raise TypeError(shape)

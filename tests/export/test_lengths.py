@@ -119,6 +119,19 @@ def test_the_report_knows_of_the_signature_that_has_no_lengths(model, tmp_path):
     assert remarks == [f"serving_default, output {n}" for n in ("alignments", "pooled", "states")]
 
 
+def test_the_report_knows_of_a_signature_that_takes_no_longer_request(tmp_path):
+    positions = keras.ops.ones((8,))  # the examples have up to 7, and the server pads to 10
+
+    def place(x):
+        return x + keras.ops.take(positions, keras.ops.arange(keras.ops.shape(x)[1]))
+
+    spec = export.Spec("x", (None, None), "float32")
+    path = export.saved_model(None, tmp_path / "m", {"serving_default": (place, [spec])})
+    lines, problems = export.check(path)
+    assert problems == []
+    assert any(line.startswith("refuses a request that the server pads") for line in lines)
+
+
 @pytest.mark.parametrize("length", [-1, 4])
 def test_a_length_that_cannot_be_is_refused(path, length):
     inputs = with_lengths(REQUESTS[0])
