@@ -1,6 +1,7 @@
 """`python -m keras_attention.export model.keras saved_models/name [--example examples.npz]`.
 
-`python -m keras_attention.export check saved_models/name` reports on what was written.
+`python -m keras_attention.export check saved_models/name` reports on what was written; `label
+saved_models/name stable=3` names versions, `prune saved_models/name --keep 3` removes old ones.
 """
 
 import argparse
@@ -10,16 +11,18 @@ import keras
 import numpy as np
 
 import keras_attention  # noqa: F401  (its layers must be registered before a model is loaded)
-from keras_attention.export import report
+from keras_attention.export import labels, report, retention
 from keras_attention.export.instructions import how_to_serve
 from keras_attention.export.saved_model import saved_model
 
+COMMANDS = {"check": report.main, "label": labels.main, "prune": retention.main}
+
 
 def main(arguments=None):
-    """Exports a saved model and prints how to serve it, or checks one; returns the exit code."""
+    """Exports a saved model and prints how to serve it, or does as told; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["check"]:
-        return report.main(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export",
         description="Write a saved Keras model as the next version for TensorFlow Serving.",

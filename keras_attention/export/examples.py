@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_attention.export.c_loader.arrays import as_array
 from keras_attention.export.signature import Signature
+from keras_attention.export.spec import BATCH
 
 # Two batches and two lengths: a dimension that the export froze shows itself.
 BATCHES_AND_LENGTHS = ((1, 4), (3, 7))
@@ -83,10 +84,10 @@ def _made(signature):
     random = np.random.default_rng(0)
     for batch, length in BATCHES_AND_LENGTHS:
         inputs = {}
-        for spec in signature.specs:
-            unknown = [batch, *[length] * spec.shape.rank]
+        for named, spec in zip(signature.inputs, signature.specs, strict=True):
             shape = [
-                unknown[axis] if size is None else size for axis, size in enumerate(spec.shape)
+                size if isinstance(size, int) else batch if size == BATCH else length
+                for size in named.shape
             ]
             if spec.dtype.is_floating:
                 array = 0.1 * random.standard_normal(shape)

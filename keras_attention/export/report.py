@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_attention.export import digests, graph_check, warmup
+from keras_attention.export import digests, graph_check, server_padding, warmup
 from keras_attention.export.fresh_process import run_calls
 from keras_attention.export.instructions import describe
 
@@ -53,6 +53,7 @@ def check(path):
         f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",
         *describe(path),
         _operations(meta.graph_def),
+        *_assets(path),
         *graph_check.remarks(meta),
     ]
     try:
@@ -66,6 +67,7 @@ def check(path):
         problems.append(f"Expected it to load and answer in the C++ loader. Received: {error}")
     else:
         seconds = time.monotonic() - started
+        lines += server_padding.remarks(path, meta, calls)
         lines.append(f"loaded, and {len(calls)} warm-up requests answered, in {seconds:.1f} s")
     return lines, problems
 
@@ -86,6 +88,12 @@ def _operations(graph):
     counts = collections.Counter(node.op for node in graph_check.nodes(graph))
     most = ", ".join(f"{name} {count}" for name, count in counts.most_common(8))
     return f"{counts.total()} nodes of {len(counts)} operations: {most}, …"
+
+
+def _assets(path):
+    """The files that tables read, as vocabularies; they belong to the version and move with it."""
+    files = sorted(file.name for file in path.glob("assets/*"))
+    return [f"assets: {', '.join(files)}"] if files else []
 
 
 def main(arguments):

@@ -24,6 +24,9 @@ def saved_model(model, directory, signatures=None, example=None):
     the model returns. If anything fails, no version and no new directory remains; what a killed
     export left half-written, the next one on the same host removes.
 
+    Every signature refuses, in the graph, inputs of another rank or size than specified, and
+    batches of unlike sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
+
     A signature must be reproducible: one that draws with `tf.random` cannot pass the check. Draws
     by a `keras.random.SeedGenerator` can, since its state is exported (so a server gives the same
     ones after each start).
@@ -36,11 +39,12 @@ def saved_model(model, directory, signatures=None, example=None):
         directory: Where the versions of this model are, as `saved_models/name`. The last part is
             the name under which it is served, and not the version.
         signatures: Dict of name to `(function, specs)` or `(function, specs, resources)`.
-            `specs` are `keras.InputSpec`, `keras.KerasTensor` or `tf.TensorSpec`, each with a
-            name. The function is called with the tensors by these names, and returns a tensor or
-            a dict of tensors by name. `resources` are the objects that hold the lookup tables
-            which the function uses, layers or `tf.lookup` tables, where `model` does not hold
-            them. Needed with `"serving_default"` for a subclassed model. Default None.
+            `specs` are `keras_attention.export.Spec`, `keras.InputSpec`, `keras.KerasTensor` or
+            `tf.TensorSpec`, each with a name. The function is called with the tensors by these
+            names, and returns a tensor or a dict of tensors by name. `resources` are the objects
+            that hold the lookup tables which the function uses, layers or `tf.lookup` tables,
+            where `model` does not hold them. Needed with `"serving_default"` for a subclassed
+            model. Default None.
         example: Dict of input name to array, or a list of such dicts. A signature is tried with
             each example that has all of its inputs. None, the default, makes up two: unknown
             batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1, floats

@@ -7,28 +7,40 @@ from typing import NamedTuple
 
 import keras
 
+from keras_attention.export.refusal import refuse_mismatches
+from keras_attention.export.spec import as_spec
+
 DEFAULT = "serving_default"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Signature(NamedTuple):
-    """One entry of a SavedModel: `function` takes tensors named as the `specs`."""
+    """One entry of a SavedModel: `function` takes tensors named as the `inputs`, a list of `Spec`.
+
+    What it returns for tensors that do not fit is an error, in the graph too.
+    """
 
     name: str
     function: Callable
-    specs: list
+    inputs: list
     resources: list
 
-    def outputs(self, *tensors):
-        """Calls the function with the tensors, which stand in the order of the specs."""
-        names = [spec.name for spec in self.specs]
-        result = self.function(**dict(zip(names, tensors, strict=True)))
-        return self._by_name(result)
+    @property
+    def specs(self):
+        """The inputs as a list of tf.TensorSpec."""
+        return [spec.tensor_spec() for spec in self.inputs]
 
-    def _by_name(self, result):
+    def outputs(self, *tensors):
+        """Calls the function with the tensors, which stand in the order of the inputs."""
+        names = [spec.name for spec in self.inputs]
+        tensors = refuse_mismatches(self.inputs, tensors)
+        return self.outputs_of(**dict(zip(names, tensors, strict=True)))
+
+    def outputs_of(self, **tensors):
         """A dict of tensors, `output` where the function returns a single tensor."""
         import tensorflow as tf
 
+        result = self.function(**tensors)
         outputs = {"output": result} if isinstance(result, tf.Tensor) else result
         is_dict = isinstance(outputs, dict) and len(outputs) > 0
         if not is_dict or not all(
@@ -53,17 +65,30 @@ def collect(model, signatures):
     given = [_given(name, parts) for name, parts in (signatures or {}).items()]
     if DEFAULT in [signature.name for signature in given]:
         return given
-    return [_of_model(model), *given]
-
-
-def _of_model(model):
-    """`serving_default` of a model that knows its own inputs."""
-    if not getattr(model, "inputs", None):
+    if not has_inputs(model):
         raise ValueError(
             f"Expected a Functional or a built Sequential model, or signatures[{DEFAULT!r}] = "
             "(function, [keras.InputSpec(shape=..., dtype=..., name=...), ...]) for any other: "
             f"a subclassed model does not say what its inputs are. Received: model={model}"
         )
+    return [as_signature(DEFAULT, model), *given]
+
+
+def as_signature(name, model_or_parts):
+    """A `Signature` of a model that knows its inputs, or of `(function, specs, resources)`."""
+    if not has_inputs(model_or_parts):
+        return _given(name, model_or_parts)
+    model = model_or_parts
+    return _given(name, (_as_function(model), model.inputs, [model]))
+
+
+def has_inputs(model):
+    """Whether it is a model that knows its own inputs."""
+    return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None))
+
+
+def _as_function(model):
+    """A Functional or Sequential model as a function of its inputs by their names."""
     # Sequential models have one input, and no structure of their own around it.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
@@ -76,7 +101,7 @@ def _of_model(model):
             return outputs[0]
         return {f"output_{index}": output for index, output in enumerate(outputs)}
 
-    return _given(DEFAULT, (serve, model.inputs))
+    return serve
 
 
 def _given(name, parts):
@@ -119,19 +144,16 @@ def _check_takes(name, function, names):
         ) from error
 
 
-def _spec(name, spec):
-    """A named tf.TensorSpec with known dtype and rank."""
-    import tensorflow as tf
-
-    if (
-        not isinstance(spec, keras.InputSpec | keras.KerasTensor | tf.TensorSpec)
-        or not NAME.fullmatch(spec.name or "")
-        or spec.dtype is None
-        or tf.TensorShape(spec.shape).rank is None
-    ):
+def _spec(name, given):
+    """A `Spec` with a name that can be sent, and a known dtype and rank."""
+    try:
+        spec = as_spec(given)
+    except (TypeError, ValueError):
+        spec = None
+    if spec is None or not NAME.fullmatch(spec.name or ""):
         raise ValueError(
-            f"Expected the inputs of signature {name!r} as keras.InputSpec, keras.KerasTensor or "
-            "tf.TensorSpec with shape, dtype and a name of letters, digits, `_`, `.` and `-`. "
-            f"Received: {spec!r}"
+            f"Expected the inputs of signature {name!r} as keras_attention.export.Spec, "
+            "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and a name of "
+            f"letters, digits, `_`, `.` and `-`. Received: {given!r}"
         )
-    return tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)
+    return spec

@@ -1,4 +1,4 @@
-"""Exports that were killed: their half-written directories, found by the process in their name."""
+"""Directories that a process was killed at, half written or half removed; their name has its id."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import uuid
 
 
 def name():
-    """A new name for a directory that this process fills; no integer, so it is never served."""
+    """A name for what this process fills, or removes; no integer, so it is never served."""
     return f".export-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 

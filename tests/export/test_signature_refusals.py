@@ -24,7 +24,7 @@ class Subclassed(keras.Model):
     ],
 )
 def test_an_input_without_name_shape_or_dtype_is_refused(spec):
-    with pytest.raises(ValueError, match="of signature 'serving_default' as keras.InputSpec"):
+    with pytest.raises(ValueError, match="of signature 'serving_default' as keras_att"):
         collect(None, {"serving_default": (lambda x: x, [spec])})
 
 
