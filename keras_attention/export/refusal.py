@@ -28,11 +28,12 @@ def refuse_mismatches(specs, tensors):
             if isinstance(size, str):
                 places[size].append((spec.name, tf.shape(tensor), axis))
     checks = [_equal(size, found) for size, found in places.items() if len(found) > 1]
-    checks += [
-        _below(spec, tensor)
-        for spec, tensor in zip(specs, tensors, strict=True)
-        if spec.below is not None
-    ]
+    for spec, tensor in zip(specs, tensors, strict=True):
+        if spec.below is not None:
+            checks.append(_below(spec, tensor))
+        if spec.finite and tensor.dtype.is_floating:
+            what = f"Expected finite numbers in `{spec.name}`. Received: NaN or infinity"
+            checks.append(refuse(tf.reduce_all(tf.math.is_finite(tensor)), what))
     return waiting_for(checks, tensors)
 
 

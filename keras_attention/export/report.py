@@ -45,9 +45,8 @@ def check(path):
     meta = graph_check.read(path)
     problems = list(graph_check.problems(meta.graph_def))
     if graph_check.has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
-        problems.append(
-            f"Expected weights, without which a server loads it. Received: no {WEIGHTS}"
-        )
+        # A server loads it all the same, and answers each request with an error.
+        problems.append(f"Expected the weights of the graph's variables. Received: no {WEIGHTS}")
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     lines = [
         f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",

@@ -24,6 +24,8 @@ class Spec(NamedTuple):
         below: Int or None. Ids have to be 0, 1, …, below - 1, and others are refused. Without
             it `keras.layers.Embedding` reads -1 as the last id, and on a GPU zeros where there
             is no such id. Default None.
+        finite: Whether NaN and infinity are refused, which else come back as an answer. Of all
+            kinds of specs that know nothing of it, they are. Default True.
 
     Example:
     >>> from keras_attention.export import Spec
@@ -35,6 +37,7 @@ class Spec(NamedTuple):
     shape: tuple
     dtype: str
     below: int | None = None
+    finite: bool = True
 
     def tensor_spec(self):
         """As a tf.TensorSpec, which knows no names of sizes."""
@@ -59,9 +62,9 @@ def as_spec(given):
     shape = tuple(given.shape)
     if shape[:1] == (None,):
         shape = (BATCH, *shape[1:])
-    below = given.below if isinstance(given, Spec) else None
+    below, finite = (given.below, given.finite) if isinstance(given, Spec) else (None, True)
     if not all(size is None or isinstance(size, int | str) for size in shape):
         raise TypeError(shape)
     if below is not None and not (isinstance(below, int) and below > 0):
         raise ValueError(below)
-    return Spec(given.name, shape, tf.as_dtype(given.dtype).name, below)
+    return Spec(given.name, shape, tf.as_dtype(given.dtype).name, below, finite)

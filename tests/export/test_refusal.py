@@ -23,7 +23,7 @@ def path(tmp_path_factory):
         weights = keras.ops.cast(mask, "float32")[..., None]
         return {"read": keras.ops.sum(embedding(words) * weights, axis=1)}
 
-    points = [export.Spec(name, (name, 2), "float32") for name in "ab"]
+    points = [export.Spec(name, (name, 2), "float32", finite=name == "a") for name in "ab"]
     return export.saved_model(
         None,
         tmp_path_factory.mktemp("models") / "m",
@@ -34,11 +34,11 @@ def path(tmp_path_factory):
     )
 
 
-def inputs(words=(2, 3), mask=(2, 3), unused=(2, 2), word=1):
+def inputs(words=(2, 3), mask=(2, 3), unused=(2, 2), word=1, number=1):
     return {
         "words": np.full(words, word, "int32"),
         "mask": np.ones(mask, bool),
-        "unused": np.ones(unused, "float32"),
+        "unused": np.full(unused, number, "float32"),
     }
 
 
@@ -64,6 +64,8 @@ def test_inputs_that_agree_are_answered(path):
         ({"unused": (2, 3)}, r"unused.* \[2,3\] is not compatible with expected shape \[\?,2\]"),
         ({"word": -1}, "values of `words` to be ids from 0 to 4. Received:.*-1"),
         ({"word": 5}, "values of `words` to be ids from 0 to 4. Received:.*5"),
+        ({"number": np.nan}, "finite numbers in `unused`"),
+        ({"number": -np.inf}, "finite numbers in `unused`"),
     ],
     ids=str,
 )
@@ -75,6 +77,13 @@ def test_what_does_not_fit_is_refused_by_name(path, given, message):
 def test_a_first_size_of_another_name_is_no_batch(path):
     a, b = np.ones((3, 2), "float32"), np.ones((5, 2), "float32")
     assert export.run_in_c_loader(path, "distances", {"a": a, "b": b})["d"].shape == (3, 5, 2)
+
+
+def test_numbers_need_not_be_finite_where_the_spec_says_so(path):
+    a, b = np.ones((3, 2), "float32"), np.full((5, 2), np.nan, "float32")
+    assert np.isnan(export.run_in_c_loader(path, "distances", {"a": a, "b": b})["d"]).all()
+    with pytest.raises(RuntimeError, match="finite numbers in `a`"):
+        export.run_in_c_loader(path, "distances", {"a": b, "b": a})
 
 
 def test_a_functional_models_own_inputs_must_be_equally_many(exported):
