@@ -27,7 +27,7 @@ def with_lengths(signature, sequences):
         `(function, specs, resources)` for `keras_attention.export.saved_model`. A sequence's
         length is an int32 `(batch,)` from 0 to T, "lengths" if there is one sequence, else the
         sequence's name with "_lengths" behind; others are refused in the graph. A request may be
-        padded with any finite numbers and known ids, and outputs over time are as long as the padded request: a client
+        padded with any finite numbers and known ids; outputs over time are as long as it: a client
         cuts its answer at its own length.
 
     Raises:
