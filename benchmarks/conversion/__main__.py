@@ -27,7 +27,9 @@ layer takes one, asked at two batches and lengths; "fixed sizes" names one size 
 (`input_signature`). "ok" is the largest difference from the model's own float32 outputs, whose
 numbers are around 1; anything else is what the converter or the runtime said, cut. ONNX's converter
 wants a model that has been called once. OpenVINO computes in bfloat16 where the processor can: for
-these figures it was told `INFERENCE_PRECISION_HINT: f32`.
+these figures it was told `INFERENCE_PRECISION_HINT: f32`. Where ONNX fails on the types of an
+`Add`, that is in the loop that reads long sequences block by block: `implementation="plain"` has
+none, and its rows say what comes of it. Compare before you serve: a file that runs may differ.
 
     pip install -e ".[convert]" && python -m benchmarks.conversion
 
@@ -68,6 +70,10 @@ def cell(name, column):
 def shortened(error):
     """What an error says in the end, on one line, without what is another at every run."""
     kind, _, text = " ".join(error.split()).partition(": ")
+    unknown = re.search(
+        r"No conversion rule found for operations: [\w, ]+?(?= To facilitate)", text
+    )
+    text = unknown[0] if unknown else text
     delegated = re.search(r"\(Flex(\w+)\)", text)
     if delegated:
         text = f"needs {delegated[1]} of TensorFlow's own, which LiteRT's interpreter lacks"

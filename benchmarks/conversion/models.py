@@ -34,9 +34,9 @@ def scores():
     )
 
 
-def image():
+def image(**options):
     pixels = keras.Input((None, None, WIDTH), name="pixels")
-    return keras.Model(pixels, ours.SelfAttention2D(key_reduction=2)(pixels))
+    return keras.Model(pixels, ours.SelfAttention2D(key_reduction=2, **options)(pixels))
 
 
 def decoder():
@@ -77,6 +77,9 @@ class Greedy(keras.layers.Layer):
 MODELS = {
     "AdditiveAttention": lambda: masked(ours.AdditiveAttention(units=5)),
     "LuongAttention": lambda: masked(ours.LuongAttention("general", units=5)),
+    'LuongAttention(implementation="plain")': lambda: masked(
+        ours.LuongAttention("general", units=5, implementation="plain")
+    ),
     "LocalAttention": lambda: masked(ours.LocalAttention(window=2)),
     "HardAttention": lambda: masked(ours.HardAttention()),
     "AttentionPooling": lambda: masked(ours.AttentionPooling()),
@@ -87,6 +90,7 @@ MODELS = {
     "MultiHeadSelfAttention, its scores": scores,
     "TransformerEncoderBlock": lambda: masked(ours.TransformerEncoderBlock(2, 12)),
     "SelfAttention2D": image,
+    'SelfAttention2D(implementation="plain")': lambda: image(implementation="plain"),
     "NTMCell in an RNN": memory_machine,
     "AttentionDecoder": decoder,
     "PointerDecoder": pointer,
