@@ -41,7 +41,7 @@ from examples.digit_encoder import (
     trained_encoder,
 )
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 VARIANTS = {
     "soft": {},
@@ -69,17 +69,18 @@ def main(
     name = f"image_captioning_{variant}{suffix}"
     directory = Path(runs) / f"{name}-seed{seed}"
     steps, tested = (3, 500) if quick else (250, 10_000)
-    epochs = 1 if quick else epochs
+    epochs = 2 if quick else epochs
     report = Report(directory, seed)
-    digits = {split: digit_grids.mnist(split) for split in digit_grids.SPLITS}
-    encoder, classifier = trained_encoder(
-        digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 1 if quick else 12, steps
-    )
     keras.utils.set_random_seed(seed)
     network = Captioner((MAP * MAP, FEATURES), units, seed=seed, **VARIANTS[variant])
     schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * steps)
     network.model.compile(
         keras.optimizers.Adam(schedule, clipnorm=1.0), caption_cost, jit_compile=True
+    )
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
+    digits = {split: digit_grids.mnist(split) for split in digit_grids.SPLITS}
+    encoder, classifier = trained_encoder(
+        digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 2 if quick else 12, steps
     )
     write = tf.function(network.greedy, jit_compile=True)
 

@@ -43,7 +43,7 @@ from examples.command_line import run
 from examples.datasets import algorithms
 from examples.datasets.algorithms import NOTHING, episodes
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 EPOCH = 1000  # sequences
 TESTED, TESTED_LONGER = 640, 100  # sequences, as in training and of each longer kind
@@ -128,7 +128,7 @@ def main(
             f"Expected `sequences` to be a multiple of {EPOCH}, and `batch` to divide it. "
             f"Received: sequences={sequences}, batch={batch}"
         )
-    epochs, steps = (1, 2) if quick else (sequences // EPOCH, EPOCH // batch)
+    epochs, steps = (2, 2) if quick else (sequences // EPOCH, EPOCH // batch)
     tested, tested_longer = (8, 2) if quick else (TESTED, TESTED_LONGER)
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
     name += "_quick" if quick else ""
@@ -141,6 +141,7 @@ def main(
     # A short memory of gradients' sizes: after a rare large one, steps soon are as long as before.
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
     model.compile(optimizer, bits, jit_compile=True)
+    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,

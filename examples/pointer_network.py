@@ -47,7 +47,7 @@ from examples import curves
 from examples.command_line import run
 from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train, write
+from examples.training import as_dataset, check_folders, minutes_of, train, write
 
 BATCH = 128
 AT_ONCE = 8  # batches of one size made at once, which is faster
@@ -79,7 +79,7 @@ def main(
 ):
     """Trains or resumes, tests, draws and exports; returns the figures on each test set."""
     steps, tested, validated = (48, 250, 100) if quick else (480, 10_000, 1000)
-    epochs, units, largest = (1, 32, smallest) if quick else (epochs, units, largest)
+    epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":
         raise ValueError(f"Expected `instances` with task='hull' only. Received: task={task!r}")
     if not 3 <= smallest <= largest <= TASKS[task].largest or epochs < 1:
@@ -111,6 +111,7 @@ def main(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
         jit_compile=True,
     )
+    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
     greedy, beam = (pointer(asked, encoder, decoder, width) for width in (1, BEAM))
     ways = {"greedy": tf.function(greedy, jit_compile=True)}
@@ -119,7 +120,6 @@ def main(
     def measured(way, drawn, true):
         return figures(task, drawn, true, answers(ways[way], asked, drawn, largest))
 
-    directory.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     curve = train(
         model,

@@ -40,7 +40,7 @@ from examples.datasets.documents import (
 from examples.datasets.words import WORD_RE2
 from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, with_weights
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 # What documents are padded to, one compiled program each; the rest of longer ones is not read.
 SHAPES = {
@@ -97,7 +97,7 @@ def main(
             f"Expected pooling='attention' for the sequential model. Received: pooling={pooling!r}"
         )
     if quick:
-        epochs, units, most_words = 1, 8, 200
+        epochs, units, most_words = 2, 8, 200
     keras.utils.set_random_seed(seed)
     differs = [model != "hierarchical", pooling != "attention", data != "imdb_reviews", quick]
     parts = ["text_classification", model, pooling, data, "quick"]
@@ -127,6 +127,7 @@ def main(
         metrics=["accuracy"],
         jit_compile=True,
     )
+    check_folders(network, runs=runs, pictures=pictures, saved_models=saved_models)
     counts = {part: len(found) for part, found in reviews.items()}
     print(f"{name}: {counts} reviews, {size} words, {network.count_params():,} weights")
     look = looker(network)

@@ -39,7 +39,7 @@ def main(
 ):
     """Trains or resumes, evaluates on the test set, draws and exports; returns the figures."""
     if quick:
-        epochs, units = 1, 16
+        epochs, units = 2, 16
     outcome = experiment(
         f"translate_{attention}",
         lambda german, english: EncoderDecoder(

@@ -26,7 +26,7 @@ from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
@@ -48,12 +48,11 @@ def main(
 ):
     """Trains or resumes, evaluates, draws and exports; returns the share of dates got right."""
     steps, tested = (4, 256) if quick else (250, 10_000)
-    epochs = 1 if quick else epochs
+    epochs = 2 if quick else epochs
     keras.utils.set_random_seed(seed)
     name = "translate_dates" + ("" if attention == "additive" else f"_{attention}")
     name += "_quick" if quick else ""
     directory, picture = Path(runs) / f"{name}-seed{seed}", Path(pictures) / f"{name}.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
@@ -72,6 +71,7 @@ def main(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=True,
     )
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {len(dates.patterns)} ways to write a date in {len(dates.languages)} languages, "
         f"{len(source)} characters, {network.model.count_params():,} weights"

@@ -14,7 +14,7 @@ import keras_attention
 from examples.datasets.multi30k import sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 LENGTHS = (12, 16, 22, 40)  # of both sentences, ends included: one compiled program each
 BATCH = 128
@@ -62,8 +62,6 @@ def experiment(
     keras.utils.set_random_seed(seed)
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
-    for folder in (directory, Path(pictures), Path(saved_models)):
-        folder.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     texts = {part: read(part, quick) for part in ("train", "validation", "test")}
     pairs = {part: [(split(de), split(en)) for de, en in texts[part]] for part in texts}
@@ -76,6 +74,7 @@ def experiment(
 
     steps = int(batches(0).cardinality()) * epochs
     network.model.compile(optimizer(steps), loss, jit_compile=True)
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {network.model.count_params():,} weights, {len(german)} and {len(english)} words"
     )
