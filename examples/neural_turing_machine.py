@@ -38,7 +38,7 @@ if not __package__:  # run as `python examples/neural_turing_machine.py`, from a
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
-from examples import curves
+from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets import algorithms
 from examples.datasets.algorithms import NOTHING, episodes
@@ -117,6 +117,7 @@ def main(
     batch=4,
     rate=3e-3,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -134,13 +135,15 @@ def main(
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     what = TASKS[task]
-    model = network(what, controller)
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
-    # A short memory of gradients' sizes: after a rare large one, steps soon are as long as before.
-    optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
-    model.compile(optimizer, bits, jit_compile=True)
+    with devices.scope():
+        model = network(what, controller)
+        # A short memory of gradients' sizes: after a rare large one steps soon are long again.
+        optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
+        model.compile(optimizer, bits, jit_compile=True)
     check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
@@ -316,4 +319,4 @@ def draw_curves(runs, name, task, seed, pictures):
 
 
 if __name__ == "__main__":
-    run(main, task=TASKS, controller=CONTROLLERS)
+    run(main, task=TASKS, controller=CONTROLLERS, strategy=distribution.STRATEGIES)

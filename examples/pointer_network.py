@@ -43,7 +43,7 @@ if not __package__:  # run as `python examples/pointer_network.py`, from any dir
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
-from examples import curves
+from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
 from examples.report import Report
@@ -72,6 +72,7 @@ def main(
     rate=4e-3,
     instances="",
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -87,6 +88,7 @@ def main(
             f"Expected 3 <= smallest <= largest <= {TASKS[task].largest} and epochs >= 1. "
             f"Received: smallest={smallest}, largest={largest}, epochs={epochs}"
         )
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     asked, watched = TASKS[task], WATCHED.get(task, "accuracy")
     learned = sorted({smallest, (smallest + largest) // 2, largest})  # one compiled program each
@@ -104,13 +106,14 @@ def main(
     if instances:
         tests["the file's instances"] = read_hulls(instances, largest)
 
-    model, encoder, decoder = network(asked, units)
-    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
-    model.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
-        jit_compile=True,
-    )
+    with devices.scope():
+        model, encoder, decoder = network(asked, units)
+        schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+        model.compile(
+            keras.optimizers.Adam(schedule, clipnorm=1.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
+            jit_compile=True,
+        )
     check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
     greedy, beam = (pointer(asked, encoder, decoder, width) for width in (1, BEAM))
@@ -329,4 +332,4 @@ def lines(task, indices):
 
 
 if __name__ == "__main__":
-    run(main, task=tuple(TASKS))
+    run(main, task=tuple(TASKS), strategy=distribution.STRATEGIES)

@@ -1,9 +1,11 @@
 """What the examples share of training: progress bar, checkpoint after every epoch, resume."""
 
+import functools
 import io
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -12,11 +14,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from examples import disk
+from examples import disk, distribution
 
 
 def train(model, batches, epochs, directory, settings, after_epoch=None, more=()):
     """Fits a compiled model epoch by epoch; a run that was killed goes on after its last epoch.
+
+    Of several workers (`examples.distribution`) the chief alone writes, and goes on after training;
+    the others read the same directory, and their programs end here.
 
     Args:
         model: A compiled `keras.Model`.
@@ -45,25 +50,33 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
     _check_settings(directory, settings)
     variables = _state(model, more)
     curve = _load(directory / "checkpoint.npz", variables)
+    has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
+    fit = distribution.Replicas(model).fit if has_replicas else functools.partial(_fit, model)
     for epoch in range(len(curve), epochs):
         began = time.time(), time.process_time()
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
-            history = model.fit(
-                data,
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                shuffle=False,  # the data set is shuffled
-                verbose=0,
-                callbacks=[_Show(bar)],
-            )
-            figures = after_epoch(epoch) if after_epoch else {}
-            logs = {name: values[-1] for name, values in history.history.items()}
-            bar.set_postfix({**logs, **figures})
-        logs |= {**figures, **minutes_since(*began)}
+            logs = fit(data, bar)
+            logs |= after_epoch(epoch) if after_epoch else {}
+            bar.set_postfix(logs)
+        logs |= minutes_since(*began)
         curve.append({name: float(value) for name, value in logs.items()})
-        _save(directory / "checkpoint.npz", variables, curve)
+        if distribution.is_chief():
+            _save(directory / "checkpoint.npz", variables, curve)
+    if has_replicas and not distribution.is_chief():
+        sys.exit()
     return curve
+
+
+def _fit(model, data, bar):
+    """One epoch; its figures by name."""
+    history = model.fit(
+        data,
+        shuffle=False,  # the data set is shuffled
+        verbose=0,
+        callbacks=[_Show(bar)],
+    )
+    return {name: values[-1] for name, values in history.history.items()}
 
 
 def check_folders(model, more=(), **folders):
@@ -112,7 +125,8 @@ def as_dataset(batches, size=None):
 def _state(model, more):
     """The variables that a training goes on from."""
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables, *more]
 
 
@@ -125,7 +139,9 @@ def _check_settings(directory, settings):
     path = directory / "settings.json"
     settings = json.loads(json.dumps(settings))
     if not (directory / "checkpoint.npz").exists():  # nothing to lose
-        write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        if distribution.is_chief():
+            write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        return
     before = json.loads(path.read_text())
     if before != settings:
         raise ValueError(

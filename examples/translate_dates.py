@@ -22,6 +22,7 @@ if not __package__:  # run as `python examples/translate_dates.py`, from any dir
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
+from examples import distribution
 from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
@@ -41,6 +42,7 @@ def main(
     epochs=12,
     units=128,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -49,6 +51,7 @@ def main(
     """Trains or resumes, evaluates, draws and exports; returns the share of dates got right."""
     steps, tested = (4, 256) if quick else (250, 10_000)
     epochs = 2 if quick else epochs
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     name = "translate_dates" + ("" if attention == "additive" else f"_{attention}")
     name += "_quick" if quick else ""
@@ -56,21 +59,22 @@ def main(
     report = Report(directory, seed)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
-    network = EncoderDecoder(
-        len(source),
-        len(TARGET),
-        START,
-        END,
-        embedding=units // 2,
-        units=units,
-        attention=attention,
-        max_source=LENGTHS[-1],
-    )
-    network.model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4e-3, epochs * steps)),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=True,
-    )
+    with devices.scope():
+        network = EncoderDecoder(
+            len(source),
+            len(TARGET),
+            START,
+            END,
+            embedding=units // 2,
+            units=units,
+            attention=attention,
+            max_source=LENGTHS[-1],
+        )
+        network.model.compile(
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4e-3, epochs * steps)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=True,
+        )
     check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {len(dates.patterns)} ways to write a date in {len(dates.languages)} languages, "
@@ -212,4 +216,4 @@ def show(translate, texts):
 
 
 if __name__ == "__main__":
-    run(main, attention=ATTENTIONS)
+    run(main, attention=ATTENTIONS, strategy=distribution.STRATEGIES)

@@ -32,7 +32,6 @@ CASES = [  # a module of examples, and options of its main
     pytest.param("neural_turing_machine", {"controller": "baseline"}, marks=slow),
     pytest.param("pointer_network", {}, marks=slow),
     pytest.param("translate", {}, marks=real_data),
-    pytest.param("translate", {"attention": "local-p"}, marks=real_data),
     pytest.param("transformer", {}, marks=real_data),
     pytest.param("image_captioning", {}, marks=real_data),
     pytest.param("image_captioning", {"variant": "hard"}, marks=real_data),
