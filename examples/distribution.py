@@ -112,8 +112,8 @@ class Replicas:
         replica, optimizer = tf.distribute.get_replica_context(), self.model.optimizer
         if optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue:
             whole = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-            clipped = optimizer._clip_gradients(whole)  # private, and all that knows how
-            gradients = [each / replica.num_replicas_in_sync for each in clipped]
+            # A private method, and all that knows how; a part is small enough not to be clipped.
+            gradients = [_part(each, replica) for each in optimizer._clip_gradients(whole)]
         return gradients
 
     def gradients(self, x, y, sample_weight):
@@ -122,5 +122,16 @@ class Replicas:
             outputs = self.model(x, training=True)
             # Keras divides it by the number of replicas.
             loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
-        return outputs, loss, list(map(tf.convert_to_tensor, gradients))  # embeddings' are slices
+        return outputs, loss, tape.gradient(loss, self.model.trainable_variables)
+
+
+def _part(gradient, replica):
+    """What one replica gives so that the sum over all is `gradient`."""
+    count, number = replica.num_replicas_in_sync, replica.replica_id_in_sync_group
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient / count
+    # An embedding's, whose sum puts slices together: Adam squares each of them by itself.
+    size = tf.shape(gradient.indices)[0] // count
+    rows = tf.range(size) + number * size
+    values, indices = (tf.gather(each, rows) for each in (gradient.values, gradient.indices))
+    return tf.IndexedSlices(values, indices, gradient.dense_shape)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from tqdm.auto import tqdm
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
@@ -112,6 +113,40 @@ def test_two_workers_killed_and_begun_again_learn_what_one_device_learns(one_dev
     for process in two_workers(tmp_path, {}, {"dies_writing": 1}):
         end(process)
     assert_alike(tmp_path, one_device, 1e-5)
+
+
+def losses_of_slices(clip):
+    """Prints what an embedding costs on one device and on two, whose gradients are slices."""
+    from examples.training import as_dataset
+
+    rng = np.random.default_rng(0)
+    ids = [rng.integers(1, 9, size=(8, 4)).astype("int32") for _ in range(5)]
+    data, found = as_dataset([(x, 8 - x) for x in ids]), []
+    two = distribution.strategy("mirrored")
+    for devices in (distribution.strategy("none"), two):
+        keras.utils.set_random_seed(0)
+        with devices.scope():
+            net = keras.Sequential([keras.layers.Embedding(9, 5), keras.layers.Dense(9)])
+            net.build((None, None))
+            optimizer = keras.optimizers.Adam(0.05, **clip)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            net.compile(optimizer, loss, jit_compile=True)
+            optimizer.build(net.trainable_variables)
+        if devices is two:
+            found.append(distribution.Replicas(net).fit(data, tqdm(disable=True))["loss"])
+        else:
+            found.append(net.fit(data, shuffle=False, verbose=0).history["loss"][0])
+    print(json.dumps(found))
+
+
+@pytest.mark.parametrize("clip", [{"clipnorm": 0.05}, {"global_clipnorm": 0.05}])
+def test_slices_are_clipped_as_on_one_device(clip):
+    script = "from tests.examples.test_distribution import losses_of_slices as go; "
+    command = [sys.executable, "-c", script + f"go({clip!r})"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, two = json.loads(done.stdout)
+    assert two == pytest.approx(one, rel=1e-6)
 
 
 def test_workers_without_addresses_are_refused(monkeypatch):
