@@ -119,10 +119,9 @@ def losses_of_slices(clip):
     """Prints what an embedding costs on one device and on two, whose gradients are slices."""
     from examples.training import as_dataset
 
-    rng = np.random.default_rng(0)
+    two, rng = distribution.strategy("mirrored"), np.random.default_rng(0)
     ids = [rng.integers(1, 9, size=(8, 4)).astype("int32") for _ in range(5)]
     data, found = as_dataset([(x, 8 - x) for x in ids]), []
-    two = distribution.strategy("mirrored")
     for devices in (distribution.strategy("none"), two):
         keras.utils.set_random_seed(0)
         with devices.scope():
