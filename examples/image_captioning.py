@@ -26,6 +26,7 @@ if not __package__:  # run as `python examples/image_captioning.py`, from any di
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
+from examples import distribution
 from examples.captioner import Captioner, caption_cost, penalty
 from examples.command_line import run
 from examples.datasets import digit_grids
@@ -41,7 +42,7 @@ from examples.digit_encoder import (
     trained_encoder,
 )
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 VARIANTS = {
     "soft": {},
@@ -59,27 +60,36 @@ def main(
     epochs=16,
     units=128,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
     """Trains or resumes, evaluates, draws and exports; returns the test figures."""
+    if strategy != "none" and VARIANTS[variant].get("hard"):
+        raise ValueError(
+            "Expected strategy='none' for hard attention, whose moving baseline each replica would "
+            f"have of its own. Received: strategy={strategy!r}, variant={variant!r}"
+        )
+    devices = distribution.strategy(strategy)
     suffix = "_quick" if quick else ""
     name = f"image_captioning_{variant}{suffix}"
     directory = Path(runs) / f"{name}-seed{seed}"
     steps, tested = (3, 500) if quick else (250, 10_000)
-    epochs = 1 if quick else epochs
+    epochs = 2 if quick else epochs
     report = Report(directory, seed)
+    keras.utils.set_random_seed(seed)
+    with devices.scope():
+        network = Captioner((MAP * MAP, FEATURES), units, seed=seed, **VARIANTS[variant])
+        schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * steps)
+        network.model.compile(
+            keras.optimizers.Adam(schedule, clipnorm=1.0), caption_cost, jit_compile=True
+        )
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     digits = {split: digit_grids.mnist(split) for split in digit_grids.SPLITS}
     encoder, classifier = trained_encoder(
-        digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 1 if quick else 12, steps
-    )
-    keras.utils.set_random_seed(seed)
-    network = Captioner((MAP * MAP, FEATURES), units, seed=seed, **VARIANTS[variant])
-    schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * steps)
-    network.model.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0), caption_cost, jit_compile=True
+        digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 2 if quick else 12, steps
     )
     write = tf.function(network.greedy, jit_compile=True)
 
@@ -208,4 +218,4 @@ def draw(caption, images, path):
 
 
 if __name__ == "__main__":
-    run(main, variant=tuple(VARIANTS))
+    run(main, variant=tuple(VARIANTS), strategy=distribution.STRATEGIES)

@@ -38,12 +38,12 @@ if not __package__:  # run as `python examples/neural_turing_machine.py`, from a
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
-from examples import curves
+from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets import algorithms
 from examples.datasets.algorithms import NOTHING, episodes
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 EPOCH = 1000  # sequences
 TESTED, TESTED_LONGER = 640, 100  # sequences, as in training and of each longer kind
@@ -117,6 +117,7 @@ def main(
     batch=4,
     rate=3e-3,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -128,19 +129,22 @@ def main(
             f"Expected `sequences` to be a multiple of {EPOCH}, and `batch` to divide it. "
             f"Received: sequences={sequences}, batch={batch}"
         )
-    epochs, steps = (1, 2) if quick else (sequences // EPOCH, EPOCH // batch)
+    epochs, steps = (2, 2) if quick else (sequences // EPOCH, EPOCH // batch)
     tested, tested_longer = (8, 2) if quick else (TESTED, TESTED_LONGER)
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     what = TASKS[task]
-    model = network(what, controller)
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
-    # A short memory of gradients' sizes: after a rare large one, steps soon are as long as before.
-    optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
-    model.compile(optimizer, bits, jit_compile=True)
+    with devices.scope():
+        model = network(what, controller)
+        # A short memory of gradients' sizes: after a rare large one steps soon are long again.
+        optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
+        model.compile(optimizer, bits, jit_compile=True)
+    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,
@@ -315,4 +319,4 @@ def draw_curves(runs, name, task, seed, pictures):
 
 
 if __name__ == "__main__":
-    run(main, task=TASKS, controller=CONTROLLERS)
+    run(main, task=TASKS, controller=CONTROLLERS, strategy=distribution.STRATEGIES)

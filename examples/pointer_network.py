@@ -43,11 +43,11 @@ if not __package__:  # run as `python examples/pointer_network.py`, from any dir
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
-from examples import curves
+from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train, write
+from examples.training import as_dataset, check_folders, minutes_of, train, write
 
 BATCH = 128
 AT_ONCE = 8  # batches of one size made at once, which is faster
@@ -72,6 +72,7 @@ def main(
     rate=4e-3,
     instances="",
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -79,7 +80,7 @@ def main(
 ):
     """Trains or resumes, tests, draws and exports; returns the figures on each test set."""
     steps, tested, validated = (48, 250, 100) if quick else (480, 10_000, 1000)
-    epochs, units, largest = (1, 32, smallest) if quick else (epochs, units, largest)
+    epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":
         raise ValueError(f"Expected `instances` with task='hull' only. Received: task={task!r}")
     if not 3 <= smallest <= largest <= TASKS[task].largest or epochs < 1:
@@ -87,6 +88,7 @@ def main(
             f"Expected 3 <= smallest <= largest <= {TASKS[task].largest} and epochs >= 1. "
             f"Received: smallest={smallest}, largest={largest}, epochs={epochs}"
         )
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     asked, watched = TASKS[task], WATCHED.get(task, "accuracy")
     learned = sorted({smallest, (smallest + largest) // 2, largest})  # one compiled program each
@@ -104,13 +106,15 @@ def main(
     if instances:
         tests["the file's instances"] = read_hulls(instances, largest)
 
-    model, encoder, decoder = network(asked, units)
-    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
-    model.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
-        jit_compile=True,
-    )
+    with devices.scope():
+        model, encoder, decoder = network(asked, units)
+        schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+        model.compile(
+            keras.optimizers.Adam(schedule, clipnorm=1.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
+            jit_compile=True,
+        )
+    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
     greedy, beam = (pointer(asked, encoder, decoder, width) for width in (1, BEAM))
     ways = {"greedy": tf.function(greedy, jit_compile=True)}
@@ -119,7 +123,6 @@ def main(
     def measured(way, drawn, true):
         return figures(task, drawn, true, answers(ways[way], asked, drawn, largest))
 
-    directory.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     curve = train(
         model,
@@ -329,4 +332,4 @@ def lines(task, indices):
 
 
 if __name__ == "__main__":
-    run(main, task=tuple(TASKS))
+    run(main, task=tuple(TASKS), strategy=distribution.STRATEGIES)

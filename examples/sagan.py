@@ -36,7 +36,7 @@ from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
 from examples.gan import GAN
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train, write
+from examples.training import as_dataset, check_folders, minutes_of, train, write
 
 ATTENTIONS = ("16x16", "none")
 FIRST, UP = 4, 3  # pixels of the first map, and how often its sides double
@@ -66,23 +66,25 @@ def main(
             "Expected positive `steps`, `width`, `noise` and `batch`. "
             f"Received: steps={steps}, width={width}, noise={noise}, batch={batch}"
         )
-    epochs = -(-steps // EPOCH)
+    each = 1 if quick else EPOCH
+    epochs = -(-steps // each)
     few, suffix = ("[:200]", "_quick") if quick else ("", "")
     name = f"sagan_{data}" + ("" if attention != "none" else "_none") + suffix
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
     images, classes = data_sets.load(data, f"train{few}")
     test_images, _ = data_sets.load(data, f"test{few}")
+    keras.utils.set_random_seed(seed)
+    gan = make_gan(width, noise, images.shape[1:], attention, seed)
+    generator, more = gan.generator, gan.discriminator_optimizer.variables
+    check_folders(gan, more, runs=runs, pictures=pictures, saved_models=saved_models)
     judge = frechet.classifier(
         images, classes, Path(runs) / f"sagan_judge_{data}{suffix}", JUDGE_EPOCHS[data]
     )
     wanted, _ = judge.predict(test_images, batch_size=frechet.BATCH, verbose=0)
-    keras.utils.set_random_seed(seed)
-    gan = make_gan(width, noise, images.shape[1:], attention, seed)
-    generator = gan.generator
 
     def batches(epoch):
-        size = min(EPOCH, steps - EPOCH * epoch), batch
+        size = min(each, steps - each * epoch), batch
         chosen = np.random.default_rng([seed, epoch]).integers(len(images), size=size)
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), len(chosen))
 
@@ -97,7 +99,7 @@ def main(
         directory,
         {**settings, "data": data, "attention": attention},
         measured,
-        gan.discriminator_optimizer.variables,
+        more,
     )
     path = Path(pictures) / f"{name}.png"
     draw_samples(generator, path)

@@ -27,6 +27,7 @@ if not __package__:  # run as `python examples/text_classification.py`, from any
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
+from examples import distribution
 from examples.command_line import run
 from examples.datasets.documents import (
     LONGEST,
@@ -40,7 +41,7 @@ from examples.datasets.documents import (
 from examples.datasets.words import WORD_RE2
 from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, with_weights
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 # What documents are padded to, one compiled program each; the rest of longer ones is not read.
 SHAPES = {
@@ -86,6 +87,7 @@ def main(
     batch=32,
     most_words=4000,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -97,7 +99,8 @@ def main(
             f"Expected pooling='attention' for the sequential model. Received: pooling={pooling!r}"
         )
     if quick:
-        epochs, units, most_words = 1, 8, 200
+        epochs, units, most_words = 2, 8, 200
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     differs = [model != "hierarchical", pooling != "attention", data != "imdb_reviews", quick]
     parts = ["text_classification", model, pooling, data, "quick"]
@@ -108,25 +111,27 @@ def main(
     reviews = splits(data, seed, most=160 if quick else None)
     words = vocabulary(reviews["train"], most_words)
     size = len(words)
-    network = (
-        sequential(size, units)
-        if model == "sequential"
-        else hierarchical(size, pooling, units, units)
-    )
 
     def batches(epoch):
         rng = np.random.default_rng([seed, epoch])
         return in_batches(reviews["train"], words, shapes, batch, rng)
 
     steps = int(batches(0).cardinality())
-    network.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(3e-3, epochs * steps), clipnorm=1.0
-        ),
-        "binary_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=True,
-    )
+    with devices.scope():
+        network = (
+            sequential(size, units)
+            if model == "sequential"
+            else hierarchical(size, pooling, units, units)
+        )
+        network.compile(
+            keras.optimizers.Adam(
+                keras.optimizers.schedules.CosineDecay(3e-3, epochs * steps), clipnorm=1.0
+            ),
+            "binary_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=True,
+        )
+    check_folders(network, runs=runs, pictures=pictures, saved_models=saved_models)
     counts = {part: len(found) for part, found in reviews.items()}
     print(f"{name}: {counts} reviews, {size} words, {network.count_params():,} weights")
     look = looker(network)
@@ -281,4 +286,10 @@ def export(network, look, words, shapes, directory):
 
 
 if __name__ == "__main__":
-    run(main, model=("hierarchical", "sequential"), pooling=tuple(POOLINGS), data=tuple(TEXT))
+    run(
+        main,
+        model=("hierarchical", "sequential"),
+        pooling=tuple(POOLINGS),
+        data=tuple(TEXT),
+        strategy=distribution.STRATEGIES,
+    )

@@ -1,7 +1,11 @@
 """What the examples share of training: progress bar, checkpoint after every epoch, resume."""
 
+import functools
+import io
 import json
+import math
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,9 +14,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
+from examples import disk, distribution
+
 
 def train(model, batches, epochs, directory, settings, after_epoch=None, more=()):
     """Fits a compiled model epoch by epoch; a run that was killed goes on after its last epoch.
+
+    Of several workers (`examples.distribution`) the chief alone writes, and goes on after training;
+    the others read the same directory, and their programs end here.
 
     Args:
         model: A compiled `keras.Model`.
@@ -31,34 +40,54 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
         of the minutes that it took, by the clock and of processor time.
 
     Raises:
-        ValueError: If the directory holds a checkpoint of other settings, or of another model.
+        ValueError: If the directory cannot be written, has no room for the checkpoints, or holds
+            one of other settings or of another model.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    check_folders(model, more, runs=directory)
+    for unfinished in directory.glob(".checkpoint.npz-*"):  # of runs that were killed
+        unfinished.unlink()
     _check_settings(directory, settings)
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *model.optimizer.variables, *more]
+    variables = _state(model, more)
     curve = _load(directory / "checkpoint.npz", variables)
+    has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
+    fit = distribution.Replicas(model).fit if has_replicas else functools.partial(_fit, model)
     for epoch in range(len(curve), epochs):
         began = time.time(), time.process_time()
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
-            history = model.fit(
-                data,
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                shuffle=False,  # the data set is shuffled
-                verbose=0,
-                callbacks=[_Show(bar)],
-            )
-            figures = after_epoch(epoch) if after_epoch else {}
-            logs = {name: values[-1] for name, values in history.history.items()}
-            bar.set_postfix({**logs, **figures})
-        logs |= {**figures, **minutes_since(*began)}
+            logs = fit(data, bar)
+            logs |= after_epoch(epoch) if after_epoch else {}
+            bar.set_postfix(logs)
+        logs |= minutes_since(*began)
         curve.append({name: float(value) for name, value in logs.items()})
-        _save(directory / "checkpoint.npz", variables, curve)
+        if distribution.is_chief():
+            _save(directory / "checkpoint.npz", variables, curve)
+    if has_replicas and not distribution.is_chief():
+        sys.exit()
     return curve
+
+
+def _fit(model, data, bar):
+    """One epoch; its figures by name."""
+    history = model.fit(
+        data,
+        shuffle=False,  # the data set is shuffled
+        verbose=0,
+        callbacks=[_Show(bar)],
+    )
+    return {name: values[-1] for name, values in history.history.items()}
+
+
+def check_folders(model, more=(), **folders):
+    """Refuses, before anything takes long, folders in which `disk.check` finds a fault.
+
+    Args:
+        model: A compiled `keras.Model`.
+        more: As in `train`.
+        **folders: `runs`, `pictures` and `saved_models`, or some of them.
+    """
+    disk.check(_size(_state(model, more)), _size(model.variables), **folders)
 
 
 def minutes_since(moment, processor_time):
@@ -93,11 +122,26 @@ def as_dataset(batches, size=None):
     return data.apply(tf.data.experimental.assert_cardinality(size)).prefetch(2)
 
 
+def _state(model, more):
+    """The variables that a training goes on from."""
+    if not model.optimizer.built:
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables, *more]
+
+
+def _size(variables):
+    """Bytes of some variables."""
+    return sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in variables)
+
+
 def _check_settings(directory, settings):
     path = directory / "settings.json"
     settings = json.loads(json.dumps(settings))
     if not (directory / "checkpoint.npz").exists():  # nothing to lose
-        write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        if distribution.is_chief():
+            write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        return
     before = json.loads(path.read_text())
     if before != settings:
         raise ValueError(
@@ -126,7 +170,18 @@ def _load(path, variables):
 
 def _save(path, variables, curve):
     values = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    write(path, lambda file: np.savez(file, *values, curve=json.dumps(curve)))
+    whole = io.BytesIO()  # numpy's own writing does not end well on a full disk
+    np.savez(whole, *values, curve=json.dumps(curve))
+    try:
+        write(path, lambda file: file.write(whole.getbuffer()))
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Expected room for {disk.megabytes(whole.tell())}, the checkpoint after epoch "
+            f"{len(curve)}. Received: {error.strerror}. The one before is kept: make room, and "
+            "the same command goes on from it",
+            str(path),
+        ) from error
 
 
 def write(path, write_to):
@@ -134,9 +189,14 @@ def write(path, write_to):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
-    with open(unfinished, "wb") as file:
-        write_to(file)
-    unfinished.replace(path)
+    try:
+        with open(unfinished, "wb") as file:
+            write_to(file)
+            file.flush()
+            os.fsync(file.fileno())  # before it has the name, or a power cut leaves neither
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # on a full disk half a file is in the way of all else
 
 
 class _Show(keras.callbacks.Callback):

@@ -28,6 +28,7 @@ if not __package__:  # run as `python examples/transformer.py`, from any directo
 import keras_attention
 from examples.command_line import run
 from examples.datasets.words import Words
+from examples.distribution import STRATEGIES
 from examples.sequence_to_sequence import SequenceToSequence
 from examples.translation import arrays, experiment
 from keras_attention import DecoderBlockCache
@@ -46,6 +47,7 @@ def main(
     norm="post",
     seed=0,
     beam_width=5,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -73,6 +75,7 @@ def main(
         epochs=epochs,
         seed=seed,
         beam_width=beam_width,
+        strategy=strategy,
         quick=quick,
         runs=runs,
         pictures=pictures,
@@ -210,4 +213,4 @@ def draw_heads(outcome, source, target, path):
 
 
 if __name__ == "__main__":
-    run(main, norm=("post", "pre"))
+    run(main, norm=("post", "pre"), strategy=STRATEGIES)

@@ -22,6 +22,7 @@ if not __package__:  # run as `python examples/translate.py`, from any directory
 
 from examples.command_line import run
 from examples.datasets.words import Words
+from examples.distribution import STRATEGIES
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.translation import LENGTHS, experiment
 
@@ -32,6 +33,7 @@ def main(
     units=256,
     seed=0,
     beam_width=5,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -39,7 +41,7 @@ def main(
 ):
     """Trains or resumes, evaluates on the test set, draws and exports; returns the figures."""
     if quick:
-        epochs, units = 1, 16
+        epochs, units = 2, 16
     outcome = experiment(
         f"translate_{attention}",
         lambda german, english: EncoderDecoder(
@@ -61,6 +63,7 @@ def main(
         epochs=epochs,
         seed=seed,
         beam_width=beam_width,
+        strategy=strategy,
         quick=quick,
         runs=runs,
         pictures=pictures,
@@ -70,4 +73,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main, attention=ATTENTIONS)
+    run(main, attention=ATTENTIONS, strategy=STRATEGIES)

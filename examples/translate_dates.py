@@ -22,11 +22,12 @@ if not __package__:  # run as `python examples/translate_dates.py`, from any dir
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
+from examples import distribution
 from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 LENGTHS = (24, 68)  # of the written dates: one compiled program each
 BATCH = 128
@@ -42,6 +43,7 @@ def main(
     epochs=12,
     units=128,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -49,30 +51,32 @@ def main(
 ):
     """Trains or resumes, evaluates, draws and exports; returns the share of dates got right."""
     steps, tested = (4, 256) if quick else (250, 10_000)
-    epochs = 1 if quick else epochs
+    epochs = 2 if quick else epochs
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     name = "translate_dates" + ("" if attention == "additive" else f"_{attention}")
     name += "_quick" if quick else ""
     directory, picture = Path(runs) / f"{name}-seed{seed}", Path(pictures) / f"{name}.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     dates = Dates({"de", "en", "ja"} if quick else None)
     source = Vocabulary(dates.characters)
-    network = EncoderDecoder(
-        len(source),
-        len(TARGET),
-        START,
-        END,
-        embedding=units // 2,
-        units=units,
-        attention=attention,
-        max_source=LENGTHS[-1],
-    )
-    network.model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4e-3, epochs * steps)),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=True,
-    )
+    with devices.scope():
+        network = EncoderDecoder(
+            len(source),
+            len(TARGET),
+            START,
+            END,
+            embedding=units // 2,
+            units=units,
+            attention=attention,
+            max_source=LENGTHS[-1],
+        )
+        network.model.compile(
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4e-3, epochs * steps)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=True,
+        )
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {len(dates.patterns)} ways to write a date in {len(dates.languages)} languages, "
         f"{len(source)} characters, {network.model.count_params():,} weights"
@@ -217,4 +221,4 @@ def show(translate, texts):
 
 
 if __name__ == "__main__":
-    run(main, attention=ATTENTIONS)
+    run(main, attention=ATTENTIONS, strategy=distribution.STRATEGIES)

@@ -11,10 +11,11 @@ from keras import ops
 from tqdm.auto import tqdm
 
 import keras_attention
+from examples import distribution
 from examples.datasets.multi30k import sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
-from examples.training import as_dataset, minutes_of, train
+from examples.training import as_dataset, check_folders, minutes_of, train
 
 LENGTHS = (12, 16, 22, 40)  # of both sentences, ends included: one compiled program each
 BATCH = 128
@@ -39,6 +40,7 @@ def experiment(
     epochs=8,
     seed=0,
     beam_width=5,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -54,28 +56,30 @@ def experiment(
         loss: What Keras compiles; padding, id 0, must not count in it.
         settings: Dict of what the network depends on.
         joint_words: Whether both languages share one vocabulary.
-        epochs, seed, beam_width, quick, runs, pictures, saved_models: Of the command line.
+        epochs, seed, beam_width, strategy, quick: Of the command line, as the folders are:
+        runs, pictures, saved_models.
 
     Returns:
         An `Outcome`.
     """
+    devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
-    for folder in (directory, Path(pictures), Path(saved_models)):
-        folder.mkdir(parents=True, exist_ok=True)
     report = Report(directory, seed)
     texts = {part: read(part, quick) for part in ("train", "validation", "test")}
     pairs = {part: [(split(de), split(en)) for de, en in texts[part]] for part in texts}
     sides = [list(side) for side in zip(*pairs["train"], strict=True)]
     german, english = [Words(sum(sides, []))] * 2 if joint_words else map(Words, sides)
-    network = make_network(german, english)
 
     def batches(epoch):
         return in_buckets(pairs["train"], german, english, np.random.default_rng([seed, epoch]))
 
     steps = int(batches(0).cardinality()) * epochs
-    network.model.compile(optimizer(steps), loss, jit_compile=True)
+    with devices.scope():
+        network = make_network(german, english)
+        network.model.compile(optimizer(steps), loss, jit_compile=True)
+    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {network.model.count_params():,} weights, {len(german)} and {len(english)} words"
     )

@@ -74,7 +74,7 @@ def test_the_export_writes_the_same_caption_alone_and_in_a_batch(quick):
 def test_a_second_run_resumes_both_trainings_and_writes_the_next_version(quick, capsys):
     where, folders, figures = quick
     assert image_captioning.main(variant="hard", quick=True, **folders) == figures
-    assert capsys.readouterr().out.count("Resuming after epoch 1") == 2
+    assert capsys.readouterr().out.count("Resuming after epoch 2") == 2
     assert (where / "saved_models/image_captioning_hard_quick/2").exists()
 
 

@@ -29,7 +29,7 @@ def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     where, _, figures = quick
     written = json.loads((where / "runs/ntm_copy_quick-seed0/figures.json").read_text())
     assert written[example.FIGURE] == figures[example.FIGURE] > 0
-    assert len(written["curve"]) == 1
+    assert len(written["curve"]) == 2
     assert set(written["length 120"]) >= {"sequences with one vector twice", example.FIGURE}
     for picture in ("ntm_copy_quick", "ntm_copy_curve_quick"):
         assert (where / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
@@ -53,7 +53,7 @@ def test_the_export_takes_sequences_of_any_number_and_length(quick):
 def test_a_second_run_resumes_and_finds_the_same_figures(quick, capsys):
     where, folders, figures = quick
     assert example.main(quick=True, **folders) == figures
-    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert "Resuming after epoch 2" in capsys.readouterr().out
     assert (where / "saved_models/ntm_copy_quick/2").exists()
 
 

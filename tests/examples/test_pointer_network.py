@@ -34,7 +34,7 @@ def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
 def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     where, folders, reached = quick
     assert pointer_network.main(quick=True, **folders) == reached
-    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert "Resuming after epoch 2" in capsys.readouterr().out
     assert (where / "saved_models/pointer_hull_5_quick/2").exists()
 
 

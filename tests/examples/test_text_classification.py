@@ -106,7 +106,7 @@ def test_the_export_takes_texts_in_any_number_and_length(quick):
 def test_a_second_run_resumes_and_gets_the_same(quick, capsys):
     where, arguments, figures = quick
     assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
-    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert "Resuming after epoch 2" in capsys.readouterr().out
     assert (where / "saved_models/text_classification_movie_rationales_quick/2").exists()
 
 

@@ -99,7 +99,7 @@ def test_the_time_of_a_resumed_run_is_that_of_all_its_epochs():
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match="Expected `runs` to be a folder to write in"):
         training.train(model(), batches, 1, tmp_path / "file" / "run", {})
 
 

@@ -53,7 +53,7 @@ def test_a_text_is_translated_alike_alone_and_in_a_batch(quick):
 def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     where, folders, accuracy = quick
     assert translate_dates.main(quick=True, **folders) == accuracy
-    assert "Resuming after epoch 1" in capsys.readouterr().out
+    assert "Resuming after epoch 2" in capsys.readouterr().out
     assert (where / "saved_models/translate_dates_quick/2").exists()
 
 

@@ -1,0 +1,137 @@
+"""Training on several devices, or machines: each has the whole model and a share of every batch.
+
+A loop of its own, since Keras 3.15's `fit` does not run under MultiWorkerMirroredStrategy (its step
+looks into batches that are `PerReplica` values, and reduces scalars along an axis), and under
+MirroredStrategy compiles with XLA across devices, which the logical devices of a CPU refuse. Here
+XLA compiles what each device does alone, the loss and its gradient. docs/training.md has commands.
+"""
+
+import keras
+import tensorflow as tf
+
+STRATEGIES = ("none", "mirrored", "multi_worker_mirrored")
+
+
+def strategy(name):
+    """The `tf.distribute.Strategy` in whose `scope()` a model is made and compiled.
+
+    To be called before TensorFlow has computed anything: devices and workers are settled then.
+
+    Args:
+        name: "none"; "mirrored", over all GPUs of this machine, or, where it has none, over its CPU
+            taken for two devices, which is for tests and gains nothing; "multi_worker_mirrored",
+            over the processes that the environment variable TF_CONFIG names.
+    """
+    if name == "none":
+        return tf.distribute.get_strategy()  # TensorFlow's default: one device
+    if name == "multi_worker_mirrored":
+        if not _workers():
+            raise ValueError(
+                "Expected the environment variable TF_CONFIG to name the workers of "
+                f"strategy={name!r}. Received: none"
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if not tf.config.list_physical_devices("GPU"):
+        [cpu] = tf.config.list_physical_devices("CPU")
+        halves = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, halves)
+        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return tf.distribute.MirroredStrategy()
+
+
+def is_chief():
+    """Whether this process writes what is written: the first of the workers, or the only one."""
+    return not _workers() or tf.distribute.cluster_resolver.TFConfigClusterResolver().task_id == 0
+
+
+def _workers():
+    """The addresses of the workers in TF_CONFIG."""
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    return cluster.as_dict().get("worker", [])
+
+
+class Replicas:
+    """Trains a compiled model of several replicas by its loss, not by a `train_step` of its own.
+
+    Each replica's loss is the mean over its share, and the gradients' mean is descended. So it
+    learns as on one device where the loss is a mean over examples; where it leaves out padding, as
+    for words, each share counts alike however many it has. All shares draw the same dropout.
+
+    Args:
+        model: A `keras.Model` made and compiled in the scope of its strategy.
+    """
+
+    def __init__(self, model):
+        self.model, self.strategy = model, model.distribute_strategy
+        with self.strategy.scope():
+            self.loss = keras.metrics.Mean(name="loss")
+        self.gradients = tf.function(self.gradients, jit_compile=model.jit_compile)
+
+    def fit(self, data, bar):
+        """One epoch; its figures by name, as `fit` gives them. All workers have to call it."""
+        self._begin(next(iter(data)))
+        options = tf.data.Options()
+        # Batches are made in Python, the same by each worker, which takes its share of them.
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.DATA
+        )
+        self.model.reset_metrics()
+        self.loss.reset_state()
+        for batch in self.strategy.experimental_distribute_dataset(data.with_options(options)):
+            self.step(batch)
+            bar.update()
+        figures = {**self.model.get_metrics_result(), "loss": self.loss.result()}
+        return {name: float(value) for name, value in figures.items()}
+
+    def _begin(self, batch):
+        examples, count = len(tf.nest.flatten(batch)[0]), self.strategy.num_replicas_in_sync
+        if examples % count:
+            raise ValueError(
+                f"Expected batches that {count} replicas can share out evenly. "
+                f"Received: a batch of {examples}"
+            )
+        with self.strategy.scope():
+            # A private hook of Keras, which `fit` calls as well: compiled metrics have no variables
+            # before, and within a replica none can be made.
+            self.model._symbolic_build(data_batch=batch)
+
+    @tf.function(reduce_retracing=True)
+    def step(self, batch):
+        """One step of all replicas together."""
+        self.strategy.run(self._step_of_one, args=(batch,))
+
+    def _step_of_one(self, batch):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        outputs, loss, gradients = self.gradients(x, y, sample_weight)
+        self.model.optimizer.apply(self._clipped(gradients), self.model.trainable_variables)
+        self.loss.update_state(loss * self.strategy.num_replicas_in_sync)
+        self.model.compute_metrics(x, y, outputs, sample_weight)
+
+    def _clipped(self, gradients):
+        """This replica's part of the clipped sum: Keras clips each part, and then sums them."""
+        replica, optimizer = tf.distribute.get_replica_context(), self.model.optimizer
+        if optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue:
+            whole = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            # A private method, and all that knows how; a part is small enough not to be clipped.
+            gradients = [_part(each, replica) for each in optimizer._clip_gradients(whole)]
+        return gradients
+
+    def gradients(self, x, y, sample_weight):
+        """Outputs, loss and its gradients of one share: what XLA compiles."""
+        with tf.GradientTape() as tape:
+            outputs = self.model(x, training=True)
+            # Keras divides it by the number of replicas.
+            loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True)
+        return outputs, loss, tape.gradient(loss, self.model.trainable_variables)
+
+
+def _part(gradient, replica):
+    """What one replica gives so that the sum over all is `gradient`."""
+    count, number = replica.num_replicas_in_sync, replica.replica_id_in_sync_group
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient / count
+    # An embedding's, whose sum puts slices together: Adam squares each of them by itself.
+    size = tf.shape(gradient.indices)[0] // count
+    rows = tf.range(size) + number * size
+    values, indices = (tf.gather(each, rows) for each in (gradient.values, gradient.indices))
+    return tf.IndexedSlices(values, indices, gradient.dense_shape)
