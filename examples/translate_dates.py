@@ -1,4 +1,4 @@
-"""Dates as people write them in 283 languages -> ISO 8601, character by character.
+"""Dates as people write them in 300 languages -> ISO 8601, character by character.
 
     "quarta-feira, 4 de agosto de 2027"  ->  "2027-08-04"
 
