@@ -58,14 +58,16 @@ def arrays(draw, info):
         return np.array([*(STRINGS[i] for i in np.ravel(found)), None], object)[:-1].reshape(shape)
     values = [*FLOATS] if dtype.startswith("float") else [*INTEGERS]
     if draw(st.booleans()):  # what no model can have meant
-        limits = [] if dtype.startswith("float") or dtype == "bool" else [-1, *_limits(dtype)]
-        values += limits or NOT_FINITE
+        values += NOT_FINITE if dtype.startswith("float") else _limits(dtype)
     with np.errstate(all="ignore"):
         return rng.choice(np.array(values, object), shape).astype(dtype)
 
 
 def _limits(dtype):
-    return np.iinfo(dtype).min, np.iinfo(dtype).max
+    if dtype == "bool":
+        return []
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return [least, most, -1 if least < 0 else most - 1]
 
 
 @st.composite
