@@ -62,6 +62,8 @@ def run_calls(path, calls, disable_xla=True):
             errors="replace",
             check=False,
         )
+        if done.returncode < 0:  # what it said before has no bearing on it
+            raise RuntimeError(f"The loading process ended by signal {-done.returncode}.")
         if done.returncode:
             said = done.stdout.strip() or done.stderr.strip()[-1500:]
             raise RuntimeError(said or f"The loading process ended with {done.returncode}.")

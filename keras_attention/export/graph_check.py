@@ -3,7 +3,18 @@
 from pathlib import Path
 
 PYTHON_OPS = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction"])
-ASSIGNING_OPS = frozenset(["AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"])
+KEEPING_OPS = frozenset(
+    ["AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"]
+    # of tf.random.Generator, whose state is a variable
+    + ["RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulUniformInt"]
+    + ["StatefulUniformFullInt", "StatefulStandardNormal", "StatefulStandardNormalV2"]
+    + ["StatefulTruncatedNormal", "StatefulRandomBinomial"]
+)
+DRAWING_OPS = frozenset(
+    ["RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "Multinomial"]
+    + ["ParameterizedTruncatedNormal", "RandomGamma", "RandomPoisson", "RandomPoissonV2"]
+    + ["RandomShuffle", "NonDeterministicInts"]
+)
 
 
 def read(path):
@@ -28,15 +39,15 @@ def check(path):
     Args:
         path: A version directory, with `saved_model.pb` in it.
     """
-    for problem in problems(read(path).graph_def):
+    for problem in problems(read(path)):
         raise ValueError(problem)
 
 
-def problems(graph):
-    """Yields what a stock server cannot run, in words."""
+def problems(meta):
+    """Yields what of the signatures a stock server cannot run, in words."""
     import tensorflow as tf
 
-    functions, found = graph.library.function, nodes(graph)
+    found, functions = _in_signatures(meta)
     compiled = sorted(
         [node.name for node in found if _must_compile(node)]
         + [function.signature.name for function in functions if _must_compile(function)]
@@ -54,7 +65,9 @@ def problems(graph):
             f"server has no Python. Received: {python}"
         )
     own = {function.signature.name for function in functions}
-    unknown = {node.op for node in found if not node.op.startswith("_")} - own
+    # A graph is loaded with all its nodes; functions that nobody calls are not looked into.
+    loaded = {node.op for node in (*meta.graph_def.node, *found)}
+    unknown = {op for op in loaded if not op.startswith("_")} - own
     unknown = sorted(op for op in unknown if not hasattr(tf.raw_ops, op))
     if unknown:
         yield f"Expected TensorFlow's own operations, which a server has. Received: {unknown}"
@@ -71,8 +84,11 @@ def remarks(meta):
                 if info.dtype in half:
                     dtype = half[info.dtype]
                     yield f"not for REST, whose JSON has no {dtype}: {name}, {kind} {key}"
-    if any(node.op in ASSIGNING_OPS for node in _in_signatures(meta)):
+    operations = {node.op for node in _in_signatures(meta)[0]}
+    if operations & KEEPING_OPS:
         yield "keeps something from one request to the next, whoever sends them: a variable"
+    if operations & DRAWING_OPS:
+        yield f"answers the same request differently: it draws, {sorted(operations & DRAWING_OPS)}"
 
 
 def computes_in_half(path):
@@ -100,21 +116,24 @@ def _must_compile(node_or_function):
 
 
 def _in_signatures(meta):
-    """The nodes that a signature's request runs: of its function, and of all that this calls."""
+    """`(nodes, functions)` that a signature's request runs: its own, and all that these call."""
+    top = {node.name: node for node in meta.graph_def.node}
+    wanted = [info.name for each in meta.signature_def.values() for info in each.outputs.values()]
+    found = {}
+    while wanted:
+        name = wanted.pop().lstrip("^").split(":")[0]
+        if name in top and name not in found:
+            found[name] = top[name]
+            wanted.extend(top[name].input)
     functions = {each.signature.name: each for each in meta.graph_def.library.function}
-    starts = {node.name: node for node in meta.graph_def.node}
-    waiting = [
-        starts[info.name.split(":")[0]]
-        for signature in meta.signature_def.values()
-        for info in signature.outputs.values()
-        if info.name.split(":")[0] in starts
-    ]
-    seen = set()
+    waiting, nodes, called = [*found.values()], [], {}
     while waiting:
         node = waiting.pop()
-        yield node
+        nodes.append(node)
+        names = {node.op}
         for each in node.attr.values():
-            called = [each.func.name, *(one.name for one in each.list.func)]
-            for name in {*called} & functions.keys() - seen:
-                seen.add(name)
-                waiting.extend(functions[name].node_def)
+            names |= {each.func.name, *(one.name for one in each.list.func)}
+        for name in names & functions.keys() - called.keys():
+            called[name] = functions[name]
+            waiting.extend(functions[name].node_def)
+    return nodes, [*called.values()]

@@ -14,12 +14,14 @@ def label(directory, labels):
 
     A request may ask for a label (`/v1/models/name/labels/stable:predict`), and another version
     answers it as soon as the label moves. From the first label on a server loads the labelled
-    versions and no others; without labels, the largest. A server reads the file at its start and,
+    versions and no others; once the last is removed, the largest. Where none is given and none
+    removed, the model's version policy stays as it is. A server reads the file at its start and,
     with `--model_config_file_poll_wait_seconds`, again and again; it wants
     `--allow_version_labels_for_unavailable_models` for labels of versions that it has not loaded.
 
     The file is replaced as a whole, under a lock: a reader sees the old one or the new one, and
-    two processes write one after the other. What it says of other models stays.
+    two processes write one after the other (not on several hosts of a network file system, between
+    which the lock does not hold). What it says of other models stays.
 
     Args:
         directory: The model's, as `saved_models/name`.
@@ -31,6 +33,7 @@ def label(directory, labels):
     Raises:
         ValueError: If a label is not a word, a version is not there, or the file is not a
             server's configuration.
+        NotImplementedError: On Windows, which has no such lock.
 
     Example:
     >>> import tempfile
@@ -40,18 +43,23 @@ def label(directory, labels):
     >>> keras_attention.export.label(directory, {"stable": 1})
     {'stable': 1}
     """
+    if not isinstance(labels, dict):
+        raise ValueError(
+            f"Expected `labels` to be a dict of label to version. Received: labels={labels!r}"
+        )
     directory = models_config.model_directory(directory)
     with models_config.alone(directory.parent):
         config = models_config.read(directory.parent)
         entry = models_config.entry(config, directory.name)
-        versions = models_config.versions(directory)
+        versions, before = models_config.versions(directory), dict(entry.version_labels)
         for name, version in labels.items():
             if not isinstance(name, str) or not LABEL.fullmatch(name):
                 raise ValueError(
                     "Expected labels of letters, digits, `_`, `.` and `-`, a letter first. "
                     f"Received: {name!r}"
                 )
-            if version is not None and version not in versions:
+            # 1.0 and True are in the versions, too, being equal to 1.
+            if version is not None and (type(version) is not int or version not in versions):
                 raise ValueError(
                     f"Expected a version of {directory}, of {list(versions)}. "
                     f"Received: {name}={version!r}"
@@ -60,13 +68,13 @@ def label(directory, labels):
                 entry.version_labels.pop(name, None)
             else:
                 entry.version_labels[name] = version
-        entry.ClearField("model_version_policy")
-        entry.model_version_policy.specific.versions.extend(
-            sorted(set(entry.version_labels.values()))
-        )
-        if not entry.version_labels:
+        is_given = any(version is not None for version in labels.values())
+        if is_given or dict(entry.version_labels) != before:  # else the policy is somebody's own
             entry.ClearField("model_version_policy")
-        models_config.write(directory.parent, config)
+            if entry.version_labels:
+                served = sorted(set(entry.version_labels.values()))
+                entry.model_version_policy.specific.versions.extend(served)
+            models_config.write(directory.parent, config)
         return dict(sorted(entry.version_labels.items()))
 
 
@@ -83,7 +91,7 @@ def main(arguments):
     given = parser.parse_args(arguments)
     try:
         labels = label(given.directory, dict(given.labels))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NotImplementedError) as error:
         print("error:", error, file=sys.stderr)
         return 1
     print(*(f"{name}={version}" for name, version in labels.items()))

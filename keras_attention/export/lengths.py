@@ -1,8 +1,10 @@
 """Signatures that are told how long each sequence is, and do not look at what fills up the rest."""
 
+import numbers
+
 from keras_attention.export.refusal import refuse, waiting_for
 from keras_attention.export.signature import as_signature
-from keras_attention.export.spec import BATCH, Spec
+from keras_attention.export.spec import Spec
 
 
 def with_lengths(signature, sequences):
@@ -21,7 +23,8 @@ def with_lengths(signature, sequences):
             where it ends: the value that it takes for padding (0 for ids with `mask_zero=True`,
             the `mask_value` of `keras.layers.Masking`), or the name of its bool mask `(batch, T)`,
             which then is made from the lengths and is no input any more. Behind a mask's end the
-            sequence itself becomes zeros (empty strings).
+            sequence itself becomes zeros (empty strings). The first size may have another name,
+            or be a number.
 
     Returns:
         `(function, specs, resources)` for `keras_attention.export.saved_model`. A sequence's
@@ -49,7 +52,7 @@ def with_lengths(signature, sequences):
     told = as_signature("with_lengths", signature)
     inputs = {spec.name: spec for spec in told.inputs}
     _check(inputs, sequences)
-    masks = {name: end for name, end in sequences.items() if end in inputs}
+    masks = {name: end for name, end in sequences.items() if isinstance(end, str) and end in inputs}
     lengths = {name: "lengths" if len(sequences) == 1 else f"{name}_lengths" for name in sequences}
 
     def serve(**tensors):
@@ -61,7 +64,8 @@ def with_lengths(signature, sequences):
         return told.function(**tensors)
 
     taken = [spec for spec in told.inputs if spec.name not in masks.values()]
-    added = [Spec(length, (BATCH,), "int32") for length in lengths.values()]
+    # As many as the sequence has: one alone would be the length of all.
+    added = [Spec(length, inputs[name].shape[:1], "int32") for name, length in lengths.items()]
     return serve, [*taken, *added], told.resources
 
 
@@ -78,16 +82,30 @@ def _check(inputs, sequences):
                 "Expected the names in `sequences` to be inputs of shape (batch, T, ...), of "
                 f"{list(inputs)}. Received: sequences={sequences!r}"
             )
-        is_text = inputs[name].dtype == "string"
-        if end in inputs:
+        if isinstance(end, str) and end in inputs:
             is_end = inputs[end].dtype == "bool" and len(inputs[end].shape) == 2
         else:
-            is_end = isinstance(end, str if is_text else int | float) and not isinstance(end, bool)
+            is_end = _is_value(end, inputs[name].dtype)
         if not is_end:
             raise ValueError(
                 f"Expected `sequences[{name!r}]` to be a padding value of {inputs[name].dtype}, or "
                 f"the name of a bool input (batch, T). Received: sequences={sequences!r}"
             )
+
+
+def _is_value(padding, dtype):
+    """Whether the dtype holds this value or, where it has fractions, one near it."""
+    import tensorflow as tf
+
+    dtype = tf.as_dtype(dtype)
+    if dtype == tf.string:
+        return isinstance(padding, str | bytes)
+    if dtype.is_bool:
+        return isinstance(padding, numbers.Integral) and padding in (False, True)
+    kind, plain = (numbers.Integral, int) if dtype.is_integer else (numbers.Real, float)
+    is_number = isinstance(padding, kind) and not isinstance(padding, bool)
+    real = dtype.real_dtype
+    return is_number and plain(real.min) <= padding <= plain(real.max)
 
 
 def _behind_the_end(name, sequence, length_name, lengths):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 from pathlib import Path
 
 FILE = "models.config"
@@ -31,8 +32,18 @@ def alone(directory):
     """Waits until no other process is in here for this directory.
 
     The lock is on the directory itself and leaves no file; it ends with the process that has it.
+    On a network file system it may hold for the processes of one host only.
+
+    Raises:
+        NotImplementedError: On Windows.
     """
-    import fcntl  # not on Windows
+    try:
+        import fcntl
+    except ImportError as error:
+        raise NotImplementedError(
+            "Expected a system with fcntl.flock (Linux, macOS), to lock the models' directory. "
+            f"Received: {sys.platform}"
+        ) from error
 
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -61,6 +72,16 @@ def entry(config, name):
         if model.name == name:
             return model
     return models.add(name=name, base_path=f"/models/{name}", model_platform="tensorflow")
+
+
+def served(entry, versions):
+    """The numbers, of all versions from the oldest, that a model's policy has a server load."""
+    policy = entry.model_version_policy
+    if policy.HasField("all"):
+        return list(versions)
+    if policy.HasField("specific"):
+        return list(policy.specific.versions)
+    return list(versions)[-(policy.latest.num_versions or 1) :]  # 0 is the server's default, 1
 
 
 def write(directory, config):

@@ -17,7 +17,8 @@ WEIGHTS = "variables/variables.index"
 def check(path):
     """Reads a SavedModel, loads it as a server does, and sends it its own warm-up requests.
 
-    Where it holds `assets.extra/SHA256SUMS`, its files are compared with that first.
+    Where it holds `assets.extra/SHA256SUMS`, the files that are listed there are compared with it
+    first; others, as a server's settings that were put beside them, are remarked.
 
     Args:
         path: A version directory, or a model's, of which the version is taken that a server
@@ -43,7 +44,7 @@ def check(path):
     if changed:  # nothing that it says can be relied on
         return [str(path)], changed
     meta = graph_check.read(path)
-    problems = list(graph_check.problems(meta.graph_def))
+    problems = list(graph_check.problems(meta))
     if graph_check.has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
         # A server loads it all the same, and answers each request with an error.
         problems.append(f"Expected the weights of the graph's variables. Received: no {WEIGHTS}")
@@ -53,6 +54,7 @@ def check(path):
         *describe(path),
         _operations(meta.graph_def),
         *_assets(path),
+        *digests.remarks(path),
         *graph_check.remarks(meta),
     ]
     try:
@@ -108,8 +110,8 @@ def main(arguments):
             lines, problems = check(directory)
         except ValueError as error:
             lines, problems = [], [str(error)]
-        for line in lines:
-            print(line)
+        for line in lines:  # of file names that are not UTF-8, too
+            print(line.encode(errors="backslashreplace").decode())
         for problem in problems:
             print("problem:", problem, file=sys.stderr)
         failed = failed or bool(problems)

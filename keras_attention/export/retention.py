@@ -10,22 +10,25 @@ from keras_attention.export import models_config, unfinished
 
 
 def prune(directory, keep):
-    """Removes old versions of a model: never the newest, nor one that `models.config` names.
+    """Removes old versions of a model: never the newest, nor one that is served.
 
     A version is renamed, to what no server takes for one, before its files are deleted: there is
     never half a version. What a killed process leaves is removed by the next `prune` or export on
-    the same host. Exports and labels may be made at the same time.
+    the same host. Exports and labels may be made at the same time, but not on several hosts of a
+    network file system, between which the lock does not hold.
 
     Args:
         directory: The model's, as `saved_models/name`.
         keep: Int, how many of the newest versions to keep, at least 1. Versions that
-            `models.config` labels or lists to be served stay besides.
+            `models.config` labels or has served (listed, or so many of the latest, or all) stay
+            besides.
 
     Returns:
         List of the numbers that were removed.
 
     Raises:
         ValueError: If an argument is not as described.
+        NotImplementedError: On Windows, which has no such lock.
 
     Example:
     >>> import tempfile
@@ -42,8 +45,9 @@ def prune(directory, keep):
     with models_config.alone(directory.parent):
         unfinished.remove(directory)
         entry = models_config.entry(models_config.read(directory.parent), directory.name)
-        named = {*entry.version_labels.values(), *entry.model_version_policy.specific.versions}
-        old = list(models_config.versions(directory).items())[:-keep]
+        versions = models_config.versions(directory)
+        named = {*entry.version_labels.values(), *models_config.served(entry, versions)}
+        old = list(versions.items())[:-keep]
         removed = {version: path for version, path in old if version not in named}
         for path in removed.values():
             doomed = directory / unfinished.name()
@@ -63,7 +67,7 @@ def main(arguments):
     given = parser.parse_args(arguments)
     try:
         removed = prune(given.directory, given.keep)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NotImplementedError) as error:
         print("error:", error, file=sys.stderr)
         return 1
     print("removed:", *removed or ["none"])

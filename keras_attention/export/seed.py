@@ -27,7 +27,8 @@ def with_seed(signature):
     Returns:
         `(function, specs, resources)` for `keras_attention.export.saved_model`, with the further
         input `seed`, int32 `(batch, 2)`, any two numbers for each row. Rows are answered one
-        after the other, so a batch takes as long as its rows do alone.
+        after the other, so a batch takes as long as its rows do alone. Without rows nothing is
+        drawn: sizes of an output that are then unknown are 0.
 
     Raises:
         ValueError: If there is no generator to give a seed to; when it is exported, if a draw is
@@ -70,7 +71,12 @@ def with_seed(signature):
         row = {name: tf.TensorSpec(x.shape[1:], x.dtype) for name, x in by_row.items()}
         kinds = answer.get_concrete_function(row).structured_outputs
         kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), kinds)
-        return tf.map_fn(answer, by_row, fn_output_signature=kinds)
+        # Stacks of no rows have no sizes: map_fn fails where these are not known ahead.
+        return tf.cond(
+            tf.shape(tensors["seed"])[0] > 0,
+            lambda: tf.map_fn(answer, by_row, fn_output_signature=kinds),
+            lambda: {name: _no_rows(kind) for name, kind in kinds.items()},
+        )
 
     kept = [one for one in told.resources if not isinstance(one, keras.random.SeedGenerator)]
     return serve, specs, kept
@@ -102,6 +108,13 @@ def _drawn(states, seed, function):
                 f"Received: a loop that draws by {state.path}"
             )
     return outputs
+
+
+def _no_rows(kind):
+    """A batch of none, of the row's known sizes."""
+    import tensorflow as tf
+
+    return tf.zeros([0, *(size or 0 for size in kind.shape)], kind.dtype)
 
 
 def _only_row(name, output):

@@ -7,6 +7,7 @@ from keras_attention.export.fresh_process import run_calls
 from keras_attention.export.graph_check import computes_in_half
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
 
 
 class SelfCheckError(RuntimeError):
@@ -60,21 +61,33 @@ def _difference(served, own, half):
         return f"it is missing in the {'export' if served is None else 'model'}"
     if served.shape != own.shape or served.dtype != own.dtype:
         return f"{served.dtype} {served.shape} in place of {own.dtype} {own.shape}"
-    if own.dtype.name in FLOATS:
-        served, own = served.astype("float64"), own.astype("float64")
-        same = np.isclose(served, own, rtol=1e-4, atol=_atol(own, half), equal_nan=True)
-    else:
-        same = np.asarray(served == own, bool)
+    same = equals(served, own, half)
     if same.all():
         return None
+    served, own = _wide(served), _wide(own)
     with np.errstate(invalid="ignore"):  # infinity less infinity
-        size = ~same if own.dtype.kind in "Ob" else np.abs(served.astype("float64") - own)
+        size = ~same if own.dtype.kind in "Ob" else np.abs(served * 1.0 - own)
     size = np.where(same, -1.0, np.nan_to_num(size, nan=np.inf))
     worst = np.unravel_index(np.argmax(size), own.shape)
     return (
         f"{np.sum(~same)} of {own.size} values, the largest difference {size[worst]:.3g} at "
         f"{tuple(map(int, worst))}: {served[worst]} in place of {own[worst]}"
     )
+
+
+def equals(served, own, half):
+    """Which values of two arrays are the same, but for rounding; `half` as in `check`."""
+    if own.dtype.name not in FLOATS + COMPLEX:
+        return np.asarray(served == own, bool)
+    served, own = _wide(served), _wide(own)
+    return np.isclose(served, own, rtol=1e-4, atol=_atol(own, half), equal_nan=True)
+
+
+def _wide(array):
+    """Numbers with fractions in double precision; all else as it is."""
+    if array.dtype.name in COMPLEX:
+        return array.astype("complex128")
+    return array.astype("float64") if array.dtype.name in FLOATS else array
 
 
 def _atol(own, half):

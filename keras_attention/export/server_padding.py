@@ -3,6 +3,8 @@
 import numpy as np
 
 from keras_attention.export.fresh_process import run_calls
+from keras_attention.export.graph_check import computes_in_half
+from keras_attention.export.self_check import equals
 
 MORE = 3  # elements, as from a longer request in the same batch
 
@@ -37,7 +39,7 @@ def remarks(path, meta, calls):
     kept = [index for index, (_, inputs) in enumerate(longer) if inputs is not None]
     if not kept:
         return
-    answers = run_calls(path, [calls[index] for index in kept])
+    answers, half = run_calls(path, [calls[index] for index in kept]), computes_in_half(path)
     try:
         after = run_calls(path, [longer[index] for index in kept])
     except RuntimeError as error:
@@ -48,7 +50,7 @@ def remarks(path, meta, calls):
         (calls[index][0], key)
         for index, one, other in zip(kept, answers, after, strict=True)
         for key in one
-        if not _begins_with(other[key], one[key])
+        if not _begins_with(other[key], one[key], half)
     }
     for name, key in sorted(changed):
         yield (
@@ -70,11 +72,9 @@ def _longer(infos, inputs):
     return result if is_longer else None
 
 
-def _begins_with(longer, array):
-    """Whether an answer is the same, apart from what was added to its end."""
+def _begins_with(longer, array, half):
+    """Whether an answer is the same, but for rounding, apart from what was added to its end."""
     if longer.ndim != array.ndim or any(np.less(longer.shape, array.shape)):
         return False
     cut = longer[tuple(slice(size) for size in array.shape)]
-    if array.dtype.kind in "ObiuSU":
-        return bool(np.all(cut == array))
-    return np.allclose(cut.astype("complex128"), array.astype("complex128"), 1e-3, 1e-5, True)
+    return bool(np.all(equals(cut, array, half)))

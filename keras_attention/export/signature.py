@@ -154,6 +154,7 @@ def _spec(name, given):
         raise ValueError(
             f"Expected the inputs of signature {name!r} as keras_attention.export.Spec, "
             "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and a name of "
-            f"letters, digits, `_`, `.` and `-`. Received: {given!r}"
+            "letters, digits, `_`, `.` and `-`, and `below`, if at all, a positive int of an "
+            f"integer dtype. Received: {given!r}"
         )
     return spec

@@ -21,7 +21,8 @@ class Spec(NamedTuple):
             `keras.KerasTensor` and `tf.TensorSpec` too: all such inputs are refused unless they
             are equally many. Name it otherwise where it counts something else.
         dtype: Name of the dtype, as "int32".
-        below: Int or None. Ids have to be 0, 1, …, below - 1, and others are refused. Without
+        below: Int or None, for integers. Ids have to be 0, 1, …, below - 1, and others are refused
+            (where `below` is more than the dtype can hold, only negative ones). Without
             it `keras.layers.Embedding` reads -1 as the last id, and on a GPU zeros where there
             is no such id. Default None.
         finite: Whether NaN and infinity are refused, which else come back as an answer. Of all
@@ -65,6 +66,7 @@ def as_spec(given):
     below, finite = (given.below, given.finite) if isinstance(given, Spec) else (None, True)
     if not all(size is None or isinstance(size, int | str) for size in shape):
         raise TypeError(shape)
-    if below is not None and not (isinstance(below, int) and below > 0):
-        raise ValueError(below)
-    return Spec(given.name, shape, tf.as_dtype(given.dtype).name, below, finite)
+    dtype = tf.as_dtype(given.dtype)
+    if below is not None and not (type(below) is int and below > 0 and dtype.is_integer):
+        raise ValueError("below is no id's bound")
+    return Spec(given.name, shape, dtype.name, below, finite)

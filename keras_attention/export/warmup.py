@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from keras_attention.export.signature import DEFAULT
+
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST = 1000  # TensorFlow Serving refuses a file with more
 
@@ -31,7 +33,7 @@ def write(path, name, calls):
 
 
 def read(path):
-    """The requests of a version directory, as `(signature, inputs)`; none where it has no file.
+    """The predict requests of a version directory, as `(signature, inputs)`; none without a file.
 
     Raises:
         ValueError: If the file cannot be read.
@@ -44,9 +46,11 @@ def read(path):
     try:
         for record in tf.data.TFRecordDataset(str(file)) if file.exists() else ():
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            if not log.HasField("predict_log"):  # to classify, say, which is asked in other ways
+                continue
             request = log.predict_log.request
             inputs = {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()}
-            calls.append((request.model_spec.signature_name, inputs))
+            calls.append((request.model_spec.signature_name or DEFAULT, inputs))
     except (tf.errors.DataLossError, DecodeError) as error:
         raise ValueError(f"Expected warm-up requests. Received: {file}, not whole") from error
     return calls

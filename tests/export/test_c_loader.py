@@ -1,14 +1,17 @@
 """The program that stands in for a server: every dtype in and out, and what it must refuse."""
 
+import shutil
+
 import keras
 import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_attention.export import run_in_c_loader
+from keras_attention.export import fresh_process, run_in_c_loader
 from keras_attention.export.c_loader.arrays import as_array, pack, unpack
 from keras_attention.export.c_loader.library import open_library
 from keras_attention.export.fresh_process import run_calls
+from keras_attention.export.graph_check import read
 
 NUMBERS = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -91,6 +94,27 @@ def test_other_inputs_than_the_signatures_are_refused(echo):
 def test_a_directory_without_a_model_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match="failed in loading"):
         run_in_c_loader(tmp_path, "serving_default", {})
+
+
+def test_a_signature_of_a_tensor_that_is_not_in_the_graph_is_refused(echo, tmp_path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = shutil.copytree(echo, tmp_path / "1")
+    whole = saved_model_pb2.SavedModel(meta_graphs=[read(path)], saved_model_schema_version=1)
+    info = whole.meta_graphs[0].signature_def["join"].outputs["long"]
+    info.name = info.name.replace("P", "Q")
+    (path / "saved_model.pb").write_bytes(whole.SerializeToString())
+    with pytest.raises(RuntimeError, match="in the graph. Received: '(Stateful)?QartitionedCall"):
+        run_in_c_loader(path, "join", {"a": ["x"]})
+
+
+def test_a_process_that_dies_is_said_to_have_died_by_which_signal(tmp_path, monkeypatch):
+    (tmp_path / "dies.py").write_text(
+        "import os, sys; sys.stderr.write('noise'); sys.stderr.flush(); os.kill(os.getpid(), 9)"
+    )
+    monkeypatch.setattr(fresh_process, "PROGRAM", tmp_path / "dies.py")
+    with pytest.raises(RuntimeError, match=r"^The loading process ended by signal 9\.$"):
+        run_in_c_loader(tmp_path, "join", {})
 
 
 def test_a_process_with_keras_in_it_proves_nothing_and_says_so(echo, tmp_path, monkeypatch):

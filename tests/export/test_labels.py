@@ -67,6 +67,30 @@ def test_without_labels_the_server_goes_back_to_the_largest(model):
     assert not entry(model).HasField("model_version_policy")
 
 
+@pytest.mark.parametrize("labels", [{}, {"never": None}], ids=str)
+def test_where_no_label_changes_the_models_own_policy_stays(model, labels):
+    config = models_config.read(model.parent)
+    policy = models_config.entry(config, model.name).model_version_policy
+    policy.latest.num_versions = 2
+    models_config.write(model.parent, config)
+    assert label(model, labels) == {}
+    assert entry(model).model_version_policy == policy
+
+
+@pytest.mark.parametrize("labels", [None, "stable=1", ["stable"]], ids=str)
+def test_labels_that_are_no_dict_are_refused(model, labels):
+    with pytest.raises(ValueError, match="`labels` to be a dict of label to version. Received: l"):
+        label(model, labels)
+
+
+def test_without_a_lock_on_windows_it_says_so(model, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(NotImplementedError, match="Expected a system with fcntl.flock"):
+        label(model, {"stable": 1})
+    assert main(["prune", str(model), "--keep", "1"]) == 1
+    assert capsys.readouterr().err.startswith("error: Expected a system")
+
+
 def test_other_models_and_the_comment_at_the_head_stay(model):
     other = 'model_config_list { config { name: "other" base_path: "/elsewhere" } }\n'
     (model.parent / "models.config").write_text(f"# mount at /models\n# both\n{other}")
@@ -82,6 +106,9 @@ def test_other_models_and_the_comment_at_the_head_stay(model):
     [
         ({"stable": 3}, r"of \[1, 2, 10\]. Received: stable=3"),
         ({"stable": "2"}, "Received: stable='2'"),
+        ({"stable": [2]}, r"Received: stable=\[2\]"),
+        ({"stable": 1.0}, "Received: stable=1.0"),
+        ({"stable": True}, "Received: stable=True"),
         ({"2": 2}, "a letter first. Received: '2'"),
         ({"a b": 2}, "Received: 'a b'"),
     ],

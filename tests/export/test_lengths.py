@@ -157,31 +157,3 @@ def test_one_sequences_length_is_called_lengths_and_padding_may_be_any_value():
 
     outputs = signature.outputs(tf.ones((2, 3, 2)), tf.constant([1, 3]))["output"]
     assert outputs[..., 0].numpy().tolist() == [[1, -1.5, -1.5], [1, 1, 1]]
-
-
-X = export.Spec("x", (None, None), "int32")
-MASK = export.Spec("mask", (None, None, 1), "bool")
-
-
-@pytest.mark.parametrize(
-    ("sequences", "message"),
-    [
-        (None, "`sequences` to be a dict"),
-        ({}, "`sequences` to be a dict"),
-        ({"y": 0}, r"inputs of shape \(batch, T, ...\), of \['x', 'mask'\]. .*'y'"),
-        ({"x": "heard"}, r"`sequences\['x'\]` to be a padding value of int32.*'heard'"),
-        ({"x": "mask"}, "the name of a bool input .*'mask'"),
-        ({"x": None}, "padding value of int32.*None"),
-    ],
-    ids=str,
-)
-def test_what_is_no_sequence_or_no_end_is_refused(sequences, message):
-    with pytest.raises(ValueError, match=message):
-        export.with_lengths((lambda x, mask: x, [X, MASK]), sequences)
-
-
-def test_lengths_that_the_function_takes_already_are_refused():
-    parts = (lambda x, lengths: x, [X, export.Spec("lengths", (None,), "int32")])
-    signature = export.with_lengths(parts, {"x": 0})
-    with pytest.raises(ValueError, match=r"different input names .*\['x', 'lengths', 'lengths'\]"):
-        collect(None, {"serving_default": signature})

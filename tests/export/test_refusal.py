@@ -74,6 +74,27 @@ def test_what_does_not_fit_is_refused_by_name(path, given, message):
         export.run_in_c_loader(path, "serving_default", inputs(**given))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "below", "known", "unknown"),
+    [
+        ("uint8", 255, 254, 255),
+        ("uint8", 256, 255, None),
+        ("int32", 2**40, 2**31 - 1, -1),
+        ("int8", 127, 126, 127),
+        ("int64", 2**40, 2**40 - 1, 2**40),
+    ],
+)
+def test_ids_may_be_below_more_than_their_dtype_holds(dtype, below, known, unknown):
+    import tensorflow as tf
+
+    spec = export.Spec("x", (None,), dtype, below=below)
+    (signature,) = collect(None, {"serving_default": (lambda x: x, [spec])})
+    assert signature.outputs(tf.constant([known], dtype))["output"].numpy() == [known]
+    if unknown is not None:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"ids from 0 to {below - 1}"):
+            signature.outputs(tf.constant([unknown], dtype))
+
+
 def test_a_first_size_of_another_name_is_no_batch(path):
     a, b = np.ones((3, 2), "float32"), np.ones((5, 2), "float32")
     assert export.run_in_c_loader(path, "distances", {"a": a, "b": b})["d"].shape == (3, 5, 2)
@@ -103,6 +124,10 @@ def test_one_input_alone_has_nothing_to_agree_with(exported):
     [
         export.Spec("x", (None, 2.5), "float32"),
         export.Spec("x", (None,), "int32", below=0),
+        export.Spec("x", (None,), "int32", below=True),
+        export.Spec("x", (None,), "float32", below=2),
+        export.Spec("x", (None,), "bool", below=2),
+        export.Spec("x", (None,), "string", below=2),
         export.Spec("x", None, "int32"),
         export.Spec("x", (None,), None),
         export.Spec("x", (None,), "no"),

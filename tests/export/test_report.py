@@ -103,8 +103,11 @@ def test_each_bit_counts(exported, tmp_path):
         assert lines == [str(path)] and "as it was exported" in problems[0]
         file.write_bytes(whole)
     assert list(digests.problems(path)) == []
-    (path / "variables" / "more").write_text("")
-    assert "'variables/more'" in export.check(path)[1][0]
+    (path / "batching_params.pbtxt").write_text("")
+    lines, problems = export.check(path)
+    assert problems == [] and "not exported with it: batching_params.pbtxt" in lines
+    (path / "saved_model.pb").unlink()
+    assert "Expected 'saved_model.pb'" in next(digests.problems(path))
 
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed")

@@ -1,5 +1,6 @@
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,22 @@ def test_a_labelled_version_and_one_that_is_served_stay(model):
     assert left(model) == ["10", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "removed"),
+    [
+        ("latest { num_versions: 2 }", [1, 2, 3]),
+        ("latest { }", [1, 2, 3, 9]),
+        ("all { }", []),
+        ("specific { versions: 2 }", [1, 3, 9]),
+    ],
+)
+def test_what_the_policy_has_served_stays(model, policy, removed):
+    (model.parent / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "m" model_version_policy {{ {policy} }} }} }}'
+    )
+    assert prune(model, keep=1) == removed
+
+
 def test_what_is_no_version_stays(model):
     (model / "notes").mkdir()
     (model / "4").write_text("a file")
@@ -44,9 +61,11 @@ def test_what_is_no_version_stays(model):
     assert left(model) == ["10", "4", "notes"]
 
 
-@pytest.mark.parametrize("keep", [0, -1, 1.0, True, None])
+@pytest.mark.parametrize("keep", [0, -1, 1.0, True, None, "1", [1]])
 def test_nothing_to_keep_is_refused(model, keep):
-    with pytest.raises(ValueError, match=f"`keep` to be an integer of at least 1.*keep={keep}"):
+    with pytest.raises(
+        ValueError, match=f"`keep` to be an integer of at least 1.*{re.escape(repr(keep))}"
+    ):
         prune(model, keep)
     assert len(left(model)) == 5
 

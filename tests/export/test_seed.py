@@ -36,7 +36,13 @@ def babbling(source):
     return {"tokens": greedy(step, first, 0, -1, LONGEST).tokens}
 
 
+def lengthy(source):
+    """As many draws as there are words, which nobody knows before a request."""
+    return keras.random.uniform(ops.shape(source), seed=BABBLE)
+
+
 BABBLE = keras.random.SeedGenerator(0)
+LENGTHY = {"source": np.zeros((0, 5), "int32"), "seed": np.zeros((0, 2), "int32")}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,7 @@ def path(model, tmp_path_factory):
         tmp_path_factory.mktemp("models") / "m",
         {
             "serving_default": export.with_seed((draw, model.inputs, [model])),
+            "lengthy": export.with_seed((lengthy, [source], [BABBLE])),
             "babble": export.with_seed((babbling, [source], [BABBLE])),
         },
     )
@@ -95,6 +102,14 @@ def test_decoding_samples_at_every_step_anew(path):
     np.testing.assert_array_equal(tokens[0], tokens[2])
     assert len({tuple(row) for row in tokens.tolist()}) == 3
     assert len(set(tokens[0].tolist())) > 2
+
+
+def test_no_rows_are_answered_with_none(path):
+    """Nobody knows the sizes of what was never computed; map_fn fails there."""
+    calls = [("serving_default", inputs(np.zeros((0, 2)))), ("lengthy", LENGTHY)]
+    drawn, lengthy = run_calls(path, calls)
+    assert drawn["context"].shape == (0, KEYS)
+    assert lengthy["output"].shape == (0, 0)
 
 
 def test_the_generator_of_the_model_is_not_moved(model, path):

@@ -1,5 +1,6 @@
 import numpy as np
 
+from keras_attention.export import warmup
 from keras_attention.export.fresh_process import run_calls
 
 
@@ -54,3 +55,18 @@ def test_text_and_half_precision_can_be_warmed_up_with(tmp_path):
     for request, batch in zip(requests(path), (1, 3), strict=True):
         assert tf.make_ndarray(request.inputs["text"]).tolist() == [b"a"] * batch
         assert tf.make_ndarray(request.inputs["scale"]).dtype.name == "bfloat16"
+
+
+def test_a_request_without_a_signature_is_of_the_default_one_and_others_are_left_out(tmp_path):
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log, other = prediction_log_pb2.PredictionLog(), prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto([1, 2]))
+    other.classify_log.request.model_spec.name = "m"
+    (tmp_path / warmup.FILE).parent.mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / warmup.FILE)) as records:
+        for each in (other, log):
+            records.write(each.SerializeToString())
+    ((name, inputs),) = warmup.read(tmp_path)
+    assert name == "serving_default" and inputs["x"].tolist() == [1, 2]

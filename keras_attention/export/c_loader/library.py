@@ -36,6 +36,7 @@ FUNCTIONS = {  # name: its result, its arguments
     "TF_GetCode": (int32, pointer),
     "TF_Message": (text, pointer),
     "TF_NewSessionOptions": (pointer,),
+    "TF_DeleteSessionOptions": (None, pointer),
     "TF_NewGraph": (pointer,),
     "TF_DeleteGraph": (None, pointer),
     "TF_NewBuffer": (array_of(Buffer),),

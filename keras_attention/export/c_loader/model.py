@@ -30,21 +30,26 @@ class Model:
         if disable_xla:
             self.library._ZN10tensorflow21DisableXlaCompilationEv()
         self.graph = self.library.TF_NewGraph()
-        meta_graph = self.library.TF_NewBuffer()
-        with self._status(f"loading {path}") as status:
-            self.session = self.library.TF_LoadSessionFromSavedModel(
-                self.library.TF_NewSessionOptions(),
-                None,
-                os.fsencode(path),
-                (ctypes.c_char_p * 1)(b"serve"),
-                1,
-                self.graph,
-                meta_graph,
-                status,
-            )
-        content = meta_graph.contents
-        self.signatures = _read_signatures(ctypes.string_at(content.data, content.length))
-        self.library.TF_DeleteBuffer(meta_graph)
+        with contextlib.ExitStack() as given_back, contextlib.ExitStack() as given_back_if_it_fails:
+            given_back_if_it_fails.callback(self.library.TF_DeleteGraph, self.graph)
+            options = self.library.TF_NewSessionOptions()
+            given_back.callback(self.library.TF_DeleteSessionOptions, options)
+            meta_graph = self.library.TF_NewBuffer()
+            given_back.callback(self.library.TF_DeleteBuffer, meta_graph)
+            with self._status(f"loading {path}") as status:
+                self.session = self.library.TF_LoadSessionFromSavedModel(
+                    options,
+                    None,
+                    os.fsencode(path),
+                    (ctypes.c_char_p * 1)(b"serve"),
+                    1,
+                    self.graph,
+                    meta_graph,
+                    status,
+                )
+            content = meta_graph.contents
+            self.signatures = _read_signatures(ctypes.string_at(content.data, content.length))
+            given_back_if_it_fails.pop_all()
 
     def run(self, name, inputs):
         """Calls one signature; threads may call at once.
@@ -58,7 +63,8 @@ class Model:
 
         Raises:
             ValueError: If there is no such signature, or it has other inputs.
-            LoaderError: If TensorFlow refuses, with its message.
+            LoaderError: If TensorFlow refuses, with its message; or its graph has not what the
+                signature names.
         """
         callable_names = sorted(key for key in self.signatures if not key.startswith("__"))
         if name not in callable_names:
@@ -69,9 +75,14 @@ class Model:
                 f"Expected the inputs {sorted(signature.inputs)} for signature {name!r}. "
                 f"Received: inputs={sorted(inputs)}"
             )
-        fed = [to_tensor(self.library, array) for array in inputs.values()]
-        fetched = (ctypes.c_void_p * len(signature.outputs))()
-        try:
+        with contextlib.ExitStack() as given_back:
+            fed = []
+            for array in inputs.values():
+                fed.append(to_tensor(self.library, array))
+                given_back.callback(delete, self.library, fed[-1], array)
+            fetched = (ctypes.c_void_p * len(signature.outputs))()
+            # Before the inputs, whose memory an output may share: the last one here is the first.
+            given_back.callback(self._delete, fetched)
             with self._status(f"running signature {name!r}") as status:
                 self.library.TF_SessionRun(
                     self.session,
@@ -87,14 +98,8 @@ class Model:
                     None,
                     status,
                 )
-            outputs = {}
-            for key, tensor in zip(signature.outputs, fetched, strict=True):
-                outputs[key] = to_array(self.library, tensor)
-                self.library.TF_DeleteTensor(tensor)
-            return outputs
-        finally:  # inputs last: an output may share an input's memory
-            for tensor, array in zip(fed, inputs.values(), strict=True):
-                delete(self.library, tensor, array)
+            pairs = zip(signature.outputs, fetched, strict=True)
+            return {key: to_array(self.library, tensor) for key, tensor in pairs}
 
     def close(self):
         """Gives back the model's memory; no call may be under way, and none come after."""
@@ -115,12 +120,21 @@ class Model:
         finally:
             self.library.TF_DeleteStatus(status)
 
+    def _delete(self, tensors):
+        """Gives back what TensorFlow returned; nothing, where it failed."""
+        for tensor in tensors:
+            if tensor:
+                self.library.TF_DeleteTensor(tensor)
+
     def _places(self, infos):
         """Where in the graph the given TensorInfo are, as an array of TF_Output."""
         places = []
         for info in infos:
-            name, index = info.name.rsplit(":", 1)
+            name, _, index = info.name.rpartition(":")
             operation = self.library.TF_GraphOperationByName(self.graph, name.encode())
+            if not operation:  # TF_SessionRun would follow the null pointer
+                what = "Expected a signature of tensors that are in the graph. Received:"
+                raise LoaderError(3, f"{what} {info.name!r}, which is not")  # INVALID_ARGUMENT
             places.append(Output(operation, int(index)))
         return (Output * len(places))(*places)
 

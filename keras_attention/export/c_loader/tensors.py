@@ -32,6 +32,9 @@ def to_tensor(library, array):
     is_text = array.dtype == object
     if not is_text and array.dtype.name not in NUMBERS:
         raise ValueError(f"Expected a dtype of {sorted(NUMBERS)}. Received: dtype={array.dtype}")
+    # Before anything is allocated, which nobody would give back.
+    if is_text and not all(isinstance(text, bytes) for text in array.flat):
+        raise ValueError(f"Expected bytes in an array of objects. Received: {array!r}")
     number = STRING if is_text else NUMBERS[array.dtype.name]
     length = array.size * ctypes.sizeof(String) if is_text else array.nbytes
     shape = (ctypes.c_int64 * array.ndim)(*array.shape)
