@@ -56,6 +56,7 @@ class Replicas:
     Each replica's loss is the mean over its share, and the gradients' mean is descended. So it
     learns as on one device where the loss is a mean over examples; where it leaves out padding, as
     for words, each share counts alike however many it has. All shares draw the same dropout.
+    A loss function has to give a number for each example: one number alone Keras does not divide.
 
     Args:
         model: A `keras.Model` made and compiled in the scope of its strategy.

@@ -180,14 +180,18 @@ class Transformer(SequenceToSequence):
 
 
 def smoothed_cross_entropy(smoothing):
-    """A loss: the share `smoothing` of a target goes to all words alike; padding does not count."""
+    """A loss: the share `smoothing` of a target goes to all words alike; padding does not count.
+
+    Of each word (batch, T), whose mean Keras takes and divides among replicas, as it does not with
+    a loss that is one number.
+    """
 
     def loss(target, logits):
         entropy = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
         uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
         each = (1 - smoothing) * entropy + smoothing * uniform
         real = ops.not_equal(target, 0)
-        return ops.sum(ops.where(real, each, 0.0)) / ops.sum(ops.cast(real, each.dtype))
+        return ops.where(real, each, 0.0) / ops.mean(ops.cast(real, each.dtype))
 
     return loss
 

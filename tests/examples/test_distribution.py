@@ -49,7 +49,10 @@ def begin(module, options, folder, cluster=None, **dies):
 
 def end(process, status=0):
     """Waits for a process, which has to end with a status."""
-    said, _ = process.communicate(timeout=900)
+    try:
+        said, _ = process.communicate(timeout=900)
+    finally:
+        process.kill()  # one that waits for another in vain
     assert process.returncode == status, said
 
 
