@@ -64,8 +64,7 @@ def survive(directory, kills, longest):
         kill(process)
         found = versions(directory)
         for version in found:
-            assert list(digests.problems(version)) == []
-        for version in found[-1:]:
+            assert (version / digests.FILE).exists() and not list(digests.problems(version))
             answer = export.run_in_c_loader(version, "serving_default", {"words": WORDS})["liked"]
             expected = answer if expected is None else expected
             np.testing.assert_array_equal(answer, expected)
