@@ -14,6 +14,9 @@ import pytest  # noqa: E402
 import keras_attention  # noqa: E402
 
 FILES = 15  # of tests, that one process runs
+# Options, by pytest's own names for them, whose files each process would write over the last one's:
+# --junitxml, --lf, --ff, --nf, --sw, and --cov of pytest-cov.
+OF_ONE_PROCESS = ("xmlpath", "lf", "failedfirst", "newfirst", "stepwise", "cov_source")
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +39,26 @@ def pytest_cmdline_main(config):
     XLA keeps what it has compiled till its process ends, with memory maps of which Linux gives a
     process 65,530: the whole suite asks for more, and would end in a segmentation fault.
     """
-    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if not is_all or any(config.getoption(name, None) for name in OF_ONE_PROCESS):
         return None
+    # Test files and no others: what helps them has no tests of its own, nor examples to run.
     files = sorted(map(str, Path("tests").rglob("test_*.py")))
     parts = [files[start : start + FILES] for start in range(0, len(files), FILES)]
-    failed = 0
+    codes = []
     for part in [*parts, ["keras_attention"]]:
         command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *part]
-        code = subprocess.run(command, check=False).returncode
-        failed += code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if code == pytest.ExitCode.INTERRUPTED or failed and config.getoption("maxfail"):
+        codes.append(subprocess.run(command, check=False).returncode)
+        if codes[-1] == pytest.ExitCode.INTERRUPTED or _failed(codes) and config.option.maxfail:
             break
+    failed = _failed(codes)
     print(f"\nOf {len(parts) + 1} processes that ran the tests {failed or 'none'} failed.")
+    if set(codes) == {pytest.ExitCode.NO_TESTS_COLLECTED}:
+        return pytest.ExitCode.NO_TESTS_COLLECTED
     return pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK
+
+
+def _failed(codes):
+    return sum(
+        code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) for code in codes
+    )

@@ -1,19 +1,17 @@
-"""A client of TensorFlow Serving, by gRPC or by REST: arrays in, arrays out.
+"""A client of TensorFlow Serving by gRPC, and what it shares with the one by REST.
 
     client = GrpcClient("localhost:8500")
     answer = client.predict("translate_dates", {"text": ["4 de agosto de 2027"]}, "decode")
     answer.outputs["date"]  # array([b'2027-08-04'], dtype=object)
 
-Both wait for a server that is starting again, and send anew what it had not answered: a request to
-a model that keeps no state may be answered twice.
+Arrays go in, arrays come out. It waits for a server that is starting again, and sends anew what it
+had not answered: a request to a model that keeps no state may be answered twice.
 """
 
 import json
 from typing import NamedTuple
 
 import grpc
-import numpy as np
-import requests
 import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -22,7 +20,6 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
-from urllib3.util import Retry
 
 # Codes of errors that are the server's and not the request's: worth another try.
 RETRIES = {
@@ -36,6 +33,8 @@ CHANNEL = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # gRPC tries again what it has kept, and of a request it keeps 256 KiB unless told otherwise.
+    ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
     ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})),
 )
 
@@ -48,7 +47,10 @@ class Answer(NamedTuple):
 
 
 class ServerError(Exception):
-    """What a server answered in place of outputs; `code` is gRPC's name or REST's number."""
+    """What came in place of outputs; `code` is gRPC's name or REST's number.
+
+    By REST it is "UNAVAILABLE" where no server has answered at all.
+    """
 
     def __init__(self, code, message):
         super().__init__(f"{code}: {message}")
@@ -69,7 +71,9 @@ class GrpcClient:
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
 
-    def predict(self, model, inputs, signature="serving_default", version=None, outputs=()):
+    def predict(
+        self, model, inputs, signature="serving_default", version=None, outputs=(), label=None
+    ):
         """The server's `Answer`.
 
         Args:
@@ -78,14 +82,18 @@ class GrpcClient:
             signature: Its name.
             version: Its number; None = the newest that is served.
             outputs: Names of the outputs to send; none = all.
+            label: The version's label, such as "stable", in place of its number.
 
         Raises:
             ServerError: With the code of gRPC, such as "INVALID_ARGUMENT".
         """
+        refuse_both(version, label)
         request = predict_pb2.PredictRequest(output_filter=outputs)
         request.model_spec.name, request.model_spec.signature_name = model, signature
         if version is not None:
             request.model_spec.version.value = version
+        if label is not None:
+            request.model_spec.version_label = label
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         response = self._send(self.prediction.Predict, request)
@@ -119,62 +127,9 @@ class GrpcClient:
             raise ServerError(error.code().name, error.details()) from error
 
 
-class RestClient:
-    """Asks a server's REST port; a client for each thread.
-
-    Args:
-        address: "host:port"; TensorFlow Serving's is 8501.
-        timeout: Seconds that a try may take.
-        tries: How often to try, with growing pauses: six wait half a minute for a server.
-    """
-
-    def __init__(self, address, timeout=60, tries=6):
-        self.place, self.timeout = f"http://{address}/v1/models", timeout
-        self.session = requests.Session()
-        again = Retry(total=tries, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
-        self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=again))
-
-    def predict(self, model, inputs, signature="serving_default", version=None):
-        """The server's `Answer`, as `GrpcClient.predict`, by columns.
-
-        The only output of a signature that has no other is called `output`: REST gives no name.
-        """
-        columns = {name: _to_json(value) for name, value in inputs.items()}
-        body = {"signature_name": signature, "inputs": columns}
-        numbered = "" if version is None else f"/versions/{version}"
-        address = f"{self.place}/{model}{numbered}:predict"
-        found = self._read(self.session.post(address, json=body, timeout=self.timeout))["outputs"]
-        found = found if isinstance(found, dict) else {"output": found}
-        return Answer({name: _from_json(value) for name, value in found.items()})
-
-    def states(self, model):
-        """What the server says of a model's versions: `{1: "AVAILABLE"}`."""
-        answer = self._read(self.session.get(f"{self.place}/{model}", timeout=self.timeout))
-        return {int(one["version"]): one["state"] for one in answer["model_version_status"]}
-
-    def close(self):
-        """Ends the connection."""
-        self.session.close()
-
-    def _read(self, response):
-        answer = response.json()
-        if response.status_code != 200:
-            raise ServerError(response.status_code, answer["error"])
-        return answer
-
-
-def _to_json(value):
-    """Nested lists, bytes as text."""
-    value = value.tolist() if isinstance(value, np.ndarray) else value
-    if isinstance(value, list | tuple):
-        return [_to_json(one) for one in value]
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _from_json(value):
-    """An array, text as bytes, fractions as float32: the precision that they were sent in."""
-    array = np.array(value)
-    if array.dtype.kind == "U":
-        array = np.array([one.encode() for one in array.flat] + [None], object)[:-1]
-        return array.reshape(np.shape(value))
-    return array.astype("float32") if array.dtype == np.float64 else array
+def refuse_both(version, label):
+    """A request is to one version, by its number or by its label."""
+    if version is not None and label is not None:
+        raise ValueError(
+            f"Expected a version or a label. Received: version={version!r}, label={label!r}"
+        )

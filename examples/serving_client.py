@@ -24,7 +24,8 @@ if not __package__:  # run as `python examples/serving_client.py`, from any dire
 
 from examples.command_line import run
 from examples.datasets.dates import Dates
-from examples.served import GrpcClient, RestClient, ServerError
+from examples.served import GrpcClient, ServerError
+from examples.served_rest import RestClient
 from keras_attention.visualize import heatmap
 
 MODEL, SIGNATURE = "translate_dates", "decode"

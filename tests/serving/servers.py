@@ -1,4 +1,4 @@
-"""A server on the loopback interface: tensorflow_model_server if it is on PATH, else the double."""
+"""Servers: tensorflow_model_server if it is on PATH, else the double; or one that runs already."""
 
 import os
 import shutil
@@ -9,12 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from examples.served import GrpcClient, ServerError
 
 REAL = shutil.which("tensorflow_model_server")
+# Addresses, "host:port", of a server that runs already and serves saved_models/models.config.
+RUNNING = [os.environ.get(f"TENSORFLOW_SERVING_{name}") for name in ("GRPC", "REST")]
 DOUBLE = Path(__file__).parent / "double"
 SAVED_MODELS = Path(__file__).parents[2] / "saved_models"
 
@@ -25,9 +28,12 @@ class Server:
     Args:
         folder: pathlib.Path for its configuration and what it says.
         models: Dict of name to the directory of its versions.
+        *flags: More of the server's flags.
     """
 
-    def __init__(self, folder, models):
+    def __init__(self, folder, models, *flags):
+        if any(RUNNING):
+            pytest.skip(f"a server of the test's own; the one at {RUNNING[0]} is left as it is")
         folder.mkdir(parents=True, exist_ok=True)
         self.models, self.log = models, folder / "server.log"
         self.grpc, self.rest = (f"127.0.0.1:{port}" for port in _free_ports(2))
@@ -45,6 +51,7 @@ class Server:
             f"--rest_api_port={self.rest.split(':')[1]}",
             f"--model_config_file={file}",
             "--file_system_poll_wait_seconds=1",
+            *flags,
         ]
         self.start()
 
@@ -100,6 +107,37 @@ class Server:
             return False
         found = [number for number, state in states.items() if state == "AVAILABLE"]
         return bool(found) if version is None else version in found
+
+
+class RunningServer:
+    """A server that somebody else has started, at the addresses of the environment.
+
+    Args:
+        models: As a `Server`'s.
+    """
+
+    def __init__(self, models):
+        if not all(RUNNING):
+            raise ValueError(
+                "Expected both TENSORFLOW_SERVING_GRPC and TENSORFLOW_SERVING_REST. "
+                f"Received: {RUNNING}"
+            )
+        self.models = models
+        self.grpc, self.rest = RUNNING
+
+    def is_running(self):
+        """Whether it answers."""
+        client = GrpcClient(self.grpc, timeout=10)
+        try:
+            return bool(client.states(next(iter(self.models))))
+        except ServerError:
+            return False
+        finally:
+            client.close()
+
+    def megabytes(self):
+        """Not to be seen from here: no number."""
+        return float("nan")
 
 
 def _free_ports(count):

@@ -88,7 +88,7 @@ def is_finite(arrays):
 def fuzz(world, count):
     """Sends that many requests of all kinds; how many were refused, and how many answered."""
     server, client, kinds, good = world
-    process, seen = server.process.pid, {"refused": 0, "answered": 0}
+    seen = {"refused": 0, "answered": 0}
 
     @settings(
         max_examples=count,
@@ -107,7 +107,7 @@ def fuzz(world, count):
         else:
             assert is_finite(answer.outputs) or not is_finite(inputs)
             seen["answered"] += 1
-        assert server.is_running() and server.process.pid == process
+        assert server.is_running()
         other = good[seen["refused"] % len(good)]
         answer = client.predict(other.model, other.inputs, other.signature)
         assert traffic.differs(other, answer) is None

@@ -13,24 +13,10 @@ if keras.backend.backend() != "tensorflow":
 from examples.served import GrpcClient, ServerError
 from keras_attention import export
 from tests.serving import traffic
-from tests.serving.exported import NAME, export_versions
+from tests.serving.exported import NAME
 from tests.serving.servers import Server
 
 CLIENTS, COUNT = 8, 600
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory):
-    """The directory with versions 1 and 2, and requests with what each answers."""
-    folder = tmp_path_factory.mktemp("versions")
-    return folder / NAME, export_versions(folder, 2)
-
-
-@pytest.fixture
-def base(versions, tmp_path):
-    """A directory with version 1 alone."""
-    shutil.copytree(versions[0] / "1", tmp_path / NAME / "1")
-    return tmp_path / NAME
 
 
 def order(requests, count=COUNT):

@@ -21,15 +21,22 @@ def requests():
 
 
 def load(server, requests, count):
-    """Sends all requests once to warm up, then `count` drawn ones; megabytes before and after."""
+    """Sends all requests twice to warm up, then `count` drawn ones; by how much memory grew.
+
+    Each answer has to be the model's.
+    """
     rng = np.random.default_rng(1)
     for _ in range(2):
         warm = traffic.send(server, requests, range(len(requests)), CLIENTS)
         assert not [one.wrong for one in warm if one.wrong]
     before = server.megabytes()
     sent = traffic.send(server, requests, rng.integers(0, len(requests), count), CLIENTS)
-    report(sent, before, server.megabytes())
-    return sent, before, server.megabytes()
+    assert not [one.wrong for one in sent if one.wrong]
+    after = server.megabytes()
+    report(sent, before, after)
+    if np.isnan(after):
+        pytest.skip("the answers were right; the memory of a server elsewhere cannot be seen")
+    return after / before
 
 
 def report(sent, before, after):
@@ -44,16 +51,14 @@ def report(sent, before, after):
     print(f"memory: {before:.0f} MB, after them {after:.0f} MB")
 
 
-def test_every_answer_is_the_models(published, requests):
-    sent, *_ = load(published, requests, 300)
-    assert not [one.wrong for one in sent if one.wrong]
+def test_every_answer_is_the_models_and_memory_stays(published, requests):
+    # So few requests say little of memory: they find what keeps every request and its answer.
+    assert load(published, requests, 300) < 1.25
 
 
 @pytest.mark.slow
 def test_ten_thousand_answers_are_the_models_and_memory_stays(published, requests):
-    sent, before, after = load(published, requests, 10_000)
-    assert not [one.wrong for one in sent if one.wrong]
-    assert after < 1.05 * before
+    assert load(published, requests, 10_000) < 1.05
 
 
 def test_a_wrong_answer_is_noticed(published, requests):

@@ -10,7 +10,8 @@ import requests
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
 
-from examples.served import GrpcClient, RestClient, ServerError
+from examples.served import GrpcClient, ServerError
+from examples.served_rest import RestClient
 from keras_attention.export import run_in_c_loader
 from tests.serving.servers import SAVED_MODELS
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from examples import manifest
 from examples.datasets.dates import Dates
-from examples.served import GrpcClient, RestClient, ServerError
+from examples.served import GrpcClient, ServerError
+from examples.served_rest import RestClient
 from tests.serving.servers import SAVED_MODELS
 
 BATCHES, LENGTHS = (1, 64), (1, 200)

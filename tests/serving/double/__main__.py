@@ -18,12 +18,19 @@ def main():
     parser.add_argument("--rest_api_port", type=int, required=True)
     parser.add_argument("--model_config_file", required=True)
     parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1)
+    parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0)
+    parser.add_argument("--allow_version_labels_for_unavailable_models", action="store_true")
     given = parser.parse_args()
     _let_import()
     from double import grpc_services, rest
     from double.models import Models
 
-    models = Models(Path(given.model_config_file), given.file_system_poll_wait_seconds)
+    models = Models(
+        Path(given.model_config_file),
+        given.file_system_poll_wait_seconds,
+        given.model_config_file_poll_wait_seconds,
+        given.allow_version_labels_for_unavailable_models,
+    )
     models.look()
     server = grpc_services.start(models, given.port)
     rest.start(models, given.rest_api_port)

@@ -1,6 +1,5 @@
 """The models of a configuration file, each with the versions that it asks for."""
 
-import re
 import struct
 import threading
 import time
@@ -12,6 +11,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from double.configured import labelled, wanted
 from double.refusal import INVALID, MISSING, Refusal
 from double.warmup import warm_up
 from keras_attention.export.c_loader.model import LoaderError, Model
@@ -35,38 +35,64 @@ class Models:
     Args:
         config_file: pathlib.Path of a ModelServerConfig as text.
         wait: Seconds between two looks at the directories.
+        reread: Seconds between two readings of the file; 0 = it is read once.
+        allows_unavailable: Whether new labels may be of versions that are not loaded.
     """
 
-    def __init__(self, config_file, wait):
-        config = text_format.Parse(config_file.read_text(), ModelServerConfig())
-        self.configs = {one.name: one for one in config.model_config_list.config}
-        self.wait = wait
-        self.loaded = {name: {} for name in self.configs}  # name: {version: Loaded}
-        self.failed = {name: {} for name in self.configs}  # name: {version: (code, message)}
+    def __init__(self, config_file, wait, reread=0, allows_unavailable=False):
+        self.config_file, self.wait, self.reread = config_file, wait, reread
+        self.allows_unavailable = allows_unavailable
+        self.configs, self.labels = {}, {}
+        self.loaded, self.failed = {}, {}  # name: {version: Loaded, or (code, message)}
         self.lock = threading.Lock()
+        refused = self.read()
+        if refused:
+            raise SystemExit(f"Failed to start server. Error: FAILED_PRECONDITION: {refused}")
+
+    def read(self):
+        """Reads the file; why its labels were not taken over, if they were not."""
+        config = text_format.Parse(self.config_file.read_text(), ModelServerConfig())
+        with self.lock:
+            self.configs = {one.name: one for one in config.model_config_list.config}
+            for kept in (self.loaded, self.failed):
+                for name in [*kept]:
+                    if name not in self.configs:
+                        del kept[name]
+                for name in self.configs:
+                    kept.setdefault(name, {})
+            self.labels, refused = labelled(
+                self.configs, self.loaded, self.labels, self.allows_unavailable
+            )
+        return refused
 
     def watch(self):
         """Looks again and again."""
+        last = time.monotonic()
         while True:
             time.sleep(self.wait)
+            if self.reread and time.monotonic() - last >= self.reread:
+                last = time.monotonic()
+                refused = self.read()
+                if refused:
+                    print(refused, flush=True)
             self.look()
 
     def look(self):
         """Loads the versions that are wanted now, and only then drops those that are not."""
         for name, config in self.configs.items():
-            wanted = _wanted(config)
-            for version in wanted:
+            asked = wanted(config)
+            for version in asked:
                 if version not in {**self.loaded[name], **self.failed[name]}:
                     self._load(name, version)
             # An old version stays until a wanted one stands in for it.
             with self.lock:
                 loaded, failed = self.loaded[name], self.failed[name]
-                if any(version in loaded for version in wanted):
+                if any(version in loaded for version in asked):
                     for version in [*loaded]:
-                        if version not in wanted:
+                        if version not in asked:
                             del loaded[version]
                 for version in [*failed]:
-                    if version not in wanted:
+                    if version not in asked:
                         del failed[version]
 
     def find(self, spec):
@@ -76,9 +102,10 @@ class Models:
                 raise Refusal(MISSING, f"Servable not found for request: Latest({spec.name})")
             loaded = self.loaded[spec.name]
             if spec.version_label:
-                labels = self.configs[spec.name].version_labels
+                labels = self.labels.get(spec.name, {})
                 if spec.version_label not in labels:
-                    raise Refusal(INVALID, f"Unrecognized label: {spec.version_label}")
+                    said = f"Unrecognized servable version label: {spec.version_label}"
+                    raise Refusal(INVALID, said)
                 version = labels[spec.version_label]
             elif spec.HasField("version"):
                 version = spec.version.value
@@ -117,16 +144,3 @@ class Models:
             return
         with self.lock:
             self.failed[name][version] = failed
-
-
-def _wanted(config):
-    """The versions, as numbers, that a ModelConfig asks for and that are there."""
-    base = Path(config.base_path)
-    entries = base.iterdir() if base.is_dir() else ()
-    there = sorted(int(one.name) for one in entries if re.fullmatch("[0-9]+", one.name))
-    policy = config.model_version_policy
-    if policy.HasField("specific"):
-        return [version for version in policy.specific.versions if version in there]
-    if policy.HasField("all"):
-        return there
-    return there[-(policy.latest.num_versions or 1) :]
