@@ -59,7 +59,8 @@ class Replicas:
     A loss function has to give a number for each example: one number alone Keras does not divide.
 
     Args:
-        model: A `keras.Model` made and compiled in the scope of its strategy.
+        model: A `keras.Model` made and compiled in the scope of its strategy. All its batches have
+            to be of one size: of a smaller last one, shares would count by the device, not by size.
     """
 
     def __init__(self, model):
