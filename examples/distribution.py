@@ -40,8 +40,11 @@ def strategy(name):
 
 
 def is_chief():
-    """Whether this process writes what is written: the first of the workers, or the only one."""
-    return not _workers() or tf.distribute.cluster_resolver.TFConfigClusterResolver().task_id == 0
+    """Whether this process writes what is written: the chief or first worker, or the only one."""
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = resolver.cluster_spec().as_dict()
+    first = "chief" if "chief" in jobs else "worker"
+    return not _workers() or (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 def _workers():
