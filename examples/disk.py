@@ -16,14 +16,14 @@ def check(checkpoint, weights=0, **folders):
     cannot be asked.
 
     Args:
-        checkpoint: Bytes of the run's checkpoint. A new one is written beside the old one.
+        checkpoint: Bytes of the run's checkpoint. A new one is written beside the old one; what
+            `runs` holds of them already is there, or will be removed.
         weights: Bytes of the model's weights, which an export may hold twice.
-        **folders: `runs`, and maybe `pictures` and `saved_models`, as the example calls them.
+        **folders: `runs`, where the checkpoint is, and maybe `pictures` and `saved_models`.
 
     Raises:
         ValueError: By the folder's name.
     """
-    needed = {"runs": 2 * checkpoint, "pictures": PICTURES, "saved_models": 2 * weights + GRAPH}
     disks = {}
     for name, folder in folders.items():
         try:
@@ -36,6 +36,12 @@ def check(checkpoint, weights=0, **folders):
                 f"Received: {name}={str(folder)!r} ({error})"
             ) from error
         disks.setdefault(Path(folder).stat().st_dev, []).append(name)
+    there = sum(file.stat().st_size for file in Path(folders["runs"]).glob("*checkpoint.npz*"))
+    needed = {
+        "runs": max(2 * checkpoint - there, 0),
+        "pictures": PICTURES,
+        "saved_models": 2 * weights + GRAPH,
+    }
     for names in disks.values():  # folders on one disk share what is free
         wanted = sum(needed[name] for name in names)
         free = shutil.disk_usage(folders[names[0]]).free

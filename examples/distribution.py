@@ -6,10 +6,13 @@ MirroredStrategy compiles with XLA across devices, which the logical devices of 
 XLA compiles what each device does alone, the loss and its gradient. docs/training.md has commands.
 """
 
+import re
+
 import keras
 import tensorflow as tf
 
 STRATEGIES = ("none", "mirrored", "multi_worker_mirrored")
+joined = []  # the cluster resolver of the workers that this process is one of, if it is
 
 
 def strategy(name):
@@ -25,11 +28,13 @@ def strategy(name):
     if name == "none":
         return tf.distribute.get_strategy()  # TensorFlow's default: one device
     if name == "multi_worker_mirrored":
-        if not _workers():
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        if not cluster.cluster_spec().as_dict():
             raise ValueError(
                 "Expected the environment variable TF_CONFIG to name the workers of "
                 f"strategy={name!r}. Received: none"
             )
+        joined[:] = [cluster]
         return tf.distribute.MultiWorkerMirroredStrategy()
     if not tf.config.list_physical_devices("GPU"):
         [cpu] = tf.config.list_physical_devices("CPU")
@@ -40,17 +45,15 @@ def strategy(name):
 
 
 def is_chief():
-    """Whether this process writes what is written: the chief or first worker, or the only one."""
-    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    jobs = resolver.cluster_spec().as_dict()
-    first = "chief" if "chief" in jobs else "worker"
-    return not _workers() or (resolver.task_type, resolver.task_id) == (first, 0)
+    """Whether this process writes what is written: the chief, the first worker, or who is alone.
 
-
-def _workers():
-    """The addresses of the workers in TF_CONFIG."""
-    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
-    return cluster.as_dict().get("worker", [])
+    Alone is also who finds a TF_CONFIG but has not asked for `strategy("multi_worker_mirrored")`.
+    """
+    for cluster in joined:
+        if "chief" in cluster.cluster_spec().as_dict():  # where there is one, worker 0 is none
+            return cluster.task_type == "chief"
+        return cluster.task_id == 0
+    return True
 
 
 class Replicas:
@@ -74,7 +77,8 @@ class Replicas:
 
     def fit(self, data, bar):
         """One epoch; its figures by name, as `fit` gives them. All workers have to call it."""
-        self._begin(next(iter(data)))
+        data = data.map(self._even)
+        self._begin(next(_told(data)))
         options = tf.data.Options()
         # Batches are made in Python, the same by each worker, which takes its share of them.
         options.experimental_distribute.auto_shard_policy = (
@@ -82,19 +86,25 @@ class Replicas:
         )
         self.model.reset_metrics()
         self.loss.reset_state()
-        for batch in self.strategy.experimental_distribute_dataset(data.with_options(options)):
+        data = data.with_options(options)
+        for batch in _told(self.strategy.experimental_distribute_dataset(data)):
             self.step(batch)
             bar.update()
         figures = {**self.model.get_metrics_result(), "loss": self.loss.result()}
         return {name: float(value) for name, value in figures.items()}
 
+    def _even(self, *batch):
+        """The batch, if it can be shared out: each replica counts alike, however few it has."""
+        count = self.strategy.num_replicas_in_sync
+        size = tf.shape(tf.nest.flatten(batch)[0])[0]
+        said = f"Expected batches that {count} replicas can share out evenly. Received: a batch of "
+        with tf.control_dependencies(
+            [tf.debugging.Assert(size % count == 0, [tf.strings.format(said + "{}", size)])]
+        ):
+            batch = tf.nest.map_structure(tf.identity, batch)
+        return batch if len(batch) > 1 else batch[0]
+
     def _begin(self, batch):
-        examples, count = len(tf.nest.flatten(batch)[0]), self.strategy.num_replicas_in_sync
-        if examples % count:
-            raise ValueError(
-                f"Expected batches that {count} replicas can share out evenly. "
-                f"Received: a batch of {examples}"
-            )
         with self.strategy.scope():
             # A private hook of Keras, which `fit` calls as well: compiled metrics have no variables
             # before, and within a replica none can be made.
@@ -128,6 +138,17 @@ class Replicas:
             # Keras divides it by the number of replicas.
             loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True)
         return outputs, loss, tape.gradient(loss, self.model.trainable_variables)
+
+
+def _told(batches):
+    """The batches; what `Replicas._even` finds is a ValueError, as elsewhere."""
+    try:
+        yield from batches
+    except tf.errors.InvalidArgumentError as error:
+        said = re.search(r"Expected batches that .* a batch of \d+", error.message)
+        if said is None:
+            raise
+        raise ValueError(said[0]) from error
 
 
 def _part(gradient, replica):

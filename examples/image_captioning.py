@@ -86,7 +86,7 @@ def main(
         network.model.compile(
             keras.optimizers.Adam(schedule, clipnorm=1.0), caption_cost, jit_compile=True
         )
-    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(network.model, runs=directory, pictures=pictures, saved_models=saved_models)
     digits = {split: digit_grids.mnist(split) for split in digit_grids.SPLITS}
     encoder, classifier = trained_encoder(
         digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 2 if quick else 12, steps

@@ -144,7 +144,7 @@ def main(
         # A short memory of gradients' sizes: after a rare large one steps soon are long again.
         optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
         model.compile(optimizer, bits, jit_compile=True)
-    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,

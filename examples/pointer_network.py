@@ -114,7 +114,7 @@ def main(
             keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NOTHING),
             jit_compile=True,
         )
-    check_folders(model, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
     greedy, beam = (pointer(asked, encoder, decoder, width) for width in (1, BEAM))
     ways = {"greedy": tf.function(greedy, jit_compile=True)}

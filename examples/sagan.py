@@ -77,7 +77,7 @@ def main(
     keras.utils.set_random_seed(seed)
     gan = make_gan(width, noise, images.shape[1:], attention, seed)
     generator, more = gan.generator, gan.discriminator_optimizer.variables
-    check_folders(gan, more, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(gan, more, runs=directory, pictures=pictures, saved_models=saved_models)
     judge = frechet.classifier(
         images, classes, Path(runs) / f"sagan_judge_{data}{suffix}", JUDGE_EPOCHS[data]
     )

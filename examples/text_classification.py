@@ -131,7 +131,7 @@ def main(
             metrics=["accuracy"],
             jit_compile=True,
         )
-    check_folders(network, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(network, runs=directory, pictures=pictures, saved_models=saved_models)
     counts = {part: len(found) for part, found in reviews.items()}
     print(f"{name}: {counts} reviews, {size} words, {network.count_params():,} weights")
     look = looker(network)

@@ -85,7 +85,7 @@ def check_folders(model, more=(), **folders):
     Args:
         model: A compiled `keras.Model`.
         more: As in `train`.
-        **folders: `runs`, `pictures` and `saved_models`, or some of them.
+        **folders: `runs`, which is the run's own directory, `pictures` and `saved_models`, or some.
     """
     disk.check(_size(_state(model, more)), _size(model.variables), **folders)
 

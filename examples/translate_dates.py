@@ -76,7 +76,7 @@ def main(
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=True,
         )
-    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(network.model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {len(dates.patterns)} ways to write a date in {len(dates.languages)} languages, "
         f"{len(source)} characters, {network.model.count_params():,} weights"

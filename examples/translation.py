@@ -79,7 +79,7 @@ def experiment(
     with devices.scope():
         network = make_network(german, english)
         network.model.compile(optimizer(steps), loss, jit_compile=True)
-    check_folders(network.model, runs=runs, pictures=pictures, saved_models=saved_models)
+    check_folders(network.model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(
         f"{name}: {network.model.count_params():,} weights, {len(german)} and {len(english)} words"
     )

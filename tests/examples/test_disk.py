@@ -31,7 +31,7 @@ def test_a_file_in_a_folders_place_is_refused_by_name(name, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ValueError, match=f"Expected `{name}` to be a folder .*{place.name}'"):
-            disk.check(0, **{name: place})
+            disk.check(0, **{"runs": tmp_path, name: place})
 
 
 def test_a_folder_that_takes_no_files_is_refused(tmp_path, monkeypatch):
@@ -52,6 +52,25 @@ def test_folders_on_one_disk_share_what_is_free(tmp_path, monkeypatch):
     wanted = r"Expected 105.0 MB free for `runs`, `pictures`, `saved_models`. .*with 104.9 MB free"
     with pytest.raises(ValueError, match=wanted):
         disk.check(30_000_000, 10_000_000, **folders)
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, 60_000_000),
+        ({"checkpoint.npz": 30_000_000}, 30_000_000),
+        ({"checkpoint.npz": 30_000_000, ".checkpoint.npz-7": 20_000_000}, 10_000_000),
+    ],
+)
+def test_a_checkpoint_that_is_there_needs_no_more_room(files, free, tmp_path, monkeypatch):
+    for name, size in files.items():
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, free))
+    disk.check(30_000_000, runs=tmp_path)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, free - 1))
+    with pytest.raises(ValueError, match="MB free for `runs`"):
+        disk.check(30_000_000, runs=tmp_path)
 
 
 def test_what_is_needed_is_what_is_written(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -157,20 +156,57 @@ def test_workers_without_addresses_are_refused(monkeypatch):
         distribution.strategy("multi_worker_mirrored")
 
 
-def test_the_first_worker_is_the_chief(monkeypatch):
+@pytest.mark.parametrize(
+    ("cluster", "chief"),
+    [
+        ({"worker": ["a:1", "b:1"]}, ("worker", 0)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0)),
+    ],
+)
+def test_one_task_alone_is_the_chief(cluster, chief, monkeypatch):
+    # In place of TensorFlow's, which waits for the other workers.
+    monkeypatch.setattr(distribution.tf.distribute, "MultiWorkerMirroredStrategy", object)
+    monkeypatch.setattr(distribution, "joined", [])
+    tasks = [(kind, index) for kind in cluster for index in range(len(cluster[kind]))]
+    found = []
+    for kind, index in tasks:
+        told = {"cluster": cluster, "task": {"type": kind, "index": index}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+        distribution.strategy("multi_worker_mirrored")
+        found += [(kind, index)] if distribution.is_chief() else []
+    assert found == [chief]
+
+
+def test_who_trains_alone_is_the_chief_whatever_the_environment_says(monkeypatch):
+    told = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    distribution.strategy("none")
     assert distribution.is_chief()
-    for index in (0, 1):
-        cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker"}}
-        cluster["task"]["index"] = index
-        monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
-        assert distribution.is_chief() == (index == 0)
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused():
-    halves = SimpleNamespace(num_replicas_in_sync=2, scope=contextlib.nullcontext)
-    model = SimpleNamespace(distribute_strategy=halves, jit_compile=False)
-    with pytest.raises(ValueError, match="2 replicas .* Received: a batch of 3"):
-        distribution.Replicas(model).fit([np.zeros((3, 2))], None)
+def fit_sizes(sizes):
+    """Prints why two devices do not train on batches of such sizes."""
+    from examples.training import as_dataset
+
+    with distribution.strategy("mirrored").scope():
+        net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        net.compile("sgd", "mse", jit_compile=False)
+        net.optimizer.build(net.trainable_variables)
+    data = as_dataset([(np.ones((n, 2), "float32"), np.ones((n, 1), "float32")) for n in sizes])
+    try:
+        distribution.Replicas(net).fit(data, tqdm(disable=True))
+        print(json.dumps(["trained"]))
+    except ValueError as error:
+        print(json.dumps([str(error)]))
+
+
+@pytest.mark.parametrize(("sizes", "size"), [((3, 8), 3), ((8, 8, 3), 3), ((8, 6), None)])
+def test_a_batch_that_cannot_be_shared_out_is_refused(sizes, size):
+    script = f"from tests.examples.test_distribution import fit_sizes as go; go({sizes})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    wanted = "Expected batches that 2 replicas can share out evenly. Received: a batch of"
+    assert json.loads(done.stdout) == [f"{wanted} {size}" if size else "trained"]
 
 
 def test_hard_attention_is_for_one_device():
