@@ -212,24 +212,3 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(sizes, size):
 def test_hard_attention_is_for_one_device():
     with pytest.raises(ValueError, match="Received: strategy='mirrored', variant='hard'"):
         image_captioning.main(variant="hard", strategy="mirrored")
-
-
-@pytest.mark.parametrize(
-    ("jobs", "task", "wanted"),
-    [
-        (["worker"], ("worker", 0), True),
-        (["worker"], ("worker", 1), False),
-        (["chief", "worker"], ("worker", 0), False),
-        (["chief", "worker"], ("chief", 0), True),
-    ],
-)
-def test_one_process_is_the_chief(monkeypatch, jobs, task, wanted):
-    cluster = {job: ["localhost:1", "localhost:2"][: 1 + (job == "worker")] for job in jobs}
-    config = {"cluster": cluster, "task": dict(zip(("type", "index"), task, strict=True))}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert distribution.is_chief() is wanted
-
-
-def test_without_a_cluster_a_process_is_its_own_chief(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert distribution.is_chief()
