@@ -1,6 +1,7 @@
 """What doctests may use, which of them run where, and in how many processes all tests run."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,15 @@ OF_ONE_PROCESS = ("xmlpath", "lf", "failedfirst", "newfirst", "stepwise", "cov_s
 def names_of_the_examples(doctest_namespace):
     """The docstrings' examples read as after these three imports."""
     doctest_namespace.update(keras=keras, keras_attention=keras_attention, np=np)
+
+
+@pytest.fixture(autouse=True)
+def the_same_weights_in_every_run():
+    """Keras draws the seeds of initializers here, so that a failure can be seen again.
+
+    keras.utils.set_random_seed would do more: have TensorFlow forget all kernels, in every test.
+    """
+    random.seed(0)
 
 
 def pytest_ignore_collect(collection_path):

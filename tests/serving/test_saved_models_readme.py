@@ -14,6 +14,7 @@ if keras.backend.backend() != "tensorflow":
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from examples import manifest
+from examples.served import GrpcClient
 from tests.serving.servers import SAVED_MODELS
 
 TEXT = (SAVED_MODELS / "README.md").read_text(encoding="utf-8")
@@ -24,6 +25,24 @@ def test_every_published_model_is_in_the_servers_configuration():
     text = (SAVED_MODELS / "models.config").read_text()
     config = text_format.Parse(text, ModelServerConfig()).model_config_list.config
     assert {one.name: one.base_path for one in config} == {n: f"/models/{n}" for n in MANIFEST}
+
+
+def test_the_table_has_every_signature_with_its_inputs_and_outputs(published):
+    client, told, name = GrpcClient(published.grpc), {}, None
+    for row in re.findall(r"^\| (`.*|) ?\| (`.*`) \| (.*) \|$", TEXT, re.MULTILINE):
+        name = row[0].strip("` ") or name
+        for signature in re.findall("`(.*?)`", row[1]):
+            told[name, signature] = row[2]
+    served = {
+        (model, signature): [*one.inputs, *one.outputs]
+        for model in MANIFEST
+        for signature, one in client.signatures(model).items()
+    }
+    client.close()
+    assert told.keys() == served.keys()
+    for kind, names in served.items():
+        missing = [each for each in names if f"`{each}`" not in told[kind]]
+        assert not missing or "the same" in told[kind], (kind, missing)
 
 
 def test_each_model_has_a_curl_line_that_is_answered(published):

@@ -1,0 +1,43 @@
+"""A suite that conftest.py splits into processes ends as an undivided one, and reports as one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder, *options, files):
+    """Runs pytest, without naming any files, on so many files of one test; its exit code."""
+    shutil.copy(ROOT / "conftest.py", folder)
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests keras_attention\n")
+    for name in ("tests", "keras_attention"):
+        (folder / name).mkdir()
+    for number in range(files):
+        (folder / f"tests/test_{number:02}.py").write_text(f"def test_{number}():\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", *options]
+    # Keras starts soonest on NumPy.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "numpy"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+def test_where_no_test_ran_it_says_so(tmp_path):
+    code, said = run(tmp_path, "-k", "nothing", files=1)
+    assert "2 processes" in said and code == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_some_tests_are_enough(tmp_path):
+    code, said = run(tmp_path, files=1)
+    assert "2 processes" in said and code == pytest.ExitCode.OK
+
+
+def test_a_report_has_the_tests_of_all_files(tmp_path):
+    code, said = run(tmp_path, "--junitxml=report.xml", files=17)
+    assert "processes" not in said and code == pytest.ExitCode.OK
+    assert len(list(ET.parse(tmp_path / "report.xml").iter("testcase"))) == 17
