@@ -180,7 +180,9 @@ class SelfAttention2D(keras.layers.Layer):
         return ops.max_pool(image, 2, 2, padding="same", data_format="channels_last")
 
     def _positions(self, image):
-        batch, height, width, channels = ops.shape(image)
+        _, height, width, channels = ops.shape(image)
+        # An unknown batch is the one size that is left: ONNX's converter gets others wrong.
+        batch = -1 if image.shape[0] is None else image.shape[0]
         return ops.reshape(image, (batch, height * width, channels))
 
     def _channels(self, shape):
