@@ -158,7 +158,9 @@ def main(
     path = keras_attention.export.saved_model(
         model,
         Path(saved_models) / name,
-        signatures={"decode": (decode, specs)},
+        signatures={
+            "decode": keras_attention.export.with_lengths((decode, specs), {"points": "real"})
+        },
         example=[example(asked, *(x[:count] for x in shown)) for count in (1, SHOWN)],
     )
     whole = {"weights": model.count_params(), "figures": reached, "curve": curve}
@@ -261,11 +263,11 @@ def answers(point, task, drawn, largest):
 
 
 def signature(task, point):
-    """The `decode` signature: points and how many are real -> indices from 0 and probabilities."""
+    """The `decode` signature: points and which are real -> indices from 0 and probabilities."""
 
     @tf.function
-    def decode(points, lengths):
-        pointed = point(points, tf.sequence_mask(lengths, tf.shape(points)[1]))
+    def decode(points, real):
+        pointed = point(points, real)
         indices = tf.maximum(pointed.indices - task.ends, NOTHING)
         return {
             "indices": indices,
@@ -274,7 +276,7 @@ def signature(task, point):
         }
 
     points = tf.TensorSpec((None, None, task.width), tf.float32, name="points")
-    return decode, [points, tf.TensorSpec((None,), tf.int32, name="lengths")]
+    return decode, [points, tf.TensorSpec((None, None), tf.bool, name="real")]
 
 
 def example(task, drawn, true):
@@ -291,7 +293,7 @@ def example(task, drawn, true):
 def draw(task, drawn, true, decode, path):
     """Draws answers over the true ones of a few instances, and every step's probabilities."""
     inputs = example(TASKS[task], drawn, true)
-    found = decode(inputs["points"], inputs["lengths"])
+    found = decode(inputs["points"], inputs["real"])
     found = {name: tensor.numpy() for name, tensor in found.items()}
     canvas, panels = plt.subplots(2, len(drawn), figsize=(9.6, 6.4), layout="constrained")
     for column, (above, below) in enumerate(panels.T):

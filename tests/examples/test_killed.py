@@ -8,7 +8,6 @@ them by `-m "slow or not slow"`.
 import importlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -107,7 +106,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(module, options, tmp_path)
     assert status == 0, said
     counted = json.loads(Path(whole, "counted.json").read_text())
     first, last = counted["first epoch"] + 1, counted["batches"]
-    batch = random.randint(first, last)
+    batch = int(np.random.default_rng().integers(first, last + 1))  # another one each time
     print(f"dies at batch {batch}, of {first} to {last}")
     for moment in ({"dies_at": batch}, {"dies_writing": 1}):
         status, said = in_a_process(module, options, killed, **moment)

@@ -81,7 +81,7 @@ def test_the_network_of_every_task_points_to_every_kind_of_answer(name):
     decode, _ = pointer_network.signature(
         task, pointer_network.pointer(task, encoder, decoder, beam_width=2)
     )
-    found = keras.tree.map_structure(np.asarray, decode(inputs["points"], inputs["lengths"]))
+    found = keras.tree.map_structure(np.asarray, decode(inputs["points"], inputs["real"]))
     assert found["indices"].shape == (2, task.longest(4) + task.ends)
     if name in ("tsp", "sort"):
         assert (np.sort(found["indices"], axis=1) == np.arange(4)).all()

@@ -46,6 +46,9 @@ def test_a_version_may_be_asked_for(client):
     np.testing.assert_array_equal(*(next(iter(found.values())) for found in (newest, first)))
 
 
+TOO_LONG = {"points": np.zeros((1, 4, 2), "float32"), "lengths": np.int32([5])}
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "signature", "version", "codes", "said"),
     [
@@ -55,6 +58,7 @@ def test_a_version_may_be_asked_for(client):
         ("translate_dates", {"texts": DATES}, "decode", None, ("INVALID_ARGUMENT", 400), "texts"),
         ("translate_dates", {"text": [1, 2]}, "decode", None, ("INVALID_ARGUMENT", 400), "string"),
         ("translate_dates", {"text": [[b"a"]]}, "decode", None, ("INVALID_ARGUMENT", 400), "."),
+        ("pointer_hull", TOO_LONG, "decode", None, ("INVALID_ARGUMENT", 400), "0 to the length"),
     ],
 )
 def test_a_wrong_request_is_refused_and_the_next_one_answered(
