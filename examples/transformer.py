@@ -55,7 +55,7 @@ def main(
 ):
     """Trains or resumes, evaluates on the test set, draws and exports; returns the figures."""
     if quick:
-        epochs, blocks, heads, units, hidden, warmup = 2, 2, 2, 16, 16, 1
+        epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {
         "blocks": blocks,
         "heads": heads,

@@ -35,7 +35,14 @@ def compiling(compiler, request):
     return {name: compiler.submit(ahead.compile_program, name) for name in sorted(names)}
 
 
-@pytest.mark.parametrize("program", sorted(tracing.names()))
+PROGRAMS = [
+    # A training step has the forward pass in it.
+    pytest.param(name, marks=pytest.mark.slow if name.endswith(".forward") else ())
+    for name in sorted(tracing.names())
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_it_compiles_for_the_gpu(program, compiling):
     assert "is_scheduled=true" in compiling[program].result()
 
