@@ -66,6 +66,7 @@ class Server:
     def start(self):
         """Starts the process, on the same ports every time."""
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment["MALLOC_ARENA_MAX"] = "2"  # else each thread keeps its own freed memory
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 self.command, env=environment, stdout=log, stderr=subprocess.STDOUT
