@@ -26,8 +26,8 @@ def names_of_the_examples(doctest_namespace):
     doctest_namespace.update(keras=keras, keras_attention=keras_attention, np=np)
 
 
-@pytest.fixture(autouse=True)
-def the_same_weights_in_every_run():
+@pytest.hookimpl(tryfirst=True)  # before the fixtures of modules, too
+def pytest_runtest_setup(item):
     """Keras draws the seeds of initializers here, so that a failure can be seen again.
 
     keras.utils.set_random_seed would do more: have TensorFlow forget all kernels, in every test.

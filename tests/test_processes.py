@@ -21,7 +21,8 @@ def run(folder, *options, files):
     for number in range(files):
         (folder / f"tests/test_{number:02}.py").write_text(f"def test_{number}():\n    pass\n")
     command = [sys.executable, "-m", "pytest", "-q", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return done.returncode, done.stdout
 

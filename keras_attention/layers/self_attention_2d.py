@@ -52,9 +52,9 @@ class SelfAttention2D(keras.layers.Layer):
             under XLA on TensorFlow, or on PyTorch, needs "plain".
 
     Call arguments:
-        inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W. The
-            plain weights are an (H W)^2 table of float32 for each image (64 MB for 64 x 64);
-            pooled keys take a quarter.
+        inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W from
+            1 on. The plain weights are an (H W)^2 table of float32 for each image (64 MB for
+            64 x 64); pooled keys take a quarter.
         return_attention_scores: Whether to return the weights too.
         training: Whether spectral normalization goes on. Passing through a discriminator to train
             the generator, call it with `training=False`, or its power iteration moves.

@@ -35,10 +35,12 @@ def compiling(compiler, request):
     return {name: compiler.submit(ahead.compile_program, name) for name in sorted(names)}
 
 
+# A training step has the forward pass in it, but for what is there without dropout and draws.
+FORWARD = {"additive", "additive_blockwise", "multi_head_self", "hard", "decoder_hard"}
 PROGRAMS = [
-    # A training step has the forward pass in it.
-    pytest.param(name, marks=pytest.mark.slow if name.endswith(".forward") else ())
+    pytest.param(name, marks=pytest.mark.slow if is_slow else ())
     for name in sorted(tracing.names())
+    for is_slow in [name.endswith(".forward") and name.split(".")[0] not in FORWARD]
 ]
 
 

@@ -148,3 +148,18 @@ def test_a_model_takes_images_of_any_size(form, data_format):
         symbolic = layer(keras.KerasTensor(shape), return_attention_scores=True)
         assert [tuple(x.shape) for x in symbolic] == [tuple(x.shape) for x in (output, weights)]
         np.testing.assert_allclose(numpy(ops.sum(weights, axis=-1)), 1, rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's graphs")
+def test_in_a_graph_an_unknown_batch_is_what_is_left():
+    """tf2onnx makes a wrong shape of a batch whose size was read off a tensor."""
+    import tensorflow as tf
+
+    layer = SelfAttention2D(key_reduction=2)
+    layer.build((None, None, None, 6))
+    images = tf.TensorSpec((None, None, None, 6))
+    operations = tf.function(layer).get_concrete_function(images).graph.get_operations()
+    reshapes = [each for each in operations if each.type == "Reshape"]
+    shapes = [each.inputs[1].op for each in reshapes if each.outputs[0].shape.rank == 3]
+    batches = [tf.get_static_value(shape.inputs[0]) for shape in shapes if shape.type == "Pack"]
+    assert batches[:3] == [-1, -1, -1]  # queries, keys, values

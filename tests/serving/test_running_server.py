@@ -32,9 +32,10 @@ def test_it_answers_and_no_other_is_started(published):
 
 
 def test_half_of_the_addresses_are_refused():
-    assert "Expected both TENSORFLOW_SERVING_GRPC and" in run(ASKED, GRPC="127.0.0.1:1", REST="")
+    said = run(ASKED, GRPC="127.0.0.1:1", REST="")
+    assert "Expected both TENSORFLOW_SERVING_GRPC and" in said, said
 
 
 def test_what_would_kill_it_is_skipped():
     said = run(OF_ITS_OWN, GRPC="127.0.0.1:1", REST="127.0.0.1:2")
-    assert "1 skipped" in said and "the one at 127.0.0.1:1 is left as it is" in said
+    assert "1 skipped" in said and "the one at 127.0.0.1:1 is left as it is" in said, said
