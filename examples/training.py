@@ -45,8 +45,9 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
     """
     directory = Path(directory)
     check_folders(model, more, runs=directory)
-    for unfinished in directory.glob(".checkpoint.npz-*"):  # of runs that were killed
-        unfinished.unlink()
+    if distribution.is_chief():  # another's file may be one that the chief is writing
+        for unfinished in directory.glob(".*.*-*"):  # of runs that were killed
+            unfinished.unlink()
     _check_settings(directory, settings)
     variables = _state(model, more)
     curve = _load(directory / "checkpoint.npz", variables)

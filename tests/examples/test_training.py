@@ -66,6 +66,13 @@ def test_a_killed_run_resumes(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_what_killed_runs_had_half_written_is_removed(tmp_path):
+    for name in (".checkpoint.npz-1", ".settings.json-2"):
+        (tmp_path / name).write_bytes(b"half")
+    training.train(model(), batches, 1, tmp_path, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.npz", "settings.json"}
+
+
 def test_a_folder_of_other_settings_is_refused(tmp_path):
     training.train(model(), batches, 1, tmp_path, {"units": 4})
     with pytest.raises(ValueError, match="Received: settings={'units': 5}"):
