@@ -53,6 +53,12 @@ def test_a_published_export_is_what_the_manifest_says(name):
     assert isinstance(entry["seed"], int)
 
 
+@pytest.mark.parametrize("name", MANIFEST)
+def test_a_published_export_is_the_one_that_was_checked_when_it_was_written(name):
+    assert (version(name) / "assets.extra/SHA256SUMS").exists()
+    assert export.check(version(name))[1] == []
+
+
 def test_dates_are_translated():
     rng = np.random.default_rng(3)
     texts, isos, _ = zip(*Dates().sample(150, rng, split="test"), strict=True)
