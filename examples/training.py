@@ -46,7 +46,7 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
     directory = Path(directory)
     check_folders(model, more, runs=directory)
     if distribution.is_chief():  # another's file may be one that the chief is writing
-        for unfinished in directory.glob(".*.*-*"):  # of runs that were killed
+        for unfinished in directory.glob(".*-*"):  # `write` of a run that was killed
             unfinished.unlink()
     _check_settings(directory, settings)
     variables = _state(model, more)

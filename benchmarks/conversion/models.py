@@ -39,15 +39,15 @@ def image(**options):
     return keras.Model(pixels, ours.SelfAttention2D(key_reduction=2, **options)(pixels))
 
 
-def decoder():
+def over_memory(layer):
+    """The layer, or a function, over two sequences, of which it looks at the second."""
     target, memory = sequence("target"), sequence("memory")
-    layer = ours.AttentionDecoder(keras.layers.GRUCell(WIDTH), ours.AdditiveAttention(units=5))
     return keras.Model([target, memory], layer(target, memory))
 
 
-def pointer():
-    fed, memory = sequence("fed"), sequence("memory")
-    return keras.Model([fed, memory], ours.PointerDecoder(5)(fed, memory))
+def decoder():
+    cell, attention = keras.layers.GRUCell(WIDTH), ours.AdditiveAttention(units=5)
+    return over_memory(ours.AttentionDecoder(cell, attention))
 
 
 def memory_machine():
@@ -75,6 +75,7 @@ class Greedy(keras.layers.Layer):
 
 
 MODELS = {
+    "Attention": lambda: masked(ours.Attention("scaled_dot")),
     "AdditiveAttention": lambda: masked(ours.AdditiveAttention(units=5)),
     "LuongAttention": lambda: masked(ours.LuongAttention("general", units=5)),
     'LuongAttention(implementation="plain")': lambda: masked(
@@ -83,17 +84,22 @@ MODELS = {
     "LocalAttention": lambda: masked(ours.LocalAttention(window=2)),
     "HardAttention": lambda: masked(ours.HardAttention()),
     "AttentionPooling": lambda: masked(ours.AttentionPooling()),
+    "MultiHeadAttention": lambda: over_memory(
+        lambda *inputs: ours.MultiHeadAttention(2, 3)([*inputs])
+    ),
     "MultiHeadSelfAttention": lambda: masked(ours.MultiHeadSelfAttention(2, 3)),
     'MultiHeadSelfAttention(implementation="plain")': lambda: masked(
         ours.MultiHeadSelfAttention(2, 3, implementation="plain")
     ),
     "MultiHeadSelfAttention, its scores": scores,
+    "PositionalEncoding": lambda: one(ours.PositionalEncoding()),
     "TransformerEncoderBlock": lambda: masked(ours.TransformerEncoderBlock(2, 12)),
+    "TransformerDecoderBlock": lambda: over_memory(ours.TransformerDecoderBlock(2, 12)),
     "SelfAttention2D": image,
     'SelfAttention2D(implementation="plain")': lambda: image(implementation="plain"),
     "NTMCell in an RNN": memory_machine,
     "AttentionDecoder": decoder,
-    "PointerDecoder": pointer,
+    "PointerDecoder": lambda: over_memory(ours.PointerDecoder(5)),
     "greedy decoding": lambda: one(Greedy()),
 }
 

@@ -9,7 +9,7 @@ from keras_attention.export import graph_check
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
 
-def refused(function, directory, match):
+def assert_refused(function, directory, match):
     with pytest.raises(ValueError, match=match):
         export.saved_model(None, directory, signatures={"serving_default": (function, [X])})
     assert list(directory.iterdir()) == []
@@ -19,7 +19,7 @@ def test_a_signature_that_must_be_compiled_is_refused(tmp_path):
     import tensorflow as tf
 
     compiled = tf.function(lambda x: x + 1, jit_compile=True)
-    refused(compiled, tmp_path, "no function with jit_compile=True")
+    assert_refused(compiled, tmp_path, "no function with jit_compile=True")
 
 
 def test_a_layer_that_compiles_inside_a_loop_is_refused(tmp_path):
@@ -34,7 +34,7 @@ def test_a_layer_that_compiles_inside_a_loop_is_refused(tmp_path):
     def loop(x):
         return tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, layer(x)), (0, x))[1]
 
-    refused(loop, tmp_path, "no function with jit_compile=True")
+    assert_refused(loop, tmp_path, "no function with jit_compile=True")
 
 
 @pytest.mark.parametrize("kind", ["py_function", "numpy_function"])
@@ -42,7 +42,9 @@ def test_python_in_the_graph_is_refused(kind, tmp_path):
     import tensorflow as tf
 
     call = getattr(tf, kind)
-    refused(lambda x: call(lambda x: x, [x], tf.float32), tmp_path, "no tf.py_function.*PyFunc")
+    assert_refused(
+        lambda x: call(lambda x: x, [x], tf.float32), tmp_path, "no tf.py_function.*PyFunc"
+    )
 
 
 def test_python_in_a_branch_that_is_never_taken_is_refused(tmp_path):
@@ -53,7 +55,7 @@ def test_python_in_a_branch_that_is_never_taken_is_refused(tmp_path):
             tf.reduce_any(x > 9e9), lambda: tf.numpy_function(abs, [x], tf.float32), lambda: x
         )
 
-    refused(branch, tmp_path, "no tf.py_function.*PyFunc")
+    assert_refused(branch, tmp_path, "no tf.py_function.*PyFunc")
 
 
 def graph_of(called, uncalled=None):

@@ -58,10 +58,10 @@ def everything(layer, query, value, **call):
 
 
 def assert_same(found, wanted, tolerance=1e-5):
-    """Sums of many terms are compared with the largest: in small ones the terms cancel."""
+    """Of values beyond 10 in a sum float32 itself leaves 1e-6: terms that cancel keep the error."""
     for got, want in zip(found, wanted, strict=True):
-        largest = max(1, np.abs(want).max(initial=0))
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * largest)
+        scale = max(1, np.abs(want).max(initial=0) / 10)
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale)
 
 
 @every_layer

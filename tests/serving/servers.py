@@ -65,8 +65,9 @@ class Server:
 
     def start(self):
         """Starts the process, on the same ports every time."""
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        environment["MALLOC_ARENA_MAX"] = "2"  # else each thread keeps its own freed memory
+        # With one arena for each thread glibc keeps for it what it has freed.
+        environment = {"MALLOC_ARENA_MAX": "2", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+        environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 self.command, env=environment, stdout=log, stderr=subprocess.STDOUT
