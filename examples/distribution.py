@@ -57,22 +57,27 @@ def is_chief():
 
 
 class Replicas:
-    """Trains a compiled model of several replicas by its loss, not by a `train_step` of its own.
+    """Trains a compiled model of several replicas, so that it learns as on one device.
 
-    Each replica's loss is the mean over its share, and the gradients' mean is descended. So it
-    learns as on one device where the loss is a mean over examples; where it leaves out padding, as
-    for words, each share counts alike however many it has. All shares draw the same dropout.
+    Each replica's loss is the mean over its share, and the gradients' mean is descended; moving
+    averages, such as a baseline, move by the mean as well. Each share has its own dropout.
     A loss function has to give a number for each example: one number alone Keras does not divide.
+
+    A model with a `train_step` of its own takes it in every replica, not compiled, and has to see
+    to all this itself, as `examples.gan` does.
 
     Args:
         model: A `keras.Model` made and compiled in the scope of its strategy. All its batches have
             to be of one size: of a smaller last one, shares would count by the device, not by size.
+        counted: Function of the targets that says how many of them the loss is a mean over, where
+            it leaves out some, as padding; None where it is a mean over examples.
     """
 
-    def __init__(self, model):
-        self.model, self.strategy = model, model.distribute_strategy
+    def __init__(self, model, counted=None):
+        self.model, self.strategy, self.counted = model, model.distribute_strategy, counted
         with self.strategy.scope():
             self.loss = keras.metrics.Mean(name="loss")
+        self.has_own_step = type(model).train_step is not keras.Model.train_step
         self.gradients = tf.function(self.gradients, jit_compile=model.jit_compile)
 
     def fit(self, data, bar):
@@ -90,7 +95,8 @@ class Replicas:
         for batch in _told(self.strategy.experimental_distribute_dataset(data)):
             self.step(batch)
             bar.update()
-        figures = {**self.model.get_metrics_result(), "loss": self.loss.result()}
+        own = {} if self.has_own_step else {"loss": self.loss.result()}
+        figures = {**self.model.get_metrics_result(), **own}
         return {name: float(value) for name, value in figures.items()}
 
     def _even(self, *batch):
@@ -105,22 +111,52 @@ class Replicas:
         return batch if len(batch) > 1 else batch[0]
 
     def _begin(self, batch):
+        if self.has_own_step:
+            return
         with self.strategy.scope():
             # A private hook of Keras, which `fit` calls as well: compiled metrics have no variables
             # before, and within a replica none can be made.
             self.model._symbolic_build(data_batch=batch)
+        self._draw_apart()
+
+    @tf.function
+    def _draw_apart(self):
+        """Lets each replica draw random numbers of its own, the first those of one device."""
+        self.strategy.run(self._draw_apart_in_one)
+
+    def _draw_apart_in_one(self):
+        replica = tf.distribute.get_replica_context()
+        number = tf.cast(replica.replica_id_in_sync_group, "int64")
+        weights = set(map(id, self.model.non_trainable_weights))
+        for state in self.model.non_trainable_variables:
+            if id(state) not in weights:  # a seed and a counter
+                value = tf.cast(state.value, "int64")
+                first = replica.all_reduce("SUM", tf.where(number == 0, value, 0))
+                state.assign(tf.cast(first + [number, 0], state.dtype))
 
     @tf.function(reduce_retracing=True)
     def step(self, batch):
         """One step of all replicas together."""
-        self.strategy.run(self._step_of_one, args=(batch,))
+        self.strategy.run(
+            self.model.train_step if self.has_own_step else self._step_of_one, [batch]
+        )
 
     def _step_of_one(self, batch):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        outputs, loss, gradients = self.gradients(x, y, sample_weight)
+        outputs, loss, gradients = self.gradients(x, y, sample_weight, self._part_of(y))
         self.model.optimizer.apply(self._clipped(gradients), self.model.trainable_variables)
         self.loss.update_state(loss * self.strategy.num_replicas_in_sync)
         self.model.compute_metrics(x, y, outputs, sample_weight)
+        replica = tf.distribute.get_replica_context()
+        for average in self.model.non_trainable_weights:
+            average.assign(replica.all_reduce("MEAN", average.value))
+
+    def _part_of(self, y):
+        """How much this replica's share counts, 1 if as much as the others'."""
+        if self.counted is None:
+            return 1.0
+        count, replica = tf.cast(self.counted(y), "float32"), tf.distribute.get_replica_context()
+        return tf.math.divide_no_nan(count, replica.all_reduce("MEAN", count))
 
     def _clipped(self, gradients):
         """This replica's part of the clipped sum: Keras clips each part, and then sums them."""
@@ -131,12 +167,12 @@ class Replicas:
             gradients = [_part(each, replica) for each in optimizer._clip_gradients(whole)]
         return gradients
 
-    def gradients(self, x, y, sample_weight):
+    def gradients(self, x, y, sample_weight, part):
         """Outputs, loss and its gradients of one share: what XLA compiles."""
         with tf.GradientTape() as tape:
             outputs = self.model(x, training=True)
             # Keras divides it by the number of replicas.
-            loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True)
+            loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True) * part
         return outputs, loss, tape.gradient(loss, self.model.trainable_variables)
 
 

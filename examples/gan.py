@@ -1,6 +1,7 @@
 """The training of a class-conditional GAN by the hinge loss, each network at its own rate."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -16,6 +17,8 @@ class GAN(keras.Model):
     batch; while the generator learns they stand. The generator's take a step with each of its two
     passes.
 
+    Of several replicas (`examples.distribution`) each makes its share of what one device makes.
+
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).
         discriminator: Model of [images, classes] -> (batch, 1).
@@ -26,6 +29,7 @@ class GAN(keras.Model):
         super().__init__(**kwargs)
         self.generator, self.discriminator = generator, discriminator
         self.seeds = keras.random.SeedGenerator(seed)
+        self.draw = tf.function(lambda noise, classes: generator([noise, classes], training=False))
         self.generator_loss = keras.metrics.Mean(name="generator_loss")
         self.discriminator_loss = keras.metrics.Mean(name="discriminator_loss")
         self.built = True
@@ -55,15 +59,26 @@ class GAN(keras.Model):
         _descend(self.generator, self.optimizer, tape, loss)
         self.generator_loss.update_state(loss)
         losses = self.generator_loss, self.discriminator_loss
-        return {loss.name: loss.result() for loss in losses}
+        return {each.name: each.result() for each in losses}
 
     def generate(self, classes):
         """Images of some classes, made from fresh noise as in training."""
-        shape = (ops.shape(classes)[0], self.generator.inputs[0].shape[-1])
-        noise = keras.random.normal(shape, seed=self.seeds)
+        replica = tf.distribute.get_replica_context()
+        size, number = ops.shape(classes)[0], replica.replica_id_in_sync_group
+        shape = (size * replica.num_replicas_in_sync, self.generator.inputs[0].shape[-1])
+        noise = keras.random.normal(shape, seed=self.seeds)[number * size : (number + 1) * size]
         return self.generator([noise, classes], training=True)
+
+    def images(self, noise, classes, together=100):
+        """What the generator makes of arrays, on one device: an array."""
+        parts = range(0, len(classes), together)
+        return np.concatenate(
+            [self.draw(noise[i : i + together], classes[i : i + together]) for i in parts]
+        )
 
 
 def _descend(network, optimizer, tape, loss):
-    gradients = tape.gradient(loss, network.trainable_variables)
+    # The optimizer sums over the replicas.
+    part = ops.ones_like(loss) / tf.distribute.get_strategy().num_replicas_in_sync
+    gradients = tape.gradient(loss, network.trainable_variables, output_gradients=part)
     optimizer.apply(gradients, network.trainable_variables)

@@ -67,11 +67,6 @@ def main(
     saved_models="saved_models",
 ):
     """Trains or resumes, evaluates, draws and exports; returns the test figures."""
-    if strategy != "none" and VARIANTS[variant].get("hard"):
-        raise ValueError(
-            "Expected strategy='none' for hard attention, whose moving baseline each replica would "
-            f"have of its own. Received: strategy={strategy!r}, variant={variant!r}"
-        )
     devices = distribution.strategy(strategy)
     suffix = "_quick" if quick else ""
     name = f"image_captioning_{variant}{suffix}"

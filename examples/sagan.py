@@ -30,7 +30,7 @@ if not __package__:  # run as `python examples/sagan.py`, from any directory
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import keras_attention
-from examples import frechet
+from examples import distribution, frechet
 from examples.command_line import run
 from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
@@ -53,6 +53,7 @@ def main(
     noise=64,
     batch=64,
     seed=0,
+    strategy="none",
     quick=False,
     runs="runs",
     pictures="docs/pictures",
@@ -66,6 +67,7 @@ def main(
             "Expected positive `steps`, `width`, `noise` and `batch`. "
             f"Received: steps={steps}, width={width}, noise={noise}, batch={batch}"
         )
+    devices = distribution.strategy(strategy)
     each = 1 if quick else EPOCH
     epochs = -(-steps // each)
     few, suffix = ("[:200]", "_quick") if quick else ("", "")
@@ -75,7 +77,8 @@ def main(
     images, classes = data_sets.load(data, f"train{few}")
     test_images, _ = data_sets.load(data, f"test{few}")
     keras.utils.set_random_seed(seed)
-    gan = make_gan(width, noise, images.shape[1:], attention, seed)
+    with devices.scope():
+        gan = make_gan(width, noise, images.shape[1:], attention, seed)
     generator, more = gan.generator, gan.discriminator_optimizer.variables
     check_folders(gan, more, runs=directory, pictures=pictures, saved_models=saved_models)
     judge = frechet.classifier(
@@ -89,7 +92,7 @@ def main(
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), len(chosen))
 
     def measured(epoch):
-        return {**quality(generator, judge, wanted, 1000), **gammas(gan)}
+        return {**quality(gan, judge, wanted, 1000), **gammas(gan)}
 
     settings = {"steps": steps, "width": width, "noise": noise, "batch": batch, "seed": seed}
     curve = train(
@@ -102,12 +105,12 @@ def main(
         more,
     )
     path = Path(pictures) / f"{name}.png"
-    draw_samples(generator, path)
+    draw_samples(gan, path)
     if attention != "none":
         draw_attention(generator, path.with_stem(f"{name}_attention"))
     export = serve(generator, Path(saved_models) / name)
     figures = {
-        **quality(generator, judge, wanted, 200 if quick else 10_000),
+        **quality(gan, judge, wanted, 200 if quick else 10_000),
         **gammas(gan),
         "weights": generator.count_params() + gan.discriminator.count_params(),
         **settings,
@@ -151,7 +154,7 @@ def make_generator(width, noise, channels, attention):
         y = layers.ReLU()(conditional_normalization(y, label))
         y = normalized(layers.Conv2D(maps, 3, padding="same"))(y)
         x = y + normalized(layers.Conv2D(maps, 1))(layers.UpSampling2D()(x))
-    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.ReLU()(batch_normalization()(x))
     x = normalized(layers.Conv2D(channels, 3, padding="same"))(x)
     return keras.Model([z, label], layers.Activation("tanh", dtype="float32")(x))
 
@@ -193,7 +196,13 @@ def conditional_normalization(x, label):
         layers.Reshape((1, 1, maps))(layers.Embedding(CLASSES, maps, start)(label))
         for start in ("ones", "zeros")
     )
-    return layers.BatchNormalization(center=False, scale=False)(x) * scale + shift
+    return batch_normalization(center=False, scale=False)(x) * scale + shift
+
+
+def batch_normalization(**given):
+    """Batch normalization, over the whole batch also where replicas share it."""
+    is_shared = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return layers.BatchNormalization(synchronized=is_shared, **given)
 
 
 def gammas(gan):
@@ -202,16 +211,15 @@ def gammas(gan):
     for name, network in (("generator", gan.generator), ("discriminator", gan.discriminator)):
         for layer in network.layers:
             if isinstance(layer, keras_attention.SelfAttention2D):
-                found[f"gamma of the {name}"] = float(layer.gamma)
+                found[f"gamma of the {name}"] = float(ops.convert_to_numpy(layer.gamma))
     return found
 
 
-def quality(generator, judge, wanted, count):
+def quality(gan, judge, wanted, count):
     """Fréchet distance of generated images to features `wanted`, and whether classes are right."""
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(count, generator.inputs[0].shape[-1])).astype("float32")
+    noise = noise_for(gan.generator, np.random.default_rng(0), count)
     classes = np.arange(count, dtype="int32") % CLASSES
-    made = generator.predict([noise, classes], batch_size=frechet.BATCH, verbose=0)
+    made = gan.images(noise, classes)
     features, logits = judge.predict(made, batch_size=frechet.BATCH, verbose=0)
     return {
         "Fréchet distance": frechet.distance(features, wanted),
@@ -219,12 +227,16 @@ def quality(generator, judge, wanted, count):
     }
 
 
-def draw_samples(generator, path, rows=8):
+def noise_for(generator, rng, count):
+    """What so many images are generated from."""
+    return rng.normal(size=(count, generator.inputs[0].shape[-1])).astype("float32")
+
+
+def draw_samples(gan, path, rows=8):
     """A picture of samples: a column for each class, a row for each noise."""
-    noise = np.random.default_rng(1).normal(size=(rows, generator.inputs[0].shape[-1]))
-    each = np.repeat(noise, CLASSES, axis=0).astype("float32")
+    noise = noise_for(gan.generator, np.random.default_rng(1), rows)
     classes = np.tile(np.arange(CLASSES, dtype="int32"), rows)
-    made = generator.predict([each, classes], verbose=0)
+    made = gan.images(np.repeat(noise, CLASSES, axis=0), classes)
     side, channels = made.shape[1], made.shape[-1]
     grid = made.reshape(rows, CLASSES, side, side, channels).swapaxes(1, 2)
     grid = np.clip(grid.reshape(rows * side, CLASSES * side, channels) / 2 + 0.5, 0, 1)
@@ -236,9 +248,9 @@ def draw_attention(generator, path, classes=(3, 5, 8)):
     """Where chosen pixels of generated images look, as in the paper's figure 5."""
     weights = generator.get_layer("attention").output[1]
     looking = keras.Model(generator.inputs, [*generator.outputs, weights])
-    shape = (len(classes), generator.inputs[0].shape[-1])
-    noise = np.random.default_rng(2).normal(size=shape).astype("float32")
-    images, weights = looking.predict([noise, np.array(classes, "int32")], verbose=0)
+    noise = noise_for(generator, np.random.default_rng(2), len(classes))
+    outputs = looking([noise, np.array(classes, "int32")], training=False)
+    images, weights = map(ops.convert_to_numpy, outputs)
     queries = [16 * row + column for row, column in SHOWN]
     figure = keras_attention.visualize.overlay(
         list(np.clip(images / 2 + 0.5, 0, 1)),
@@ -281,4 +293,4 @@ def serve(generator, directory):
 
 
 if __name__ == "__main__":
-    run(main, data=data_sets.NAMES, attention=ATTENTIONS)
+    run(main, data=data_sets.NAMES, attention=ATTENTIONS, strategy=distribution.STRATEGIES)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from examples import disk, distribution
 
 
-def train(model, batches, epochs, directory, settings, after_epoch=None, more=()):
+def train(model, batches, epochs, directory, settings, after_epoch=None, more=(), counted=None):
     """Fits a compiled model epoch by epoch; a run that was killed goes on after its last epoch.
 
     Of several workers (`examples.distribution`) the chief alone writes, and goes on after training;
@@ -34,6 +34,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
             with other settings is refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
         more: Variables to keep that are neither the model's nor its optimizer's.
+        counted: Where the loss is no mean over examples, how many it is a mean over; as in
+            `distribution.Replicas`.
 
     Returns:
         The learning curve: for each epoch, also those of earlier runs, a dict of its figures and
@@ -52,7 +54,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
     variables = _state(model, more)
     curve = _load(directory / "checkpoint.npz", variables)
     has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
-    fit = distribution.Replicas(model).fit if has_replicas else functools.partial(_fit, model)
+    replicas = distribution.Replicas(model, counted) if has_replicas else None
+    fit = replicas.fit if has_replicas else functools.partial(_fit, model)
     for epoch in range(len(curve), epochs):
         began = time.time(), time.process_time()
         data = batches(epoch)

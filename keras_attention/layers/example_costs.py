@@ -93,8 +93,15 @@ def _shares(loss, y, y_pred, sample_weight):
     # Whatever the reduction divides a sum by, it divides each part by. Ones tell what that is: the
     # parts' own sum may be 0.
     reduced, total = _Ones(loss, loss.reduction)(*given), ops.sum(_Ones(loss, None)(*given))
-    examples = ops.cast(ops.shape(parts)[0], parts.dtype)
+    examples = ops.multiply(ops.cast(ops.shape(parts)[0], "float32"), replicas())
+    examples = ops.cast(examples, parts.dtype)
     return ops.multiply(parts, ops.multiply(examples, ops.divide_no_nan(reduced, total)))
+
+
+def replicas():
+    """Among how many replicas `tf.distribute` divides a batch, and so Keras a mean loss."""
+    one_over_replicas = keras.losses.MeanAbsoluteError(dtype="float32")([[1.0]], [[0.0]])
+    return ops.divide(1.0, one_over_replicas)
 
 
 def _as_loss(loss):

@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.layers.example_costs import ExampleCosts
+from keras_attention.layers.example_costs import ExampleCosts, replicas
 from keras_attention.layers.reinforce import is_credit, reinforce
 
 
@@ -130,7 +130,7 @@ class ReinforceModel(keras.Model):
             self.entropy_weight,
         )
         self._follow(cost, ops.logical_and(weighs, ops.isfinite(cost)))
-        return ops.add(loss, credited)
+        return ops.add(loss, ops.divide(credited, replicas()))
 
     def _follow(self, cost, counts):
         """Lets the baseline follow the mean reward of the examples that count, if any do."""
