@@ -3,7 +3,8 @@
 A loop of its own, since Keras 3.15's `fit` does not run under MultiWorkerMirroredStrategy (its step
 looks into batches that are `PerReplica` values, and reduces scalars along an axis), and under
 MirroredStrategy compiles with XLA across devices, which the logical devices of a CPU refuse. Here
-XLA compiles what each device does alone, the loss and its gradient. docs/training.md has commands.
+XLA compiles what each device does alone, the loss and its gradient, but nothing of a model with
+steps of its own. docs/training.md has commands.
 """
 
 import re
@@ -56,28 +57,32 @@ def is_chief():
     return True
 
 
+def replicas_of(model, counted=None):
+    """What trains a model on several replicas: `OwnSteps` or `Replicas`."""
+    has_own_step = type(model).train_step is not keras.Model.train_step
+    return OwnSteps(model) if has_own_step else Replicas(model, counted)
+
+
 class Replicas:
-    """Trains a compiled model of several replicas, so that it learns as on one device.
+    """Trains a compiled model of several replicas by its loss, so that it learns as on one device.
 
-    Each replica's loss is the mean over its share, and the gradients' mean is descended; moving
-    averages, such as a baseline, move by the mean as well. Each share has its own dropout.
+    Each replica's loss is the mean over its share, which counts by how many it is a mean over; the
+    gradients' mean is descended. Each share draws random numbers, such as dropout, of its own.
+    Averages that move, such as a baseline, move by the mean of the replicas, whose batch
+    normalization sees its own share alone if it is not `synchronized`.
     A loss function has to give a number for each example: one number alone Keras does not divide.
-
-    A model with a `train_step` of its own takes it in every replica, not compiled, and has to see
-    to all this itself, as `examples.gan` does.
 
     Args:
         model: A `keras.Model` made and compiled in the scope of its strategy. All its batches have
             to be of one size: of a smaller last one, shares would count by the device, not by size.
-        counted: Function of the targets that says how many of them the loss is a mean over, where
-            it leaves out some, as padding; None where it is a mean over examples.
+        counted: Function of a share's targets that says how many of them its loss is a mean over,
+            where it leaves out some, as padding; None where it is a mean over examples.
     """
 
     def __init__(self, model, counted=None):
         self.model, self.strategy, self.counted = model, model.distribute_strategy, counted
         with self.strategy.scope():
             self.loss = keras.metrics.Mean(name="loss")
-        self.has_own_step = type(model).train_step is not keras.Model.train_step
         self.gradients = tf.function(self.gradients, jit_compile=model.jit_compile)
 
     def fit(self, data, bar):
@@ -95,9 +100,7 @@ class Replicas:
         for batch in _told(self.strategy.experimental_distribute_dataset(data)):
             self.step(batch)
             bar.update()
-        own = {} if self.has_own_step else {"loss": self.loss.result()}
-        figures = {**self.model.get_metrics_result(), **own}
-        return {name: float(value) for name, value in figures.items()}
+        return {name: float(value) for name, value in self._figures().items()}
 
     def _even(self, *batch):
         """The batch, if it can be shared out: each replica counts alike, however few it has."""
@@ -111,17 +114,18 @@ class Replicas:
         return batch if len(batch) > 1 else batch[0]
 
     def _begin(self, batch):
-        if self.has_own_step:
-            return
         with self.strategy.scope():
             # A private hook of Keras, which `fit` calls as well: compiled metrics have no variables
             # before, and within a replica none can be made.
             self.model._symbolic_build(data_batch=batch)
         self._draw_apart()
 
+    def _figures(self):
+        return {**self.model.get_metrics_result(), "loss": self.loss.result()}
+
     @tf.function
     def _draw_apart(self):
-        """Lets each replica draw random numbers of its own, the first those of one device."""
+        """The first replica keeps its seeds, those of the n-th after it are larger by n."""
         self.strategy.run(self._draw_apart_in_one)
 
     def _draw_apart_in_one(self):
@@ -129,7 +133,7 @@ class Replicas:
         number = tf.cast(replica.replica_id_in_sync_group, "int64")
         weights = set(map(id, self.model.non_trainable_weights))
         for state in self.model.non_trainable_variables:
-            if id(state) not in weights:  # a seed and a counter
+            if id(state) not in weights:  # of random numbers: a seed and a counter
                 value = tf.cast(state.value, "int64")
                 first = replica.all_reduce("SUM", tf.where(number == 0, value, 0))
                 state.assign(tf.cast(first + [number, 0], state.dtype))
@@ -137,9 +141,7 @@ class Replicas:
     @tf.function(reduce_retracing=True)
     def step(self, batch):
         """One step of all replicas together."""
-        self.strategy.run(
-            self.model.train_step if self.has_own_step else self._step_of_one, [batch]
-        )
+        self.strategy.run(self._step_of_one, [batch])
 
     def _step_of_one(self, batch):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
@@ -149,7 +151,7 @@ class Replicas:
         self.model.compute_metrics(x, y, outputs, sample_weight)
         replica = tf.distribute.get_replica_context()
         for average in self.model.non_trainable_weights:
-            average.assign(replica.all_reduce("MEAN", average.value))
+            average.assign(replica.all_reduce("MEAN", tf.convert_to_tensor(average.value)))
 
     def _part_of(self, y):
         """How much this replica's share counts, 1 if as much as the others'."""
@@ -162,7 +164,7 @@ class Replicas:
         """This replica's part of the clipped sum: Keras clips each part, and then sums them."""
         replica, optimizer = tf.distribute.get_replica_context(), self.model.optimizer
         if optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue:
-            whole = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            whole = replica.all_reduce("SUM", gradients)
             # A private method, and all that knows how; a part is small enough not to be clipped.
             gradients = [_part(each, replica) for each in optimizer._clip_gradients(whole)]
         return gradients
@@ -174,6 +176,24 @@ class Replicas:
             # Keras divides it by the number of replicas.
             loss = self.model.compute_loss(x, y, outputs, sample_weight, training=True) * part
         return outputs, loss, tape.gradient(loss, self.model.trainable_variables)
+
+
+class OwnSteps(Replicas):
+    """The same for a model with a `train_step` of its own, which each replica takes uncompiled.
+
+    That has to see to all of it: shares that count alike, what is drawn, averages that move.
+    """
+
+    def _begin(self, batch):
+        pass
+
+    def _figures(self):
+        losses = self.model.get_metrics_result()
+        losses.pop("loss", None)  # Keras's own, of which such a step knows nothing
+        return losses
+
+    def _step_of_one(self, batch):
+        self.model.train_step(batch)
 
 
 def _told(batches):

@@ -17,7 +17,8 @@ class GAN(keras.Model):
     batch; while the generator learns they stand. The generator's take a step with each of its two
     passes.
 
-    Of several replicas (`examples.distribution`) each makes its share of what one device makes.
+    Of several replicas (`examples.distribution`) each takes its slice of the noise of the whole
+    batch. The generator's batch normalizations have to be `synchronized` then.
 
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).
@@ -29,7 +30,7 @@ class GAN(keras.Model):
         super().__init__(**kwargs)
         self.generator, self.discriminator = generator, discriminator
         self.seeds = keras.random.SeedGenerator(seed)
-        self.draw = tf.function(lambda noise, classes: generator([noise, classes], training=False))
+        self.inference = tf.function(lambda *inputs: generator([*inputs], training=False))
         self.generator_loss = keras.metrics.Mean(name="generator_loss")
         self.discriminator_loss = keras.metrics.Mean(name="discriminator_loss")
         self.built = True
@@ -62,18 +63,18 @@ class GAN(keras.Model):
         return {each.name: each.result() for each in losses}
 
     def generate(self, classes):
-        """Images of some classes, made from fresh noise as in training."""
+        """Images of some classes, or a replica's share, made from fresh noise as in training."""
         replica = tf.distribute.get_replica_context()
         size, number = ops.shape(classes)[0], replica.replica_id_in_sync_group
         shape = (size * replica.num_replicas_in_sync, self.generator.inputs[0].shape[-1])
         noise = keras.random.normal(shape, seed=self.seeds)[number * size : (number + 1) * size]
         return self.generator([noise, classes], training=True)
 
-    def images(self, noise, classes, together=100):
-        """What the generator makes of arrays, on one device: an array."""
+    def generated(self, noise, classes, together):
+        """Images for arrays, so many together, outside of training: an array."""
         parts = range(0, len(classes), together)
         return np.concatenate(
-            [self.draw(noise[i : i + together], classes[i : i + together]) for i in parts]
+            [self.inference(noise[i : i + together], classes[i : i + together]) for i in parts]
         )
 
 

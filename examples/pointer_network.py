@@ -139,6 +139,7 @@ def main(
             "seed": seed,
         },
         lambda epoch: {n: measured("greedy", *held_out[n])[watched] for n in held_out},
+        counted=lambda targets: tf.math.count_nonzero(targets != NOTHING),
     )
     reached = {n: {way: measured(way, *tests[n]) for way in ways} for n in tests}
 

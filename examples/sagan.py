@@ -219,7 +219,7 @@ def quality(gan, judge, wanted, count):
     """Fréchet distance of generated images to features `wanted`, and whether classes are right."""
     noise = noise_for(gan.generator, np.random.default_rng(0), count)
     classes = np.arange(count, dtype="int32") % CLASSES
-    made = gan.images(noise, classes)
+    made = gan.generated(noise, classes, frechet.BATCH)
     features, logits = judge.predict(made, batch_size=frechet.BATCH, verbose=0)
     return {
         "Fréchet distance": frechet.distance(features, wanted),
@@ -236,7 +236,7 @@ def draw_samples(gan, path, rows=8):
     """A picture of samples: a column for each class, a row for each noise."""
     noise = noise_for(gan.generator, np.random.default_rng(1), rows)
     classes = np.tile(np.arange(CLASSES, dtype="int32"), rows)
-    made = gan.images(np.repeat(noise, CLASSES, axis=0), classes)
+    made = gan.generated(np.repeat(noise, CLASSES, axis=0), classes, frechet.BATCH)
     side, channels = made.shape[1], made.shape[-1]
     grid = made.reshape(rows, CLASSES, side, side, channels).swapaxes(1, 2)
     grid = np.clip(grid.reshape(rows * side, CLASSES * side, channels) / 2 + 0.5, 0, 1)

@@ -34,8 +34,8 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
             with other settings is refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to show.
         more: Variables to keep that are neither the model's nor its optimizer's.
-        counted: Where the loss is no mean over examples, how many it is a mean over; as in
-            `distribution.Replicas`.
+        counted: Function of a batch's targets: how many of them the loss is a mean over, where it
+            leaves out some; see `distribution.Replicas`.
 
     Returns:
         The learning curve: for each epoch, also those of earlier runs, a dict of its figures and
@@ -48,14 +48,15 @@ def train(model, batches, epochs, directory, settings, after_epoch=None, more=()
     directory = Path(directory)
     check_folders(model, more, runs=directory)
     if distribution.is_chief():  # another's file may be one that the chief is writing
-        for unfinished in directory.glob(".*-*"):  # `write` of a run that was killed
+        for unfinished in directory.glob(".*-*"):  # what `write` left when its run was killed
             unfinished.unlink()
     _check_settings(directory, settings)
     variables = _state(model, more)
     curve = _load(directory / "checkpoint.npz", variables)
     has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
-    replicas = distribution.Replicas(model, counted) if has_replicas else None
-    fit = replicas.fit if has_replicas else functools.partial(_fit, model)
+    fit = functools.partial(_fit, model)
+    if has_replicas:
+        fit = distribution.replicas_of(model, counted).fit
     for epoch in range(len(curve), epochs):
         began = time.time(), time.process_time()
         data = batches(epoch)

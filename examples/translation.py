@@ -94,7 +94,7 @@ def experiment(
         directory,
         {**settings, "epochs": epochs, "seed": seed, "batch": BATCH},
         lambda epoch: {"val_ppl": perplexity(scorer, pairs["validation"], german, english)},
-        counted=lambda target: tf.math.count_nonzero(target),
+        counted=tf.math.count_nonzero,
     )
     translations = translate(network, pairs["test"], german, english, beam_width)
     references = [english for _, english in texts["test"]]

@@ -5,7 +5,7 @@ from keras import ops
 
 
 class ExampleCosts:
-    """Every example's share of a compiled loss: their mean is the loss.
+    """Every example's share of a compiled loss: their mean over the whole batch is the loss.
 
     Args:
         loss: What `compile` got: a name, a function or a `keras.losses.Loss` for all outputs, or
@@ -93,13 +93,16 @@ def _shares(loss, y, y_pred, sample_weight):
     # Whatever the reduction divides a sum by, it divides each part by. Ones tell what that is: the
     # parts' own sum may be 0.
     reduced, total = _Ones(loss, loss.reduction)(*given), ops.sum(_Ones(loss, None)(*given))
-    examples = ops.multiply(ops.cast(ops.shape(parts)[0], "float32"), replicas())
+    examples = ops.multiply(ops.cast(ops.shape(parts)[0], "float32"), replica_count())
     examples = ops.cast(examples, parts.dtype)
     return ops.multiply(parts, ops.multiply(examples, ops.divide_no_nan(reduced, total)))
 
 
-def replicas():
-    """Among how many replicas `tf.distribute` divides a batch, and so Keras a mean loss."""
+def replica_count():
+    """Among how many replicas `tf.distribute` divides the batch: a mean loss tells, as no API does.
+
+    Keras divides it by their number, so that the replicas' losses sum to that of the whole batch.
+    """
     one_over_replicas = keras.losses.MeanAbsoluteError(dtype="float32")([[1.0]], [[0.0]])
     return ops.divide(1.0, one_over_replicas)
 

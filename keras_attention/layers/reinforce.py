@@ -64,7 +64,8 @@ def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.00
         entropy_weight: lambda_e of Xu et al.
 
     Returns:
-        A scalar tensor.
+        A scalar tensor. A replica of `tf.distribute` has to divide it by their number, like the
+        mean cost.
 
     Raises:
         ValueError: If the cost is not of one number an example, the same examples in the same

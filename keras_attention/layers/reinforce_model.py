@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.layers.example_costs import ExampleCosts, replicas
+from keras_attention.layers.example_costs import ExampleCosts, replica_count
 from keras_attention.layers.reinforce import is_credit, reinforce
 
 
@@ -31,7 +31,8 @@ class ReinforceModel(keras.Model):
 
     The reported `loss` is the compiled loss plus regularization as in any model: REINFORCE adds a
     gradient, not a cost. `evaluate` and `predict` sample nothing. The model computes, saves and
-    exports as `keras.Model` does. With reward_weight=1, entropy_weight=0 and no coin the gradient
+    exports as `keras.Model` does. Under `tf.distribute` each replica has a baseline of its own, and
+    saves the first's. With reward_weight=1, entropy_weight=0 and no coin the gradient
     is an unbiased estimate of that of the expected loss; with a coin of rate m, of
 
         (1 - m) E_s[loss(s)] + m loss(alpha)
@@ -130,7 +131,7 @@ class ReinforceModel(keras.Model):
             self.entropy_weight,
         )
         self._follow(cost, ops.logical_and(weighs, ops.isfinite(cost)))
-        return ops.add(loss, ops.divide(credited, replicas()))
+        return ops.add(loss, ops.divide(credited, replica_count()))
 
     def _follow(self, cost, counts):
         """Lets the baseline follow the mean reward of the examples that count, if any do."""

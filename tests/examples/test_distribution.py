@@ -1,12 +1,14 @@
 """The examples' training on two devices, and by two workers, learns what one device learns."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -24,6 +26,7 @@ import tensorflow as tf
 from examples import distribution
 from examples.gan import GAN
 from examples.training import as_dataset
+from keras_attention import export
 from tests.examples.test_killed import checkpoints, train
 
 slow = pytest.mark.slow
@@ -35,6 +38,7 @@ CASES = [  # a module of examples, options of its main, and how far losses may d
     pytest.param("neural_turing_machine", {}, 1e-5),
     pytest.param("translate_dates", {}, 1e-5, marks=slow),
     pytest.param("pointer_network", {"task": "sort"}, 1e-4, marks=slow),
+    pytest.param("pointer_network", {"task": "hull"}, 1e-4, marks=slow),  # padded
     pytest.param("image_captioning", {}, 1e-4, marks=real_data),
     pytest.param("image_captioning", {"variant": "hard"}, 0.05, marks=real_data),  # other samples
     pytest.param("text_classification", {}, 1e-4, marks=real_data),
@@ -45,9 +49,9 @@ CASES = [  # a module of examples, options of its main, and how far losses may d
 
 
 def train_still(module, *arguments, **dies):
-    """`train`, without what one device draws in another way than each of two for its share."""
+    """`train` without dropout, which each share draws for itself, and a GAN without XLA."""
     keras.layers.Dropout.call = lambda self, inputs, training=False: inputs
-    if module == "sagan":  # replicas of which are not compiled: XLA draws other noise
+    if module == "sagan":  # XLA draws other noise, and replicas do without it
         compiled = GAN.compile
         GAN.compile = lambda *given, **options: compiled(
             *given, **{**options, "jit_compile": False}
@@ -61,32 +65,37 @@ def begin(module, options, folder, cluster=None, **dies):
     script += f"train_still({module!r}, {options!r}, {str(folder)!r}, **{dies!r})"
     environment = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     environment |= {"TF_CONFIG": json.dumps(cluster)} if cluster else {}
+    said = tempfile.TemporaryFile("w+")  # a pipe that nobody reads yet would stop it
     command = [sys.executable, "-c", script]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environment, **pipes)
+    process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    return process, said
 
 
-def end(process, status=0):
-    """Waits for a process, which has to end with a status."""
+def end(*processes, status=0):
+    """Waits for processes, all of which have to end with a status."""
     try:
-        said, _ = process.communicate(timeout=900)
+        for process, said in processes:
+            process.wait(timeout=900)
+            said.seek(0)
+            assert process.returncode == status, said.read()
     finally:
-        process.kill()  # one that waits for another in vain
-    assert process.returncode == status, said
+        for process, said in processes:
+            process.kill()  # one that waits for another in vain
+            process.wait()
+            said.close()
 
 
-def two_workers(folder, *dies):
+def two_workers(module, options, folder, *dies):
     """Both processes of a training on this machine, the chief's first."""
     with contextlib.ExitStack() as stack:
         found = [stack.enter_context(socket.socket()) for _ in range(2)]
         for each in found:
             each.bind(("127.0.0.1", 0))
         workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in found]
-    options = {"strategy": "multi_worker_mirrored"}
     return [
         begin(
-            "neural_turing_machine",
-            options,
+            module,
+            {**options, "strategy": "multi_worker_mirrored"},
             folder,
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}},
             **told,
@@ -101,6 +110,7 @@ def assert_alike(found, expected, tolerance):
     for path, (arrays, curve) in expected.items():
         found_arrays, found_curve = found[path]
         for one, other in zip(found_curve, curve, strict=True):
+            assert one.keys() == other.keys(), path
             costs = {name: each for name, each in other.items() if "loss" in name}
             assert {name: one[name] for name in costs} == pytest.approx(costs, rel=tolerance), path
         if tolerance <= 1e-5:
@@ -110,32 +120,55 @@ def assert_alike(found, expected, tolerance):
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("one")
-    end(begin("neural_turing_machine", {}, folder))
-    return folder
+    """A function that gives the folder of an example's training on one device."""
+
+    @functools.cache
+    def trained(module, **options):
+        folder = tmp_path_factory.mktemp("one")
+        end(begin(module, options, folder))
+        return folder
+
+    return trained
 
 
 @pytest.mark.parametrize(("module", "options", "tolerance"), CASES)
 def test_two_devices_learn_what_one_learns(module, options, tolerance, one_device, tmp_path):
-    one, two = one_device, tmp_path / "two"
-    if module != "neural_turing_machine":
-        one = tmp_path / "one"
-        one.mkdir()
-        end(begin(module, options, one))
-    two.mkdir()
-    end(begin(module, {**options, "strategy": "mirrored"}, two))
-    assert_alike(two, one, tolerance)
+    end(begin(module, {**options, "strategy": "mirrored"}, tmp_path))
+    assert_alike(tmp_path, one_device(module, **options), tolerance)
+
+
+@pytest.mark.parametrize(("module", "options", "tolerance"), CASES[1:])
+def test_two_workers_learn_what_one_device_learns(module, options, tolerance, one_device, tmp_path):
+    end(*two_workers(module, options, tmp_path, {}, {}))
+    assert_alike(tmp_path, one_device(module, **options), tolerance)
 
 
 def test_two_workers_killed_and_begun_again_learn_what_one_device_learns(one_device, tmp_path):
-    for process in two_workers(tmp_path, {"dies_at": 3}, {"dies_at": 3}):
-        end(process, -signal.SIGKILL)
+    module = "neural_turing_machine"
+    dying = two_workers(module, {}, tmp_path, {"dies_at": 3}, {"dies_at": 3})
+    end(*dying, status=-signal.SIGKILL)
     [(_, curve)] = checkpoints(tmp_path).values()
     assert len(curve) == 1
     # The one that is not the chief would die at the first file that it writes.
-    for process in two_workers(tmp_path, {}, {"dies_writing": 1}):
-        end(process)
-    assert_alike(tmp_path, one_device, 1e-5)
+    end(*two_workers(module, {}, tmp_path, {}, {"dies_writing": 1}))
+    assert_alike(tmp_path, one_device(module), 1e-5)
+
+
+def whole_sagan(folder):
+    """The figures of a GAN of two devices, when all is done."""
+    from examples import sagan
+
+    folders = {name: f"{folder}/{name}" for name in ("runs", "pictures", "saved_models")}
+    return sagan.main(quick=True, strategy="mirrored", **folders)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the data")
+def test_what_two_devices_have_learned_is_measured_drawn_and_served(tmp_path):
+    assert in_a_process(f"whole_sagan({str(tmp_path)!r})")["Fréchet distance"] > 0
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+    _, problems = export.check(tmp_path / "saved_models/sagan_mnist_quick")
+    assert problems == []
 
 
 def on_both(make, batches, counted=None):
@@ -219,7 +252,7 @@ def in_a_process(call):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def random_states():

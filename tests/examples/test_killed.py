@@ -62,8 +62,8 @@ def train(module, options, folder, dies_at=None, dies_writing=None):
         if counted["batches"] and not counted["first epoch"]:
             counted["first epoch"] = counted["batches"]
 
-    def train_only(model, batches, epochs, directory, *more, **options):
-        curve = train_all(model, batches, epochs, directory, *more, **options)
+    def train_only(model, batches, epochs, directory, *more, **named):
+        curve = train_all(model, batches, epochs, directory, *more, **named)
         if "-seed" not in str(directory):  # of what the example needs first
             return curve
         Path(folder, "counted.json").write_text(json.dumps(counted))

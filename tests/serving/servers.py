@@ -65,7 +65,7 @@ class Server:
 
     def start(self):
         """Starts the process, on the same ports every time."""
-        # With one arena for each thread glibc keeps for it what it has freed.
+        # Each of glibc's arenas keeps what was freed in it, and there may be eight for each core.
         environment = {"MALLOC_ARENA_MAX": "2", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
         with self.log.open("a") as log:
