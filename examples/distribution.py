@@ -151,7 +151,7 @@ class Replicas:
         self.model.compute_metrics(x, y, outputs, sample_weight)
         replica = tf.distribute.get_replica_context()
         for average in self.model.non_trainable_weights:
-            average.assign(replica.all_reduce("MEAN", tf.convert_to_tensor(average.value)))
+            average.assign(replica.all_reduce("MEAN", tf.identity(average.value)))
 
     def _part_of(self, y):
         """How much this replica's share counts, 1 if as much as the others'."""
