@@ -235,8 +235,12 @@ def samples():
 
 @pytest.mark.parametrize(
     "call",
-    ["embeddings({'clipnorm': 0.05})", "embeddings({'global_clipnorm': 0.05})"]
-    + ["words()", "samples()"],
+    [
+        "embeddings({'clipnorm': 0.05})",
+        "embeddings({'global_clipnorm': 0.05})",
+        "words()",
+        "samples()",
+    ],
 )
 def test_two_devices_learn_the_weights_that_one_learns(call):
     (loss, weights), (shared_loss, shared_weights) = in_a_process(call)
@@ -247,9 +251,7 @@ def test_two_devices_learn_the_weights_that_one_learns(call):
 
 def in_a_process(call):
     """What a call of one of this file's functions gives in a process of its own."""
-    script = (
-        f"import json; from tests.examples.test_distribution import *; print(json.dumps({call}))"
-    )
+    script = f"from tests.examples.test_distribution import *; print(json.dumps({call}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -262,10 +264,8 @@ def random_states():
         net.add(keras.layers.Dense(1))
         net.compile("sgd", "mse", jit_compile=True)
         net.optimizer.build(net.trainable_variables)
-    replicas, data = (
-        distribution.Replicas(net),
-        as_dataset([(np.ones((4, 2)), np.ones((4, 1)))] * 3),
-    )
+    replicas = distribution.Replicas(net)
+    data = as_dataset([(np.ones((4, 2)), np.ones((4, 1)))] * 3)
     for _ in range(2):
         replicas.fit(data, tqdm(disable=True))
     state = net.layers[0].seed_generator.state
