@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.kernels.fused_attention import fused_attention
+from keras_attention.kernels.fused_attention import fused_attention, is_fused
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import FARTHEST
 
@@ -28,12 +28,10 @@ def avoids_table(query, key, value, implementation="auto", dropped=False, biased
         return False
     if 0 in batches or keys == 0 or queries in (0, 1):
         return False
-    if keras.backend.backend() != "tensorflow" and (dropped or biased):
-        # What the backends' own attention does not have, or where PyTorch's takes no mask besides,
-        # and a kernel may make a table of the two that NaN at a masked place spoils.
+    if keras.backend.backend() == "torch" and (dropped or biased):
+        # PyTorch's own attention does not have the one, and takes no mask besides the other: a
+        # table of the two would be spoilt by NaN at a masked place.
         return False
-    if keras.backend.backend() == "jax" and query.shape[-1] != value.shape[-1]:
-        return False  # likewise
     return implementation == "blockwise" or None in (queries, keys) or _is_large(queries, keys)
 
 
@@ -50,7 +48,8 @@ def dot_attention(
 ):
     """`softmax(query key^T + bias) value` over the visible keys: the plain steps' numbers.
 
-    On TensorFlow block by block, on JAX and PyTorch by the backend's own fused attention.
+    Block by block on TensorFlow and JAX; on PyTorch, and in half precision on JAX's GPUs, by the
+    backend's own fused attention.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
@@ -63,14 +62,18 @@ def dot_attention(
         implementation: "blockwise", or "auto": by the sizes, where these become known in a graph.
         dtype: Compute dtype of the layer.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype; what masks hide of it
-            may be anything. On TensorFlow alone; or None.
+            may be anything. Not on PyTorch; or None.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`, zero where a query sees nothing.
     """
-    if keras.backend.backend() != "tensorflow":
+    is_plain = seeds is None and bias is None and query.shape[-1] == value.shape[-1]
+    if keras.backend.backend() == "torch" or is_plain and is_fused(dtype):
         return fused_attention(query, key, value, visible, dtype)
-    from keras_attention.kernels.blockwise import blockwise_attention
+    if keras.backend.backend() == "jax":
+        from keras_attention.kernels.blockwise_jax import blockwise_attention
+    else:
+        from keras_attention.kernels.blockwise import blockwise_attention
 
     # Scores within +-1e38, as the normalizers hold them, without another pass over each block.
     farthest = (FARTHEST / query.shape[-1]) ** 0.5
@@ -84,7 +87,8 @@ def dot_attention(
     is_large = None
     if implementation == "auto" and not known:
         is_large = _is_large(visible.queries, visible.keys)
-    context = blockwise_attention(query, key, value, visible, seeds, rate, bias, is_large=is_large)
+    choice = {} if is_large is None else {"is_large": is_large}
+    context = blockwise_attention(query, key, value, visible, seeds, rate, bias, **choice)
     sees = visible.sees()
     return hide(context, None if sees is None else ops.expand_dims(sees, -2))
 

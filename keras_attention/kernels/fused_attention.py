@@ -5,9 +5,20 @@ from keras import ops
 
 from keras_attention.mask import hide
 
+HALF = "float16", "bfloat16"
+
+
+def is_fused(dtype):
+    """Whether what JAX brings along is, which on a GPU in half precision it is, one kernel."""
+    if keras.backend.backend() != "jax" or dtype not in HALF:
+        return False
+    import jax
+
+    return jax.default_backend() == "gpu"
+
 
 def fused_attention(query, key, value, visible, dtype="float32"):
-    """Context of each query by `keras.ops.dot_product_attention`, for JAX and PyTorch.
+    """Context of each query by `keras.ops.dot_product_attention`, for PyTorch and JAX.
 
     What backends make of a query that sees nothing differs, so it is let see everything, and what
     it read is put away: zero, with gradient zero.
@@ -37,7 +48,7 @@ def fused_attention(query, key, value, visible, dtype="float32"):
         while len(mask.shape) < 4:
             mask = ops.expand_dims(mask, 0)
     tensors = [query, key, value]
-    if dtype in ("float16", "bfloat16") and _on_gpu(query):
+    if is_fused(dtype) or dtype in HALF and keras.backend.backend() == "torch" and query.is_cuda:
         largest = 65504.0 if dtype == "float16" else 3e38
         tensors = [ops.cast(ops.clip(x, -largest, largest), dtype) for x in tensors]
     context = ops.dot_product_attention(
@@ -45,11 +56,3 @@ def fused_attention(query, key, value, visible, dtype="float32"):
     )
     context = ops.cast(ops.swapaxes(context, 1, 2), value.dtype)
     return hide(context, None if sees is None else ops.expand_dims(sees, -2))
-
-
-def _on_gpu(x):
-    if keras.backend.backend() == "torch":
-        return x.is_cuda
-    import jax
-
-    return jax.default_backend() == "gpu"

@@ -34,7 +34,7 @@ class Attention(QueryValueAttention):
         seed: Seed of the dropout, an int or None.
 
     With softmax, and weights that are not asked for, long sequences are read block by block without
-    a table of all pairs, as the `implementation` of a dot or additive score says (on JAX and
+    a table of all pairs, as the `implementation` of a dot or additive score says (on
     PyTorch, of dot products only where no weights are dropped).
 
     Call arguments:

@@ -37,9 +37,9 @@ class LuongAttention(Luong):
         kernel_regularizer: Regularizer of all kernels.
         implementation: "plain" makes the table of all scores and weights; "blockwise", not for
             score="location", gives the same numbers to rounding without it, unless the weights are
-            asked for (or, on JAX and PyTorch, of a product dropped); "auto" takes what is faster
-            for the sizes. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, needs
-            "plain".
+            asked for (or, on PyTorch, of a product dropped); "auto" takes what is faster for the
+            sizes. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, and `jax.jvp`
+            need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

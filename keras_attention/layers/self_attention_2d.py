@@ -49,7 +49,7 @@ class SelfAttention2D(keras.layers.Layer):
             decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
         implementation: "plain" makes the table of all weights, "blockwise" goes without, and
             "auto" does so from 512 positions on, as in `MultiHeadAttention`: a gradient penalty
-            under XLA on TensorFlow, or on PyTorch, needs "plain".
+            under XLA on TensorFlow, or on PyTorch, and `jax.jvp` need "plain".
 
     Call arguments:
         inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W from

@@ -18,9 +18,9 @@ class DotScore(Score):
             `keras.layers.Attention(use_scale=True)` does.
         implementation: How the package's layers evaluate it with softmax: "plain" makes the table
             of all weights; "blockwise" gives the same numbers to rounding without it, unless the
-            weights are asked for (or, on JAX and PyTorch, dropped); "auto" does so from 512
-            queries and keys on. A gradient of a gradient under XLA on TensorFlow, or on PyTorch,
-            needs "plain" then.
+            weights are asked for (or, on PyTorch, dropped); "auto" does so from 512 queries and
+            keys on. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, and `jax.jvp`
+            need "plain" then.
 
     Raises:
         ValueError: If query and key differ in width.

@@ -1,0 +1,69 @@
+"""Attention block by block on JAX: no table of all weights, forward or backward."""
+
+import functools
+
+import jax
+from jax import lax, tree
+from jax import numpy as jnp
+
+from keras_attention.kernels.block_layout import layout
+from keras_attention.kernels.block_loops_jax import Blocks
+from keras_attention.kernels.visible import Visible
+from keras_attention.mask import combine
+
+
+def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None):
+    """As `keras_attention.kernels.blockwise.blockwise_attention`."""
+    key_mask, pairs = visible.key_mask, visible.pairs
+    if pairs is not None:
+        pairs = jnp.asarray(pairs)
+        pairs = jnp.reshape(pairs, (*[1] * (3 - pairs.ndim), *pairs.shape))
+        pairs = jnp.broadcast_to(pairs, (*pairs.shape[:2], key.shape[2]))
+        if pairs.shape[1] == 1:  # the same keys for all queries
+            key_mask, pairs = combine(key_mask, pairs[:, 0]), None
+    given = {"key_mask": key_mask, "pairs": pairs, "seeds": seeds}
+    rows = layout(visible, rows).rows
+    return _attention((query, key, value, bias), given, visible.causal, visible.window, rate, rows)
+
+
+# Compiled as a whole: JAX compiles a loop that stands alone anew at every call.
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _attention(arrays, given, causal, window, rate, rows):
+    (batch, heads, queries, _), (_, groups, keys, _) = (x.shape for x in arrays[:2])
+    visible = Visible(queries, keys, causal=causal, window=window)
+    blocks = Blocks(layout(visible, rows), visible, rate)
+    (query, key, value, bias), given = blocks.padded(arrays, given)
+    masks = {name: given[name] for name in ("key_mask", "pairs")}
+    query, bias, seeds = (_in_groups(x, groups) for x in (query, bias, given["seeds"]))
+
+    def of_sequence(arrays, seeds, masks):
+        masks = tree.map(lambda x: x[None], masks)  # of all groups
+        return _each(groups, blocks.attend, arrays, {"seeds": seeds, **masks})
+
+    context = _each(batch, of_sequence, (query, key, value, bias), seeds, masks)
+    return jnp.reshape(context, (batch, heads, *context.shape[-2:]))[:, :, :queries]
+
+
+def _in_groups(x, groups):
+    """`(batch, heads or 1, ...)` -> `(batch, groups or 1, heads of a group or 1, ...)`."""
+    if x is None:
+        return None
+    groups = min(groups, x.shape[1])
+    return jnp.reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+
+
+def _each(size, function, *given):
+    """Results for each of `size` along the first axis of what is given; a 1 there goes for all."""
+    leaves, structure = tree.flatten(given)
+    is_own = [len(x) == size > 1 for x in leaves]
+
+    def one(own):
+        own = iter(own)
+        parts = [next(own) if mine else x[0] for x, mine in zip(leaves, is_own, strict=True)]
+        return function(*tree.unflatten(structure, parts))
+
+    own = [x for x, mine in zip(leaves, is_own, strict=True) if mine]
+    if not own:
+        return one(own)[None]
+    # One after the other stays in a core's reach; a GPU has room for all.
+    return jax.vmap(one)(own) if jax.default_backend() == "gpu" else lax.map(one, own)
