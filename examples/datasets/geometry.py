@@ -57,14 +57,16 @@ def hull(points):
 
 def delaunay(points):
     """Delaunay triangulations: flat increasing triples of indices, in order of their incentres."""
-    triples = np.full((len(points), longest_delaunay(points.shape[1])), NOTHING, "int32")
-    for row, instance in zip(triples, points, strict=True):
-        found = np.sort(spatial.Delaunay(instance).simplices, axis=1)
-        a, b, c = instance[found].swapaxes(0, 1)
-        sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
-        incentres = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
-        row[: found.size] = found[np.lexsort((incentres[:, 1], incentres[:, 0]))].reshape(-1)
-    return triples
+    found = [np.sort(spatial.Delaunay(instance).simplices, axis=1) for instance in points]
+    counts = np.array([len(triangles) for triangles in found])
+    rows, found = np.repeat(np.arange(len(points)), counts), np.concatenate(found)
+    a, b, c = points[rows[:, None], found].swapaxes(0, 1)
+    sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
+    incentres = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
+    found = found[np.lexsort((incentres[:, 1], incentres[:, 0], rows))]
+    triples = np.full((len(points), longest_delaunay(points.shape[1]) // 3, 3), NOTHING, "int32")
+    triples[np.arange(triples.shape[1]) < counts[:, None]] = found
+    return triples.reshape(len(points), -1)
 
 
 def tour(points):
