@@ -58,8 +58,9 @@ def hull(points):
 def delaunay(points):
     """Delaunay triangulations: flat increasing triples of indices, in order of their incentres."""
     found = [np.sort(spatial.Delaunay(instance).simplices, axis=1) for instance in points]
-    counts = np.array([len(triangles) for triangles in found])
-    rows, found = np.repeat(np.arange(len(points)), counts), np.concatenate(found)
+    counts = np.array([len(triangles) for triangles in found], "int32")
+    rows = np.repeat(np.arange(len(points)), counts)
+    found = np.concatenate([np.empty((0, 3), "int32"), *found])
     a, b, c = points[rows[:, None], found].swapaxes(0, 1)
     sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
     incentres = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)

@@ -1,7 +1,10 @@
 """The loops over blocks of scores that a bias is added to, on TensorFlow."""
 
+import tensorflow as tf
+
 from keras_attention.kernels.block_attention import differentiate_scores
 from keras_attention.kernels.block_loops import Blocks
+from keras_attention.kernels.cut import pad
 from keras_attention.kernels.cut_bias import CutBias
 
 
@@ -16,6 +19,19 @@ class BiasedBlocks(Blocks):
     def __init__(self, bias, *cut):
         super().__init__(*cut)
         self.cut_bias = CutBias(bias, self)
+        self.query_mask = self.visible.query_mask
+        if self.query_mask is not None:
+            over = self.plan.blocks * self.plan.rows - self.visible.queries
+            self.query_mask = pad(tf.convert_to_tensor(self.query_mask), 1, 0, over)
+
+    def sight(self, head, block, start, count, end=None):
+        """As in the base, and nothing for a query that is none: its bias may be NaN."""
+        sight = super().sight(head, block, start, count, end)
+        if self.query_mask is None:
+            return sight
+        mask = self.query_mask[head // self.groups % tf.shape(self.query_mask)[0]]
+        asks = tf.slice(mask, (block * self.plan.rows,), (self.plan.rows,))[:, None]
+        return asks if sight is None else tf.logical_and(sight, asks)
 
     def bias(self, index, start, count):
         return self.cut_bias.part(index, start, count)

@@ -32,8 +32,8 @@ class Blocks:
         Args:
             arrays: Queries `(batch, heads, Tq, D)`; keys and values `(batch, groups, Tk, any)`;
                 bias `(batch or 1, heads or 1, Tq or 1, Tk or 1)` or None.
-            given: Dict of key_mask `(batch or 1, Tk)`, pairs `(batch or 1, Tq, Tk)` and seeds
-                `(batch, heads, Tq)`, each or None.
+            given: Dict of query_mask `(batch or 1, Tq)`, key_mask `(batch or 1, Tk)`, pairs
+                `(batch or 1, Tq, Tk)` and seeds `(batch, heads, Tq)`, each or None.
         """
         query, key, value, bias = arrays
         band = self.plan.band
@@ -44,6 +44,7 @@ class Blocks:
             margins = {2: over, 3: around}
             bias = _padded(bias, {axis: margins[axis] for axis in margins if bias.shape[axis] > 1})
         return (_padded(query, {2: over}), key, value, bias), {
+            "query_mask": _padded(given["query_mask"], {1: over}),
             "key_mask": _padded(given["key_mask"], {1: around}),
             "pairs": _padded(given["pairs"], {1: over, 2: around}),
             "seeds": _padded(given["seeds"], {2: over}),
@@ -55,8 +56,8 @@ class Blocks:
         Args:
             arrays: Queries `(heads, blocks * rows, D)`, keys and values `(any, Tk)`, and the bias
                 `(heads or 1, blocks * rows or 1, Tk or 1)` or None.
-            given: Dict of key_mask `(Tk,)`, pairs `(blocks * rows, Tk)` and seeds
-                `(heads, blocks * rows)`, each or None.
+            given: Dict of query_mask `(blocks * rows,)`, key_mask `(Tk,)`, pairs
+                `(blocks * rows, Tk)` and seeds `(heads, blocks * rows)`, each or None.
         """
         found = []
         for segment in self.plan.segments:
@@ -139,6 +140,9 @@ class Blocks:
         if bias is not None:
             scores = scores + _part(bias, (0, *corner), scores.shape)
         masks = self._near(*corner, *size)
+        if given["query_mask"] is not None:
+            asks = lax.dynamic_slice_in_dim(given["query_mask"], corner[0], size[0])
+            masks.append(asks[:, None])
         if given["key_mask"] is not None:
             masks.append(lax.dynamic_slice_in_dim(given["key_mask"], corner[1], size[1]))
         if given["pairs"] is not None:

@@ -1,5 +1,8 @@
 """Softmax of dot products, read: without the table of all weights where that is large."""
 
+import dataclasses
+import functools
+
 import keras
 from keras import ops
 
@@ -70,11 +73,9 @@ def dot_attention(
     is_plain = seeds is None and bias is None and query.shape[-1] == value.shape[-1]
     if keras.backend.backend() == "torch" or is_plain and is_fused(dtype):
         return fused_attention(query, key, value, visible, dtype)
-    if keras.backend.backend() == "jax":
-        from keras_attention.kernels.blockwise_jax import blockwise_attention
-    else:
-        from keras_attention.kernels.blockwise import blockwise_attention
-
+    if visible.key_mask is not None and visible.key_mask.shape[-1] == 1:  # of all keys
+        shape = ops.shape(visible.key_mask)[0], visible.keys
+        visible = dataclasses.replace(visible, key_mask=ops.broadcast_to(visible.key_mask, shape))
     # Scores within +-1e38, as the normalizers hold them, without another pass over each block.
     farthest = (FARTHEST / query.shape[-1]) ** 0.5
     query, key = (ops.clip(x, -farthest, farthest) for x in (query, key))
@@ -82,15 +83,25 @@ def dot_attention(
         bias = _as_four_axes(ops.clip(bias, -FARTHEST, FARTHEST), query, key)
     if seeds is not None:
         value = value / (1 - rate)
+    context = _blockwise(implementation, visible)(query, key, value, visible, seeds, rate, bias)
+    sees = visible.sees()
+    return hide(context, None if sees is None else ops.expand_dims(sees, -2))
+
+
+def _blockwise(implementation, visible):
+    """The backend's function of the blocks."""
+    if keras.backend.backend() == "jax":
+        from keras_attention.kernels.blockwise_jax import blockwise_attention
+
+        return blockwise_attention
+    from keras_attention.kernels.blockwise import blockwise_attention
+
     # Only sizes that are not known yet leave a choice to the graph.
     known = isinstance(visible.queries, int) and isinstance(visible.keys, int)
     is_large = None
     if implementation == "auto" and not known:
         is_large = _is_large(visible.queries, visible.keys)
-    choice = {} if is_large is None else {"is_large": is_large}
-    context = blockwise_attention(query, key, value, visible, seeds, rate, bias, **choice)
-    sees = visible.sees()
-    return hide(context, None if sees is None else ops.expand_dims(sees, -2))
+    return functools.partial(blockwise_attention, is_large=is_large)
 
 
 def _as_four_axes(bias, query, key):

@@ -54,12 +54,12 @@ class MultiHeadAttention(QueryValueAttention):
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" makes the table of all weights. "blockwise" gives the same numbers
-            to rounding without it: block by block on TensorFlow and JAX; on PyTorch, where neither
-            dropout nor an `attention_bias` is asked for, and on JAX's GPUs in half precision, by
-            the backend's fused attention. "auto" does so from 512 queries and keys on, where it is
-            faster in graphs. Weights that are asked for are computed anew, in a table of their own.
-            A gradient of a gradient under XLA on TensorFlow, or on PyTorch, and `jax.jvp` need
-            "plain".
+            to rounding without it, block by block on TensorFlow and JAX. Where there is neither
+            dropout nor an `attention_bias`, PyTorch's fused attention does it, and that of JAX's
+            GPUs in half precision; with them, PyTorch makes the table. "auto" does so from 512
+            queries and keys on, where it is faster in graphs. Weights that are asked for are
+            computed anew, in a table of their own. A gradient of a gradient under XLA on
+            TensorFlow, or on PyTorch, and `jax.jvp` need "plain".
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in

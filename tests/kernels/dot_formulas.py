@@ -12,8 +12,11 @@ KEY_MASK[0, :5] = False  # with a causal mask the first query of this sequence s
 KEY_MASK[1, 0] = True
 PAIRS = RNG.random((BATCH, QUERIES, KEYS)) < 0.6
 PAIRS[1, 3] = False  # a query that sees nothing
+QUERY_MASK = RNG.random((BATCH, QUERIES)) < 0.6
+QUERY_MASK[:, -2] = False
 CASES = {
     "all": {},
+    "queries": {"query_mask": QUERY_MASK},
     "padding": {"key_mask": KEY_MASK},
     "any": {"pairs": PAIRS},
     "any_of_all_sequences": {"pairs": PAIRS[0]},

@@ -126,3 +126,28 @@ def test_its_gradient_has_a_gradient():
     jax.jvp(layers[0], (x,), (x,))
     with pytest.raises(TypeError, match="forward-mode"):
         jax.jvp(layers[1], (x,), (x,))
+
+
+def test_heads_that_share_keys_have_smaller_blocks():
+    layer = keras_attention.MultiHeadSelfAttention(16, 2, num_key_value_heads=1)
+    layer.build((None, None, 8))
+    assert largest(gradient_of(layer), np.zeros((1, 2048, 8), "float32")) <= BLOCK
+
+
+@pytest.mark.parametrize("shape", ["b, 1024, 6", "2, t, 6"])
+def test_a_program_of_open_sizes_can_be_exported(shape):
+    layer = keras_attention.MultiHeadSelfAttention(2, 3)
+    layer.build((None, None, 6))
+    shape = jax.export.symbolic_shape(shape, constraints=["t >= 1024"] if "t" in shape else ())
+    x = np.random.default_rng(0).normal(size=(2, 1024, 6)).astype("float32")
+    given = jax.ShapeDtypeStruct(shape, "float32")
+    exported = jax.export.export(jax.jit(lambda x: layer(x)))(given)
+    np.testing.assert_allclose(exported.call(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_several_devices_have_their_share_each(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    layer = keras_attention.MultiHeadSelfAttention(2, 4, implementation="blockwise")
+    layer.build((None, None, 8))
+    program = str(jax.make_jaxpr(lambda x: layer(x))(np.zeros((6, 30, 8), "float32")))
+    assert "length=6" not in program  # a loop over sequences could not be shared out

@@ -67,7 +67,7 @@ def test_its_gradients_are_differences_of_the_loops(case):
     upstream = np.random.default_rng(2).normal(size=(2, HEADS, 3, VALUE.shape[-1]))
     query, key = QUERY[:, :, -3:], KEY[:, :, -4:]  # few numbers: each is moved
     value = VALUE[:, :, -4:, :3]
-    parts = {"key_mask": np.s_[:, -4:], "pairs": np.s_[..., -3:, -4:]}
+    parts = {"query_mask": np.s_[:, -3:], "key_mask": np.s_[:, -4:], "pairs": np.s_[..., -3:, -4:]}
     case = {n: x[parts[n]] if n in parts else x for n, x in case.items()}
     upstream = upstream[..., :3]
 

@@ -72,6 +72,22 @@ def test_nan_behind_masks_changes_nothing(way):
 
 
 @pytest.mark.parametrize("way", ["whole", "grouped"])
+def test_a_mask_may_have_one_number_for_all_keys(way):
+    plain, blockwise = pair(**WAYS[way])
+    for mask in (np.array([[True], [False]]), np.array([[True], [True]])):
+        call = {"mask": mask}
+        assert_same(everything(blockwise, X, **call), everything(plain, X, **call))
+
+
+def test_a_bias_of_queries_that_are_none_may_be_nan():
+    plain, layer = pair()
+    bias = np.zeros((2, 4, QUERIES, KEYS), "float32")
+    wanted = everything(plain, X, mask=MASK, attention_bias=bias)
+    bias[1, :, 4:] = bias[1, :, :, 4:] = np.nan
+    assert_same(everything(layer, X, mask=MASK, attention_bias=bias), wanted)
+
+
+@pytest.mark.parametrize("way", ["whole", "grouped"])
 def test_the_same_weights_are_dropped_and_asking_for_them_changes_nothing(way):
     def outputs(ask):
         for layer in pair(dropout=0.4, seed=3, **WAYS[way]):
