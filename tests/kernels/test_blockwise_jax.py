@@ -13,7 +13,7 @@ if keras.backend.backend() != "jax":
 import jax
 
 import keras_attention
-from keras_attention.kernels import blockwise_jax
+from keras_attention.kernels import blockwise_jax, dot_attention
 from keras_attention.kernels.visible import Visible
 from tests.kernels.dot_formulas import CASES, KEY, KEYS, QUERIES, QUERY, VALUE, attention, sight
 
@@ -126,6 +126,23 @@ def test_its_gradient_has_a_gradient():
     jax.jvp(layers[0], (x,), (x,))
     with pytest.raises(TypeError, match="forward-mode"):
         jax.jvp(layers[1], (x,), (x,))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_half_precision_on_a_gpu_is_for_jax_itself(name, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(blockwise_jax, "blockwise_attention", None)
+    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # as wide as the keys
+    found = dot_attention.dot_attention(
+        *map(ops.convert_to_tensor, (QUERY, KEY, value)),
+        Visible(QUERIES, KEYS, **case),
+        implementation="blockwise",
+        dtype="bfloat16",
+    )
+    wanted = attention(QUERY, KEY, value, sight(QUERIES, KEYS, **case))
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05)
+    blind = ~sight(QUERIES, KEYS, **case).any(axis=-1)
+    np.testing.assert_array_equal(np.swapaxes(found, 1, 2)[blind], 0)
 
 
 def test_heads_that_share_keys_have_smaller_blocks():
