@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 
 import keras_attention  # noqa: E402
 
-FILES = 15  # of tests, that one process runs
+FILES = 10  # of tests, that one process runs
 # Options, by pytest's own names for them, whose files each process would write over the last one's:
 # --junitxml, --lf, --ff, --nf, --sw, and --cov of pytest-cov.
 OF_ONE_PROCESS = ("xmlpath", "lf", "failedfirst", "newfirst", "stepwise", "cov_source")
@@ -24,6 +24,15 @@ OF_ONE_PROCESS = ("xmlpath", "lf", "failedfirst", "newfirst", "stepwise", "cov_s
 def names_of_the_examples(doctest_namespace):
     """The docstrings' examples read as after these three imports."""
     doctest_namespace.update(keras=keras, keras_attention=keras_attention, np=np)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_compiled_before():
+    """On JAX what one file has compiled goes before the next: see `pytest_cmdline_main`."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.hookimpl(tryfirst=True)  # before the fixtures of modules, too
