@@ -6,7 +6,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_attention.kernels.fused_attention import fused_attention, is_fused
+from keras_attention.kernels.fused_attention import fused_attention, jax_fuses
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import FARTHEST
 
@@ -71,7 +71,7 @@ def dot_attention(
         Context `(batch, heads, Tq, Dv)`, zero where a query sees nothing.
     """
     is_plain = seeds is None and bias is None and query.shape[-1] == value.shape[-1]
-    if keras.backend.backend() == "torch" or is_plain and is_fused(dtype):
+    if keras.backend.backend() == "torch" or is_plain and jax_fuses(dtype):
         return fused_attention(query, key, value, visible, dtype)
     if visible.key_mask is not None and visible.key_mask.shape[-1] == 1:  # of all keys
         shape = ops.shape(visible.key_mask)[0], visible.keys

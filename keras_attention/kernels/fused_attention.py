@@ -8,7 +8,7 @@ from keras_attention.mask import hide
 HALF = "float16", "bfloat16"
 
 
-def is_fused(dtype):
+def jax_fuses(dtype):
     """Whether what JAX brings along is, which on a GPU in half precision it is, one kernel."""
     if keras.backend.backend() != "jax" or dtype not in HALF:
         return False
@@ -48,7 +48,7 @@ def fused_attention(query, key, value, visible, dtype="float32"):
         while len(mask.shape) < 4:
             mask = ops.expand_dims(mask, 0)
     tensors = [query, key, value]
-    if is_fused(dtype) or dtype in HALF and keras.backend.backend() == "torch" and query.is_cuda:
+    if jax_fuses(dtype) or dtype in HALF and keras.backend.backend() == "torch" and query.is_cuda:
         largest = 65504.0 if dtype == "float16" else 3e38
         tensors = [ops.cast(ops.clip(x, -largest, largest), dtype) for x in tensors]
     context = ops.dot_product_attention(
