@@ -45,11 +45,14 @@ def pytest_runtest_setup(item):
 
 
 def pytest_ignore_collect(collection_path):
-    """The examples show TensorFlow's way of printing, so they run on TensorFlow."""
-    in_package = "keras_attention" in collection_path.relative_to(os.path.dirname(__file__)).parts
-    if in_package and keras.backend.backend() != "tensorflow":
-        return True
-    return None
+    """The examples show TensorFlow's way of printing, so they run on TensorFlow.
+
+    There a module named after JAX is not looked into: JAX need not be installed.
+    """
+    if "keras_attention" not in collection_path.relative_to(os.path.dirname(__file__)).parts:
+        return None
+    is_of_jax = collection_path.stem.endswith("_jax")
+    return True if is_of_jax or keras.backend.backend() != "tensorflow" else None
 
 
 def pytest_cmdline_main(config):
