@@ -47,7 +47,7 @@ def pytest_runtest_setup(item):
 def pytest_ignore_collect(collection_path):
     """The examples show TensorFlow's way of printing, so they run on TensorFlow.
 
-    There a module named after JAX is not looked into: JAX need not be installed.
+    In the package a module named after JAX is not looked into: JAX need not be installed.
     """
     if "keras_attention" not in collection_path.relative_to(os.path.dirname(__file__)).parts:
         return None

@@ -12,9 +12,9 @@ normalization in both, conditional batch normalization and projection discrimina
 
 The paper's figures are on ImageNet at 128 x 128 (Fréchet inception distance 18.65 against 27.62 of
 the best before), by a network that is not to be had here; `examples.frechet` has the stand-in.
-The first two commands give 28.6 and 35.5 by it, seed 0, in 17 minutes of processor time each; with
-`--steps 2000` on a GPU 7.9 and 10.9, in five minutes; with `--data cifar10` 11.0 and 12.5; the
-third was run for 2,500 steps. One run each: docs/results.md says why nothing follows from them.
+The first two commands give 28.6 and 35.5 by it, seed 0, in 17 minutes of processor time each, and
+with `--data cifar10` 11.0 and 12.5; with `--steps 2000` on a GPU 7.9 and 10.9, in six minutes.
+The third was run for 2,500 steps. One run each: docs/results.md says why nothing follows.
 """
 
 import sys
