@@ -22,15 +22,15 @@ from keras_attention.layers import (
     TransformerDecoderBlock,
     TransformerEncoderBlock,
 )
-from keras_attention.layers.decoder_state import DecoderState
-from keras_attention.layers.key_value_cache import KeyValueCache
-from keras_attention.layers.multi_head_from_keras import (
+from keras_attention.layers.multi_head.keras_weights import (
     multi_head_from_keras,
     multi_head_to_keras,
 )
-from keras_attention.layers.reinforce import reinforce
-from keras_attention.layers.reinforce_model import ReinforceModel
-from keras_attention.layers.transformer_decoder_block import DecoderBlockCache
+from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
+from keras_attention.layers.recurrent.decoder_state import DecoderState
+from keras_attention.layers.reinforce.reinforce import reinforce
+from keras_attention.layers.reinforce.reinforce_model import ReinforceModel
+from keras_attention.layers.transformer.transformer_decoder_block import DecoderBlockCache
 
 __version__ = "0.1.0"
 

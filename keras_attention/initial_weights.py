@@ -3,7 +3,7 @@
 import keras
 
 
-def drawn_anew(initializer):
+def clone_initializer(initializer):
     """A copy of an initializer: one object that is called twice draws the same numbers twice.
 
     A function is given back as it is; copies of an initializer with a seed draw what the seed says.

@@ -27,7 +27,7 @@ def at_least_float32(x):
     return ops.cast(x, score_dtype(keras.backend.standardize_dtype(x.dtype)))
 
 
-def precise(x):
+def to_score_precision(x):
     """What a score is computed from: `x` in float32 at least and held within +-1e12.
 
     Args:

@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_attention
 from keras_attention import mask, reinforce
-from keras_attention.layers.reinforce import credit
+from keras_attention.layers.reinforce.reinforce import credit
 from keras_attention.normalize import hardmax
 from tests.gradients import gradients
 

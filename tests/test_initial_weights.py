@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 import keras_attention
-from keras_attention.initial_weights import drawn_anew
+from keras_attention.initial_weights import clone_initializer
 
 QUERY, VALUE = np.ones((2, 3, 5), "float32"), np.ones((2, 7, 5), "float32")
 
@@ -51,7 +51,7 @@ def test_pointer_decoder():
 
 
 def test_a_function_is_given_back_as_it_is():
-    assert drawn_anew(ops.zeros) is ops.zeros
+    assert clone_initializer(ops.zeros) is ops.zeros
 
 
 def assert_all_different(layer, weights=None):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.precision import LARGEST, at_least_float32, precise, score_dtype
+from keras_attention.precision import LARGEST, at_least_float32, score_dtype, to_score_precision
 
 
 def dtype_of(x):
@@ -13,7 +13,12 @@ def dtype_of(x):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_scores_are_float32(dtype):
     x = ops.cast(np.ones((2, 3), "float32"), dtype)
-    assert score_dtype(dtype) == dtype_of(at_least_float32(x)) == dtype_of(precise(x)) == "float32"
+    assert (
+        score_dtype(dtype)
+        == dtype_of(at_least_float32(x))
+        == dtype_of(to_score_precision(x))
+        == "float32"
+    )
 
 
 def test_float64_stays_float64():
@@ -21,7 +26,7 @@ def test_float64_stays_float64():
     assert score_dtype("float64") == "float64"
     if keras.backend.backend() != "jax":  # which has no float64 by default
         x = ops.cast(x, "float64")
-        assert dtype_of(at_least_float32(x)) == dtype_of(precise(x)) == "float64"
+        assert dtype_of(at_least_float32(x)) == dtype_of(to_score_precision(x)) == "float64"
 
 
 def test_no_number_changes_by_the_cast():
@@ -32,7 +37,7 @@ def test_no_number_changes_by_the_cast():
 
 def test_moderate_numbers_are_left_alone_and_others_held():
     numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
-    held = ops.convert_to_numpy(precise(ops.convert_to_tensor(numbers)))
+    held = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
     expected = np.array([0.0, -3.5, 1e11, -LARGEST, LARGEST, -LARGEST, LARGEST], "float32")
     np.testing.assert_array_equal(held, expected)
 

@@ -50,8 +50,8 @@ def test_a_report_has_the_tests_of_all_files(tmp_path):
 
 def test_modules_of_jax_are_not_looked_into_for_examples(tmp_path):
     """Where JAX is not installed, importing them fails."""
-    (tmp_path / "keras_attention").mkdir()
-    for name in ("keras_attention/blocks_jax.py", "test_jax.py"):
+    (tmp_path / "keras_attention" / "jax").mkdir(parents=True)
+    for name in ("keras_attention/jax/blocks.py", "test_jax.py"):
         (tmp_path / name).write_text("import jax_is_not_installed\n")
     _, said = run_pytest(tmp_path, "--doctest-modules", "--collect-only", ".")
-    assert "test_jax.py" in said and "blocks_jax.py" not in said
+    assert "test_jax.py" in said and "blocks.py" not in said

@@ -4,8 +4,8 @@ import tempfile
 
 import tensorflow as tf
 
-from keras_attention.export.c_loader.library import tensorflow_folder
-from keras_attention.export.c_loader.model import Model
+from keras_attention.export.checks.c_loader.library import tensorflow_folder
+from keras_attention.export.checks.c_loader.model import Model
 
 
 def forward(program):

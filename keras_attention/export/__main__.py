@@ -11,11 +11,12 @@ import keras
 import numpy as np
 
 import keras_attention  # noqa: F401  (its layers must be registered before a model is loaded)
-from keras_attention.export import labels, report, retention
-from keras_attention.export.instructions import how_to_serve
+from keras_attention.export.check import main as check_main
+from keras_attention.export.requests.instructions import how_to_serve
 from keras_attention.export.saved_model import saved_model
+from keras_attention.export.versions import labels, prune
 
-COMMANDS = {"check": report.main, "label": labels.main, "prune": retention.main}
+COMMANDS = {"check": check_main, "label": labels.main, "prune": prune.main}
 
 
 def main(arguments=None):

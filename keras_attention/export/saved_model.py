@@ -6,10 +6,13 @@ from pathlib import Path
 
 import keras
 
-from keras_attention.export import digests, graph_check, instructions, self_check, warmup
-from keras_attention.export.examples import calls
-from keras_attention.export.signature import collect
-from keras_attention.export.version import publish
+from keras_attention.export.checks import digests
+from keras_attention.export.checks import graph as graph_check
+from keras_attention.export.checks import outputs as self_check
+from keras_attention.export.requests import instructions, warmup
+from keras_attention.export.requests.examples import calls
+from keras_attention.export.signatures.signature import collect
+from keras_attention.export.versions.publish import publish
 
 
 def saved_model(model, directory, signatures=None, example=None):

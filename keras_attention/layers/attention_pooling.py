@@ -4,10 +4,10 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.layers.pair_mask import check_mask
+from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
-from keras_attention.precision import at_least_float32, precise, score_dtype
+from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
 
 
@@ -103,7 +103,9 @@ class AttentionPooling(keras.layers.Layer):
             mask = ops.cast(mask, "bool")
             check_mask("mask", mask, inputs.shape[:-1])
         inputs = hide(ops.cast(inputs, self.compute_dtype), mask)
-        hidden = ops.tanh(ops.matmul(precise(inputs), self.kernel) + at_least_float32(self.bias))
+        hidden = ops.tanh(
+            ops.matmul(to_score_precision(inputs), self.kernel) + at_least_float32(self.bias)
+        )
         scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)
         weights = softmax(scores, padding(key_mask=mask))
         output = ops.squeeze(weighted_sum(self.drop(weights, training=training), inputs), -2)

@@ -4,11 +4,11 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.initial_weights import drawn_anew
-from keras_attention.kernels.dot_attention import avoids_table, dot_attention
-from keras_attention.kernels.visible import Visible
+from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.dot.attention import can_run_blockwise, dot_attention
+from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
-from keras_attention.precision import at_least_float32, precise, score_dtype
+from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
 from keras_attention.score.score import IMPLEMENTATIONS
@@ -130,16 +130,16 @@ class SelfAttention2D(keras.layers.Layer):
     def call(self, inputs, return_attention_scores=False, training=None):
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
-        image = self._channels_last(precise(inputs))
+        image = self._channels_last(to_score_precision(inputs))
         query = self._positions(self.query_projection(image, training=training))
         key = self._positions(self._pooled(self.key_projection(image, training=training)))
         value = self._positions(self._pooled(self.value_projection(image, training=training)))
         heads = [ops.expand_dims(x, 1) for x in (query, key, value)]  # one each
-        without_table = avoids_table(*heads, self.implementation)
+        without_table = can_run_blockwise(*heads, self.implementation)
         if return_attention_scores or not without_table:
             weights = softmax(self.score.compare(query, key))
         if without_table:
-            visible = Visible(ops.shape(query)[1], ops.shape(key)[1])
+            visible = StructuredMask(ops.shape(query)[1], ops.shape(key)[1])
             options = {"implementation": self.implementation, "dtype": self.compute_dtype}
             context = dot_attention(*heads, visible, **options)[:, 0]
         else:
@@ -158,7 +158,7 @@ class SelfAttention2D(keras.layers.Layer):
         layer = keras.layers.Dense(
             width,
             use_bias=False,
-            kernel_initializer=drawn_anew(self.kernel_initializer),
+            kernel_initializer=clone_initializer(self.kernel_initializer),
             kernel_regularizer=self.kernel_regularizer,
             dtype=dtype,
             name=name,

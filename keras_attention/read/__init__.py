@@ -1,6 +1,5 @@
 """Step 4, read: weights and values -> context (B,Tq,Dv)."""
 
-from keras_attention.read.select import select
 from keras_attention.read.weighted_sum import weighted_sum
 
-__all__ = ["select", "weighted_sum"]
+__all__ = ["weighted_sum"]

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.initial_weights import drawn_anew
+from keras_attention.initial_weights import clone_initializer
 from keras_attention.score.score import IMPLEMENTATIONS, Score
 
 
@@ -65,7 +65,7 @@ class AdditiveScore(Score):
         self.scale = self.add_weight(
             name="scale",
             shape=(units,),
-            initializer=drawn_anew(self.scale_initializer),
+            initializer=clone_initializer(self.scale_initializer),
             autocast=False,
         )
         if self.use_bias:
@@ -90,7 +90,7 @@ class AdditiveScore(Score):
         return self.add_weight(
             name=name,
             shape=(width, units),
-            initializer=drawn_anew(self.kernel_initializer),
+            initializer=clone_initializer(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             autocast=False,
         )

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_attention.precision import precise, score_dtype
+from keras_attention.precision import score_dtype, to_score_precision
 
 # How a score with a kernel may be evaluated by the package's layers.
 IMPLEMENTATIONS = ("auto", "plain", "blockwise")
@@ -56,7 +56,9 @@ class Score(keras.layers.Layer):
         return None
 
     def call(self, query, key):
-        return self.compare(self.project_query(precise(query)), self.project_key(precise(key)))
+        return self.compare(
+            self.project_query(to_score_precision(query)), self.project_key(to_score_precision(key))
+        )
 
     def compute_output_spec(self, query, key):
         shape = (*query.shape[:-1], key.shape[-2])

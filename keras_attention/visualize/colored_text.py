@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_attention.visualize.characters import visible
 from keras_attention.visualize.film_panel import to_array
 from keras_attention.visualize.fonts import drawable
 from keras_attention.visualize.samples import ROUNDING, rank, read_list
 from keras_attention.visualize.save import SUFFIXES, picture_path, save, write
-from keras_attention.visualize.visible import visible
 
 WORD, SENTENCE = (66, 133, 244), (219, 68, 55)  # blue and red, as in the paper
 STRONGEST = 0.85  # opacity: the largest weight still lets black letters be read

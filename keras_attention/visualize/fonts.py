@@ -2,7 +2,7 @@
 
 import functools
 
-from keras_attention.visualize.visible import numbered
+from keras_attention.visualize.characters import numbered
 
 NO_CHARACTER = 0x10FFFF  # only a font that draws a box for everything has a glyph for it
 

@@ -7,10 +7,10 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.visualize import samples
+from keras_attention.visualize.characters import visible
 from keras_attention.visualize.film_panel import to_array
 from keras_attention.visualize.fonts import drawable
 from keras_attention.visualize.save import picture_path, save
-from keras_attention.visualize.visible import visible
 
 WIDTH, HEADING, SIZE = 1.2, 0.3, 10  # inches of a panel and above it; points
 INTERPOLATIONS = {"smooth": "bicubic", "blocks": "nearest"}

@@ -1,7 +1,7 @@
 """One matrix of weights and its labels, on axes of its own."""
 
+from keras_attention.visualize.characters import letters, visible
 from keras_attention.visualize.fonts import drawable
-from keras_attention.visualize.visible import letters, visible
 
 SMALLEST, LARGEST = 7, 10  # points
 CELL, LONGEST = 0.34, 11.0  # inches: a cell, and the longest side before its cells shrink

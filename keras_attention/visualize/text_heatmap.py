@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
+from keras_attention.visualize.characters import letters, visible, width
 from keras_attention.visualize.samples import rank, read_samples
-from keras_attention.visualize.visible import letters, visible, width
 
 SHADES = " \u2591\u2592\u2593\u2588"
 # What makes one emoji of several: some terminals draw the one, others the several.

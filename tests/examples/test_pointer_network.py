@@ -11,7 +11,7 @@ if keras.backend.backend() != "tensorflow":
 
 from examples import pointer_network
 from examples.datasets.geometry import TASKS
-from keras_attention.layers.pointer_decoding import Pointed
+from keras_attention.layers.pointer.decode import Pointed
 
 
 @pytest.fixture(scope="module")

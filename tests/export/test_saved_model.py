@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from keras_attention import export
-from keras_attention.export import warmup
-from keras_attention.export.fresh_process import run_calls
-from keras_attention.export.graph_check import read
+from keras_attention.export.checks.fresh_process import run_calls
+from keras_attention.export.checks.graph import read
+from keras_attention.export.requests import warmup
 
 
 def contents(directory):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_attention import export
-from keras_attention.export.fresh_process import run_calls
+from keras_attention.export.checks.fresh_process import run_calls
 
 
 def test_a_models_vocabulary_is_exported(tmp_path):

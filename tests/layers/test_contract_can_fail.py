@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 import keras_attention
-from keras_attention.layers.query_value import Memory
+from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.read import weighted_sum
 from tests.layers import contract_rows, test_contract
 
@@ -36,7 +36,7 @@ class HidesNothing(Additive):
     """Trusts that a weight of zero is enough."""
 
     def prepare(self, value, key=None, mask=None):
-        return Memory(self.score.project_key(ops.cast(value, "float32")), value, mask)
+        return PreparedMemory(self.score.project_key(ops.cast(value, "float32")), value, mask)
 
 
 @register
@@ -72,7 +72,7 @@ class HalfScores(keras_attention.Attention):
 class AlwaysFloat32(Additive):
     """Ignores the dtype policy in its output."""
 
-    def finish(self, context, query):
+    def transform_output(self, context, query):
         return ops.cast(context, "float32")
 
 
@@ -130,13 +130,13 @@ class OtherWhenReloaded(Additive):
         super().__init__(**kwargs)
         self.number = next(self.numbers)
 
-    def finish(self, context, query):
+    def transform_output(self, context, query):
         return context * self.number
 
 
 @register
 class CallsPython(Additive):
-    def finish(self, context, query):
+    def transform_output(self, context, query):
         import tensorflow as tf
 
         return tf.ensure_shape(tf.numpy_function(np.abs, [context], tf.float32), context.shape)

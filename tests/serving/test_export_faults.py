@@ -21,7 +21,7 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
 
 from keras_attention import export
-from keras_attention.export import digests
+from keras_attention.export.checks import digests
 from tests.serving import exported
 
 PROGRAM, ROOT = "tests.serving.killed_export", Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import matplotlib
 import pytest
 
 from keras_attention.visualize import heatmap
+from keras_attention.visualize.characters import letters, visible, width
 from keras_attention.visualize.fonts import characters_of, drawable
-from keras_attention.visualize.visible import letters, visible, width
 
 ONE = [[1.0]]
 

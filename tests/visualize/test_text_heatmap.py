@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_attention.visualize import text_heatmap
-from keras_attention.visualize.visible import letters, width
+from keras_attention.visualize.characters import letters, width
 
 
 def test_a_weight_is_one_of_five_shades():

@@ -6,7 +6,7 @@ import binascii
 import numpy as np
 
 from double.refusal import INVALID, Refusal
-from keras_attention.export.c_loader.tensors import DTYPES, STRING
+from keras_attention.export.checks.c_loader.tensors import DTYPES, STRING
 
 
 def inputs_of(asked, signature):

@@ -14,7 +14,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from double.configured import labelled, wanted
 from double.refusal import INVALID, MISSING, Refusal
 from double.warmup import warm_up
-from keras_attention.export.c_loader.model import LoaderError, Model
+from keras_attention.export.checks.c_loader.model import LoaderError, Model
 
 
 class Loaded:

@@ -1,7 +1,7 @@
 """One prediction, whatever the protocol that it came by."""
 
 from double.refusal import INVALID, Refusal
-from keras_attention.export.c_loader.model import LoaderError
+from keras_attention.export.checks.c_loader.model import LoaderError
 
 
 def predict(models, spec, inputs, wanted=()):

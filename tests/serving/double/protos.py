@@ -7,7 +7,7 @@ import numpy as np
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
 from double.refusal import INVALID, Refusal
-from keras_attention.export.c_loader.tensors import DTYPES, NUMBERS, STRING
+from keras_attention.export.checks.c_loader.tensors import DTYPES, NUMBERS, STRING
 
 LARGEST = 2**28  # elements
 FIELDS = {

@@ -1,0 +1,1 @@
+"""Signatures of a SavedModel: inputs, input checks, lengths, seeds, attention scores."""

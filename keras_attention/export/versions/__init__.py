@@ -1,0 +1,1 @@
+"""Version directories: published atomically, labelled, pruned, cleaned of leftovers."""

@@ -1,0 +1,1 @@
+"""Additive (Bahdanau) scores and attention without the `(batch, Tq, Tk, units)` tensor."""

@@ -1,0 +1,1 @@
+"""Dot-product attention without the `(batch, heads, Tq, Tk)` tensor."""

@@ -1,0 +1,1 @@
+"""Blockwise dot-product attention on TensorFlow."""

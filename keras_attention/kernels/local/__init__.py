@@ -1,0 +1,1 @@
+"""Local attention: each query is scored against a window of keys only."""

@@ -1,0 +1,1 @@
+"""Checks and normalizes the arguments of a call: inputs, masks, biases, positions."""

@@ -1,0 +1,82 @@
+"""All the masks of a call, joined into one: which query may see which key?"""
+
+from keras import ops
+
+from keras_attention.mask import combine
+from keras_attention.mask.structured_mask import StructuredMask
+
+
+def pair_mask(
+    query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
+):
+    """Joins the masks of a query/value layer's call by AND.
+
+    Args:
+        As in `build_structured_mask`.
+
+    Returns:
+        Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
+    """
+    return build_structured_mask(
+        query, key, query_mask, key_mask, attention_mask, use_causal_mask
+    ).dense()
+
+
+def build_structured_mask(
+    query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
+):
+    """The masks of a query/value layer's call, checked and not yet joined.
+
+    Args:
+        query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
+        key: `(batch, ..., Tk, Dk)`.
+        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
+        key_mask: Bool `(batch, ..., Tk)`, a mask of pairs `(batch, ..., Tq, Tk)`, or None.
+        attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
+            single query), or None.
+        use_causal_mask: Whether to add a causal mask, aligned to the lower right.
+
+    Returns:
+        A `StructuredMask`.
+
+    Raises:
+        ValueError: If a mask's shape does not go with query and key.
+    """
+    is_single = len(query.shape) == len(key.shape) - 1
+    is_pairs = key_mask is not None and len(key_mask.shape) == len(key.shape)
+    check_mask("query_mask", query_mask, query.shape[:-1])
+    if is_pairs:
+        check_mask("value_mask", key_mask, (*key.shape[:-2], None, key.shape[-2]))
+    else:
+        check_mask("value_mask", key_mask, key.shape[:-1])
+    if attention_mask is not None:
+        attention_mask = ops.cast(attention_mask, "bool")
+        pairs = (*query.shape[:-1], key.shape[-2])
+        check_mask("attention_mask", attention_mask, pairs, exact_rank=False)
+        if is_single or len(attention_mask.shape) == 1:
+            attention_mask = ops.expand_dims(attention_mask, -2)
+    if is_single:
+        query_mask = None if query_mask is None else ops.expand_dims(query_mask, -1)
+    queries = 1 if is_single else ops.shape(query)[-2]
+    return StructuredMask(
+        queries,
+        ops.shape(key)[-2],
+        query_mask,
+        None if is_pairs else key_mask,
+        combine(key_mask if is_pairs else None, attention_mask),
+        use_causal_mask,
+    )
+
+
+def check_mask(name, mask, expected, exact_rank=True):
+    """Refuses a mask whose shape is not (or, without `exact_rank`, does not go with) `expected`."""
+    if mask is None:
+        return
+    shape = tuple(mask.shape)
+    wrong_rank = len(shape) != len(expected) if exact_rank else not 0 < len(shape) <= len(expected)
+    sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
+    if wrong_rank or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
+        how = "of" if exact_rank else "broadcastable to"
+        raise ValueError(
+            f"Expected `{name}` {how} shape {tuple(expected)}. Received: {name} of shape {shape}"
+        )

@@ -1,0 +1,1 @@
+"""The Neural Turing Machine's cell: controller, head parameters, state."""

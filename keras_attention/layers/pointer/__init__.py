@@ -1,0 +1,1 @@
+"""Pointer networks: teacher-forced log-probabilities and decoding in the graph."""

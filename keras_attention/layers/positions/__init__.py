@@ -1,0 +1,1 @@
+"""Positions: sinusoidal encoding and rotary embedding."""

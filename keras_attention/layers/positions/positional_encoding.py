@@ -1,0 +1,104 @@
+"""Sinusoids that tell positions apart, added to a sequence (Vaswani et al. 2017)."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.layers.positions.angles import angles, base_of
+from keras_attention.precision import at_least_float32, score_dtype
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class PositionalEncoding(keras.layers.Layer):
+    """Adds to each position a vector of sines and cosines that no other position has.
+
+    score: none; mask: none; normalize: none; read: none, it adds positions that scores can tell
+    apart.
+
+        PE[t, 2i]     = sin(t / base^(2i / D))
+        PE[t, 2i + 1] = cos(t / base^(2i / D))
+        output[t]     = input[t] + PE[t],  or sqrt(D) input[t] + PE[t] with `scale`
+
+    It has no weights and knows any length. Each step is computed in float32 at least: bfloat16
+    cannot tell position 256 from 257.
+
+    Args:
+        base: Base of the wavelengths, which go from 2 pi to 2 pi base.
+        scale: Whether to multiply the inputs by sqrt(D) first, as the paper does with embeddings,
+            which then are not drowned by the sinusoids if they start at N(0, 1 / D).
+
+    Call arguments:
+        inputs: `(batch, T, D)`; with an odd D the last sine has no cosine.
+        start: Position of the first step, an integer, or an integer tensor `()` or `(batch,)`:
+            what a decoding loop has written before. Defaults to 0.
+
+    Returns:
+        `(batch, T, D)`. A Keras mask is passed on; padded steps get their sinusoid too.
+
+    Raises:
+        ValueError: If an argument or a shape is not one of these.
+
+    Example:
+    >>> layer = keras_attention.PositionalEncoding()
+    >>> layer(np.zeros((1, 2, 4), "float32")).numpy().round(3)
+    array([[[0.   , 1.   , 0.   , 1.   ],
+            [0.841, 0.54 , 0.01 , 1.   ]]], dtype=float32)
+
+    Differs from the paper: `scale` is off unless asked for, and dropout on the sum is yours to add.
+
+    Reference:
+        Attention Is All You Need, Vaswani et al. (2017), sections 3.4 and 3.5,
+        https://arxiv.org/abs/1706.03762.
+    """
+
+    def __init__(self, base=10000.0, scale=False, **kwargs):
+        super().__init__(**kwargs)
+        self.base = base_of("base", base)
+        self.scale = arguments.boolean("scale", scale)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        self._check(input_shape)
+
+    def call(self, inputs, start=0):
+        self._check(inputs.shape)
+        start = self._check_start(start, inputs.shape[0])
+        start = ops.cast(start, "int32")
+        width, dtype = inputs.shape[-1], score_dtype(self.compute_dtype)
+        positions = ops.expand_dims(start, -1) + ops.arange(ops.shape(inputs)[1], dtype="int32")
+        angle = angles(positions, width, self.base, dtype)
+        pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)
+        encoding = ops.reshape(pairs, (*ops.shape(angle)[:-1], -1))[..., :width]
+        inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))
+        if self.scale:
+            inputs = inputs * width**0.5
+        return ops.cast(inputs + encoding, self.compute_dtype)
+
+    def _check(self, shape):
+        if len(shape) != 3 or shape[-1] is None:
+            raise ValueError(
+                "Expected `inputs` (batch, T, width) with a known width. "
+                f"Received: inputs {tuple(shape)}"
+            )
+
+    def _check_start(self, start, batch):
+        start = start if hasattr(start, "dtype") else ops.convert_to_tensor(start)
+        dtype, shape = keras.backend.standardize_dtype(start.dtype), tuple(start.shape)
+        is_one_each = len(shape) == 1 and (None in (shape[0], batch) or shape[0] == batch)
+        if "int" not in dtype or shape and not is_one_each:
+            raise ValueError(
+                f"Expected `start` of shape () or (batch,), integers, where batch={batch}. "
+                f"Received: start of shape {shape}, {dtype}"
+            )
+        return start
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def compute_output_spec(self, inputs, start=0):
+        self._check(inputs.shape)
+        self._check_start(start, inputs.shape[0])
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "base": self.base, "scale": self.scale}

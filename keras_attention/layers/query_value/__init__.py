@@ -1,0 +1,1 @@
+"""Layers called as `layer([query, value, key])`: score, mask, normalize, read."""

@@ -1,0 +1,105 @@
+"""Additive attention (Bahdanau, Cho, Bengio 2015)."""
+
+import keras
+
+from keras_attention.layers.query_value.base import QueryValueAttention
+from keras_attention.normalize import softmax
+from keras_attention.score import AdditiveScore
+
+SCORE_ARGUMENTS = (
+    "units",
+    "use_bias",
+    "kernel_initializer",
+    "scale_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "implementation",
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class AdditiveAttention(QueryValueAttention):
+    """Bahdanau's additive attention, with its projections.
+
+    score: additive; mask: padding, causal; normalize: softmax; read: weighted sum.
+
+        score[i, j] = scale . tanh(query_i Wq + key_j Wk + bias)
+        context_i   = sum_j softmax_j(score[i, j]) value_j
+
+    Weights, in this order: `query_kernel` (Dq, units), `key_kernel` (Dk, units), `scale` (units,)
+    and, with `use_bias`, `bias` (units,).
+
+    Args:
+        units: Width of the hidden layer; None takes the query's width.
+        use_bias: Whether to add a bias inside tanh.
+        dropout: Fraction of the weights to drop in training, in [0, 1).
+        seed: Seed of the dropout, an int or None.
+        kernel_initializer: Initializer of both kernels.
+        scale_initializer: Initializer of `scale`.
+        bias_initializer: Initializer of `bias`.
+        kernel_regularizer: Regularizer of both kernels.
+        implementation: "plain" computes the formula as it stands, with its tensor of
+            `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
+            and of long sequences keeps no scores or weights either unless they are asked for, but
+            computes a block of them anew in the gradient, dropped or not (an `attention_mask` has
+            an element for each pair all the same). "auto" takes what is faster for the sizes, those
+            too that become known in a graph. Forward-mode derivatives, as of `jax.jvp`, need
+            "plain".
+
+    Call arguments:
+        As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
+        with `mask`, `attention_mask`, `return_attention_scores`, `use_causal_mask`, `training`.
+
+    Returns:
+        Context `(batch, Tq, Dv)`, and with `return_attention_scores` the weights
+        `(batch, Tq, Tk)`; `(batch, Dv)` and `(batch, Tk)` for a single query `(batch, Dq)`.
+
+    Raises:
+        ValueError: If an argument, a shape or a mask is not one of these.
+
+    Example:
+    >>> model = keras.Sequential([keras.Input((None, 16))])
+    >>> model.add(keras_attention.AdditiveAttention(units=8))
+    >>> model.output_shape
+    (None, None, 16)
+
+    Differs from the paper: kernels start at glorot_uniform (there N(0, 0.001^2), and `scale` at
+    zero). Differs from `keras.layers.AdditiveAttention`: that one has no projections; with
+    identity kernels the two give the same numbers.
+
+    Reference:
+        Neural Machine Translation by Jointly Learning to Align and Translate, Bahdanau, Cho,
+        Bengio (2015), https://arxiv.org/abs/1409.0473.
+    """
+
+    def __init__(
+        self,
+        units=None,
+        use_bias=False,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        scale_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        implementation="auto",
+        **kwargs,
+    ):
+        score = AdditiveScore(
+            units=units,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            scale_initializer=scale_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            implementation=implementation,
+            dtype=kwargs.get("dtype"),
+            name="score",
+        )
+        super().__init__(score=score, normalize=softmax, dropout=dropout, seed=seed, **kwargs)
+        self.units = units
+        self.use_bias = use_bias
+
+    def get_config(self):
+        score = self.score.get_config()
+        return {**super().get_config(), **{name: score[name] for name in SCORE_ARGUMENTS}}

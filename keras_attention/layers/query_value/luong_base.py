@@ -1,0 +1,91 @@
+"""What Luong's global and local attention share: the scores, and the vector h~."""
+
+import keras
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.initial_weights import clone_initializer
+from keras_attention.layers.call_arguments.inputs import split_shapes
+from keras_attention.layers.query_value.base import QueryValueAttention
+from keras_attention.normalize import softmax
+from keras_attention.precision import to_score_precision
+from keras_attention.score import AdditiveScore, DotScore, GeneralScore, LocationScore
+
+
+class Luong(QueryValueAttention):
+    """Abstract: attention by one of Luong's scores, that may give the attentional vector h~.
+
+    h~_i = tanh([context_i; query_i] Wc), with `output_kernel` Wc (Dv + Dq, units).
+
+    Args:
+        score: "dot", "general", "concat" or "location".
+        units: Width of h~; None gives the bare context.
+        max_length: Number of positions that score="location" knows.
+        kernel_initializer: Initializer of all kernels.
+        kernel_regularizer: Regularizer of all kernels.
+        **kwargs: Those of `QueryValueAttention`.
+    """
+
+    def __init__(
+        self,
+        score,
+        units=None,
+        max_length=None,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        common = {"dtype": kwargs.get("dtype"), "name": "score"}
+        kernel = {
+            "kernel_initializer": kernel_initializer,
+            "kernel_regularizer": kernel_regularizer,
+        }
+        made = {
+            "dot": lambda: DotScore(**common),
+            "general": lambda: GeneralScore(**kernel, **common),
+            "concat": lambda: AdditiveScore(**kernel, **common),
+            "location": lambda: LocationScore(max_length, **kernel, **common),
+        }[score]()
+        super().__init__(score=made, normalize=softmax, **kwargs)
+        self.score_name = score
+        self.units = arguments.positive_integer("units", units, optional=True)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.units is not None:
+            (*_, query_width), (*_, value_width), _ = split_shapes(input_shape)
+            shape = (value_width + query_width, self.units)
+            self.output_kernel = self._add_kernel("output_kernel", shape)
+
+    def _add_kernel(self, name, shape):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=clone_initializer(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+
+    def transform_output(self, context, query):
+        if self.units is None:
+            return context
+        if query.shape[0] == 1 and context.shape[0] != 1:
+            # Not elsewhere: XLA has no gradient of it in a loop whose sizes are unknown.
+            query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
+        joined = ops.concatenate([to_score_precision(context), to_score_precision(query)], axis=-1)
+        return ops.cast(ops.tanh(ops.matmul(joined, self.output_kernel)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        shape = super().compute_output_shape(input_shape)
+        return shape if self.units is None else (*shape[:-1], self.units)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "score": self.score_name,
+            "units": self.units,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -1,0 +1,1 @@
+"""Recurrent decoders that attend at every step."""

@@ -1,0 +1,1 @@
+"""REINFORCE for layers that sample: recorded log-probabilities, the loss, and a model class."""

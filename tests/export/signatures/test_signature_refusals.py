@@ -1,0 +1,69 @@
+"""Signatures that are none are refused by name, before anything is written."""
+
+import keras
+import pytest
+
+from keras_attention.export.signatures.signature import collect
+
+X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        keras.InputSpec(shape=(None,), dtype="int32"),
+        keras.InputSpec(ndim=2, dtype="int32", name="x"),
+        keras.InputSpec(shape=(None,), name="x"),
+        keras.InputSpec(shape=(None,), dtype="int32", name="a b"),
+        "x",
+    ],
+)
+def test_an_input_without_name_shape_or_dtype_is_refused(spec):
+    with pytest.raises(ValueError, match="of signature 'serving_default' as keras_att"):
+        collect(None, {"serving_default": (lambda x: x, [spec])})
+
+
+def test_two_inputs_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"different input names in signature 'twice'.*'x', 'x'"):
+        collect(None, {"twice": (lambda x: x, [X, X])})
+
+
+@pytest.mark.parametrize("function", [lambda y: y, lambda x, y: x, lambda: 0, Subclassed(), len])
+def test_a_function_whose_arguments_are_no_inputs_is_refused(function):
+    other = keras.InputSpec(shape=(None, 2), dtype="float32", name="z")
+    for specs in ([other], [X, other]):
+        with pytest.raises(ValueError, match="function of signature 'odd' to take the inputs .'"):
+            collect(None, {"odd": (function, specs)})
+
+
+@pytest.mark.parametrize("signatures", [["a"], "a", 3])
+def test_signatures_are_a_dict(signatures):
+    with pytest.raises(ValueError, match="Expected `signatures` to be a dict.*signatures="):
+        collect(None, signatures)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda x: x,
+        (lambda x: x,),
+        ([X], lambda x: x),
+        (lambda x: x, None),
+        (lambda x: x, X),
+        (lambda x: x, [X], None),
+    ],
+)
+def test_a_signature_is_a_function_with_specs(parts):
+    with pytest.raises(ValueError, match=r"Expected signature 'odd' to be \(function, list"):
+        collect(None, {"odd": parts})
+
+
+@pytest.mark.parametrize("name", ["", "a b", "signatures", 3])
+def test_a_name_that_tensorflow_cannot_store_is_refused(name):
+    with pytest.raises(ValueError, match="Expected signature names of letters, digits"):
+        collect(None, {name: (lambda x: x, [X])})

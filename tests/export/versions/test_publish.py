@@ -1,0 +1,133 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from keras_attention.export.versions import leftovers
+from keras_attention.export.versions.publish import publish
+
+
+def write(path):
+    path.mkdir()
+    (path / "saved_model.pb").write_text("a model")
+
+
+def names(directory):
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+def test_the_first_version_is_1_and_missing_parents_are_made(tmp_path):
+    directory = tmp_path / "saved_models" / "m"
+    assert publish(directory, write) == directory / "1"
+    assert names(directory) == ["1"]
+    assert (directory / "1" / "saved_model.pb").read_text() == "a model"
+
+
+def test_the_next_version_follows_the_largest_by_number(tmp_path):
+    for name in ["9", "10", "2"]:
+        (tmp_path / name).mkdir()
+    assert publish(tmp_path, write).name == "11"
+
+
+def test_names_that_are_no_versions_are_ignored(tmp_path):
+    for name in ["latest", "12b", "-3", "1.5", "1_000", "²", ".export-old"]:
+        (tmp_path / name).mkdir()
+    (tmp_path / "README.md").write_text("")
+    assert publish(tmp_path, write).name == "1"
+
+
+def test_a_file_with_a_versions_name_is_no_place_for_one(tmp_path):
+    (tmp_path / "1").write_text("")
+    assert publish(tmp_path, write).name == "2"
+
+
+def test_a_version_that_another_process_took_in_between_is_left_alone(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def slower(source, target):
+        if target.name == "1":
+            target.mkdir()
+            (target / "theirs").write_text("")
+        if target.name == "2":
+            target.write_text("")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", slower)
+    assert publish(tmp_path, write).name == "3"
+    assert names(tmp_path) == ["1", "2", "3"]
+    assert names(tmp_path / "1") == ["theirs"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("directory", [".", "saved_models/m"])
+def test_a_failure_leaves_nothing(tmp_path, error, directory):
+    def fail(path):
+        write(path)
+        raise error
+
+    with pytest.raises(error):
+        publish(tmp_path / directory, fail)
+    assert names(tmp_path) == []
+
+
+def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
+    def fail(path):
+        (tmp_path / "saved_models" / "theirs").mkdir()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        publish(tmp_path / "saved_models" / "m", fail)
+    assert names(tmp_path / "saved_models") == ["theirs"]
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from keras_attention.export.versions.publish import publish
+def write(path):
+    path.mkdir()
+    (path / "weights").write_text("many")
+    os.kill(os.getpid(), signal.SIGKILL)
+publish(pathlib.Path(sys.argv[1]), write)
+"""
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    assert killed.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 1
+    publish(tmp_path, write)
+    assert names(tmp_path) == ["1"]
+
+
+def test_what_others_still_write_is_left_alone(tmp_path):
+    number = leftovers.name()
+    here = number.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    elsewhere = number.replace(f"-{os.getpid()}-", "-other-host-999999999-")
+    for name in (here, elsewhere):
+        (tmp_path / name).mkdir()
+    publish(tmp_path, write)
+    assert names(tmp_path) == sorted([here, elsewhere, "1"])
+
+
+def test_a_rename_that_fails_otherwise_leaves_nothing(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(PermissionError):
+        publish(tmp_path, write)
+    assert names(tmp_path) == []
+
+
+def test_what_is_being_written_has_no_versions_name(tmp_path):
+    seen = []
+    publish(tmp_path, lambda path: (write(path), seen.extend(names(tmp_path))))
+    assert len(seen) == 1 and not seen[0].isdigit()
+
+
+def test_a_directory_that_cannot_be_made_says_so_before_anything_is_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        publish(tmp_path / "file" / "m", write)

@@ -1,0 +1,171 @@
+"""On JAX: no table of all weights is made, a window costs its band, and a GPU's way is the same."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+if keras.backend.backend() != "jax":
+    pytest.skip("this way is JAX's", allow_module_level=True)
+
+import jax
+
+import keras_attention
+from keras_attention.kernels.dot import attention as dot_attention_module
+from keras_attention.kernels.dot.jax import blockwise as blockwise_jax
+from keras_attention.mask.structured_mask import StructuredMask
+from tests.kernels.dot.dot_formulas import CASES, KEY, KEYS, QUERIES, QUERY, VALUE, attention, sight
+
+LONG = 4096
+CALLS = {
+    "all": {},
+    "causal": {"use_causal_mask": True},
+    "padding": {"mask": np.arange(LONG)[None] < LONG - 9},
+    "bias": {"attention_bias": np.zeros((2, 1, LONG), "float32")},
+}
+WAYS = "plain", "blockwise"
+BLOCK = LONG * 512  # scores of one head
+
+
+def largest(function, *arguments):
+    """Elements of the largest array that a program makes, in its loops, too."""
+
+    def sizes(jaxpr):
+        for equation in jaxpr.eqns:
+            yield from (math.prod(x.aval.shape) for x in equation.outvars)
+            for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+                if is_program(inner):
+                    yield from sizes(getattr(inner, "jaxpr", inner))
+
+    def is_program(x):
+        return hasattr(x, "eqns") or hasattr(x, "jaxpr")
+
+    return max(sizes(jax.make_jaxpr(function)(*arguments).jaxpr))
+
+
+def gradient_of(layer, **call):
+    """A function of the input that gives the gradient with respect to it."""
+
+    def loss(x):
+        with keras.StatelessScope():
+            return ops.sum(layer(x, training=True, **call))
+
+    return jax.grad(loss)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_no_array_of_all_weights_is_made(call, dropout):
+    def largest_of(implementation):
+        layer = keras_attention.MultiHeadSelfAttention(
+            2, 4, dropout=dropout, seed=1, implementation=implementation
+        )
+        layer.build((None, None, 8))
+        return largest(gradient_of(layer, **call), np.zeros((1, LONG, 8), "float32"))
+
+    assert largest_of("auto") <= BLOCK
+    assert largest_of("plain") == 2 * LONG**2
+
+
+@pytest.mark.parametrize("length", [2048, 8192])
+def test_a_window_makes_its_band_alone(length):
+    layer = keras_attention.MultiHeadSelfAttention(2, 4, window=64)
+    layer.build((None, None, 8))
+    x = np.zeros((1, length, 8), "float32")
+    assert largest(gradient_of(layer), x) <= max(128 * (128 + 2 * 64), 8 * (length + 128))
+
+
+def test_masks_of_many_blocks_are_no_table():
+    layer = keras_attention.MultiHeadSelfAttention(2, 4)
+    layer.build((None, None, 8))
+    x = np.zeros((1, 2 * LONG, 8), "float32")
+    assert largest(gradient_of(layer, use_causal_mask=True), x) <= 2 * BLOCK
+
+
+@pytest.mark.parametrize("name", ["padding", "any_of_all_sequences", "causal_window"])
+def test_where_there_is_room_for_all_heads_at_once_it_is_the_same(name, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    visible = StructuredMask(QUERIES, KEYS, **CASES[name])
+    sees = np.asarray(sight(QUERIES, KEYS, **CASES[name])).any(axis=-1)[:, None, :, None]
+    rows = {"rows": 2}  # as no other test has them: what is compiled is kept
+
+    def read(*arrays):
+        return np.where(sees, blockwise_jax.blockwise_attention(*arrays, visible, **rows), 0)
+
+    def gradients():
+        def loss(*arrays):
+            found = blockwise_jax.blockwise_attention(*arrays, visible, **rows)
+            return ops.sum(ops.where(sees, found, 0) ** 2)
+
+        return jax.grad(loss, argnums=(0, 1, 2))(QUERY, KEY, VALUE)
+
+    wanted = attention(QUERY, KEY, VALUE, sight(QUERIES, KEYS, **CASES[name]))
+    np.testing.assert_allclose(read(QUERY, KEY, VALUE), wanted, rtol=1e-5, atol=1e-5)
+    at_once = gradients()
+    monkeypatch.undo()
+    rows["rows"] = 4
+    for found, one_by_one in zip(at_once, gradients(), strict=True):
+        np.testing.assert_allclose(found, one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_its_gradient_has_a_gradient():
+    layers = [keras_attention.MultiHeadSelfAttention(2, 3, implementation=i) for i in WAYS]
+    for layer in layers:
+        layer.build((None, None, 6))
+    layers[1].set_weights(layers[0].get_weights())
+    x = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
+
+    def of(layer):
+        first = jax.grad(lambda x: ops.sum(layer(x) ** 2))
+        return jax.grad(lambda x: ops.sum(first(x) ** 2))(x)
+
+    plain, blockwise = map(of, layers)
+    assert np.abs(plain).max() > 0.1
+    np.testing.assert_allclose(blockwise, plain, rtol=1e-4, atol=1e-5)
+    jax.jvp(layers[0], (x,), (x,))
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(layers[1], (x,), (x,))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_half_precision_on_a_gpu_is_for_jax_itself(name, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(blockwise_jax, "blockwise_attention", None)
+    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # as wide as the keys
+    found = dot_attention_module.dot_attention(
+        *map(ops.convert_to_tensor, (QUERY, KEY, value)),
+        StructuredMask(QUERIES, KEYS, **case),
+        implementation="blockwise",
+        dtype="bfloat16",
+    )
+    wanted = attention(QUERY, KEY, value, sight(QUERIES, KEYS, **case))
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05)
+    blind = ~sight(QUERIES, KEYS, **case).any(axis=-1)
+    np.testing.assert_array_equal(np.swapaxes(found, 1, 2)[blind], 0)
+
+
+def test_heads_that_share_keys_have_smaller_blocks():
+    layer = keras_attention.MultiHeadSelfAttention(16, 2, num_key_value_heads=1)
+    layer.build((None, None, 8))
+    assert largest(gradient_of(layer), np.zeros((1, 2048, 8), "float32")) <= BLOCK
+
+
+@pytest.mark.parametrize("shape", ["b, 1024, 6", "2, t, 6"])
+def test_a_program_of_open_sizes_can_be_exported(shape):
+    layer = keras_attention.MultiHeadSelfAttention(2, 3)
+    layer.build((None, None, 6))
+    shape = jax.export.symbolic_shape(shape, constraints=["t >= 1024"] if "t" in shape else ())
+    x = np.random.default_rng(0).normal(size=(2, 1024, 6)).astype("float32")
+    given = jax.ShapeDtypeStruct(shape, "float32")
+    exported = jax.export.export(jax.jit(lambda x: layer(x)))(given)
+    np.testing.assert_allclose(exported.call(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_several_devices_have_their_share_each(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    layer = keras_attention.MultiHeadSelfAttention(2, 4, implementation="blockwise")
+    layer.build((None, None, 8))
+    program = str(jax.make_jaxpr(lambda x: layer(x))(np.zeros((6, 30, 8), "float32")))
+    assert "length=6" not in program  # a loop over sequences could not be shared out

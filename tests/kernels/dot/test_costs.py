@@ -1,0 +1,109 @@
+"""No tensor of all weights is made, and what cannot be seen is not met."""
+
+import math
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention.kernels.dot.attention import dot_attention
+from keras_attention.kernels.dot.block_layout import layout
+from keras_attention.kernels.dot.tensorflow import loops
+from keras_attention.mask.structured_mask import StructuredMask
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="elsewhere attention is the backend's"
+)
+LONG = 4096
+WAYS = {
+    "all": {},
+    "causal": {"use_causal_mask": True},
+    "padding": {"mask": np.arange(LONG)[None] < LONG - 9},
+}
+
+
+def met(length, **masks):
+    """How many pairs of query and key the blocks of one head met, by running them."""
+    count = []
+
+    def counting(name):
+        step = getattr(loops, name)
+
+        def counted(query, key, *others):
+            count.append(query.shape[0] * key.shape[0])
+            return step(query, key, *others)
+
+        return counted
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("attend_block", "differentiate_block"):
+            patch.setattr(loops, name, counting(name))
+        x = ops.ones((1, 1, length, 4))
+        visible = StructuredMask(length, length, **masks)
+        from tests.gradients import gradients
+
+        gradients(
+            lambda q: ops.sum(dot_attention(q, x, x, visible, implementation="blockwise")), [x]
+        )
+    half = len(count) // 2
+    assert count[:half] == count[half:]  # forward and backward
+    return sum(count[:half])
+
+
+def test_a_causal_mask_skips_what_is_above_the_diagonal():
+    assert met(4096) == 4096**2
+    assert met(4096, causal=True) <= 0.57 * 4096**2
+    assert met(1024, causal=True) <= 0.63 * 1024**2
+
+
+@pytest.mark.parametrize("length", [2048, 8192])
+def test_a_window_meets_its_band_alone(length):
+    assert met(length, window=64) == length * (128 + 2 * 64)
+    assert met(length, window=64, causal=True) == length * (128 + 64)
+
+
+def test_the_layout_covers_every_query_once():
+    for case in ({}, {"causal": True}, {"window": 2}, {"window": 2, "causal": True}):
+        for queries, keys in ((1, 1), (7, 11), (11, 7), (600, 600), (3000, 3000)):
+            plan = layout(StructuredMask(queries, keys, **case))
+            blocks = [s.first + i for s in plan.segments for i in range(s.count)]
+            assert blocks == list(range(plan.blocks))
+            assert queries <= plan.blocks * plan.rows < queries + plan.rows
+
+
+def largest(function, *arguments):
+    """Elements of the largest tensor in the program that XLA is given."""
+    import tensorflow as tf
+
+    function = tf.function(function, jit_compile=True)
+    program = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
+    shapes = re.findall(r"\w+\[([\d,]+)\]", program)
+    return max(math.prod(map(int, shape.split(","))) for shape in shapes)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "gradient"])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_no_tensor_of_all_weights_is_made(way, backward, dropout):
+    import tensorflow as tf
+
+    def largest_of(implementation):
+        layer = keras_attention.MultiHeadSelfAttention(
+            2, 4, dropout=dropout, seed=1, implementation=implementation
+        )
+        layer.build((None, None, 8))
+        weights = [w.value for w in layer.trainable_weights]
+
+        def run(x):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x, training=True, **way))
+            return tape.gradient(loss, weights) if backward else loss
+
+        return largest(run, tf.zeros((1, LONG, 8)))
+
+    assert largest_of("auto") <= LONG * 512  # one block of one head
+    if not (dropout or way or backward):
+        assert largest_of("plain") == 2 * LONG**2

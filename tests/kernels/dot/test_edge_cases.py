@@ -1,0 +1,104 @@
+"""Batches of one for all and of none, too wide windows, subclasses with ways of their own."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import MultiHeadAttention, MultiHeadSelfAttention
+from keras_attention.kernels.dot.attention import can_run_blockwise
+from keras_attention.score import DotScore
+from tests.kernels.dot.test_in_layers import WIDTH, X, assert_same, pair, small_blocks
+
+__all__ = ["small_blocks"]
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+)
+compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["graph", "xla"])
+
+
+@pytest.mark.parametrize(
+    "batches, kernel",
+    [((2, 2), True), ((None, None), True), ((None, 2), True)]
+    + [((None, 1), False), ((1, None), False), ((2, 1), False), ((0, 0), False)],
+)
+def test_a_batch_of_one_for_all_is_read_the_plain_way(batches, kernel):
+    query, key = (keras.KerasTensor((size, 2, 600, 4)) for size in batches)
+    assert can_run_blockwise(query, key, key) == kernel
+
+
+def in_graph(layers, compile_it, *shapes, **call):
+    """Output and gradients of each layer, as a `tf.function` of unknown sizes gives them."""
+    import tensorflow as tf
+
+    def function(layer):
+        @tf.function(input_signature=[tf.TensorSpec(s) for s in shapes], jit_compile=compile_it)
+        def run(*inputs):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                output = layer(list(inputs) if len(inputs) > 1 else inputs[0], **call)
+            return output, *tape.gradient(output, inputs)
+
+        return run
+
+    return [function(layer) for layer in layers]
+
+
+@on_tensorflow
+@compiled
+@pytest.mark.parametrize("of_query, of_value", [(3, 1), (1, 3), (3, 3)])
+def test_a_batch_may_turn_out_to_be_one_for_all(compile_it, of_query, of_value):
+    rng = np.random.default_rng(0)
+    query, value = (rng.normal(size=(n, 7, WIDTH)).astype("float32") for n in (of_query, of_value))
+    layers = pair(MultiHeadAttention, num_key_value_heads=2)
+    for batch in (None, of_query if of_query > 1 else None):
+        shapes = (batch, None, WIDTH), (None, None, WIDTH)
+        plain, blockwise = in_graph(layers, compile_it, *shapes)
+        assert_same(blockwise(query, value), plain(query, value))
+
+
+@on_tensorflow
+@pytest.mark.parametrize("shape", [(0, 7, WIDTH), (2, 0, WIDTH), (0, 0, WIDTH)])
+@pytest.mark.parametrize("known", [(None, None), (None, 7)])
+def test_there_may_be_nothing_to_attend_to(shape, known):
+    if known[1] not in (None, shape[1]):
+        pytest.skip("another length")
+    for options in ({}, {"window": 2}):
+        layer = MultiHeadSelfAttention(4, 2, **options)
+        layer.build((None, None, WIDTH))
+        layer.implementation = "blockwise"
+        (run,) = in_graph([layer], False, (*known, WIDTH))
+        empty = np.ones(shape, "float32")
+        assert [x.shape for x in run(empty)] == [shape, shape]
+        assert layer(empty).shape == shape
+
+
+@on_tensorflow
+@compiled
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_window_may_be_wider_than_what_there_is(compile_it, causal):
+    shape, layers = (None, None, WIDTH), pair(window=3_000_000)
+    plain, blockwise = in_graph(layers, compile_it, shape, use_causal_mask=causal)
+    assert_same(blockwise(X), plain(X))
+
+
+class Halved(DotScore):
+    def compare(self, query, key):
+        return super().compare(query, key) / 2
+
+
+class LastRead(MultiHeadAttention):
+    def read(self, weights, memory, noise=None):
+        return super().read(ops.ones_like(weights), memory, noise)
+
+
+@pytest.mark.parametrize("what", ["read", "normalize", "score"])
+def test_a_subclass_scores_normalizes_and_reads_its_way(what):
+    layers = pair(LastRead if what == "read" else MultiHeadAttention)
+    for layer in layers:
+        if what == "normalize":
+            layer.normalize = lambda scores, mask=None: ops.ones_like(scores)
+        if what == "score":
+            layer.score.__class__ = Halved
+    plain, blockwise = (ops.convert_to_numpy(layer(X)) for layer in layers)
+    np.testing.assert_array_equal(plain, blockwise)

@@ -1,0 +1,115 @@
+"""The same numbers eager, in a graph and under XLA, of sizes known or not, in loops and exports."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention.kernels.dot.attention import dot_attention
+from keras_attention.mask.structured_mask import StructuredMask
+from tests.kernels.dot.dot_formulas import CASES, KEY, QUERY, VALUE
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+)
+SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, 4, 7)).astype("int32")
+SOME = ["causal_and_padding", "window_and_any"]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
+
+
+def everything(case, implementation, seeds=SEEDS):
+    """A function of query, key, value and upstream that gives the context and three gradients."""
+    import tensorflow as tf
+
+    def run(query, key, value, upstream):
+        visible = StructuredMask(ops.shape(query)[2], ops.shape(key)[2], **case)
+        with tf.GradientTape() as tape:
+            tape.watch([query, key, value])
+            context = dot_attention(
+                query, key, value, visible, seeds, 0.3, implementation=implementation
+            )
+        return context, *tape.gradient(context, [query, key, value], upstream)
+
+    return run
+
+
+def arrays():
+    import tensorflow as tf
+
+    upstream = np.random.default_rng(2).normal(size=(2, 4, 7, 5)).astype("float32")
+    return [tf.constant(x) for x in (QUERY, KEY, VALUE, upstream)]
+
+
+def assert_same(found, wanted):
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_a_graph_gives_the_same(name, compiled):
+    import tensorflow as tf
+
+    run = everything(CASES[name], "blockwise")
+    assert_same(tf.function(run, jit_compile=compiled)(*arrays()), run(*arrays()))
+
+
+@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("many", [1, 10**6], ids=["large", "small"])
+def test_sizes_that_are_not_known_yet_choose_in_the_graph(name, compiled, many, monkeypatch):
+    import tensorflow as tf
+
+    wanted = everything(CASES[name], "blockwise")(*arrays())
+    monkeypatch.setattr("keras_attention.kernels.dot.attention.MANY", many)
+    shapes = [tf.TensorSpec((None, x.shape[1], None, x.shape[3])) for x in arrays()]
+    run = everything(CASES[name], "auto")
+    run = tf.function(run, input_signature=shapes, jit_compile=compiled)
+    assert_same(run(*arrays()), wanted)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_it_works_in_a_loop(compiled):
+    import tensorflow as tf
+
+    query, key, value, _ = arrays()
+    visible = StructuredMask(7, 11, causal=True)
+
+    @tf.function(jit_compile=compiled)
+    def looped(query):
+        def step(i, query):
+            read = dot_attention(query, key, value, visible, implementation="blockwise")
+            return i + 1, query + read[..., :3]
+
+        with tf.GradientTape() as tape:
+            tape.watch(query)
+            done = ops.while_loop(lambda i, _: i < 2, step, (0, query), maximum_iterations=2)[1]
+        return done, tape.gradient(done, query)
+
+    def unrolled(query):
+        with tf.GradientTape() as tape:
+            tape.watch(query)
+            done = query
+            for _ in range(2):
+                read = dot_attention(done, key, value, visible, implementation="blockwise")
+                done = done + read[..., :3]
+        return done, tape.gradient(done, query)
+
+    assert_same(looped(query), unrolled(query))
+
+
+def test_an_export_runs_where_xla_is_off(tmp_path):
+    layer = keras_attention.MultiHeadSelfAttention(2, 4, window=2, implementation="blockwise")
+    inputs = keras.Input((None, 8), name="x")
+    model = keras.Model(inputs, {"y": layer(inputs, use_causal_mask=True)})
+    x = np.random.default_rng(0).normal(size=(2, 7, 8)).astype("float32")
+    path = keras_attention.export.saved_model(model, tmp_path / "layer", example={"x": x})
+    assert b"_XlaMustCompile" not in (path / "saved_model.pb").read_bytes()
+    longer = np.random.default_rng(1).normal(size=(3, 11, 8)).astype("float32")
+    found = keras_attention.export.run_in_c_loader(path, "serving_default", {"x": longer})
+    np.testing.assert_allclose(found["y"], layer(longer, use_causal_mask=True), atol=1e-5)

@@ -1,0 +1,128 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import Attention
+from keras_attention.layers.call_arguments.masks import pair_mask
+from tests import reference
+
+RNG = np.random.default_rng(0)
+QUERY, KEY = (
+    RNG.normal(size=(2, 3, 5)).astype("float32"),
+    RNG.normal(size=(2, 7, 5)).astype("float32"),
+)
+QUERY_MASK, KEY_MASK = RNG.random((2, 3)) < 0.7, RNG.random((2, 7)) < 0.7
+PAIRS = RNG.random((2, 3, 7)) < 0.7
+
+
+def joined(query=QUERY, key=KEY, **masks):
+    return np.broadcast_to(ops.convert_to_numpy(pair_mask(query, key, **masks)), (2, 3, 7))
+
+
+def test_no_mask_is_none():
+    assert pair_mask(QUERY, KEY) is None
+
+
+def test_all_masks_are_joined_by_and():
+    found = joined(
+        query_mask=QUERY_MASK, key_mask=KEY_MASK, attention_mask=PAIRS, use_causal_mask=True
+    )
+    future = reference.causal(3, 7)
+    for b, i, j in np.ndindex(2, 3, 7):
+        wanted = QUERY_MASK[b, i] and KEY_MASK[b, j] and PAIRS[b, i, j] and future[i, j]
+        assert found[b, i, j] == wanted
+
+
+def test_a_key_mask_of_the_keys_rank_is_one_of_pairs():
+    np.testing.assert_array_equal(joined(key_mask=PAIRS), PAIRS)
+    of_all_queries = KEY_MASK[:, None]
+    np.testing.assert_array_equal(joined(key_mask=of_all_queries), np.repeat(of_all_queries, 3, 1))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float32"])
+@pytest.mark.parametrize(
+    "mask",
+    [PAIRS, PAIRS[:1], PAIRS[0], PAIRS[:, :1], PAIRS[:, :, :1], KEY_MASK[0], np.array([False])],
+    ids=lambda mask: str(mask.shape),
+)
+def test_attention_masks_broadcast_and_may_be_numbers(mask, dtype):
+    expected = np.broadcast_to(mask, (2, 3, 7))
+    np.testing.assert_array_equal(joined(attention_mask=mask.astype(dtype)), expected)
+    _, weights = Attention()(
+        [QUERY, KEY], attention_mask=mask.astype(dtype), return_attention_scores=True
+    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(weights) > 0, expected)
+
+
+@pytest.mark.parametrize("mask", [KEY_MASK, KEY_MASK[:1], KEY_MASK[0]], ids=lambda m: str(m.shape))
+def test_a_single_query_has_masks_without_its_axis(mask):
+    _, weights = Attention()(
+        [QUERY[:, 0], KEY],
+        mask=[np.array([True, False]), None],
+        attention_mask=mask,
+        use_causal_mask=True,
+        return_attention_scores=True,
+    )
+    expected = np.broadcast_to(mask, (2, 7)) & [[True], [False]]
+    np.testing.assert_array_equal(ops.convert_to_numpy(weights) > 0, expected)
+
+
+def test_more_leading_axes_have_masks_of_their_own():
+    query, key = QUERY[:, None], KEY[:, None]
+    found = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
+    expected = joined(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ({"query_mask": KEY_MASK}, r"`query_mask` of shape \(2, 3\). .* of shape \(2, 7\)"),
+        ({"query_mask": PAIRS}, r"`query_mask` of shape \(2, 3\)"),
+        ({"key_mask": QUERY_MASK}, r"`value_mask` of shape \(2, 7\). .* of shape \(2, 3\)"),
+        ({"key_mask": PAIRS[..., :5]}, r"`value_mask` of shape .* of shape \(2, 3, 5\)"),
+        ({"attention_mask": QUERY_MASK}, r"`attention_mask` broadcastable to shape \(2, 3, 7\)"),
+        ({"attention_mask": PAIRS[None]}, r"Received: attention_mask of shape \(1, 2, 3, 7\)"),
+        ({"attention_mask": np.array(True)}, r"Received: attention_mask of shape \(\)"),
+    ],
+)
+def test_masks_of_other_shapes_are_refused(masks, message):
+    with pytest.raises(ValueError, match=message):
+        pair_mask(QUERY, KEY, **masks)
+
+
+def test_masks_of_the_inputs_count_even_beside_an_attention_mask():
+    steps = np.where(KEY_MASK[..., None], KEY, 0)
+    masked = keras.layers.Masking()(steps)
+    for options in ({}, {"attention_mask": np.ones((1, 7), bool)}):
+        found = Attention()(masked, return_attention_scores=True, **options)
+        seen = ops.convert_to_numpy(found[1]) > 0
+        np.testing.assert_array_equal(seen, KEY_MASK[:, :, None] & KEY_MASK[:, None])
+        cross = Attention()([QUERY, masked], return_attention_scores=True, **options)[1]
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(cross) > 0, np.repeat(KEY_MASK[:, None], 3, 1)
+        )
+
+
+def test_masks_of_the_inputs_count_in_a_model_with_an_attention_mask():
+    words, pairs = keras.Input((None,), dtype="int32"), keras.Input((None, None), dtype="bool")
+    embedded = keras.layers.Embedding(11, 5, mask_zero=True)(words)
+    outputs = Attention()(embedded, attention_mask=pairs, return_attention_scores=True)
+    model = keras.Model([words, pairs], outputs)
+    batch = np.array([[3, 7, 0, 5, 0]])
+    weights = ops.convert_to_numpy(model([batch, np.tri(5, dtype=bool)[None]])[1])
+    real = batch > 0
+    np.testing.assert_array_equal(
+        weights > 0, real[:, :, None] & real[:, None] & np.tri(5, dtype=bool)
+    )
+
+
+def test_the_output_carries_the_queries_mask_on():
+    masked = keras.layers.Masking()(np.where(QUERY_MASK[..., None], QUERY, 0).astype("float32"))
+    summed = keras.layers.GlobalAveragePooling1D()(Attention()([masked, KEY]))
+    context = ops.convert_to_numpy(Attention()([masked, KEY]))
+    means = [
+        x[m].mean(0) if m.any() else 0 * x[0] for x, m in zip(context, QUERY_MASK, strict=True)
+    ]
+    np.testing.assert_allclose(ops.convert_to_numpy(summed), means, atol=1e-6)

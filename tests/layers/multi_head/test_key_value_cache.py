@@ -1,0 +1,152 @@
+"""A sequence taken piece by piece is the sequence taken as a whole."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import KeyValueCache, MultiHeadSelfAttention
+from tests.layers.multi_head.multi_head_formulas import MASK, X, numpy, seeded
+from tests.layers.test_contract import compiled
+
+WAYS = {
+    "plain": {},
+    "window": {"window": 2},
+    "rotary": {"rotary_base": 30.0},
+    "grouped": {"num_key_value_heads": 2, "value_dim": 3},
+    "all": {"window": 3, "rotary_base": 30.0, "num_key_value_heads": 1, "use_bias": False},
+}
+every_way = pytest.mark.parametrize("way", WAYS)
+REAL = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
+PIECES = [(0, 1), (1, 4), (4, 6), (6, 7)]
+
+
+def built(way, **options):
+    return seeded(MultiHeadSelfAttention(4, 6, **WAYS[way], **options), X)
+
+
+def in_pieces(layer, x, mask=None, max_length=11):
+    """Outputs and the last cache."""
+    cache, outputs = layer.get_initial_cache(len(x), max_length), []
+    for first, last in PIECES:
+        real = None if mask is None else mask[:, first:last]
+        output, cache = layer(x[:, first:last], mask=real, cache=cache)
+        outputs.append(numpy(output))
+    return np.concatenate(outputs, 1), cache
+
+
+@every_way
+@pytest.mark.parametrize("mask", [None, REAL], ids=["no_mask", "mask"])
+def test_pieces_are_the_whole(way, mask):
+    layer = built(way)
+    poisoned = X if mask is None else np.where(mask[..., None], X, np.float32(np.nan))
+    found, cache = in_pieces(layer, poisoned, mask)
+    wanted = numpy(layer(X, mask=mask, use_causal_mask=True))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), [7, 7])
+    real = np.ones((2, 7), bool) if mask is None else mask
+    np.testing.assert_array_equal(numpy(cache.mask), np.pad(real, [(0, 0), (0, 4)]))
+
+
+@pytest.mark.parametrize(("dtype", "last_place"), [("mixed_float16", 2**-10), ("bfloat16", 2**-7)])
+def test_pieces_are_the_whole_in_half_precision_but_for_the_last_place(dtype, last_place):
+    layer = built("all", dtype=dtype)
+    found, _ = in_pieces(layer, X)
+    wanted = numpy(ops.cast(layer(X, use_causal_mask=True), "float32"))
+    np.testing.assert_allclose(found.astype("float32"), wanted, rtol=last_place, atol=1e-5)
+
+
+@every_way
+def test_scores_of_a_piece_are_those_of_the_whole(way):
+    layer = built(way)
+    _, wanted = layer(X, use_causal_mask=True, return_attention_scores=True)
+    _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 11))
+    output, weights, following = layer(X[:, 4:], cache=cache, return_attention_scores=True)
+    np.testing.assert_allclose(numpy(weights)[..., :7], numpy(wanted)[:, :, 4:], atol=1e-6)
+    np.testing.assert_array_equal(numpy(weights)[..., 7:], 0)
+    again, _ = layer(X[:, 4:], cache=cache)
+    np.testing.assert_array_equal(numpy(again), numpy(output))
+    assert isinstance(following, KeyValueCache)
+
+
+def test_an_attention_mask_goes_with_the_places():
+    layer, mask = built("plain"), MASK[:, 2:, :]
+    wanted = numpy(layer(X, attention_mask=np.pad(mask, [(0, 0), (6, 0), (0, 0)])))
+    _, cache = layer(X[:, :6], cache=layer.get_initial_cache(2, 11))
+    allowed = np.pad(mask, [(0, 0), (0, 0), (0, 4)])
+    output, _ = layer(X[:, 6:], cache=cache, attention_mask=allowed)
+    np.testing.assert_allclose(numpy(output), wanted[:, 6:], atol=1e-5)
+    with pytest.raises(ValueError, match="`attention_mask` broadcastable to shape .2, 1, 11"):
+        layer(X[:, 6:], cache=cache, attention_mask=mask)
+
+
+@every_way
+def test_it_runs_in_a_compiled_loop(way):
+    layer = built(way)
+
+    def run(x):
+        batch = ops.shape(x)[0]
+
+        def step(index, cache, outputs):
+            token = ops.slice(x, (0, index, 0), (batch, 1, 5))
+            output, cache = layer(token, cache=KeyValueCache(*cache))
+            return index + 1, cache, ops.slice_update(outputs, (0, index, 0), output)
+
+        start = (ops.convert_to_tensor(0), layer.get_initial_cache(batch, 7), ops.zeros_like(x))
+        return ops.while_loop(lambda i, *_: i < 7, step, start, maximum_iterations=7)[2]
+
+    wanted = numpy(layer(X, use_causal_mask=True))
+    x = ops.convert_to_tensor(X)
+    for found in (run(x), compiled(run)(x)):
+        np.testing.assert_allclose(numpy(found), wanted, atol=1e-5)
+
+
+def test_rows_may_have_written_different_numbers_of_tokens():
+    layer = built("all")
+    _, cache = layer(X[:, :3], cache=layer.get_initial_cache(2, 11))
+    cache = cache._replace(position=ops.convert_to_tensor([3, 1]))  # row 1 takes two back
+    output, cache = layer(X[:, 3:5], cache=cache)
+    rows = X[:1, :5], np.concatenate([X[1:, :1], X[1:, 3:5]], 1)
+    for row, x in enumerate(rows):
+        wanted = numpy(layer(x, use_causal_mask=True))[0, -2:]
+        np.testing.assert_allclose(numpy(output)[row], wanted, atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), [5, 3])
+
+
+def test_beyond_the_end_nothing_is_written_and_the_output_is_zero():
+    layer = built("rotary")
+    wanted = numpy(layer(X, use_causal_mask=True))
+    _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 5))
+    output, cache = layer(X[:, 4:], cache=cache)
+    np.testing.assert_allclose(numpy(output)[:, :1], wanted[:, 4:5], atol=1e-5)
+    np.testing.assert_array_equal(numpy(output)[:, 1:], 0)
+    assert numpy(cache.mask).all()
+
+
+def test_more_tokens_than_places_or_an_unknown_number_are_refused():
+    layer = built("plain")
+    with pytest.raises(ValueError, match="Expected at most max_length=3 .* Received: 7 tokens"):
+        layer(X, cache=layer.get_initial_cache(2, 3))
+    with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
+        layer([X, X], cache=layer.get_initial_cache(2, 7))
+    with pytest.raises(ValueError, match="Received: max_length=0"):
+        layer.get_initial_cache(2, 0)
+    with pytest.raises(ValueError, match="Expected a layer that is built"):
+        MultiHeadSelfAttention(2, 3).get_initial_cache(2, 7)
+
+
+def test_a_step_is_a_functional_model_that_can_be_saved(tmp_path):
+    layer = built("all")
+    token = keras.Input((1, 5))
+    parts = [(x.shape[1:], x.dtype) for x in layer.get_initial_cache(1, 11)]
+    cache = [keras.Input(s, dtype=keras.backend.standardize_dtype(d)) for s, d in parts]
+    output, following = layer(token, cache=KeyValueCache(*cache))
+    model = keras.Model([token, *cache], [output, *following])
+    model.save(tmp_path / "step.keras")
+    reloaded = keras.saving.load_model(tmp_path / "step.keras")
+    state, outputs = layer.get_initial_cache(2, 11), []
+    for i in range(7):
+        output, *state = reloaded([ops.convert_to_tensor(X[:, i : i + 1]), *state])
+        outputs.append(numpy(output))
+    wanted = numpy(layer(X, use_causal_mask=True))
+    np.testing.assert_allclose(np.concatenate(outputs, 1), wanted, atol=1e-5)

@@ -1,0 +1,131 @@
+"""The NTM cell is the paper's machine: against loops, finite differences and planted cases."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention.layers.neural_turing_machine.head_parameters import (
+    head_parameters,
+    parameter_count,
+)
+from tests import reference_memory
+from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.gradients import gradients
+
+BATCH, STEPS, INPUTS, UNITS, SLOTS, WIDTH, CONTROL = 2, 3, 2, 2, 5, 3, 2
+SMALL = {"slots": SLOTS, "width": WIDTH, "controller_units": CONTROL}
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def made(seed=1, scale=0.5, **options):
+    """A cell with seeded weights, none of them special, and a layer that runs it."""
+    cell = keras_attention.NTMCell(UNITS, **{**SMALL, "return_addresses": True, **options})
+    run = keras.layers.RNN(cell, return_sequences=True, dtype=options.get("dtype"))
+    run.build((None, None, INPUTS))
+    rng = np.random.default_rng(seed)
+    cell.set_weights([scale * rng.normal(size=w.shape) for w in cell.get_weights()])
+    return cell, run
+
+
+def inputs(steps=STEPS, batch=BATCH):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(batch, steps, INPUTS)).astype("float32")
+
+
+KINDS = [
+    {"controller": "lstm"},
+    {"controller": "feedforward"},
+    {"controller": "feedforward", "read_heads": 2, "write_heads": 2, "shift_range": 2},
+    {"controller": "lstm", "read_heads": 3, "clip": None},
+    {"controller": "lstm", "write_heads": 2, "shift_range": 0},
+]
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+
+
+@every_kind
+def test_it_is_the_papers_machine(kind):
+    cell, run = made(scale=1.5, **kind)
+    steps = cell.split_outputs(run(inputs(7)))
+    for n, x in enumerate(inputs(7)):
+        outputs, addresses, _ = reference_memory.machine(
+            x, *cell.get_weights(), slots=SLOTS, write_heads=cell.write_heads
+        )
+        np.testing.assert_allclose(numpy(steps.outputs)[n], outputs, atol=2e-5)
+        found = np.concatenate([numpy(steps.read_addresses), numpy(steps.write_addresses)], 2)
+        np.testing.assert_allclose(found[n], addresses, atol=2e-5)
+
+
+@every_kind
+def test_the_gradient_through_three_steps_is_that_of_the_machine(kind):
+    cell, run = made(dtype=FINEST, **kind)
+    toward = np.random.default_rng(2).normal(size=(STEPS, UNITS))
+
+    def loss(x):
+        outputs = cell.split_outputs(run(x)).outputs
+        return ops.sum(ops.multiply(outputs, ops.cast(toward, outputs.dtype)))
+
+    def formula(x, *weights):
+        outputs, *_ = reference_memory.machine(
+            x[0], *weights, slots=SLOTS, write_heads=cell.write_heads
+        )
+        return float((outputs * toward).sum())
+
+    found = assert_gradients_are_differences(
+        loss, formula, [inputs(batch=1)], cell.trainable_variables, tolerance=2e-4
+    )
+    assert all(np.abs(gradient).max() > 0 for gradient in found)
+
+
+def test_what_the_heads_are_told_is_in_its_range_and_clipped():
+    shape = {"heads": 2, "write_heads": 1, "width": WIDTH, "shifts": 3}
+    count = parameter_count(**shape)
+    assert count == 2 * (WIDTH + 6) + 2 * WIDTH  # the paper's M + 6 a head, and 2M a write head
+    for numbers in (np.zeros((1, count)), np.full((1, count), 20.0), np.full((1, count), -20.0)):
+        told = head_parameters(ops.convert_to_tensor(numbers, "float32"), **shape)
+        for name in ("strengths", "gates", "shifts", "erasures"):
+            assert (numpy(getattr(told, name)) > 0).all()
+        assert (numpy(told.sharpness) >= 1).all()
+        np.testing.assert_allclose(numpy(told.shifts).sum(-1), 1, rtol=1e-6)
+    cell, run = made(clip=0.001)
+    cell.to_heads.set_weights([1e6 * w for w in cell.to_heads.get_weights()])
+    clipped = numpy(cell.split_outputs(run(inputs())).additions)
+    np.testing.assert_allclose(np.abs(clipped), np.tanh(0.001), rtol=1e-4)
+
+
+def test_heads_that_only_shift_carry_a_one_hot_address_round_the_memory():
+    cell, run = made(controller="feedforward", address_start="first", clip=None)
+    kernel, bias = (np.zeros(w.shape) for w in cell.to_heads.get_weights())
+    for start in (WIDTH, WIDTH + 6 + WIDTH):  # behind the key of the read head, of the write head
+        bias[start + 1], bias[start + 5] = -100, 100  # gate 0, all weight on the shift by +1
+    erasure, addition = np.split(bias[-2 * WIDTH :], 2)  # views
+    erasure[:], addition[:] = 100, 0.5
+    cell.to_heads.set_weights([kernel, bias])
+    steps = cell.split_outputs(run(inputs(7)))
+    moved = np.eye(SLOTS)[[1, 2, 3, 4, 0, 1, 2]]
+    np.testing.assert_allclose(numpy(steps.write_addresses)[0, :, 0], moved, atol=1e-6)
+    np.testing.assert_allclose(numpy(steps.read_addresses)[1, :, 0], moved, atol=1e-6)
+    # It reads before it writes: a slot's first visit finds the start, the second what was written.
+    expected = np.r_[np.full(5, 1e-6), np.tanh([0.5, 0.5])][:, None] * np.ones(WIDTH)
+    np.testing.assert_allclose(numpy(steps.reads)[0, :, 0], expected, rtol=1e-4)
+
+
+def test_a_zero_memory_has_finite_gradients():
+    cell, run = made(memory_start="learned")
+    cell.memory_weight.assign(np.zeros((SLOTS, WIDTH)))
+    found = gradients(lambda x: ops.sum(run(x) ** 2), [inputs()], cell.trainable_variables)
+    assert all(np.isfinite(gradient).all() for gradient in found)
+
+
+def test_nothing_is_saturated_at_the_start():
+    cell = keras_attention.NTMCell(8)
+    run = keras.layers.RNN(cell)
+    run(inputs(1, 64))
+    control = np.random.default_rng(0).uniform(-1, 1, size=(64, 100)).astype("float32")
+    numbers = numpy(cell.to_heads(control))
+    assert np.abs(numbers).max() < 4
+    assert numbers.std() < 1

@@ -1,0 +1,160 @@
+"""The same answers eager, in a graph, under XLA, in any size, from a file and in a server."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, POINTS, REAL, STATE, built, numpy
+
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.function and SavedModel are TensorFlow's"
+)
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="jax.jit is JAX's")
+with_and_without_an_end = pytest.mark.parametrize("end_slot", [False, True])
+every_way = pytest.mark.parametrize(
+    ("end_slot", "allow_repeats", "beam_width"),
+    [(False, False, 1), (False, False, 3), (True, False, 1), (True, True, 3)],
+    ids=["orders", "beam of orders", "with an end", "beam with an end and repeats"],
+)
+NAMES = ("memory", "points", "mask", "hidden", "carry")
+DATA = dict(zip(NAMES, (MEMORY, POINTS, REAL, *STATE), strict=True))
+SMALL = {
+    **{name: x[:2, :3] for name, x in DATA.items()},
+    **{name: DATA[name][:2] for name in ("hidden", "carry")},
+}
+
+
+def decoding(decoder, **options):
+    """A function of plain tensors, with named outputs as a server has them."""
+
+    def run(memory, points, mask, hidden, carry):
+        found = decoder.decode(
+            memory, points, mask, [hidden, carry], return_attention_scores=True, **options
+        )
+        return found._asdict()
+
+    return run
+
+
+def tensors(data):
+    return {name: ops.convert_to_tensor(x) for name, x in data.items()}
+
+
+def assert_same(one, other):
+    assert set(one) == {"indices", "lengths", "log_probabilities", "weights"}
+    for name in one:
+        np.testing.assert_allclose(numpy(one[name]), numpy(other[name]), atol=1e-5)
+
+
+def specs():
+    return [
+        keras.InputSpec(shape=(None, None, 7), dtype="float32", name="memory"),
+        keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points"),
+        keras.InputSpec(shape=(None, None), dtype="bool", name="mask"),
+        keras.InputSpec(shape=(None, 3), dtype="float32", name="hidden"),
+        keras.InputSpec(shape=(None, 3), dtype="float32", name="carry"),
+    ]
+
+
+@on_tensorflow
+@every_way
+@pytest.mark.parametrize("known", [False, True], ids=["dynamic", "static"])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
+def test_eager_and_compiled_answer_the_same(
+    end_slot, allow_repeats, beam_width, jit_compile, known
+):
+    import tensorflow as tf
+
+    open_ends = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in specs()]
+    run = decoding(
+        built(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
+    )
+    compiled = tf.function(
+        run, jit_compile=jit_compile, input_signature=None if known else open_ends
+    )
+    for data in [DATA] if known else [DATA, SMALL]:
+        assert_same(compiled(**tensors(data)), run(**tensors(data)))
+
+
+@on_tensorflow
+@with_and_without_an_end
+@pytest.mark.parametrize("beam_width", [1, 3])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
+def test_any_number_of_elements_is_put_in_order(end_slot, beam_width, jit_compile):
+    import tensorflow as tf
+
+    run = decoding(built(end_slot), beam_width=beam_width)
+    signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in specs()]
+    compiled = tf.function(run, signature, jit_compile=jit_compile)
+    for elements in (1, 4, 9):
+        sized = {n: np.resize(DATA[n], (2, elements, DATA[n].shape[-1])) for n in NAMES[:2]}
+        data = {**SMALL, **sized, "mask": np.arange(elements) < [[elements], [1]]}
+        found = compiled(**tensors(data))
+        assert found["indices"].shape == (2, elements + end_slot)
+        assert_same(found, run(**tensors(data)))
+
+
+@on_jax
+@every_way
+def test_jax_jit_answers_the_same(end_slot, allow_repeats, beam_width):
+    import jax
+
+    run = decoding(
+        built(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
+    )
+    assert_same(jax.jit(run)(**tensors(DATA)), run(**tensors(DATA)))
+
+
+def network(end_slot=False):
+    """A model of encoder and decoder, and the function that decodes points of any number."""
+    points = keras.Input((None, 2), name="points")
+    targets = keras.Input((None,), dtype="int32", name="targets")
+    encoder = keras.layers.LSTM(3, return_sequences=True, return_state=True, use_cudnn=False)
+    mask = keras.layers.Masking(-1.0)
+    decoder = keras_attention.PointerDecoder(3, end_slot=end_slot)
+    memory, *state = encoder(mask(points))
+    found = decoder(targets, memory, points, initial_state=state)
+    model = keras.Model({"points": points, "targets": targets}, found)
+
+    def decode(points):
+        memory, *state = encoder(mask(points))
+        found = decoder.decode(memory, points, initial_state=state, beam_width=3)
+        return {"indices": found.indices, "log_probabilities": found.log_probabilities}
+
+    return model, decode
+
+
+@on_tensorflow
+def test_a_server_decodes(tmp_path):
+    model, decode = network()
+    data = np.where(REAL[..., None], POINTS, np.float32(-1))
+    points = keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points")
+    path = keras_attention.export.saved_model(
+        model,
+        tmp_path / "pointer",
+        signatures={"decode": (decode, [points])},
+        example={"points": data, "targets": np.array([[1, 2]] * BATCH)},
+    )
+    more = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
+    for given in (data, data[:1, :2], more):
+        found = keras_attention.export.run_in_c_loader(path, "decode", {"points": given})
+        wanted = numpy(decode(given))
+        np.testing.assert_array_equal(found["indices"], wanted["indices"])
+        np.testing.assert_allclose(
+            found["log_probabilities"], wanted["log_probabilities"], atol=1e-5
+        )
+        real = np.any(given != -1, axis=-1).sum(1)
+        assert (found["indices"] >= 0).sum(1).tolist() == real.tolist()
+
+
+@with_and_without_an_end
+def test_a_saved_model_of_indices_is_the_same_model(end_slot, tmp_path):
+    model, _ = network(end_slot)
+    model.save(tmp_path / "pointer.keras")
+    again = keras.saving.load_model(tmp_path / "pointer.keras")
+    data = {"points": POINTS, "targets": np.array([[1, 2, 0, -1]] * BATCH)}
+    np.testing.assert_allclose(numpy(again(data)), numpy(model(data)), atol=1e-6)
+    assert model.output_shape == (None, None, None)
+    assert again(data).shape == (BATCH, 4, 5 + end_slot)

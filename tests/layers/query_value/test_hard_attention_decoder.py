@@ -1,0 +1,64 @@
+"""Hard attention at every step of a decoder, as in Show, Attend and Tell."""
+
+import keras
+import numpy as np
+
+from keras_attention import AttentionDecoder, HardAttention, ReinforceModel
+from tests.finite_differences import differences
+from tests.layers.query_value.hard_problems import (
+    EXACT,
+    assert_mean_is,
+    gradients,
+    parameter,
+    repeated,
+)
+from tests.reference_hard import expected_cost_of_a_decoder
+
+STEPS, PADDED, KEYS, WIDTH = 2, 3, 3, 2
+RNG = np.random.default_rng(0)
+STATE, MEMORY, INPUTS = (
+    RNG.normal(size=shape) for shape in [(WIDTH,), (KEYS, WIDTH), (PADDED, WIDTH)]
+)
+WEIGHTS = [0.7 * RNG.normal(size=shape) for shape in [(4, WIDTH), (WIDTH, WIDTH), (WIDTH,)]]
+TARGETS = np.tile([[1.5, -1.5]], (PADDED, 1))
+MASK = np.array([True] * STEPS + [False] * (PADDED - STEPS))
+
+
+def problem(inputs_array, **options):
+    """A decoder whose first state learns; its third step is padding."""
+    ids, inputs = keras.Input((), dtype="int32"), keras.Input((None, WIDTH))
+    memory, mask = keras.Input((None, WIDTH)), keras.Input((None,), dtype="bool")
+    state, table = parameter(ids, STATE)
+    cell = keras.layers.SimpleRNNCell(WIDTH)
+    attention = HardAttention("dot", expectation_rate=0.0, seed=1)
+    decoder = AttentionDecoder(cell, attention)
+    outputs = decoder(inputs, memory, initial_state=state, inputs_mask=mask)
+    model = ReinforceModel([ids, inputs, memory, mask], outputs, **{**EXACT, **options})
+    cell.set_weights(WEIGHTS)
+    cell.trainable = False
+    arrays = [repeated(inputs_array), repeated(MEMORY), repeated(MASK).astype(bool)]
+    return model, [table], [np.arange(len(arrays[0])), *arrays]
+
+
+def test_the_gradient_through_time_is_the_expected_costs():
+    decoder = problem(INPUTS)
+    step_weights = repeated(MASK)
+    gradients(*decoder, TARGETS, step_weights)  # from here on there is a baseline
+    [found] = gradients(*decoder, TARGETS, step_weights)
+
+    def expected(state):
+        real = INPUTS[:STEPS]
+        cost = expected_cost_of_a_decoder(state, real, MEMORY, *WEIGHTS, TARGETS)
+        return cost / PADDED  # Keras divides by all steps
+
+    assert_mean_is(found, *differences(expected, [STATE]))
+
+
+def test_what_stands_under_masked_steps_changes_no_gradient():
+    junk = INPUTS + np.where(MASK[:, None], 0, 1000)
+    found = [
+        gradients(*problem(x, entropy_weight=1.0), TARGETS, repeated(MASK))[0]
+        for x in (INPUTS, junk)
+    ]
+    np.testing.assert_array_equal(*found)
+    assert np.abs(found[0]).max() > 0.01

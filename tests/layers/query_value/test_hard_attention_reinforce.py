@@ -1,0 +1,104 @@
+"""The REINFORCE gradient against all samples there can be, enumerated."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention import HardAttention, ReinforceModel
+from tests.finite_differences import differences
+from tests.layers.query_value.hard_problems import (
+    KEY,
+    ON_TORCH,
+    OTHER,
+    QUERY,
+    READOUT,
+    READOUT_OF_TWO,
+    TARGET,
+    VALUE,
+    assert_mean_is,
+    built,
+    gradients,
+)
+from tests.reference_hard import alphas, cost_of_the_expectation, expected_cost
+
+ONE = [(QUERY, KEY, VALUE)]
+TWO = [(QUERY, KEY, VALUE), OTHER]
+
+
+def exact(layers, readout, rate=0.0):
+    """The gradient of the expected cost by every layer's query."""
+
+    def expected(*queries):
+        asked = [(q, key, value) for q, (_, key, value) in zip(queries, layers, strict=True)]
+        hard, soft = (f(asked, readout, TARGET) for f in (expected_cost, cost_of_the_expectation))
+        return (1 - rate) * hard + rate * soft
+
+    return differences(expected, [query for query, *_ in layers])
+
+
+def test_the_mean_gradient_is_the_expected_costs_gradient_without_and_with_a_baseline():
+    problem = built(ONE, READOUT)
+    model, *_ = problem
+    [expected] = exact(ONE, READOUT)
+    [without] = gradients(*problem, TARGET)
+    assert float(model.baseline) < -1
+    [with_baseline] = gradients(*problem, TARGET)
+    assert_mean_is(without, expected)
+    assert_mean_is(with_baseline, expected)
+    # Stated: the baseline takes away more than half of the variance here.
+    assert with_baseline.var(axis=0).sum() < 0.5 * without.var(axis=0).sum()
+
+
+def test_with_a_coin_it_is_the_gradient_of_the_mixture():
+    problem = built(ONE, READOUT, rate=0.5)
+    [expected], [hard] = exact(ONE, READOUT, rate=0.5), exact(ONE, READOUT)
+    [found] = gradients(*problem, TARGET)
+    assert_mean_is(found, expected)
+    with pytest.raises(AssertionError):
+        assert_mean_is(found, hard)
+    # Who reads the expectation is not credited: the gradient is then what calculus says.
+    [soft] = exact(ONE, READOUT, rate=1.0)
+    is_soft = np.isclose(found, soft.ravel(), rtol=1e-3, atol=1e-4).all(-1)
+    assert 0.49 < is_soft.mean() < 0.51  # 50000 throws: 4.5 standard errors
+
+
+def test_several_layers_are_credited_each_for_its_own_samples():
+    problem = built(TWO, READOUT_OF_TWO)
+    gradients(*problem, TARGET)  # from here on there is a baseline
+    found = gradients(*problem, TARGET)
+    for got, want in zip(found, exact(TWO, READOUT_OF_TWO), strict=True):
+        assert_mean_is(got, want)
+
+
+def test_the_weights_scale_reward_and_entropy():
+    [plain] = gradients(*built(ONE, READOUT), TARGET)
+    [halved] = gradients(*built(ONE, READOUT, reward_weight=0.5), TARGET)
+    np.testing.assert_allclose(halved, plain / 2, rtol=1e-4, atol=1e-4)
+    [of_entropy] = gradients(*built(ONE, READOUT, reward_weight=0.0, entropy_weight=0.7), TARGET)
+
+    def entropy(query):
+        per_step = [-sum(a * np.log(a) for a in alpha) for alpha in alphas(query, KEY)]
+        return -0.7 * np.mean(per_step)
+
+    [expected] = differences(entropy, [QUERY])
+    np.testing.assert_allclose(of_entropy, np.tile(expected.ravel(), (len(plain), 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_the_better_of_two_arms_becomes_likelier(better):
+    keras.utils.set_random_seed(0)
+    ids, arms, names = keras.Input((), dtype="int32"), keras.Input((2, 1)), keras.Input((2, 2))
+    asking = keras.layers.Embedding(2, 2, embeddings_initializer="zeros")(ids)
+    layer = HardAttention("dot", expectation_rate=0.0, seed=7)
+    read, weights = layer([asking, arms, names], return_attention_scores=True)
+    model = ReinforceModel([ids, arms, names], {"read": read, "weights": weights})
+    model.compile(keras.optimizers.SGD(2.0), {"read": "mse"}, jit_compile=not ON_TORCH)
+    assert model.jit_compile != ON_TORCH
+    values = np.eye(2)[better][None, :, None]
+    data = [np.zeros(64, "int32"), np.repeat(values, 64, 0), np.repeat(np.eye(2)[None], 64, 0)]
+    likelihood = [0.5]
+    for _ in range(3):
+        model.fit(data, {"read": np.ones((64, 1))}, batch_size=16, epochs=3, verbose=0)
+        likelihood.append(model.predict(data, verbose=0)["weights"][0, better])
+    assert (np.diff(likelihood) > 0).all()
+    assert likelihood[-1] > 0.8

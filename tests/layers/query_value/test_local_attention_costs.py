@@ -1,0 +1,124 @@
+"""What a LocalAttention costs, and that it learns where to look."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import LocalAttention
+from keras_attention.kernels.local.bands import rows_of_block
+from tests.layers.query_value.local_formulas import (
+    KEY_MASK,
+    QUERY,
+    VALUE,
+    assert_close,
+    built,
+    numpy,
+)
+
+LENGTH, WINDOW, UNITS = 2048, 4, 64
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="reads the sizes off a TensorFlow graph"
+)
+
+
+def sizes(function, *arrays):
+    """How many elements each tensor of the function's graph has."""
+    import tensorflow as tf
+
+    given = [tf.TensorSpec(x.shape, x.dtype) for x in arrays]
+    graph = tf.function(function).get_concrete_function(*given).graph
+    shapes = [x.shape for operation in graph.get_operations() for x in operation.outputs]
+    assert all(shape.rank is not None for shape in shapes)
+    return [int(np.prod([size or 1 for size in shape])) for shape in shapes]
+
+
+@on_tensorflow
+@pytest.mark.parametrize("alignment", ["predictive", "monotonic"])
+@pytest.mark.parametrize("ask", [False, True], ids=["context", "weights"])
+def test_no_tensor_grows_with_queries_times_keys(alignment, ask):
+    import tensorflow as tf
+
+    layer = LocalAttention(WINDOW, alignment, "concat")
+    sequence = np.zeros((1, LENGTH, UNITS), "float32")
+    mask = np.ones((1, LENGTH), bool)
+
+    def training_step(query, value, query_mask, value_mask):
+        with tf.GradientTape() as tape:
+            tape.watch([query, value])
+            mask = [query_mask, value_mask]
+            found = layer([query, value], mask=mask, return_attention_scores=ask, training=True)
+            loss = sum(tf.reduce_sum(x**2) for x in tf.nest.flatten(found))
+        return tape.gradient(loss, [query, value, *layer.trainable_variables])
+
+    layer([sequence[:, :2], sequence[:, :2]])
+    largest = max(sizes(training_step, sequence, sequence, mask, mask))
+    # Eight queries of local-m share a band: its corners come to the windows, its rows to no copy.
+    columns = 2 * WINDOW + {"predictive": 1, "monotonic": 8}[alignment]
+    assert largest == max(LENGTH * columns * UNITS, ask * LENGTH * LENGTH)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("causal", [False, True])
+def test_neighbours_windows_are_gathered_once(causal):
+    layer = LocalAttention(WINDOW, "monotonic", "dot")
+    sequence = np.zeros((1, LENGTH, UNITS), "float32")
+    mask = np.ones((1, LENGTH), bool)
+
+    def read(sequence, mask):
+        return layer(sequence, mask=mask, use_causal_mask=causal)
+
+    layer(sequence[:, :2])
+    rows = rows_of_block(LENGTH, WINDOW)
+    bands = LENGTH * (rows + 2 * WINDOW) // rows * UNITS
+    assert max(sizes(read, sequence, mask)) == bands < 1.5 * sequence.size
+
+
+def test_dropping_weights_keeps_their_mean():
+    layer = LocalAttention(2, score="dot", dropout=0.5, seed=1)
+    query, value = np.zeros((1, 4001, 3), "float32"), np.ones((1, 7, 3), "float32")
+    kept = numpy(layer([query, value]))
+    dropped, weights = layer([query, value], training=True, return_attention_scores=True)
+    np.testing.assert_allclose(numpy(dropped).mean(), kept.mean(), rtol=0.03)
+    np.testing.assert_allclose(numpy(weights).sum(-1), kept[..., 0], rtol=1e-5)
+    assert (numpy(dropped) == 0).any()
+    np.testing.assert_array_equal(numpy(layer([query, value], training=False)), kept)
+
+
+def test_predicted_places_move_to_where_the_loss_wants_them():
+    """All keys are alike, so that the place alone can tell one from another."""
+    keys, wanted = 11, np.array([2, 4, 6, 8])
+    queries = keras.Input((4, 4))
+    values = keras.Input((keys, 4))
+    layer = LocalAttention(5)
+    _, weights = layer([queries, values], return_attention_scores=True)
+    model = keras.Model([queries, values], weights)
+    model.compile(
+        keras.optimizers.Adam(0.05), lambda y, weights: -ops.mean(ops.sum(y * weights, axis=-1))
+    )
+    data = [np.eye(4, dtype="float32")[None], np.zeros((1, keys, 4), "float32")]
+    target = np.eye(keys, dtype="float32")[wanted][None]
+    before = numpy(model(data)).argmax(-1)[0]
+    model.fit(data, target, epochs=150, verbose=0)
+    assert (before != wanted).sum() >= 2
+    assert numpy(model(data)).argmax(-1)[0].tolist() == wanted.tolist()
+
+
+def test_initial_weights_are_the_initializers():
+    options = {"kernel_initializer": keras.initializers.RandomUniform(-0.1, 0.1)}
+    layer = LocalAttention(2, units=2, **options)
+    layer([QUERY, VALUE])
+    output_kernel, position_kernel, position_scale, kernel = map(numpy, layer.weights)
+    assert [x.shape for x in (position_kernel, position_scale)] == [(3, 3), (3, 1)]
+    for each in (output_kernel, position_kernel, position_scale, kernel):
+        assert 0 < abs(each).max() <= 0.1
+    assert len(set(position_kernel.ravel()) & set(kernel.ravel())) == 0
+
+
+def test_integer_positions_of_any_kind_will_do():
+    layer = built("monotonic")
+    wanted = numpy(layer([QUERY, VALUE], mask=[None, KEY_MASK]))
+    for dtype in ("int32", "int64", "uint8"):
+        positions = np.arange(5).astype(dtype)
+        found = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions)
+        assert_close([found], [wanted], 1e-6)

@@ -1,0 +1,143 @@
+"""How an AttentionDecoder may be called; what it computes: test_attention_decoder.py."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_attention
+from keras_attention import AdditiveAttention, AttentionDecoder
+from tests.layers.recurrent.decoder_formulas import (
+    BATCH,
+    CELLS,
+    INPUTS,
+    MEMORY,
+    MEMORY_MASK,
+    STEPS,
+    WAYS,
+    built,
+    numpy,
+    states,
+)
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+def assert_same(one, other):
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-5), one, other
+    )
+
+
+@every_way
+def test_alignments_and_state_are_returned_where_asked_for(way):
+    decoder = built("lstm", way)
+    outputs = decoder(INPUTS, MEMORY)
+    with_both = decoder(INPUTS, MEMORY, return_attention_scores=True, return_state=True)
+    assert_same(with_both[0], outputs)
+    assert_same(decoder(INPUTS, MEMORY, return_attention_scores=True), with_both[:2])
+    assert_same(decoder(INPUTS, MEMORY, return_state=True), with_both[::2])
+    np.testing.assert_allclose(numpy(with_both[1]).sum(-1), 1, atol=1e-5)
+
+
+@every_cell
+def test_an_initial_state_may_be_nested_in_any_way(cell):
+    decoder, flat = built(cell, "before"), states(cell)
+    wanted = decoder(INPUTS, MEMORY, initial_state=flat)
+    nested = [flat[:2], flat[2:]] if cell == "stack" else [flat]
+    ways = [tuple(flat), nested, decoder.get_initial_state(BATCH, flat)]
+    for state in ways + (flat if cell == "gru" else []):
+        assert_same(decoder(INPUTS, MEMORY, initial_state=state), wanted)
+    zeros = [np.zeros_like(x) for x in flat]
+    assert_same(decoder(INPUTS, MEMORY), decoder(INPUTS, MEMORY, initial_state=zeros))
+    assert np.abs(numpy(wanted) - numpy(decoder(INPUTS, MEMORY))).max() > 0.01
+
+
+@every_cell
+@every_way
+def test_a_sequence_in_two_pieces_is_the_sequence_in_one(cell, way):
+    decoder = built(cell, way)
+    whole, last = decoder(INPUTS, MEMORY, states(cell), return_state=True)
+    first, state = decoder(INPUTS[:, :2], MEMORY, states(cell), return_state=True)
+    second, end = decoder(INPUTS[:, 2:], MEMORY, state, return_state=True)
+    assert_same(ops.concatenate([first, second], 1), whole)
+    assert_same(end, last)
+
+
+def test_a_state_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="Expected a state of 2 tensors for LSTMCell. Received: 1"):
+        built("lstm", "before")(INPUTS, MEMORY, initial_state=states("gru"))
+    with pytest.raises(ValueError, match=r"Expected states of shapes .* Received: \[\(2, 11\)\]"):
+        built("gru", "before")(INPUTS, MEMORY, initial_state=[np.ones((2, 11), "float32")])
+
+
+def test_inputs_and_memory_without_a_time_axis_are_refused():
+    with pytest.raises(ValueError, match=r"Received: inputs \(2, 3\), memory \(2, 7, 5\)"):
+        AttentionDecoder(CELLS["gru"](), AdditiveAttention())(INPUTS[:, 0], MEMORY)
+
+
+@pytest.mark.parametrize(("name", "length"), [("inputs_mask", 5), ("memory_mask", 7)])
+def test_masks_of_other_shapes_are_refused(name, length):
+    expected = f"Expected `{name}` of shape .2, {length}.. Received: {name} of shape .2, 11."
+    with pytest.raises(ValueError, match=expected):
+        built("gru", "after")(INPUTS, MEMORY, **{name: np.ones((2, 11), bool)})
+
+
+@every_way
+def test_keys_are_projected_once_a_sequence(way):
+    calls = []
+
+    class Counting(keras_attention.score.GeneralScore):
+        def project_key(self, key):
+            calls.append(key.shape)
+            return super().project_key(key)
+
+    attention = keras_attention.Attention(Counting())
+    AttentionDecoder(CELLS["gru"](), attention, **WAYS[way][1])(INPUTS, MEMORY)
+    assert calls == [MEMORY.shape]
+
+
+@every_way
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_masks_may_be_numbers(way, dtype):
+    decoder, real = built("gru", way), np.arange(STEPS) < np.array([[5], [2]])
+    by_number, by_bool = (
+        decoder(INPUTS, MEMORY, inputs_mask=a, memory_mask=b)
+        for a, b in [(real.astype(dtype), MEMORY_MASK.astype(dtype)), (real, MEMORY_MASK)]
+    )
+    assert_same(by_number, by_bool)
+
+
+@every_way
+def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
+    decoder, masking = built("gru", way), keras.layers.Masking()
+    real = np.arange(STEPS) < np.array([[5], [2]])
+    inputs, memory = INPUTS * real[..., None], MEMORY * MEMORY_MASK[..., None]
+    implicit = decoder(masking(inputs), masking(memory))
+    assert_same(implicit, decoder(inputs, memory, inputs_mask=real, memory_mask=MEMORY_MASK))
+    pooled = keras.layers.GlobalAveragePooling1D()(implicit)
+    means = [x[m].mean(0) for x, m in zip(numpy(implicit), real, strict=True)]
+    np.testing.assert_allclose(numpy(pooled), means, atol=1e-5)
+
+
+def test_a_memory_prepared_for_location_attention_has_a_row_for_every_sequence():
+    attention = keras_attention.LuongAttention("location", max_length=5)
+    decoder = AttentionDecoder(CELLS["gru"](), attention)
+    decoder(INPUTS, MEMORY)
+    prepared = decoder.prepare(ops.convert_to_tensor(MEMORY))
+    assert all(part.shape[0] == BATCH for part in prepared)
+    np.testing.assert_array_equal(numpy(prepared.mask), [[[True] * 5 + [False] * 2]] * BATCH)
+
+
+def test_parts_that_were_built_before_keep_their_weights():
+    old = built("lstm", "before")
+    new = AttentionDecoder(old.cell, old.attention)
+    assert_same(new(INPUTS, MEMORY), old(INPUTS, MEMORY))
+
+
+def test_one_config_makes_any_number_of_decoders():
+    config = built("stack", "feeding", "both").get_config()
+    first, second = (AttentionDecoder.from_config(config) for _ in range(2))
+    assert first.get_config() == second.get_config() == config
+    assert first.cell is not second.cell

@@ -1,0 +1,104 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_attention import AttentionDecoder
+from tests.layers.recurrent.decoder_formulas import (
+    CELLS,
+    INPUTS,
+    MEMORY,
+    STEPS,
+    WAYS,
+    built,
+    numpy,
+    states,
+)
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
+every_way = pytest.mark.parametrize("way", WAYS)
+ON_TORCH = keras.backend.backend() == "torch"
+
+
+@pytest.mark.parametrize(
+    ("cell", "way"), [("gru", "before"), ("lstm", "after"), ("stack", "feeding")]
+)
+def test_dropout_in_cell_and_attention_trains_compiled(cell, way):
+    keras.utils.set_random_seed(0)
+    inputs, memory = keras.Input((None, 3)), keras.Input((None, 5))
+    decoder = built(cell, way, None, 0.3, dropout=0.2, recurrent_dropout=0.2)
+    decoder = AttentionDecoder.from_config(decoder.get_config())
+    model = keras.Model([inputs, memory], decoder(inputs, memory))
+    # PyTorch compiles for minutes.
+    model.compile("adam", "mse", jit_compile=not ON_TORCH)
+    before = model.get_weights()
+    targets = np.ones(model([INPUTS, MEMORY]).shape, "float32")
+    losses = model.fit([INPUTS, MEMORY], targets, epochs=3, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert all(
+        np.abs(new - old).max() > 0 for new, old in zip(model.get_weights(), before, strict=True)
+    )
+
+
+@every_cell
+@every_way
+@pytest.mark.parametrize("where", ["attention_dropout", "dropout", "recurrent_dropout"])
+def test_dropout_acts_in_training_alone_and_anew_each_time(cell, way, where):
+    options = {where: 0.5}
+    decoder, plain = built(cell, way, **options), built(cell, way)
+    inference = numpy(decoder(INPUTS, MEMORY))
+    np.testing.assert_allclose(inference, numpy(plain(INPUTS, MEMORY)), atol=1e-6)
+    state = states(cell)
+    runs = [numpy(decoder(INPUTS, MEMORY, state, training=True)) for _ in range(3)]
+    assert np.abs(runs[0] - runs[1]).max() > 1e-3 or np.abs(runs[0] - runs[2]).max() > 1e-3
+    np.testing.assert_array_equal(numpy(decoder(INPUTS, MEMORY)), inference)
+
+
+@every_way
+@pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+def test_a_cell_keeps_one_dropout_mask_for_all_steps(way, compile_it):
+    decoder = built("gru", way, output_mode="cell", recurrent_dropout=0.5)
+    # With these gates a state is what is left of the state before: h r = h, z = 0, tanh(h).
+    kernel, recurrent_kernel, bias = (np.zeros(w.shape) for w in decoder.cell.get_weights())
+    recurrent_kernel[:, 4:] = 0.1 * np.eye(2)
+    bias[0, :2], bias[0, 2:4] = -100, 100
+    decoder.cell.set_weights([kernel, recurrent_kernel, bias])
+    ones = [np.ones((2, 2), "float32")]
+    seen = set()
+
+    def run():
+        return decoder(INPUTS, MEMORY, ones, training=True)
+
+    if compile_it and keras.backend.backend() == "tensorflow":  # JAX compiles its loops anyway
+        import tensorflow as tf
+
+        run = tf.function(run, jit_compile=True)
+    for _ in range(10):
+        outputs = numpy(run())
+        alive = outputs > 0
+        # A unit that is dropped is dropped from the first step on.
+        assert (alive == alive[:, :1]).all()
+        seen.update(map(int, alive[:, 0].sum(-1)))
+        kept = np.arctanh(outputs[:, 1:]) / np.where(alive, outputs, 1)[:, :-1]
+        np.testing.assert_allclose(kept[alive[:, 1:]], 0.2, rtol=1e-3)
+    assert len(seen) > 1
+
+
+@every_way
+def test_it_learns_to_copy_what_it_reads(way):
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    words = rng.integers(1, 5, (128, STEPS))
+    shifted = np.pad(words[:, :-1], [(0, 0), (1, 0)])
+    source, target = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+    memory = keras.layers.Embedding(5, 8)(source)
+    memory = keras.layers.Bidirectional(keras.layers.GRU(8, return_sequences=True))(memory)
+    attention, options = WAYS[way]
+    decoder = AttentionDecoder(
+        keras.layers.GRUCell(24), attention(units=16), output_mode="both", **options
+    )
+    outputs = decoder(keras.layers.Embedding(5, 8)(target), memory)
+    model = keras.Model([source, target], keras.layers.Dense(5)(outputs))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
+    history = model.fit([words, shifted], words, epochs=20, batch_size=32, verbose=0).history
+    assert history["accuracy"][-1] > 0.9  # the language model alone could have a quarter

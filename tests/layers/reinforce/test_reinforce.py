@@ -1,0 +1,40 @@
+"""REINFORCE in a training loop of one's own."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import HardAttention, reinforce
+from keras_attention.layers.reinforce.reinforce import credit
+from tests.gradients import gradients
+
+BATCH, QUERIES, KEYS, WIDTH = 6, 3, 5, 2
+RNG = np.random.default_rng(0)
+QUERY = RNG.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
+VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
+
+
+def test_a_loop_of_ones_own_gets_costs_times_the_scores_of_what_was_drawn():
+    layer, costs = HardAttention("dot", expectation_rate=0.0, seed=5), np.arange(BATCH) - 2.0
+
+    def run(query):
+        with keras.StatelessScope(collect_losses=True):  # in which the seed stays as it is
+            read = layer([query, VALUE], training=True)
+            return read, reinforce(layer.losses, costs, -1.0, reward_weight=2, entropy_weight=0)
+
+    read, value = run(ops.convert_to_tensor(QUERY))
+    assert float(value) == 0
+    _, weights = layer([QUERY, VALUE], return_attention_scores=True)
+    drawn = ops.convert_to_numpy(read) - ops.convert_to_numpy(weights) @ VALUE
+    [found] = gradients(lambda query: run(query)[1], [QUERY])
+    np.testing.assert_allclose(found, 2 * (costs - 1)[:, None, None] * drawn / BATCH, atol=1e-5)
+
+
+def test_costs_of_another_shape_are_refused_and_other_losses_left_alone():
+    with pytest.raises(ValueError, match=r"Expected `cost` of shape \(batch,\)"):
+        reinforce([], ops.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"Expected `cost` of the batch.*shape \(3,\).*\[2\]"):
+        reinforce([credit(ops.ones((2,)), ops.ones((2,)))], ops.ones((3,)))
+    others = [ops.ones(()), ops.ones((2,)), ops.ones((2, 2, 2)), ops.ones((2, 3, 2, 2))]
+    assert float(reinforce(others, ops.ones((2,)))) == 0

@@ -1,0 +1,126 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import TransformerEncoderBlock
+from tests import reference
+from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.transformer.transformer_formulas import HIDDEN, WAYS, encoded
+
+X = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
+REAL = np.arange(7) < np.array([[7], [4]])
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+def built(way, x=X, **options):
+    return seeded(TransformerEncoderBlock(hidden_dim=HIDDEN, **WAYS[way], **options), x)
+
+
+@every_way
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_it_is_the_papers_formula(way, is_causal):
+    block = built(way)
+    found = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
+    wanted = reference.each(lambda x, real: encoded(block, x, real, is_causal), X, REAL)
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["post", "pre"])
+def test_its_gradients_are_differences(way):
+    x, real = X[:1, :3], np.array([True, True, False])
+    block = built(way, x.astype(FINEST), dtype=FINEST)
+    factors = np.random.default_rng(2).normal(size=x.shape).astype(FINEST)
+
+    def loss(x):
+        return ops.sum(ops.multiply(block(x, mask=real[None]), factors))
+
+    def written_out(x):
+        return np.sum(encoded(block, x[0], real)[0] * factors[0])
+
+    (of_x,) = assert_gradients_are_differences(loss, written_out, [x])
+    np.testing.assert_array_equal(of_x[0, 2], 0)
+
+
+def test_a_post_norm_block_is_pytorchs_encoder_layer():
+    torch = pytest.importorskip("torch")
+    block = built("post")
+    theirs = torch.nn.TransformerEncoderLayer(
+        6, 2, HIDDEN, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
+    ).eval()
+    q, qb, k, kb, v, vb, o, ob, g1, b1, w1, c1, w2, c2, g2, b2 = (
+        torch.tensor(numpy(w).T) for w in block.weights
+    )
+    theirs.load_state_dict(
+        {
+            "self_attn.in_proj_weight": torch.cat([q, k, v]),
+            "self_attn.in_proj_bias": torch.cat([qb, kb, vb]),
+            "self_attn.out_proj.weight": o,
+            "self_attn.out_proj.bias": ob,
+            "norm1.weight": g1,
+            "norm1.bias": b1,
+            "linear1.weight": w1,
+            "linear1.bias": c1,
+            "linear2.weight": w2,
+            "linear2.bias": c2,
+            "norm2.weight": g2,
+            "norm2.bias": b2,
+        }
+    )
+    with torch.no_grad():
+        wanted = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
+    found = numpy(block(X, mask=REAL))
+    np.testing.assert_allclose(found[REAL], wanted[REAL], rtol=1e-4, atol=1e-5)
+
+
+@every_way
+def test_piece_by_piece_it_is_the_causal_block(way):
+    block, outputs = built(way), []
+    cache = block.get_initial_cache(2, 11)
+    for first, last in [(0, 3), (3, 4), (4, 7)]:
+        output, cache = block(X[:, first:last], cache=cache)
+        outputs.append(numpy(output))
+    wanted = numpy(block(X, use_causal_mask=True))
+    np.testing.assert_allclose(np.concatenate(outputs, 1), wanted, rtol=1e-4, atol=1e-5)
+
+
+@every_way
+def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
+    block, masking = built(way), keras.layers.Masking()
+    implicit = block(masking(X * REAL[..., None]))
+    np.testing.assert_allclose(numpy(implicit), numpy(block(X, mask=REAL)), atol=1e-6)
+    pooled = numpy(keras.layers.GlobalAveragePooling1D()(implicit))
+    means = [x[m].mean(0) for x, m in zip(numpy(implicit), REAL, strict=True)]
+    np.testing.assert_allclose(pooled, means, atol=1e-5)
+
+
+def test_sublayers_drop_each_in_their_own_way():
+    block = built("post", dropout=0.5, attention_dropout=0.5, seed=5)
+    parts = block.self_attention, block.around_self_attention, block.around_feed_forward
+    assert len({part.drop.seed for part in parts}) == 3
+    still, moved = (numpy(block(X, training=t)) for t in (False, True))
+    assert np.abs(still - moved).max() > 0.1
+
+
+def test_a_stack_learns_in_half_precision_what_stands_two_places_back():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 5, size=(64, 6))
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(5, 8, dtype="mixed_bfloat16")(inputs)
+    for norm in ("post", "pre"):
+        x = TransformerEncoderBlock(
+            2, 16, norm=norm, rotary_base=100.0, dropout=0.0, dtype="mixed_bfloat16"
+        )(x)
+    model = keras.Model(inputs, keras.layers.Dense(5, dtype="float32")(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    jit = keras.backend.backend() != "torch"
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=jit)
+    history = model.fit(tokens, np.roll(tokens, 2, axis=1), epochs=25, verbose=0, shuffle=False)
+    assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
+
+
+def test_inputs_of_another_rank_are_refused():
+    with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width.*inputs .2, 6."):
+        TransformerEncoderBlock(2, 3)(X[:, 0])

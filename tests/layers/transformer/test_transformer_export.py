@@ -1,0 +1,85 @@
+"""A stack of decoder blocks that writes greedily, from its caches, in the C++ code of a server."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention import (
+    DecoderBlockCache,
+    PositionalEncoding,
+    TransformerDecoderBlock,
+    TransformerEncoderBlock,
+    export,
+)
+from keras_attention.decoding import greedy
+from tests.layers.multi_head.multi_head_formulas import numpy
+
+WORDS, WIDTH, LENGTH, START, END = 11, 6, 7, 1, 2
+SOURCE = np.array([[3, 4, 5, 6, 7], [8, 9, 3, 0, 0], [10, 0, 0, 0, 0]], "int32")
+
+
+def stack():
+    """A functional model (source, target) -> logits, and its greedy writing with caches."""
+    keras.utils.set_random_seed(0)
+    source = keras.Input((None,), dtype="int32", name="source")
+    target = keras.Input((None,), dtype="int32", name="target")
+    embed = keras.layers.Embedding(WORDS, WIDTH, mask_zero=True, embeddings_initializer="normal")
+    place, emit = PositionalEncoding(scale=True), keras.layers.Dense(WORDS)
+    read = TransformerEncoderBlock(2, 11, norm="pre")
+    blocks = [
+        TransformerDecoderBlock(2, 11, key_dim=4, norm="pre", window=3, rotary_base=20.0)
+        for _ in range(2)
+    ]
+    memory, x = read(place(embed(source))), place(embed(target))
+    for block in blocks:
+        x = block(x, memory)
+    model = keras.Model({"source": source, "target": target}, {"logits": emit(x)})
+    rng = np.random.default_rng(1)
+    model.set_weights([w + 0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
+
+    def decode(source):
+        real = ops.not_equal(source, 0)
+        memory = read(place(embed(source)))
+        caches = [block.get_initial_cache(memory, LENGTH, real) for block in blocks]
+
+        def step(tokens, state, memory):
+            x = place(embed(ops.expand_dims(tokens, 1)), start=state[0].position)
+            following = []
+            for block, written, known in zip(blocks, state, memory, strict=True):
+                cache = DecoderBlockCache(written, known)
+                x, _, weights, cache = block(x, cache=cache, return_attention_scores=True)
+                following.append(cache.written)
+            return emit(x)[:, 0], following, ops.mean(weights[:, :, 0], axis=1)
+
+        found = greedy(
+            step,
+            [cache.written for cache in caches],
+            START,
+            END,
+            LENGTH,
+            memory=[cache.memory for cache in caches],
+            memory_mask=real,
+        )
+        return {"tokens": found.tokens, "scores": found.scores, "alignments": found.alignments}
+
+    return model, decode
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the tensorflow backend alone exports"
+)
+def test_cached_greedy_writing_runs_in_a_server(tmp_path):
+    model, decode = stack()
+    example = {"source": SOURCE, "target": SOURCE[:, :3]}
+    spec = keras.InputSpec(shape=(None, None), dtype="int32", name="source")
+    path = export.saved_model(
+        model, tmp_path / "stack", signatures={"decode": (decode, [spec])}, example=example
+    )
+    assert len(set(numpy(decode(ops.convert_to_tensor(SOURCE))["tokens"]).ravel())) > 2
+    for source in (SOURCE, SOURCE[1:, :3], SOURCE[2:, :1]):
+        wanted = decode(ops.convert_to_tensor(source))
+        found = export.run_in_c_loader(path, "decode", {"source": source})
+        np.testing.assert_array_equal(found["tokens"], numpy(wanted["tokens"]))
+        for name in ("scores", "alignments"):
+            np.testing.assert_allclose(found[name], numpy(wanted[name]), rtol=1e-4, atol=1e-5)
