@@ -6,8 +6,8 @@ import time
 import pytest
 
 from keras_attention.export import label
-from keras_attention.export.versions import models_config
 from keras_attention.export.__main__ import main
+from keras_attention.export.versions import models_config
 
 
 @pytest.fixture

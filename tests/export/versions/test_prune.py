@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from keras_attention.export import label, prune
-from keras_attention.export.versions import models_config
 from keras_attention.export.__main__ import main
+from keras_attention.export.versions import models_config
 
 
 @pytest.fixture
