@@ -5,13 +5,12 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.dot.attention import can_run_blockwise, dot_attention
+from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
+from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
-from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
-from keras_attention.score.score import IMPLEMENTATIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -134,16 +133,17 @@ class SelfAttention2D(keras.layers.Layer):
         query = self._positions(self.query_projection(image, training=training))
         key = self._positions(self._pooled(self.key_projection(image, training=training)))
         value = self._positions(self._pooled(self.value_projection(image, training=training)))
-        heads = [ops.expand_dims(x, 1) for x in (query, key, value)]  # one each
-        without_table = can_run_blockwise(*heads, self.implementation)
-        if return_attention_scores or not without_table:
-            weights = softmax(self.score.compare(query, key))
-        if without_table:
-            visible = StructuredMask(ops.shape(query)[1], ops.shape(key)[1])
-            options = {"implementation": self.implementation, "dtype": self.compute_dtype}
-            context = dot_attention(*heads, visible, **options)[:, 0]
-        else:
-            context = weighted_sum(weights, value)
+        context, weights = attention(
+            self.score,
+            softmax,
+            None,
+            query,
+            PreparedMemory(key, value, None),
+            StructuredMask(ops.shape(query)[1], ops.shape(key)[1]),
+            implementation=self.implementation,
+            return_weights=return_attention_scores,
+            dtype=self.compute_dtype,
+        )
         if self.output_projection is not None:
             context = self.output_projection(context, training=training)
         context = self._as_given(ops.reshape(context, ops.shape(image)))

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
-from keras_attention.score.cosine import unit
+from keras_attention.score.cosine import normalize_length
 
 NOTHING = 1e-12  # stands for a weight of 0, whose logarithm would be infinite
 
@@ -36,7 +36,7 @@ def content(key, strength, memory):
     >>> keras_attention.memory.content(key, strength, memory).numpy().round(3)
     array([[[0., 1., 0.]]], dtype=float32)
     """
-    key, memory = unit(at_least_float32(key)), unit(at_least_float32(memory))
+    key, memory = normalize_length(at_least_float32(key)), normalize_length(at_least_float32(memory))
     cosines = ops.matmul(key, ops.swapaxes(memory, -1, -2))
     return softmax(ops.multiply(cosines, ops.expand_dims(strength, -1)))
 

@@ -94,3 +94,8 @@ def split_masks(mask, inputs):
     if value_mask is not None and key_mask is not None:
         return query_mask, ops.logical_and(value_mask, key_mask)
     return query_mask, key_mask if value_mask is None else value_mask
+
+
+def compute_query_mask(layer, inputs, mask=None):
+    """Return the query's mask: the `compute_mask` of layers with one output per query."""
+    return split_masks(mask, inputs)[0]

@@ -63,7 +63,7 @@ def build_structured_mask(
         ops.shape(key)[-2],
         query_mask,
         None if is_pairs else key_mask,
-        combine(key_mask if is_pairs else None, attention_mask),
+        combine(key_mask, attention_mask) if is_pairs else attention_mask,
         use_causal_mask,
     )
 

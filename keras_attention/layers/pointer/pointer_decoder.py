@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.additive.compare import compare
+from keras_attention.kernels.attention import compare, prepare_step_keys
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
@@ -17,7 +17,7 @@ from keras_attention.layers.pointer.pointing import (
     rows_of,
     with_begin,
 )
-from keras_attention.layers.query_value.base import PreparedMemory, for_loop
+from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     first_state,
@@ -243,7 +243,7 @@ class PointerDecoder(keras.layers.Layer):
             points = ops.cast(points, self.compute_dtype)
             points = with_begin(self.begin, points, memory_mask)
         keys = self.score.project_key(to_score_precision(memory))
-        return for_loop(PreparedMemory(keys, points, memory_mask), self.score)
+        return PreparedMemory(prepare_step_keys(self.score, keys), points, memory_mask)
 
     def get_initial_state(self, batch_size, initial_state=None):
         """The cell's states before the first step, `initial_state` or the cell's choice."""
@@ -290,7 +290,7 @@ class PointerDecoder(keras.layers.Layer):
         """Log-probabilities of projected queries; the end may always be seen."""
         if self.end_slot and visible is not None:
             visible = ops.concatenate([ops.ones_like(visible[..., :1]), visible], axis=-1)
-        scores = compare(self.score, asked, memory.keys, memory.of_keys)
+        scores = compare(self.score, asked, memory.keys)
         return log_probabilities(scores, visible)
 
     def compute_mask(self, inputs, mask=None):

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.layers.call_arguments.masks import check_mask
-from keras_attention.layers.query_value.base import QueryValueAttention, for_loop
+from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
@@ -145,7 +145,7 @@ class AttentionDecoder(keras.layers.Layer):
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
         state = self.get_initial_state(batch_size, initial_state)
-        noise = self.attention.sample_noise(inputs, memory) if training else None
+        noise = self.attention.perturbation.sample(inputs, memory) if training else None
         weights_dtype = score_dtype(self.compute_dtype)
 
         def step(state, inputs, noise=None):
@@ -172,8 +172,8 @@ class AttentionDecoder(keras.layers.Layer):
                 (outputs, weights), state = over_time(
                     step, state, [inputs, noise], inputs_mask, dtypes
                 )
-        if training:
-            self.attention.add_sampling_loss(weights, noise, inputs_mask)
+        if training and self.attention.perturbation.has_loss:
+            self.attention.add_perturbation_loss(weights, noise, inputs_mask)
         alignments = [ops.cast(weights, self.compute_dtype)] if return_attention_scores else []
         returned = [outputs, *alignments, *([state] if return_state else [])]
         return tuple(returned) if len(returned) > 1 else outputs
@@ -188,8 +188,8 @@ class AttentionDecoder(keras.layers.Layer):
         Returns:
             What `step` reads: a `Memory`, whose parts have a leading batch axis.
         """
-        prepared = self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
-        prepared = for_loop(prepared, self.attention.score)
+        mask = padding(key_mask=memory_mask)
+        prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
             return prepared
         rows = (ops.shape(memory)[0], 1, ops.shape(memory)[1])

@@ -151,7 +151,7 @@ class TransformerDecoderBlock(TransformerBlock):
         """What the prepared memory answers, and the weights, None unless asked for."""
         memory = PreparedMemory(*memory)
         memory = memory._replace(mask=combine(memory.mask, padding(query_mask=mask)))
-        noise = self.cross_attention.sample_noise(query, memory) if training else None
+        noise = self.cross_attention.perturbation.sample(query, memory) if training else None
         read, weights = self.cross_attention.attend(
             query, memory, noise, return_weights=return_weights
         )
