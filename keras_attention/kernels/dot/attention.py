@@ -1,7 +1,6 @@
 """Softmax of dot products, read: without the table of all weights where that is large."""
 
 import dataclasses
-import functools
 
 import keras
 from keras import ops
@@ -83,25 +82,18 @@ def dot_attention(
         bias = _as_four_axes(ops.clip(bias, -FARTHEST, FARTHEST), query, key)
     if seeds is not None:
         value = value / (1 - rate)
-    context = _blockwise(implementation, visible)(query, key, value, visible, seeds, rate, bias)
+    context = _blockwise()(query, key, value, visible, seeds, rate, bias)
     sees = visible.query_has_visible_key()
     return hide(context, None if sees is None else ops.expand_dims(sees, -2))
 
 
-def _blockwise(implementation, visible):
-    """The backend's function of the blocks."""
+def _blockwise():
+    """Return the backend's function of the blocks."""
     if keras.backend.backend() == "jax":
         from keras_attention.kernels.dot.jax.blockwise import blockwise_attention
-
-        return blockwise_attention
-    from keras_attention.kernels.dot.tensorflow.blockwise import blockwise_attention
-
-    # Only sizes that are not known yet leave a choice to the graph.
-    known = isinstance(visible.queries, int) and isinstance(visible.keys, int)
-    is_large = None
-    if implementation == "auto" and not known:
-        is_large = _is_large(visible.queries, visible.keys)
-    return functools.partial(blockwise_attention, is_large=is_large)
+    else:
+        from keras_attention.kernels.dot.tensorflow.blockwise import blockwise_attention
+    return blockwise_attention
 
 
 def _as_four_axes(bias, query, key):
