@@ -36,7 +36,10 @@ def content(key, strength, memory):
     >>> keras_attention.memory.content(key, strength, memory).numpy().round(3)
     array([[[0., 1., 0.]]], dtype=float32)
     """
-    key, memory = normalize_length(at_least_float32(key)), normalize_length(at_least_float32(memory))
+    key, memory = (
+        normalize_length(at_least_float32(key)),
+        normalize_length(at_least_float32(memory)),
+    )
     cosines = ops.matmul(key, ops.swapaxes(memory, -1, -2))
     return softmax(ops.multiply(cosines, ops.expand_dims(strength, -1)))
 

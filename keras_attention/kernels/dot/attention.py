@@ -1,12 +1,10 @@
 """Attention by softmax of dot products, without the `(batch, heads, Tq, Tk)` weights."""
 
 import dataclasses
-import functools
 
 import keras
 from keras import ops
 
-from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_fused_attention
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import FARTHEST as MAX_ABSOLUTE_SCORE
@@ -59,26 +57,18 @@ def dot_attention(
         bias = _expand_to_rank_4(bias, query, key)
     if seeds is not None:
         value = value / (1 - rate)
-    blockwise_attention = _select_blockwise_attention(implementation, mask)
-    context = blockwise_attention(query, key, value, mask, seeds, rate, bias)
+    context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
     has_visible_key = mask.query_has_visible_key()
     return hide(context, None if has_visible_key is None else ops.expand_dims(has_visible_key, -2))
 
 
-def _select_blockwise_attention(implementation, mask):
+def _load_blockwise_attention():
     """Return the backend's function for blocks."""
     if keras.backend.backend() == "jax":
         from keras_attention.kernels.dot.jax.blockwise import blockwise_attention
-
-        return blockwise_attention
-    from keras_attention.kernels.dot.tensorflow.blockwise import blockwise_attention
-
-    # Only sizes that are unknown until run time leave a choice to the graph.
-    is_static = isinstance(mask.queries, int) and isinstance(mask.keys, int)
-    is_large = None
-    if implementation == "auto" and not is_static:
-        is_large = mask.queries * mask.keys >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
-    return functools.partial(blockwise_attention, is_large=is_large)
+    else:
+        from keras_attention.kernels.dot.tensorflow.blockwise import blockwise_attention
+    return blockwise_attention
 
 
 def _expand_to_rank_4(bias, query, key):
