@@ -71,30 +71,30 @@ def attention(
         `(batch, ..., Tq, Tk)` before the perturbation, or None.
     """
     keys, values = memory.keys, memory.values
-    seeds = None if noise is None else perturbation.row_seeds(noise)
-    has_dropout = noise is not None
     is_dropout = perturbation is None or perturbation.kernel_family == "dropout"
-    kernel = score.kernel_family if normalize is softmax and is_dropout else None
-    if kernel == "additive" and bias is None:
+    family = score.kernel_family if normalize is softmax and is_dropout else None
+    seeds, rate = None, 0.0
+    if is_dropout and noise is not None:
+        seeds, rate = perturbation.row_seeds(noise), perturbation.rate
+    if family == "additive" and bias is None:
         if can_run_additive_blockwise(score, query, keys, values, implementation):
             _log("additive, blockwise", query, keys)
             keys = keys.keys if isinstance(keys, StepKeys) else keys
-            options = seeds, perturbation.rate if has_dropout else 0.0, return_weights
+            options = seeds, rate, return_weights
             return additive_attention(query, keys, score.scale, values, mask, *options)
-    is_dot = kernel == "dot" and can_run_dot_blockwise(
-        query, keys, values, implementation, has_dropout, bias is not None, groups is not None
+    is_dot = family == "dot" and can_run_dot_blockwise(
+        query, keys, values, implementation, seeds is not None, bias is not None, bool(groups)
     )
     weights = None
     if return_weights or not is_dot:
         weights = _weigh(score, normalize, query, keys, mask, bias, implementation, groups)
     if is_dot:
         _log("dot product, blockwise", query, keys)
-        tensors = query, keys, at_least_float32(values), seeds
+        inputs = query, keys, at_least_float32(values), seeds
         if groups is None:
-            tensors = (None if x is None else ops.expand_dims(x, 1) for x in tensors)
-        *tensors, seeds = tensors
-        rate = perturbation.rate if has_dropout else 0.0
-        context = dot_attention(*tensors, mask, seeds, rate, implementation, dtype, bias)
+            inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
+        *inputs, seeds = inputs
+        context = dot_attention(*inputs, mask, seeds, rate, implementation, dtype, bias)
         context = ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
     else:
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
