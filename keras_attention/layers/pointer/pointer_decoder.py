@@ -18,15 +18,15 @@ from keras_attention.layers.pointer.pointing import (
     with_begin,
 )
 from keras_attention.layers.query_value.base import PreparedMemory
+from keras_attention.layers.recurrent import cell_adapter
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
-    first_state,
     fixed_dropout_masks,
     output_size,
     pack_state,
     state_spec,
 )
-from keras_attention.layers.recurrent.masked_scan import over_time
+from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import combine, hide, padding, visited
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.score import AdditiveScore
@@ -206,7 +206,7 @@ class PointerDecoder(keras.layers.Layer):
             return (output,), state
 
         with fixed_dropout_masks(self.cell, inputs[:, 0], state, training):
-            (queries,), state = over_time(
+            (queries,), state = masked_scan(
                 cell_step, state, [inputs], inputs_mask, [self.compute_dtype]
             )
         found = self._point(
@@ -248,7 +248,7 @@ class PointerDecoder(keras.layers.Layer):
     def get_initial_state(self, batch_size, initial_state=None):
         """The cell's states before the first step, `initial_state` or the cell's choice."""
         if initial_state is None:
-            return first_state(self.cell, batch_size)
+            return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)
 
     def step(self, inputs, state, memory, visible=None):

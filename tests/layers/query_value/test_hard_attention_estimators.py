@@ -58,7 +58,7 @@ def test_gumbels_gradient_is_that_of_the_relaxed_sample():
 def accounted(layer, weights, expected=None, mask=None):
     """Of what the layer leaves in a training call: log-probability and entropy; and the sum."""
     with keras.StatelessScope(collect_losses=True):
-        layer.add_sampling_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
+        layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
         [left] = layer.losses
     return left[:, 0, 0, 0] / SMALL, left[:, 0, 1, 0] / SMALL, ops.sum(left)
 

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import AttentionDecoder, LocalAttention, LuongAttention
+from keras_attention.layers.query_value.perturbation import SeededDropout
 from tests.layers.query_value.local_formulas import (
     ALIGNMENTS,
     QUERY,
@@ -18,23 +19,28 @@ from tests.layers.query_value.local_formulas import (
 every_alignment = pytest.mark.parametrize("alignment", ALIGNMENTS)
 
 
-class Listening(LocalAttention):
-    """Remembers what it was told of each training call."""
+class RecordingDropout(SeededDropout):
+    """Records the arguments of `loss`."""
 
-    def add_sampling_loss(self, weights, noise, mask=None):
-        self.told = weights, noise, mask
+    has_loss = True
+    arguments = None
+
+    def loss(self, weights, noise, mask=None):
+        self.arguments = weights, noise, mask
+        return ops.zeros(())
 
 
 @every_alignment
-def test_a_training_call_is_accounted_for_in_full_rows(alignment):
-    layer = Listening(2, alignment, dropout=0.5, seed=1)
+def test_perturbation_loss_receives_full_rows_of_weights(alignment):
+    layer = LocalAttention(2, alignment, dropout=0.5, seed=1)
+    layer.perturbation = RecordingDropout(0.5, layer.seed_generator)
     query_mask = np.arange(QUERY.shape[1]) < np.array([[5], [2], [3]])
     options = {"mask": [query_mask, None], "return_attention_scores": True}
     layer([QUERY, VALUE], training=False, **options)
-    assert not hasattr(layer, "told")
+    assert layer.perturbation.arguments is None
     _, weights = layer([QUERY, VALUE], training=True, **options)
-    told, noise, mask = layer.told
-    assert_close([told], [numpy(weights)], 1e-6)
+    full_rows, noise, mask = layer.perturbation.arguments
+    assert_close([full_rows], [numpy(weights)], 1e-6)
     assert noise.shape == (*QUERY.shape[:2], 1)
     np.testing.assert_array_equal(numpy(mask), query_mask)
 

@@ -105,7 +105,7 @@ def test_the_window_moves_with_the_decoding_loop(way):
 def test_what_is_dropped_is_drawn_as_a_seed_for_each_query(way, alignment):
     decoder = built(way, alignment, dropout=0.5, seed=3)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
-    noise = decoder.attention.sample_noise(ops.convert_to_tensor(INPUTS), memory)
+    noise = decoder.attention.perturbation.sample(ops.convert_to_tensor(INPUTS), memory)
     assert tuple(noise.shape) == (BATCH, STEPS, 1)
     assert len(np.unique(numpy(noise))) == BATCH * STEPS
     dropped, _ = decoder(INPUTS, MEMORY, return_attention_scores=True, training=True)
