@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.precision import LARGEST, at_least_float32, score_dtype, to_score_precision
+from keras_attention.precision import (
+    MAX_ABSOLUTE_INPUT,
+    at_least_float32,
+    score_dtype,
+    to_score_precision,
+)
 
 
 def dtype_of(x):
@@ -38,9 +43,20 @@ def test_no_number_changes_by_the_cast():
 def test_moderate_numbers_are_left_alone_and_others_held():
     numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
     held = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
-    expected = np.array([0.0, -3.5, 1e11, -LARGEST, LARGEST, -LARGEST, LARGEST], "float32")
+    expected = np.array(
+        [
+            0.0,
+            -3.5,
+            1e11,
+            -MAX_ABSOLUTE_INPUT,
+            MAX_ABSOLUTE_INPUT,
+            -MAX_ABSOLUTE_INPUT,
+            MAX_ABSOLUTE_INPUT,
+        ],
+        "float32",
+    )
     np.testing.assert_array_equal(held, expected)
 
 
 def test_a_dot_product_of_the_largest_is_finite_in_float32():
-    assert np.isfinite(np.float32(LARGEST) ** 2 * np.float32(1e6))
+    assert np.isfinite(np.float32(MAX_ABSOLUTE_INPUT) ** 2 * np.float32(1e6))

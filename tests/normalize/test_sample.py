@@ -89,7 +89,7 @@ def test_who_sees_nothing_draws_nothing_and_what_is_masked_is_never_drawn():
     noise = 100 * RNG.normal(size=MASK.shape).astype("float32")
     weights = softmax(SCORES, MASK)
     chosen = numpy(sample.sample(weights, noise))
-    relaxed = numpy(sample.relaxed(weights, noise, 0.5))
+    relaxed = numpy(sample.sample_relaxed(weights, noise, 0.5))
     for each in (chosen, relaxed):
         assert not each[~MASK].any()
         np.testing.assert_allclose(each.sum(-1), MASK.any(-1), atol=1e-6)
@@ -102,7 +102,7 @@ def test_nothing_is_nan_where_weights_are_zero():
         weights = softmax(scores, MASK)
         chosen = sample.sample(weights, np.zeros_like(SCORES))
         found = sample.log_probability(weights, chosen) + sample.entropy(weights)
-        return ops.sum(found) + ops.sum(sample.relaxed(weights, np.zeros_like(SCORES), 0.1) ** 2)
+        return ops.sum(found) + ops.sum(sample.sample_relaxed(weights, np.zeros_like(SCORES), 0.1) ** 2)
 
     assert np.isfinite(numpy(everything(far)))
     assert np.isfinite(gradients(everything, [far])[0]).all()
@@ -113,10 +113,10 @@ def test_a_relaxed_sample_nears_the_sample_as_the_temperature_falls():
     weights = softmax(SCORES / 5)
     chosen = numpy(sample.sample(weights, noise))
     away = [
-        np.abs(numpy(sample.relaxed(weights, noise, t)) - chosen).mean() for t in (1, 0.1, 1e-3)
+        np.abs(numpy(sample.sample_relaxed(weights, noise, t)) - chosen).mean() for t in (1, 0.1, 1e-3)
     ]
     assert away[0] > away[1] > away[2]
     assert away[2] < 1e-3
     expected = np.log(numpy(weights)) + noise
     expected = np.exp(expected / 0.5) / np.exp(expected / 0.5).sum(-1, keepdims=True)
-    np.testing.assert_allclose(numpy(sample.relaxed(weights, noise, 0.5)), expected, atol=1e-5)
+    np.testing.assert_allclose(numpy(sample.sample_relaxed(weights, noise, 0.5)), expected, atol=1e-5)

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_fuses
 from keras_attention.mask import hide
-from keras_attention.normalize.masked import FARTHEST
+from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
 
 # From this many weights a head on, 512 queries times 512 keys, blocks are no slower than the table.
 MANY = 2**18
@@ -77,10 +77,10 @@ def dot_attention(
         shape = ops.shape(visible.key_mask)[0], visible.keys
         visible = dataclasses.replace(visible, key_mask=ops.broadcast_to(visible.key_mask, shape))
     # Scores within +-1e38, as the normalizers hold them, without another pass over each block.
-    farthest = (FARTHEST / query.shape[-1]) ** 0.5
+    farthest = (MAX_ABSOLUTE_SCORE / query.shape[-1]) ** 0.5
     query, key = (ops.clip(x, -farthest, farthest) for x in (query, key))
     if bias is not None:
-        bias = _as_four_axes(ops.clip(bias, -FARTHEST, FARTHEST), query, key)
+        bias = _as_four_axes(ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE), query, key)
     if seeds is not None:
         value = value / (1 - rate)
     context = _blockwise(implementation, visible)(query, key, value, visible, seeds, rate, bias)

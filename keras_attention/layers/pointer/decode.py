@@ -10,7 +10,7 @@ from keras_attention.decoding import beam_search, greedy
 from keras_attention.layers.pointer.check_call import check_shapes
 from keras_attention.layers.pointer.pointing import rows_of
 from keras_attention.mask import combine, visited
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 # Inside of the loop "tokens" are rows of `with_begin`'s table: 0 begins when it is fed, and ends
 # when it is pointed to; j + 1 is element j.
@@ -100,7 +100,7 @@ def decode(
             visible = combine(visible, ops.squeeze(just, 1))
         inputs = ops.squeeze(rows_of(memory.values, ops.expand_dims(tokens, 1)), 1)
         found, cell = layer.step(inputs, state["cell"], memory, visible)
-        logits = ops.where(found > LOWEST, found, float("-inf"))
+        logits = ops.where(found > MASKED_SCORE, found, float("-inf"))
         if not layer.end_slot:  # then the end is where nothing is left
             end = ops.where(ops.any(visible, axis=-1, keepdims=True), float("-inf"), 0.0)
             logits = ops.concatenate([ops.cast(end, logits.dtype), logits], axis=-1)

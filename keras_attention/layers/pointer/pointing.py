@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_attention.mask import hide
 from keras_attention.normalize import masked
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 
 @masked
@@ -25,7 +25,7 @@ def log_probabilities(scores, mask=None):
         its power is 0, and 0 times it is 0, where 0 times minus infinity would be NaN.
     """
     found = _log_softmax(scores, mask)
-    return found if mask is None else ops.where(mask, found, ops.full_like(found, LOWEST))
+    return found if mask is None else ops.where(mask, found, ops.full_like(found, MASKED_SCORE))
 
 
 def with_begin(begin, points, mask=None):

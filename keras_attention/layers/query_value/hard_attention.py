@@ -153,7 +153,7 @@ class HardAttention(QueryValueAttention):
             return weights if is_soft else hardmax(weights, mask=weights > 0)
         noise, expected = noise
         if self.estimator == "gumbel":
-            looks = sample.relaxed(weights, noise, self.temperature or 1.0)
+            looks = sample.sample_relaxed(weights, noise, self.temperature or 1.0)
         else:
             looks = sample.sample(weights, noise)
         if self.estimator == "straight_through":

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_attention.kernels.dot.tensorflow.for_each import for_each_index
 from keras_attention.kernels.dot.tensorflow.one_block import differentiate_block, dropped, scores_of
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 
 def attend_pieces(count, piece, query, width):
@@ -34,7 +34,7 @@ def attend_pieces(count, piece, query, width):
 
     # Starting as if a key that is hidden had been met: one that is not makes it vanish.
     none = tf.zeros_like(query[:, :1])
-    start = tf.zeros((query.shape[0], width), query.dtype), none + LOWEST, none
+    start = tf.zeros((query.shape[0], width), query.dtype), none + MASKED_SCORE, none
     context, peak, total = for_each_index(count, step, *start, at_once=1)
     return context / total, tf.concat([peak, total], axis=-1)
 

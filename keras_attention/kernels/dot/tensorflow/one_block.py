@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 
 def attend_block(query, key, value, visible=None, kept=None, bias=None, by_norm=False):
@@ -69,7 +69,7 @@ def scores_of(query, key, visible, bias=None):
         scores = scores + bias
     if visible is None:
         return scores
-    return tf.where(visible, scores, tf.constant(LOWEST, scores.dtype))
+    return tf.where(visible, scores, tf.constant(MASKED_SCORE, scores.dtype))
 
 
 def dropped(weights, kept):
