@@ -1,4 +1,4 @@
-"""Validate constructor arguments; errors name the argument, what was expected and what was received."""
+"""Validate constructor arguments, with errors that name the argument and its value."""
 
 import math
 import numbers

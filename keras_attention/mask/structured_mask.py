@@ -1,4 +1,4 @@
-"""A mask given by its parts (lengths, padding, causal, window) instead of a dense (Tq, Tk) array."""
+"""A mask given by its parts (padding, causal, window) instead of a dense (Tq, Tk) array."""
 
 import dataclasses
 

@@ -6,10 +6,10 @@ from keras_attention.types import Tensor
 
 
 def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Tensor:
-    """Return the mask in which key j is visible to query i if `|j - (i + keys - queries)| <= width`.
+    """Return the mask in which only keys within `width` of a query's position are visible.
 
-    Positions are aligned to the lower right as in `causal`. Combined with `causal` it is a window
-    of past positions only.
+    Key j is visible to query i if `|j - (i + keys - queries)| <= width`. Positions are aligned
+    to the lower right as in `causal`. Combined with `causal` it is a window of past positions.
 
     Args:
         queries: Number of queries Tq, an int or a scalar tensor.

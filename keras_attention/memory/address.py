@@ -1,7 +1,7 @@
 """The four addressing steps of the Neural Turing Machine, equations 5 to 9.
 
 An address is a distribution over the slots of the memory, one for each head: `(batch, heads,
-slots)`. All steps compute in float32 (float64 for float64 inputs). `batch` may be 1, to be broadcast.
+slots)`. All steps compute in float32 (float64 for float64 inputs); a `batch` of 1 is broadcast.
 
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 3.3,
@@ -103,7 +103,7 @@ def shift(address: Tensor, amounts: Tensor) -> Tensor:
 
 
 def sharpen(address: Tensor, sharpness: Tensor) -> Tensor:
-    """Sharpen an address that shifting has blurred: `address^sharpness / sum_j address_j^sharpness`.
+    """Sharpen a blurred address: `address^sharpness / sum_j address_j^sharpness`.
 
     Equation 9. Computed as a softmax of logarithms, which has a finite gradient at a weight of 0.
 

@@ -74,7 +74,15 @@ def sample_relaxed(weights: Tensor, noise: Tensor, temperature: float) -> Tensor
 
 
 def log_probability(weights: Tensor, one_hot: Tensor) -> Tensor:
-    """Compute `log weights[j]` of each row's sampled key j, given as `one_hot`: `(batch, ..., Tq)`."""
+    """Compute `log weights[j]` of the key j that is 1 in each row of `one_hot`.
+
+    Args:
+        weights: `(batch, ..., Tq, Tk)`, as in `sample`.
+        one_hot: Sampled keys, from `sample`.
+
+    Returns:
+        Tensor `(batch, ..., Tq)`.
+    """
     return FORMULAS.log_probability(log(weights), one_hot)
 
 

@@ -7,7 +7,7 @@ from keras_attention.types import Tensor
 
 
 def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
-    """Compute `context[i] = sum_j weights[i, j] value[j]` in float32, or float64 for float64 inputs.
+    """Compute `context[i] = sum_j weights[i, j] value[j]`, in float32 (float64 for float64 inputs).
 
     Args:
         weights: `(batch, ..., Tq, Tk)`.
