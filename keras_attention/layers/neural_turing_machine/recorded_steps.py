@@ -20,7 +20,7 @@ NTMSteps.__doc__ = """The outputs and the memory accesses of a Neural Turing Mac
 
 
 def step_widths(units, slots, width, read_heads, write_heads):
-    """Return `NTMSteps` of the widths in the concatenated output, a list with one width per head."""
+    """Return `NTMSteps` of the widths in the concatenated output, a list of one width per head."""
     return NTMSteps(
         outputs=[units],
         read_addresses=[slots] * read_heads,
