@@ -50,8 +50,9 @@ class PointerDecoder(keras.layers.Layer):
     end has index 0 and the elements have 1 .. Tin, independent of padding; without `end_slot` the
     elements have 0 .. Tin - 1.
 
-    Weights, in this order: `begin` (D,), `end` (Dm,) with `end_slot`, the cell's weights, and the
-    score's `query_kernel` (W2: cell's width, units), `key_kernel` (W1: Dm, units), `scale` (v: units,).
+    Weights, in this order: `begin` (D,), `end` (Dm,) with `end_slot`, the cell's weights, and those
+    of the score: `query_kernel` (W2: cell's width, units), `key_kernel` (W1: Dm, units), `scale`
+    (v: units,).
 
     Args:
         units: Width of the score's hidden layer, and of the LSTM.
