@@ -61,8 +61,8 @@ class ReinforceModel(keras.Model):
     The compiled loss: any Keras loss, the name of one, or a function that returns at least one
     number for each example (not a scalar), with a reduction. With several outputs it may be one
     loss for all or a list or dict, and so may `loss_weights`. Its reduction, `sample_weight`,
-    `class_weight` and the masks of the outputs are applied as in Keras; examples of weight 0 have
-    no REINFORCE gradient. Losses that layers add by `add_loss`, and regularization, are minimized
+    `class_weight` and the masks of the outputs are applied as in Keras; the samples of examples
+    with weight 0 are not rewarded. Losses that layers add by `add_loss`, and regularization, are minimized
     but are not part of the reward. "crossentropy" and "ce" are refused because they do not name
     one loss. Every sampling layer must be called on the examples of the batch, in their order.
 
