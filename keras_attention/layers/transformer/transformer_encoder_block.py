@@ -29,8 +29,8 @@ class TransformerEncoderBlock(TransformerBlock):
     Pre-norm trains without a warm-up, and needs one more LayerNormalization after the last block,
     which is not part of the block. With `use_causal_mask` the block is a decoder-only block (GPT).
 
-    With `dtype="float16"` (not "mixed_float16") use an epsilon of about 1e-3 in Adam: its default of
-    1e-7 and the squares of small gradients underflow in half precision.
+    With `dtype="float16"` (not "mixed_float16") use an epsilon of about 1e-3 in Adam, because its
+    default of 1e-7 and the squares of small gradients underflow in half precision.
 
     Weights: those of `self_attention` (a `MultiHeadSelfAttention`), of its normalization (gamma,
     beta), of the network (kernel (D, hidden_dim), bias, kernel (hidden_dim, D), bias) and of its
