@@ -80,5 +80,6 @@ def check_mask(name, mask, expected, exact_rank=True):
     if not is_rank_right or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
         relation = "of" if exact_rank else "broadcastable to"
         raise ValueError(
-            f"Expected `{name}` {relation} shape {tuple(expected)}. Received: {name} of shape {shape}"
+            f"Expected `{name}` {relation} shape {tuple(expected)}. "
+            f"Received: {name} of shape {shape}"
         )

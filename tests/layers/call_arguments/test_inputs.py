@@ -62,8 +62,8 @@ def test_shapes_are_split_like_inputs():
         ((2, 3, 5), (2, 7, 11), (2, 5, 11), "Expected as many keys as values"),
         ((2, 3, 5), (3, 7, 11), (3, 7, 11), "Expected the same batch"),
         ((2, 5), (2, 7, 11), (3, 7, 11), "Expected the same batch"),
-        ((2, 3, None), (2, 7, 11), (2, 7, 11), "last dimension that is known"),
-        ((2, 3, 5), (2, 7, None), (2, 7, 11), "last dimension that is known"),
+        ((2, 3, None), (2, 7, 11), (2, 7, 11), "known last dimension"),
+        ((2, 3, 5), (2, 7, None), (2, 7, 11), "known last dimension"),
     ],
 )
 def test_shapes_that_do_not_belong_together_are_refused(query, value, key, message):

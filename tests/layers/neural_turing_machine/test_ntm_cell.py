@@ -7,8 +7,8 @@ from keras import ops
 
 import keras_attention
 from keras_attention.layers.neural_turing_machine.head_parameters import (
-    head_parameters,
-    parameter_count,
+    count_parameters,
+    split_head_parameters,
 )
 from tests import reference_memory
 from tests.finite_differences import FINEST, assert_gradients_are_differences
@@ -83,10 +83,10 @@ def test_the_gradient_through_three_steps_is_that_of_the_machine(kind):
 
 def test_what_the_heads_are_told_is_in_its_range_and_clipped():
     shape = {"heads": 2, "write_heads": 1, "width": WIDTH, "shifts": 3}
-    count = parameter_count(**shape)
+    count = count_parameters(**shape)
     assert count == 2 * (WIDTH + 6) + 2 * WIDTH  # the paper's M + 6 a head, and 2M a write head
     for numbers in (np.zeros((1, count)), np.full((1, count), 20.0), np.full((1, count), -20.0)):
-        told = head_parameters(ops.convert_to_tensor(numbers, "float32"), **shape)
+        told = split_head_parameters(ops.convert_to_tensor(numbers, "float32"), **shape)
         for name in ("strengths", "gates", "shifts", "erasures"):
             assert (numpy(getattr(told, name)) > 0).all()
         assert (numpy(told.sharpness) >= 1).all()

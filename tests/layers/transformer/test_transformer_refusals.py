@@ -30,9 +30,9 @@ def test_a_memory_of_another_width_is_refused():
 
 
 def test_a_block_is_built_with_a_memory():
-    with pytest.raises(ValueError, match="Expected a `memory` in the call that builds the block"):
+    with pytest.raises(ValueError, match="Expected `memory` in the call that builds the block"):
         TransformerDecoderBlock(2, 11)(X)
-    with pytest.raises(ValueError, match="Expected a `memory` in the call that builds the block"):
+    with pytest.raises(ValueError, match="Expected `memory` in the call that builds the block"):
         TransformerDecoderBlock(2, 11)(X, cache=decoder().get_initial_cache(MEMORY, 5))
 
 
@@ -44,7 +44,7 @@ def test_a_cache_that_is_no_decoders_is_refused():
             block(X, cache=wrong)
     with pytest.raises(ValueError, match="Expected `cache` to be a KeyValueCache"):
         block(X, cache=[cache.memory, cache.memory])
-    with pytest.raises(ValueError, match="Expected the memory of a `cache` that the block made"):
+    with pytest.raises(ValueError, match="Expected the memory of a `cache` that this block created"):
         block(X, cache=(cache.written, block.get_initial_cache(MEMORY[:1], 5).memory))
 
 
