@@ -16,8 +16,8 @@ only_with_float64 = pytest.mark.skipif(FINEST != "float64", reason="Keras has no
 def differences(formula, arrays, step=1e-6):
     """Central differences of `formula(*arrays)`, a number, in float64."""
     arrays = [np.array(x, "float64") for x in arrays]
-    found = [np.zeros(x.shape) for x in arrays]
-    for x, gradient in zip(arrays, found, strict=True):
+    actual = [np.zeros(x.shape) for x in arrays]
+    for x, gradient in zip(arrays, actual, strict=True):
         for index in np.ndindex(x.shape):
             middle = x[index]
             x[index] = middle + step
@@ -25,7 +25,7 @@ def differences(formula, arrays, step=1e-6):
             x[index] = middle - step
             gradient[index] = (above - formula(*arrays)) / (2 * step)
             x[index] = middle
-    return found
+    return actual
 
 
 def assert_gradients_are_differences(
@@ -36,8 +36,8 @@ def assert_gradients_are_differences(
     Returns the gradients with respect to the arrays, then to the variables.
     """
     arrays = [np.array(x, dtype) for x in arrays]
-    found = gradients(loss, arrays, variables)
-    wanted = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
-    for got, want in zip(found, wanted, strict=True):
+    actual = gradients(loss, arrays, variables)
+    expected = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-    return found
+    return actual

@@ -12,11 +12,11 @@ def gradients(loss, arrays, variables=()):
     that gradient is zero.
     """
     tensors = [ops.convert_to_tensor(a) for a in arrays]
-    found = _BACKENDS[keras.backend.backend()](loss, tensors, list(variables))
-    wanted = [*tensors, *variables]
+    actual = _BACKENDS[keras.backend.backend()](loss, tensors, list(variables))
+    expected = [*tensors, *variables]
     return [
         np.zeros(tuple(w.shape)) if g is None else _to_numpy(g)
-        for g, w in zip(found, wanted, strict=True)
+        for g, w in zip(actual, expected, strict=True)
     ]
 
 

@@ -32,13 +32,13 @@ def cost_of(contexts, readout, target):
 
 def expected_cost(layers, readout, target):
     """sum_s p(s) cost(s): eq. 10's bound, negated, with log p(y | s, a) = -cost."""
-    found = 0.0
+    actual = 0.0
     sights = looks(layers)
     for choice in itertools.product(*(range(len(alpha)) for alpha, _ in sights)):
         chosen = list(zip(choice, sights, strict=True))
         probability = math.prod(alpha[j] for j, (alpha, _) in chosen)
-        found += probability * cost_of([value[j] for j, (_, value) in chosen], readout, target)
-    return found
+        actual += probability * cost_of([value[j] for j, (_, value) in chosen], readout, target)
+    return actual
 
 
 def cost_of_the_expectation(layers, readout, target):
@@ -54,7 +54,7 @@ def expected_cost_of_a_decoder(state, inputs, memory, kernel, recurrent, bias, t
     """
     if not len(inputs):
         return 0.0
-    found = 0.0
+    actual = 0.0
     [alpha] = alphas([state], memory)
     for probability, value in zip(alpha, memory, strict=True):
         fed = np.concatenate([inputs[0], value])
@@ -64,5 +64,5 @@ def expected_cost_of_a_decoder(state, inputs, memory, kernel, recurrent, bias, t
         rest = expected_cost_of_a_decoder(
             following, inputs[1:], memory, kernel, recurrent, bias, targets[1:]
         )
-        found += probability * (squares(following, targets[0]) + rest)
-    return found
+        actual += probability * (squares(following, targets[0]) + rest)
+    return actual

@@ -16,10 +16,10 @@ def positions(image):
 def pooled(image):
     """The largest of every 2x2 window, channel by channel; the last windows may be smaller."""
     height, width, channels = np.shape(image)
-    found = np.full(((height + 1) // 2, (width + 1) // 2, channels), -np.inf)
+    actual = np.full(((height + 1) // 2, (width + 1) // 2, channels), -np.inf)
     for i, j, c in itertools.product(range(height), range(width), range(channels)):
-        found[i // 2, j // 2, c] = max(found[i // 2, j // 2, c], image[i][j][c])
-    return found
+        actual[i // 2, j // 2, c] = max(actual[i // 2, j // 2, c], image[i][j][c])
+    return actual
 
 
 def self_attention_2d(

@@ -57,8 +57,8 @@ class Pointer(NamedTuple):
         """log p(C_i | C_1 .. C_{i-1}) for every i; the last state."""
         rows, x = [], self.begin
         for i, target in enumerate(targets):
-            found, state = self.step(x, state, targets[:i] if mask_visited else ())
-            rows.append(found)
+            actual, state = self.step(x, state, targets[:i] if mask_visited else ())
+            rows.append(actual)
             x = self.fed(target) if target or self.end is None else None
         return np.array(rows), state
 
@@ -74,8 +74,8 @@ class Pointer(NamedTuple):
                 if self.end is None and not self.left(indices, allow_repeats):
                     ended.append([indices, total])
                     continue
-                found, after = self.step(x, before, () if allow_repeats else indices)
-                for index, log_p in enumerate(found):
+                actual, after = self.step(x, before, () if allow_repeats else indices)
+                for index, log_p in enumerate(actual):
                     if log_p == -math.inf:
                         continue
                     if self.end is not None and index == 0:

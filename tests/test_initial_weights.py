@@ -50,7 +50,7 @@ def test_pointer_decoder():
     assert_all_different(layer, [w for w in layer.weights if id(w) not in cells])
 
 
-def test_a_function_is_given_back_as_it_is():
+def test_function_is_returned_unchanged():
     assert clone_initializer(ops.zeros) is ops.zeros
 
 

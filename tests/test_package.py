@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "keras_attention").rglob("*.py"))
 
 
-def test_importing_it_loads_nothing_heavy_of_its_own():
+def test_import_loads_no_heavy_package():
     backend = keras.backend.backend()
     script = f"""
 import os, sys

@@ -40,25 +40,25 @@ def expected(layer, images):
 
 
 @every_form
-def test_it_is_the_papers_formula(form):
+def test_matches_the_papers_formula(form):
     layer = built(**form)
-    found = layer(IMAGES, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, IMAGES), strict=True):
+    actual = layer(IMAGES, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, IMAGES), strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
 @every_form
-def test_it_is_the_papers_formula_to_ten_digits_in_float64(form):
+def test_matches_the_papers_formula_to_ten_digits_in_float64(form):
     images = IMAGES.astype("float64")
     layer = built(images, dtype="float64", **form)
-    found = layer(images, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, images), strict=True):
+    actual = layer(images, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, images), strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-10, atol=1e-10)
 
 
 @every_form
-def test_its_gradients_are_differences(form):
+def test_gradients_match_finite_differences(form):
     layer = built(dtype=FINEST, **form)
     assert abs(float(numpy(layer.gamma))) > 0.1  # the convolutions have a gradient to compare
     factors = np.random.default_rng(2).normal(size=IMAGES.shape).astype(FINEST)
@@ -79,33 +79,33 @@ def test_its_gradients_are_differences(form):
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
 @every_form
-def test_it_starts_as_the_identity(form, dtype):
+def test_starts_as_the_identity(form, dtype):
     image = ops.cast(IMAGES, dtype.removeprefix("mixed_"))
     output = numpy(ops.cast(SelfAttention2D(dtype=dtype, **form)(image), "float32"))
     np.testing.assert_array_equal(output, numpy(ops.cast(image, "float32")))
 
 
 @pytest.mark.parametrize("spectral_normalization", [False, True])
-def test_the_convolutions_learn_from_the_second_step_on(spectral_normalization):
+def test_convolutions_have_gradients_from_the_second_step_on(spectral_normalization):
     layer = SelfAttention2D(key_reduction=3, spectral_normalization=spectral_normalization)
     layer(IMAGES)
 
     def moving():
-        found = gradients(
+        actual = gradients(
             lambda x: ops.sum(ops.subtract(layer(x), IMAGES[::-1]) ** 2),
             [IMAGES],
             layer.trainable_variables,
         )[1:]
-        for variable, gradient in zip(layer.trainable_variables, found, strict=True):
+        for variable, gradient in zip(layer.trainable_variables, actual, strict=True):
             variable.assign(numpy(variable) - 0.01 * gradient)
-        return [bool(np.abs(gradient).max() > 0) for gradient in found]
+        return [bool(np.abs(gradient).max() > 0) for gradient in actual]
 
     assert [v.name for v in layer.trainable_variables] == ["gamma"] + 4 * ["kernel"]
     assert moving() == [True, False, False, False, False]
     assert moving() == [True, True, True, True, True]
 
 
-def test_moved_pixels_read_the_same():
+def test_layer_is_equivariant_to_permuted_pixels():
     order = np.random.default_rng(3).permutation(15)
 
     def moved(images):
@@ -119,7 +119,7 @@ def test_moved_pixels_read_the_same():
 
 
 @every_form
-def test_channels_first_is_channels_last_transposed(form):
+def test_channels_first_equals_channels_last_transposed(form):
     last = built(**form)
     first = built(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **form)
     first.set_weights(last.get_weights())
@@ -131,7 +131,7 @@ def test_channels_first_is_channels_last_transposed(form):
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @every_form
-def test_a_model_takes_images_of_any_size(form, data_format):
+def test_model_takes_images_of_any_size(form, data_format):
     is_last = data_format == "channels_last"
     layer = SelfAttention2D(data_format=data_format, **form)
     inputs = keras.Input((None, None, 7) if is_last else (7, None, None))
@@ -151,7 +151,7 @@ def test_a_model_takes_images_of_any_size(form, data_format):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's graphs")
-def test_in_a_graph_an_unknown_batch_is_what_is_left():
+def test_unknown_batch_is_the_inferred_size_of_reshapes_in_a_graph():
     """tf2onnx makes a wrong shape of a batch whose size was read off a tensor."""
     import tensorflow as tf
 

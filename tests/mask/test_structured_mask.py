@@ -18,7 +18,7 @@ def numpy(x, shape):
 @pytest.mark.parametrize(("queries", "keys"), SIZES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 2])
-def test_it_says_what_the_table_says(queries, keys, causal, window):
+def test_matches_the_dense_mask(queries, keys, causal, window):
     masks = {
         "query_mask": RNG.random((BATCH, queries)) < 0.5,
         "key_mask": RNG.random((BATCH, keys)) < 0.5,
@@ -27,14 +27,14 @@ def test_it_says_what_the_table_says(queries, keys, causal, window):
     for given in itertools.product([False, True], repeat=3):
         some = {n: x for (n, x), there in zip(masks.items(), given, strict=True) if there}
         visible = StructuredMask(queries, keys, **some, causal=causal, window=window)
-        wanted = sight(queries, keys, **some, causal=causal, window=window)
-        np.testing.assert_array_equal(numpy(visible.dense(), wanted.shape), wanted)
-        sees, seen = wanted.any(axis=2), wanted.any(axis=1)
+        expected = sight(queries, keys, **some, causal=causal, window=window)
+        np.testing.assert_array_equal(numpy(visible.dense(), expected.shape), expected)
+        sees, seen = expected.any(axis=2), expected.any(axis=1)
         np.testing.assert_array_equal(numpy(visible.query_has_visible_key(), sees.shape), sees)
         np.testing.assert_array_equal(numpy(visible.key_is_visible(), seen.shape), seen)
 
 
-def test_nothing_masked_is_nothing_said():
+def test_without_masks_every_method_returns_none():
     visible = StructuredMask(3, 5)
     assert (
         visible.dense() is None
@@ -43,7 +43,7 @@ def test_nothing_masked_is_nothing_said():
     )
 
 
-def test_a_table_is_one_way_to_say_it():
+def test_dense_mask_becomes_a_structured_mask():
     table = RNG.random((BATCH, 3, 5)) < 0.5
     visible = as_structured_mask(table, 3, 5)
     assert as_structured_mask(visible, 3, 5) is visible

@@ -40,7 +40,7 @@ def weights_of(normalize, scores, mask=None):
 
 
 @every_normalizer
-def test_it_is_the_formula(normalize):
+def test_matches_the_formula(normalize):
     scores, mask = scores_and_mask()
     weights = weights_of(normalize, scores, mask)
     np.testing.assert_allclose(weights, expected(normalize, scores, mask), atol=1e-6)
@@ -51,7 +51,7 @@ def test_it_is_the_formula(normalize):
 
 @only_with_float64
 @every_normalizer
-def test_it_is_the_formula_to_ten_digits_in_float64(normalize):
+def test_matches_the_formula_to_ten_digits_in_float64(normalize):
     scores, mask = scores_and_mask("float64")
     weights = weights_of(normalize, scores, mask)
     assert weights.dtype == np.float64
@@ -59,7 +59,7 @@ def test_it_is_the_formula_to_ten_digits_in_float64(normalize):
 
 
 @every_normalizer
-def test_rows_sum_to_one_or_are_zero_and_the_masked_get_exactly_nothing(normalize):
+def test_rows_sum_to_one_or_zero_and_masked_weights_are_exactly_zero(normalize):
     scores, mask = scores_and_mask()
     weights = weights_of(normalize, scores, mask)
     np.testing.assert_allclose(weights.sum(-1), mask.any(-1), atol=1e-6)
@@ -91,7 +91,7 @@ def test_masked_scores_do_not_change_the_gradient(normalize, planted):
 
 @every_normalizer
 @pytest.mark.parametrize("shift", [-1e4, 3.0, 1e4])
-def test_a_shift_of_all_scores_changes_nothing(normalize, shift):
+def test_adding_a_constant_to_all_scores_changes_nothing(normalize, shift):
     scores, mask = scores_and_mask()
     scores = np.round(scores * 64) / 64  # so that nothing is lost by adding
     shifted = weights_of(normalize, scores + np.float32(shift), mask)
@@ -99,7 +99,7 @@ def test_a_shift_of_all_scores_changes_nothing(normalize, shift):
 
 
 @every_normalizer
-def test_a_permutation_of_the_keys_permutes_the_weights(normalize):
+def test_permutation_of_the_keys_permutes_the_weights(normalize):
     scores, mask = scores_and_mask()
     order = np.random.default_rng(2).permutation(7)
     permuted = weights_of(normalize, scores[..., order], mask[..., order])
@@ -108,14 +108,14 @@ def test_a_permutation_of_the_keys_permutes_the_weights(normalize):
 
 @every_normalizer
 @pytest.mark.parametrize("size", [1e5, 1e30, 3e38, np.inf])
-def test_huge_scores_choose_the_best(normalize, size):
+def test_huge_scores_give_all_weight_to_the_highest(normalize, size):
     scores = np.array([[-size, 0, size]], "float32")
     np.testing.assert_array_equal(weights_of(normalize, scores), [[0, 0, 1]])
 
 
 @every_normalizer
 @pytest.mark.parametrize("lowest", [-np.inf, np.finfo("float32").min])
-def test_the_only_visible_key_gets_everything_however_low_its_score(normalize, lowest):
+def test_only_visible_key_gets_all_weight_however_low_its_score(normalize, lowest):
     scores = np.array([[0.0, lowest, 5.0]], "float32")
     weights = weights_of(normalize, scores, np.array([[False, True, False]]))
     np.testing.assert_array_equal(weights, [[0, 1, 0]])
@@ -133,19 +133,19 @@ def test_half_precision_is_normalized_in_float32(normalize, dtype):
 
 
 @every_smooth_one
-def test_its_gradient_is_a_difference_and_zero_where_nothing_may_be_seen(normalize):
+def test_gradient_matches_differences_and_is_zero_for_fully_masked_rows(normalize):
     scores, mask = scores_and_mask()
     factors = np.random.default_rng(1).normal(size=scores.shape).astype(FINEST)
-    (found,) = assert_gradients_are_differences(
+    (actual,) = assert_gradients_are_differences(
         lambda s: ops.sum(ops.multiply(normalize(s, mask), factors)),
         lambda s: np.sum(expected(normalize, s, mask) * factors),
         [scores],
     )
-    np.testing.assert_array_equal(found[~mask], 0)
-    assert np.abs(found[mask]).max() > 0.1
+    np.testing.assert_array_equal(actual[~mask], 0)
+    assert np.abs(actual[mask]).max() > 0.1
 
 
-def test_a_users_distribution_gets_the_same_rule():
+def test_custom_distribution_is_masked_by_the_same_rule():
     @masked
     def by_squares(scores):
         """Weights in proportion to squares."""

@@ -11,12 +11,12 @@ def weights_of(scores, mask=None):
     return ops.convert_to_numpy(softmax(np.array(scores, "float32"), mask))
 
 
-def test_two_keys_by_hand():
+def test_two_keys_match_hand_computed_weights():
     expected = [[1 / (1 + math.e), math.e / (1 + math.e)]]
     np.testing.assert_allclose(weights_of([[0, 1]]), expected, rtol=1e-6)
 
 
-def test_a_masked_third_key_leaves_these_two_as_they_were():
+def test_masked_third_key_does_not_change_the_other_weights():
     weights = weights_of([[0, 1, 9]], np.array([[True, True, False]]))
     np.testing.assert_allclose(weights, [[1 / (1 + math.e), math.e / (1 + math.e), 0]], rtol=1e-6)
 
@@ -34,9 +34,9 @@ def test_masks_broadcast_over_sequences_and_queries():
     np.testing.assert_array_equal(weights_of(scores, of_queries), expected)
 
 
-def test_two_infinitely_good_keys_share():
+def test_two_infinite_scores_share_the_weight():
     np.testing.assert_array_equal(weights_of([[np.inf, 0, np.inf, -np.inf]]), [[0.5, 0, 0.5, 0]])
 
 
-def test_a_row_of_minus_infinities_has_no_favourite():
+def test_row_of_minus_infinities_has_equal_weights():
     np.testing.assert_array_equal(weights_of([[-np.inf, -np.inf]]), [[0.5, 0.5]])

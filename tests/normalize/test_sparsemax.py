@@ -21,7 +21,7 @@ def weights_of(scores, mask=None):
         ([2.0, 2.0, -9.0], [0.5, 0.5, 0]),
     ],
 )
-def test_projections_by_hand(scores, weights):
+def test_projections_match_hand_computed_weights(scores, weights):
     np.testing.assert_allclose(weights_of([scores]), [weights], atol=1e-6)
 
 
@@ -39,7 +39,7 @@ def test_no_point_of_the_simplex_is_nearer_to_the_scores():
         assert ((projected - row) ** 2).sum() <= ((nearby - row) ** 2).sum(-1).min() + 1e-6
 
 
-def test_a_point_of_the_simplex_is_its_own_projection():
+def test_point_of_the_simplex_is_its_own_projection():
     points = np.random.default_rng(0).dirichlet(np.ones(5), 7)
     np.testing.assert_allclose(weights_of(points), points, atol=1e-6)
 
@@ -54,7 +54,7 @@ def test_rows_of_the_lowest_float_are_finite():
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_its_gradient_is_the_papers_jacobian():
+def test_gradient_matches_the_papers_jacobian():
     # Martins, Astudillo (2016), section 2.5: diag(s) - s s^T / |support|.
     scores = np.array([[0.5, 0.0, -3.0, 0.25]], "float32")
     support = weights_of(scores)[0] > 0
@@ -65,6 +65,6 @@ def test_its_gradient_is_the_papers_jacobian():
         np.testing.assert_allclose(row[0], jacobian[j], atol=1e-6)
 
 
-def test_a_long_row_sums_to_one():
+def test_long_row_sums_to_one():
     scores = np.random.default_rng(0).normal(size=(3, 10007)) * 0.01
     np.testing.assert_allclose(weights_of(scores).sum(-1), 1, atol=1e-4)

@@ -82,7 +82,7 @@ def found():
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_two_devices_learn_what_one_learns(layer, found):
+def test_two_devices_learn_the_same_as_one(layer, found):
     one, two = (each[layer] for each in found)
     assert (one["devices"], two["devices"]) == (1, 2)
     np.testing.assert_allclose(two["outputs"], one["outputs"], atol=1e-5)

@@ -64,19 +64,19 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_mean_cost_is_the_loss_that_keras_reports(name):
+def test_mean_cost_equals_the_loss_that_keras_reports(name):
     loss, y, y_pred, sample_weight, loss_weights = CASES[name]
     if name == "list_by_name":
         expected = kerass_own([words(), None], y, y_pred, sample_weight, loss_weights)
     else:
         expected = kerass_own(loss, y, y_pred, sample_weight, loss_weights)
     costs = ExampleCosts(loss, loss_weights, y_pred, NAMES[: len(keras.tree.flatten(y_pred))])
-    found = ops.convert_to_numpy(costs(y, y_pred, sample_weight))
-    assert found.shape == (BATCH,)
-    np.testing.assert_allclose(found.mean(), expected, rtol=1e-5)
+    actual = ops.convert_to_numpy(costs(y, y_pred, sample_weight))
+    assert actual.shape == (BATCH,)
+    np.testing.assert_allclose(actual.mean(), expected, rtol=1e-5)
 
 
-def test_an_example_costs_its_own_steps():
+def test_cost_of_an_example_depends_on_its_own_steps_only():
     costs = ExampleCosts(words(), None, LOGITS, ["output"])
     likelihoods = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
     parts = -np.log(np.take_along_axis(likelihoods, IDS[..., None], -1)[..., 0])
@@ -88,7 +88,7 @@ def test_an_example_costs_its_own_steps():
 
 
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
-def test_costs_that_sum_to_zero_are_still_each_their_own(reduction):
+def test_costs_that_sum_to_zero_are_right_for_each_example(reduction):
     signed = keras.losses.CosineSimilarity(reduction=reduction)
     aims = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], "float32")
     points = np.array([[5.0, 0.0]] * 4, "float32")
@@ -111,12 +111,12 @@ def test_costs_that_sum_to_zero_are_still_each_their_own(reduction):
         (["CE", None], None, BOTH, "loss='CE'"),
     ],
 )
-def test_losses_that_reward_nothing_or_do_not_fit_are_refused(loss, weights, outputs, message):
+def test_missing_or_mismatched_losses_are_refused(loss, weights, outputs, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: .*{message}"):
         ExampleCosts(loss, weights, outputs, NAMES[: len(outputs)] if outputs is BOTH else ["one"])
 
 
-def test_a_loss_of_the_whole_batch_is_refused():
+def test_scalar_loss_of_the_batch_is_refused():
     costs = ExampleCosts(lambda y, p: ops.mean((y - p) ** 2), None, POINTS, ["output"])
     with pytest.raises(ValueError, match="Expected a loss that gives a number for each example"):
         costs(AIMS, POINTS)

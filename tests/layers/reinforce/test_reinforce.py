@@ -15,7 +15,7 @@ QUERY = RNG.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
 VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
 
 
-def test_a_loop_of_ones_own_gets_costs_times_the_scores_of_what_was_drawn():
+def test_custom_loop_gets_costs_times_the_score_function():
     layer, costs = HardAttention("dot", expectation_rate=0.0, seed=5), np.arange(BATCH) - 2.0
 
     def run(query):
@@ -27,11 +27,11 @@ def test_a_loop_of_ones_own_gets_costs_times_the_scores_of_what_was_drawn():
     assert float(value) == 0
     _, weights = layer([QUERY, VALUE], return_attention_scores=True)
     drawn = ops.convert_to_numpy(read) - ops.convert_to_numpy(weights) @ VALUE
-    [found] = gradients(lambda query: run(query)[1], [QUERY])
-    np.testing.assert_allclose(found, 2 * (costs - 1)[:, None, None] * drawn / BATCH, atol=1e-5)
+    [actual] = gradients(lambda query: run(query)[1], [QUERY])
+    np.testing.assert_allclose(actual, 2 * (costs - 1)[:, None, None] * drawn / BATCH, atol=1e-5)
 
 
-def test_costs_of_another_shape_are_refused_and_other_losses_left_alone():
+def test_costs_of_another_shape_are_refused_and_other_losses_ignored():
     with pytest.raises(ValueError, match=r"Expected `cost` of shape \(batch,\)"):
         reinforce([], ops.ones((2, 3)))
     with pytest.raises(ValueError, match=r"Expected `cost` of the batch.*shape \(3,\).*\[2\]"):

@@ -41,7 +41,7 @@ def kernels(model):
     return [ops.convert_to_numpy(w) for w in model.trainable_weights]
 
 
-def test_the_reported_loss_is_the_compiled_loss():
+def test_reported_loss_is_the_compiled_loss():
     plain, ours = built(keras.Model), built(reward_weight=5.0, entropy_weight=5.0)
     np.testing.assert_allclose(fitted(ours), fitted(plain), rtol=1e-6)
     (score, *readout), (plain_score, *plain_readout) = kernels(ours), kernels(plain)
@@ -50,7 +50,7 @@ def test_the_reported_loss_is_the_compiled_loss():
     assert np.abs(score - plain_score).max() > 0.01
 
 
-def test_the_baseline_is_the_mean_reward_of_batches_before_newer_ones_counting_more():
+def test_baseline_is_a_bias_corrected_moving_average_of_rewards():
     model = built(baseline_decay=0.6)
     assert float(model.baseline) == 0
     rewards = [-fitted(model)[0] for _ in range(3)]
@@ -61,18 +61,18 @@ def test_the_baseline_is_the_mean_reward_of_batches_before_newer_ones_counting_m
     assert float(model.baseline) == before
 
 
-def test_an_example_of_weight_zero_is_neither_credited_nor_a_reward():
+def test_example_of_weight_zero_is_not_rewarded_and_not_in_the_baseline():
     weight = np.zeros((BATCH, QUERIES))
     weight[0] = 1
     one = np.repeat(QUERY[:1], BATCH, 0), np.repeat(VALUE[:1], BATCH, 0)
-    found = []
+    actual = []
     for queries, values in [(QUERY, VALUE), one]:
         model = built(reward_weight=1.0, entropy_weight=0.0)
         model.rewards.assign([-7.0, 1.0])
         model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
         model.train_on_batch([queries, values], TARGET, sample_weight=weight)
-        found.append([*kernels(model), float(model.baseline)])
-    for got, want in zip(*found, strict=True):
+        actual.append([*kernels(model), float(model.baseline)])
+    for got, want in zip(*actual, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
     model = built()
     model.rewards.assign([-7.0, 1.0])
@@ -80,7 +80,7 @@ def test_an_example_of_weight_zero_is_neither_credited_nor_a_reward():
     assert float(model.baseline) == pytest.approx(-7)
 
 
-def test_models_without_samples_are_ordinary():
+def test_model_without_sampling_layers_trains_as_usual():
     inputs = keras.Input((WIDTH,))
     model = ReinforceModel(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd", "mse", jit_compile=JIT)
@@ -89,7 +89,7 @@ def test_models_without_samples_are_ordinary():
 
 
 @pytest.mark.skipif(not JIT, reason="Keras on torch has no steps_per_execution")
-def test_several_steps_in_one_execution_are_the_same_steps():
+def test_several_steps_per_execution_equal_single_steps():
     one, three = built(), built()
     fitted(one, batches=3)
     fitted(three, batches=3, steps_per_execution=3)
@@ -97,7 +97,7 @@ def test_several_steps_in_one_execution_are_the_same_steps():
         np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def test_a_decoder_trains_in_half_precision():
+def test_decoder_trains_in_half_precision():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -113,7 +113,7 @@ def test_a_decoder_trains_in_half_precision():
     assert float(model.baseline) < 0
 
 
-def test_a_model_comes_back_from_its_file_and_trains_on(tmp_path):
+def test_loaded_model_continues_training(tmp_path):
     options = {"reward_weight": 0.3, "entropy_weight": 0.01, "baseline_decay": 0.5}
     model = built(**options)
     fitted(model, loss_weights=2.0)
@@ -138,12 +138,12 @@ def test_a_model_comes_back_from_its_file_and_trains_on(tmp_path):
         ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
     ],
 )
-def test_wrong_arguments_are_refused_by_name(options, message):
+def test_invalid_arguments_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
         built(**options)
 
 
-def test_what_cannot_be_trained_is_refused():
+def test_missing_inputs_or_loss_are_refused():
     with pytest.raises(ValueError, match="Expected `inputs` and `outputs`"):
         ReinforceModel(reward_weight=1.0)
     with pytest.raises(ValueError, match="Expected `loss` in compile"):

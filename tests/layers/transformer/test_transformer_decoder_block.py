@@ -23,22 +23,22 @@ def built(way, inputs=(X, MEMORY), **options):
     return seeded(block, *inputs)
 
 
-def assert_near(found, wanted):
-    np.testing.assert_allclose(numpy(found), numpy(wanted), rtol=1e-4, atol=1e-5)
+def assert_near(actual, expected):
+    np.testing.assert_allclose(numpy(actual), numpy(expected), rtol=1e-4, atol=1e-5)
 
 
 @every_way
-def test_it_is_the_papers_formula(way):
+def test_matches_the_papers_formula(way):
     block = built(way)
-    found = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
-    wanted = reference.each(lambda *x: decoded(block, *x), X, MEMORY, REAL, REAL_MEMORY)
-    assert len(found) == len(wanted) == 3
-    for got, want in zip(found, wanted, strict=True):
+    actual = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
+    expected = reference.each(lambda *x: decoded(block, *x), X, MEMORY, REAL, REAL_MEMORY)
+    assert len(actual) == len(expected) == 3
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("way", ["post", "pre"])
-def test_its_gradients_are_differences(way):
+def test_gradients_match_finite_differences(way):
     arrays = X[:1, :2], MEMORY[:1, :3]
     block = built(way, [x.astype(FINEST) for x in arrays], dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(FINEST)
@@ -55,7 +55,7 @@ def test_its_gradients_are_differences(way):
 
 @every_way
 @pytest.mark.parametrize("pieces", [[1, 1, 1, 1, 1], [2, 3], [5]], ids=str)
-def test_piece_by_piece_it_is_the_whole(way, pieces):
+def test_step_by_step_equals_the_whole_sequence(way, pieces):
     block = built(way)
     whole = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
     cache, outputs, seen = block.get_initial_cache(MEMORY, 11, REAL_MEMORY), [], []
@@ -72,7 +72,7 @@ def test_piece_by_piece_it_is_the_whole(way, pieces):
     assert_near(np.concatenate(seen, 2), whole[2])
 
 
-def test_it_runs_in_a_compiled_loop():
+def test_cached_step_runs_in_a_compiled_loop():
     block = built("pre")
 
     def run(x, memory):
@@ -89,7 +89,7 @@ def test_it_runs_in_a_compiled_loop():
     assert_near(compiled(run)(*map(ops.convert_to_tensor, (X, MEMORY))), block(X, MEMORY))
 
 
-def test_the_memory_is_projected_once():
+def test_memory_is_projected_once():
     block, calls = built("post"), []
     project = block.cross_attention.prepare
 
@@ -104,19 +104,19 @@ def test_the_memory_is_projected_once():
     assert len(calls) == 1
 
 
-def test_masks_come_with_the_inputs_and_go_on_with_the_outputs():
+def test_keras_masks_are_used_and_propagated():
     block, masking = built("post"), keras.layers.Masking()
     x, memory = masking(X * REAL[..., None]), masking(MEMORY * REAL_MEMORY[..., None])
-    wanted = block(X, MEMORY, inputs_mask=REAL, memory_mask=REAL_MEMORY)
+    expected = block(X, MEMORY, inputs_mask=REAL, memory_mask=REAL_MEMORY)
     implicit = block(x, memory)
-    assert_near(implicit, wanted)
+    assert_near(implicit, expected)
     pooled = keras.layers.GlobalAveragePooling1D()(implicit)
-    assert_near(pooled, [x[m].mean(0) for x, m in zip(numpy(wanted), REAL, strict=True)])
+    assert_near(pooled, [x[m].mean(0) for x, m in zip(numpy(expected), REAL, strict=True)])
     first, _ = block(X[:, :1], cache=block.get_initial_cache(memory, 5))
-    assert_near(first, wanted[:, :1])
+    assert_near(first, expected[:, :1])
 
 
-def test_memory_and_cache_are_one_or_the_other():
+def test_exactly_one_of_memory_and_cache_is_required():
     block = built("post")
     cache = block.get_initial_cache(MEMORY, 5)
     with pytest.raises(ValueError, match="Expected either `memory` or `cache`"):
@@ -129,7 +129,7 @@ def test_memory_and_cache_are_one_or_the_other():
         TransformerDecoderBlock(2, 3).get_initial_cache(MEMORY, 5)
 
 
-def test_a_step_is_a_functional_model_that_can_be_saved(tmp_path):
+def test_step_is_a_functional_model_that_can_be_saved(tmp_path):
     block = built("grouped")
     start = block.get_initial_cache(MEMORY, 5, REAL_MEMORY)
     leaves = [ops.convert_to_tensor(x) for x in keras.tree.flatten(start)]

@@ -89,7 +89,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("search", SEARCHES)
-def test_a_cached_search_finds_what_an_uncached_one_finds(options, search):
+def test_cached_search_equals_uncached_search(options, search):
     decoder = Decoder(**OPTIONS[options])
 
     def run(make):
@@ -98,21 +98,21 @@ def test_a_cached_search_finds_what_an_uncached_one_finds(options, search):
             step, state, START, END, LENGTH, memory=memory, memory_mask=ops.convert_to_tensor(REAL)
         )
 
-    wanted = run(decoder.uncached)
-    assert len(set(numpy(wanted.tokens).ravel())) > 2
-    for found in (run(decoder.cached), compiled(lambda: tuple(run(decoder.cached)))()):
-        tokens, lengths, scores, alignments = map(numpy, found)
-        np.testing.assert_array_equal(tokens, numpy(wanted.tokens))
-        np.testing.assert_array_equal(lengths, numpy(wanted.lengths))
-        np.testing.assert_allclose(scores, numpy(wanted.scores), rtol=1e-4)
-        np.testing.assert_allclose(alignments, numpy(wanted.alignments), atol=1e-4)
+    expected = run(decoder.uncached)
+    assert len(set(numpy(expected.tokens).ravel())) > 2
+    for actual in (run(decoder.cached), compiled(lambda: tuple(run(decoder.cached)))()):
+        tokens, lengths, scores, alignments = map(numpy, actual)
+        np.testing.assert_array_equal(tokens, numpy(expected.tokens))
+        np.testing.assert_array_equal(lengths, numpy(expected.lengths))
+        np.testing.assert_allclose(scores, numpy(expected.scores), rtol=1e-4)
+        np.testing.assert_allclose(alignments, numpy(expected.alignments), atol=1e-4)
 
 
-def test_the_logits_of_every_step_are_those_of_the_whole():
+def test_logits_of_every_step_equal_those_of_the_whole_sequence():
     decoder = Decoder(**OPTIONS["all"])
     tokens = np.random.default_rng(1).integers(0, VOCABULARY, size=(2, LENGTH))
     step, state, memory = decoder.cached()
-    wanted = numpy(decoder.whole(tokens)[0])
+    expected = numpy(decoder.whole(tokens)[0])
     for i in range(LENGTH):
         logits, state, _ = step(ops.convert_to_tensor(tokens[:, i]), state, memory)
-        np.testing.assert_allclose(numpy(logits), wanted[:, i], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(numpy(logits), expected[:, i], rtol=1e-4, atol=1e-4)

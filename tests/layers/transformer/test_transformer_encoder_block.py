@@ -20,16 +20,16 @@ def built(way, x=X, **options):
 
 @every_way
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_it_is_the_papers_formula(way, is_causal):
+def test_matches_the_papers_formula(way, is_causal):
     block = built(way)
-    found = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
-    wanted = reference.each(lambda x, real: encoded(block, x, real, is_causal), X, REAL)
-    for got, want in zip(found, wanted, strict=True):
+    actual = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
+    expected = reference.each(lambda x, real: encoded(block, x, real, is_causal), X, REAL)
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("way", ["post", "pre"])
-def test_its_gradients_are_differences(way):
+def test_gradients_match_finite_differences(way):
     x, real = X[:1, :3], np.array([True, True, False])
     block = built(way, x.astype(FINEST), dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=x.shape).astype(FINEST)
@@ -44,7 +44,7 @@ def test_its_gradients_are_differences(way):
     np.testing.assert_array_equal(of_x[0, 2], 0)
 
 
-def test_a_post_norm_block_is_pytorchs_encoder_layer():
+def test_post_norm_block_equals_pytorchs_encoder_layer():
     torch = pytest.importorskip("torch")
     block = built("post")
     theirs = torch.nn.TransformerEncoderLayer(
@@ -70,24 +70,24 @@ def test_a_post_norm_block_is_pytorchs_encoder_layer():
         }
     )
     with torch.no_grad():
-        wanted = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
-    found = numpy(block(X, mask=REAL))
-    np.testing.assert_allclose(found[REAL], wanted[REAL], rtol=1e-4, atol=1e-5)
+        expected = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
+    actual = numpy(block(X, mask=REAL))
+    np.testing.assert_allclose(actual[REAL], expected[REAL], rtol=1e-4, atol=1e-5)
 
 
 @every_way
-def test_piece_by_piece_it_is_the_causal_block(way):
+def test_step_by_step_equals_the_causal_block(way):
     block, outputs = built(way), []
     cache = block.get_initial_cache(2, 11)
     for first, last in [(0, 3), (3, 4), (4, 7)]:
         output, cache = block(X[:, first:last], cache=cache)
         outputs.append(numpy(output))
-    wanted = numpy(block(X, use_causal_mask=True))
-    np.testing.assert_allclose(np.concatenate(outputs, 1), wanted, rtol=1e-4, atol=1e-5)
+    expected = numpy(block(X, use_causal_mask=True))
+    np.testing.assert_allclose(np.concatenate(outputs, 1), expected, rtol=1e-4, atol=1e-5)
 
 
 @every_way
-def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
+def test_keras_masks_are_used_and_propagated(way):
     block, masking = built(way), keras.layers.Masking()
     implicit = block(masking(X * REAL[..., None]))
     np.testing.assert_allclose(numpy(implicit), numpy(block(X, mask=REAL)), atol=1e-6)
@@ -96,7 +96,7 @@ def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
     np.testing.assert_allclose(pooled, means, atol=1e-5)
 
 
-def test_sublayers_drop_each_in_their_own_way():
+def test_sublayers_have_independent_dropout():
     block = built("post", dropout=0.5, attention_dropout=0.5, seed=5)
     parts = block.self_attention, block.around_self_attention, block.around_feed_forward
     assert len({part.drop.seed for part in parts}) == 3
@@ -104,7 +104,7 @@ def test_sublayers_drop_each_in_their_own_way():
     assert np.abs(still - moved).max() > 0.1
 
 
-def test_a_stack_learns_in_half_precision_what_stands_two_places_back():
+def test_stack_learns_in_half_precision_to_copy_from_two_positions_before():
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 5, size=(64, 6))
     inputs = keras.Input((None,), dtype="int32")

@@ -52,7 +52,7 @@ def stack():
                 following.append(cache.written)
             return emit(x)[:, 0], following, ops.mean(weights[:, :, 0], axis=1)
 
-        found = greedy(
+        actual = greedy(
             step,
             [cache.written for cache in caches],
             START,
@@ -61,7 +61,7 @@ def stack():
             memory=[cache.memory for cache in caches],
             memory_mask=real,
         )
-        return {"tokens": found.tokens, "scores": found.scores, "alignments": found.alignments}
+        return {"tokens": actual.tokens, "scores": actual.scores, "alignments": actual.alignments}
 
     return model, decode
 
@@ -69,7 +69,7 @@ def stack():
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the tensorflow backend alone exports"
 )
-def test_cached_greedy_writing_runs_in_a_server(tmp_path):
+def test_exported_model_runs_cached_greedy_decoding(tmp_path):
     model, decode = stack()
     example = {"source": SOURCE, "target": SOURCE[:, :3]}
     spec = keras.InputSpec(shape=(None, None), dtype="int32", name="source")
@@ -78,8 +78,8 @@ def test_cached_greedy_writing_runs_in_a_server(tmp_path):
     )
     assert len(set(numpy(decode(ops.convert_to_tensor(SOURCE))["tokens"]).ravel())) > 2
     for source in (SOURCE, SOURCE[1:, :3], SOURCE[2:, :1]):
-        wanted = decode(ops.convert_to_tensor(source))
-        found = export.run_in_c_loader(path, "decode", {"source": source})
-        np.testing.assert_array_equal(found["tokens"], numpy(wanted["tokens"]))
+        expected = decode(ops.convert_to_tensor(source))
+        actual = export.run_in_c_loader(path, "decode", {"source": source})
+        np.testing.assert_array_equal(actual["tokens"], numpy(expected["tokens"]))
         for name in ("scores", "alignments"):
-            np.testing.assert_allclose(found[name], numpy(wanted[name]), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-4, atol=1e-5)
