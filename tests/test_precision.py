@@ -42,7 +42,7 @@ def test_cast_changes_no_number():
 
 def test_moderate_numbers_are_kept_and_others_clipped():
     numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
-    held = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
+    clipped = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
     expected = np.array(
         [
             0.0,
@@ -55,7 +55,7 @@ def test_moderate_numbers_are_kept_and_others_clipped():
         ],
         "float32",
     )
-    np.testing.assert_array_equal(held, expected)
+    np.testing.assert_array_equal(clipped, expected)
 
 
 def test_dot_product_of_maximal_inputs_is_finite_in_float32():

@@ -12,7 +12,7 @@ INPUTS = RNG.normal(size=(3, 7, 5)).astype("float32")
 MASK = np.arange(7) < np.array([[7], [3], [0]])
 
 
-def built(units=2, dtype="float32", **options):
+def build_layer(units=2, dtype="float32", **options):
     layer = AttentionPooling(units, dtype=dtype, **options)
     layer(INPUTS)
     layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.weights])
@@ -25,7 +25,7 @@ def expected(layer, inputs, mask):
 
 
 def test_matches_the_papers_formula():
-    layer = built()
+    layer = build_layer()
     actual = layer(INPUTS, mask=MASK, return_attention_scores=True)
     for got, want in zip(actual, expected(layer, INPUTS, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-5, atol=1e-5)
@@ -33,14 +33,14 @@ def test_matches_the_papers_formula():
 
 @only_with_float64
 def test_matches_the_papers_formula_to_ten_digits_in_float64():
-    layer, inputs = built(dtype="float64"), INPUTS.astype("float64")
+    layer, inputs = build_layer(dtype="float64"), INPUTS.astype("float64")
     actual = layer(inputs, mask=MASK, return_attention_scores=True)
     for got, want in zip(actual, expected(layer, inputs, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
-    layer = built(dtype=FINEST)
+    layer = build_layer(dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=(3, 5)).astype(FINEST)
 
     def formula(inputs, *weights):
@@ -53,8 +53,8 @@ def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
     def loss(inputs):
         return ops.sum(ops.multiply(layer(inputs, mask=MASK), factors))
 
-    of_inputs, *_ = assert_gradients_are_differences(loss, formula, [INPUTS], layer.weights)
-    np.testing.assert_array_equal(of_inputs[~MASK], 0)
+    grad_inputs, *_ = assert_gradients_are_differences(loss, formula, [INPUTS], layer.weights)
+    np.testing.assert_array_equal(grad_inputs[~MASK], 0)
 
 
 def test_zero_query_gives_the_mean_of_real_steps():
@@ -70,7 +70,7 @@ def test_zero_query_gives_the_mean_of_real_steps():
 def test_documents_are_pooled_sentence_by_sentence():
     documents = RNG.normal(size=(2, 3, 7, 5)).astype("float32")
     masks = np.stack([MASK, MASK[::-1]])
-    layer = built()
+    layer = build_layer()
     actual = layer(documents, mask=masks, return_attention_scores=True)
     for d in range(2):
         for got, want in zip(actual, expected(layer, documents[d], masks[d]), strict=True):
@@ -142,7 +142,7 @@ def test_input_of_unknown_width_is_refused():
 
 
 def test_dropout_drops_words_in_training_only():
-    layer = built(dropout=0.5, seed=3)
+    layer = build_layer(dropout=0.5, seed=3)
     plain, weights = layer(INPUTS, mask=MASK, return_attention_scores=True)
     dropped, same = layer(INPUTS, mask=MASK, return_attention_scores=True, training=True)
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, (weights, same)))

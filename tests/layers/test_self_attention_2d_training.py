@@ -43,8 +43,10 @@ def test_only_training_calls_update_spectral_normalization():
     for weight, same in zip(layer.weights, before, strict=True):
         np.testing.assert_array_equal(numpy(weight), same)
     layer(IMAGES, training=True)
-    moved = [np.abs(numpy(w) - b).max() > 0 for w, b in zip(layer.weights, before, strict=True)]
-    assert moved == [False] + 8 * [True]  # gamma; a kernel and a vector for each convolution
+    is_changed = [
+        np.abs(numpy(w) - b).max() > 0 for w, b in zip(layer.weights, before, strict=True)
+    ]
+    assert is_changed == [False] + 8 * [True]  # gamma; a kernel and a vector for each convolution
 
 
 @pytest.mark.parametrize(
@@ -68,12 +70,12 @@ def test_released_variant_trains_compiled_and_survives_saving(data_format, dtype
     losses = model.fit(images, target, epochs=8, batch_size=3, verbose=0).history["loss"]
     assert model.jit_compile == ON_XLA
     assert np.isfinite(losses).all() and float(numpy(layer.gamma)) != 0
-    if keras.backend.backend() != "jax":  # there Keras does not store what it divided
+    if keras.backend.backend() != "jax":  # on JAX, Keras does not store the divided kernel
         np.testing.assert_allclose(spectral_norms(layer), 1, rtol=0.2)
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    assert [w.path for w in again.weights] == [w.path for w in model.weights]
-    actual = [numpy(ops.cast(m(images), "float32")) for m in (model, again)]
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert [w.path for w in loaded.weights] == [w.path for w in model.weights]
+    actual = [numpy(ops.cast(m(images), "float32")) for m in (model, loaded)]
     np.testing.assert_array_equal(*actual)
 
 
@@ -104,9 +106,9 @@ def test_queries_and_keys_start_with_different_kernels():
 
 
 def test_half_precision_overflow_does_not_give_nan():
-    largest = np.finfo("float16").max
+    float16_max = np.finfo("float16").max
     layer = SelfAttention2D(key_reduction=3, pool_keys=True, dtype="mixed_float16")
-    images = np.sign(IMAGES) * largest
+    images = np.sign(IMAGES) * float16_max
     layer(images)
     layer.gamma.assign(1.0)
     output, weights = layer(images.astype("float16"), return_attention_scores=True)

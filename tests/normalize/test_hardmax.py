@@ -5,21 +5,21 @@ from keras_attention.normalize import hardmax
 from tests.gradients import gradients
 
 
-def weights_of(scores, mask=None):
+def compute_weights(scores, mask=None):
     return ops.convert_to_numpy(hardmax(np.array(scores, "float32"), mask))
 
 
 def test_highest_score_gets_all_weight():
-    weights = weights_of([[1, 3, 2], [-1, -5, -0.5]])
+    weights = compute_weights([[1, 3, 2], [-1, -5, -0.5]])
     np.testing.assert_array_equal(weights, [[0, 1, 0], [0, 0, 1]])
 
 
 def test_first_of_equal_scores_gets_all_weight():
-    np.testing.assert_array_equal(weights_of([[0, 3, 1, 3, 3]]), [[0, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(compute_weights([[0, 3, 1, 3, 3]]), [[0, 1, 0, 0, 0]])
 
 
 def test_highest_visible_score_gets_all_weight():
-    weights = weights_of([[1, 3, 2]], np.array([[True, False, True]]))
+    weights = compute_weights([[1, 3, 2]], np.array([[True, False, True]]))
     np.testing.assert_array_equal(weights, [[0, 0, 1]])
 
 

@@ -7,7 +7,7 @@ from keras_attention.normalize import sample, sample_ops, softmax
 from tests.gradients import gradients
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-on_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow Probability is its own")
+on_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="needs TensorFlow Probability")
 if ON_TENSORFLOW:
     from keras_attention.normalize import sample_tfp
 FORMULAS = [sample_ops, sample_tfp] if ON_TENSORFLOW else [sample_ops]
@@ -37,10 +37,12 @@ def test_tfp_and_keras_formulas_give_equal_values_and_gradients():
         return formulas.log_probability(logits, chosen), formulas.entropy(logits)
 
     ours, theirs = both(sample_ops, SCORES), both(sample_tfp, SCORES)
-    sees = MASK.any(-1)  # who sees nothing has no distribution
+    has_visible_key = MASK.any(-1)  # a fully masked row has no distribution
     for got, want in zip(ours, theirs, strict=True):
         assert got.shape == (7, 3)
-        np.testing.assert_allclose(got[sees], want[sees], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            got[has_visible_key], want[has_visible_key], rtol=1e-6, atol=1e-6
+        )
     for i in range(2):
         actual = [
             gradients(lambda s, f=f, i=i: ops.sum(both(f, s)[i]), [SCORES])[0] for f in FORMULAS

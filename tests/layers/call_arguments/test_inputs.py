@@ -16,7 +16,7 @@ QUERY_MASK, VALUE_MASK, KEY_MASK = (
 )
 
 
-def masks_of(mask, inputs):
+def numpy_masks(mask, inputs):
     return [None if m is None else ops.convert_to_numpy(m) for m in split_masks(mask, inputs)]
 
 
@@ -26,11 +26,11 @@ def test_one_tensor_is_query_value_and_key():
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_list_of_inputs_is_query_value_and_optional_key(kind):
-    for given, expected in [
+    for inputs, expected in [
         ([QUERY, VALUE], [QUERY, VALUE, VALUE]),
         ([QUERY, VALUE, KEY], [QUERY, VALUE, KEY]),
     ]:
-        assert all(a is b for a, b in zip(split_inputs(kind(given)), expected, strict=True))
+        assert all(a is b for a, b in zip(split_inputs(kind(inputs)), expected, strict=True))
 
 
 def test_symbolic_tensors_are_split_the_same_way():
@@ -55,8 +55,8 @@ def test_shapes_are_split_like_inputs():
 @pytest.mark.parametrize(
     ("query", "value", "key", "message"),
     [
-        ((2, 3, 5), (7,), (7,), "Expected value and key of one rank"),
-        ((2, 3, 5), (2, 7, 11), (7, 13), "Expected value and key of one rank"),
+        ((2, 3, 5), (7,), (7,), "Expected value and key of the same rank"),
+        ((2, 3, 5), (2, 7, 11), (7, 13), "Expected value and key of the same rank"),
         ((5,), (2, 7, 11), (2, 7, 11), "Expected a query"),
         ((2, 1, 3, 5), (2, 7, 11), (2, 7, 11), "Expected a query"),
         ((2, 3, 5), (2, 7, 11), (2, 5, 11), "Expected as many keys as values"),
@@ -79,20 +79,20 @@ def test_unknown_dimensions_are_accepted(length):
 
 
 def test_mask_of_one_tensor_applies_to_queries_and_keys():
-    for actual in masks_of(VALUE_MASK, VALUE):
+    for actual in numpy_masks(VALUE_MASK, VALUE):
         np.testing.assert_array_equal(actual, VALUE_MASK)
-    assert masks_of(None, VALUE) == [None, None]
+    assert numpy_masks(None, VALUE) == [None, None]
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_masks_have_the_order_of_the_inputs(kind):
     inputs = kind([QUERY, VALUE])
-    query_mask, key_mask = masks_of(kind([QUERY_MASK, VALUE_MASK]), inputs)
+    query_mask, key_mask = numpy_masks(kind([QUERY_MASK, VALUE_MASK]), inputs)
     np.testing.assert_array_equal(query_mask, QUERY_MASK)
     np.testing.assert_array_equal(key_mask, VALUE_MASK)
-    assert masks_of(kind([None, None]), inputs) == [None, None]
-    assert masks_of(kind([QUERY_MASK, None]), inputs)[1] is None
-    assert masks_of(kind([None, VALUE_MASK]), inputs)[0] is None
+    assert numpy_masks(kind([None, None]), inputs) == [None, None]
+    assert numpy_masks(kind([QUERY_MASK, None]), inputs)[1] is None
+    assert numpy_masks(kind([None, VALUE_MASK]), inputs)[0] is None
 
 
 def test_value_mask_and_key_mask_are_combined_by_and():
@@ -102,13 +102,13 @@ def test_value_mask_and_key_mask_are_combined_by_and():
         (VALUE_MASK, None, VALUE_MASK),
         (None, KEY_MASK, KEY_MASK),
     ]:
-        _, actual = masks_of([None, value_mask, key_mask], inputs)
+        _, actual = numpy_masks([None, value_mask, key_mask], inputs)
         np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32", "bool"])
 def test_numeric_masks_are_cast_to_bool(dtype):
-    actual = masks_of([QUERY_MASK.astype(dtype), VALUE_MASK.astype(dtype)], [QUERY, VALUE])
+    actual = numpy_masks([QUERY_MASK.astype(dtype), VALUE_MASK.astype(dtype)], [QUERY, VALUE])
     for got, want in zip(actual, [QUERY_MASK, VALUE_MASK], strict=True):
         assert got.dtype == bool
         np.testing.assert_array_equal(got, want)

@@ -16,7 +16,7 @@ QUERY_MASK, KEY_MASK = RNG.random((2, 3)) < 0.7, RNG.random((2, 7)) < 0.7
 PAIRS = RNG.random((2, 3, 7)) < 0.7
 
 
-def joined(query=QUERY, key=KEY, **masks):
+def dense_mask(query=QUERY, key=KEY, **masks):
     return np.broadcast_to(ops.convert_to_numpy(pair_mask(query, key, **masks)), (2, 3, 7))
 
 
@@ -25,19 +25,19 @@ def test_without_masks_the_mask_is_none():
 
 
 def test_all_masks_are_combined_by_and():
-    found = joined(
+    actual = dense_mask(
         query_mask=QUERY_MASK, key_mask=KEY_MASK, attention_mask=PAIRS, use_causal_mask=True
     )
-    future = reference.causal(3, 7)
+    causal = reference.causal(3, 7)
     for b, i, j in np.ndindex(2, 3, 7):
-        wanted = QUERY_MASK[b, i] and KEY_MASK[b, j] and PAIRS[b, i, j] and future[i, j]
-        assert found[b, i, j] == wanted
+        is_visible = QUERY_MASK[b, i] and KEY_MASK[b, j] and PAIRS[b, i, j] and causal[i, j]
+        assert actual[b, i, j] == is_visible
 
 
 def test_key_mask_of_the_keys_rank_is_a_mask_of_pairs():
-    np.testing.assert_array_equal(joined(key_mask=PAIRS), PAIRS)
-    of_all_queries = KEY_MASK[:, None]
-    np.testing.assert_array_equal(joined(key_mask=of_all_queries), np.repeat(of_all_queries, 3, 1))
+    np.testing.assert_array_equal(dense_mask(key_mask=PAIRS), PAIRS)
+    one_row = KEY_MASK[:, None]
+    np.testing.assert_array_equal(dense_mask(key_mask=one_row), np.repeat(one_row, 3, 1))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float32"])
@@ -48,7 +48,7 @@ def test_key_mask_of_the_keys_rank_is_a_mask_of_pairs():
 )
 def test_attention_masks_broadcast_and_may_be_numeric(mask, dtype):
     expected = np.broadcast_to(mask, (2, 3, 7))
-    np.testing.assert_array_equal(joined(attention_mask=mask.astype(dtype)), expected)
+    np.testing.assert_array_equal(dense_mask(attention_mask=mask.astype(dtype)), expected)
     _, weights = Attention()(
         [QUERY, KEY], attention_mask=mask.astype(dtype), return_attention_scores=True
     )
@@ -70,9 +70,9 @@ def test_masks_of_a_single_query_have_no_query_axis(mask):
 
 def test_additional_leading_axes_have_their_own_masks():
     query, key = QUERY[:, None], KEY[:, None]
-    found = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
-    expected = joined(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+    actual = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
+    expected = dense_mask(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
+    np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_keras_masks_are_combined_with_an_attention_mask():
     steps = np.where(KEY_MASK[..., None], KEY, 0)
     masked = keras.layers.Masking()(steps)
     for options in ({}, {"attention_mask": np.ones((1, 7), bool)}):
-        found = Attention()(masked, return_attention_scores=True, **options)
-        seen = ops.convert_to_numpy(found[1]) > 0
-        np.testing.assert_array_equal(seen, KEY_MASK[:, :, None] & KEY_MASK[:, None])
+        actual = Attention()(masked, return_attention_scores=True, **options)
+        visible = ops.convert_to_numpy(actual[1]) > 0
+        np.testing.assert_array_equal(visible, KEY_MASK[:, :, None] & KEY_MASK[:, None])
         cross = Attention()([QUERY, masked], return_attention_scores=True, **options)[1]
         np.testing.assert_array_equal(
             ops.convert_to_numpy(cross) > 0, np.repeat(KEY_MASK[:, None], 3, 1)

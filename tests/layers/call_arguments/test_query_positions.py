@@ -26,10 +26,10 @@ def test_without_a_mask_positions_are_none():
 
 
 def test_explicit_positions_are_returned():
-    given = np.array([[4, 5, 6]])
+    positions = np.array([[4, 5, 6]])
     mask = np.zeros((2, 3), bool)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(query_positions(QUERY, KEY, mask, given)), given
+        ops.convert_to_numpy(query_positions(QUERY, KEY, mask, positions)), positions
     )
     assert ops.convert_to_numpy(query_positions(QUERY, KEY, positions=4)).tolist() == 4
 
@@ -40,13 +40,13 @@ def test_mask_of_another_shape_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("positions", "message"),
     [
         (np.zeros((2, 3)), "Expected `positions` to be of an integer dtype. Received: .*float"),
         (np.zeros((2, 4), int), r"Received: positions of shape \(2, 4\)"),
         (np.zeros((1, 2, 3), int), r"Received: positions of shape \(1, 2, 3\)"),
     ],
 )
-def test_invalid_positions_are_refused(given, message):
+def test_invalid_positions_are_refused(positions, message):
     with pytest.raises(ValueError, match=message):
-        query_positions(QUERY, KEY, None, given)
+        query_positions(QUERY, KEY, None, positions)

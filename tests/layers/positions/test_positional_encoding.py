@@ -29,8 +29,8 @@ def test_scale_multiplies_inputs_by_the_root_of_the_width():
 @pytest.mark.parametrize("start", [3, np.array(3), np.array([3, 3])])
 def test_step_by_step_equals_the_whole_sequence(start):
     layer = PositionalEncoding()
-    whole, tail = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
-    np.testing.assert_allclose(tail, whole[:, 3:], atol=1e-6)
+    whole, rest = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
+    np.testing.assert_allclose(rest, whole[:, 3:], atol=1e-6)
 
 
 def test_rows_may_start_at_different_positions():
@@ -42,8 +42,8 @@ def test_rows_may_start_at_different_positions():
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
 def test_late_positions_differ_in_half_precision(dtype):
-    nothing = np.zeros((1, 1001, 6), "float32")
-    actual = numpy(ops.cast(PositionalEncoding(dtype=dtype)(nothing), "float32"))[0]
+    zeros = np.zeros((1, 1001, 6), "float32")
+    actual = numpy(ops.cast(PositionalEncoding(dtype=dtype)(zeros), "float32"))[0]
     np.testing.assert_allclose(actual, positional_encoding(range(1001), 6), atol=8e-3)
 
 
@@ -69,5 +69,5 @@ def test_any_length_at_run_time_and_the_mask_is_propagated():
 def test_invalid_shapes_are_refused():
     with pytest.raises(ValueError, match=r"`inputs` .batch, T, width. .* Received: inputs .2, 7."):
         PositionalEncoding()(X[..., 0])
-    with pytest.raises(ValueError, match=r"Expected `start` of shape .* of shape .2, 7."):
+    with pytest.raises(ValueError, match=r"Expected `start` to be integers .* of shape .2, 7."):
         PositionalEncoding()(X, start=np.zeros((2, 7), "int32"))
