@@ -44,7 +44,7 @@ def test_wide_beam_equals_exhaustive_search(end_slot, allow_repeats):
     assert length == (3 if allow_repeats else 4 + end_slot)
     for row in range(BATCH):
         pointer = formula(decoder, row, data[1], data[0], data[2])
-        expected = pointer.everything(initial_state_of(row), length, allow_repeats)
+        expected = pointer.enumerate_sequences(initial_state_of(row), length, allow_repeats)
         count = len(expected)
         assert actual.indices[row, :count].tolist() == pad_with_minus_one(expected, length)
         totals = [total for _, total in expected]
@@ -63,13 +63,13 @@ def test_greedy_takes_the_most_probable_element_at_every_step(end_slot, allow_re
     for row in range(BATCH):
         pointer, state, indices, total = formula(decoder, row), initial_state_of(row), [], 0.0
         x = pointer.begin
-        while len(indices) < 7 and (end_slot or pointer.left(indices, allow_repeats)):
+        while len(indices) < 7 and (end_slot or pointer.count_left(indices, allow_repeats)):
             steps, state = pointer.step(x, state, () if allow_repeats else indices)
             indices.append(int(np.argmax(steps)))
             total += max(steps)
             if end_slot and indices[-1] == 0:
                 break
-            x = pointer.fed(indices[-1])
+            x = pointer.next_input(indices[-1])
         assert actual.indices[row].tolist() == pad_with_minus_one([(indices, total)], 7)[0]
         assert actual.lengths[row] == len(indices)
         np.testing.assert_allclose(actual.log_probabilities[row], total, atol=1e-4)

@@ -13,7 +13,7 @@ def test_rotation_is_a_complex_product():
     actual = ops.convert_to_numpy(rotate(ops.convert_to_tensor(X), POSITIONS, 10000.0))
     for row in range(2):
         for head in range(3):
-            want = reference_multi_head.rotated(X[row, head], POSITIONS[row], 10000.0)
+            want = reference_multi_head.rotate(X[row, head], POSITIONS[row], 10000.0)
             np.testing.assert_allclose(actual[row, head], want, atol=2e-3 if row else 1e-5)
 
 
