@@ -6,22 +6,22 @@ from keras_attention.mask import causal
 from tests import reference
 
 
-def written_out(*rows):
+def parse_mask(*rows):
     return [[sign == "x" for sign in row] for row in rows]
 
 
 def test_with_as_many_keys_as_queries_later_keys_are_masked():
-    expected = written_out("x..", "xx.", "xxx")
+    expected = parse_mask("x..", "xx.", "xxx")
     np.testing.assert_array_equal(ops.convert_to_numpy(causal(3, 3)), expected)
 
 
 def test_earlier_keys_are_visible_to_all_queries():
-    expected = written_out("xxx..", "xxxx.", "xxxxx")
+    expected = parse_mask("xxx..", "xxxx.", "xxxxx")
     np.testing.assert_array_equal(ops.convert_to_numpy(causal(3, 5)), expected)
 
 
 def test_queries_before_the_first_key_are_fully_masked():
-    expected = written_out("..", "..", "x.", "xx")
+    expected = parse_mask("..", "..", "x.", "xx")
     np.testing.assert_array_equal(ops.convert_to_numpy(causal(4, 2)), expected)
 
 

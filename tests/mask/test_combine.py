@@ -20,6 +20,6 @@ def test_key_is_visible_if_it_is_in_all_masks():
 
 
 def test_masks_broadcast_against_one_another():
-    of_keys, of_pairs = np.array([[[True, False]]] * 2), np.array([[True, True], [False, True]])
-    combined = ops.convert_to_numpy(combine(of_keys, of_pairs))
+    key_mask, pair_mask = np.array([[[True, False]]] * 2), np.array([[True, True], [False, True]])
+    combined = ops.convert_to_numpy(combine(key_mask, pair_mask))
     np.testing.assert_array_equal(combined, [[[True, False], [False, False]]] * 2)

@@ -6,17 +6,17 @@ from keras_attention.mask import causal, combine, window
 from tests import reference
 
 
-def written_out(*rows):
+def parse_mask(*rows):
     return [[sign == "x" for sign in row] for row in rows]
 
 
 def test_neighbors_on_either_side_are_visible():
-    expected = written_out("xx..", "xxx.", ".xxx", "..xx")
+    expected = parse_mask("xx..", "xxx.", ".xxx", "..xx")
     np.testing.assert_array_equal(ops.convert_to_numpy(window(4, 4, width=1)), expected)
 
 
 def test_window_is_aligned_to_the_lower_right():
-    expected = written_out(".xxx.", "..xxx", "...xx")
+    expected = parse_mask(".xxx.", "..xxx", "...xx")
     np.testing.assert_array_equal(ops.convert_to_numpy(window(3, 5, width=1)), expected)
 
 
@@ -32,7 +32,7 @@ def test_in_a_window_wider_than_the_sequence_all_keys_are_visible(width):
 
 
 def test_with_a_causal_mask_only_past_keys_are_visible():
-    expected = written_out("x...", "xx..", ".xx.", "..xx")
+    expected = parse_mask("x...", "xx..", ".xx.", "..xx")
     both = combine(window(4, 4, width=1), causal(4, 4))
     np.testing.assert_array_equal(ops.convert_to_numpy(both), expected)
 

@@ -1,4 +1,4 @@
-"""Amounts of shifts that have no middle are refused."""
+"""Invalid arguments of the memory steps are refused."""
 
 import numpy as np
 import pytest
