@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_fused_attention
 from keras_attention.mask import hide
-from keras_attention.normalize.masked import FARTHEST as MAX_ABSOLUTE_SCORE
+from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
 
 
 def dot_attention(

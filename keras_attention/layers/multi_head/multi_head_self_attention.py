@@ -17,7 +17,7 @@ from keras_attention.layers.multi_head.key_value_cache import (
     extend_cache,
 )
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
-from keras_attention.layers.positions.angles import base_of
+from keras_attention.layers.positions.angles import check_base
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask import combine, hide, padding
 from keras_attention.precision import score_dtype
@@ -140,7 +140,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             **kwargs,
         )
         self.window = arguments.positive_integer("window", window, optional=True)
-        self.rotary_base = None if rotary_base is None else base_of("rotary_base", rotary_base)
+        self.rotary_base = None if rotary_base is None else check_base("rotary_base", rotary_base)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

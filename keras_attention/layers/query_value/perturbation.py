@@ -153,7 +153,7 @@ class KeySampling(Perturbation):
             return weights if is_soft else hardmax(weights, mask=weights > 0)
         gumbel, keeps_weights = noise
         if self.estimator == "gumbel":
-            sampled = sample.relaxed(weights, gumbel, self.temperature)
+            sampled = sample.sample_relaxed(weights, gumbel, self.temperature)
         else:
             sampled = sample.sample(weights, gumbel)
         if self.estimator == "straight_through":

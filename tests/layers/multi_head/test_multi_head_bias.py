@@ -151,8 +151,11 @@ def test_a_model_takes_it_beside_padded_words(way):
 @pytest.mark.parametrize(
     ("bias", "message"),
     [
-        (np.ones((4, 7, 7), "int32"), "Expected `attention_bias` of floats.*dtype int32"),
-        (np.ones((4, 7, 7), bool), "Expected `attention_bias` of floats.*dtype bool"),
+        (
+            np.ones((4, 7, 7), "int32"),
+            "Expected `attention_bias` to be of a float dtype.*dtype int32",
+        ),
+        (np.ones((4, 7, 7), bool), "Expected `attention_bias` to be of a float dtype.*dtype bool"),
         (np.ones((1, 2, 4, 7, 7), "float32"), r"broadcastable to shape \(2, 4, 7, 7\).*\(1, 2, 4,"),
         (np.ones((3, 7, 7), "float32"), r"`attention_bias` .*Received: .* shape \(3, 7, 7\)"),
         (np.ones((4, 7, 9), "float32"), r"`attention_bias` .*Received: .* shape \(4, 7, 9\)"),

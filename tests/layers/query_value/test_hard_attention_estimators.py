@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import HardAttention
-from keras_attention.layers.reinforce.reinforce import SMALL
+from keras_attention.layers.reinforce.reinforce import GRADIENT_SCALE
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.gradients import gradients
@@ -60,7 +60,7 @@ def accounted(layer, weights, expected=None, mask=None):
     with keras.StatelessScope(collect_losses=True):
         layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
         [left] = layer.losses
-    return left[:, 0, 0, 0] / SMALL, left[:, 0, 1, 0] / SMALL, ops.sum(left)
+    return left[:, 0, 0, 0] / GRADIENT_SCALE, left[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(left)
 
 
 def test_log_probability_sums_and_entropy_averages_over_steps_that_are_real():
