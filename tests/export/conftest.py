@@ -1,8 +1,12 @@
-"""Plain Keras models to export; the layers' own tests export the layers."""
+"""A plain Keras model and its export; the layers' own tests export the layers."""
 
 import keras
 import numpy as np
 import pytest
+
+from tests.export.loader.shared import loader_process, shared_loader  # noqa: F401  (fixtures)
+
+collect_ignore = ["loader"]  # a program that is run by its path
 
 BATCH, TIME, WORDS, WIDTH = 3, 5, 11, 7
 
@@ -10,11 +14,11 @@ BATCH, TIME, WORDS, WIDTH = 3, 5, 11, 7
 @pytest.fixture(scope="session", autouse=True)
 def tensorflow_only():
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("a SavedModel is written by the tensorflow backend alone")
+        pytest.skip("only the tensorflow backend writes a SavedModel")
 
 
 def translator():
-    """Two inputs with masks by Embedding, recurrence, dropout, two outputs by name."""
+    """A model with two masked inputs, recurrent layers, dropout, and two outputs by name."""
     keras.utils.set_random_seed(0)
     source = keras.Input((None,), dtype="int32", name="source")
     target = keras.Input((None,), dtype="int32", name="target")
@@ -32,7 +36,7 @@ def ids(batch, time, seed=0):
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """(model, its examples, the version directory): one export for every test that reads one."""
+    """One export for all tests that only load one: (model, its examples, the version directory)."""
     from keras_attention import export
 
     model = translator()

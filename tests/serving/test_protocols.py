@@ -1,4 +1,4 @@
-"""What a client of the published models is told, by gRPC and REST, in good and bad weather."""
+"""Answers and errors of the published models, by gRPC and REST."""
 
 import json
 
@@ -21,9 +21,9 @@ DATES = np.array([b"4 de agosto de 2027", b"5 May 1999", b""], object)
 @pytest.fixture(params=[GrpcClient, RestClient])
 def client(request, published):
     is_grpc = request.param is GrpcClient
-    made = request.param(published.grpc if is_grpc else published.rest)
-    yield made
-    made.close()
+    client = request.param(published.grpc if is_grpc else published.rest)
+    yield client
+    client.close()
 
 
 def post(published, path, body):
@@ -31,26 +31,26 @@ def post(published, path, body):
     return requests.post(f"http://{published.rest}/v1/models/{path}", data=body, timeout=60)
 
 
-def test_answers_are_the_loaders(client):
+def test_answers_are_those_of_the_loader_process(client):
     expected = run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
-    found = client.predict("translate_dates", {"text": DATES}, "decode").outputs
-    assert found.keys() == expected.keys()
-    np.testing.assert_array_equal(found["date"], expected["date"])
-    np.testing.assert_allclose(found["alignments"], expected["alignments"], atol=1e-5)
+    outputs = client.predict("translate_dates", {"text": DATES}, "decode").outputs
+    assert outputs.keys() == expected.keys()
+    np.testing.assert_array_equal(outputs["date"], expected["date"])
+    np.testing.assert_allclose(outputs["alignments"], expected["alignments"], atol=1e-5)
 
 
-def test_a_version_may_be_asked_for(client):
+def test_a_request_may_name_a_version(client):
     assert client.states("ntm_copy") == {1: "AVAILABLE"}
-    given = {"sequence": np.ones((1, 2, 9), "float32")}
-    newest, first = (client.predict("ntm_copy", given, version=v).outputs for v in (None, 1))
-    np.testing.assert_array_equal(*(next(iter(found.values())) for found in (newest, first)))
+    inputs = {"sequence": np.ones((1, 2, 9), "float32")}
+    newest, first = (client.predict("ntm_copy", inputs, version=v).outputs for v in (None, 1))
+    np.testing.assert_array_equal(newest["probabilities"], first["probabilities"])
 
 
 TOO_LONG = {"points": np.zeros((1, 4, 2), "float32"), "lengths": np.int32([5])}
 
 
 @pytest.mark.parametrize(
-    ("model", "inputs", "signature", "version", "codes", "said"),
+    ("model", "inputs", "signature", "version", "codes", "message"),
     [
         ("nothing", {"text": DATES}, "decode", None, ("NOT_FOUND", 404), "nothing"),
         ("translate_dates", {"text": DATES}, "decode", 7, ("NOT_FOUND", 404), "7"),
@@ -61,36 +61,37 @@ TOO_LONG = {"points": np.zeros((1, 4, 2), "float32"), "lengths": np.int32([5])}
         ("pointer_hull", TOO_LONG, "decode", None, ("INVALID_ARGUMENT", 400), "0 to the length"),
     ],
 )
-def test_a_wrong_request_is_refused_and_the_next_one_answered(
-    client, model, inputs, signature, version, codes, said
+def test_an_invalid_request_is_refused_and_the_next_one_answered(
+    client, model, inputs, signature, version, codes, message
 ):
-    with pytest.raises(ServerError, match=said) as refused:
+    with pytest.raises(ServerError, match=message) as refusal:
         client.predict(model, inputs, signature, version)
-    assert refused.value.code in codes
+    assert refusal.value.code in codes
     assert client.predict("translate_dates", {"text": DATES}, "decode").outputs["date"].size == 3
 
 
-def test_only_the_outputs_that_were_asked_for_are_sent(published):
+def test_a_request_may_select_outputs(published):
     client = GrpcClient(published.grpc)
-    found = client.predict("translate_dates", {"text": DATES}, "decode", outputs=["date"])
-    assert found.outputs.keys() == {"date"} and found.version == 1
+    answer = client.predict("translate_dates", {"text": DATES}, "decode", outputs=["date"])
+    assert answer.outputs.keys() == {"date"} and answer.version == 1
     with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
         client.predict("translate_dates", {"text": DATES}, "decode", outputs=["dates"])
     client.close()
 
 
-def test_signatures_are_told_to_clients(published):
+def test_clients_can_query_the_signatures(published):
     client = GrpcClient(published.grpc)
     decode = client.signatures("pointer_hull")["decode"]
     assert set(decode.inputs) == {"points", "lengths"}
     assert [dim.size for dim in decode.inputs["points"].tensor_shape.dim] == [-1, -1, 2]
     client.close()
-    place = f"http://{published.rest}/v1/models/pointer_hull/metadata"
-    found = requests.get(place, timeout=60).json()["metadata"]["signature_def"]["signature_def"]
-    assert set(found["decode"]["inputs"]) == {"points", "lengths"}
+    address = f"http://{published.rest}/v1/models/pointer_hull/metadata"
+    metadata = requests.get(address, timeout=60).json()["metadata"]
+    signatures = metadata["signature_def"]["signature_def"]
+    assert set(signatures["decode"]["inputs"]) == {"points", "lengths"}
 
 
-def test_rows_by_rest(published):
+def test_rest_answers_row_by_row_to_instances(published):
     rows = [{"text": "4 Aug 2027"}, {"text": {"b64": "NSBNYXkgMTk5OQ=="}}]
     body = {"signature_name": "decode", "instances": rows}
     answer = post(published, "translate_dates:predict", body).json()["predictions"]
@@ -125,7 +126,7 @@ def test_a_malformed_body_is_refused(published, body):
     assert answer.status_code == 400 and answer.json()["error"]
 
 
-def test_the_requests_that_an_export_brings_along_are_answered(published):
+def test_the_example_requests_of_every_export_are_answered(published):
     for file in SAVED_MODELS.glob("*/1/assets.extra/requests/*.json"):
         name = file.relative_to(SAVED_MODELS).parts[0]
         answer = post(published, f"{name}:predict", file.read_bytes())
