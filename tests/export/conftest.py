@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.export.loader.shared import loader_process, shared_loader  # noqa: F401  (fixtures)
+from tests.export.loader.shared import loader_process, use_shared_loader  # noqa: F401  (fixtures)
 
 collect_ignore = ["loader"]  # a program that is run by its path
 
@@ -17,7 +17,7 @@ def tensorflow_only():
         pytest.skip("only the tensorflow backend writes a SavedModel")
 
 
-def translator():
+def make_translator():
     """A model with two masked inputs, recurrent layers, dropout, and two outputs by name."""
     keras.utils.set_random_seed(0)
     source = keras.Input((None,), dtype="int32", name="source")
@@ -30,16 +30,16 @@ def translator():
     return keras.Model({"source": source, "target": target}, {"logits": logits, "summary": state})
 
 
-def ids(batch, time, seed=0):
+def sample_ids(batch, time, seed=0):
     return np.random.default_rng(seed).integers(1, WORDS, (batch, time)).astype("int32")
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def translator_export(tmp_path_factory):
     """One export for all tests that only load one: (model, its examples, the version directory)."""
     from keras_attention import export
 
-    model = translator()
+    model = make_translator()
 
     def encode(source):
         import keras
@@ -48,8 +48,8 @@ def exported(tmp_path_factory):
         return model({"source": source, "target": blank}, training=False)["summary"]
 
     examples = [
-        {"source": ids(BATCH, TIME), "target": ids(BATCH, 2)},
-        {"source": ids(1, 2, seed=1), "target": ids(1, TIME, seed=1)},
+        {"source": sample_ids(BATCH, TIME), "target": sample_ids(BATCH, 2)},
+        {"source": sample_ids(1, 2, seed=1), "target": sample_ids(1, TIME, seed=1)},
     ]
     path = export.saved_model(
         model,

@@ -11,7 +11,7 @@ WORDS = ["[pad]", "[UNK]", "attention", "is", "ünder", "all"]
 
 
 @pytest.fixture(scope="module")
-def moved_path(tmp_path_factory):
+def new_path(tmp_path_factory):
     """An export with three vocabulary files, moved elsewhere; the original files are deleted."""
     import tensorflow as tf
 
@@ -51,29 +51,29 @@ def moved_path(tmp_path_factory):
     return elsewhere
 
 
-def test_the_export_holds_copies_of_the_files(moved_path):
-    assert {path.name for path in (moved_path / "assets").iterdir()} >= {
+def test_the_export_holds_copies_of_the_files(new_path):
+    assert {path.name for path in (new_path / "assets").iterdir()} >= {
         "layer.txt",
         "read.txt",
         "write.txt",
     }
-    text = (moved_path / "assets" / "write.txt").read_text(encoding="utf-8")
+    text = (new_path / "assets" / "write.txt").read_text(encoding="utf-8")
     assert text.splitlines() == [word.upper() for word in WORDS]
 
 
-def test_the_moved_export_converts_text_to_ids_and_ids_to_text(moved_path):
+def test_the_moved_export_converts_text_to_ids_and_ids_to_text(new_path):
     inputs = {"text": ["is ünder attention", "no", ""]}
-    answer = export.run_in_c_loader(moved_path, "serving_default", inputs)
+    answer = export.run_in_c_loader(new_path, "serving_default", inputs)
     texts = [text.decode() for text in answer["text"]]
     assert texts == ["ATTENTION ÜNDER IS", "[UNK]", ""]
 
 
-def test_the_vocabulary_file_of_a_keras_layer_moves_too(moved_path):
-    answer = export.run_in_c_loader(moved_path, "ids", {"text": ["attention", "no"]})
+def test_the_vocabulary_file_of_a_keras_layer_moves_too(new_path):
+    answer = export.run_in_c_loader(new_path, "ids", {"text": ["attention", "no"]})
     assert answer["output"].tolist() == [2, 0]
 
 
-def test_check_lists_the_assets(moved_path):
-    lines, problems = export.check(moved_path)
+def test_check_lists_the_assets(new_path):
+    lines, problems = export.check(new_path)
     assert problems == []
     assert "assets: layer.txt, read.txt, write.txt" in lines

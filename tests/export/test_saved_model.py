@@ -18,15 +18,15 @@ def pad_rows(rows, time):
     return np.array([[*row, *[0] * (time - len(row))] for row in rows], "int32")
 
 
-def test_the_first_version_is_1_and_holds_the_files_of_a_server(exported):
-    *_, path = exported
+def test_the_first_version_is_1_and_holds_the_files_of_a_server(translator_export):
+    *_, path = translator_export
     assert path.name == "1"
     assert list_names(path.parent) == ["1"]
     assert {"saved_model.pb", "variables", "assets.extra"} <= set(list_names(path))
 
 
-def test_signatures_have_the_names_dtypes_and_unknown_dimensions_of_the_model(exported):
-    *_, path = exported
+def test_signatures_have_the_names_dtypes_and_unknown_dimensions_of_the_model(translator_export):
+    *_, path = translator_export
     signatures = load_meta_graph(path).signature_def
 
     def describe(infos):
@@ -46,8 +46,10 @@ def test_signatures_have_the_names_dtypes_and_unknown_dimensions_of_the_model(ex
     assert describe(encode.outputs) == {"output": (1, [-1, 7])}
 
 
-def test_batches_and_lengths_that_are_not_in_the_examples_give_the_models_outputs(exported):
-    model, _, path = exported
+def test_batches_and_lengths_that_are_not_in_the_examples_give_the_models_outputs(
+    translator_export,
+):
+    model, _, path = translator_export
     source, target = pad_rows([[1, 2, 3], [4, 5]], 3), pad_rows([[6], [7]], 1)
     short = {"source": pad_rows([[4, 5]], 2), "target": pad_rows([[7]], 1)}
     batch = {"source": source, "target": target}
@@ -64,10 +66,10 @@ def test_batches_and_lengths_that_are_not_in_the_examples_give_the_models_output
     np.testing.assert_allclose(answers[3]["output"], answers[0]["summary"], atol=1e-6)
 
 
-def test_every_weight_is_stored_once(exported):
+def test_every_weight_is_stored_once(translator_export):
     import tensorflow as tf
 
-    model, _, path = exported
+    model, _, path = translator_export
     stored = tf.train.list_variables(str(path / "variables" / "variables"))
     sizes = [int(np.prod(shape)) for name, shape in stored if "VARIABLE_VALUE" in name]
     assert sorted(sizes) == sorted(int(np.prod(weight.shape)) for weight in model.weights)

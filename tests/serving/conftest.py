@@ -8,7 +8,7 @@ collect_ignore = ["double"]  # a program that is run by its path
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory):
+def model_server(tmp_path_factory):
     """A `Server` of everything in saved_models, or the running one that the environment names."""
     from tests.serving.servers import open_published_server
 

@@ -30,16 +30,16 @@ TEXT_BYTES = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def setting(published):
+def setting(model_server):
     """The server, two clients, the inputs of every signature, and valid requests with answers."""
-    client, second_client = GrpcClient(published.grpc), GrpcClient(published.grpc)
+    client, second_client = GrpcClient(model_server.grpc), GrpcClient(model_server.grpc)
     kinds = [
         (model, name, dict(signature.inputs))
-        for model in published.models
+        for model in model_server.models
         for name, signature in sorted(client.signatures(model).items())
     ]
     valid = traffic.sample_requests(np.random.default_rng(3), len(kinds))
-    yield published, (client, second_client), kinds, valid
+    yield model_server, (client, second_client), kinds, valid
     client.close()
     second_client.close()
 

@@ -11,8 +11,10 @@ from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 
 
-def test_the_example_queries_measures_and_draws(published, tmp_path, capsys):
-    measured = serving_client.main(published.grpc, published.rest, quick=True, pictures=tmp_path)
+def test_the_example_queries_measures_and_draws(model_server, tmp_path, capsys):
+    measured = serving_client.main(
+        model_server.grpc, model_server.rest, quick=True, pictures=tmp_path
+    )
     printed = capsys.readouterr().out
     assert "translate_dates: {1: 'AVAILABLE'}" in printed and "INVALID_ARGUMENT" in printed
     assert len(measured) == 4

@@ -56,21 +56,21 @@ def print_report(sent, megabytes):
     print("MB after each tenth:", *(f"{number:.0f}" for number in megabytes))
 
 
-def test_every_answer_is_right_and_memory_stays(published, requests):
+def test_every_answer_is_right_and_memory_stays(model_server, requests):
     # So few requests only reveal a server that keeps every request and its answer.
-    assert measure_growth(published, requests, 300) < 1.25
+    assert measure_growth(model_server, requests, 300) < 1.25
 
 
 @pytest.mark.slow
-def test_ten_thousand_answers_are_right_and_memory_stays(published, requests):
-    assert measure_growth(published, requests, 10_000) < 1.05
+def test_ten_thousand_answers_are_right_and_memory_stays(model_server, requests):
+    assert measure_growth(model_server, requests, 10_000) < 1.05
 
 
-def test_a_wrong_answer_is_detected(published, requests):
+def test_a_wrong_answer_is_detected(model_server, requests):
     request = requests[0]
     for version, outputs in request.expected.items():
         for name, value in outputs.items():
             if value.dtype.kind == "f":
                 shifted = {version: {**outputs, name: value + 1e-3}}
-                (result,) = traffic.send(published, [request._replace(expected=shifted)], [0], 1)
+                (result,) = traffic.send(model_server, [request._replace(expected=shifted)], [0], 1)
                 assert "off by" in result.wrong

@@ -19,16 +19,16 @@ DATES = np.array([b"4 de agosto de 2027", b"5 May 1999", b""], object)
 
 
 @pytest.fixture(params=[GrpcClient, RestClient])
-def client(request, published):
+def client(request, model_server):
     is_grpc = request.param is GrpcClient
-    client = request.param(published.grpc if is_grpc else published.rest)
+    client = request.param(model_server.grpc if is_grpc else model_server.rest)
     yield client
     client.close()
 
 
-def post(published, path, body):
+def post(model_server, path, body):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(f"http://{published.rest}/v1/models/{path}", data=body, timeout=60)
+    return requests.post(f"http://{model_server.rest}/v1/models/{path}", data=body, timeout=60)
 
 
 def test_answers_are_those_of_the_loader_process(client):
@@ -70,8 +70,8 @@ def test_an_invalid_request_is_refused_and_the_next_one_answered(
     assert client.predict("translate_dates", {"text": DATES}, "decode").outputs["date"].size == 3
 
 
-def test_a_request_may_select_outputs(published):
-    client = GrpcClient(published.grpc)
+def test_a_request_may_select_outputs(model_server):
+    client = GrpcClient(model_server.grpc)
     answer = client.predict("translate_dates", {"text": DATES}, "decode", outputs=["date"])
     assert answer.outputs.keys() == {"date"} and answer.version == 1
     with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
@@ -79,25 +79,25 @@ def test_a_request_may_select_outputs(published):
     client.close()
 
 
-def test_clients_can_query_the_signatures(published):
-    client = GrpcClient(published.grpc)
+def test_clients_can_query_the_signatures(model_server):
+    client = GrpcClient(model_server.grpc)
     decode = client.signatures("pointer_hull")["decode"]
     assert set(decode.inputs) == {"points", "lengths"}
     assert [dim.size for dim in decode.inputs["points"].tensor_shape.dim] == [-1, -1, 2]
     client.close()
-    address = f"http://{published.rest}/v1/models/pointer_hull/metadata"
+    address = f"http://{model_server.rest}/v1/models/pointer_hull/metadata"
     metadata = requests.get(address, timeout=60).json()["metadata"]
     signatures = metadata["signature_def"]["signature_def"]
     assert set(signatures["decode"]["inputs"]) == {"points", "lengths"}
 
 
-def test_rest_answers_row_by_row_to_instances(published):
+def test_rest_answers_row_by_row_to_instances(model_server):
     rows = [{"text": "4 Aug 2027"}, {"text": {"b64": "NSBNYXkgMTk5OQ=="}}]
     body = {"signature_name": "decode", "instances": rows}
-    answer = post(published, "translate_dates:predict", body).json()["predictions"]
+    answer = post(model_server, "translate_dates:predict", body).json()["predictions"]
     assert [row["date"] for row in answer] == ["2027-08-04", "1999-05-05"]
     body["instances"] = ["4 Aug 2027"]
-    answer = post(published, "translate_dates/versions/1:predict", body).json()["predictions"]
+    answer = post(model_server, "translate_dates/versions/1:predict", body).json()["predictions"]
     assert answer[0]["date"] == "2027-08-04"
 
 
@@ -119,15 +119,15 @@ def test_rest_answers_row_by_row_to_instances(published):
         {"inputs": {"text": 1e999}},
     ],
 )
-def test_a_malformed_body_is_refused(published, body):
+def test_a_malformed_body_is_refused(model_server, body):
     if isinstance(body, dict):
         body = {"signature_name": "decode", **body}
-    answer = post(published, "translate_dates:predict", body)
+    answer = post(model_server, "translate_dates:predict", body)
     assert answer.status_code == 400 and answer.json()["error"]
 
 
-def test_the_example_requests_of_every_export_are_answered(published):
+def test_the_example_requests_of_every_export_are_answered(model_server):
     for file in SAVED_MODELS.glob("*/1/assets.extra/requests/*.json"):
         name = file.relative_to(SAVED_MODELS).parts[0]
-        answer = post(published, f"{name}:predict", file.read_bytes())
+        answer = post(model_server, f"{name}:predict", file.read_bytes())
         assert answer.status_code == 200, (file, answer.text)

@@ -97,8 +97,8 @@ def test_nan_and_infinity_are_returned_unchanged():
     np.testing.assert_array_equal(returned, array)
 
 
-def test_a_server_gives_the_same_answers_by_both_protocols(published):
-    by_grpc, by_rest = GrpcClient(published.grpc), RestClient(published.rest)
+def test_a_server_gives_the_same_answers_by_both_protocols(model_server):
+    by_grpc, by_rest = GrpcClient(model_server.grpc), RestClient(model_server.rest)
     text = {"text": [b"\xff\xfe 4 Aug 2027", b"4 Aug 2027\0"]}
     dates = [
         client.predict("translate_dates", text, "decode").outputs["date"]

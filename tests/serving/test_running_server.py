@@ -22,24 +22,24 @@ OWN_SERVER = (
 )
 
 
-def test_the_running_server_answers_and_no_other_is_started(published):
+def test_the_running_server_answers_and_no_other_is_started(model_server):
     addresses = {
-        "TENSORFLOW_SERVING_GRPC": published.grpc,
-        "TENSORFLOW_SERVING_REST": published.rest,
+        "TENSORFLOW_SERVING_GRPC": model_server.grpc,
+        "TENSORFLOW_SERVING_REST": model_server.rest,
     }
     command = [sys.executable, "-m", "pytest", "-q", ANY_SERVER, OWN_SERVER]
     printed = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **addresses}, capture_output=True, text=True
     ).stdout
     assert "1 passed, 1 skipped" in printed, printed
-    assert f"the one at {published.grpc} is left unchanged" in printed, printed
+    assert f"the one at {model_server.grpc} is left unchanged" in printed, printed
 
 
-def test_the_given_addresses_are_used(published, tmp_path, monkeypatch):
-    monkeypatch.setattr(servers, "RUNNING", [published.grpc, "127.0.0.1:1"])
+def test_the_given_addresses_are_used(model_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "RUNNING", [model_server.grpc, "127.0.0.1:1"])
     with servers.open_published_server(tmp_path) as server:
-        assert (server.grpc, server.rest) == (published.grpc, "127.0.0.1:1")
-        assert server.models == published.models and server.is_running()
+        assert (server.grpc, server.rest) == (model_server.grpc, "127.0.0.1:1")
+        assert server.models == model_server.models and server.is_running()
         client = RestClient(server.rest, tries=1)
         with pytest.raises(ServerError, match="Connection refused"):
             client.states("pointer_hull")

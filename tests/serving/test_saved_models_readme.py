@@ -29,8 +29,8 @@ def test_models_config_has_every_published_model():
     }
 
 
-def test_the_table_has_every_signature_with_its_inputs_and_outputs(published):
-    client, described, name, previous = GrpcClient(published.grpc), {}, None, ""
+def test_the_table_has_every_signature_with_its_inputs_and_outputs(model_server):
+    client, described, name, previous = GrpcClient(model_server.grpc), {}, None, ""
     for row in re.findall(r"^\| (`.*|) ?\| (`.*`) \| (.*) \|$", TEXT, re.MULTILINE):
         name = row[0].strip("` ") or name
         for signature in re.findall("`(.*?)`", row[1]):
@@ -48,22 +48,22 @@ def test_the_table_has_every_signature_with_its_inputs_and_outputs(published):
         assert not missing, (kind, missing)
 
 
-def test_the_curl_line_of_each_model_is_answered(published):
+def test_the_curl_line_of_each_model_is_answered(model_server):
     lines = re.findall(r"curl -d .*\\\n.*:predict", TEXT)
     models = set()
     for line in lines:
         _, _, data, address = shlex.split(line.replace("\\\n", ""))
         if data.startswith("@"):
             data = (SAVED_MODELS.parent / data[1:]).read_bytes()
-        address = address.replace("localhost:8501", published.rest)
+        address = address.replace("localhost:8501", model_server.rest)
         answer = requests.post(address, data=data, timeout=60)
         assert answer.status_code == 200 and answer.json()["outputs"], line
         models.add(re.search("models/(.*):predict", address)[1])
     assert models == set(MANIFEST)
 
 
-def test_the_grpc_call_of_each_model_is_answered(published, capsys):
+def test_the_grpc_call_of_each_model_is_answered(model_server, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert all(f'"{name}"' in block for name in MANIFEST)
-    exec(block.replace("localhost:8500", published.grpc), {})
+    exec(block.replace("localhost:8500", model_server.grpc), {})
     assert "2027-08-04" in capsys.readouterr().out

@@ -77,28 +77,28 @@ def library(monkeypatch):
 
 
 @pytest.fixture
-def loaded(library):
+def loader_model(library):
     """A model with inputs `a` and `b`; only its graph and its session are allocated."""
-    loaded = model.Model("m", "tensorflow", disable_xla=False)
+    loader_model = model.Model("m", "tensorflow", disable_xla=False)
     assert len(library.alive) == 2
     tensor = SimpleNamespace(name="tensor:0")
     inputs, outputs = {"a": tensor, "b": tensor}, {"y": tensor, "z": tensor}
     missing = {"y": SimpleNamespace(name="none:0")}
-    loaded.signatures = {
+    loader_model.signatures = {
         "serve": SimpleNamespace(inputs=inputs, outputs=outputs),
         "missing": SimpleNamespace(inputs=inputs, outputs=missing),
     }
-    return loaded
+    return loader_model
 
 
 VALID = np.ones(3, "float32")
 
 
-def test_a_model_that_answers_and_is_closed_frees_everything(loaded):
-    assert loaded.run("serve", {"a": VALID, "b": VALID}).keys() == {"y", "z"}
-    assert len(loaded.library.alive) == 2
-    loaded.close()
-    assert loaded.library.alive == {}
+def test_a_model_that_answers_and_is_closed_frees_everything(loader_model):
+    assert loader_model.run("serve", {"a": VALID, "b": VALID}).keys() == {"y", "z"}
+    assert len(loader_model.library.alive) == 2
+    loader_model.close()
+    assert loader_model.library.alive == {}
 
 
 def test_a_model_that_fails_to_load_frees_everything(library):
@@ -120,9 +120,9 @@ def test_a_model_that_fails_to_load_frees_everything(library):
     ids=["dtype", "text", "refused", "output", "name"],
 )
 def test_a_failed_request_frees_everything_that_it_allocated(
-    loaded, name, second, code, output, message
+    loader_model, name, second, code, output, message
 ):
-    loaded.library.code, loaded.library.output = code, output
+    loader_model.library.code, loader_model.library.output = code, output
     with pytest.raises((ValueError, RuntimeError), match=message):
-        loaded.run(name, {"a": VALID, "b": second})
-    assert len(loaded.library.alive) == 2
+        loader_model.run(name, {"a": VALID, "b": second})
+    assert len(loader_model.library.alive) == 2

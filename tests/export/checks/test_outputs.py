@@ -70,10 +70,12 @@ def test_random_numbers_of_a_seed_generator_are_reproduced(tmp_path):
 
 
 def test_a_batch_size_frozen_into_the_graph_is_refused(tmp_path):
-    def frozen(x):
+    def multiply_by_batch_size(x):
         return x * len(x) if isinstance(x.shape[0], int) else x * 4
 
-    assert_refused(tmp_path, "instead of", signatures={"serving_default": (frozen, [X])})
+    assert_refused(
+        tmp_path, "instead of", signatures={"serving_default": (multiply_by_batch_size, [X])}
+    )
 
 
 def test_ctrl_c_during_the_check_leaves_no_files(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Which differences count as a change when a server pads requests."""
+"""The tolerance for changes that a server's padding makes."""
 
 import ml_dtypes
 import numpy as np

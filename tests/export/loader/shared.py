@@ -62,7 +62,7 @@ def loader_process():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shared_loader(request):
+def use_shared_loader(request):
     """Let the package run its calls in the shared process; a module can override this fixture."""
     process = request.getfixturevalue("loader_process")
     with pytest.MonkeyPatch.context() as patch:

@@ -16,8 +16,8 @@ def curl_commands(path):
     return [line for line in lines if line[:1] == ["curl"]]
 
 
-def test_the_text_lists_the_signatures_and_the_docker_line(exported):
-    *_, path = exported
+def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
+    *_, path = translator_export
     text = export.how_to_serve(path)
     assert text.splitlines()[:8] == [
         "encode",
@@ -36,8 +36,8 @@ def test_the_text_lists_the_signatures_and_the_docker_line(exported):
     assert docker in text
 
 
-def test_each_request_is_the_first_example_in_the_servers_json(exported):
-    _, examples, path = exported
+def test_each_request_is_the_first_example_in_the_servers_json(translator_export):
+    _, examples, path = translator_export
     bodies = {}
     for curl, _, body, address in curl_commands(path):
         assert (curl, address) == ("curl", "http://localhost:8501/v1/models/translator:predict")

@@ -19,10 +19,10 @@ def load_requests(path):
         yield log.predict_log.request
 
 
-def test_there_is_a_request_for_every_signature_and_example(exported):
+def test_there_is_a_request_for_every_signature_and_example(translator_export):
     import tensorflow as tf
 
-    model, examples, path = exported
+    model, examples, path = translator_export
     requests = list(load_requests(path))
     assert [request.model_spec.name for request in requests] == ["translator"] * 4
     names = [request.model_spec.signature_name for request in requests]

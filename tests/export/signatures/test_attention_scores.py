@@ -13,7 +13,7 @@ SOURCE = np.array([[3, 1, 4, 1, 5], [9, 2, 0, 0, 0]], "int32")
 TARGET = np.array([[2, 7, 1], [8, 0, 0]], "int32")
 
 
-def translator(**options):
+def make_translator(**options):
     """A model of self-attention, a decoder that returns its state, and additive attention."""
     keras.utils.set_random_seed(0)
     source = keras.Input((None,), dtype="int32", name="source")
@@ -50,7 +50,7 @@ def compute_expected_scores(model):
 
 @pytest.mark.parametrize("options", [{}, {"return_attention_scores": True}], ids=str)
 def test_the_weights_of_a_functional_model_are_named_after_its_layers(options, tmp_path):
-    model = translator(**options)
+    model = make_translator(**options)
     before = model({"source": SOURCE, "target": TARGET})["last"]
     path = export.saved_model(model, tmp_path / "m", {"attention": export.attention_of(model)})
     inputs = {"source": SOURCE, "target": TARGET}
@@ -70,7 +70,7 @@ def test_the_weights_of_a_functional_model_are_named_after_its_layers(options, t
 def test_the_signature_uses_the_models_current_weights_and_stores_them_once(tmp_path):
     import tensorflow as tf
 
-    model = translator()
+    model = make_translator()
     signature = export.attention_of(model)
     for variable in model.trainable_variables:  # as further training would
         variable.assign(variable + 0.1)
@@ -85,7 +85,7 @@ def test_the_signature_uses_the_models_current_weights_and_stores_them_once(tmp_
 
 
 def test_the_model_is_not_changed():
-    model = translator()
+    model = make_translator()
     config, output = model.get_config(), model.get_layer("heads").output
     export.attention_of(model)
     assert model.get_config() == config

@@ -107,15 +107,15 @@ def test_a_spec_may_allow_numbers_that_are_not_finite(path):
         export.run_in_c_loader(path, "distances", {"a": b, "b": a})
 
 
-def test_the_inputs_of_a_functional_model_must_have_equal_batch_sizes(exported):
-    *_, path = exported
+def test_the_inputs_of_a_functional_model_must_have_equal_batch_sizes(translator_export):
+    *_, path = translator_export
     inputs = {"source": np.ones((1, 2), "int32"), "target": np.ones((3, 2), "int32")}
     with pytest.raises(RuntimeError, match="one size `batch`. .*source.*1 2.*target.*3 2"):
         export.run_in_c_loader(path, "serving_default", inputs)
 
 
-def test_a_single_input_has_no_size_check(exported):
-    *_, path = exported  # one of its two signatures, `encode`, has a single input
+def test_a_single_input_has_no_size_check(translator_export):
+    *_, path = translator_export  # one of its two signatures, `encode`, has a single input
     assert sum(node.op == "Assert" for node in list_nodes(load_meta_graph(path).graph_def)) == 1
 
 

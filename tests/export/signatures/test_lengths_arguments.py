@@ -1,4 +1,4 @@
-"""Which sequences and padding values `with_lengths` accepts, and which it refuses."""
+"""Sequences and padding values that `with_lengths` accepts or refuses."""
 
 import pytest
 

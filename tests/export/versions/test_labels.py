@@ -14,6 +14,7 @@ from keras_attention.export.versions.models_config import (
     load_config,
     write_config,
 )
+from tests.export.versions.light_process import make_program
 
 
 @pytest.fixture
@@ -150,15 +151,17 @@ def test_the_command_sets_and_removes_labels(model, capsys):
         main(["label", str(model), "stable"])
 
 
-WRITER = """
+WRITER = make_program(
+    """
 import sys
 from pathlib import Path
-from keras_attention.export import label
+from keras_attention.export.versions.labels import label
 model, name, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
 for count in range(times):
     label(model, {f"{name}{count}": 1})
 """
+)
 
 
 def start_writer(model, name, times):

@@ -17,6 +17,7 @@ from keras_attention.export.versions.models_config import (
     load_config,
     write_config,
 )
+from tests.export.versions.light_process import make_program
 
 
 @pytest.fixture
@@ -78,12 +79,14 @@ def test_an_invalid_keep_is_refused(model, keep):
     assert len(list_names(model)) == 5
 
 
-KILLED = """
+KILLED = make_program(
+    """
 import os, shutil, signal, sys
-from keras_attention.export import prune
+from keras_attention.export.versions.prune import prune
 shutil.rmtree = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 prune(sys.argv[1], 1)
 """
+)
 
 
 def test_a_version_is_never_partly_removed(model):

@@ -9,6 +9,7 @@ import pytest
 
 from keras_attention.export.versions import leftovers
 from keras_attention.export.versions.publish import publish
+from tests.export.versions.light_process import make_program
 
 
 def write(path):
@@ -84,15 +85,18 @@ def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
     assert list_names(tmp_path / "saved_models") == ["theirs"]
 
 
-KILLED = """
+KILLED = make_program(
+    """
 import os, pathlib, signal, sys
 from keras_attention.export.versions.publish import publish
+from tests.export.versions.light_process import make_program
 def write(path):
     path.mkdir()
     (path / "weights").write_text("many")
     os.kill(os.getpid(), signal.SIGKILL)
 publish(pathlib.Path(sys.argv[1]), write)
 """
+)
 
 
 def test_leftovers_of_a_killed_export_are_removed_by_the_next(tmp_path):
