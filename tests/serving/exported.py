@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 import keras_attention
-from tests.serving.traffic import Request
+from tests.serving.request import Request
 
 NAME = "reader"
 

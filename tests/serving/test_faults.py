@@ -17,6 +17,7 @@ from tests.serving.exported import NAME
 from tests.serving.servers import Server
 
 CLIENTS, COUNT = 8, 600
+GRAPH_ONLY = "graph only"
 
 
 def sample_order(requests, count=COUNT):
@@ -85,35 +86,38 @@ BREAK = {
 }
 
 
-def test_a_broken_version_is_refused_and_the_old_one_is_served(versions, tmp_path):
-    directory, requests = versions
-    models = {kind: tmp_path / str(number) / NAME for number, kind in enumerate(BREAK)}
+@pytest.fixture(scope="module")
+def server(versions, tmp_path_factory):
+    """A server with a copy of version 1 for each kind of damage, and a version without weights."""
+    directory, folder = versions[0], tmp_path_factory.mktemp("broken")
+    models = {kind: folder / str(number) / NAME for number, kind in enumerate([*BREAK, GRAPH_ONLY])}
     for base in models.values():
         shutil.copytree(directory / "1", base / "1")
-    with Server(tmp_path, models) as server:
-        for kind, base in models.items():
-            shutil.copytree(directory / "2", base / ".copying")
-            BREAK[kind](base / ".copying")
-            os.rename(base / ".copying", base / "2")
-        client = GrpcClient(server.grpc)
-        for kind in models:
-            server.wait_for(lambda kind=kind: client.states(kind).get(2) == "END", kind)
-            answer = client.predict(kind, requests[0].inputs)
-            assert answer.version == 1 and traffic.find_difference(requests[0], answer) is None, (
-                kind
-            )
-        client.close()
-        assert server.is_running()
-
-
-def test_a_version_with_only_a_graph_answers_with_errors(versions, tmp_path):
-    directory, requests = versions
-    shutil.copytree(directory / "1", tmp_path / NAME / "1")
     for part in ("variables", "assets.extra"):
-        shutil.rmtree(tmp_path / NAME / "1" / part)
-    assert any(export.check(tmp_path / NAME)[1])
-    with Server(tmp_path, {NAME: tmp_path / NAME}) as server:
-        client = GrpcClient(server.grpc)
-        with pytest.raises(ServerError, match="initialized|FAILED_PRECONDITION"):
-            client.predict(NAME, requests[0].inputs)
-        client.close()
+        shutil.rmtree(models[GRAPH_ONLY] / "1" / part)
+    with Server(folder, models) as server:
+        yield server
+
+
+def test_a_broken_version_is_refused_and_the_old_one_is_served(server, versions):
+    directory, requests = versions
+    for kind, damage in BREAK.items():
+        base = server.models[kind]
+        shutil.copytree(directory / "2", base / ".copying")
+        damage(base / ".copying")
+        os.rename(base / ".copying", base / "2")
+    client = GrpcClient(server.grpc)
+    for kind in BREAK:
+        server.wait_for(lambda kind=kind: client.states(kind).get(2) == "END", kind)
+        answer = client.predict(kind, requests[0].inputs)
+        assert answer.version == 1 and traffic.find_difference(requests[0], answer) is None, kind
+    client.close()
+    assert server.is_running()
+
+
+def test_a_version_with_only_a_graph_answers_with_errors(server, versions):
+    assert any(export.check(server.models[GRAPH_ONLY])[1])
+    client = GrpcClient(server.grpc)
+    with pytest.raises(ServerError, match="initialized|FAILED_PRECONDITION"):
+        client.predict(GRAPH_ONLY, versions[1][0].inputs)
+    client.close()

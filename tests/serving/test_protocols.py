@@ -31,12 +31,16 @@ def post(model_server, path, body):
     return requests.post(f"http://{model_server.rest}/v1/models/{path}", data=body, timeout=60)
 
 
-def test_answers_are_those_of_the_loader_process(client):
-    expected = run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
+@pytest.fixture(scope="module")
+def loader_answer():
+    return run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
+
+
+def test_answers_are_those_of_the_loader_process(client, loader_answer):
     outputs = client.predict("translate_dates", {"text": DATES}, "decode").outputs
-    assert outputs.keys() == expected.keys()
-    np.testing.assert_array_equal(outputs["date"], expected["date"])
-    np.testing.assert_allclose(outputs["alignments"], expected["alignments"], atol=1e-5)
+    assert outputs.keys() == loader_answer.keys()
+    np.testing.assert_array_equal(outputs["date"], loader_answer["date"])
+    np.testing.assert_allclose(outputs["alignments"], loader_answer["alignments"], atol=1e-5)
 
 
 def test_a_request_may_name_a_version(client):

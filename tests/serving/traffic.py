@@ -3,7 +3,6 @@
 import concurrent.futures
 import threading
 import time
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,28 +11,12 @@ from examples import manifest
 from examples.datasets.dates import Dates
 from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
+from tests.serving.request import Request, Sent
 from tests.serving.servers import SAVED_MODELS
 
 BATCHES, LENGTHS = (1, 64), (1, 200)
 # Limit of batch times length for the pointer network: its decoder's cost is quadratic in length.
 MAX_POINTS = 2000
-
-
-class Request(NamedTuple):
-    """A request, and the answer that each version must give."""
-
-    model: str
-    signature: str
-    inputs: dict
-    expected: dict  # version: outputs by name
-
-
-class Sent(NamedTuple):
-    """The result of a request: seconds, and a description of a wrong answer, or None."""
-
-    request: Request
-    seconds: float
-    wrong: str | None
 
 
 def sample_requests(rng, count):
