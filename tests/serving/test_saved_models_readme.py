@@ -30,12 +30,11 @@ def test_models_config_has_every_published_model():
 
 
 def test_the_table_has_every_signature_with_its_inputs_and_outputs(model_server):
-    client, described, name, previous = GrpcClient(model_server.grpc), {}, None, ""
+    client, described, name = GrpcClient(model_server.grpc), {}, None
     for row in re.findall(r"^\| (`.*|) ?\| (`.*`) \| (.*) \|$", TEXT, re.MULTILINE):
         name = row[0].strip("` ") or name
         for signature in re.findall("`(.*?)`", row[1]):
-            described[name, signature] = row[2] + (previous if "the same" in row[2] else "")
-        previous = row[2]
+            described[name, signature] = row[2]
     served = {
         (model, name): [*signature.inputs, *signature.outputs]
         for model in MANIFEST
