@@ -56,7 +56,7 @@ def with_seed(
     states = [state for holder in parsed.resources for state in _find_generator_states(holder)]
     if not states:
         raise ValueError(
-            "Expected a model, or resources, with a keras.random.SeedGenerator to draw by. "
+            "Expected a model, or resources, with a keras.random.SeedGenerator. "
             f"Received: resources={parsed.resources}"
         )
     batched = [spec.name for spec in parsed.inputs if BATCH in spec.shape[:1]]
@@ -119,7 +119,7 @@ def _call_with_seed(
         if scope.get_current_value(state).graph is not start_states.graph:
             raise ValueError(
                 "Expected draws outside of loops, because every step of a loop would draw the "
-                f"same numbers. Received: a loop that draws by {state.path}"
+                f"same numbers. Received: a loop that uses {state.path}"
             )
     return outputs
 

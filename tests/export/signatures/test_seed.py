@@ -145,7 +145,7 @@ def test_two_generators_give_independent_numbers():
 
 def test_a_signature_without_a_generator_is_refused():
     x = keras.Input((2,), name="x")
-    with pytest.raises(ValueError, match="SeedGenerator to draw by. Received: resources=.*Func"):
+    with pytest.raises(ValueError, match="SeedGenerator. Received: resources=.*Func"):
         export.with_seed(keras.Model(x, keras.layers.Dense(2)(x)))
 
 
