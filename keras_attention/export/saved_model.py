@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.instructions import write_requests
 from keras_attention.export.requests.warmup import write_warmup_requests
-from keras_attention.export.signatures.signature import Signature, collect_signatures
+from keras_attention.export.signatures.signature import (
+    Signature,
+    SignatureParts,
+    collect_signatures,
+)
 from keras_attention.export.versions.publish import publish
 
 Example = Mapping[str, Any]
@@ -23,8 +27,7 @@ Example = Mapping[str, Any]
 def saved_model(
     model: keras.Model | None,
     directory: str | os.PathLike,
-    signatures: Mapping[str, tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence]]
-    | None = None,
+    signatures: Mapping[str, SignatureParts] | None = None,
     example: Example | Sequence[Example] | None = None,
 ) -> Path:
     """Write a model as the next version for TensorFlow Serving, and check the written files.

@@ -1,19 +1,19 @@
 """Signatures with an input for the sequences' lengths, which mask the padding of a server."""
 
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from keras_attention.export.signatures.input_checks import assert_true, with_dependencies
-from keras_attention.export.signatures.signature import as_signature
+from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
 
 
 def with_lengths(
-    signature: keras.Model | tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence],
+    signature: keras.Model | SignatureParts,
     sequences: Mapping[str, Any],
 ) -> tuple[Callable, list[Spec], list]:
     """Return a signature that takes sequence lengths in place of padding or a mask.

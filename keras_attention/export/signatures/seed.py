@@ -1,18 +1,18 @@
 """Signatures that sample: each row with a seed of its own, which the client sends."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from keras_attention.export.signatures.signature import as_signature
+from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import BATCH, Spec
 from keras_attention.types import Tensor
 
 
 def with_seed(
-    signature: keras.Model | tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence],
+    signature: keras.Model | SignatureParts,
 ) -> tuple[Callable, list[Spec], list]:
     """Return a signature whose random numbers depend on an input `seed`, and on nothing else.
 

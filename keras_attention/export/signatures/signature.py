@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 
@@ -13,6 +13,9 @@ from keras_attention.types import Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+SignatureParts: TypeAlias = tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence]
+"""`(function, specs)` or `(function, specs, resources)`."""
 
 
 class Signature(NamedTuple):
@@ -57,7 +60,7 @@ class Signature(NamedTuple):
 
 
 def collect_signatures(
-    model: keras.Model | None, signatures: Mapping[str, tuple] | None
+    model: keras.Model | None, signatures: Mapping[str, SignatureParts] | None
 ) -> list[Signature]:
     """Return the list of `Signature`; without a default one, it is derived from the model."""
     if not isinstance(signatures, dict | None):
@@ -78,7 +81,7 @@ def collect_signatures(
     return [as_signature(DEFAULT_SIGNATURE, model), *collected]
 
 
-def as_signature(name: str, model_or_parts: keras.Model | tuple) -> Signature:
+def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Signature:
     """Return the `Signature` of a model with known inputs, or of `(function, specs, resources)`."""
     if not has_inputs(model_or_parts):
         return _make_signature(name, model_or_parts)
@@ -108,7 +111,7 @@ def _wrap_model(model: keras.Model) -> Callable:
     return serve
 
 
-def _make_signature(name: str, parts: tuple) -> Signature:
+def _make_signature(name: str, parts: SignatureParts) -> Signature:
     """Check `(function, specs)` or `(function, specs, resources)`, and return the signature."""
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name) or name == "signatures":
         raise ValueError(

@@ -40,7 +40,7 @@ class Spec(NamedTuple):
     below: int | None = None
     finite: bool = True
 
-    def tensor_spec(self):
+    def tensor_spec(self) -> Any:
         """Return the spec as a tf.TensorSpec, which has no names for sizes."""
         import tensorflow as tf
 
