@@ -4,7 +4,7 @@ import tempfile
 
 import tensorflow as tf
 
-from keras_attention.export.checks.c_loader.library import tensorflow_folder
+from keras_attention.export.checks.c_loader.library import find_tensorflow_folder
 from keras_attention.export.checks.c_loader.model import Model
 
 
@@ -26,6 +26,6 @@ def forward(program):
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": module.run})
         # Nothing in the graph asks for XLA; forbidding it would forbid it to the whole process.
-        model = Model(folder, tensorflow_folder(), disable_xla=False)
+        model = Model(folder, find_tensorflow_folder(), disable_xla=False)
     given = {name: x.numpy() for name, x in zip(names, program.inputs, strict=True)}
     return lambda: tf.constant(model.run("serving_default", given)["output"])

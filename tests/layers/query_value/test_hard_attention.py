@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import HardAttention, export
-from keras_attention.export.checks.graph import read
+from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.layers.reinforce.reinforce import is_credit
 from tests import reference
 
@@ -92,7 +92,7 @@ def test_nothing_random_is_exported(tmp_path):
     inputs = [keras.Input((None, WIDTH), name="query"), keras.Input((None, WIDTH), name="value")]
     model = keras.Model(inputs, HardAttention()(inputs))
     path = export.saved_model(model, tmp_path / "hard")
-    graph = read(path).graph_def
+    graph = load_meta_graph(path).graph_def
     nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
     assert any("TopK" in node.op for node in nodes)
     assert not [node.op for node in nodes if "Random" in node.op or "RNG" in node.op.upper()]
