@@ -31,8 +31,8 @@ def count_work(sizes, step):
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
     controller = 2 * 4 * c * (i + m + c) + 2 * c * (4 * m + 12) + 2 * (c + m) * u
     # Per memory cell: two cosines of 2 flops, a norm of 2, a read of 2, an erasure of 3, an
-    # addition of 2. Per slot and head: 3 shifts, and the exponentials of two softmaxes and of the
-    # power.
+    # addition of 2. Per slot and head: 3 shifts; the exponentials of two softmaxes, and the
+    # logarithm of the power, counted as an exponential.
     memory = (4 + 2 + 2 + 3 + 2) * n * m + 2 * 6 * n
     passes = 1 if step == "forward" else 3
     moved_bytes = 4 * b * t * (i + u)

@@ -58,7 +58,7 @@ def _flatten_new_state(structure, new_state, leaves):
     new_leaves = dict(keras.tree.flatten_with_path(new_state))
     if new_leaves.keys() != set(paths):
         raise ValueError(
-            "Expected `step` to return a state of the structure that it was given, tensors at "
+            "Expected `step` to return a state of the same structure as its argument, tensors at "
             f"{paths}. Received: a state of {len(new_leaves)} tensors, at {list(new_leaves)}"
         )
     return [_match_spec(new_leaves[path], old) for path, old in zip(paths, leaves, strict=True)]
@@ -69,7 +69,7 @@ def _match_spec(new, old):
     new = to_tensor("every leaf of the state that `step` returns", new)
     if not are_compatible(new.shape, old.shape):
         raise ValueError(
-            "Expected `step` to return a state of the shapes it was given. "
+            "Expected `step` to return a state of the same shapes as its argument. "
             f"Received: shape {tuple(new.shape)} in place of {tuple(old.shape)}"
         )
     dtype = keras.backend.standardize_dtype(old.dtype)
@@ -100,7 +100,7 @@ def _to_alignment(alignment, memory_mask, rows):
         return ()
     if alignment is None:
         raise ValueError(
-            "Expected `step` to return an alignment, as `memory_mask` was given. "
+            "Expected `step` to return an alignment, because `memory_mask` is given. "
             "Received: alignment=None"
         )
     alignment = to_tensor("the alignment that `step` returns", alignment)

@@ -23,7 +23,7 @@ def parse_sentences(weights: Any, words: Any, sentence_weights: Any) -> list[Sen
         texts, weights = [texts], [weights]
         if sentence_weights is not None:
             raise ValueError(
-                "Expected `words` to be a list of sentences, as `sentence_weights` is given. "
+                "Expected `words` to be a list of sentences, because `sentence_weights` is given. "
                 f"Received: words={words!r}"
             )
     texts = [to_list("words", text) for text in texts]

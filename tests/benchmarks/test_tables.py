@@ -25,12 +25,12 @@ def make_times(median):
 
 
 @pytest.fixture
-def stored(tmp_path):
-    stored = results.Results(tmp_path / "runs" / "cpu.jsonl", STAMP)
-    stored.add(
+def store(tmp_path):
+    store = results.Results(tmp_path / "runs" / "cpu.jsonl", STAMP)
+    store.add(
         rows.make_rates_key("tensorflow", "xla", "float32"), {"rates": RATES, "dtype": "float32"}
     )
-    return stored
+    return store
 
 
 def select_case(all_cases, **fields):
@@ -42,13 +42,13 @@ def select_case(all_cases, **fields):
 ADDITIVE = {"family": "additive", "dtype": "float32", "step": "forward", "mode": "xla"}
 
 
-def test_speed_up_is_a_ratio_of_medians_and_share_a_part_of_the_limit(stored):
+def test_speed_up_is_a_ratio_of_medians_and_share_a_part_of_the_limit(store):
     all_cases = list_cases(["tensorflow"], only="additive")
     case = select_case(all_cases, **ADDITIVE, length=256, measure="time")
     skipped = {"skipped": "would need 34.4 GB"}
     measured = {"ours": make_times(2.0), "keras AdditiveAttention": make_times(25.0)}
-    stored.add(case.key, {**measured, "our LuongAttention": skipped})
-    ours, theirs, luong = rows.make_rows(case, stored)
+    store.add(case.key, {**measured, "our LuongAttention": skipped})
+    ours, theirs, luong = rows.make_rows(case, store)
     assert (ours.contestant, ours.speed_up, theirs.speed_up) == ("ours", 1.0, 12.5)
     work = FAMILIES["additive"].count_work(dict(case.sizes), "forward")
     assert work.reciprocals == 8 * 256 * 256 * 256
@@ -56,16 +56,16 @@ def test_speed_up_is_a_ratio_of_medians_and_share_a_part_of_the_limit(stored):
     assert theirs.limit_share == pytest.approx(work.seconds(RATES) / 25)
     assert luong.times is None and luong.note == "would need 34.4 GB"
     line = next(
-        x for x in table.format_times(FAMILIES["additive"], all_cases, stored) if "12.50×" in x
+        x for x in table.format_times(FAMILIES["additive"], all_cases, store) if "12.50×" in x
     )
     assert "would need 34.4 GB" in line and "2e+03 ± 10 %" in line
 
 
-def test_missing_results_have_a_reason(stored):
+def test_missing_results_have_a_reason(store):
     all_cases = list_cases(["tensorflow"], only="additive")
     case = select_case(all_cases, **ADDITIVE, length=128, measure="time")
-    stored.add(case.key, {"died": "the process ended: SIGKILL"})
-    page = table.format_page(["# head"], all_cases, stored, goals.evaluate_goals(all_cases, stored))
+    store.add(case.key, {"died": "the process ended: SIGKILL"})
+    page = table.format_page(["# head"], all_cases, store, goals.evaluate_goals(all_cases, store))
     assert "the process ended: SIGKILL" in page and "not run: time limit reached" in page
     assert "not measured" in page
     for block in page.split("\n\n"):  # All rows of a table have the same number of cells.
@@ -73,12 +73,12 @@ def test_missing_results_have_a_reason(stored):
         assert len({line.count("|") for line in lines}) <= 1
 
 
-def test_csv_has_a_line_for_every_contestant(stored):
+def test_csv_has_a_line_for_every_contestant(store):
     all_cases = list_cases(["tensorflow", "torch"])
     for case in all_cases:
         if case.measure == "memory":
-            stored.add(case.key, {case.contestant: {"peak": 12345}})
-    lines = list(csv.DictReader(io.StringIO(table.format_csv(all_cases, stored))))
+            store.add(case.key, {case.contestant: {"peak": 12345}})
+    lines = list(csv.DictReader(io.StringIO(table.format_csv(all_cases, store))))
     assert len(lines) == sum(
         c.backend in each.backends
         for c in all_cases
@@ -88,17 +88,17 @@ def test_csv_has_a_line_for_every_contestant(stored):
     assert {line["backend"] for line in lines if line["peak_bytes"]} == {"tensorflow"}
 
 
-def test_goals_compare_the_measurements(stored):
+def test_goals_compare_the_measurements(store):
     all_cases = list_cases(["tensorflow", "torch"])
     for case in all_cases:
         if case.measure == "time":
             names = [each.name for each in FAMILIES[case.family].contestants]
             slow = {name: make_times(11.0 * case.length) for name in names}
-            stored.add(case.key, slow | {"ours": make_times(1.0 * case.length)})
+            store.add(case.key, slow | {"ours": make_times(1.0 * case.length)})
         else:
             peak = 100 if case.contestant == "ours" else 1100
-            stored.add(case.key, {case.contestant: {"peak": peak}})
-    outcomes = {outcome.text: outcome for outcome in goals.evaluate_goals(all_cases, stored)}
+            store.add(case.key, {case.contestant: {"peak": peak}})
+    outcomes = {outcome.text: outcome for outcome in goals.evaluate_goals(all_cases, store)}
     failed = [text for text, outcome in outcomes.items() if outcome.verdict != "met"]
     assert failed == ["AdditiveAttention ≥ 12 × Keras's speed: forward, xla, T=256"]
     (torch,) = [outcome for text, outcome in outcomes.items() if "PyTorch" in text]
@@ -120,29 +120,29 @@ def test_exponent_is_the_slope_of_logarithms():
     assert goals.fit_exponent([(0.0, 0.0)]) is None
 
 
-def test_plots_of_time_and_memory_are_drawn(stored, tmp_path):
+def test_plots_of_time_and_memory_are_drawn(store, tmp_path):
     all_cases = list_cases(["tensorflow"], only="additive")
     for case in all_cases:
         names = [each.name for each in FAMILIES["additive"].contestants]
         if case.measure == "time":
-            stored.add(case.key, {name: make_times(case.length) for name in names})
+            store.add(case.key, {name: make_times(case.length) for name in names})
         else:
-            stored.add(case.key, {case.contestant: {"peak": case.length}})
-    paths = plots.draw_plots(all_cases, stored, tmp_path / "pictures")
+            store.add(case.key, {case.contestant: {"peak": case.length}})
+    paths = plots.draw_plots(all_cases, store, tmp_path / "pictures")
     names = ["benchmark_time_additive.png", "benchmark_memory_additive.png"]
     assert [path.name for path in paths] == names
     assert all(path.stat().st_size > 10_000 for path in paths)
 
 
-def test_run_resumes_from_stored_results(stored):
-    stored.add("one", {"x": 1})
-    with open(stored.path, "a", encoding="utf-8") as file:
+def test_run_resumes_from_stored_results(store):
+    store.add("one", {"x": 1})
+    with open(store.path, "a", encoding="utf-8") as file:
         file.write('{"key": "half a li')
-    again = results.Results(stored.path, STAMP)
+    again = results.Results(store.path, STAMP)
     assert "one" in again and again.stale_count == 0
     again.add("two", {"x": 2})
-    assert results.Results(stored.path, STAMP).get("two") == {"x": 2}
-    other = results.Results(stored.path, {"processor": "another"})
+    assert results.Results(store.path, STAMP).get("two") == {"x": 2}
+    other = results.Results(store.path, {"processor": "another"})
     assert "one" not in other and other.stale_count == 3
 
 

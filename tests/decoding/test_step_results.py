@@ -36,11 +36,11 @@ def decode_with(decode, step, state, memory_mask=MASK):
     ],
 )
 def test_result_of_other_shapes_is_refused(decode, make_result, message):
-    def wrong(tokens, state, memory):
+    def return_result(tokens, state, memory):
         return make_result(tokens.shape[0], state)
 
     with pytest.raises(ValueError, match=message):
-        decode_with(decode, wrong, ops.zeros((3, 2)))
+        decode_with(decode, return_result, ops.zeros((3, 2)))
 
 
 @pytest.mark.parametrize("decode", DECODERS)
@@ -54,12 +54,12 @@ def test_result_of_other_shapes_is_refused(decode, make_result, message):
     ],
 )
 def test_state_of_another_structure_is_refused(decode, change):
-    def renamed(tokens, state, memory):
+    def change_structure(tokens, state, memory):
         return ops.zeros((ops.shape(tokens)[0], 5)), change(state), None
 
     state = {"a": ops.zeros((3, 2)), "b": ops.zeros((3, 2))}
     with pytest.raises(ValueError, match="Expected .* state"):
-        decode_with(decode, renamed, state, None)
+        decode_with(decode, change_structure, state, None)
 
 
 def test_state_returned_as_a_list_is_passed_on_as_a_tuple():
@@ -71,12 +71,12 @@ def test_state_returned_as_a_list_is_passed_on_as_a_tuple():
 
 
 def test_state_dict_in_another_order_is_matched_by_its_keys():
-    def reordered(tokens, state, memory):
+    def reorder(tokens, state, memory):
         logits = ops.one_hot(ops.cast(state["a"], "int32"), 5, dtype="float32")
         return logits, OrderedDict(b=state["b"], a=state["a"]), None
 
     state = {"a": ops.full((3,), 2), "b": ops.full((3,), 3)}
-    tokens = ops.convert_to_numpy(decode_with(greedy, reordered, state, None).tokens)
+    tokens = ops.convert_to_numpy(decode_with(greedy, reorder, state, None).tokens)
     np.testing.assert_array_equal(tokens, np.full((3, 3), 2))
 
 
@@ -90,11 +90,11 @@ def test_state_dict_in_another_order_is_matched_by_its_keys():
     ],
 )
 def test_nan_logits_give_finite_scores(decode, logits, token, probability):
-    def broken(tokens, state, memory):
+    def return_logits(tokens, state, memory):
         row = ops.convert_to_tensor(np.array([logits], "float32"))
         return ops.repeat(row, tokens.shape[0], axis=0), state, None
 
-    decoded = decode(broken, ops.zeros((3, 2)), 0, end_token=-1, max_length=5)
+    decoded = decode(return_logits, ops.zeros((3, 2)), 0, end_token=-1, max_length=5)
     tokens, scores = (
         np.reshape(ops.convert_to_numpy(part), (3, *rest))
         for part, rest in ((decoded.tokens, (-1, 5)), (decoded.scores, (-1,)))
