@@ -68,25 +68,22 @@ def _get_parameters(function):
     return inspect.signature(function).parameters if takes_anything else own
 
 
-def list_module(module):
-    """Return a line for each public name of a module, its submodules and its classes."""
-    lines = []
-    for name in getattr(module, "__all__", None) or _list_imports(module):
-        value = getattr(module, name)
-        path = f"{module.__name__}.{name}"
-        if isinstance(value, ModuleType):
-            lines += [path, *list_module(value)]
-        elif isinstance(value, type):
-            lines += _list_class(path, value)
-        elif callable(value):
-            lines.append(path + format_signature(value))
-        else:
-            lines.append(f"{path}: {type(value).__name__}")
-    return lines
+def find_public_modules():
+    """Return `keras_attention` and its public modules."""
+    modules = [keras_attention]
+    for name in LAZY_MODULES:
+        if importlib.util.find_spec(name) is not None:
+            modules.append(importlib.import_module(name))
+    for module in modules:  # The loop also visits the modules that it appends.
+        values = (getattr(module, name) for name in list_names(module))
+        modules += [v for v in values if isinstance(v, ModuleType) and v not in modules]
+    return modules
 
 
-def _list_imports(module):
-    """Return the public functions and classes of a module without `__all__`."""
+def list_names(module):
+    """Return `__all__`, or the functions and classes of a package that imports its own modules."""
+    if hasattr(module, "__all__"):
+        return module.__all__
     return [
         name
         for name, value in vars(module).items()
@@ -94,20 +91,33 @@ def _list_imports(module):
     ]
 
 
-def _list_class(path, cls):
+def list_members(cls):
+    """Return the names of the package's own public methods and properties of a class."""
+    names = (name for name in dir(cls) if not name.startswith("_"))
+    return [n for n in names if n not in KERAS_METHODS | HOOKS and is_ours(find_owner(cls, n))]
+
+
+def find_owner(cls, name):
+    """Return the class that defines an attribute, or None if no class does."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
+
+
+def is_ours(cls):
+    """Return True if a class belongs to the package."""
+    return cls is not None and cls.__module__.startswith("keras_attention")
+
+
+def _format_class(path, cls):
     """Return a line for the constructor and one for each public method and property."""
     if issubclass(cls, Exception):
         return [path]
     constructor = "__new__" if issubclass(cls, tuple) else "__init__"
-    if _is_ours(_find_owner(cls, constructor)):
+    if is_ours(find_owner(cls, constructor)):
         lines = [path + format_signature(getattr(cls, constructor), skip_first=True)]
     else:
         lines = [f"{path}(**kwargs)"]  # A constructor of Keras changes with the version of Keras.
-    for name in dir(cls):
-        owner = _find_owner(cls, name)
-        if name.startswith("_") or name in KERAS_METHODS | HOOKS or not _is_ours(owner):
-            continue
-        member = vars(owner)[name]
+    for name in list_members(cls):
+        member = vars(find_owner(cls, name))[name]
         if isinstance(member, staticmethod):
             lines.append(f"{path}.{name}" + format_signature(member.__func__))
         elif isinstance(member, classmethod):
@@ -119,22 +129,25 @@ def _list_class(path, cls):
     return lines
 
 
-def _find_owner(cls, name):
-    """Return the class that defines an attribute, or None if no class does."""
-    return next((base for base in cls.__mro__ if name in vars(base)), None)
-
-
-def _is_ours(cls):
-    return cls is not None and cls.__module__.startswith("keras_attention")
+def _format_value(path, value):
+    """Return the lines of a public name."""
+    if isinstance(value, ModuleType):
+        return [path]
+    if isinstance(value, type):
+        return _format_class(path, value)
+    if callable(value):
+        return [path + format_signature(value)]
+    return [f"{path}: {type(value).__name__}"]
 
 
 def list_api():
     """Return the text of the listing."""
-    modules = [keras_attention]
-    for name in LAZY_MODULES:
-        if importlib.util.find_spec(name) is not None:
-            modules.append(importlib.import_module(name))
-    lines = {line for module in modules for line in list_module(module)}
+    lines = {
+        line
+        for module in find_public_modules()
+        for name in list_names(module)
+        for line in _format_value(f"{module.__name__}.{name}", getattr(module, name))
+    }
     return HEADER + "".join(f"{line}\n" for line in sorted(lines))
 
 
