@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import assert_type
 
 import keras
-import keras_attention.testing
 import numpy as np
 
 import keras_attention
+import keras_attention.testing
 from keras_attention.types import Config, Initializer, Nest, Normalizer, Regularizer, Shape, Tensor
 
 
