@@ -24,7 +24,6 @@ import threading
 import pytest
 
 FILES_PER_PROCESS = 10
-OWN_FOLDER = "tests/examples/"  # never shares a process: see tests/examples/conftest.py
 CHILD = "KERAS_ATTENTION_TEST_CHILD"  # environment variable: the pipe and the file of node ids
 DURATIONS = "processes/seconds"  # key in pytest's cache: {file: seconds}
 
@@ -69,7 +68,7 @@ def pytest_runtestloop(session):
 
 
 def load_seconds(config):
-    """Return {file: seconds that its tests took in the last run}, as far as pytest's cache knows."""
+    """Return {file: seconds of its tests in the last run}, empty if pytest's cache has none."""
     cache = getattr(config, "cache", None)  # absent with -p no:cacheprovider
     return cache.get(DURATIONS, {}) if cache else {}
 
@@ -84,15 +83,11 @@ def split(items, seconds):
     files = collections.defaultdict(list)
     for item in items:
         files[item.location[0]].append(item)
-    sections = collections.defaultdict(list)
-    for file in files:
-        is_test = os.path.basename(file).startswith("test_")
-        folder = "" if not is_test else OWN_FOLDER if file.startswith(OWN_FOLDER) else "tests/"
-        sections[folder].append(file)
-    groups = []
-    for folder, members in sections.items():
-        size = FILES_PER_PROCESS if folder else len(members)  # doctests compile little
-        groups += [members[first : first + size] for first in range(0, len(members), size)]
+    tests = [file for file in files if os.path.basename(file).startswith("test_")]
+    doctests = [file for file in files if file not in tests]  # they compile little
+    size = FILES_PER_PROCESS
+    groups = [tests[first : first + size] for first in range(0, len(tests), size)]
+    groups += [doctests] if doctests else []
     groups.sort(key=lambda group: -sum(seconds.get(file, 0) for file in group))
     return [[item for file in group for item in files[file]] for group in groups]
 
