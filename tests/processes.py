@@ -44,7 +44,6 @@ def pytest_cmdline_main(config):
     if CHILD not in os.environ:
         return
     pipe, selection = os.environ.pop(CHILD).split(",", 1)  # tests may start pytest themselves
-    config.option.processes = 0
     # pytest's plugins that write files do not do so in a worker of pytest-xdist, which they know
     # by this attribute. pytest-cov knows one by its value, and measures as usual if it is None.
     config.workerinput = None
@@ -58,8 +57,11 @@ def pytest_cmdline_main(config):
 def pytest_runtestloop(session):
     """Run the collected tests in child processes, if there are many files."""
     option = session.config.option
+    is_worker = hasattr(session.config, "workerinput")  # a child, or a worker of pytest-xdist
+    if is_worker or not option.processes or option.collectonly or option.usepdb:
+        return None
     groups = split(session.items, load_seconds(session.config))
-    if not option.processes or option.collectonly or option.usepdb or len(groups) < 2:
+    if len(groups) < 2:
         return None
     if session.testsfailed and not option.continue_on_collection_errors:
         return None  # pytest's own loop reports that the collection failed
@@ -73,6 +75,11 @@ def load_seconds(config):
     return cache.get(DURATIONS, {}) if cache else {}
 
 
+def get_file(nodeid):
+    """Return the test file of a node id."""
+    return nodeid.split("::")[0]
+
+
 def split(items, seconds):
     """Return lists of tests, one list per process, the longest first.
 
@@ -82,7 +89,7 @@ def split(items, seconds):
     """
     files = collections.defaultdict(list)
     for item in items:
-        files[item.location[0]].append(item)
+        files[get_file(item.nodeid)].append(item)
     tests = [file for file in files if os.path.basename(file).startswith("test_")]
     doctests = [file for file in files if file not in tests]  # they compile little
     size = FILES_PER_PROCESS
@@ -143,7 +150,7 @@ class Process:
             pickle.dump(list(self.items), self.selection)
         reader, writer = os.pipe()
         paths = config.known_args_namespace.file_or_dir
-        options = [each for each in config.invocation_params.args if each not in paths]
+        options = [arg for arg in config.invocation_params.args if arg not in paths]
         files = list(dict.fromkeys(str(item.path) for item in items))
         environment = {**os.environ, CHILD: f"{writer},{self.selection.name}"}
         if config.pluginmanager.has_plugin("_cov"):  # combines all files of such names at the end
@@ -174,7 +181,7 @@ class Process:
         self.process.wait()
         events.put((self, None))
 
-    def said(self):
+    def read_output(self):
         """Return the end of what the process printed."""
         self.output.seek(0)
         return self.output.read()[-4000:]
@@ -206,14 +213,14 @@ class Parent:
                     self.receive(process, *event)
                     continue
                 self.report(process)
-                rest = self.finish(process)
-                if rest:
-                    groups.appendleft(rest)
+                remaining = self.finish(process)
+                if remaining:
+                    groups.appendleft(remaining)
         finally:
             for process in self.running:
                 process.close()
             if hasattr(self.config, "cache"):
-                seconds = load_seconds(self.config) | self.seconds
+                seconds = {**load_seconds(self.config), **self.seconds}
                 self.config.cache.set(DURATIONS, seconds)
 
     def start(self, items):
@@ -223,8 +230,7 @@ class Parent:
     def receive(self, process, kind, nodeid, content):
         """Keep the events of a file together: two processes would mix their lines."""
         if kind == "start":
-            file = content[0]
-            if process.waiting and process.waiting[0][2][0] != file:
+            if process.waiting and get_file(process.waiting[0][1]) != get_file(nodeid):
                 self.report(process)
             process.current = nodeid
         if kind == "finish":
@@ -240,7 +246,7 @@ class Parent:
                 report = self.config.hook.pytest_report_from_serializable(
                     config=self.config, data=content
                 )
-                self.seconds[report.location[0]] += report.duration
+                self.seconds[get_file(nodeid)] += report.duration
                 self.config.hook.pytest_runtest_logreport(report=report)
             else:
                 log = getattr(self.config.hook, f"pytest_runtest_log{kind}")
@@ -251,16 +257,16 @@ class Parent:
             raise self.session.Interrupted(self.session.shouldstop)
 
     def finish(self, process):
-        """Close a process; return the tests that it has not run because it died."""
+        """Close a process; return the tests that it has not run, if one of them has killed it."""
         self.running.remove(process)
         status = process.process.returncode
-        said = process.said()
+        output = process.read_output()
         process.close()
         if not process.items and status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return []
         died = f"The process ended with status {status}"
         if process.current is None:
-            raise RuntimeError(f"{died} outside any test. It printed:\n{said}")
+            raise RuntimeError(f"{died} outside any test. It printed:\n{output}")
         item = process.items.pop(process.current)
         report = pytest.TestReport(
             item.nodeid,
@@ -269,7 +275,7 @@ class Parent:
             "failed",
             f"{died} during this test.",
             "call",
-            sections=[("Captured output of the process", said)],
+            sections=[("Captured output of the process", output)],
         )
         self.config.hook.pytest_runtest_logreport(report=report)
         self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
