@@ -8,7 +8,7 @@ from examples.datasets.digit_grids import END, PADDING, START, STEPS, WORDS
 
 
 class DoublyStochastic(layers.Layer):
-    """Hands states on, and adds to the loss that locations be looked at equally (eq. 14)."""
+    """Identity that adds the paper's penalty on locations of unequal total weight (eq. 14)."""
 
     def __init__(self, weight, **kwargs):
         super().__init__(**kwargs)
@@ -20,27 +20,27 @@ class DoublyStochastic(layers.Layer):
 
 
 class WithoutBaseline(keras_attention.ReinforceModel):
-    """Rewards as they are."""
+    """REINFORCE without a baseline."""
 
     baseline = 0.0
 
 
 class Captioner:
-    """The decoder: an LSTM that looks at the annotations before each word.
+    """The decoder: an LSTM that attends to the annotations before each word.
 
-        annotations = features W + b_location            (b drawn from N(0, 2), then learned)
+        annotations = features W + b_location         (b initialized from N(0, 2), and trained)
         h_0, c_0    = two MLPs of their mean
         words       = L_o(E y_{t-1} + L_h h_t + L_z z_t)                       (eq. 7)
 
     Args:
-        shape: Of the features: locations and width.
-        units: Width of the LSTM; annotations, embeddings and scores have half of it.
-        hard: Whether to look at one location, which is drawn in training.
+        shape: Shape of the features: locations and width.
+        units: Units of the LSTM; annotations, embeddings and scores have half as many.
+        hard: Whether to attend to a single location, which is sampled in training.
         penalty_weight: lambda of the doubly stochastic regularizer.
-        has_baseline, entropy_weight, expectation_rate: Of REINFORCE.
-        seed: Of the draws.
+        has_baseline, entropy_weight, expectation_rate: Options of REINFORCE.
+        seed: Seed of the samples.
 
-    `model` is the functional Keras model for training: (features, words before) -> logits.
+    `model` is the functional Keras model for training: (features, previous words) -> logits.
     """
 
     def __init__(
@@ -55,11 +55,12 @@ class Captioner:
         seed=None,
     ):
         width = units // 2
-        known = keras.initializers.RandomNormal(stddev=2.0)
-        self.annotate = layers.EinsumDense(  # each location has a bias, to know it by
-            "blf,fd->bld", (shape[0], width), bias_axes="ld", bias_initializer=known
+        # The bias of a location identifies it to the decoder.
+        location_bias = keras.initializers.RandomNormal(stddev=2.0)
+        self.annotate = layers.EinsumDense(
+            "blf,fd->bld", (shape[0], width), bias_axes="ld", bias_initializer=location_bias
         )
-        self.first = [
+        self.initial_state = [
             keras.Sequential([layers.Dense(width, "tanh"), layers.Dense(units, "tanh")])
             for _ in ("h", "c")
         ]
@@ -78,12 +79,12 @@ class Captioner:
         self.readout = layers.Dense(width)
         self.logits = layers.Dense(len(WORDS))
         features = keras.Input(shape, name="features")
-        before = keras.Input((STEPS,), dtype="int32", name="before")
+        previous = keras.Input((STEPS,), dtype="int32", name="before")
         memory, state = self.begin(features)
-        embedded = self.embed(before)
+        embedded = self.embed(previous)
         states, alignments = self.decoder(embedded, memory, state, return_attention_scores=True)
         states = DoublyStochastic(penalty_weight)(states, alignments)
-        ends = [features, before], self.read_out(states, embedded)
+        ends = [features, previous], self.read_out(states, embedded)
         if hard:
             kind = keras_attention.ReinforceModel if has_baseline else WithoutBaseline
             self.model = kind(*ends, entropy_weight=entropy_weight)
@@ -91,17 +92,17 @@ class Captioner:
             self.model = keras.Model(*ends)
 
     def begin(self, features):
-        """Features (batch, locations, width) -> annotations, first state."""
+        """Features (batch, locations, width) -> annotations, initial state."""
         annotations = self.annotate(features)
         mean = ops.mean(annotations, axis=1)
-        return annotations, [first(mean) for first in self.first]
+        return annotations, [layer(mean) for layer in self.initial_state]
 
     def read_out(self, outputs, embedded):
-        """[h; z] and the embedded words before -> logits."""
+        """[h; z] and the embedded previous words -> logits."""
         return self.logits(embedded + self.readout(outputs))
 
     def step(self, tokens, state, memory):
-        """One decoding step."""
+        """Run one decoding step; return logits, state and alignment."""
         embedded = self.embed(tokens)
         output, alignment, state = self.decoder.step(embedded, state, memory)
         return self.read_out(output, embedded), state, alignment
@@ -122,11 +123,11 @@ class Captioner:
 
 
 def caption_cost(words, logits):
-    """-log p(caption) of each picture."""
+    """Return -log p(caption) of each picture."""
     costs = keras.losses.sparse_categorical_crossentropy(words, logits, from_logits=True)
     return ops.sum(ops.where(words == PADDING, 0.0, costs), axis=-1)
 
 
 def penalty(alignments):
-    """Sum over the locations of (1 - the sum over the words of their weights)^2: (batch,)."""
+    """Return, per picture, the sum over locations of (1 - the sum over words of a weight)^2."""
     return ops.sum((1 - ops.sum(alignments, axis=1)) ** 2, axis=-1)

@@ -7,12 +7,12 @@ import keras
 
 
 def run(main, **choices):
-    """Calls `main` with what the command line says.
+    """Call `main` with the options of the command line.
 
     Args:
-        main: Function whose arguments all have defaults; `units=128` becomes `--units 128`, and
-            `quick=False` the switch `--quick`. Its module's docstring is the help text.
-        **choices: For arguments that take one of a few values, those values.
+        main: Function whose arguments all have defaults. `units=128` becomes `--units 128`, and
+            `quick=False` becomes the switch `--quick`. Its module's docstring is the help text.
+        **choices: The allowed values of arguments that accept only some.
     """
     parser = argparse.ArgumentParser(
         description=inspect.getmodule(main).__doc__,
@@ -23,9 +23,12 @@ def run(main, **choices):
         if isinstance(default, bool):
             parser.add_argument(option, action="store_true")
         else:
-            shown = f"default {default}"
             parser.add_argument(
-                option, type=type(default), default=default, choices=choices.get(name), help=shown
+                option,
+                type=type(default),
+                default=default,
+                choices=choices.get(name),
+                help=f"default {default}",
             )
     arguments = vars(parser.parse_args())
     if keras.backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""Learning curves in one picture, as the papers draw them."""
+"""Learning curves of several runs in one picture, as the papers draw them."""
 
 import matplotlib.pyplot as plt
 
@@ -6,16 +6,16 @@ from examples.training import write
 
 
 def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, lines=None):
-    """Draws one figure of several runs against what they had seen.
+    """Draw one figure of several runs against the amount of training.
 
     Args:
         curves: Dict of a run's name to its curve as `examples.training.train` returns it.
         figure: Name of the figure to draw.
         path: PNG file to write.
-        x_label, y_label: With units.
-        each: What one epoch counts on the x axis, as in thousands of sequences.
-        logarithmic: Whether the y axis is.
-        lines: Dict of name to a height: figures of the paper, drawn as dashed lines.
+        x_label, y_label: Axis labels, with units.
+        each: Length of an epoch on the x axis, for example in thousands of sequences.
+        logarithmic: Whether the y axis is logarithmic.
+        lines: Dict of name to height: the paper's figures, drawn as dashed lines.
     """
     canvas, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name, curve in curves.items():

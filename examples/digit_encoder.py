@@ -1,4 +1,4 @@
-"""The network that stands for the paper's VGG in captioning: trained on digits, and then fixed."""
+"""The image encoder of captioning, in place of the paper's VGG: trained on digits, then fixed."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from examples.datasets.digit_grids import CELL, CELLS, EMPTY, SIDE
 from examples.training import as_dataset, train
 
 BATCH = 64
-FINE, MAP, FEATURES = 14, 7, 128  # locations along a side: of the classifier, of annotations; width
-# Width, pixels along a side, stride, and by how much the map is then pooled.
+FINE, MAP = 14, 7  # locations along a side: of the classifier, of the annotations
+FEATURES = 128  # width of an annotation
+# Per layer: width, kernel size, stride, and the size of the pooling after it.
 CONVOLUTIONS = (
     (32, 5, 2, 1),
     (64, 3, 1, 3),
@@ -23,38 +24,38 @@ CONVOLUTIONS = (
 PIXELS = SIDE * CELL
 
 
-def trained_encoder(digits, directory, epochs, steps):
-    """Trains or resumes it, on distorted digits.
+def train_encoder(digits, directory, epochs, steps):
+    """Train or resume the encoder, on distorted digits.
 
-    It learns to tell the digit of a cell, or that there is none, at each location that is not at
-    the cell's border.
+    It learns to classify the digit of a cell, or that the cell is empty, at each location that is
+    not near the cell's border.
 
     Args:
         digits: Images (n, 28, 28) uint8 and labels (n,).
-        directory: Of its checkpoint. Whoever names the same one shares it.
-        epochs, steps: How many, and of how many batches.
+        directory: Folder of its checkpoint. Runs with the same folder share it.
+        epochs, steps: Number of epochs, and of batches in each.
 
     Returns:
-        The encoder, pictures (batch, 84, 84, 1) uint8 -> features (batch, 49, 128), fixed; and the
-        classifier, pictures -> logits (batch, 14, 14, 11) of nothing and the digits.
+        The fixed encoder, pictures (batch, 84, 84, 1) uint8 -> features (batch, 49, 128); and the
+        classifier, pictures -> logits (batch, 14, 14, 11) of an empty cell and the ten digits.
     """
     keras.utils.set_random_seed(0)
     image = keras.Input((PIXELS, PIXELS, 1), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)
-    for width, size, strides, pooled in CONVOLUTIONS:
+    for width, size, strides, pooling in CONVOLUTIONS:
         x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
         x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
-        x = layers.MaxPooling2D(pooled)(x) if pooled > 1 else x
+        x = layers.MaxPooling2D(pooling)(x) if pooling > 1 else x
     classifier = keras.Model(image, layers.Dense(11)(layers.Dropout(0.3)(x)))
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, epochs * steps)
     classifier.compile(
         keras.optimizers.Adam(schedule),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=["accuracy"],
-        jit_compile=False,  # on CPUs TensorFlow's own convolutions are 3 times as fast as XLA's
+        jit_compile=False,  # on a CPU TensorFlow's convolutions are 3 times as fast as XLA's
     )
     images, labels = digits
-    counted = np.tile(is_inner().astype("float32"), (BATCH, 1, 1))
+    loss_weights = np.tile(is_inner().astype("float32"), (BATCH, 1, 1))
 
     def grids(epoch):
         distorted = distort(images, [0, epoch])
@@ -63,7 +64,8 @@ def trained_encoder(digits, directory, epochs, steps):
             rng = np.random.default_rng([0, epoch])
             for _ in range(steps):
                 images, cells = digit_grids.draw_grids(distorted, labels, BATCH, rng, empty=0.2)
-                yield images, cells[:, cell_of(FINE)].reshape(-1, FINE, FINE) - EMPTY, counted
+                classes = cells[:, cell_of(FINE)].reshape(-1, FINE, FINE) - EMPTY
+                yield images, classes, loss_weights
 
         return as_dataset(draw, steps)
 
@@ -76,43 +78,43 @@ def trained_encoder(digits, directory, epochs, steps):
 
 
 def row_of(side):
-    """For the rows of a map: the row of cells in which a row's middle lies, and at which pixel."""
+    """Return, per row of a map, the row of cells that contains its middle, and the pixel there."""
     middles = (np.arange(side) + 0.5) * PIXELS / side
     return (middles // CELL).astype("int32"), middles % CELL
 
 
 def cell_of(side):
-    """The cell of each location of a map, row by row."""
+    """Return the cell of each location of a map, row by row."""
     rows, _ = row_of(side)
     return (SIDE * rows[:, None] + rows).reshape(-1)
 
 
 def is_inner():
-    """Whether each location of the classifier, (14, 14), is within the middle of its cell."""
+    """Return which of the classifier's locations, (14, 14), are in the middle of their cells."""
     is_inner = abs(row_of(FINE)[1] - CELL / 2) <= CELL / 4
     return is_inner[:, None] & is_inner
 
 
 def distort(images, seed):
-    """Digits turned by up to 11 degrees, and made wider and higher, or less so, by up to 10 %."""
-    turned, zoomed = np.random.default_rng(seed).integers(2**31, size=2)
+    """Rotate digits by up to 11 degrees, and scale their width and height by up to 10 %."""
+    rotation, zoom = np.random.default_rng(seed).integers(2**31, size=2)
     layer = keras.Sequential(
         [
-            layers.RandomRotation(0.03, fill_mode="constant", seed=int(turned)),
-            layers.RandomZoom(0.1, 0.1, fill_mode="constant", seed=int(zoomed)),
+            layers.RandomRotation(0.03, fill_mode="constant", seed=int(rotation)),
+            layers.RandomZoom(0.1, 0.1, fill_mode="constant", seed=int(zoom)),
         ]
     )
-    parts = np.array_split(images[..., None], -(-len(images) // 5000))  # for the memory's sake
-    found = [ops.convert_to_numpy(layer(part, training=True)) for part in parts]
-    return np.concatenate(found)[..., 0].round().astype("uint8")
+    parts = np.array_split(images[..., None], -(-len(images) // 5000))  # to save memory
+    distorted = [ops.convert_to_numpy(layer(part, training=True)) for part in parts]
+    return np.concatenate(distorted)[..., 0].round().astype("uint8")
 
 
-def misread(classifier, images, digits):
-    """The share of digits that the classifier takes for another, or for nothing, by its logits.
+def error_rate(classifier, images, digits):
+    """Return the share of digits that the classifier gets wrong or takes for an empty cell.
 
-    Those of a cell's inner locations are averaged.
+    The logits of a cell are the mean over its inner locations.
     """
     logits = classifier.predict(images, batch_size=500, verbose=0).reshape(len(images), -1, 11)
     inner = is_inner().reshape(-1) & np.equal.outer(np.arange(CELLS), cell_of(FINE))
-    told = np.argmax(inner.astype("float32") @ logits, axis=-1) + EMPTY
-    return float((told != digits)[digits != EMPTY].mean())
+    predicted = np.argmax(inner.astype("float32") @ logits, axis=-1) + EMPTY
+    return float((predicted != digits)[digits != EMPTY].mean())

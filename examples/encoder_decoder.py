@@ -1,4 +1,4 @@
-"""A recurrent encoder-decoder with or without attention, trained and decoded by the same layers."""
+"""A recurrent encoder-decoder with or without attention, for training and for decoding."""
 
 import keras
 from keras import layers, ops
@@ -12,20 +12,20 @@ ATTENTIONS = ("additive", "dot", "general", "concat", "location", "none")
 class EncoderDecoder(SequenceToSequence):
     """RNNsearch (Bahdanau 2015), Luong's variants, and the bottleneck without attention.
 
-        memory      = bidirectional GRU over the embedded source
-        first state = tanh(Dense(the backward direction's last state))
-        additive:     attention before the cell, readout of [state; context; previous token]
-        dot, general, concat, location: after it, with input feeding, readout of h~
-        none:         the first state is all that the decoder knows of the source
+        memory        = bidirectional GRU over the embedded source
+        initial state = tanh(Dense(the backward direction's last state))
+        additive:       attention before the cell, readout of [state; context; previous token]
+        dot, general, concat, location: attention after the cell, with input feeding, readout of h~
+        none:           the initial state is all the information that the decoder has of the source
 
     Args:
-        source_size, target_size: Number of ids; 0 is padding.
+        source_size, target_size: Numbers of ids; 0 is padding.
         start, end: Target ids that begin and end a sentence.
         embedding: Width of the embeddings.
         units: Width of the decoder's state, and of the memory.
         attention: One of `ATTENTIONS`.
-        max_source: Longest source of the location score.
-        dropout: Of embeddings and readout.
+        max_source: Maximum length of a source; the location score needs it.
+        dropout: Rate of the dropout of embeddings and readout.
 
     `model` is the functional Keras model for training: (source, target shifted right) -> logits.
     """
@@ -44,7 +44,7 @@ class EncoderDecoder(SequenceToSequence):
     ):
         if units < 2 or units % 2:
             raise ValueError(
-                f"Expected `units` to be even: half in each direction. Received: units={units}"
+                f"Expected `units` to be even, half per direction. Received: units={units}"
             )
         self.start, self.end, self.attention = start, end, attention
         self.embed_source = layers.Embedding(source_size, embedding, mask_zero=True)
@@ -52,15 +52,15 @@ class EncoderDecoder(SequenceToSequence):
         # use_cudnn=False: cuDNN's loop cannot be compiled by XLA.
         encoder = layers.GRU(units // 2, return_sequences=True, return_state=True, use_cudnn=False)
         self.encoder = layers.Bidirectional(encoder)
-        self.first_state = layers.Dense(units, activation="tanh")
+        self.initial_state = layers.Dense(units, activation="tanh")
         self.decoder = make_decoder(attention, units, max_source)
         self.readout = layers.Dense(embedding, activation="tanh")
         self.logits = layers.Dense(target_size, dtype="float32")
-        self.drop = layers.Dropout(dropout)
+        self.dropout = layers.Dropout(dropout)
         source = keras.Input((None,), dtype="int32", name="source")
         target = keras.Input((None,), dtype="int32", name="target")
         memory, state = self.encode(source)
-        embedded = self.drop(self.embed_target(target))
+        embedded = self.dropout(self.embed_target(target))
         if attention == "none":
             outputs = self.decoder(embedded, initial_state=state)
         else:
@@ -68,16 +68,18 @@ class EncoderDecoder(SequenceToSequence):
         self.model = keras.Model([source, target], self.read_out(outputs, embedded))
 
     def encode(self, source):
-        """Source ids (batch, S) -> memory (batch, S, units), first state (batch, units)."""
-        memory, _, backward = self.encoder(self.drop(self.embed_source(source)))
-        return memory, self.first_state(backward)
+        """Source ids (batch, S) -> memory (batch, S, units), initial state (batch, units)."""
+        memory, _, backward = self.encoder(self.dropout(self.embed_source(source)))
+        return memory, self.initial_state(backward)
 
     def read_out(self, outputs, embedded):
         """Decoder outputs and embedded previous tokens -> logits."""
-        return self.logits(self.drop(self.readout(ops.concatenate([outputs, embedded], axis=-1))))
+        return self.logits(
+            self.dropout(self.readout(ops.concatenate([outputs, embedded], axis=-1)))
+        )
 
     def begin(self, source, max_length):
-        """Source ids -> what decoding starts from, of any length: state, memory and its mask."""
+        """Source ids -> the arguments that decoding starts with: state, memory and its mask."""
         memory, state = self.encode(source)
         if self.attention == "none":
             return {"state": [state], "memory": (), "memory_mask": None}
@@ -89,7 +91,7 @@ class EncoderDecoder(SequenceToSequence):
         }
 
     def step(self, tokens, state, memory):
-        """One decoding step: (logits, alignment or None, state)."""
+        """Run one decoding step; return logits, state and alignment, which may be None."""
         embedded = self.embed_target(tokens)
         if self.attention == "none":
             output, state = self.decoder.cell(embedded, state)
@@ -100,7 +102,7 @@ class EncoderDecoder(SequenceToSequence):
 
 
 def make_decoder(attention, units, max_source=None):
-    """The decoding layer for one of `ATTENTIONS`."""
+    """Return the decoding layer for one of `ATTENTIONS`."""
     cell = layers.GRUCell(units)
     if attention == "none":
         return layers.RNN(cell, return_sequences=True)

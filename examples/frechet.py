@@ -1,8 +1,8 @@
-"""A Fréchet distance between sets of images, by the features of a small classifier of such images.
+"""Fréchet distance between sets of images, on features of a classifier trained on such images.
 
-The distance of the literature takes the features of a large network trained on ImageNet. This one
-takes those of a network that learns the data set's own classes in minutes, so that its numbers
-compare only with each other, on the same data and by the same classifier.
+The literature's Fréchet inception distance uses features of a large network trained on ImageNet.
+This one uses those of a small network that learns the data set's own classes in minutes. Its values
+are therefore comparable only with each other, for the same data and the same classifier.
 """
 
 import keras
@@ -15,9 +15,10 @@ BATCH = 100
 
 
 def classifier(images, classes, directory, epochs=2, seed=0):
-    """Trains or resumes a small convolutional classifier on images (n, H, W, C), classes (n,).
+    """Train or resume a small convolutional classifier on images (n, H, W, C), classes (n,).
 
-    Returns a model of images that gives 64 features of each, and the logits of its class.
+    Returns:
+        A model: images -> their features (batch, 64) and the logits of their classes.
     """
     keras.utils.set_random_seed(seed)
     inputs = x = keras.Input(images.shape[1:])
@@ -26,9 +27,9 @@ def classifier(images, classes, directory, epochs=2, seed=0):
         x = layers.MaxPooling2D()(x)
     features = layers.Dense(64, activation="relu")(layers.Flatten()(x))
     logits = layers.Dense(int(classes.max()) + 1)(features)
-    net = keras.Model(inputs, logits)
+    model = keras.Model(inputs, logits)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    net.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=True)
     steps = len(images) // BATCH
 
     def batches(epoch):
@@ -37,18 +38,19 @@ def classifier(images, classes, directory, epochs=2, seed=0):
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), steps)
 
     settings = {"images": len(images), "epochs": epochs, "seed": seed}
-    train(net, batches, epochs, directory, settings)
+    train(model, batches, epochs, directory, settings)
     return keras.Model(inputs, [features, logits])
 
 
 def distance(one, other):
-    """The squared Fréchet distance of the normal distributions of two sets of features (n, d).
+    """Return the squared Fréchet distance of two sets of features (n, d).
 
-    |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)), with the sets' means and covariances.
+    Both sets are taken as normally distributed, with means m and covariances C:
+    |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
     """
     means = np.subtract(one.mean(0, dtype="float64"), other.mean(0, dtype="float64"))
     covariances = [np.cov(x.astype("float64"), rowvar=False) for x in (one, other)]
-    # C1 C2 has the eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric.
+    # C1 C2 has the same eigenvalues as C1^(1/2) C2 C1^(1/2), which is symmetric.
     values, vectors = np.linalg.eigh(covariances[0])
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     common = np.linalg.eigvalsh(root @ covariances[1] @ root)

@@ -1,4 +1,4 @@
-"""The training of a class-conditional GAN by the hinge loss, each network at its own rate."""
+"""Training of a class-conditional GAN with the hinge loss, with an optimizer per network."""
 
 import keras
 import numpy as np
@@ -12,18 +12,18 @@ class GAN(keras.Model):
         L_D = mean max(0, 1 - D(x, c)) + mean max(0, 1 + D(G(z, c), c))
         L_G = -mean D(G(z, c), c)
 
-    Compiled with an optimizer for each network. The discriminator sees real and generated images in
-    one call, so that the power iterations of its spectral normalizations take one step on each
-    batch; while the generator learns they stand. The generator's take a step with each of its two
-    passes.
+    `compile` takes an optimizer for each network. The discriminator gets real and generated images
+    in one call, so that the power iterations of its spectral normalizations advance by one step per
+    batch; the generator's update does not advance them. The generator's power iterations advance in
+    each of its two passes.
 
-    Of several replicas (`examples.distribution`) each takes its slice of the noise of the whole
-    batch. The generator's batch normalizations have to be `synchronized` then.
+    With several replicas (`examples.distribution`) each one uses its slice of the noise of the
+    whole batch. The generator's batch normalizations have to be `synchronized` then.
 
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).
         discriminator: Model of [images, classes] -> (batch, 1).
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
 
     def __init__(self, generator, discriminator, seed=0, **kwargs):
@@ -47,34 +47,34 @@ class GAN(keras.Model):
     def train_step(self, data):
         images, classes = data
         twice = ops.concatenate([classes, classes])
-        made = ops.cast(self.generate(classes), images.dtype)
+        generated = ops.cast(self.generate(classes), images.dtype)
         with tf.GradientTape() as tape:
-            judged = self.discriminator([ops.concatenate([images, made]), twice], training=True)
-            real, fake = ops.split(judged, 2)
+            both = ops.concatenate([images, generated])
+            real, fake = ops.split(self.discriminator([both, twice], training=True), 2)
             loss = ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
         _descend(self.discriminator, self.discriminator_optimizer, tape, loss)
         self.discriminator_loss.update_state(loss)
         with tf.GradientTape() as tape:
-            judged = self.discriminator([self.generate(classes), classes], training=False)
-            loss = -ops.mean(judged)
+            fake = self.discriminator([self.generate(classes), classes], training=False)
+            loss = -ops.mean(fake)
         _descend(self.generator, self.optimizer, tape, loss)
         self.generator_loss.update_state(loss)
-        losses = self.generator_loss, self.discriminator_loss
-        return {each.name: each.result() for each in losses}
+        metrics = self.generator_loss, self.discriminator_loss
+        return {metric.name: metric.result() for metric in metrics}
 
     def generate(self, classes):
-        """Images of some classes, or a replica's share, made from fresh noise as in training."""
+        """Generate images of classes, or of a replica's share of them, from fresh noise."""
         replica = tf.distribute.get_replica_context()
         size, number = ops.shape(classes)[0], replica.replica_id_in_sync_group
         shape = (size * replica.num_replicas_in_sync, self.generator.inputs[0].shape[-1])
         noise = keras.random.normal(shape, seed=self.seeds)[number * size : (number + 1) * size]
         return self.generator([noise, classes], training=True)
 
-    def generated(self, noise, classes, together):
-        """Images for arrays, so many together, outside of training: an array."""
-        parts = range(0, len(classes), together)
+    def predict_images(self, noise, classes, batch):
+        """Generate images (n, H, W, C) from arrays in inference mode, `batch` at a time."""
+        starts = range(0, len(classes), batch)
         return np.concatenate(
-            [self.inference(noise[i : i + together], classes[i : i + together]) for i in parts]
+            [self.inference(noise[i : i + batch], classes[i : i + batch]) for i in starts]
         )
 
 

@@ -1,8 +1,8 @@
-"""The hierarchical attention network: words make sentences, sentences make the document.
+"""The hierarchical attention network: it pools words to sentences and sentences to a document.
 
 Hierarchical Attention Networks for Document Classification, Yang et al. (2016),
-https://aclanthology.org/N16-1174. Two masks: padding words, and sentences of nothing else, which
-read zero. `text_classification.py` trains it.
+https://aclanthology.org/N16-1174. There are two masks: of padding words, and of sentences that
+consist of padding, whose vectors are zero. `text_classification.py` trains the network.
 """
 
 import math
@@ -15,50 +15,50 @@ import keras_attention
 
 
 def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
-    """Words (batch, sentences, words) -> the probability of a positive review, (batch, 1).
+    """Return a model: words (batch, sentences, words) -> P(positive review) (batch, 1).
 
     Args:
-        size: How many words there are, padding (0) and the unknown word (1) included.
+        size: Number of ids, padding (0) and the unknown word (1) included.
         pooling: "attention", the paper's HN-ATT, or "average" and "max", its baselines HN-AVE and
-            HN-MAX, which differ in nothing else.
-        width: Of a word's vector.
-        units: Of the recurrent layers, in each direction.
-        dropout: Of a sentence's and of the document's vector.
-        forget: Share of the words that are left out in training.
+            HN-MAX, which are otherwise the same.
+        width: Width of the word vectors.
+        units: Units of the recurrent layers, per direction.
+        dropout: Rate of the dropout of the sentence vectors and of the document vector.
+        forget: Share of the words that are dropped in training.
     """
     pool_words, pool_sentences = POOLINGS[pooling](), POOLINGS[pooling]()
     whole_words = (None, None, None, 1)
     words = keras.Input((None, None), dtype="int32", name="words")
     vectors = keras.layers.Embedding(size, width, mask_zero=True)(words)
     vectors = keras.layers.Dropout(forget, noise_shape=whole_words)(vectors)
-    sentences = pool_words(EachSentence(both_ways(units))(vectors))
+    sentences = pool_words(PerSentence(bidirectional(units))(vectors))
     sentences = keras.layers.Dropout(dropout)(sentences)
-    document = pool_sentences(both_ways(units)(sentences))
+    document = pool_sentences(bidirectional(units)(sentences))
     document = keras.layers.Dropout(dropout)(document)
     return keras.Model(words, keras.layers.Dense(1, activation="sigmoid")(document))
 
 
-def both_ways(units):
-    """The encoder of both levels."""
+def bidirectional(units):
+    """Return the encoder of one level: of words or of sentences."""
     return keras.layers.Bidirectional(
         keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     )
 
 
 def with_weights(model, words):
-    """[the model's output, the weights of each `AttentionPooling` in it], of ids."""
+    """Return [the model's output, the weights of each of its `AttentionPooling`s] for ids."""
     weights, tensors = [], words
     for layer in model.layers:
         if isinstance(layer, keras_attention.AttentionPooling):
-            tensors, found = layer(tensors, return_attention_scores=True)
-            weights.append(found)
+            tensors, layer_weights = layer(tensors, return_attention_scores=True)
+            weights.append(layer_weights)
         elif not isinstance(layer, keras.layers.InputLayer):
             tensors = layer(tensors)
     return [tensors, *weights]
 
 
-class EachSentence(keras.layers.Wrapper):
-    """A layer for (batch, steps, width) over the words of each of a document's sentences."""
+class PerSentence(keras.layers.Wrapper):
+    """Applies a layer for (batch, steps, width) to each sentence of each document."""
 
     def __init__(self, layer, **kwargs):
         super().__init__(layer, **kwargs)
@@ -79,7 +79,7 @@ class EachSentence(keras.layers.Wrapper):
 
 
 class MaxPooling(keras.layers.Layer):
-    """The largest of each feature among the real steps; zeros where no step is real."""
+    """Maximum of each feature over the steps that are not padding; zero if all are."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -89,63 +89,76 @@ class MaxPooling(keras.layers.Layer):
         if mask is None:
             return ops.max(inputs, axis=-2)
         mask = mask[..., None]
-        largest = ops.max(ops.where(mask, inputs, -1e9), axis=-2)
-        return ops.where(ops.any(mask, axis=-2), largest, 0.0)
+        maximum = ops.max(ops.where(mask, inputs, -1e9), axis=-2)
+        return ops.where(ops.any(mask, axis=-2), maximum, 0.0)
 
     def compute_mask(self, inputs, mask=None):
         return None if mask is None or len(inputs.shape) < 4 else ops.any(mask, axis=-1)
 
 
-def average():
-    """A zero query scores all steps alike: what is left of the attention is the average."""
+def make_average_pooling():
+    """Return an attention with a zero query: all scores are equal, so that it is the average."""
     return keras_attention.AttentionPooling(query_initializer="zeros", trainable=False)
 
 
-POOLINGS = {"attention": keras_attention.AttentionPooling, "average": average, "max": MaxPooling}
+POOLINGS = {
+    "attention": keras_attention.AttentionPooling,
+    "average": make_average_pooling,
+    "max": MaxPooling,
+}
 
 
-def agreement(found, word_weights, sentence_weights, share=0.1):
-    """How many of the words that weigh most people marked: means over the documents.
+def agreement(documents, word_weights, sentence_weights, share=0.1):
+    """Measure how many of the words with the largest weights people marked.
 
-    A word weighs its sentence's weight times its own, which is its share in the document's vector;
-    `share` of a document's words are looked at. Even weights, with which a word weighs the more the
-    shorter its sentence is, and chance stand beside it. The interval is that of the difference to
-    even weights, from 2,000 bootstrap samples of the documents.
+    The weight of a word is that of its sentence times its own: its share in the document vector.
+    The words compared are the `share` of a document's words with the largest weights. The result
+    is compared with uniform attention, under which words of shorter sentences weigh more, and with
+    chance. The interval is that of the difference from uniform attention, by 2,000 bootstrap
+    samples of the documents.
+
+    Returns:
+        Dict of means over the documents, by name.
     """
     rng, rows = np.random.default_rng(0), []
-    for document, of_words, of_sentences in zip(found, word_weights, sentence_weights, strict=True):
-        read = list(
+    for document, of_words, of_sentences in zip(
+        documents, word_weights, sentence_weights, strict=True
+    ):
+        parts = list(  # the weights end where the document was truncated
             zip(document.sentences, of_words, of_sentences, strict=False)
-        )  # the rest is cut
-        if not any(sentence for sentence, *_ in read):
+        )
+        if not any(sentence for sentence, *_ in parts):
             continue
-        weights = np.concatenate([whole * w[: len(s)] for s, w, whole in read])
-        even = np.concatenate([np.full(len(s[: len(w)]), 1 / max(len(s), 1)) for s, w, _ in read])
+        weights = np.concatenate([outer * w[: len(s)] for s, w, outer in parts])
+        uniform = np.concatenate(
+            [np.full(len(s[: len(w)]), 1 / max(len(s), 1)) for s, w, _ in parts]
+        )
         marked = document.marked[: len(weights)]
-        ways = [heaviest_first(each, rng) for each in (weights, even)]
+        orders = [sort_by_weight(values, rng) for values in (weights, uniform)]
         count = math.ceil(share * len(weights))
-        tops = [marked[order[:count]].mean() for order in ways]
-        rows.append((*tops, marked.mean(), *[average_precision(marked[order]) for order in ways]))
+        tops = [marked[order[:count]].mean() for order in orders]
+        precisions = [average_precision(marked[order]) for order in orders]
+        rows.append((*tops, marked.mean(), *precisions))
     rows = np.array(rows)
-    drawn = rows[rng.integers(len(rows), size=(2000, len(rows)))].mean(axis=1)
-    low, high = np.percentile(drawn[:, 0] - drawn[:, 1], [2.5, 97.5])
-    marked, even, chance, precision, even_precision = rows.mean(axis=0)
+    samples = rows[rng.integers(len(rows), size=(2000, len(rows)))].mean(axis=1)
+    low, high = np.percentile(samples[:, 0] - samples[:, 1], [2.5, 97.5])
+    marked, uniform, chance, precision, uniform_precision = rows.mean(axis=0)
     return {
         f"marked of the top {share:.0%}": round(float(marked), 4),
-        "with even weights": round(float(even), 4),
+        "with even weights": round(float(uniform), 4),
         "marked of all words (chance)": round(float(chance), 4),
         "difference to even weights, 95 %": [round(float(low), 4), round(float(high), 4)],
         "average precision": round(float(precision), 4),
-        "average precision with even weights": round(float(even_precision), 4),
+        "average precision with even weights": round(float(uniform_precision), 4),
     }
 
 
-def heaviest_first(weights, rng):
-    """The places of the weights from the largest to the smallest, of equal ones in any order."""
+def sort_by_weight(weights, rng):
+    """Return the indices of the weights, largest first, equal ones in random order."""
     return np.lexsort((rng.random(len(weights)), -weights))
 
 
 def average_precision(marked):
-    """The mean, over the marked words, of the share of marked ones among those up to them."""
+    """Return the mean, over the marked words, of the share of marked words up to each."""
     ranks = np.flatnonzero(marked) + 1
     return np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0.0

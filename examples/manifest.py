@@ -1,10 +1,10 @@
-"""saved_models/manifest.json: every published export, how to get it again, and its digests.
+"""saved_models/manifest.json: each published export, how to reproduce it, and its digests.
 
     python -m examples.manifest runs/translate_dates-seed0 runs/pointer_hull-seed0
 
-adds or replaces the exports of these runs, which have to be in saved_models/, by what their
-figures.json says, learning curves apart. A published export is one that the repository holds; each
-stays below `LARGEST`.
+adds or replaces the exports of these runs, which must be in saved_models/. An entry is the run's
+figures.json without its learning curves, and the digests. An export is published if the repository
+contains it; each is at most `MAX_EXPORT_BYTES` large.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from pathlib import Path
 from examples.training import write
 
 SAVED_MODELS = Path("saved_models")
-LARGEST = 2_000_000  # bytes of one export
+MAX_EXPORT_BYTES = 2_000_000
 
 
 def add(runs, saved_models=SAVED_MODELS):
-    """Writes the exports of some runs into the manifest, and returns it.
+    """Add the exports of some runs to the manifest, and return it.
 
     Raises:
         ValueError: If a run's export is not a version in `saved_models`, or too large.
@@ -31,8 +31,10 @@ def add(runs, saved_models=SAVED_MODELS):
         if version.resolve().parent.parent != Path(saved_models).resolve():
             raise ValueError(f"Expected an export in {saved_models}. Received: export={version}")
         size = sum(path.stat().st_size for path in files(version))
-        if size > LARGEST:
-            raise ValueError(f"Expected {LARGEST} bytes at most. Received: {version}, {size} bytes")
+        if size > MAX_EXPORT_BYTES:
+            raise ValueError(
+                f"Expected at most {MAX_EXPORT_BYTES} bytes. Received: {version}, {size} bytes"
+            )
         manifest[version.parent.name] = {
             "version": int(version.name),
             **{name: value for name, value in figures.items() if "curve" not in name},
@@ -45,18 +47,18 @@ def add(runs, saved_models=SAVED_MODELS):
 
 
 def read(saved_models=SAVED_MODELS):
-    """The manifest as a dict of export name to what is known of it; empty where there is none."""
+    """Return the manifest, a dict of export name to its entry; empty if there is no file."""
     path = Path(saved_models) / "manifest.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def files(version):
-    """All files of an export, in the same order on every machine."""
+    """Return all files of an export, in the same order on every machine."""
     return sorted(path for path in Path(version).rglob("*") if path.is_file())
 
 
 def digests(version):
-    """{path within the export: sha256 of the file}."""
+    """Return {path within the export: sha256 of the file}."""
     return {
         path.relative_to(version).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files(version)

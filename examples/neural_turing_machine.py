@@ -1,27 +1,30 @@
 r"""Five algorithms that a Neural Turing Machine learns from examples (Graves et al. 2014).
 
+    copy: the vectors a b c and a delimiter  ->  a b c, written from memory
+
     python examples/neural_turing_machine.py                           # copy, LSTM controller
     python examples/neural_turing_machine.py --controller feedforward --batch 2 --rate 0.001
     python examples/neural_turing_machine.py --task associative_recall --controller feedforward \
         --sequences 50000 --batch 2 --rate 0.001
     python examples/neural_turing_machine.py --controller baseline     # three LSTMs, no memory
 
-A controller reads a sequence and steers heads that write to a memory and read from it; trained on
-fresh sequences under XLA, tested on longer ones too, drawn step by step, exported and checked
-without Python. The learning curves of all controllers that were run on a task, with the same seed,
-are in one picture. Interrupt it as you like: the same command goes on after the last thousand
-sequences.
+A controller processes a sequence and controls heads that write to a memory and read from it. The
+example trains it on fresh sequences under XLA, tests it on longer ones too, draws the memory step
+by step, and exports the model and checks the export without Python. The learning curves of all
+controllers that were trained on a task with the same seed are in one picture. The run can be
+interrupted at any time: the same command resumes after the last thousand sequences.
 
-Bits per sequence on 640 fresh sequences, in brackets the paper's, by these commands:
+Bits per sequence on 640 fresh sequences with these commands, the paper's in brackets:
 
     copy, LSTM                  0.0001 after 20 thousand sequences (0.00)
     copy, feed-forward          below 0.000001 after 20 thousand (0.02 after 50)
     recall, feed-forward        below 0.000001 after 50 thousand (0.01)
     copy, LSTM without memory   22 after 20 thousand (8.3 after 70)
 
-docs/results.md has longer sequences and the other tasks, of which repeat copy alone is learned.
-Differs from the paper: Adam (beta_2 0.99, norm of all gradients at most 1, cosine) for RMSProp;
-batches of 2 or 4; the heads begin at the first slot, of a constant memory.
+docs/results.md has longer sequences and the other tasks, of which only repeat copy is learned.
+Differs from the paper: Adam (beta_2 0.99, global gradient norm clipped to 1, cosine schedule)
+instead of RMSProp; batches of 2 or 4; the heads start at the first slot, and the memory starts
+constant.
 """
 
 import json
@@ -46,20 +49,21 @@ from examples.datasets.algorithms import NOTHING, episodes
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train
 
-EPOCH = 1000  # sequences
-TESTED, TESTED_LONGER = 640, 100  # sequences, as in training and of each longer kind
+SEQUENCES_PER_EPOCH = 1000
+TEST_SEQUENCES = 640  # like those of training
+LONGER_TEST_SEQUENCES = 100  # of each longer kind
 FIGURE = "bits per sequence"
 
 
 class Task(NamedTuple):
-    """An algorithm, how large the paper's networks for it are, and what it reached."""
+    """An algorithm, the sizes of the paper's networks for it, and the paper's figures."""
 
     episode: Callable
-    steps: int  # of the longest episode in training
-    sizes: dict  # controller to (heads that read and as many that write, units of each layer)
-    longer: list  # what episodes that no training has are told
-    film: dict  # what the episode is told that is drawn
-    paper: dict  # bits per sequence after so many thousands, read from the paper's figures
+    steps: int  # length of the longest episode in training
+    sizes: dict  # controller to (number of read heads and of write heads, units of each layer)
+    longer: list  # arguments of the episodes that are longer than in training
+    film: dict  # arguments of the episode that is drawn
+    paper: dict  # bits per sequence after a number of thousands, read from the paper's figures
 
 
 TASKS = {
@@ -124,63 +128,71 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Trains or resumes, tests, draws and exports; returns the figures of the test."""
-    if batch < 1 or sequences < 1 or sequences % EPOCH or EPOCH % batch:
+    """Train or resume, test, draw and export; return the figures of the test."""
+    if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
-            f"Expected `sequences` to be a multiple of {EPOCH}, and `batch` to divide it. "
+            f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "
+            "divide it. "
             f"Received: sequences={sequences}, batch={batch}"
         )
-    epochs, steps = (2, 2) if quick else (sequences // EPOCH, EPOCH // batch)
-    tested, tested_longer = (8, 2) if quick else (TESTED, TESTED_LONGER)
+    epochs, steps = (
+        (2, 2)
+        if quick
+        else (
+            sequences // SEQUENCES_PER_EPOCH,
+            SEQUENCES_PER_EPOCH // batch,
+        )
+    )
+    counts = (8, 2) if quick else (TEST_SEQUENCES, LONGER_TEST_SEQUENCES)
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
     devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
-    what = TASKS[task]
+    algorithm = TASKS[task]
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
     with devices.scope():
-        model = network(what, controller)
-        # A short memory of gradients' sizes: after a rare large one steps soon are long again.
+        model = network(algorithm, controller)
+        # With a small beta_2 the steps regain their length soon after a rare large gradient.
         optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
         model.compile(optimizer, bits, jit_compile=True)
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,
-        lambda epoch: batches(what, batch, steps, [seed, epoch]),
+        lambda epoch: batches(algorithm, batch, steps, [seed, epoch]),
         epochs,
         directory,
         {"sequences": epochs * steps * batch, "batch": batch, "rate": rate, "seed": seed},
     )
-    rng = np.random.default_rng([seed, epochs, 1])  # those of the epochs have no third number
-    figures = test(model, what, rng, tested, tested_longer)
+    rng = np.random.default_rng([seed, epochs, 1])  # the seeds of epochs have two numbers
+    figures = test(model, algorithm, rng, *counts)
     picture = Path(pictures) / f"{name}.png"
-    looked = film(model, what, controller, rng, picture)
-    path = export(looked, what, rng, Path(saved_models) / name)
-    whole = {**figures, "weights": model.count_params(), "curve": curve, **minutes_of(curve)}
-    report.write(whole, path)
+    outputs = film(model, algorithm, controller, rng, picture)
+    path = export(outputs, algorithm, rng, Path(saved_models) / name)
+    details = {**figures, "weights": model.count_params(), "curve": curve, **minutes_of(curve)}
+    report.write(details, path)
     draw_curves(Path(runs), name, task, seed, Path(pictures))
     print(keras_attention.export.how_to_serve(path))
     return figures
 
 
 def network(task, controller, return_addresses=False):
-    """Sequences -> logits of the bits, or all that `NTMCell.split_outputs` gives names to."""
+    """Return a model: sequences -> logits of the bits, or the dict of `NTMCell.split_outputs`."""
     inputs, targets = task.episode(np.random.default_rng(0))
-    (_, channels), (_, written) = inputs.shape, targets.shape
+    (_, channels), (_, bit_count) = inputs.shape, targets.shape
     heads, units = task.sizes[controller]
     sequence = keras.Input((None, channels), name="sequence")
     if controller == "baseline":
         states = sequence
         for width in units:
             states = keras.layers.LSTM(width, return_sequences=True, use_cudnn=False)(states)
-        return keras.Model(sequence, keras.layers.Dense(written)(states))
+        return keras.Model(sequence, keras.layers.Dense(bit_count)(states))
     cells = [keras.layers.LSTMCell(width) for width in units]
     one_layer = {"controller": controller, "controller_units": units[0]}
     cell = keras_attention.NTMCell(
-        written,
+        bit_count,
         read_heads=heads,
         write_heads=heads,
         address_start="first",
@@ -194,23 +206,23 @@ def network(task, controller, return_addresses=False):
 
 
 def bits(targets, logits):
-    """What the targets of each sequence cost, in bits: the loss `(batch,)`."""
-    paid = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
-    return ops.sum(ops.where(targets == NOTHING, 0.0, paid), axis=(1, 2)) / np.log(2)
+    """Return the cross entropy of each sequence in bits: the loss `(batch,)`."""
+    costs = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
+    return ops.sum(ops.where(targets == NOTHING, 0.0, costs), axis=(1, 2)) / np.log(2)
 
 
 def batches(task, batch, steps, seed):
-    """A data set of `steps` fresh batches, all as long as the longest can be."""
+    """Return a data set of `steps` fresh batches, all of the maximum length."""
     rng = np.random.default_rng(seed)
-    drawn = (episodes(task.episode, batch, rng, task.steps) for _ in range(steps))
-    return as_dataset(list(drawn))
+    generated = (episodes(task.episode, batch, rng, task.steps) for _ in range(steps))
+    return as_dataset(list(generated))
 
 
 def test(model, task, rng, count, count_longer):
-    """Figures of fresh sequences as in training, and of each longer kind."""
-    answer = tf.function(lambda sequence: model(sequence, training=False), jit_compile=True)
+    """Return figures of fresh sequences like those of training, and of each longer kind."""
+    predict = tf.function(lambda sequence: model(sequence, training=False), jit_compile=True)
     inputs, targets = episodes(task.episode, count, rng, task.steps)
-    logits = answer(inputs).numpy()
+    logits = predict(inputs).numpy()
     figures = score(logits, targets)
     if task.episode is algorithms.ngrams:
         optimum = np.mean([algorithms.optimal_bits(sequence) for sequence in targets])
@@ -221,11 +233,11 @@ def test(model, task, rng, count, count_longer):
             int(length): score(logits[lengths == length], targets[lengths == length])[FIGURE]
             for length in np.unique(lengths)
         }
-    longest = max([len(task.episode(rng, **told)[0]) for told in task.longer], default=0)
-    for told in task.longer:  # all as long as the longest: one compiled program
-        inputs, targets = episodes(task.episode, count_longer, rng, longest, **told)
-        logits = answer(inputs).numpy()
-        kind = ", ".join(f"{name} {number}" for name, number in told.items())
+    steps = max([len(task.episode(rng, **kind)[0]) for kind in task.longer], default=0)
+    for options in task.longer:  # all padded to the same length, for one compiled program
+        inputs, targets = episodes(task.episode, count_longer, rng, steps, **options)
+        logits = predict(inputs).numpy()
+        kind = ", ".join(f"{name} {number}" for name, number in options.items())
         figures[kind] = score(logits, targets)
         if task.episode is algorithms.copy:
             figures[kind] |= duplicates(logits, targets)
@@ -233,9 +245,9 @@ def test(model, task, rng, count, count_longer):
 
 
 def score(logits, targets):
-    """Means over sequences: bits paid, bits on the wrong side of 1/2, all of them right."""
-    asked = targets != NOTHING
-    wrong = (asked & ((logits > 0) != (targets > 0))).sum(axis=(1, 2))
+    """Return means over sequences: cross entropy in bits, wrong bits, and whether all are right."""
+    is_target = targets != NOTHING
+    wrong = (is_target & ((logits > 0) != (targets > 0))).sum(axis=(1, 2))
     return {
         FIGURE: float(ops.mean(bits(targets, logits))),
         "wrong bits per sequence": float(wrong.mean()),
@@ -244,71 +256,73 @@ def score(logits, targets):
 
 
 def duplicates(logits, targets):
-    """How many copies are right but for vectors that were written twice, as the paper saw them."""
-    found = []
-    for written, shown in zip(logits > 0, targets, strict=True):
-        asked = shown[:, 0] != NOTHING
-        found.append(algorithms.vectors_written_twice(written[asked], shown[asked]))
-    twice = [number for number in found if number]
+    """Count the copies whose only errors are vectors written twice, as the paper reports them."""
+    counts = []
+    for written, target in zip(logits > 0, targets, strict=True):
+        is_target = target[:, 0] != NOTHING
+        counts.append(algorithms.vectors_written_twice(written[is_target], target[is_target]))
+    twice = [count for count in counts if count]
     return {
         "sequences with one vector twice": twice.count(1),
         "sequences with several vectors twice": len(twice) - twice.count(1),
-        "sequences with other errors": found.count(None),
+        "sequences with other errors": counts.count(None),
     }
 
 
 def film(model, task, controller, rng, path):
-    """Draws one episode; returns a model of the probabilities and, of an NTM, of the addresses."""
+    """Draw one episode; return a model of the probabilities and, for an NTM, of the addresses."""
     if controller == "baseline":
         return keras.Model(model.input, {"probabilities": ops.sigmoid(model.output)})
     steps = network(task, controller, return_addresses=True)
     steps.set_weights(model.get_weights())
     names = "probabilities", "read_addresses", "write_addresses", "reads", "additions"
     parts = {name: steps.output[name] for name in names[1:]}
-    looked = keras.Model(steps.input, {names[0]: ops.sigmoid(steps.output["outputs"]), **parts})
+    outputs = keras.Model(steps.input, {names[0]: ops.sigmoid(steps.output["outputs"]), **parts})
     inputs, targets = episodes(task.episode, 1, rng, **task.film)
-    found = {name: part.numpy()[0] for name, part in tf.function(looked)(inputs).items()}
-    probabilities = np.where(targets[0] == NOTHING, 0, found.pop("probabilities"))
+    arrays = {name: part.numpy()[0] for name, part in tf.function(outputs)(inputs).items()}
+    probabilities = np.where(targets[0] == NOTHING, 0, arrays.pop("probabilities"))
     path.parent.mkdir(parents=True, exist_ok=True)
     keras_attention.visualize.memory_film(
-        **found, inputs=inputs[0], outputs=probabilities, path=path
+        **arrays, inputs=inputs[0], outputs=probabilities, path=path
     )
     print(f"Film of the memory drawn in {path}")
-    return looked
+    return outputs
 
 
-def export(looked, task, rng, directory):
-    """Exports the model: `serving_default` gives probabilities, `addresses` those of an NTM."""
+def export(outputs, task, rng, directory):
+    """Export a model whose `serving_default` returns probabilities, and `addresses` an NTM's."""
 
     @tf.function
     def serve(sequence):
-        return {"probabilities": looked(sequence)["probabilities"]}
+        return {"probabilities": outputs(sequence)["probabilities"]}
 
     @tf.function
     def addresses(sequence):
-        return {name: part for name, part in looked(sequence).items() if name.endswith("addresses")}
+        return {
+            name: part for name, part in outputs(sequence).items() if name.endswith("addresses")
+        }
 
-    signatures = {"serving_default": (serve, looked.inputs)}
-    if "read_addresses" in looked.output:
-        signatures["addresses"] = (addresses, looked.inputs)
+    signatures = {"serving_default": (serve, outputs.inputs)}
+    if "read_addresses" in outputs.output:
+        signatures["addresses"] = (addresses, outputs.inputs)
     examples = [episodes(task.episode, count, rng)[0] for count in (1, 3)]
     return keras_attention.export.saved_model(
-        looked, directory, signatures, [{"sequence": sequence} for sequence in examples]
+        outputs, directory, signatures, [{"sequence": sequence} for sequence in examples]
     )
 
 
 def draw_curves(runs, name, task, seed, pictures):
-    """Draws the learning curves of this task's controllers, as far as they were run."""
+    """Draw the learning curves of all controllers that were trained on this task."""
     quick = "_quick" if name.endswith("_quick") else ""
-    found = {}
+    by_label = {}
     for controller in LABELS:
-        of_it = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}") + quick
-        file = runs / f"{of_it}-seed{seed}" / "figures.json"
+        run_name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}") + quick
+        file = runs / f"{run_name}-seed{seed}" / "figures.json"
         if file.exists():
-            found[LABELS[controller]] = json.loads(file.read_text())["curve"]
+            by_label[LABELS[controller]] = json.loads(file.read_text())["curve"]
     path = pictures / f"ntm_{task}_curve{quick}.png"
     curves.draw(
-        found,
+        by_label,
         "loss",
         path,
         "thousands of sequences",

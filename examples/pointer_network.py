@@ -1,19 +1,21 @@
-"""Pointer networks (Vinyals, Fortunato, Jaitly 2015): answers that are positions of the input.
+"""Pointer networks (Vinyals, Fortunato, Jaitly 2015): outputs that are positions of the input.
+
+    (0, 0) (1, 1) (1, 0) (0, 1) (0.5, 0.4)  ->  0 2 1 3, the convex hull, counter-clockwise
 
     python examples/pointer_network.py --epochs 100                   # hulls of 5 to 10 points
     python examples/pointer_network.py --task tsp --epochs 50         # shortest tours of them
     python examples/pointer_network.py --task sort --smallest 10 --epochs 6
     python examples/pointer_network.py --task delaunay --largest 5 --epochs 100
 
-An LSTM reads the points, a second one points to one of them at every step; trained under XLA with
-fresh instances in every batch, then tested, drawn, exported with a `decode` signature (points, and
-how many are real -> indices from 0 and probabilities) and checked without Python. Interrupt it as
-you like: the same command goes on after the last whole epoch. `--instances` takes the authors'
-test set of hulls as an .npz file of `points` (count, n, 2) and `hull` (count, L): indices from 1,
-the first again at the end, then 0.
+One LSTM encodes the points, a second one points to one of them at every step. The example trains
+under XLA with fresh instances in every batch, then tests, draws and exports the model with a
+`decode` signature (points, and how many are not padding -> indices from 0 and probabilities), and
+checks the export without Python. The run can be interrupted at any time: the same command resumes
+after the last whole epoch. `--instances` accepts the authors' test set of hulls as an .npz file of
+`points` (count, n, 2) and `hull` (count, L): indices from 1, the first again at the end, then 0.
 
-Of 10,000 test instances each, a beam of 3, seed 0, these commands (3 to 39 minutes of processor
-time each; more epochs reach more), in brackets the paper's (tables 1 and 2, section 4.3):
+Results on 10,000 test instances each, with a beam of 3 and seed 0 (3 to 39 minutes of processor
+time each; more epochs improve them), the paper's in brackets (tables 1 and 2, section 4.3):
 
     hulls of the authors' 5 points   96.6 % right, 99.97 % of the area (92.0, 99.6)
     hulls of 5, 10 uniform points    95.6, 87.2 % right (-, 87.0)
@@ -21,12 +23,12 @@ time each; more epochs reach more), in brackets the paper's (tables 1 and 2, sec
     10 numbers                       100.0 % in order
     triangulations of 5 points       72.5 % right, 89.2 % of their triangles (80.7, 93.0)
 
-The authors' instances are wider spread than the uniform points of training, and easier.
-Differs from the paper: 128 units of its 256 or 512; Adam with a cosine schedule, from another
-initialization, for SGD; hulls of 5, 7 and 10 points for those of 5 to 50; the end is a learned
-slot, so that polygons need not be closed; an element can be pointed to once only, in training too,
-but in triangulations. Where the paper leaves it open: tours are labelled counter-clockwise, and
-numbers, of which it speaks as a later task, are distinct integers of two digits (uniform ones could
+The authors' instances are more spread out than the uniform points of training, and easier. Differs
+from the paper: 128 units instead of 256 or 512; Adam with a cosine schedule and another
+initialization instead of SGD; hulls of 5, 7 and 10 points instead of 5 to 50; the end is a learned
+slot, so that polygons need not be closed; an element can be pointed to only once, also in training,
+except in triangulations. Where the paper leaves it open: tours are labelled counter-clockwise, and
+numbers, which it names as a future task, are distinct integers of two digits (uniform ones could
 tie).
 """
 
@@ -44,17 +46,17 @@ if not __package__:  # run as `python examples/pointer_network.py`, from any dir
 import keras_attention
 from examples import curves, distribution
 from examples.command_line import run
-from examples.datasets.geometry import NOTHING, TASKS, figures, read_hulls
+from examples.datasets.geometry import NOTHING, TASKS, figures, load_hulls
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train, write
 
 BATCH = 128
-AT_ONCE = 8  # batches of one size made at once, which is faster
-TESTED_AT_ONCE = 250  # instances
+BATCHES_PER_DRAW = 8  # of one size, generated together because that is faster
+INSTANCES_PER_CALL = 250  # of the decoder, in tests
 TRAINING, VALIDATION, TEST = range(3)  # the first number of every generator's seed
 BEAM = 3
-SHOWN = 3  # instances to draw
-WATCHED = {"tsp": "excess length"}  # while a task is learned; else "accuracy"
+DRAWN_INSTANCES = 3
+CURVES = {"tsp": "excess length"}  # the figure of a task's learning curve; else "accuracy"
 PAPER = {  # table 1, section 4.3 and table 2
     "hull": {"paper, n = 5, its instances": 0.92, "paper, n = 10": 0.87},
     "delaunay": {"paper, n = 5": 0.807},
@@ -77,8 +79,8 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Trains or resumes, tests, draws and exports; returns the figures on each test set."""
-    steps, tested, validated = (48, 250, 100) if quick else (480, 10_000, 1000)
+    """Train or resume, test, draw and export; return the figures on each test set."""
+    steps, test_count, validation_count = (48, 250, 100) if quick else (480, 10_000, 1000)
     epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":
         raise ValueError(f"Expected `instances` with task='hull' only. Received: task={task!r}")
@@ -89,24 +91,26 @@ def main(
         )
     devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
-    asked, watched = TASKS[task], WATCHED.get(task, "accuracy")
-    learned = sorted({smallest, (smallest + largest) // 2, largest})  # one compiled program each
+    problem, figure = TASKS[task], CURVES.get(task, "accuracy")
+    train_sizes = sorted(
+        {smallest, (smallest + largest) // 2, largest}
+    )  # one compiled program each
     name = f"pointer_{task}" + (f"_{smallest}" if smallest == largest else "")
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     held_out = {
-        f"n = {n}": draw_instances(asked, n, validated, [VALIDATION, n])
+        f"n = {n}": draw_instances(problem, n, validation_count, [VALIDATION, n])
         for n in sorted({smallest, largest})
     }
     tests = {
-        f"n = {n}": draw_instances(asked, n, tested, [TEST, n])
+        f"n = {n}": draw_instances(problem, n, test_count, [TEST, n])
         for n in range(smallest, largest + 1)
     }
     if instances:
-        tests["the file's instances"] = read_hulls(instances, largest)
+        tests["the file's instances"] = load_hulls(instances, largest)
 
     with devices.scope():
-        model, encoder, decoder = network(asked, units)
+        model, encoder, decoder = network(problem, units)
         schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
         model.compile(
             keras.optimizers.Adam(schedule, clipnorm=1.0),
@@ -115,88 +119,93 @@ def main(
         )
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
-    greedy, beam = (pointer(asked, encoder, decoder, width) for width in (1, BEAM))
-    ways = {"greedy": tf.function(greedy, jit_compile=True)}
-    ways[f"beam of {BEAM}"] = tf.function(beam, jit_compile=True)
+    greedy, beam = (pointer(problem, encoder, decoder, width) for width in (1, BEAM))
+    searches = {"greedy": tf.function(greedy, jit_compile=True)}
+    searches[f"beam of {BEAM}"] = tf.function(beam, jit_compile=True)
 
-    def measured(way, drawn, true):
-        return figures(task, drawn, true, answers(ways[way], asked, drawn, largest))
+    def measure(search, instances, expected):
+        answers = predict(searches[search], problem, instances, largest)
+        return figures(task, instances, expected, answers)
 
     report = Report(directory, seed)
     curve = train(
         model,
-        lambda epoch: batches(asked, learned, steps, [TRAINING, seed, epoch]),
+        lambda epoch: batches(problem, train_sizes, steps, [TRAINING, seed, epoch]),
         epochs,
         directory,
         {
             "task": task,
-            "sizes": learned,
+            "sizes": train_sizes,
             "epochs": epochs,
             "units": units,
             "steps": steps,
             "rate": rate,
             "seed": seed,
         },
-        lambda epoch: {n: measured("greedy", *held_out[n])[watched] for n in held_out},
-        counted=lambda targets: tf.math.count_nonzero(targets != NOTHING),
+        lambda epoch: {n: measure("greedy", *held_out[n])[figure] for n in held_out},
+        count_targets=lambda targets: tf.math.count_nonzero(targets != NOTHING),
     )
-    reached = {n: {way: measured(way, *tests[n]) for way in ways} for n in tests}
+    results = {n: {search: measure(search, *tests[n]) for search in searches} for n in tests}
 
     curves.draw(
-        {n: [{watched: epoch[n]} for epoch in curve] for n in held_out},
-        watched,
+        {n: [{figure: epoch[n]} for epoch in curve] for n in held_out},
+        figure,
         Path(pictures) / f"{name}_curve.png",
-        "thousand instances seen",
-        watched,
+        "thousand training instances",
+        figure,
         each=steps * BATCH / 1000,
         logarithmic=task == "tsp",
         lines=PAPER.get(task),
     )
-    decode, specs = signature(asked, beam)
-    shown = [x[:SHOWN] for x in tests[f"n = {largest}"]]
-    draw(task, *shown, decode, Path(pictures) / f"{name}.png")
+    decode, specs = signature(problem, beam)
+    examples = [x[:DRAWN_INSTANCES] for x in tests[f"n = {largest}"]]
+    draw(task, *examples, decode, Path(pictures) / f"{name}.png")
     path = keras_attention.export.saved_model(
         model,
         Path(saved_models) / name,
         signatures={
             "decode": keras_attention.export.with_lengths((decode, specs), {"points": "real"})
         },
-        example=[example(asked, *(x[:count] for x in shown)) for count in (1, SHOWN)],
+        example=[
+            example(problem, *(x[:count] for x in examples)) for count in (1, DRAWN_INSTANCES)
+        ],
     )
-    whole = {"weights": model.count_params(), "figures": reached, "curve": curve}
-    report.write({**whole, **minutes_of(curve)}, path)
+    details = {"weights": model.count_params(), "figures": results, "curve": curve}
+    report.write({**details, **minutes_of(curve)}, path)
     print(keras_attention.export.how_to_serve(path))
-    return reached
+    return results
 
 
 def draw_instances(task, n, count, seed):
-    """Instances `(count, n, width)` and their answers."""
-    drawn = task.draw(np.random.default_rng(seed), count, n)
-    return drawn, task.answer(drawn)
+    """Return random instances `(count, n, width)` and their correct answers."""
+    instances = task.draw(np.random.default_rng(seed), count, n)
+    return instances, task.answer(instances)
 
 
 def batches(task, sizes, steps, seed):
-    """A data set of `steps` fresh batches, each of instances of one size."""
+    """Return a data set of `steps` fresh batches, each of instances of one size."""
 
     def begin():
         rng = np.random.default_rng(seed)
-        for _ in range(steps // (AT_ONCE * len(sizes))):
-            made = []
+        for _ in range(steps // (BATCHES_PER_DRAW * len(sizes))):
+            generated = []
             for n in sizes:
-                drawn = task.draw(rng, AT_ONCE * BATCH, n)
-                targets = to_targets(task, task.answer(drawn))
-                real = np.ones(drawn.shape[:2], bool)
-                inputs = targets, drawn.astype("float32"), real
-                made += zip(*(np.split(x, AT_ONCE) for x in (*inputs, targets)), strict=True)
-            rng.shuffle(made)
-            for *inputs, targets in made:
+                instances = task.draw(rng, BATCHES_PER_DRAW * BATCH, n)
+                targets = to_targets(task, task.answer(instances))
+                real = np.ones(instances.shape[:2], bool)
+                arrays = targets, instances.astype("float32"), real, targets
+                generated += zip(*(np.split(x, BATCHES_PER_DRAW) for x in arrays), strict=True)
+            rng.shuffle(generated)
+            for *inputs, targets in generated:
                 yield tuple(inputs), targets
 
-    return as_dataset(begin, steps // (AT_ONCE * len(sizes)) * AT_ONCE * len(sizes))
+    return as_dataset(
+        begin, steps // (BATCHES_PER_DRAW * len(sizes)) * BATCHES_PER_DRAW * len(sizes)
+    )
 
 
 def to_targets(task, answers):
-    """Answers as the decoder's targets: where they end, index 0 is the end and elements follow."""
+    """Return the decoder's targets: elements count from 1 and the end is 0, if answers end."""
     if not task.ends:
         return answers
     targets = np.pad(answers + 1, [(0, 0), (0, 1)])
@@ -205,11 +214,11 @@ def to_targets(task, answers):
 
 
 def network(task, units):
-    """The model `(targets, points, real) -> logits`, its encoder and its decoder."""
+    """Return the model `(targets, points, real) -> logits`, its encoder and its decoder."""
     points = keras.Input((None, task.width), name="points")
     real = keras.Input((None,), dtype="bool", name="real")
     targets = keras.Input((None,), dtype="int32", name="targets")
-    # Keras's default draws weights for `units` inputs, too small for the few that a point has.
+    # Keras's default initializer is scaled for `units` inputs: too small for a point's few.
     cells = [keras.layers.LSTMCell(units, kernel_initializer="lecun_uniform") for _ in range(2)]
     centred = points - 0.5
     memory, *state = keras.layers.RNN(cells[0], return_sequences=True, return_state=True)(
@@ -229,7 +238,7 @@ def network(task, units):
 
 
 def pointer(task, encoder, decoder, beam_width):
-    """A function of points, and of which of them are real, that gives a `Pointed`."""
+    """Return a function: points, and which of them are not padding -> a `Pointed`."""
 
     def point(points, real):
         memory, centred, state = encoder([points, real])
@@ -247,23 +256,23 @@ def pointer(task, encoder, decoder, beam_width):
     return point
 
 
-def answers(point, task, drawn, largest):
-    """The network's answers to instances of one size, as indices from 0 and then `NOTHING`."""
-    count, n, _ = drawn.shape
-    rows = np.arange(-(-count // TESTED_AT_ONCE) * TESTED_AT_ONCE) % count  # whole batches
-    points = np.pad(drawn[rows], [(0, 0), (0, largest - n), (0, 0)]).astype("float32")
-    real = np.broadcast_to(np.arange(largest) < n, (TESTED_AT_ONCE, largest))
-    found = [
-        point(points[first : first + TESTED_AT_ONCE], real).indices
-        for first in range(0, len(rows), TESTED_AT_ONCE)
+def predict(point, task, instances, largest):
+    """Return the network's answers to instances of one size: indices from 0, then `NOTHING`."""
+    count, n, _ = instances.shape
+    rows = np.arange(-(-count // INSTANCES_PER_CALL) * INSTANCES_PER_CALL) % count  # whole batches
+    points = np.pad(instances[rows], [(0, 0), (0, largest - n), (0, 0)]).astype("float32")
+    real = np.broadcast_to(np.arange(largest) < n, (INSTANCES_PER_CALL, largest))
+    indices = [
+        point(points[first : first + INSTANCES_PER_CALL], real).indices
+        for first in range(0, len(rows), INSTANCES_PER_CALL)
     ]
-    found = np.maximum(np.concatenate(found)[:count] - task.ends, NOTHING)
-    # Where elements may come again an answer may be too long, and what is too much is wrong.
-    return found if task.repeats else found[:, : task.longest(n)]
+    indices = np.maximum(np.concatenate(indices)[:count] - task.ends, NOTHING)
+    # If elements may repeat, an answer may be too long. It is not cut, because it is wrong.
+    return indices if task.repeats else indices[:, : task.longest(n)]
 
 
 def signature(task, point):
-    """The `decode` signature: points and which are real -> indices from 0 and probabilities."""
+    """Return the `decode` signature: points, `real` -> indices from 0 and probabilities."""
 
     @tf.function
     def decode(points, real):
@@ -272,48 +281,48 @@ def signature(task, point):
         return {
             "indices": indices,
             "lengths": tf.reduce_sum(tf.cast(indices >= 0, tf.int32), axis=1),
-            "probabilities": pointed.weights,  # of the end, where there is one, in column 0
+            "probabilities": pointed.weights,  # column 0 is the end, if there is one
         }
 
     points = tf.TensorSpec((None, None, task.width), tf.float32, name="points")
     return decode, [points, tf.TensorSpec((None, None), tf.bool, name="real")]
 
 
-def example(task, drawn, true):
-    """Inputs of every signature of the export."""
-    count, n, _ = drawn.shape
+def example(task, instances, expected):
+    """Return inputs of every signature of the export."""
+    count, n, _ = instances.shape
     return {
-        "targets": to_targets(task, true),
-        "points": drawn.astype("float32"),
+        "targets": to_targets(task, expected),
+        "points": instances.astype("float32"),
         "real": np.ones((count, n), bool),
         "lengths": np.full(count, n, "int32"),
     }
 
 
-def draw(task, drawn, true, decode, path):
-    """Draws answers over the true ones of a few instances, and every step's probabilities."""
-    inputs = example(TASKS[task], drawn, true)
-    found = decode(inputs["points"], inputs["real"])
-    found = {name: tensor.numpy() for name, tensor in found.items()}
-    canvas, panels = plt.subplots(2, len(drawn), figsize=(9.6, 6.4), layout="constrained")
+def draw(task, instances, expected, decode, path):
+    """Draw answers over the correct ones of a few instances, and every step's probabilities."""
+    inputs = example(TASKS[task], instances, expected)
+    outputs = decode(inputs["points"], inputs["real"])
+    outputs = {name: tensor.numpy() for name, tensor in outputs.items()}
+    canvas, panels = plt.subplots(2, len(instances), figsize=(9.6, 6.4), layout="constrained")
     for column, (above, below) in enumerate(panels.T):
-        places = drawn[column]
-        if places.shape[1] == 1:  # numbers stand above their positions
+        places = instances[column]
+        if places.shape[1] == 1:  # numbers are drawn above their positions
             places = np.concatenate([1 + np.arange(len(places))[:, None], places], axis=1)
-        length = found["lengths"][column]
+        length = outputs["lengths"][column]
         for name, indices, color, width in (
-            ("true", true[column][true[column] >= 0], "gold", 7),
-            ("found", found["indices"][column, :length], "tab:blue", 1.5),
+            ("true", expected[column][expected[column] >= 0], "gold", 7),
+            ("found", outputs["indices"][column, :length], "tab:blue", 1.5),
         ):
             for line in lines(task, indices):
                 above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)
-                name = None  # once in the legend
+                name = None  # one entry in the legend
         above.plot(*places.T, "o", color="black", markersize=4)
         for number, place in enumerate(places, 1):
             above.annotate(str(number), place, xytext=(4, 4), textcoords="offset points")
         above.set(xticks=[], yticks=[])
-        above.margins(0.1)  # room for the numbers
-        weights = found["probabilities"][column, : length + TASKS[task].ends]
+        above.margins(0.1)  # space for the numbers
+        weights = outputs["probabilities"][column, : length + TASKS[task].ends]
         names = ["end"] * TASKS[task].ends + [str(number + 1) for number in range(len(places))]
         below.imshow(weights, cmap="gray", vmin=0, vmax=1, aspect="auto")
         below.set_xticks(range(len(names)), names)
@@ -326,7 +335,7 @@ def draw(task, drawn, true, decode, path):
 
 
 def lines(task, indices):
-    """The lines to draw for an answer: index arrays, polygons closed."""
+    """Return the lines to draw for an answer: index arrays, closed for polygons."""
     if task == "sort":
         return [indices]
     polygons = indices[: len(indices) // 3 * 3].reshape(-1, 3) if task == "delaunay" else [indices]

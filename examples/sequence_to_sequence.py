@@ -1,13 +1,14 @@
-"""What every model that reads a sequence and writes another one does once it is trained."""
+"""Greedy decoding and beam search for models that map a sequence to another one."""
 
 from keras_attention import decoding
 
 
 class SequenceToSequence:
-    """Searches for sentences by a model's own `begin`, `step`, `start` and `end`.
+    """Decodes sentences with a model's own `begin`, `step`, `start` and `end`.
 
-    A subclass has `begin(source, max_length)`, which gives state, memory and memory_mask of a batch
-    of source ids, and `step(tokens, state, memory)`, as in `keras_attention.decoding.greedy`.
+    A subclass defines `begin(source, max_length)`, which returns state, memory and memory_mask of
+    a batch of source ids, and `step(tokens, state, memory)`, as for
+    `keras_attention.decoding.greedy`.
     """
 
     def greedy(self, source, max_length):
@@ -19,12 +20,11 @@ class SequenceToSequence:
         return self._search(decoding.beam_search, source, max_length, options)
 
     def _search(self, search, source, max_length, options):
-        first = self.begin(source, max_length)
         return search(
             self.step,
             start_token=self.start,
             end_token=self.end,
             max_length=max_length,
-            **first,
+            **self.begin(source, max_length),
             **options,
         )

@@ -1,19 +1,24 @@
-"""Embed, encode, attend, predict: film reviews, liked or not, and the words that say so.
+"""Embed, encode, attend, predict: the sentiment of film reviews, and the words that show it.
+
+    "A touching film; I loved it."  ->  0.9, and a weight for each word and each sentence
 
     python examples/text_classification.py                          # HAN (Yang et al. 2016)
-    python examples/text_classification.py --pooling average        # its baselines: this, and max
+    python examples/text_classification.py --pooling average        # its baselines: average and max
     python examples/text_classification.py --model sequential       # Honnibal (2016), in 20 lines
     python examples/text_classification.py --data movie_rationales  # and the words people marked
 
-The last one compares the words that weigh most with those that people marked as their reasons.
-Trained under XLA, drawn as HTML and PNG, and exported with `classify` and `attention` signatures:
-text in, probability, words and weights out. Whatever part of `imdb_reviews` TFDS has is taken, a
-quarter of its training reviews held out for validation, by seed.
+The last command compares the words with the largest weights with those that people marked as the
+reasons of their judgment. The example trains under XLA, draws a review as HTML and PNG, and exports
+`classify` and `attention` signatures, which map text to a probability, words and weights. It uses
+all of `imdb_reviews` that TFDS has prepared, and holds out a quarter of the training reviews for
+validation, by seed.
 
 Yang et al. (2016, table 2) report a gain of attention over averaging of 0.6 to 1.6 points, on far
-more reviews, of 5 to 10 classes. docs/results.md has what these commands reached.
-Differs from the paper: word vectors of 50 learned with the rest (there word2vec, 200), Adam (SGD),
-dropout, at most 4,000 words, sentences by a simple rule, and long documents are cut.
+more reviews, of 5 to 10 classes. Here, over three seeds, it gains 0.9 points on the validation
+reviews (86.9 against 86.0 %) and nothing on the test reviews (84.5 against 84.4 %); docs/results.md
+has the details. Differs from the paper: word vectors of width 50 trained with the model (there
+word2vec, 200), Adam instead of SGD, dropout, at most 4,000 words, sentences split by a simple rule,
+and long documents are truncated.
 """
 
 import sys
@@ -30,7 +35,7 @@ import keras_attention
 from examples import distribution
 from examples.command_line import run
 from examples.datasets.documents import (
-    LONGEST,
+    MAX_WORDS,
     SENTENCE_ENDS,
     TEXT,
     buckets,
@@ -43,28 +48,28 @@ from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, w
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train
 
-# What documents are padded to, one compiled program each; the rest of longer ones is not read.
+# The shapes that documents are padded to, one compiled program each. Longer ones are truncated.
 SHAPES = {
-    ("hierarchical", "imdb_reviews"): ((14, LONGEST), (32, LONGEST)),
-    ("hierarchical", "movie_rationales"): ((56, LONGEST), (96, LONGEST)),
+    ("hierarchical", "imdb_reviews"): ((14, MAX_WORDS), (32, MAX_WORDS)),
+    ("hierarchical", "movie_rationales"): ((56, MAX_WORDS), (96, MAX_WORDS)),
     ("sequential", "imdb_reviews"): ((160,), (320,)),
     ("sequential", "movie_rationales"): ((320,),),
 }
-TOGETHER = 64  # documents of one prediction
-# As tf.strings writes it: what Python calls a space, but for the end of a line.
+DOCUMENTS_PER_CALL = 64  # of the network, in predictions
+# In the syntax of tf.strings: the characters that Python calls spaces, without the line feed.
 BLANKS_RE2 = r"[\t\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
 SPLIT_RE2 = (
     (BLANKS_RE2, " "),
     *SENTENCE_ENDS,
     (WORD_RE2, r" \1 "),
     (" +", " "),
-    (rf"((?:[^ \n]+ ){{{LONGEST}}})", r"\1" "\n"),
+    (rf"((?:[^ \n]+ ){{{MAX_WORDS}}})", r"\1" "\n"),
     (r"[ \n]*\n[ \n]*", "\n"),
 )
 
 
 def sequential(size, units):
-    """Embed, encode, attend, predict: words (batch, words) -> how likely liked, (batch, 1)."""
+    """Return a model: words (batch, words) -> probability of a positive review (batch, 1)."""
     model = keras.Sequential()
     model.add(keras.Input((None,), dtype="int32", name="words"))
     model.add(keras.layers.Embedding(size, units, mask_zero=True))
@@ -93,7 +98,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Trains or resumes, evaluates, draws and exports; returns the figures."""
+    """Train or resume, evaluate, draw and export; return the figures."""
     if model == "sequential" and pooling != "attention":
         raise ValueError(
             f"Expected pooling='attention' for the sequential model. Received: pooling={pooling!r}"
@@ -108,13 +113,13 @@ def main(
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
     shapes = SHAPES[model, data][:1] if quick else SHAPES[model, data]
-    reviews = splits(data, seed, most=160 if quick else None)
+    reviews = splits(data, seed, max_reviews=160 if quick else None)
     words = vocabulary(reviews["train"], most_words)
     size = len(words)
 
     def batches(epoch):
         rng = np.random.default_rng([seed, epoch])
-        return in_batches(reviews["train"], words, shapes, batch, rng)
+        return make_batches(reviews["train"], words, shapes, batch, rng)
 
     steps = int(batches(0).cardinality())
     with devices.scope():
@@ -132,9 +137,9 @@ def main(
             jit_compile=True,
         )
     check_folders(network, runs=directory, pictures=pictures, saved_models=saved_models)
-    counts = {part: len(found) for part, found in reviews.items()}
+    counts = {part: len(documents) for part, documents in reviews.items()}
     print(f"{name}: {counts} reviews, {size} words, {network.count_params():,} weights")
-    look = looker(network)
+    attend = make_attend(network)
     settings = {"epochs": epochs, "units": units, "batch": batch, "words": size}
     settings |= {"seed": seed, "reviews": counts}
     curve = train(
@@ -143,7 +148,7 @@ def main(
         epochs,
         directory,
         settings,
-        lambda epoch: evaluate("validation", reviews["validation"], look, words, shapes),
+        lambda epoch: evaluate("validation", reviews["validation"], attend, words, shapes),
     )
     figures = {
         **settings,
@@ -151,55 +156,55 @@ def main(
         **minutes_of(curve),
         "learning curve": curve,
         "validation accuracy": curve[-1]["validation accuracy"],
-        **evaluate("test", reviews["test"], look, words, shapes),
+        **evaluate("test", reviews["test"], attend, words, shapes),
     }
     if model == "hierarchical" and pooling == "attention":
         if data == "movie_rationales":
-            _, *weights = predictions(reviews["test"], look, words, shapes)
+            _, *weights = predictions(reviews["test"], attend, words, shapes)
             figures["rationales"] = agreement(reviews["test"], *weights)
     path = None
     if pooling == "attention":
-        draw(reviews["test"], look, words, shapes, Path(pictures) / f"{name}.png")
-        path = export(network, look, words, shapes, Path(saved_models) / name)
+        draw(reviews["test"], attend, words, shapes, Path(pictures) / f"{name}.png")
+        path = export(network, attend, words, shapes, Path(saved_models) / name)
     report.write(figures, path)
     return figures
 
 
-def in_batches(found, words, shapes, batch, rng):
-    """A shuffled data set of full batches of documents of like length, and their labels."""
+def make_batches(documents, words, shapes, batch, rng):
+    """Return a shuffled data set of full batches of documents of similar length, and labels."""
     batches = []
-    for shape, members in buckets(found, shapes).items():
+    for shape, members in buckets(documents, shapes).items():
         order = rng.permutation(members)
         for first in range(0, len(order) - batch + 1, batch):
-            chosen = [found[place] for place in order[first : first + batch]]
+            chosen = [documents[index] for index in order[first : first + batch]]
             labels = np.array([[document.label] for document in chosen], "float32")
             batches.append((encode(chosen, words, shape), labels))
     rng.shuffle(batches)
     return as_dataset(batches)
 
 
-def looker(network):
-    """A function of ids that gives the network's output and the weights of its poolings."""
+def make_attend(network):
+    """Return a function: ids -> the network's output and the weights of its poolings."""
     ids = tf.TensorSpec([None] * len(network.inputs[0].shape), tf.int32)
     return tf.function(lambda ids: with_weights(network, ids), [ids])
 
 
-def predictions(found, look, words, shapes):
-    """What `look` gives for each document: lists of probabilities and of weights."""
-    outputs = [None] * len(found)
-    for shape, members in buckets(found, shapes).items():
-        for first in range(0, len(members), TOGETHER):
-            places = members[first : first + TOGETHER]
-            arrays = look(encode([found[place] for place in places], words, shape))
-            for row, place in enumerate(places):
-                outputs[place] = [array[row].numpy() for array in arrays]
+def predictions(documents, attend, words, shapes):
+    """Return the outputs of `attend` per document: lists of probabilities and of weights."""
+    outputs = [None] * len(documents)
+    for shape, members in buckets(documents, shapes).items():
+        for first in range(0, len(members), DOCUMENTS_PER_CALL):
+            indices = members[first : first + DOCUMENTS_PER_CALL]
+            arrays = attend(encode([documents[index] for index in indices], words, shape))
+            for row, index in enumerate(indices):
+                outputs[index] = [array[row].numpy() for array in arrays]
     return list(zip(*outputs, strict=True))
 
 
-def evaluate(part, found, look, words, shapes):
-    """The share of reviews told right, and the cross entropy of a review."""
-    liked = np.concatenate(predictions(found, look, words, shapes)[0])
-    labels = np.array([document.label for document in found])
+def evaluate(part, documents, attend, words, shapes):
+    """Return the accuracy, and the cross entropy per review."""
+    liked = np.concatenate(predictions(documents, attend, words, shapes)[0])
+    labels = np.array([document.label for document in documents])
     right = np.where(labels == 1, liked, 1 - liked)
     return {
         f"{part} accuracy": round(float(np.mean(right > 0.5)), 4),
@@ -207,10 +212,13 @@ def evaluate(part, found, look, words, shapes):
     }
 
 
-def draw(found, look, words, shapes, path):
-    """Colours the first test review of four to six sentences, else six of one, as PNG and HTML."""
-    short = [one for one in found if 4 <= len(one.sentences) <= 6] or found
-    [_], *weights = predictions(short[:1], look, words, shapes)
+def draw(documents, attend, words, shapes, path):
+    """Color the words of a test review of four to six sentences by weight, as PNG and HTML.
+
+    If there is no such review, six sentences of another one are drawn.
+    """
+    short = [document for document in documents if 4 <= len(document.sentences) <= 6] or documents
+    [_], *weights = predictions(short[:1], attend, words, shapes)
     sentences = short[0].sentences[:6]
     if len(weights) == 1:
         [of_words] = weights[0]
@@ -218,48 +226,48 @@ def draw(found, look, words, shapes, path):
     else:
         [of_words], [of_sentences] = weights
         drawn = of_words, sentences, of_sentences
-    for written in (path, path.with_suffix(".html")):
-        keras_attention.visualize.colored_text(*drawn, path=written)
-    print(f"A test review coloured by its weights: {path} and {path.with_suffix('.html')}")
+    for file in (path, path.with_suffix(".html")):
+        keras_attention.visualize.colored_text(*drawn, path=file)
+    print(f"A test review colored by its weights: {path} and {path.with_suffix('.html')}")
 
 
-def reader(words, shapes):
-    """A function that splits texts as in training, in stock TensorFlow operations; its table.
+def make_splitter(words, shapes):
+    """Return a function that splits texts as in training, by TensorFlow operations, and its table.
 
     Texts (batch,) -> words and ids, (batch, sentences, words) or (batch, words), padded with "".
     """
-    places = tf.range(len(words), dtype=tf.int32)
+    ids = tf.range(len(words), dtype=tf.int32)
     table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(words.words, places), words.unknown
+        tf.lookup.KeyValueTensorInitializer(words.words, ids), words.unknown
     )
 
     def split(text):
         text = tf.strings.lower(text, "utf-8")
         for pattern, replacement in SPLIT_RE2:
             text = tf.strings.regex_replace(text, pattern, replacement)
-        found = tf.strings.split(tf.strings.split(tf.strings.strip(text), "\n"))
+        split_words = tf.strings.split(tf.strings.split(tf.strings.strip(text), "\n"))
         if len(shapes[0]) == 1:
-            found = found.merge_dims(1, 2)
-        # One column of padding more, so that even a batch of empty texts has something to read.
-        found = found[:, : shapes[-1][0]].to_tensor("")
-        found = tf.pad(found, [*[(0, 0)] * len(shapes[0]), (0, 1)])
-        return found, table.lookup(found)
+            split_words = split_words.merge_dims(1, 2)
+        # One more column of padding, so that a batch of empty texts has a step, too.
+        split_words = split_words[:, : shapes[-1][0]].to_tensor("")
+        split_words = tf.pad(split_words, [*[(0, 0)] * len(shapes[0]), (0, 1)])
+        return split_words, table.lookup(split_words)
 
     return split, table
 
 
-def export(network, look, words, shapes, directory):
-    """A SavedModel for texts: `classify`, and `attention`, which also gives words and weights."""
-    split, table = reader(words, shapes)
+def export(network, attend, words, shapes, directory):
+    """Export a SavedModel: `classify`, and `attention`, which also returns words and weights."""
+    split, table = make_splitter(words, shapes)
 
     @tf.function
     def attention(text):
-        found, ids = split(text)
-        liked, *weights = look(ids)
+        text_words, ids = split(text)
+        liked, *weights = attend(ids)
         names = ["weights"] if len(weights) == 1 else ["word_weights", "sentence_weights"]
         return {
             "liked": liked[:, 0],
-            "words": found,
+            "words": text_words,
             **dict(zip(names, weights, strict=True)),
         }
 
@@ -277,8 +285,8 @@ def export(network, look, words, shapes, directory):
             "attention": (attention, spec, [table]),
         },
         example=[
-            {"text": np.array(some), "words": split(tf.constant(some))[1].numpy()}
-            for some in (texts[:1], texts)
+            {"text": np.array(batch), "words": split(tf.constant(batch))[1].numpy()}
+            for batch in (texts[:1], texts)
         ],
     )
     print(keras_attention.export.how_to_serve(path))

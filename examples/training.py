@@ -1,4 +1,4 @@
-"""What the examples share of training: progress bar, checkpoint after every epoch, resume."""
+"""Training that all examples share: a progress bar, a checkpoint after every epoch, resumption."""
 
 import functools
 import io
@@ -17,86 +17,97 @@ from tqdm.auto import tqdm
 from examples import disk, distribution
 
 
-def train(model, batches, epochs, directory, settings, after_epoch=None, more=(), counted=None):
-    """Fits a compiled model epoch by epoch; a run that was killed goes on after its last epoch.
+def train(
+    model,
+    batches,
+    epochs,
+    directory,
+    settings,
+    after_epoch=None,
+    variables=(),
+    count_targets=None,
+):
+    """Train a compiled model epoch by epoch, or resume a killed run after its last whole epoch.
 
-    Of several workers (`examples.distribution`) the chief alone writes, and goes on after training;
-    the others read the same directory, and their programs end here.
+    With several workers (`examples.distribution`) only the chief writes files and returns. The
+    others read the same directory, and exit their programs here.
 
     Args:
         model: A compiled `keras.Model`.
-        batches: Function of the epoch's number that gives its `tf.data.Dataset`, of known size;
-            the same number has to give the same batches.
-        epochs: How many epochs there shall be in all.
-        directory: Where the checkpoint is: weights, state of the optimizer and of the random
-            numbers, written beside and renamed, so that a kill at any moment leaves a whole one.
-        settings: Dict of what the run depends on. A directory that holds a checkpoint of a run
-            with other settings is refused.
-        after_epoch: Function of the epoch's number that returns a dict of figures to show.
-        more: Variables to keep that are neither the model's nor its optimizer's.
-        counted: Function of a batch's targets: how many of them the loss is a mean over, where it
-            leaves out some; see `distribution.Replicas`.
+        batches: Function of the epoch's number that returns its `tf.data.Dataset`, of known size.
+            The same number must give the same batches.
+        epochs: Number of epochs, those of earlier runs included.
+        directory: Folder of the checkpoint: weights, and the states of the optimizer and of the
+            random numbers. Files are written to a temporary name and renamed, so that a kill at
+            any moment leaves a complete checkpoint.
+        settings: Dict of the settings that determine the run. A directory with a checkpoint of
+            other settings is refused.
+        after_epoch: Function of the epoch's number that returns a dict of figures to record.
+        variables: Variables to save that belong neither to the model nor to its optimizer.
+        count_targets: Function of a batch's targets. It returns how many of them the loss is a
+            mean over, if the loss leaves out some; see `distribution.Replicas`.
 
     Returns:
-        The learning curve: for each epoch, also those of earlier runs, a dict of its figures and
-        of the minutes that it took, by the clock and of processor time.
+        The learning curve: for each epoch, those of earlier runs included, a dict of its figures
+        and of its duration in minutes, elapsed and of processor time.
 
     Raises:
-        ValueError: If the directory cannot be written, has no room for the checkpoints, or holds
-            one of other settings or of another model.
+        ValueError: If the directory cannot be written, has too little space for the checkpoints,
+            or holds a checkpoint of other settings or of another model.
     """
     directory = Path(directory)
-    check_folders(model, more, runs=directory)
-    if distribution.is_chief():  # another's file may be one that the chief is writing
-        for unfinished in directory.glob(".*-*"):  # what `write` left when its run was killed
-            unfinished.unlink()
+    check_folders(model, variables, runs=directory)
+    if distribution.is_chief():  # other workers could remove a file that the chief is writing
+        for partial_file in directory.glob(".*-*"):  # left by `write` in a killed run
+            partial_file.unlink()
     _check_settings(directory, settings)
-    variables = _state(model, more)
-    curve = _load(directory / "checkpoint.npz", variables)
+    state = _state(model, variables)
+    curve = _load(directory / "checkpoint.npz", state)
     has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
     fit = functools.partial(_fit, model)
     if has_replicas:
-        fit = distribution.replicas_of(model, counted).fit
+        fit = distribution.replicas_of(model, count_targets).fit
     for epoch in range(len(curve), epochs):
-        began = time.time(), time.process_time()
+        start = time.time(), time.process_time()
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:
             logs = fit(data, bar)
             logs |= after_epoch(epoch) if after_epoch else {}
             bar.set_postfix(logs)
-        logs |= minutes_since(*began)
+        logs |= minutes_since(*start)
         curve.append({name: float(value) for name, value in logs.items()})
         if distribution.is_chief():
-            _save(directory / "checkpoint.npz", variables, curve)
+            _save(directory / "checkpoint.npz", state, curve)
     if has_replicas and not distribution.is_chief():
         sys.exit()
     return curve
 
 
 def _fit(model, data, bar):
-    """One epoch; its figures by name."""
+    """Train one epoch; return its figures by name."""
     history = model.fit(
         data,
-        shuffle=False,  # the data set is shuffled
+        shuffle=False,  # the data set is shuffled already
         verbose=0,
-        callbacks=[_Show(bar)],
+        callbacks=[_UpdateBar(bar)],
     )
     return {name: values[-1] for name, values in history.history.items()}
 
 
-def check_folders(model, more=(), **folders):
-    """Refuses, before anything takes long, folders in which `disk.check` finds a fault.
+def check_folders(model, variables=(), **folders):
+    """Refuse folders that `disk.check` would refuse, before anything takes long.
 
     Args:
         model: A compiled `keras.Model`.
-        more: As in `train`.
-        **folders: `runs`, which is the run's own directory, `pictures` and `saved_models`, or some.
+        variables: As in `train`.
+        **folders: `runs`, which is the run's own directory, and optionally `pictures` and
+            `saved_models`.
     """
-    disk.check(_size(_state(model, more)), _size(model.variables), **folders)
+    disk.check(_count_bytes(_state(model, variables)), _count_bytes(model.variables), **folders)
 
 
 def minutes_since(moment, processor_time):
-    """Minutes since a moment of `time.time` and of `time.process_time`, with their names."""
+    """Return minutes since values of `time.time` and `time.process_time`, by name."""
     return {
         "minutes": (time.time() - moment) / 60,
         "processor minutes": (time.process_time() - processor_time) / 60,
@@ -104,18 +115,18 @@ def minutes_since(moment, processor_time):
 
 
 def minutes_of(curve):
-    """Minutes of a whole training, also of its interrupted runs, with their names."""
+    """Return the minutes of a whole training, interrupted runs included, by name."""
     names = ("minutes", "processor minutes")
     return {f"{name} of training": round(sum(e[name] for e in curve), 1) for name in names}
 
 
 def as_dataset(batches, size=None):
-    """A data set, made ahead while a model trains, of batches: nests of numpy arrays.
+    """Return a data set of batches, which are nests of numpy arrays, prefetched during training.
 
     Args:
         batches: Sequence of batches, whose first two axes, samples and time, may differ from one
-            to the next; or a function that returns an iterator of them, for what is generated.
-        size: How many batches the iterator gives; None for a sequence.
+            batch to the next; or a function that returns an iterator of generated batches.
+        size: Number of batches of the iterator; None for a sequence.
     """
     if callable(batches) and size < 1 or not callable(batches) and not batches:
         raise ValueError("Expected at least one batch. Received: none")
@@ -127,36 +138,36 @@ def as_dataset(batches, size=None):
     return data.apply(tf.data.experimental.assert_cardinality(size)).prefetch(2)
 
 
-def _state(model, more):
-    """The variables that a training goes on from."""
+def _state(model, variables):
+    """Return all variables that a training resumes from."""
     if not model.optimizer.built:
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables, *more]
+    return [*model.variables, *model.optimizer.variables, *variables]
 
 
-def _size(variables):
-    """Bytes of some variables."""
-    return sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in variables)
+def _count_bytes(variables):
+    """Return the size of variables in bytes."""
+    return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
 
 
 def _check_settings(directory, settings):
     path = directory / "settings.json"
     settings = json.loads(json.dumps(settings))
-    if not (directory / "checkpoint.npz").exists():  # nothing to lose
+    if not (directory / "checkpoint.npz").exists():  # there is nothing to lose
         if distribution.is_chief():
             write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
         return
-    before = json.loads(path.read_text())
-    if before != settings:
+    saved = json.loads(path.read_text())
+    if saved != settings:
         raise ValueError(
-            f"Expected the settings of the run in {directory}, {before} (delete the folder to "
-            f"start anew, or choose another). Received: settings={settings}"
+            f"Expected the settings of the run in {directory}, {saved} (delete the folder to "
+            f"start again, or choose another). Received: settings={settings}"
         )
 
 
 def _load(path, variables):
-    """Assigns what a checkpoint holds, if there is one; the curve of the epochs done."""
+    """Assign the values of a checkpoint, if there is one; return the curve of its epochs."""
     if not path.exists():
         return []
     with np.load(path) as values:
@@ -175,36 +186,37 @@ def _load(path, variables):
 
 def _save(path, variables, curve):
     values = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    whole = io.BytesIO()  # numpy's own writing does not end well on a full disk
-    np.savez(whole, *values, curve=json.dumps(curve))
+    content = io.BytesIO()  # writing to a full disk, numpy ends in an error of its own
+    np.savez(content, *values, curve=json.dumps(curve))
     try:
-        write(path, lambda file: file.write(whole.getbuffer()))
+        write(path, lambda file: file.write(content.getbuffer()))
     except OSError as error:
         raise OSError(
             error.errno,
-            f"Expected room for {disk.megabytes(whole.tell())}, the checkpoint after epoch "
-            f"{len(curve)}. Received: {error.strerror}. The one before is kept: make room, and "
-            "the same command goes on from it",
+            f"Expected {disk.megabytes(content.tell())} of free space for the checkpoint after "
+            f"epoch {len(curve)}. Received: {error.strerror}. The previous checkpoint is kept: "
+            "free some space, and run the same command to resume from it",
             str(path),
         ) from error
 
 
 def write(path, write_to):
-    """Writes a file beside its place and renames it: a kill leaves the old one or the new one."""
+    """Write a file under a temporary name and rename it: a kill leaves the old or the new file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
+    partial_file = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        with open(unfinished, "wb") as file:
+        with open(partial_file, "wb") as file:
             write_to(file)
             file.flush()
-            os.fsync(file.fileno())  # before it has the name, or a power cut leaves neither
-        unfinished.replace(path)
+            # Without this, a power failure could leave neither file after the renaming.
+            os.fsync(file.fileno())
+        partial_file.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)  # on a full disk half a file is in the way of all else
+        partial_file.unlink(missing_ok=True)  # half a file would fill a full disk
 
 
-class _Show(keras.callbacks.Callback):
+class _UpdateBar(keras.callbacks.Callback):
     def __init__(self, bar):
         super().__init__()
         self.bar = bar

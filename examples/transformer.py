@@ -1,19 +1,21 @@
 """The Transformer (Vaswani et al. 2017) on Multi30k German-English.
 
+    "Ein Hund läuft im Schnee."  ->  "a dog runs in the snow ."
+
     python examples/transformer.py
 
-Encoder and decoder of three layers each, one scaled embedding for source, target and the last
-layer's logits, sinusoidal positions, label smoothing, a warm-up of the learning rate, beam search
-that keeps keys and values. Sentences, batches and figures are those of `examples/translate.py`; the
-words of both languages make one vocabulary, whose embedding source, target and logits share.
-Interrupt it as you like: the same command goes on after the last whole epoch.
+Encoder and decoder of three layers each, sinusoidal positions, label smoothing, learning-rate
+warm-up, and beam search with a key/value cache. Sentences, batches and figures are those of
+`examples/translate.py`. Both languages share one vocabulary, and source, target and logits share
+its scaled embedding. The run can be interrupted at any time: the same command resumes after the
+last whole epoch.
 
-The paper's figures are on WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12 hours
-of 8 P100); its size is `--blocks 6 --units 512 --hidden 2048 --epochs 40 --warmup 4000`, for a GPU.
-The command above gets 36.4 BLEU on the test set, seed 0, in 79 minutes of processor time.
-docs/results.md has it beside recurrent networks.
-Differs from the paper: the learning rate falls by a cosine, gradients are clipped, words for pieces
-of words, attention has biases, no average of checkpoints.
+The paper's figures are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
+hours on 8 P100); its size is `--blocks 6 --units 512 --hidden 2048 --epochs 40 --warmup 4000`, for
+a GPU. The command above reaches 36.4 BLEU on the test set, seed 0, in 79 minutes of processor time.
+docs/results.md compares it with recurrent networks. Differs from the paper: the learning rate
+decays by a cosine, gradients are clipped, words instead of subwords, attention with biases, no
+averaging of checkpoints.
 """
 
 import sys
@@ -53,7 +55,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Trains or resumes, evaluates on the test set, draws and exports; returns the figures."""
+    """Train or resume, evaluate on the test set, draw and export; return the figures."""
     if quick:
         epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {
@@ -83,13 +85,13 @@ def main(
     )
     name = "transformer_heads" + ("_quick" if quick else "")
     source, _ = next(pair for pair in outcome.pairs if 6 <= len(pair[0]) <= 8)
-    target, _ = outcome.translations[[one for one, _ in outcome.pairs].index(source)]
+    target, _ = outcome.translations[[words for words, _ in outcome.pairs].index(source)]
     draw_heads(outcome, source, target, Path(pictures) / f"{name}.png")
     return outcome.figures
 
 
 def adam(steps, warmup, peak):
-    """The paper's optimizer, its learning rate rising to `peak` and falling to 0 by a cosine."""
+    """Return the paper's optimizer, with a linear warm-up to `peak` and a cosine decay to 0."""
     if not 0 <= warmup < steps:
         raise ValueError(
             f"Expected `warmup` to be less than the {steps} steps of all epochs. "
@@ -102,16 +104,16 @@ def adam(steps, warmup, peak):
 
 
 class Transformer(SequenceToSequence):
-    """The encoder-decoder of the paper, trained and decoded by the same layers.
+    """The paper's encoder-decoder, for training and for decoding.
 
     Args:
-        size: Number of ids of the one vocabulary; 0 is padding.
+        size: Number of ids of the shared vocabulary; 0 is padding.
         start, end: Ids that begin and end a sentence.
         blocks: Number of layers of the encoder, and of the decoder.
         heads: Number of heads of every attention.
-        units: Width of embeddings and of all layers.
-        hidden: Width of the network of each position.
-        dropout: Of the embeddings with their positions and of every sublayer's output.
+        units: Width of the embeddings and of all layers.
+        hidden: Width of the feed-forward networks.
+        dropout: Rate of the dropout of the embeddings with positions and of all sub-layers.
         norm: "post", as in the paper, or "pre".
 
     `model` is the functional Keras model for training: (source, target shifted right) -> logits.
@@ -126,11 +128,11 @@ class Transformer(SequenceToSequence):
             reverse_dtype="float32",
         )
         self.positions = keras_attention.PositionalEncoding(scale=True)
-        self.drop = layers.Dropout(dropout)
+        self.dropout = layers.Dropout(dropout)
         options = {"num_heads": heads, "hidden_dim": hidden, "dropout": dropout, "norm": norm}
         self.encoder = [keras_attention.TransformerEncoderBlock(**options) for _ in range(blocks)]
         self.decoder = [keras_attention.TransformerDecoderBlock(**options) for _ in range(blocks)]
-        # Post-norm blocks end with a normalization, pre-norm ones want one more.
+        # Post-norm blocks end with a normalization, pre-norm ones need one after the last block.
         self.encoder_norm, self.decoder_norm = (
             layers.LayerNormalization(epsilon=1e-6) if norm == "pre" else layers.Identity()
             for _ in range(2)
@@ -138,7 +140,7 @@ class Transformer(SequenceToSequence):
         source = keras.Input((None,), dtype="int32", name="source")
         target = keras.Input((None,), dtype="int32", name="target")
         memory, mask = self.encode(source)
-        x = self.drop(self.positions(self.embed(target)))
+        x = self.dropout(self.positions(self.embed(target)))
         for block in self.decoder:
             x = block(x, memory, memory_mask=mask)
         self.model = keras.Model([source, target], self.read_out(x))
@@ -146,17 +148,17 @@ class Transformer(SequenceToSequence):
     def encode(self, source):
         """Source ids (batch, S) -> memory (batch, S, units) and its mask (batch, S)."""
         mask = ops.not_equal(source, 0)
-        x = self.drop(self.positions(self.embed(source)))
+        x = self.dropout(self.positions(self.embed(source)))
         for block in self.encoder:
             x = block(x, mask=mask)
         return self.encoder_norm(x), mask
 
     def read_out(self, x):
-        """The decoder's outputs (..., units) -> logits (..., size), by the embedding's own rows."""
+        """Decoder outputs (..., units) -> logits (..., size), by the embedding's matrix."""
         return self.embed(self.decoder_norm(x), reverse=True)
 
     def begin(self, source, max_length):
-        """Source ids -> what decoding starts from: what is written, the memory and its mask."""
+        """Source ids -> the arguments that decoding starts with: state, memory and its mask."""
         memory, mask = self.encode(source)
         caches = [block.get_initial_cache(memory, max_length, mask) for block in self.decoder]
         written = [cache.written for cache in caches]
@@ -167,10 +169,10 @@ class Transformer(SequenceToSequence):
         }
 
     def step(self, tokens, state, memory):
-        """One decoding step: (logits, the last block's mean alignment, state)."""
-        position, before = state
+        """Run one decoding step; return logits, state and the last block's mean alignment."""
+        position, previous = state
         x, written = self.positions(self.embed(tokens[:, None]), start=position), []
-        for block, *cache in zip(self.decoder, before, memory, strict=True):
+        for block, *cache in zip(self.decoder, previous, memory, strict=True):
             x, _, weights, cache = block(
                 x, cache=DecoderBlockCache(*cache), return_attention_scores=True
             )
@@ -180,26 +182,26 @@ class Transformer(SequenceToSequence):
 
 
 def smoothed_cross_entropy(smoothing):
-    """A loss: the share `smoothing` of a target goes to all words alike; padding does not count.
+    """Return a cross entropy with label smoothing that leaves out padding.
 
-    Of each word (batch, T), whose mean Keras takes and divides among replicas, as it does not with
-    a loss that is one number.
+    The loss has one value per word, (batch, T). Keras takes their mean and divides it by the number
+    of replicas, which it would not do with a scalar.
     """
 
     def loss(target, logits):
         entropy = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
         uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
-        each = (1 - smoothing) * entropy + smoothing * uniform
-        real = ops.not_equal(target, 0)
-        return ops.where(real, each, 0.0) / ops.mean(ops.cast(real, each.dtype))
+        costs = (1 - smoothing) * entropy + smoothing * uniform
+        is_word = ops.not_equal(target, 0)
+        return ops.where(is_word, costs, 0.0) / ops.mean(ops.cast(is_word, costs.dtype))
 
     return loss
 
 
 def draw_heads(outcome, source, target, path):
-    """Draws where every head of every decoder block looks while the target is written."""
-    network, longest = outcome.network, max(len(source), len(target) + 1)
-    (source_ids, shifted), _ = arrays([(source, target)], longest, *outcome.vocabularies)
+    """Draw the source attention of every head of every decoder block for one translation."""
+    network, length = outcome.network, max(len(source), len(target) + 1)
+    (source_ids, shifted), _ = arrays([(source, target)], length, *outcome.vocabularies)
     memory, mask = network.encode(source_ids)
     x, weights = network.positions(network.embed(shifted)), []
     for block in network.decoder:

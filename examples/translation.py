@@ -1,4 +1,4 @@
-"""German to English on Multi30k: what every translation model is trained, tried and served with."""
+"""The Multi30k German-English experiment, shared by all translation models."""
 
 import collections
 from pathlib import Path
@@ -17,16 +17,22 @@ from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train
 
-LENGTHS = (12, 16, 22, 40)  # of both sentences, ends included: one compiled program each
+LENGTHS = (
+    12,
+    16,
+    22,
+    40,
+)  # that both sentences are padded to, end mark included: one compiled program each
 BATCH = 128
 
 Outcome = collections.namedtuple(
     "Outcome", ["network", "vocabularies", "figures", "pairs", "translations"]
 )
-Outcome.__doc__ = """What an experiment gave.
+Outcome.__doc__ = """The results of an experiment.
 
-network: trained; vocabularies: the `Words` of German and English; figures: a dict; pairs: the test
-set's (source, target) as lists of words; translations: for each the words and their alignment.
+network: the trained network; vocabularies: the `Words` of German and English; figures: a dict;
+pairs: the test set's (source, target) as lists of words; translations: for each pair the words and
+their alignment.
 """
 
 
@@ -46,17 +52,17 @@ def experiment(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Trains or resumes a model, translates the test set, draws alignments and exports.
+    """Train or resume a model, translate the test set, draw alignments and export.
 
     Args:
-        name: Of the run, its picture and its export.
-        make_network: Function of the two vocabularies that gives an object with `model`, `start`,
+        name: Name of the run, its picture and its export.
+        make_network: Function of the two vocabularies that returns an object with `model`, `start`,
             `greedy` and `beam_search`, such as `examples.encoder_decoder.EncoderDecoder`.
-        optimizer: Function of the number of steps that gives one.
-        loss: What Keras compiles; padding, id 0, must not count in it.
-        settings: Dict of what the network depends on.
+        optimizer: Function of the number of steps that returns an optimizer.
+        loss: The loss to compile, which leaves out padding, id 0.
+        settings: Dict of the settings that the network depends on.
         joint_words: Whether both languages share one vocabulary.
-        epochs, seed, beam_width, strategy, quick: Of the command line, as the folders are:
+        epochs, seed, beam_width, strategy, quick: Options of the command line, as are the folders
         runs, pictures, saved_models.
 
     Returns:
@@ -67,13 +73,13 @@ def experiment(
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
-    texts = {part: read(part, quick) for part in ("train", "validation", "test")}
+    texts = {part: load_pairs(part, quick) for part in ("train", "validation", "test")}
     pairs = {part: [(split(de), split(en)) for de, en in texts[part]] for part in texts}
     sides = [list(side) for side in zip(*pairs["train"], strict=True)]
     german, english = [Words(sum(sides, []))] * 2 if joint_words else map(Words, sides)
 
     def batches(epoch):
-        return in_buckets(pairs["train"], german, english, np.random.default_rng([seed, epoch]))
+        return make_batches(pairs["train"], german, english, np.random.default_rng([seed, epoch]))
 
     steps = int(batches(0).cardinality()) * epochs
     with devices.scope():
@@ -94,11 +100,11 @@ def experiment(
         directory,
         {**settings, "epochs": epochs, "seed": seed, "batch": BATCH},
         lambda epoch: {"val_ppl": perplexity(scorer, pairs["validation"], german, english)},
-        counted=tf.math.count_nonzero,
+        count_targets=tf.math.count_nonzero,
     )
     translations = translate(network, pairs["test"], german, english, beam_width)
     references = [english for _, english in texts["test"]]
-    # force: sacrebleu takes the space before a full stop for a sign of its own tokens.
+    # force: sacrebleu would warn that the space before a full stop looks like tokenized text.
     bleu = sacrebleu.corpus_bleu(
         [" ".join(t) for t, _ in translations], [references], lowercase=True, force=True
     )
@@ -122,8 +128,8 @@ def experiment(
     return Outcome(network, (german, english), figures, pairs["test"], translations)
 
 
-def read(part, quick=False):
-    """The (German, English) sentences of a split; some short ones of them if `quick`."""
+def load_pairs(part, quick=False):
+    """Return the (German, English) sentences of a split; a few short ones if `quick`."""
     pairs = sentence_pairs(part, "de", "en")
     if not quick:
         return pairs
@@ -131,20 +137,20 @@ def read(part, quick=False):
 
 
 def bucket(source, target):
-    """The length to which a pair is padded."""
-    longest = max(len(source), len(target) + 1)
-    return next((length for length in LENGTHS if longest <= length), LENGTHS[-1])
+    """Return the length that a pair is padded to."""
+    size = max(len(source), len(target) + 1)
+    return next((length for length in LENGTHS if size <= length), LENGTHS[-1])
 
 
 def arrays(pairs, length, german, english):
-    """((source, target shifted right), target) as padded ids."""
+    """Return ((source, target shifted right), target) as padded ids."""
     source = german.encode([s for s, _ in pairs], length)
     target = english.encode([["<s>", *t[: length - 1], "</s>"] for _, t in pairs], length + 1)
     return (source, target[:, :-1]), target[:, 1:]
 
 
-def in_buckets(pairs, german, english, rng):
-    """A shuffled data set of full batches of sentences of like length."""
+def make_batches(pairs, german, english, rng):
+    """Return a shuffled data set of full batches of sentences of similar length."""
     batches = []
     for length in LENGTHS:
         members = [pair for pair in pairs if bucket(*pair) == length]
@@ -157,9 +163,9 @@ def in_buckets(pairs, german, english, rng):
 
 
 def perplexity(scorer, pairs, german, english):
-    """The exponential of the mean cross entropy of a target word, its end mark included.
+    """Return the exponential of the mean cross entropy of the target words and end marks.
 
-    `scorer` gives the summed entropy of a batch: (inputs, target) -> ().
+    `scorer` returns the summed cross entropy of a batch: (inputs, target) -> ().
     """
     entropy = words = 0.0
     for length in LENGTHS:
@@ -175,20 +181,20 @@ def perplexity(scorer, pairs, german, english):
 
 
 def summed_entropy(logits, target):
-    """The summed cross entropy of a batch's real words."""
-    each = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
-    return ops.sum(ops.where(target != 0, each, 0.0))
+    """Return the summed cross entropy of a batch, without padding."""
+    costs = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
+    return ops.sum(ops.where(target != 0, costs, 0.0))
 
 
 def translate(network, pairs, german, english, beam_width):
-    """For each pair the best translation's words, and its alignment (or None)."""
+    """Return, for each pair, the words of the best translation and its alignment or None."""
     search = tf.function(
         lambda source: network.beam_search(
             source, LENGTHS[-1], beam_width=beam_width, length_penalty=0.6
         ),
         jit_compile=True,
     )
-    found = []
+    translations = []
     size = 50
     for first in tqdm(range(0, len(pairs), size), desc="translating"):
         chosen = [s for s, _ in pairs[first : first + size]]
@@ -197,12 +203,12 @@ def translate(network, pairs, german, english, beam_width):
         for row in range(len(chosen)):
             words = english.decode(best.tokens[row, 0].numpy())
             weights = None if best.alignments is None else best.alignments[row, 0].numpy()
-            found.append((words, weights))
-    return found
+            translations.append((words, weights))
+    return translations
 
 
 def draw(pairs, translations, path):
-    """Alignments of four test sentences."""
+    """Draw the alignments of four test sentences; return the path."""
     lengths = [len(source) for source, _ in pairs]
     picked = [i for i in range(len(pairs)) if 8 <= lengths[i] <= 14][:4]
     sources = [pairs[i][0] for i in picked]
@@ -213,32 +219,32 @@ def draw(pairs, translations, path):
 
 
 def split_in_graph(text):
-    """Texts (batch,) -> their words, ragged, as `split` finds them, by stock TensorFlow."""
+    """Texts (batch,) -> ragged words, equal to those of `split`, by TensorFlow operations."""
     text = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), SPACES_RE2, " ")
     return tf.strings.split(tf.strings.regex_replace(text, WORD_RE2, r" \1 "))
 
 
 def export(network, german, english, directory):
-    """A SavedModel whose `decode` signature takes German text and returns English, greedily."""
+    """Export a SavedModel whose `decode` signature translates German text greedily."""
     ids = tf.range(len(german), dtype=tf.int32)
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(german.words, ids), german.unknown
     )
-    written = ["" if word in ("<s>", "</s>") else word for word in english.words]
+    english_words = ["" if word in ("<s>", "</s>") else word for word in english.words]
 
     @tf.function
     def decode(text):
-        # One column of padding more, so that even a batch of empty texts has something to read.
+        # One more column of padding, so that a batch of empty texts has a step, too.
         words = tf.pad(split_in_graph(text).to_tensor(""), [[0, 0], [0, 1]])
         source = tf.where(words == "", german.padding, table.lookup(words))
-        found = network.greedy(source, LENGTHS[-1])
-        joined = tf.strings.reduce_join(
-            tf.gather(tf.constant(written), found.tokens), -1, separator=" "
+        decoded = network.greedy(source, LENGTHS[-1])
+        text = tf.strings.reduce_join(
+            tf.gather(tf.constant(english_words), decoded.tokens), -1, separator=" "
         )
-        outputs = {"text": tf.strings.strip(joined), "score": found.scores}
-        if found.alignments is None:
+        outputs = {"text": tf.strings.strip(text), "score": decoded.scores}
+        if decoded.alignments is None:
             return outputs
-        return {**outputs, "alignments": found.alignments}
+        return {**outputs, "alignments": decoded.alignments}
 
     texts = [b"Ein Hund l\xc3\xa4uft im Schnee.", b"Zwei M\xc3\xa4nner spielen Schach!", b"Hallo"]
     return keras_attention.export.saved_model(
@@ -247,10 +253,10 @@ def export(network, german, english, directory):
         signatures={"decode": (decode, [tf.TensorSpec((None,), tf.string, name="text")], [table])},
         example=[
             {
-                "text": np.array(some),
-                "source": np.full((len(some), 3 + len(some)), german.unknown, "int32"),
-                "target": np.full((len(some), 2), english.start, "int32"),
+                "text": np.array(batch),
+                "source": np.full((len(batch), 3 + len(batch)), german.unknown, "int32"),
+                "target": np.full((len(batch), 2), english.start, "int32"),
             }
-            for some in (texts[:1], texts)
+            for batch in (texts[:1], texts)
         ],
     )

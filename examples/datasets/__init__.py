@@ -1,1 +1,1 @@
-"""The data that the examples learn from."""
+"""Data sets of the examples."""

@@ -1,8 +1,8 @@
-"""The five tasks of the Neural Turing Machine, made up as they are asked for.
+"""The five tasks of the Neural Turing Machine, generated on demand.
 
 An episode is a pair of float32 arrays, inputs `(steps, channels)` and targets `(steps, bits)`. A
-target is 0 or 1, or `NOTHING` where the paper asks for no answer; while an answer is given there
-is no input. Every function draws one episode; what it is not told, it draws as in training.
+target is 0 or 1, or `NOTHING` at steps without an answer; the inputs are zero at steps with one.
+Every function generates one episode. Arguments that are None are drawn as in training.
 
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 4,
@@ -14,19 +14,19 @@ import numpy as np
 NOTHING = -1
 VECTOR = 8  # bits of a vector to copy, to repeat or to sort
 ITEM = 3, 6  # vectors of an item to recall, and their bits
-CONTEXT = 5  # bits on which the next one depends in an n-gram
-REPEATS = 5.5, 2.872  # mean and deviation of the number of repeats in training
+CONTEXT = 5  # bits that determine the probability of the next bit in an n-gram
+REPEATS = 5.5, 2.872  # mean and standard deviation of the number of repeats in training
 
 
 def copy(rng, length=None):
-    """`length` vectors and a delimiter; to be written: the vectors."""
+    """Generate `length` vectors and a delimiter; the targets are the vectors."""
     length = rng.integers(1, 21) if length is None else length
     vectors = rng.integers(0, 2, (length, VECTOR))
     return _episode([_channels(vectors, 1), _mark(VECTOR + 1, VECTOR)], vectors)
 
 
 def repeat_copy(rng, length=None, repeats=None):
-    """As `copy`, with a number of repeats at the delimiter; then an end mark on its own channel."""
+    """Like `copy`, with a number of repeats at the delimiter, and an end mark after the targets."""
     length = rng.integers(1, 11) if length is None else length
     repeats = rng.integers(1, 11) if repeats is None else repeats
     vectors = rng.integers(0, 2, (length, VECTOR))
@@ -39,109 +39,112 @@ def repeat_copy(rng, length=None, repeats=None):
 
 
 def associative_recall(rng, items=None):
-    """Items after a delimiter each, then one of them between query marks; the item after it."""
+    """Generate delimited items and one of them between query marks; the target is the next one."""
     items = rng.integers(2, 7) if items is None else items
     vectors, bits = ITEM
-    shown = rng.integers(0, 2, (items, vectors, bits))
-    queried = rng.integers(items - 1)  # never the last: none comes after it
+    sequence = rng.integers(0, 2, (items, vectors, bits))
+    queried = rng.integers(items - 1)  # not the last item, which has no next one
     delimiter, query = (_mark(bits + 2, channel) for channel in (bits, bits + 1))
-    parts = [part for item in shown for part in (delimiter, _channels(item, 2))]
-    parts += [query, _channels(shown[queried], 2), query]
-    return _episode(parts, shown[queried + 1])
+    parts = [part for item in sequence for part in (delimiter, _channels(item, 2))]
+    parts += [query, _channels(sequence[queried], 2), query]
+    return _episode(parts, sequence[queried + 1])
 
 
 def ngrams(rng, length=200):
-    """Bits that depend on the five before, each to be predicted from all before it."""
+    """Generate bits that depend on the previous five; each target is the next bit."""
     table = rng.beta(0.5, 0.5, 2**CONTEXT)
     bits = rng.integers(0, 2, length)
     for step in range(CONTEXT, length):
         bits[step] = rng.random() < table[_number(bits[step - CONTEXT : step])]
-    before = np.append(0, bits[:-1])
-    return before[:, None].astype("float32"), bits[:, None].astype("float32")
+    previous = np.append(0, bits[:-1])
+    return previous[:, None].astype("float32"), bits[:, None].astype("float32")
 
 
 def priority_sort(rng, vectors=20, sorted=16):
-    """Vectors with a priority each and a delimiter; those of the highest priorities, in order."""
-    shown = _channels(rng.integers(0, 2, (vectors, VECTOR)), 2)
-    shown[:, VECTOR] = rng.uniform(-1, 1, vectors)
-    first = np.argsort(-shown[:, VECTOR])[:sorted]
-    return _episode([shown, _mark(VECTOR + 2, VECTOR + 1)], shown[first, :VECTOR])
+    """Generate vectors with priorities; the targets are the `sorted` ones of highest priority."""
+    inputs = _channels(rng.integers(0, 2, (vectors, VECTOR)), 2)
+    inputs[:, VECTOR] = rng.uniform(-1, 1, vectors)
+    first = np.argsort(-inputs[:, VECTOR])[:sorted]
+    return _episode([inputs, _mark(VECTOR + 2, VECTOR + 1)], inputs[first, :VECTOR])
 
 
 def optimal_bits(targets):
-    """What the best predictor of an episode of `ngrams` pays for it, knowing the prior, in bits.
+    """Return the cross entropy of the optimal predictor of an episode of `ngrams`, in bits.
 
-    Equation 10: P(1 | context) = (N1 + 1/2) / (N0 + N1 + 1), of what has followed that context. The
-    first five bits, which have none, cost a bit each.
+    It knows the prior. Equation 10: P(1 | context) = (N1 + 1/2) / (N0 + N1 + 1), where N0 and N1
+    count the bits that followed that context before. The first five bits, which have no context,
+    cost one bit each.
     """
     bits = targets.ravel().astype(int)
-    counts, paid = np.full((2**CONTEXT, 2), 0.5), float(CONTEXT)
+    counts, cost = np.full((2**CONTEXT, 2), 0.5), float(CONTEXT)
     for step in range(CONTEXT, len(bits)):
         context = _number(bits[step - CONTEXT : step])
-        paid -= np.log2(counts[context, bits[step]] / counts[context].sum())
+        cost -= np.log2(counts[context, bits[step]] / counts[context].sum())
         counts[context, bits[step]] += 1
-    return paid
+    return cost
 
 
-def vectors_written_twice(written, shown):
-    """How many vectors of `shown` stand twice in a row in `written`, which pushes the others back.
+def vectors_written_twice(written, expected):
+    """Count the vectors that `written` repeats, which shifts the vectors after them.
 
     Args:
-        written, shown: `(length, bits)`, of the same length: what is pushed off the end is lost.
+        written, expected: `(length, bits)`, of the same length: vectors shifted past the end are
+            lost.
 
     Returns:
         The number; None if there is any other error.
     """
-    following, twice = 0, 0
+    index, twice = 0, 0
     for vector in written:
-        if np.array_equal(vector, shown[following]):
-            following += 1
-        elif following and np.array_equal(vector, shown[following - 1]):
+        if np.array_equal(vector, expected[index]):
+            index += 1
+        elif index and np.array_equal(vector, expected[index - 1]):
             twice += 1
         else:
             return None
     return twice
 
 
-def episodes(task, count, rng, steps=None, **told):
-    """A batch: inputs `(count, steps, channels)` and targets `(count, steps, bits)`.
+def episodes(task, count, rng, steps=None, **options):
+    """Generate a batch: inputs `(count, steps, channels)` and targets `(count, steps, bits)`.
 
     Args:
         task: One of the functions above.
-        count: How many episodes.
+        count: Number of episodes.
         rng: `numpy.random.Generator`.
-        steps: Steps of all of them, 0 and `NOTHING` after an episode's end; None for as many as
-            the longest has.
-        **told: What the task is told, as `length=40`.
+        steps: Length that episodes are padded to, with 0 and `NOTHING`; None for the length of the
+            longest.
+        **options: Arguments of the task, such as `length=40`.
     """
-    drawn = [task(rng, **told) for _ in range(count)]
-    steps = max(len(inputs) for inputs, _ in drawn) if steps is None else steps
-    (_, channels), (_, bits) = (part.shape for part in drawn[0])
+    generated = [task(rng, **options) for _ in range(count)]
+    steps = max(len(inputs) for inputs, _ in generated) if steps is None else steps
+    (_, channels), (_, bits) = (part.shape for part in generated[0])
     inputs = np.zeros((count, steps, channels), "float32")
     targets = np.full((count, steps, bits), NOTHING, "float32")
-    for row, (given, asked) in enumerate(drawn):
-        inputs[row, : len(given)], targets[row, : len(asked)] = given, asked
+    for row, (row_inputs, row_targets) in enumerate(generated):
+        inputs[row, : len(row_inputs)] = row_inputs
+        targets[row, : len(row_targets)] = row_targets
     return inputs, targets
 
 
-def _channels(vectors, more):
-    """Vectors with `more` channels behind them, in which is nothing."""
-    return np.pad(vectors.astype("float32"), [(0, 0), (0, more)])
+def _channels(vectors, count):
+    """Append `count` channels of zeros to the vectors."""
+    return np.pad(vectors.astype("float32"), [(0, 0), (0, count)])
 
 
 def _mark(channels, channel):
-    """One step with a mark in one channel."""
+    """Return one step with a 1 in one channel."""
     return np.eye(channels, dtype="float32")[[channel]]
 
 
-def _episode(shown, answer):
-    """What is shown, part after part, and then the answer."""
-    shown = np.concatenate(shown)
+def _episode(parts, answer):
+    """Return an episode whose inputs are the parts, and whose targets follow them."""
+    shown = np.concatenate(parts)
     inputs = np.pad(shown, [(0, len(answer)), (0, 0)])
     targets = np.pad(answer, [(len(shown), 0), (0, 0)], constant_values=NOTHING)
     return inputs, targets.astype("float32")
 
 
 def _number(bits):
-    """Bits as a number, the first one the highest."""
+    """Return bits as a number, most significant bit first."""
     return bits @ 2 ** np.arange(len(bits))[::-1]

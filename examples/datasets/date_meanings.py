@@ -1,8 +1,10 @@
-"""Leaves out the patterns that would let one text mean two dates.
+"""Removal of the date formats by which one text could mean two dates.
 
-- A date in digits means what most languages mean by its separators: `3/5/2003` is the third of May,
-  and the locales that put the month first between slashes (en_US) keep their other patterns.
-- Where a month's name is another month's name elsewhere, the reading of most languages stays.
+- The order of a date in digits is that of most languages with its separators: `3/5/2003` is the
+  third of May, and locales that put the month first between slashes (en_US) keep their other
+  formats.
+- If a month's name is another month's name in another language, the meaning in most languages is
+  kept.
 """
 
 import re
@@ -10,22 +12,22 @@ from collections import defaultdict
 
 
 def preferred(readings):
-    """The reading with the most languages, of a dictionary from readings to sets of languages."""
+    """Return the reading with the most languages, from a dict of readings to sets of languages."""
     return max(readings, key=lambda reading: (len(readings[reading]), reading))
 
 
-def with_one_order(patterns):
-    """Drops the patterns in digits whose separators most languages read in the other order."""
+def keep_one_order(patterns):
+    """Drop the patterns in digits whose separators have the other order in most languages."""
     readings = defaultdict(lambda: defaultdict(set))
     for pattern in patterns:
-        separators, order = in_digits(pattern)
+        separators, order = digit_order(pattern)
         readings[separators][order] |= pattern.languages
-    order_of = {separators: preferred(orders) for separators, orders in readings.items()}
-    return [p for p in patterns if order_of[in_digits(p)[0]] == in_digits(p)[1]]
+    orders_kept = {separators: preferred(orders) for separators, orders in readings.items()}
+    return [p for p in patterns if orders_kept[digit_order(p)[0]] == digit_order(p)[1]]
 
 
-def in_digits(pattern):
-    """(separators, order of day and month) of a date in digits; any other agrees with itself."""
+def digit_order(pattern):
+    """Return (separators, order of day and month) for dates in digits, else (the pattern, ())."""
     if not pattern.months[0].isdecimal():
         return pattern, ()
     core = re.search(r"\{(year|month|day)\}.*\{(year|month|day)\}", pattern.template)[0]
@@ -34,27 +36,27 @@ def in_digits(pattern):
     return re.sub(r"\{(month|day)\}", "#", core), tuple(order)
 
 
-def with_one_meaning(patterns):
-    """Drops the patterns that write, on some day, what more languages write on another day."""
-    meaning, doubtful = {}, set()
+def keep_one_meaning(patterns):
+    """Drop the patterns that write, for some day, what more languages write for another day."""
+    meaning, ambiguous = {}, set()
     for pattern in patterns:
         for text, day in probes(pattern):
             if meaning.setdefault(text, day) != day:
-                doubtful.add(text)
+                ambiguous.add(text)
     readings = defaultdict(lambda: defaultdict(set))
     for pattern in patterns:
         for text, day in probes(pattern):
-            if text in doubtful:
+            if text in ambiguous:
                 readings[text][day] |= pattern.languages
-    kept = meaning | {text: preferred(days) for text, days in readings.items()}
-    return [p for p in patterns if all(kept[text] == day for text, day in probes(p))]
+    meanings_kept = meaning | {text: preferred(days) for text, days in readings.items()}
+    return [p for p in patterns if all(meanings_kept[text] == day for text, day in probes(p))]
 
 
 def probes(pattern):
-    """Yields (text, (month, day)) for enough days of a year to find any two that look alike.
+    """Yield (text, (month, day)) for enough days of a year to detect any two equal texts.
 
-    The year is the only number of four digits, so texts that are alike share it. A day can be
-    taken for another only by the number in the month, so one day is enough beside a bare name.
+    The year is the only number of four digits, so that equal texts have the same year. Two days of
+    a month can be confused only if the month is a number; if it is a name, one day is enough.
     """
     days = 12 if re.search(r"\d", "".join(pattern.months)) else 1
     for weekday in pattern.weekdays or ("",):

@@ -1,11 +1,12 @@
-"""The ways in which the world's languages write a date, from the Unicode CLDR.
+"""The date formats of the world's languages, from the Unicode CLDR.
 
-`babel` carries the Common Locale Data Repository, so nothing is downloaded. Used are the patterns
-of all locales that write a day, a month and a year of four digits, with or without the weekday;
-what comes to the same in several locales is one pattern. Left out are two-digit years, eras,
-one-letter names, names that nobody has translated, and what `date_meanings` finds ambiguous.
+`babel` contains the Common Locale Data Repository, so that nothing is downloaded. The patterns are
+those of all locales that write a day, a month and a year of four digits, with or without the
+weekday; equal patterns of several locales are one. Omitted are two-digit years, eras, one-letter
+names, untranslated names, and the patterns that `date_meanings` finds ambiguous.
 
-No-break spaces become spaces and the invisible marks of writing direction go: nobody types them.
+No-break spaces are replaced by spaces, and the invisible marks of writing direction are removed,
+because nobody types them.
 """
 
 import datetime
@@ -15,9 +16,9 @@ import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 
-from examples.datasets.date_meanings import with_one_meaning, with_one_order
+from examples.datasets.date_meanings import keep_one_meaning, keep_one_order
 
-# The CLDR fields that name one day without doubt.
+# The CLDR fields that identify a day unambiguously.
 KINDS = {"y": "year", "d": "day", "dd": "day"}
 KINDS |= dict.fromkeys(("M", "MM", "MMM", "MMMM", "L", "LL", "LLL", "LLLL"), "month")
 KINDS |= dict.fromkeys(("E", "EEE", "EEEE", "ccc", "cccc"), "weekday")
@@ -26,14 +27,14 @@ DAYS = {
     "month": [datetime.date(2001, month, 1) for month in range(1, 13)],
     "weekday": [datetime.date(2001, 1, day) for day in range(1, 8)],  # the first was a Monday
 }
-PLACEHOLDER = "M01"  # January, where nobody has translated the months
+PLACEHOLDER = "M01"  # January in locales without translated months
 FIELD = re.compile(r"%\((\w+)\)s")
 DIRECTION_MARKS = re.compile("[\u061c\u200e\u200f]")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A template such as `{day}. {month} {year}`, its words, and the locales that write so."""
+    """A template such as `{day}. {month} {year}`, its words, and the locales that use it."""
 
     template: str
     days: tuple
@@ -61,19 +62,19 @@ def language(locale):
 
 @functools.cache
 def patterns():
-    """All patterns, in a fixed order. Takes seconds the first time: babel reads every locale."""
+    """Return all patterns, in a fixed order. The first call takes seconds to load all locales."""
     from babel import Locale, localedata
 
     locales = defaultdict(list)
     for name in sorted(localedata.locale_identifiers()):
-        for way in written(Locale.parse(name)):
-            locales[way].append(name)
-    found = [Pattern(*way, tuple(names)) for way, names in sorted(locales.items())]
-    return with_one_meaning(with_one_order(found))
+        for fields in locale_patterns(Locale.parse(name)):
+            locales[fields].append(name)
+    merged = [Pattern(*fields, tuple(names)) for fields, names in sorted(locales.items())]
+    return keep_one_meaning(keep_one_order(merged))
 
 
-def written(locale):
-    """Yields (template, days, months, weekdays) for each usable pattern of a babel `Locale`."""
+def locale_patterns(locale):
+    """Yield (template, days, months, weekdays) for each usable pattern of a babel `Locale`."""
     from babel.dates import DateTimeFormat
 
     @functools.cache
@@ -96,6 +97,6 @@ def written(locale):
 
 
 def clean(text):
-    """The text as somebody would type it: composed, plain spaces, no marks of direction."""
+    """Return the text as typed: composed characters, plain spaces, no marks of direction."""
     text = DIRECTION_MARKS.sub("", unicodedata.normalize("NFC", text))
     return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)

@@ -1,12 +1,11 @@
-"""Dates as people write them in the world's languages, and the same dates in ISO 8601.
+"""Dates in the formats of the world's languages, with the same dates in ISO 8601.
 
->>> import numpy as np
->>> dates = Dates(languages={"de", "en", "ja"})
->>> text, iso, locale = dates.sample(1, np.random.default_rng(0), split="train")[0]
+>>> import numpy as np >>> dates = Dates(languages={"de", "en", "ja"}) >>> text, iso, locale =
+dates.sample(1, np.random.default_rng(0), split="train")[0]
 
-The days, 1900-01-01 to 2099-12-31, are divided, not the texts: a day of the `validation` or `test`
-split (a tenth of all days each, by a fixed hash) is never seen in training, in any language.
-`date_patterns` says where the ways to write come from, `date_meanings` why no text means two dates.
+The splits divide the days, 1900-01-01 to 2099-12-31, not the texts: a day of the `validation` or
+`test` split (a tenth of all days each, by a fixed hash) is not in training in any language.
+`date_patterns` documents the formats, `date_meanings` why no text means two dates.
 """
 
 import datetime
@@ -22,18 +21,18 @@ ISO_CHARACTERS = "-0123456789"
 
 
 class Dates:
-    """Pairs of a written date and its ISO form, every way of writing as often as every other.
+    """Pairs of a written date and its ISO form. All formats are equally frequent.
 
     Args:
-        languages: codes such as `{"de", "en"}`; None for all languages of CLDR.
+        languages: Codes such as `{"de", "en"}`; None for all languages of CLDR.
 
-    `patterns` are the ways to write in these languages, `characters` all that may stand in a text.
+    `patterns` are the formats of these languages, `characters` all characters of their texts.
     """
 
     def __init__(self, languages=None):
-        known = set().union(*(pattern.languages for pattern in patterns()))
-        self.languages = known if languages is None else set(languages)
-        if not self.languages or self.languages - known:
+        all_languages = set().union(*(pattern.languages for pattern in patterns()))
+        self.languages = all_languages if languages is None else set(languages)
+        if not self.languages or self.languages - all_languages:
             raise ValueError(
                 f"Expected language codes of CLDR, such as 'en'. Received: languages={languages!r}"
             )
@@ -43,11 +42,11 @@ class Dates:
         self.characters = "".join(sorted(written | between | set("0123456789")))
 
     def sample(self, count, rng, split="train"):
-        """Draws dates: `count` tuples (text, iso, locale).
+        """Draw `count` dates, tuples (text, iso, locale).
 
         Args:
-            count: how many.
-            rng: a `numpy.random.Generator`.
+            count: Number of dates.
+            rng: A `numpy.random.Generator`.
             split: `"train"`, `"validation"` or `"test"`.
         """
         if split not in days_by_split():
@@ -61,13 +60,13 @@ class Dates:
         return samples
 
     def locale(self, pattern):
-        """The first of the languages' locales that writes so."""
+        """Return the first locale of the languages that uses the pattern."""
         return next(name for name in pattern.locales if language(name) in self.languages)
 
 
 @functools.cache
 def days_by_split():
-    """{split: the ordinals of its days}, the same on every machine."""
+    """Return {split: the ordinals of its days}, the same on every machine."""
     days = {"train": [], "validation": [], "test": []}
     for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):
         digest = hashlib.sha256(datetime.date.fromordinal(ordinal).isoformat().encode()).digest()
@@ -77,7 +76,7 @@ def days_by_split():
 
 
 class Vocabulary:
-    """Characters to ids and back: 0 is padding, 1 an unknown character, the rest as given.
+    """Conversion of characters to ids and back: 0 is padding, 1 an unknown character.
 
     >>> Vocabulary("-0123456789").encode(["1-2", "7?"])
     array([[ 4,  2,  5],
@@ -94,12 +93,12 @@ class Vocabulary:
         return len(self.characters) + 2
 
     def encode(self, texts, length=None):
-        """Ids (N, length) int32, padded on the right; `length` None is that of the longest."""
-        longest = max(map(len, texts), default=0)
-        length = longest if length is None else length
-        if longest > length:
+        """Return ids (N, length) int32, padded on the right; None is the longest text's length."""
+        max_length = max(map(len, texts), default=0)
+        length = max_length if length is None else length
+        if max_length > length:
             raise ValueError(
-                f"Expected texts of at most {length} characters. Received: a text of {longest}"
+                f"Expected texts of at most {length} characters. Received: a text of {max_length}"
             )
         ids = np.full((len(texts), length), self.padding, "int32")
         for row, text in zip(ids, texts, strict=True):
@@ -107,6 +106,6 @@ class Vocabulary:
         return ids
 
     def decode(self, ids):
-        """The texts of ids (N, length), without padding; an unknown character reads U+FFFD."""
+        """Return the texts of ids (N, length), without padding; U+FFFD for unknown characters."""
         letters = ["", "\ufffd", *self.characters]
         return ["".join(letters[id] for id in row) for row in np.asarray(ids)]

@@ -1,11 +1,11 @@
-"""Pictures with captions, generated: 3x3 grids of MNIST digits, some cells empty, and their words.
+"""Generated pictures with captions: 3 x 3 grids of MNIST digits with empty cells.
 
     images, digits = draw_grids(*mnist("train"), 1000, np.random.default_rng(0))
-    captions = encode(digits)  # "seven two zero", the digits in the order in which one reads
+    captions = encode(digits)  # "seven two zero", the digits in reading order
 
-Each picture is 84 pixels square. A cell is empty with probability 1/2, but never all of them; a
-digit stands up to `SHIFT` pixels off the middle of its cell. Pictures of training, validation and
-test are of different digits, those of MNIST's own split for the test.
+A picture has 84 x 84 pixels. A cell is empty with probability 1/2, but never are all cells. A digit
+is at most `SHIFT` pixels off the center of its cell. Training, validation and test use different
+images of digits; the test uses MNIST's test split.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ CELLS = SIDE * SIDE
 EMPTY = -1  # the digit of an empty cell
 PADDING, END, START = 0, 1, 2
 WORDS = ("", "", "", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-STEPS = CELLS + 1  # of the longest caption, its end mark included
+STEPS = CELLS + 1  # length of the longest caption, end mark included
 SPLITS = {"train": "train[:55000]", "validation": "train[55000:]", "test": "test"}
 
 
 def mnist(split, data_dir=None):
-    """Images (n, 28, 28) uint8 and labels (n,) of `"train"`, `"validation"` or `"test"`."""
+    """Load images (n, 28, 28) uint8 and labels (n,) of `"train"`, `"validation"` or `"test"`."""
     if split not in SPLITS:
         raise ValueError(f"Expected `split` to be one of {tuple(SPLITS)}. Received: split={split}")
     data = tfds.load("mnist", split=SPLITS[split], batch_size=-1, data_dir=data_dir)
@@ -30,18 +30,18 @@ def mnist(split, data_dir=None):
 
 
 def draw_grids(images, labels, count, rng, empty=0.5):
-    """Draws grids of such digits.
+    """Draw random grids of digits.
 
     Args:
         images: (n, 28, 28) uint8.
-        labels: (n,) from 0 to 9.
-        count: How many grids.
+        labels: (n,), from 0 to 9.
+        count: Number of grids.
         rng: A `numpy.random.Generator`.
-        empty: How probably a cell is empty. One at least is not.
+        empty: Probability that a cell is empty. At least one cell is not.
 
     Returns:
-        Images (count, 84, 84, 1) uint8, and the digit in each of their nine cells, row by row:
-        (count, 9) int32, `EMPTY` where there is none.
+        Images (count, 84, 84, 1) uint8, and the digits of their nine cells, row by row:
+        (count, 9) int32, `EMPTY` for empty cells.
     """
     filled = rng.random((count, CELLS)) >= empty
     filled[np.arange(count), rng.integers(CELLS, size=count)] |= ~filled.any(axis=1)
@@ -57,21 +57,21 @@ def draw_grids(images, labels, count, rng, empty=0.5):
 
 
 def reading_order(digits):
-    """The cell of each word of the captions: (count, 9), `EMPTY` after the last word."""
+    """Return the cell of each word of the captions: (count, 9), `EMPTY` after the last word."""
     empty = digits == EMPTY
     cells = np.argsort(empty, axis=1, kind="stable")
     return np.where(np.take_along_axis(empty, cells, axis=1), EMPTY, cells)
 
 
 def encode(digits):
-    """The captions' ids (count, `STEPS`): the words, the end mark, then padding."""
+    """Return the captions' ids (count, `STEPS`): the words, the end mark, then padding."""
     cells = np.pad(reading_order(digits), [(0, 0), (0, 1)], constant_values=EMPTY)
     words = np.take_along_axis(digits, cells, axis=1) + WORDS.index("zero")
     ends = np.arange(STEPS) == (digits != EMPTY).sum(axis=1, keepdims=True)
     return np.where(cells != EMPTY, words, np.where(ends, END, PADDING)).astype("int32")
 
 
-def shifted(captions):
-    """What the decoder is given to write the captions: the start mark, then the words."""
-    before = np.pad(captions[:, :-1], [(0, 0), (1, 0)], constant_values=START)
-    return np.where(before == END, PADDING, before)
+def shift_right(captions):
+    """Return the decoder's inputs for captions: the start mark, then the words."""
+    previous = np.pad(captions[:, :-1], [(0, 0), (1, 0)], constant_values=START)
+    return np.where(previous == END, PADDING, previous)

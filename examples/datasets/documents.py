@@ -1,15 +1,15 @@
-"""Film reviews as documents of sentences of words: `imdb_reviews` and `movie_rationales` by TFDS.
+"""Film reviews as lists of sentences of words: `imdb_reviews` and `movie_rationales` of TFDS.
 
     review = splits("movie_rationales")["train"][0]
     review.sentences, review.label, review.marked
 
-Of `imdb_reviews` a quarter of the training reviews, another one for each seed, is the validation
-set. `movie_rationales` (Zaidan et al. 2007, in the form of ERASER, DeYoung et al. 2020) has one,
-and the words that people marked as the reason for the label.
+The validation set of `imdb_reviews` is a quarter of its training reviews, chosen by the seed.
+`movie_rationales` (Zaidan et al. 2007, in the form of ERASER, DeYoung et al. 2020) has a validation
+set of its own, and the words that people marked as the reason for the label.
 
-A sentence ends at a line break, `<br />` included, and at `.`, `!` or `?` with a space after but
-not before them ("Mr. X" makes two; in `movie_rationales`, where full stops stand alone, a line is
-a sentence). What is longer than `LONGEST` words goes on as a new sentence.
+A sentence ends at a line break, `<br />` included, and at `.`, `!` or `?` followed by a space but
+not preceded by one ("Mr. X" becomes two sentences; in `movie_rationales`, which has spaces before
+full stops, a line is a sentence). A sentence of more than `MAX_WORDS` words is split.
 """
 
 import collections
@@ -22,116 +22,122 @@ import tensorflow_datasets as tfds
 from examples.datasets.words import Words, split
 
 TEXT = {"imdb_reviews": "text", "movie_rationales": "review"}
-LONGEST = 25  # words of a sentence
-# (pattern, replacement) that put each sentence on a line; the same for Python's and TensorFlow's
-# regular expressions.
+MAX_WORDS = 25  # of a sentence
+# (pattern, replacement) that put each sentence on a line of its own, in a syntax that Python's and
+# TensorFlow's regular expressions share.
 SENTENCE_ENDS = ((r"<[bB][rR] ?/?>", "\n"), (r"""([^\s.!?][.!?]+["')]*) """, r"\1" "\n"))
 
 
 class Document(NamedTuple):
-    """A review: lists of words, 0 or 1, and which of its words, in a row, people marked."""
+    """A review: its sentences as lists of words, its label, and which of all words are marked."""
 
     sentences: list
     label: int
     marked: np.ndarray
 
 
-def splits(name, seed=0, most=None):
-    """{"train", "validation" and "test": at most `most` reviews of each TFDS split}."""
-    within = "" if most is None else f"[:{most}]"
-    reviews = {part: documents(name, part + within) for part in ("train", "test")}
+def splits(name, seed=0, max_reviews=None):
+    """Return {"train", "validation" and "test": `max_reviews` at most of each TFDS split}."""
+    subset = "" if max_reviews is None else f"[:{max_reviews}]"
+    reviews = {part: documents(name, part + subset) for part in ("train", "test")}
     if name == "movie_rationales":
-        return {**reviews, "validation": documents(name, "validation" + within)}
-    training, validation = held_out(distinct(reviews["train"], reviews["test"]), seed)
+        return {**reviews, "validation": documents(name, "validation" + subset)}
+    training, validation = hold_out(deduplicate(reviews["train"], reviews["test"]), seed)
     return {"train": training, "validation": validation, "test": reviews["test"]}
 
 
-def distinct(found, others):
-    """Each document once, and none of the others: some reviews were published repeatedly."""
-    known, kept = {str(document.sentences) for document in others}, []
-    for document in found:
+def deduplicate(documents, excluded):
+    """Return each document once and without the excluded ones: some reviews occur repeatedly."""
+    texts, unique = {str(document.sentences) for document in excluded}, []
+    for document in documents:
         text = str(document.sentences)
-        if text not in known:
-            known.add(text)
-            kept.append(document)
-    return kept
+        if text not in texts:
+            texts.add(text)
+            unique.append(document)
+    return unique
 
 
 def documents(name, part):
-    """All reviews of a TFDS split, or a slice of one such as `"train[:100]"`, in its order."""
+    """Return all reviews of a TFDS split, or of a slice such as `"train[:100]"`, in its order."""
     if name not in TEXT:
         raise ValueError(f"Expected one of {list(TEXT)}. Received: name={name!r}")
-    found = []
+    reviews = []
     for row in tfds.as_numpy(tfds.load(name, split=part, try_gcs=False)):
-        sentences = in_sentences(row[TEXT[name]].decode())
+        sentences = split_sentences(row[TEXT[name]].decode())
         words = [word for sentence in sentences for word in sentence]
         marked = mark(words, [split(text.decode()) for text in row.get("evidences", ())])
-        found.append(Document(sentences, int(row["label"]), marked))
-    return found
+        reviews.append(Document(sentences, int(row["label"]), marked))
+    return reviews
 
 
-def in_sentences(text):
-    """The sentences of a text as lists of lower-case words, at most `LONGEST` each."""
+def split_sentences(text):
+    """Return the sentences of a text as lists of lower-case words, at most `MAX_WORDS` each."""
     text = re.sub(r"[^\S\n]+", " ", text)
     for pattern, replacement in SENTENCE_ENDS:
         text = re.sub(pattern, replacement, text)
     lines = [split(line) for line in text.split("\n")]
-    return [w[first : first + LONGEST] for w in lines for first in range(0, len(w), LONGEST)]
+    return [w[first : first + MAX_WORDS] for w in lines for first in range(0, len(w), MAX_WORDS)]
 
 
 def mark(words, phrases):
-    """Which of the words, (N,) bool, belong to the first place where any of the phrases stands.
+    """Return which of the words, (N,) bool, are part of a marked phrase.
 
-    TFDS has the marked phrases and not their places: of several the first is taken, and for a
-    phrase that was marked repeatedly the next one.
+    TFDS has the marked phrases, but not their positions. A phrase that was marked n times is taken
+    to be at its first n positions.
     """
     marked = np.zeros(len(words), bool)
-    begins = collections.defaultdict(list)
-    for place, word in enumerate(words):
-        begins[word].append(place)
+    positions = collections.defaultdict(list)
+    for position, word in enumerate(words):
+        positions[word].append(position)
     for phrase, times in collections.Counter(tuple(p) for p in phrases if p).items():
-        places = (p for p in begins[phrase[0]] if tuple(words[p : p + len(phrase)]) == phrase)
-        for place, _ in zip(places, range(times), strict=False):
-            marked[place : place + len(phrase)] = True
+        starts = (p for p in positions[phrase[0]] if tuple(words[p : p + len(phrase)]) == phrase)
+        for start, _ in zip(starts, range(times), strict=False):
+            marked[start : start + len(phrase)] = True
     return marked
 
 
-def held_out(found, seed, share=0.25):
-    """(training, validation): `share` of the documents, chosen by the seed, is held out."""
-    order = np.random.default_rng([seed, 2016]).permutation(len(found))
-    cut = int(share * len(found))
-    return [found[i] for i in sorted(order[cut:])], [found[i] for i in sorted(order[:cut])]
+def hold_out(documents, seed, share=0.25):
+    """Return (training, validation): a `share` of the documents, by the seed, is held out."""
+    order = np.random.default_rng([seed, 2016]).permutation(len(documents))
+    cut = int(share * len(documents))
+    parts = order[cut:], order[:cut]
+    return tuple([documents[index] for index in sorted(part)] for part in parts)
 
 
-def vocabulary(found, most):
-    """The at most `most` most frequent words, each seen twice or more, as `Words`."""
-    sentences = [sentence for document in found for sentence in document.sentences]
+def vocabulary(documents, max_words):
+    """Return the `max_words` most frequent words that occur at least twice, as `Words`.
+
+    Words that are as frequent as the first one beyond the maximum are left out, too.
+    """
+    sentences = [sentence for document in documents for sentence in document.sentences]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
-    words = max(most - 4, 0)  # besides 4 marks
-    one_too_many = sorted(counts.values(), reverse=True)[words : words + 1]
-    return Words(sentences, least=max(2, 1 + max(one_too_many, default=1)))
+    words = max(max_words - 4, 0)  # 4 ids are marks
+    excluded_count = sorted(counts.values(), reverse=True)[words : words + 1]
+    return Words(sentences, min_count=max(2, 1 + max(excluded_count, default=1)))
 
 
-def encode(found, words, shape):
-    """Ids (N, sentences, words) int32 for a shape (sentences, words), or (N, words) for (words,).
+def encode(documents, words, shape):
+    """Return ids (N, sentences, words) int32 for a shape (sentences, words), or (N, words).
 
-    What goes beyond the shape is cut off.
+    Documents are padded and truncated to the shape.
     """
     if len(shape) == 1:
         flat = [
-            [word for sentence in document.sentences for word in sentence] for document in found
+            [word for sentence in document.sentences for word in sentence] for document in documents
         ]
         return words.encode(flat, shape[0])
-    cut = [document.sentences[: shape[0]] for document in found]
-    padded = [sentence for one in cut for sentence in one + [[]] * (shape[0] - len(one))]
+    padded = []
+    for document in documents:
+        sentences = document.sentences[: shape[0]]
+        padded += sentences + [[]] * (shape[0] - len(sentences))
     return words.encode(padded, shape[1]).reshape(-1, *shape)
 
 
-def buckets(found, shapes):
-    """{shape: the places of the documents that fit it and no earlier one}; the last takes any."""
+def buckets(documents, shapes):
+    """Return {shape: indices of the documents that it is the first to hold}; the last holds all."""
     members = {shape: [] for shape in shapes}
-    for place, document in enumerate(found):
-        nested = len(shapes[0]) == 2
-        size = len(document.sentences) if nested else sum(map(len, document.sentences))
-        members[next((s for s in shapes if size <= s[0]), shapes[-1])].append(place)
+    for index, document in enumerate(documents):
+        is_nested = len(shapes[0]) == 2
+        size = len(document.sentences) if is_nested else sum(map(len, document.sentences))
+        members[next((s for s in shapes if size <= s[0]), shapes[-1])].append(index)
     return members

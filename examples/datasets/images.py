@@ -1,4 +1,4 @@
-"""Small images with classes, all of 32 x 32 pixels: MNIST and CIFAR-10 by TensorFlow Datasets."""
+"""MNIST and CIFAR-10 from TensorFlow Datasets, as images of 32 x 32 pixels with classes."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -8,7 +8,7 @@ CLASSES, SIDE = 10, 32
 
 
 def load(name, split, data_dir=None):
-    """Images (n, 32, 32, channels) float32 in [-1, 1], and labels (n,); MNIST's get a black frame.
+    """Load images (n, 32, 32, channels) float32 in [-1, 1] and labels (n,); MNIST is zero-padded.
 
     `split` is `"train"` or `"test"`, or a TFDS slice of one: `"train[:100]"`.
     """

@@ -2,9 +2,9 @@
 
     pairs = sentence_pairs("train", source="de", target="en")
 
-What stands prepared in a TFDS data directory (`data_dir`, or the environment variable
-`TFDS_DATA_DIR`, or `~/tensorflow_datasets`) is read from there without a network. Otherwise the
-original files are downloaded once. Importing this module makes `tfds.load("multi30k")` known.
+If the data set is prepared in the TFDS data directory (`data_dir`, or the environment variable
+`TFDS_DATA_DIR`, or `~/tensorflow_datasets`), it is loaded from there without a network. Otherwise
+the original files are downloaded once. Importing this module registers `tfds.load("multi30k")`.
 """
 
 import gzip
@@ -22,7 +22,7 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
 
     name = "multi30k"
     VERSION = tfds.core.Version("1.0.0")
-    # Finding it out, TFDS 4.9.10 imports importlib_resources, which it does not install.
+    # To find the path, TFDS 4.9.10 would import importlib_resources, which it does not install.
     code_path = Path(__file__)
 
     def _info(self):
@@ -60,20 +60,22 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
         lines = {name: column.decode().rstrip("\n").split("\n") for name, column in columns.items()}
         counts = {name: len(column) for name, column in lines.items()}
         if len(set(counts.values())) > 1:
-            raise ValueError(f"Expected files of as many lines each. Received: lines={counts}")
+            raise ValueError(
+                f"Expected files with equal numbers of lines. Received: lines={counts}"
+            )
         lines["image"] = [image.split("#")[0] for image in lines["image"]]
         for number, example in enumerate(zip(*lines.values(), strict=True)):
             yield number, {name: text.strip() for name, text in zip(lines, example, strict=True)}
 
 
 def sentence_pairs(split, source="de", target="en", data_dir=None):
-    """The sentences of a split as (source, target) pairs, always in the same order.
+    """Load the sentences of a split as (source, target) pairs, always in the same order.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`, or a TFDS slice of one: `"train[:100]"`.
-        source: the language translated from: `"de"`, `"en"` or `"fr"`.
-        target: the language translated to.
-        data_dir: the TFDS data directory; None for the usual one.
+        source: The source language: `"de"`, `"en"` or `"fr"`.
+        target: The target language.
+        data_dir: The TFDS data directory; None for the default.
     """
     for name, code in (("source", source), ("target", target)):
         if code not in LANGUAGES:
@@ -81,11 +83,11 @@ def sentence_pairs(split, source="de", target="en", data_dir=None):
                 f"Expected `{name}` to be one of {LANGUAGES}. Received: {name}={code!r}"
             )
     builder = Multi30k(data_dir=data_dir)
-    # Google's copies of prepared data sets have none of this name: nobody need ask for it there.
-    not_from_google = tfds.download.DownloadConfig(try_download_gcs=False)
-    builder.download_and_prepare(download_config=not_from_google)
+    # Google's storage of prepared data sets does not have this one: skip the request.
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    builder.download_and_prepare(download_config=config)
     columns = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
     return [
-        (one.decode(), other.decode())
-        for one, other in zip(columns[source], columns[target], strict=True)
+        (source_text.decode(), target_text.decode())
+        for source_text, target_text in zip(columns[source], columns[target], strict=True)
     ]

@@ -8,13 +8,13 @@ if keras.backend.backend() != "tensorflow":
 
 
 def example(kind="a", epochs=3, rate=0.5, quick=False):
-    example.got = (kind, epochs, rate, quick)
+    example.arguments = (kind, epochs, rate, quick)
 
 
 def test_every_argument_is_an_option(monkeypatch):
     monkeypatch.setattr("sys.argv", ["x", "--kind", "b", "--epochs", "7", "--quick"])
     run(example, kind=("a", "b"))
-    assert example.got == ("b", 7, 0.5, True)
+    assert example.arguments == ("b", 7, 0.5, True)
 
 
 def test_a_wrong_choice_is_refused(monkeypatch, capsys):

@@ -10,6 +10,6 @@ def test_curves_and_the_papers_figures_are_drawn(tmp_path):
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_figure_that_a_curve_lacks_is_refused(tmp_path):
+def test_a_figure_missing_from_a_curve_is_refused(tmp_path):
     with pytest.raises(KeyError, match="bits"):
         curves.draw({"a": [{"loss": 1.0}]}, "bits", tmp_path / "curve.png", "x", "y")

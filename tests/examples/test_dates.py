@@ -1,4 +1,4 @@
-"""Dates in many languages: what babel writes, with one meaning each, and days kept apart."""
+"""Dates of all languages: they equal babel's, are unambiguous, and days are in one split only."""
 
 import datetime
 import re
@@ -8,7 +8,7 @@ import pytest
 from babel import Locale
 from babel.dates import format_date
 
-from examples.datasets.date_meanings import in_digits, with_one_meaning
+from examples.datasets.date_meanings import digit_order, keep_one_meaning
 from examples.datasets.date_patterns import Pattern, clean, patterns
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary, days_by_split
 
@@ -22,20 +22,22 @@ def samples():
 def test_a_locale_writes_what_babel_writes(name):
     locale, day = Locale.parse(name), datetime.date(1997, 3, 9)
     formats = [*locale.date_formats.values(), *locale.datetime_skeletons.values()]
-    of_days = [p.pattern for p in formats if "d" in p.pattern and not set("hHK") & set(p.pattern)]
-    expected = {clean(format_date(day, pattern, locale)) for pattern in of_days}
+    day_patterns = [
+        p.pattern for p in formats if "d" in p.pattern and not set("hHK") & set(p.pattern)
+    ]
+    expected = {clean(format_date(day, pattern, locale)) for pattern in day_patterns}
     written = {pattern.render(day) for pattern in patterns() if name in pattern.locales}
     assert len(written) >= 4
     assert written <= expected
 
 
-def test_there_are_patterns_of_hundreds_of_languages():
+def test_patterns_cover_hundreds_of_languages():
     assert len(patterns()) > 1000
     assert len(Dates().languages) > 200
     assert sum(len(pattern.locales) for pattern in patterns()) > 5000
 
 
-def test_well_known_ways_to_write_are_among_them():
+def test_common_formats_are_included():
     day = datetime.date(2003, 5, 3)
     english = {pattern.render(day) for pattern in Dates({"en"}).patterns}
     assert {"May 3, 2003", "3 May 2003", "Saturday, May 3, 2003", "2003-05-03"} <= english
@@ -44,7 +46,7 @@ def test_well_known_ways_to_write_are_among_them():
     assert "2003年5月3日土曜日" in {pattern.render(day) for pattern in Dates({"ja"}).patterns}
 
 
-def test_the_same_way_to_write_is_there_once():
+def test_each_format_occurs_once():
     day = datetime.date(2003, 12, 23)
     names = {(p.render(day), p.template, p.days, p.months, p.weekdays) for p in patterns()}
     assert len(names) == len(patterns())
@@ -73,26 +75,26 @@ def test_a_date_between_slashes_has_its_day_first_in_every_locale():
     day = datetime.date(2003, 5, 3)
     slashed = [pattern.render(day) for pattern in patterns() if "}/{" in pattern.template]
     numbers = [re.search(r"(\d+)/(\d+)/2003", text) for text in slashed]
-    assert {(int(found[1]), int(found[2])) for found in numbers if found} == {(3, 5)}
+    assert {(int(match[1]), int(match[2])) for match in numbers if match} == {(3, 5)}
     assert {"3/5/2003", "03/05/2003", "Sat, 03/05/2003"} <= set(slashed)
 
 
-def test_a_month_name_with_two_meanings_keeps_that_of_most_languages():
+def test_an_ambiguous_month_name_keeps_its_meaning_in_most_languages():
     def pattern(months, *locales):
         return Pattern("{day}. {month} {year}", tuple("123456789"), months, (), locales)
 
     croatian = pattern((*"abcdefghi", "listopad", "studeni", "prosinac"), "hr", "hr_BA", "hr_HR")
     czech = pattern((*"jklmnopqr", "říjen", "listopad", "prosinec"), "cs")
     polish = pattern((*"stuvwxyzż", "październik", "listopad", "grudzień"), "pl")
-    assert with_one_meaning([croatian, czech, polish]) == [czech, polish]
+    assert keep_one_meaning([croatian, czech, polish]) == [czech, polish]
 
 
-def test_separators_are_those_between_the_numbers():
+def test_only_separators_between_day_and_month_count():
     pattern = next(p for p in patterns() if p.template == "{year}. {month}. {day}.")
-    assert in_digits(pattern) == ("{year}. #. #", ("month", "day"))
+    assert digit_order(pattern) == ("{year}. #. #", ("month", "day"))
 
 
-def test_the_days_of_the_splits_are_apart_and_are_all_days():
+def test_the_splits_partition_all_days():
     train, validation, test = (set(days.tolist()) for days in days_by_split().values())
     assert not (train & validation or train & test or validation & test)
     assert len(train | validation | test) == 73_049
@@ -101,13 +103,13 @@ def test_the_days_of_the_splits_are_apart_and_are_all_days():
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_sample_keeps_to_its_split(split):
+def test_samples_are_of_their_split(split):
     days = set(days_by_split()[split].tolist())
     for _, iso, _ in Dates({"en"}).sample(2000, np.random.default_rng(1), split=split):
         assert datetime.date.fromisoformat(iso).toordinal() in days
 
 
-def test_the_same_generator_draws_the_same_dates():
+def test_equal_seeds_draw_equal_dates():
     dates = Dates({"de", "fr"})
     first, again, other = (dates.sample(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert first == again
@@ -115,7 +117,7 @@ def test_the_same_generator_draws_the_same_dates():
     assert {locale.split("_")[0] for _, _, locale in first} == {"de", "fr"}
 
 
-def test_the_vocabulary_holds_every_character_and_returns_every_text(samples):
+def test_the_vocabulary_encodes_and_decodes_every_text(samples):
     characters = Dates().characters
     vocabulary = Vocabulary(characters)
     texts = [text for text, _, _ in samples]

@@ -1,4 +1,4 @@
-"""Grids of digits: each caption is what one reads in the picture."""
+"""Grids of digits, whose captions are the digits in reading order."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from examples.datasets.digit_grids import (
     draw_grids,
     encode,
     reading_order,
-    shifted,
+    shift_right,
 )
 
 PREPARED = os.environ.get("TFDS_DATA_DIR")
@@ -24,18 +24,18 @@ prepared = pytest.mark.skipif(
     not (PREPARED and Path(PREPARED, "mnist", "3.0.1").is_dir()),
     reason="TFDS_DATA_DIR does not name a directory with mnist/3.0.1",
 )
-# Digit n is a block of the grey 20 n + 30, so that a picture tells what stands where.
+# Digit n is a block of gray level 20 n + 30, so that a picture shows where each digit is.
 LABELS = np.arange(10, dtype="int32").repeat(2)
 IMAGES = np.zeros((20, 28, 28), "uint8")
 IMAGES[:, 5:23, 7:21] = (20 * LABELS + 30)[:, None, None]
 
 
-def drawn(count=211, seed=0, **options):
+def draw(count=211, seed=0, **options):
     return draw_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
 
 
-def test_each_cell_shows_its_digit_whole_and_an_empty_cell_nothing():
-    images, digits = drawn()
+def test_each_cell_shows_its_digit_and_an_empty_cell_nothing():
+    images, digits = draw()
     assert images.shape == (211, 84, 84, 1)
     assert images.dtype == "uint8"
     for image, nine in zip(images[..., 0], digits, strict=True):
@@ -47,31 +47,31 @@ def test_each_cell_shows_its_digit_whole_and_an_empty_cell_nothing():
             assert np.count_nonzero(shown) == (digit != EMPTY) * 18 * 14
 
 
-def test_digits_stand_up_to_two_pixels_off_the_middle_in_every_direction():
-    images, digits = drawn()
-    seen = set()
+def test_digits_are_at_most_two_pixels_off_the_center():
+    images, digits = draw()
+    offsets = set()
     for image in images[digits[:, 0] != EMPTY, :28, :28, 0]:
         rows, columns = np.nonzero(image)
-        seen.add((rows.min() - 5, columns.min() - 7))
-    assert seen == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+        offsets.add((rows.min() - 5, columns.min() - 7))
+    assert offsets == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
 
 
-def test_half_of_the_cells_are_empty_but_never_all_and_all_digits_are_as_frequent():
-    _, digits = drawn(5003)
+def test_half_of_the_cells_are_empty_and_digits_are_equally_frequent():
+    _, digits = draw(5003)
     assert (digits == EMPTY).mean() == pytest.approx(0.5, abs=0.01)
     assert (digits != EMPTY).any(axis=1).all()
     counts = np.bincount(digits[digits != EMPTY], minlength=10)
     assert counts.min() > 0.9 * counts.mean()
 
 
-def test_where_all_cells_would_be_empty_one_is_not_and_it_may_be_any():
-    _, digits = drawn(empty=1.0)
+def test_a_random_cell_is_filled_if_all_would_be_empty():
+    _, digits = draw(empty=1.0)
     assert ((digits != EMPTY).sum(axis=1) == 1).all()
     assert (digits != EMPTY).any(axis=0).all()
 
 
-def test_a_caption_is_read_row_by_row_and_left_to_right():
-    _, digits = drawn()
+def test_a_caption_has_the_digits_row_by_row():
+    _, digits = draw()
     cells, captions = reading_order(digits), encode(digits)
     for nine, order, caption in zip(digits, cells, captions, strict=True):
         full = [cell for cell in range(9) if nine[cell] != EMPTY]
@@ -80,23 +80,23 @@ def test_a_caption_is_read_row_by_row_and_left_to_right():
         assert caption.tolist() == words + [END] + [PADDING] * (9 - len(full))
 
 
-def test_words_say_what_the_digits_are():
+def test_words_are_the_names_of_the_digits():
     [caption] = encode(np.array([[-1, 7, -1, -1, 0, 9, -1, -1, 1]]))
     assert [WORDS[word] for word in caption] == ["seven", "zero", "nine", "one"] + [""] * 6
 
 
-def test_the_decoder_is_given_the_start_and_every_word_but_no_end():
+def test_the_decoder_inputs_have_the_start_and_all_words_but_no_end():
     captions = encode(np.array([[-1, 7, -1, -1, 0, -1, -1, -1, -1], [5] * 9]))
-    assert shifted(captions).tolist() == [
+    assert shift_right(captions).tolist() == [
         [START, 10, 3, *[PADDING] * 7],
         [START, *[8] * 9],
     ]
 
 
-def test_the_same_seed_draws_the_same_grids_and_another_one_others():
-    for one, same, other in zip(drawn(), drawn(), drawn(seed=1), strict=True):
-        np.testing.assert_array_equal(one, same)
-        assert (one != other).any()
+def test_only_equal_seeds_draw_equal_grids():
+    for first, second, other in zip(draw(), draw(), draw(seed=1), strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert (first != other).any()
 
 
 def test_an_unknown_split_is_refused():
@@ -105,7 +105,7 @@ def test_an_unknown_split_is_refused():
 
 
 @prepared
-def test_the_splits_are_of_different_digits():
+def test_the_splits_have_different_digits():
     parts = {split: digit_grids.mnist(split, PREPARED) for split in digit_grids.SPLITS}
     assert [len(labels) for _, labels in parts.values()] == [55_000, 5_000, 10_000]
     assert all(images.shape[1:] == (28, 28) for images, _ in parts.values())

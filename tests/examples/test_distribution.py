@@ -1,4 +1,4 @@
-"""The examples' training on two devices, and by two workers, learns what one device learns."""
+"""Training an example on two devices or with two workers equals training it on one device."""
 
 import contextlib
 import functools
@@ -27,18 +27,19 @@ from examples import distribution
 from examples.gan import GAN
 from examples.training import as_dataset
 from keras_attention import export
-from tests.examples.test_killed import checkpoints, train
+from tests.examples.test_killed import FAST_XLA_FLAGS, load_checkpoints, train
 
 slow = pytest.mark.slow
+ci = pytest.mark.ci
 real_data = [
     slow,
-    pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the data"),
+    pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"),
 ]
-CASES = [  # a module of examples, options of its main, and how far losses may differ
-    pytest.param("neural_turing_machine", {}, 1e-5),
+CASES = [  # an example's module, arguments of its main, and the relative tolerance of losses
+    pytest.param("neural_turing_machine", {}, 1e-5, marks=ci),
     pytest.param("translate_dates", {}, 1e-5, marks=slow),
     pytest.param("pointer_network", {"task": "sort"}, 1e-4, marks=slow),
-    pytest.param("pointer_network", {"task": "hull"}, 1e-4, marks=slow),  # padded
+    pytest.param("pointer_network", {"task": "hull"}, 1e-4, marks=slow),  # has padding
     pytest.param("image_captioning", {}, 1e-4, marks=real_data),
     pytest.param("image_captioning", {"variant": "hard"}, 0.05, marks=real_data),  # other samples
     pytest.param("text_classification", {}, 1e-4, marks=real_data),
@@ -48,114 +49,116 @@ CASES = [  # a module of examples, options of its main, and how far losses may d
 ]
 
 
-def train_still(module, *arguments, **dies):
-    """`train` without dropout, which each share draws for itself, and a GAN without XLA."""
+def train_deterministically(module, *arguments, **moments):
+    """Call `train` without dropout, whose mask differs per replica, and a GAN without XLA."""
     keras.layers.Dropout.call = lambda self, inputs, training=False: inputs
-    if module == "sagan":  # XLA draws other noise, and replicas do without it
-        compiled = GAN.compile
-        GAN.compile = lambda *given, **options: compiled(
-            *given, **{**options, "jit_compile": False}
+    if module == "sagan":  # XLA generates other noise, and replicas train without it
+        compile_gan = GAN.compile
+        GAN.compile = lambda *args, **options: compile_gan(
+            *args, **{**options, "jit_compile": False}
         )
-    train(module, *arguments, **dies)
+    train(module, *arguments, **moments)
 
 
-def begin(module, options, folder, cluster=None, **dies):
-    """A process that trains an example; `cluster` is what TF_CONFIG holds."""
-    script = "from tests.examples.test_distribution import train_still; "
-    script += f"train_still({module!r}, {options!r}, {str(folder)!r}, **{dies!r})"
-    environment = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+def start_training(module, options, folder, cluster=None, **moments):
+    """Start a process that trains an example; `cluster` is the content of TF_CONFIG."""
+    script = "from tests.examples.test_distribution import train_deterministically; "
+    script += f"train_deterministically({module!r}, {options!r}, {str(folder)!r}, **{moments!r})"
+    environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
     environment |= {"TF_CONFIG": json.dumps(cluster)} if cluster else {}
-    said = tempfile.TemporaryFile("w+")  # a pipe that nobody reads yet would stop it
+    output = tempfile.TemporaryFile("w+")  # the process would block on a pipe that is not read
     command = [sys.executable, "-c", script]
-    process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
-    return process, said
+    process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    return process, output
 
 
-def end(*processes, status=0):
-    """Waits for processes, all of which have to end with a status."""
+def wait_for(*processes, status=0):
+    """Wait for processes and check that each ends with this status."""
     try:
-        for process, said in processes:
+        for process, output in processes:
             process.wait(timeout=900)
-            said.seek(0)
-            assert process.returncode == status, said.read()
+            output.seek(0)
+            assert process.returncode == status, output.read()
     finally:
-        for process, said in processes:
-            process.kill()  # one that waits for another in vain
+        for process, output in processes:
+            process.kill()  # it may be waiting for another one that has failed
             process.wait()
-            said.close()
+            output.close()
 
 
-def two_workers(module, options, folder, *dies):
-    """Both processes of a training on this machine, the chief's first."""
+def start_two_workers(module, options, folder, *moments):
+    """Start both processes of a training on this machine; the first one is the chief."""
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in found]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for free_port in sockets:
+            free_port.bind(("127.0.0.1", 0))
+        workers = [f"127.0.0.1:{free_port.getsockname()[1]}" for free_port in sockets]
     return [
-        begin(
+        start_training(
             module,
             {**options, "strategy": "multi_worker_mirrored"},
             folder,
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}},
-            **told,
+            **moment,
         )
-        for index, told in enumerate(dies)
+        for index, moment in enumerate(moments)
     ]
 
 
-def assert_alike(found, expected, tolerance):
-    found, expected = checkpoints(found), checkpoints(expected)
-    assert found.keys() == expected.keys() != set()
+def assert_same_training(actual, expected, tolerance):
+    actual, expected = load_checkpoints(actual), load_checkpoints(expected)
+    assert actual.keys() == expected.keys() != set()
     for path, (arrays, curve) in expected.items():
-        found_arrays, found_curve = found[path]
-        for one, other in zip(found_curve, curve, strict=True):
-            assert one.keys() == other.keys(), path
-            costs = {name: each for name, each in other.items() if "loss" in name}
-            assert {name: one[name] for name in costs} == pytest.approx(costs, rel=tolerance), path
+        actual_arrays, actual_curve = actual[path]
+        for actual_epoch, epoch in zip(actual_curve, curve, strict=True):
+            assert actual_epoch.keys() == epoch.keys(), path
+            losses = {name: value for name, value in epoch.items() if "loss" in name}
+            actual_losses = {name: actual_epoch[name] for name in losses}
+            assert actual_losses == pytest.approx(losses, rel=tolerance), path
         if tolerance <= 1e-5:
             for name, array in arrays.items():
-                np.testing.assert_allclose(found_arrays[name], array, atol=1e-4, err_msg=name)
+                np.testing.assert_allclose(actual_arrays[name], array, atol=1e-4, err_msg=name)
 
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    """A function that gives the folder of an example's training on one device."""
+    """A function that returns the folder of an example's training on one device."""
 
     @functools.cache
-    def trained(module, **options):
+    def folder_of(module, **options):
         folder = tmp_path_factory.mktemp("one")
-        end(begin(module, options, folder))
+        wait_for(start_training(module, options, folder))
         return folder
 
-    return trained
+    return folder_of
 
 
 @pytest.mark.parametrize(("module", "options", "tolerance"), CASES)
-def test_two_devices_learn_what_one_learns(module, options, tolerance, one_device, tmp_path):
-    end(begin(module, {**options, "strategy": "mirrored"}, tmp_path))
-    assert_alike(tmp_path, one_device(module, **options), tolerance)
+def test_two_devices_train_like_one(module, options, tolerance, one_device, tmp_path):
+    wait_for(start_training(module, {**options, "strategy": "mirrored"}, tmp_path))
+    assert_same_training(tmp_path, one_device(module, **options), tolerance)
 
 
 @pytest.mark.parametrize(("module", "options", "tolerance"), CASES[1:])
-def test_two_workers_learn_what_one_device_learns(module, options, tolerance, one_device, tmp_path):
-    end(*two_workers(module, options, tmp_path, {}, {}))
-    assert_alike(tmp_path, one_device(module, **options), tolerance)
+def test_two_workers_train_like_one_device(module, options, tolerance, one_device, tmp_path):
+    wait_for(*start_two_workers(module, options, tmp_path, {}, {}))
+    assert_same_training(tmp_path, one_device(module, **options), tolerance)
 
 
-def test_two_workers_killed_and_begun_again_learn_what_one_device_learns(one_device, tmp_path):
+@ci
+def test_two_workers_killed_and_restarted_train_like_one_device(one_device, tmp_path):
     module = "neural_turing_machine"
-    dying = two_workers(module, {}, tmp_path, {"dies_at": 3}, {"dies_at": 3})
-    end(*dying, status=-signal.SIGKILL)
-    [(_, curve)] = checkpoints(tmp_path).values()
+    killed = start_two_workers(module, {}, tmp_path, {"dies_at": 3}, {"dies_at": 3})
+    wait_for(*killed, status=-signal.SIGKILL)
+    [(_, curve)] = load_checkpoints(tmp_path).values()
     assert len(curve) == 1
-    # The one that is not the chief would die at the first file that it writes.
-    end(*two_workers(module, {}, tmp_path, {}, {"dies_writing": 1}))
-    assert_alike(tmp_path, one_device(module), 1e-5)
+    # The second worker would die at the first file that it writes.
+    wait_for(*start_two_workers(module, {}, tmp_path, {}, {"dies_writing": 1}))
+    assert_same_training(tmp_path, one_device(module), 1e-5)
 
 
-def whole_sagan(folder):
-    """The figures of a GAN of two devices, when all is done."""
+def run_sagan(folder):
+    """Return the figures of a GAN on two devices, after all of the example has run."""
     from examples import sagan
 
     folders = {name: f"{folder}/{name}" for name in ("runs", "pictures", "saved_models")}
@@ -163,118 +166,159 @@ def whole_sagan(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the data")
-def test_what_two_devices_have_learned_is_measured_drawn_and_served(tmp_path):
-    assert in_a_process(f"whole_sagan({str(tmp_path)!r})")["Fréchet distance"] > 0
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
+def test_a_model_trained_on_two_devices_is_evaluated_drawn_and_exported(tmp_path):
+    [figures] = evaluate_in_process(f"run_sagan({str(tmp_path)!r})")
+    assert figures["Fréchet distance"] > 0
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
     _, problems = export.check(tmp_path / "saved_models/sagan_mnist_quick")
     assert problems == []
 
 
-def on_both(make, batches, counted=None):
-    """[(loss, weights that are not random states)] of one epoch on one device, and on two."""
-    two, data, found = distribution.strategy("mirrored"), as_dataset(batches), []
+def train_on_one_and_two(make, batches, counted=None):
+    """Return [(loss, weights without random states)] of one epoch on one device, and on two."""
+    two, data, results = distribution.strategy("mirrored"), as_dataset(batches), []
     for devices in (distribution.strategy("none"), two):
         keras.utils.set_random_seed(0)
         with devices.scope():
-            net = make()
-            net.optimizer.build(net.trainable_variables)
+            model = make()
+            model.optimizer.build(model.trainable_variables)
         if devices is two:
-            loss = distribution.Replicas(net, counted).fit(data, tqdm(disable=True))["loss"]
+            replicas = distribution.Replicas(model, counted)
+            loss = replicas.fit(data, tqdm(disable=True))["loss"]
         else:
-            loss = net.fit(data, shuffle=False, verbose=0).history["loss"][0]
-        weights = [ops.convert_to_numpy(each).tolist() for each in net.weights]
-        found.append((float(loss), weights))
-    return found
+            loss = model.fit(data, shuffle=False, verbose=0).history["loss"][0]
+        weights = [ops.convert_to_numpy(weight).tolist() for weight in model.weights]
+        results.append((float(loss), weights))
+    return results
 
 
-def embeddings(clip):
-    """What an embedding learns, whose gradients are slices."""
+def train_embeddings(clip):
+    """Train an embedding, whose gradients are `IndexedSlices`, with clipped gradients."""
 
     def make():
-        net = keras.Sequential([keras.layers.Embedding(9, 5), keras.layers.Dense(9)])
-        net.build((None, None))
+        model = keras.Sequential([keras.layers.Embedding(9, 5), keras.layers.Dense(9)])
+        model.build((None, None))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        net.compile(keras.optimizers.Adam(0.05, **clip), loss, jit_compile=True)
-        return net
+        model.compile(keras.optimizers.Adam(0.05, **clip), loss, jit_compile=True)
+        return model
 
     ids = [np.random.default_rng(i).integers(1, 9, size=(8, 4)).astype("int32") for i in range(5)]
-    return on_both(make, [(x, 8 - x) for x in ids])
+    return train_on_one_and_two(make, [(x, 8 - x) for x in ids])
 
 
-def words():
-    """What is learned of words where the halves of a batch have unlike shares of padding."""
+def train_on_padded_words():
+    """Train on words of which the two halves of a batch have different shares of padding."""
 
     def make():
-        net = keras.Sequential([keras.Input((None,), dtype="int32"), keras.layers.Embedding(9, 9)])
+        model = keras.Sequential([keras.Input((None,), dtype="int32")])
+        model.add(keras.layers.Embedding(9, 9))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
-        net.compile(keras.optimizers.SGD(0.5), loss, jit_compile=True)
-        return net
+        model.compile(keras.optimizers.SGD(0.5), loss, jit_compile=True)
+        return model
 
     ids = np.random.default_rng(0).integers(1, 9, size=(5, 8, 4)).astype("int32")
     ids[:, :4, 1:] = 0
-    return on_both(make, [(x, x) for x in ids], tf.math.count_nonzero)
+    return train_on_one_and_two(make, [(x, x) for x in ids], tf.math.count_nonzero)
 
 
-def samples():
-    """What is learned from samples where it does not matter which: entropy and a baseline."""
+def train_on_equal_samples():
+    """Train entropy and baseline of REINFORCE where it does not matter which key is sampled."""
 
     def make():
         inputs = [keras.Input((1, 3)), keras.Input((5, 3)), keras.Input((5, 3))]
         outputs = keras.layers.Dense(1)(keras_attention.HardAttention("general", seed=1)(inputs))
         weights = {"reward_weight": 0.0, "entropy_weight": 0.5}
-        net = keras_attention.ReinforceModel(inputs, outputs, **weights)
-        net.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=True)
-        return net
+        model = keras_attention.ReinforceModel(inputs, outputs, **weights)
+        model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=True)
+        return model
 
     rng = np.random.default_rng(0)
     query, value, key = (rng.normal(size=(5, 8, n, 3)).astype("float32") for n in (1, 1, 5))
-    value = np.repeat(value, 5, axis=2)  # all keys have one value
-    return on_both(make, [(x, x[1][:, :1, :1]) for x in zip(query, value, key, strict=True)])
+    value = np.repeat(value, 5, axis=2)  # all keys have the same value
+    data = [(x, x[1][:, :1, :1]) for x in zip(query, value, key, strict=True)]
+    return train_on_one_and_two(make, data)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "embeddings({'clipnorm': 0.05})",
-        "embeddings({'global_clipnorm': 0.05})",
-        "words()",
-        "samples()",
-    ],
-)
-def test_two_devices_learn_the_weights_that_one_learns(call):
-    (loss, weights), (shared_loss, shared_weights) = in_a_process(call)
-    assert shared_loss == pytest.approx(loss, rel=1e-6)
-    for found, wanted in zip(shared_weights, weights, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
-
-
-def in_a_process(call):
-    """What a call of one of this file's functions gives in a process of its own."""
-    script = f"from tests.examples.test_distribution import *; print(json.dumps({call}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def random_states():
-    """Of each device, the state of a layer that drops out, after two epochs of three batches."""
+def train_dropout():
+    """Return each device's state of a dropout layer after two epochs of three batches."""
     with distribution.strategy("mirrored").scope():
-        net = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=7)])
-        net.add(keras.layers.Dense(1))
-        net.compile("sgd", "mse", jit_compile=True)
-        net.optimizer.build(net.trainable_variables)
-    replicas = distribution.Replicas(net)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=7)])
+        model.add(keras.layers.Dense(1))
+        model.compile("sgd", "mse", jit_compile=True)
+        model.optimizer.build(model.trainable_variables)
+    replicas = distribution.Replicas(model)
     data = as_dataset([(np.ones((4, 2)), np.ones((4, 1)))] * 3)
     for _ in range(2):
         replicas.fit(data, tqdm(disable=True))
-    state = net.layers[0].seed_generator.state
-    found = replicas.strategy.run(lambda: state.value + 0)
-    return [each.numpy().tolist() for each in replicas.strategy.experimental_local_results(found)]
+    state = model.layers[0].seed_generator.state
+    states = replicas.strategy.run(lambda: state.value + 0)
+    local = replicas.strategy.experimental_local_results(states)
+    return [value.numpy().tolist() for value in local]
 
 
-def test_each_device_draws_for_itself():
-    assert in_a_process("random_states()") == [[7, 6], [8, 6]]
+def train_on_sizes(sizes):
+    """Return why two devices refuse batches of these sizes, or "trained"."""
+    with distribution.strategy("mirrored").scope():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
+    data = as_dataset([(np.ones((n, 2), "float32"), np.ones((n, 1), "float32")) for n in sizes])
+    try:
+        distribution.Replicas(model).fit(data, tqdm(disable=True))
+    except ValueError as error:
+        return str(error)
+    return "trained"
+
+
+TRAININGS = (
+    "train_embeddings({'clipnorm': 0.05})",
+    "train_embeddings({'global_clipnorm': 0.05})",
+    "train_on_padded_words()",
+    "train_on_equal_samples()",
+)
+BATCH_SIZES = ((3, 8), (8, 8, 3), (8, 6))
+
+
+def evaluate_in_process(*calls):
+    """Evaluate calls of this file's functions in a process of their own; return the results.
+
+    The process takes its CPU for two devices, which has to happen before TensorFlow computes
+    anything, and happens once.
+    """
+    script = "from tests.examples.test_distribution import *; "
+    script += "distribution.strategy = functools.cache(distribution.strategy); "
+    script += f"print(json.dumps([{', '.join(calls)}]))"
+    environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def results():
+    """{call: its result} of the small trainings, which share one process."""
+    calls = [*TRAININGS, "train_dropout()", *(f"train_on_sizes({sizes})" for sizes in BATCH_SIZES)]
+    return dict(zip(calls, evaluate_in_process(*calls), strict=True))
+
+
+@pytest.mark.parametrize("call", TRAININGS)
+def test_two_devices_learn_the_weights_of_one(call, results):
+    (loss, weights), (replicas_loss, replicas_weights) = results[call]
+    assert replicas_loss == pytest.approx(loss, rel=1e-6)
+    for actual, expected in zip(replicas_weights, weights, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_each_device_has_its_own_random_numbers(results):
+    assert results["train_dropout()"] == [[7, 6], [8, 6]]
+
+
+@pytest.mark.parametrize(("sizes", "size"), zip(BATCH_SIZES, (3, 3, None), strict=True))
+def test_a_batch_that_cannot_be_divided_evenly_is_refused(sizes, size, results):
+    message = "Expected batches that 2 replicas can share evenly. Received: a batch of"
+    assert results[f"train_on_sizes({sizes})"] == (f"{message} {size}" if size else "trained")
 
 
 def test_workers_without_addresses_are_refused(monkeypatch):
@@ -290,42 +334,22 @@ def test_workers_without_addresses_are_refused(monkeypatch):
         ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0)),
     ],
 )
-def test_one_task_alone_is_the_chief(cluster, chief, monkeypatch):
-    # In place of TensorFlow's, which waits for the other workers.
+def test_exactly_one_task_is_the_chief(cluster, chief, monkeypatch):
+    # TensorFlow's strategy waits for the other workers, so that it is replaced.
     monkeypatch.setattr(distribution.tf.distribute, "MultiWorkerMirroredStrategy", object)
-    monkeypatch.setattr(distribution, "joined", [])
-    tasks = [(kind, index) for kind in cluster for index in range(len(cluster[kind]))]
-    found = []
-    for kind, index in tasks:
-        told = {"cluster": cluster, "task": {"type": kind, "index": index}}
-        monkeypatch.setenv("TF_CONFIG", json.dumps(told))
-        distribution.strategy("multi_worker_mirrored")
-        found += [(kind, index)] if distribution.is_chief() else []
-    assert found == [chief]
+    monkeypatch.setattr(distribution, "clusters", [])
+    chiefs = []
+    for kind, addresses in cluster.items():
+        for index in range(len(addresses)):
+            config = {"cluster": cluster, "task": {"type": kind, "index": index}}
+            monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+            distribution.strategy("multi_worker_mirrored")
+            chiefs += [(kind, index)] if distribution.is_chief() else []
+    assert chiefs == [chief]
 
 
-def test_who_trains_alone_is_the_chief_whatever_the_environment_says(monkeypatch):
-    told = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+def test_a_single_process_is_the_chief_whatever_tf_config_says(monkeypatch):
+    config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
     distribution.strategy("none")
     assert distribution.is_chief()
-
-
-def fit_sizes(sizes):
-    """Why two devices do not train on batches of such sizes, or that they do."""
-    with distribution.strategy("mirrored").scope():
-        net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        net.compile("sgd", "mse", jit_compile=False)
-        net.optimizer.build(net.trainable_variables)
-    data = as_dataset([(np.ones((n, 2), "float32"), np.ones((n, 1), "float32")) for n in sizes])
-    try:
-        distribution.Replicas(net).fit(data, tqdm(disable=True))
-    except ValueError as error:
-        return str(error)
-    return "trained"
-
-
-@pytest.mark.parametrize(("sizes", "size"), [((3, 8), 3), ((8, 8, 3), 3), ((8, 6), None)])
-def test_a_batch_that_cannot_be_shared_out_is_refused(sizes, size):
-    wanted = "Expected batches that 2 replicas can share out evenly. Received: a batch of"
-    assert in_a_process(f"fit_sizes({sizes})") == (f"{wanted} {size}" if size else "trained")

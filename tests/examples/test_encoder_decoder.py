@@ -17,28 +17,28 @@ def network(request):
     return EncoderDecoder(13, 11, START, END, 5, 6, request.param, max_source=17)
 
 
-def test_step_by_step_is_what_was_trained(network):
+def test_decoding_steps_equal_the_training_model(network):
     rng = np.random.default_rng(0)
     source, target = rng.integers(4, 11, (2, 7)), rng.integers(4, 11, (2, 5))
     source[0, 4:] = 0
-    trained = ops.convert_to_numpy(network.model([source, target]))
-    first = network.begin(source, max_length=7)
-    state, memory = first["state"], first["memory"]
+    expected = ops.convert_to_numpy(network.model([source, target]))
+    begin = network.begin(source, max_length=7)
+    state, memory = begin["state"], begin["memory"]
     for t in range(5):
         logits, state, alignment = network.step(target[:, t], state, memory)
-        np.testing.assert_allclose(ops.convert_to_numpy(logits), trained[:, t], atol=1e-5)
+        np.testing.assert_allclose(ops.convert_to_numpy(logits), expected[:, t], atol=1e-5)
         if alignment is not None:
             np.testing.assert_array_equal(ops.convert_to_numpy(alignment)[0, 4:], 0)
 
 
-def test_greedy_emits_what_the_model_finds_likeliest(network):
+def test_greedy_emits_the_most_likely_tokens(network):
     source = np.array([[5, 6, 7, 0]])
-    found = network.greedy(source, 6)
-    tokens = ops.convert_to_numpy(found.tokens)[0]
-    length = int(found.lengths[0])
+    decoded = network.greedy(source, 6)
+    tokens = ops.convert_to_numpy(decoded.tokens)[0]
+    length = int(decoded.lengths[0])
     shifted = np.concatenate([[START], tokens[: length - 1]])[None]
-    likeliest = ops.convert_to_numpy(network.model([source, shifted]))[0].argmax(-1)
-    np.testing.assert_array_equal(tokens[:length], likeliest)
+    most_likely = ops.convert_to_numpy(network.model([source, shifted]))[0].argmax(-1)
+    np.testing.assert_array_equal(tokens[:length], most_likely)
 
 
 def test_a_wider_beam_is_never_less_likely_than_greedy(network):

@@ -15,22 +15,22 @@ if keras.backend.backend() != "tensorflow":
 from examples import image_captioning
 from examples.captioner import Captioner, caption_cost, penalty
 from examples.datasets import digit_grids
-from examples.digit_encoder import FEATURES, MAP, cell_of, distort, is_inner, misread
+from examples.digit_encoder import FEATURES, MAP, cell_of, distort, error_rate, is_inner
 
 PREPARED = os.environ.get("TFDS_DATA_DIR")
 prepared = pytest.mark.skipif(
     not (PREPARED and Path(PREPARED, "mnist", "3.0.1").is_dir()),
-    reason="TFDS_DATA_DIR does not name a directory with mnist/3.0.1",
+    reason="TFDS_DATA_DIR has no mnist/3.0.1",
 )
 
 
 CELL_OF = cell_of(MAP)
-Found = collections.namedtuple("Found", ["tokens", "alignments"])
+Decoded = collections.namedtuple("Decoded", ["tokens", "alignments"])
 SHAPE = MAP * MAP, FEATURES
 
 
-class Blind:
-    """An encoder for a decoder that does not look."""
+class EmptyEncoder:
+    """An encoder for a decoder that ignores its features."""
 
     def predict_on_batch(self, images):
         return np.zeros((len(images), 1))
@@ -55,7 +55,7 @@ def test_the_quick_run_writes_figures_a_picture_and_a_model(quick):
 
 
 @prepared
-def test_the_export_writes_the_same_caption_alone_and_in_a_batch(quick):
+def test_the_export_gives_the_same_caption_alone_and_in_a_batch(quick):
     where, *_ = quick
     path = where / "saved_models/image_captioning_hard_quick/1"
     images = np.random.default_rng(0).integers(256, size=(3, 84, 84, 1), dtype="uint8")
@@ -71,6 +71,7 @@ def test_the_export_writes_the_same_caption_alone_and_in_a_batch(quick):
 
 
 @prepared
+@pytest.mark.ci
 def test_a_second_run_resumes_both_trainings_and_writes_the_next_version(quick, capsys):
     where, folders, figures = quick
     assert image_captioning.main(variant="hard", quick=True, **folders) == figures
@@ -78,7 +79,7 @@ def test_a_second_run_resumes_both_trainings_and_writes_the_next_version(quick, 
     assert (where / "saved_models/image_captioning_hard_quick/2").exists()
 
 
-def test_a_location_belongs_to_the_cell_in_which_its_middle_lies():
+def test_a_location_belongs_to_the_cell_that_contains_its_center():
     for side in (7, 14):
         for location, cell in enumerate(cell_of(side)):
             y, x = ((place + 0.5) * 84 / side for place in divmod(location, side))
@@ -87,27 +88,27 @@ def test_a_location_belongs_to_the_cell_in_which_its_middle_lies():
     assert np.bincount(cell_of(14)).tolist() == [25, 20, 25, 20, 16, 20, 25, 20, 25]
 
 
-def test_the_weight_on_the_right_cell_is_that_of_the_words_own_cell():
+def test_the_weight_on_the_right_cell_is_that_on_the_cell_of_the_word():
     digits = np.array([[-1, -1, 4, -1, -1, -1, -1, -1, 8], [6, *[-1] * 8]])
     alignments = np.zeros((2, 10, 49))
     alignments[0, 0, np.flatnonzero(CELL_OF == 2)[:2]] = 0.4, 0.3
     alignments[0, 0, np.flatnonzero(CELL_OF == 8)[0]] = 0.3
     alignments[0, 1, CELL_OF == 8] = 1 / 4
-    alignments[0, 2, CELL_OF == 0] = 1 / 4  # while it writes the end: no word's
+    alignments[0, 2, CELL_OF == 0] = 1 / 4  # the step of the end mark: not a word
     alignments[1, 0, np.flatnonzero(CELL_OF == 1)[3]] = 1
-    found = image_captioning.on_right_cell(alignments, digits)
-    np.testing.assert_allclose(found, [0.7, 1.0, 0.0])
+    weights = image_captioning.on_right_cell(alignments, digits)
+    np.testing.assert_allclose(weights, [0.7, 1.0, 0.0])
 
 
-def test_the_penalty_is_smallest_where_all_locations_are_looked_at_equally():
+def test_the_penalty_is_zero_for_equal_total_weights():
     alignments = np.zeros((3, 2, 4), "float32")
-    alignments[0] = 0.5  # each location: 1 in all
+    alignments[0] = 0.5  # each location has a total of 1
     alignments[1] = 0.25
     alignments[2, :, 1] = 1
     np.testing.assert_allclose(penalty(alignments), [0, 1, 4])
 
 
-def test_the_cost_of_a_caption_sums_over_its_words_and_not_over_padding():
+def test_the_cost_of_a_caption_leaves_out_padding():
     logits = np.random.default_rng(0).normal(size=(2, 10, 13)).astype("float32")
     words = digit_grids.encode(np.array([[-1, -1, 4, -1, -1, -1, -1, -1, 8], [6, *[-1] * 8]]))
     likelihood = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
@@ -118,71 +119,73 @@ def test_the_cost_of_a_caption_sums_over_its_words_and_not_over_padding():
     np.testing.assert_allclose(caption_cost(words, logits), by_hand, rtol=1e-5)
 
 
-def features(count, seed=0):
+def random_features(count, seed=0):
     rng = np.random.default_rng(seed)
     return rng.random((count, *SHAPE)).astype("float32")
 
 
-def test_the_same_epoch_gives_the_same_batches_and_another_one_others():
+def test_only_equal_epochs_give_equal_batches():
     captions = np.random.default_rng(0).integers(1, 13, size=(281, 10), dtype="int32")
 
-    def drawn(epoch):
+    def epoch_batches(epoch):
         rng = np.random.default_rng([0, epoch])
-        return list(image_captioning.batches(features(281), captions, 3, rng))
+        return list(image_captioning.batches(random_features(281), captions, 3, rng))
 
-    first, same, other = drawn(1), drawn(1), drawn(2)
+    first, second, other = epoch_batches(1), epoch_batches(1), epoch_batches(2)
     assert len(first) == 3
-    keras.tree.map_structure(np.testing.assert_array_equal, first, same)
+    keras.tree.map_structure(np.testing.assert_array_equal, first, second)
     assert (first[0][1] != other[0][1]).numpy().any()
-    for (given, before), words in first:
+    for (batch_features, previous), words in first:
         rows = [np.flatnonzero((captions == row).all(axis=1))[0] for row in words.numpy()]
-        np.testing.assert_allclose(given, features(281)[rows].astype("float16"), atol=1e-3)
-        np.testing.assert_array_equal(before, digit_grids.shifted(captions[rows]))
+        np.testing.assert_allclose(
+            batch_features, random_features(281)[rows].astype("float16"), atol=1e-3
+        )
+        np.testing.assert_array_equal(previous, digit_grids.shift_right(captions[rows]))
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_decoding_step_by_step_is_what_the_training_model_computes(hard):
+def test_decoding_steps_equal_the_training_model(hard):
     network = Captioner(SHAPE, 16, hard=hard, seed=1)
-    rng = np.random.default_rng(4)  # of the few that do not say one word again and again
+    rng = np.random.default_rng(4)  # one of the few seeds whose captions do not repeat one word
     for weight in network.model.trainable_variables:
         weight.assign(rng.normal(size=weight.shape))
     network.embed.embeddings.assign(2 * rng.normal(size=network.embed.embeddings.shape))
     network.annotate.kernel.assign(0.1 * network.annotate.kernel)
     network.logits.bias.assign(np.where(np.arange(13) <= digit_grids.START, -40.0, 0.0))
-    found = network.greedy(features(3))
-    assert len(np.unique(found.tokens)) > 3
-    logits = network.model([features(3), digit_grids.shifted(np.array(found.tokens))])
+    decoded = network.greedy(random_features(3))
+    assert len(np.unique(decoded.tokens)) > 3
+    logits = network.model([random_features(3), digit_grids.shift_right(np.array(decoded.tokens))])
     likelihoods = keras.ops.log_softmax(logits)
-    for row, length in enumerate(found.lengths):
+    for row, length in enumerate(decoded.lengths):
         chosen = np.argmax(logits[row, :length], axis=-1)
-        np.testing.assert_array_equal(chosen, found.tokens[row, :length])
+        np.testing.assert_array_equal(chosen, decoded.tokens[row, :length])
         score = np.max(likelihoods[row, :length], axis=-1).sum()
-        assert float(found.scores[row]) == pytest.approx(score, rel=1e-4)
+        assert float(decoded.scores[row]) == pytest.approx(score, rel=1e-4)
 
 
-def test_the_penalty_is_added_to_the_loss_of_real_steps_only():
+def test_the_penalty_leaves_out_padded_steps():
     with_penalty = Captioner(SHAPE, 16, penalty_weight=0.5)
     without = Captioner(SHAPE, 16, penalty_weight=0.0)
     without.model.set_weights(with_penalty.model.get_weights())
     captions = digit_grids.encode(np.array([[3, *[-1] * 8], [4, 2, *[-1] * 7]]))
-    inputs = features(2), digit_grids.shifted(captions)
+    inputs = random_features(2), digit_grids.shift_right(captions)
     losses = []
     for network in (with_penalty, without):
         network.model.compile(loss=caption_cost, run_eagerly=True)
         losses.append(network.model.evaluate(inputs, captions, verbose=0))
-    # Weights are nearly even at first: 2 and 3 words, ends included, over 49 locations.
-    even = np.mean([49 * (1 - count / 49) ** 2 for count in (2, 3)])
-    assert losses[0] - losses[1] == pytest.approx(0.5 * even, rel=0.01)
+    # Untrained weights are nearly uniform: 2 and 3 words, ends included, over 49 locations.
+    uniform = np.mean([49 * (1 - count / 49) ** 2 for count in (2, 3)])
+    assert losses[0] - losses[1] == pytest.approx(0.5 * uniform, rel=0.01)
 
 
-def test_each_variant_leaves_out_what_its_name_says():
+def test_each_variant_omits_the_part_in_its_name():
     captions = digit_grids.encode(np.array([[3, *[-1] * 8], [4, 2, *[-1] * 7]]))
     parts = {}
     for name, options in image_captioning.VARIANTS.items():
         network = Captioner(SHAPE, 16, seed=1, **options)
         model, attention = network.model, network.decoder.attention
         model.compile("adam", caption_cost, run_eagerly=True)
-        model.train_on_batch((features(2), digit_grids.shifted(captions)), captions)
+        model.train_on_batch((random_features(2), digit_grids.shift_right(captions)), captions)
         weight = next(layer.weight for layer in model.layers if hasattr(layer, "weight"))
         parts[name] = {
             "penalty": weight,
@@ -202,52 +205,52 @@ def test_each_variant_leaves_out_what_its_name_says():
     }
 
 
-def test_a_caption_of_no_word_is_drawn(tmp_path):
+def test_an_empty_caption_is_drawn(tmp_path):
     def caption(images):
         maps = tf.ones((len(images), 10, MAP, MAP)) / MAP**2
         return {"caption": tf.constant(["", "one two"]), "attention": maps}
 
-    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "drawn.png")
-    assert (tmp_path / "drawn.png").read_bytes()[:4] == b"\x89PNG"
+    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "epoch_batches.png")
+    assert (tmp_path / "epoch_batches.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_digits_are_distorted_one_by_one_and_the_same_again():
+def test_digits_are_distorted_independently_and_reproducibly():
     stroke = np.zeros((5001, 28, 28), "uint8")
     stroke[:, 6:22, 12:16] = 255
-    found = distort(stroke, 0)
-    assert found.shape == stroke.shape and found.dtype == "uint8"
-    np.testing.assert_array_equal(found, distort(stroke, 0))
-    assert (found != distort(stroke, 1)).any()
-    # Still a stroke in the middle: as heavy as 10 % either way of both sides allow, not moved.
-    heavy = found.sum(axis=(1, 2)) / stroke[0].sum()
-    assert 0.75 < heavy.min() < 0.9 and 1.1 < heavy.max() < 1.3
-    middles = (found.sum(axis=2) @ np.arange(28)) / found.sum(axis=(1, 2))
-    np.testing.assert_allclose(middles, 13.5, atol=0.6)
-    # How much it is turned says nothing of how much it is zoomed.
-    tops = found[:, :14, :].sum(axis=1, dtype="int64") @ np.arange(28)
-    tops = tops / found[:, :14].sum(axis=(1, 2))
+    distorted = distort(stroke, 0)
+    assert distorted.shape == stroke.shape and distorted.dtype == "uint8"
+    np.testing.assert_array_equal(distorted, distort(stroke, 0))
+    assert (distorted != distort(stroke, 1)).any()
+    # The mass changes by as much as scaling both sides by 10 % allows, the center stays.
+    mass = distorted.sum(axis=(1, 2)) / stroke[0].sum()
+    assert 0.75 < mass.min() < 0.9 and 1.1 < mass.max() < 1.3
+    centers = (distorted.sum(axis=2) @ np.arange(28)) / distorted.sum(axis=(1, 2))
+    np.testing.assert_allclose(centers, 13.5, atol=0.6)
+    # Rotation, which moves the top of the stroke, is not correlated with scaling.
+    tops = distorted[:, :14, :].sum(axis=1, dtype="int64") @ np.arange(28)
+    tops = tops / distorted[:, :14].sum(axis=(1, 2))
     assert tops.std() > 0.3
-    assert abs(np.corrcoef(tops, heavy)[0, 1]) < 0.1
+    assert abs(np.corrcoef(tops, mass)[0, 1]) < 0.1
 
 
-def test_digits_misread_are_those_of_other_labels_in_the_middle_of_their_cell():
+def test_the_error_rate_counts_wrong_labels_in_the_middle_of_a_cell():
     digits = np.full((2, 9), -1)
     digits[0, 0], digits[0, 4], digits[1, 8] = 3, 0, 9
     maps = digits[:, cell_of(14)].reshape(2, 14, 14) + 1
-    maps[:, ~is_inner()] = 5  # counts for nothing
-    told = maps.copy()
-    told[0][cell_of(14).reshape(14, 14) == 4] = 0
-    told[1][cell_of(14).reshape(14, 14) == 0] = 7  # where there is no digit
+    maps[:, ~is_inner()] = 5  # must not count
+    wrong = maps.copy()
+    wrong[0][cell_of(14).reshape(14, 14) == 4] = 0
+    wrong[1][cell_of(14).reshape(14, 14) == 0] = 7  # an empty cell, which does not count
 
     class Classifier:
         def predict(self, images, **_):
             return np.eye(11)[images]
 
-    assert misread(Classifier(), maps, digits) == 0
-    assert misread(Classifier(), told, digits) == pytest.approx(1 / 3)
+    assert error_rate(Classifier(), maps, digits) == 0
+    assert error_rate(Classifier(), wrong, digits) == pytest.approx(1 / 3)
 
 
-def test_the_figures_of_a_decoder_that_reads_all_but_one_picture_right():
+def test_the_figures_of_a_decoder_with_one_wrong_caption():
     rng = np.random.default_rng(0)
     noise = rng.integers(256, size=(30, 28, 28), dtype="uint8")
     images, digits = digit_grids.draw_grids(noise, np.arange(30) % 10, 500, rng)
@@ -257,23 +260,23 @@ def test_the_figures_of_a_decoder_that_reads_all_but_one_picture_right():
         for step in range((order >= 0).sum()):
             alignments[row, step, CELL_OF == order[step]] = 1 / (CELL_OF == order[step]).sum()
     tokens[7, 0] = digit_grids.WORDS.index("nine") if tokens[7, 0] == 3 else 3
-    alignments[7, 0] = 0  # it looked at all of the nine cells
+    alignments[7, 0] = 0  # then equal weights on the nine cells
     alignments[7, 0, [np.flatnonzero(CELL_OF == cell)[0] for cell in range(9)]] = 1 / 9
-    alignments[8, 0] = 0  # as after an end that came too early
-    found = image_captioning.figures_of(
-        Blind(), lambda features: Found(tokens, alignments), images, digits
+    alignments[8, 0] = 0  # as after an end mark that is too early
+    figures = image_captioning.evaluate(
+        EmptyEncoder(), lambda features: Decoded(tokens, alignments), images, digits
     )
     words = (digits >= 0).sum()
-    assert found["sequences right"] == pytest.approx(499 / 500)
-    # Of equally large ones each counts for its share.
-    assert found["largest weight on the right cell"] == pytest.approx((words - 2 + 1 / 9) / words)
-    assert found["most weight on the right cell"] == pytest.approx((words - 2) / words)
-    assert found["weight on the right cell"] == pytest.approx((words - 1 - 8 / 9) / words)
+    assert figures["sequences right"] == pytest.approx(499 / 500)
+    # Each of the nine equal weights counts for its share.
+    assert figures["largest weight on the right cell"] == pytest.approx((words - 2 + 1 / 9) / words)
+    assert figures["most weight on the right cell"] == pytest.approx((words - 2) / words)
+    assert figures["weight on the right cell"] == pytest.approx((words - 1 - 8 / 9) / words)
 
 
 @pytest.mark.slow
 @prepared
-def test_the_whole_run_writes_95_percent_right_and_looks_where_it_reads(tmp_path):
+def test_the_full_run_gets_95_percent_right_and_attends_to_the_digits(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = image_captioning.main(**folders)
     assert figures["sequences right"] > 0.95

@@ -20,9 +20,9 @@ def run(folder, name, size=10):
 
 def test_an_export_is_listed_with_its_figures_and_digests(tmp_path):
     manifest.add([run(tmp_path, "b"), run(tmp_path, "a")], tmp_path / "saved_models")
-    found = manifest.read(tmp_path / "saved_models")
-    assert list(found) == ["a", "b"]
-    entry = found["a"]
+    entries = manifest.read(tmp_path / "saved_models")
+    assert list(entries) == ["a", "b"]
+    entry = entries["a"]
     assert (entry["version"], entry["accuracy"], entry["bytes"]) == (3, 0.5, 15)
     assert list(entry["sha256"]) == ["saved_model.pb", "variables/variables.data"]
     version = tmp_path / "saved_models/a/3"
@@ -32,15 +32,15 @@ def test_an_export_is_listed_with_its_figures_and_digests(tmp_path):
     assert changed["variables/variables.data"] != entry["sha256"]["variables/variables.data"]
 
 
-def test_adding_one_keeps_the_others(tmp_path):
+def test_adding_an_export_keeps_the_others(tmp_path):
     manifest.add([run(tmp_path, "a")], tmp_path / "saved_models")
     manifest.add([run(tmp_path, "b")], tmp_path / "saved_models")
     assert list(manifest.read(tmp_path / "saved_models")) == ["a", "b"]
 
 
 def test_an_export_that_is_too_large_or_elsewhere_is_refused(tmp_path):
-    large = run(tmp_path, "a", manifest.LARGEST)
-    with pytest.raises(ValueError, match="Expected 2000000 bytes at most. Received: .*2000005"):
+    large = run(tmp_path, "a", manifest.MAX_EXPORT_BYTES)
+    with pytest.raises(ValueError, match="Expected at most 2000000 bytes. Received: .*2000005"):
         manifest.add([large], tmp_path / "saved_models")
     with pytest.raises(ValueError, match="Expected an export in"):
         manifest.add([run(tmp_path, "b")], tmp_path / "elsewhere")

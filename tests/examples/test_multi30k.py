@@ -1,4 +1,4 @@
-"""Multi30K: read where it is prepared, and prepared from the original files where it is not."""
+"""Multi30K: loaded if it is prepared, else prepared from the original files."""
 
 import functools
 import gzip
@@ -28,7 +28,7 @@ prepared = pytest.mark.skipif(
         ("test", 1000, "Ein Marineoffizier in einem schwarzen Mantel und Hose steigt Treppen"),
     ],
 )
-def test_the_prepared_sentences_are_all_there(split, count, first):
+def test_the_prepared_data_set_is_complete(split, count, first):
     pairs = sentence_pairs(split, data_dir=PREPARED)
     assert len(pairs) == count
     assert pairs[0][0].startswith(first)
@@ -44,7 +44,7 @@ def test_languages_can_be_chosen():
 
 @pytest.fixture
 def upstream(tmp_path, monkeypatch):
-    """A server on this machine with files as they stand upstream: 3, 2 and 1 lines."""
+    """A local server with files like the original ones, of 3, 2 and 1 lines."""
     (tmp_path / "raw").mkdir()
     (tmp_path / "image_splits").mkdir()
     for count, file in ((3, "train"), (2, "val"), (1, "test_2016_flickr")):
@@ -81,7 +81,7 @@ def test_the_original_files_are_downloaded_and_prepared_once(upstream, tmp_path)
     assert example["image"].numpy() == b"0.jpg"
 
 
-def test_files_of_different_lengths_are_refused(upstream, tmp_path):
+def test_files_with_different_numbers_of_lines_are_refused(upstream, tmp_path):
     (upstream / "image_splits" / "val.txt").write_text("0.jpg\n")
     with pytest.raises(ValueError, match="'fr': 2, 'image': 1"):
         sentence_pairs("train", data_dir=tmp_path / "data")

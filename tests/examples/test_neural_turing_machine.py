@@ -37,27 +37,28 @@ def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
-def test_the_export_takes_sequences_of_any_number_and_length(quick):
+def test_the_export_accepts_any_number_and_length_of_sequences(quick):
     where, *_ = quick
     path = where / "saved_models/ntm_copy_quick/1"
     for count, steps in ((1, 1), (3, 59)):
-        given = {"sequence": np.zeros((count, steps, 9), "float32")}
-        probabilities = export.run_in_c_loader(path, "serving_default", given)["probabilities"]
+        inputs = {"sequence": np.zeros((count, steps, 9), "float32")}
+        probabilities = export.run_in_c_loader(path, "serving_default", inputs)["probabilities"]
         assert probabilities.shape == (count, steps, 8)
         assert ((probabilities > 0) & (probabilities < 1)).all()
-        for weights in export.run_in_c_loader(path, "addresses", given).values():
+        for weights in export.run_in_c_loader(path, "addresses", inputs).values():
             assert weights.shape == (count, steps, 1, 128)
             np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_a_second_run_resumes_and_finds_the_same_figures(quick, capsys):
+@pytest.mark.ci
+def test_a_second_run_resumes_and_has_the_same_figures(quick, capsys):
     where, folders, figures = quick
     assert example.main(quick=True, **folders) == figures
     assert "Resuming after epoch 2" in capsys.readouterr().out
     assert (where / "saved_models/ntm_copy_quick/2").exists()
 
 
-def test_the_same_epoch_gives_the_same_batches():
+def test_equal_epochs_give_equal_batches():
     first, second, other = (
         list(example.batches(example.TASKS["copy"], 2, 3, [0, epoch])) for epoch in (4, 4, 5)
     )
@@ -67,30 +68,30 @@ def test_the_same_epoch_gives_the_same_batches():
 
 
 @pytest.mark.parametrize("task", example.TASKS)
-def test_the_steps_of_a_task_are_those_of_its_longest_episode(task):
+def test_the_steps_of_a_task_are_its_maximum_length(task):
     rng = np.random.default_rng(0)
-    what = example.TASKS[task]
-    longest = max(len(what.episode(rng)[0]) for _ in range(40 if task == "ngrams" else 1500))
-    assert longest == what.steps
+    algorithm = example.TASKS[task]
+    longest = max(len(algorithm.episode(rng)[0]) for _ in range(40 if task == "ngrams" else 1500))
+    assert longest == algorithm.steps
 
 
 @pytest.mark.parametrize("task", example.TASKS)
 @pytest.mark.parametrize("controller", example.CONTROLLERS)
-def test_every_network_writes_a_logit_for_every_bit(task, controller):
-    what = example.TASKS[task]
-    model = example.network(what, controller)
-    inputs, targets = what.episode(np.random.default_rng(0))
+def test_every_network_has_a_logit_per_bit(task, controller):
+    algorithm = example.TASKS[task]
+    model = example.network(algorithm, controller)
+    inputs, targets = algorithm.episode(np.random.default_rng(0))
     assert model.input.shape[2] == inputs.shape[1]
     assert model.output.shape[2] == targets.shape[1]
 
 
-def test_a_sequence_costs_a_bit_for_every_bit_that_is_guessed():
+def test_a_sequence_costs_one_bit_per_guessed_bit():
     _, targets = episodes(copy, 3, np.random.default_rng(0))
-    asked = (targets != NOTHING).sum(axis=(1, 2))
-    np.testing.assert_allclose(example.bits(targets, np.zeros_like(targets)), asked, rtol=1e-6)
+    count = (targets != NOTHING).sum(axis=(1, 2))
+    np.testing.assert_allclose(example.bits(targets, np.zeros_like(targets)), count, rtol=1e-6)
 
 
-def test_bits_are_the_logarithm_of_the_probability_of_the_target():
+def test_bits_are_the_negative_log_probability_of_the_target():
     targets = np.array([[[1.0, 0.0, NOTHING]]], "float32")
     logits = np.array([[[0.3, -2.0, 50.0]]], "float32")
     probabilities = 1 / (1 + np.exp([-0.3, -2.0]))
@@ -99,7 +100,7 @@ def test_bits_are_the_logarithm_of_the_probability_of_the_target():
     )
 
 
-def test_the_score_counts_wrong_bits_where_an_answer_is_asked():
+def test_the_score_counts_wrong_bits_of_targets_only():
     targets = np.array([[[NOTHING, NOTHING], [1, 0]], [[1, 1], [0, 1]]], "float32")
     logits = logits_of([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
     figures = example.score(logits, targets)
@@ -107,12 +108,14 @@ def test_the_score_counts_wrong_bits_where_an_answer_is_asked():
     assert figures["sequences all right"] == 0.5
 
 
-def test_duplicates_look_at_the_answer_alone():
+def test_duplicates_are_counted_in_the_answer_only():
     _, targets = episodes(copy, 4, np.random.default_rng(3), steps=19, length=7)
     logits = logits_of(targets > 0)
-    logits[:, :8] = 10  # while nothing is asked
-    logits[1, 11:15] = logits[1, 10:14]  # one twice
-    logits[2, 9:15] = np.repeat(logits[2, 8:11], 2, axis=0)  # two twice, and pushed
+    logits[:, :8] = 10  # at steps without a target
+    logits[1, 11:15] = logits[1, 10:14]  # one vector twice
+    logits[2, 9:15] = np.repeat(
+        logits[2, 8:11], 2, axis=0
+    )  # two vectors twice, which shifts the others
     logits[2, 8] = logits[2, 9]
     logits[3, 9] = -logits[3, 9]
     figures = example.duplicates(logits, targets)
@@ -123,44 +126,45 @@ def test_duplicates_look_at_the_answer_alone():
     }
 
 
-def test_every_epoch_of_a_run_has_sequences_of_its_own(monkeypatch, tmp_path):
-    class Enough(Exception):
+def test_epochs_have_different_sequences(monkeypatch, tmp_path):
+    class StopTraining(Exception):
         pass
 
-    def train(model, batches, *settings):
+    def train(model, batches, *arguments):
         first, second = (next(iter(batches(epoch)))[0].numpy() for epoch in (0, 1))
         assert not np.array_equal(first, second)
-        raise Enough
+        raise StopTraining
 
     monkeypatch.setattr(example, "train", train)
-    with pytest.raises(Enough):
+    with pytest.raises(StopTraining):
         example.main(quick=True, runs=str(tmp_path))
 
 
-def test_the_film_and_the_export_are_of_the_trained_weights(tmp_path):
+def test_the_film_and_the_export_have_the_trained_weights(tmp_path):
     task, rng = example.TASKS["copy"], np.random.default_rng(0)
     model = example.network(task, "lstm")
-    looked = example.film(model, task, "lstm", rng, tmp_path / "film.png")
+    outputs = example.film(model, task, "lstm", rng, tmp_path / "film.png")
     inputs, _ = episodes(copy, 2, rng, steps=9, length=3)
-    found = looked(inputs)["probabilities"]
-    np.testing.assert_allclose(found, keras.ops.sigmoid(model(inputs)), atol=1e-5)
+    probabilities = outputs(inputs)["probabilities"]
+    np.testing.assert_allclose(probabilities, keras.ops.sigmoid(model(inputs)), atol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [{"sequences": 1500}, {"batch": 7}, {"batch": 0}])
-def test_sequences_that_make_no_whole_epochs_are_refused(sizes):
+def test_a_number_of_sequences_without_whole_epochs_is_refused(sizes):
     with pytest.raises(ValueError, match="Expected `sequences` to be a multiple of 1000"):
         example.main(**sizes)
 
 
-def test_a_baseline_learns_ngrams_beside_the_best_predictor(tmp_path):
+@pytest.mark.ci
+def test_a_baseline_on_ngrams_reports_the_best_predictor(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = example.main("ngrams", "baseline", quick=True, **folders)
     assert figures["bits of the best predictor"] < figures[example.FIGURE]
-    assert not (tmp_path / "pictures/ntm_ngrams_baseline_quick.png").exists()  # has no memory
+    assert not (tmp_path / "pictures/ntm_ngrams_baseline_quick.png").exists()  # it has no memory
     assert (tmp_path / "saved_models/ntm_ngrams_baseline_quick/1/saved_model.pb").exists()
 
 
 @pytest.mark.slow
-def test_the_whole_run_copies(tmp_path):
+def test_the_full_run_learns_to_copy(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     assert example.main(**folders)[example.FIGURE] < 0.01

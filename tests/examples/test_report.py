@@ -3,7 +3,7 @@ import json
 from examples.report import Report
 
 
-def test_a_report_says_how_to_get_its_figures_again(tmp_path, monkeypatch, capsys):
+def test_a_report_has_all_that_reproduces_its_figures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["examples/some.py", "--task", "a b"])
     Report(tmp_path, 7).write({"accuracy": 0.5}, tmp_path / "saved/3")
     written = json.loads((tmp_path / "figures.json").read_text())
@@ -15,9 +15,9 @@ def test_a_report_says_how_to_get_its_figures_again(tmp_path, monkeypatch, capsy
     assert json.loads(capsys.readouterr().out) == written
 
 
-def test_the_time_of_a_run_is_counted_from_its_report(tmp_path):
+def test_the_duration_of_a_run_starts_with_its_report(tmp_path):
     report = Report(tmp_path, 0)
-    report.began = tuple(moment - 120 for moment in report.began)
+    report.start = tuple(moment - 120 for moment in report.start)
     report.write({})
     written = json.loads((tmp_path / "figures.json").read_text())
     assert 2 <= written["minutes of this run"] < 3

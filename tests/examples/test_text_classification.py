@@ -13,14 +13,14 @@ if keras.backend.backend() != "tensorflow":
 import keras_attention
 from examples import hierarchical_attention, text_classification
 from examples.datasets import documents as data
-from examples.datasets.documents import Document, in_sentences, vocabulary
+from examples.datasets.documents import Document, split_sentences, vocabulary
 from examples.hierarchical_attention import agreement, hierarchical, with_weights
 
 SIZE, SENTENCES, WORDS = 31, 5, 7
 
 
 def reviews(name, part):
-    """Reviews whose label is a marked word of their own, as `documents` returns them."""
+    """Return reviews in which one marked word determines the label, like `documents`."""
     rng = np.random.default_rng(len(part))
     found = []
     for label in rng.integers(2, size=96):
@@ -43,7 +43,7 @@ def quick(tmp_path_factory):
 
 
 def documents(seed=0):
-    """Ids (3, SENTENCES, WORDS), padded at the ends; the last document is empty."""
+    """Return ids (3, SENTENCES, WORDS) with padding; the last document is empty."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(1, SIZE, size=(3, SENTENCES, WORDS)).astype("int32")
     for document, count in zip(ids, (SENTENCES, 3, 0), strict=True):
@@ -54,19 +54,19 @@ def documents(seed=0):
 
 
 def network(pooling, seed=0):
-    """A network whose every weight is random, the biases too."""
+    """Return a network with random weights, biases included."""
     model = hierarchical(SIZE, pooling, width=11, units=3)
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if "seed" not in weight.name:
             weight.assign(rng.normal(size=weight.shape))
     if pooling == "average":
-        without_context(model)
+        zero_context_vectors(model)
     return model
 
 
-def without_context(model):
-    """Sets the context vectors of the attention to zero."""
+def zero_context_vectors(model):
+    """Set the context vectors of the attention to zero."""
     for layer in model.layers:
         if isinstance(layer, keras_attention.AttentionPooling):
             layer.query.assign(np.zeros(layer.query.shape))
@@ -83,7 +83,7 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     assert (where / f"runs/{name}-seed0/figures.json").exists()
 
 
-def test_the_export_takes_texts_in_any_number_and_length(quick):
+def test_the_export_accepts_any_number_and_length_of_texts(quick):
     where, *_ = quick
     path = where / "saved_models/text_classification_movie_rationales_quick/1"
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
@@ -103,7 +103,8 @@ def test_the_export_takes_texts_in_any_number_and_length(quick):
         np.testing.assert_allclose(alone["liked"], found["liked"][row : row + 1], atol=1e-5)
 
 
-def test_a_second_run_resumes_and_gets_the_same(quick, capsys):
+@pytest.mark.ci
+def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
     where, arguments, figures = quick
     assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
     assert "Resuming after epoch 2" in capsys.readouterr().out
@@ -117,9 +118,9 @@ def test_a_second_run_resumes_and_gets_the_same(quick, capsys):
 @example("a.\u2003b <br/><br />c..  ")
 def test_texts_are_split_in_the_graph_as_in_training(text):
     words = vocabulary([], 10)
-    found = in_sentences(text)
+    found = split_sentences(text)
     for shape, expected in (((400, 25), found), ((400,), sum(found, []))):
-        split, _ = text_classification.reader(words, (shape,))
+        split, _ = text_classification.make_splitter(words, (shape,))
         rows, _ = split(tf.constant([text]))
         rows = rows.numpy()[0] if len(shape) == 2 else rows.numpy()
         rows = [[word.decode() for word in row if word] for row in rows]
@@ -141,39 +142,39 @@ def test_padding_words_and_sentences_change_nothing(pooling):
         np.testing.assert_allclose(alone, model(ids)[row], atol=1e-6)
 
 
-def test_padding_weighs_nothing_and_what_is_real_weighs_one():
+def test_padding_has_no_weight_and_real_weights_sum_to_one():
     ids = documents()
-    output, of_words, of_sentences = with_weights(network("attention"), ids)
+    output, word_weights, sentence_weights = with_weights(network("attention"), ids)
     real = ids > 0
-    assert not of_words.numpy()[~real].any()
-    np.testing.assert_allclose(of_words.numpy().sum(-1), real.any(-1), atol=1e-6)
-    np.testing.assert_allclose(of_sentences.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
+    assert not word_weights.numpy()[~real].any()
+    np.testing.assert_allclose(word_weights.numpy().sum(-1), real.any(-1), atol=1e-6)
+    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
     np.testing.assert_allclose(output, network("attention")(ids), atol=1e-6)
 
 
 def test_zero_context_vectors_are_the_average_of_the_paper():
     attention, average, ids = network("attention"), network("average"), documents()
     assert np.abs(attention(ids) - average(ids)).max() > 0.01
-    without_context(attention)
+    zero_context_vectors(attention)
     np.testing.assert_array_equal(attention(ids), average(ids))
 
-    embed, read_words, read_sentences, predict = (
+    embed, encode_words, encode_sentences, predict = (
         next(layer for layer in average.layers if isinstance(layer, kind))
         for kind in (
             keras.layers.Embedding,
-            hierarchical_attention.EachSentence,
+            hierarchical_attention.PerSentence,
             keras.layers.Bidirectional,
             keras.layers.Dense,
         )
     )
     for document, expected in zip(ids[:2], average(ids), strict=False):
         sentences = [s[None, s > 0] for s in document if s.any()]
-        means = [np.mean(read_words.layer(embed(s)), axis=1) for s in sentences]
-        mean = np.mean(read_sentences(np.stack(means, axis=1)), axis=1)
+        means = [np.mean(encode_words.layer(embed(s)), axis=1) for s in sentences]
+        mean = np.mean(encode_sentences(np.stack(means, axis=1)), axis=1)
         np.testing.assert_allclose(predict(mean)[0], expected, atol=1e-6)
 
 
-def test_the_baseline_stays_an_average_in_training():
+def test_the_baseline_remains_an_average_in_training():
     model, ids = network("average"), documents()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(ids, np.array([[0.0], [1.0], [1.0]]))
@@ -181,7 +182,7 @@ def test_the_baseline_stays_an_average_in_training():
     np.testing.assert_allclose(with_weights(model, ids)[1], real, atol=1e-6)
 
 
-def test_the_largest_of_the_real_steps_is_pooled():
+def test_max_pooling_leaves_out_padding():
     inputs = np.random.default_rng(0).normal(size=(2, 3, 5, 2)) - 9
     mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
     found = hierarchical_attention.MaxPooling()(inputs, mask=mask)
@@ -191,33 +192,39 @@ def test_the_largest_of_the_real_steps_is_pooled():
         np.testing.assert_allclose(found[place], expected, rtol=1e-6)
 
 
-def test_the_share_of_marked_words_among_the_heaviest():
-    found = [
+def test_the_share_of_marked_words_among_the_largest_weights():
+    reviewed = [
         Document([list("abcd"), list("ef")], 1, np.array([1, 0, 0, 0, 1, 0], bool)),
         Document([list("ab"), list("cdefghijkl")], 0, np.arange(12) < 3),
     ]
-    of_words = [
+    word_weights = [
         np.array([[0.1, 0.4, 0.4, 0.1], [0.9, 0.1, 0, 0]]),
-        np.array([[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]),  # cut to two sentences of four words
+        np.array(
+            [[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]
+        ),  # truncated to two sentences of four words
     ]
-    found[1] = found[1]._replace(sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3)
-    of_sentences = [np.array([0.4, 0.6]), np.array([0.9, 0.1])]
-    figures = agreement(found, of_words, of_sentences, share=0.5)
-    # By weight e, b and c, of which e is marked; and b, a, c, all of them marked.
+    reviewed[1] = reviewed[1]._replace(
+        sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3
+    )
+    sentence_weights = [np.array([0.4, 0.6]), np.array([0.9, 0.1])]
+    figures = agreement(reviewed, word_weights, sentence_weights, share=0.5)
+    # The top words are e, b, c, of which e is marked; and b, a, c, which are all marked.
     assert figures["marked of the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
     assert figures["marked of all words (chance)"] == pytest.approx((2 / 6 + 3 / 6) / 2, abs=1e-4)
-    # Evenly e, f and one of four, a quarter of the time a; and a, b and one of four, one of them c.
-    even = figures["with even weights"]
-    assert any(even == pytest.approx(x / 6, abs=1e-4) for x in (1 + 2, 1 + 3, 2 + 2, 2 + 3))
+    # With uniform attention: e, f and one of a to d; and a, b and one of c to f.
+    uniform = figures["with even weights"]
+    assert any(uniform == pytest.approx(x / 6, abs=1e-4) for x in (1 + 2, 1 + 3, 2 + 2, 2 + 3))
     low, high = figures["difference to even weights, 95 %"]
-    assert -0.34 <= low <= (1 / 3 + 1) / 2 - even + 1e-3 and 2 / 3 - even - 1e-3 <= high <= 0.34
+    assert (
+        -0.34 <= low <= (1 / 3 + 1) / 2 - uniform + 1e-3 and 2 / 3 - uniform - 1e-3 <= high <= 0.34
+    )
 
 
-def test_equal_weights_find_marked_words_as_chance_does():
-    marked = np.arange(50) < 10  # at the beginning, where a stable order would find them
-    found = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
-    flat = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
-    figures = agreement(found, *flat)
+def test_equal_weights_agree_with_marked_words_as_chance_does():
+    marked = np.arange(50) < 10  # at the start, which a stable sort would favor
+    reviewed = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
+    equal = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
+    figures = agreement(reviewed, *equal)
     for name in ("marked of the top 10%", "with even weights"):
         assert figures[name] == pytest.approx(0.2, abs=0.03)
     low, high = figures["difference to even weights, 95 %"]
@@ -225,7 +232,7 @@ def test_equal_weights_find_marked_words_as_chance_does():
 
 
 def test_average_precision_is_the_mean_precision_at_the_marked_words():
-    order = hierarchical_attention.heaviest_first(
+    order = hierarchical_attention.sort_by_weight(
         np.array([0.1, 0.5, 0.2, 0.15]), np.random.default_rng(0)
     )
     assert order.tolist() == [1, 2, 3, 0]
@@ -246,7 +253,7 @@ def test_the_sequential_model_learns_which_word_decides():
     assert model.evaluate(ids, labels, verbose=0)[1] > 0.95
 
 
-def test_the_hierarchy_learns_to_look_at_the_word_that_decides():
+def test_the_hierarchical_model_attends_to_the_word_that_decides():
     found = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
     words = vocabulary(found, 100)
     ids = text_classification.encode(found, words, (9, 12))
@@ -255,18 +262,18 @@ def test_the_hierarchy_learns_to_look_at_the_word_that_decides():
     model = hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
     model.fit(ids, labels, epochs=12, verbose=0)
-    liked, of_words, of_sentences = with_weights(model, ids)
+    liked, word_weights, sentence_weights = with_weights(model, ids)
     assert np.mean((liked > 0.5) == labels) > 0.95
-    figures = agreement(found, of_words.numpy(), of_sentences.numpy(), share=0.01)
+    figures = agreement(found, word_weights.numpy(), sentence_weights.numpy(), share=0.01)
     assert figures["marked of the top 1%"] > 0.8 > 0.2 > figures["with even weights"]
 
 
-def test_the_same_epoch_gives_the_same_batches():
+def test_equal_epochs_give_equal_batches():
     found = reviews("", "train")
     words = vocabulary(found, 100)
     first, second, other = (
         list(
-            text_classification.in_batches(
+            text_classification.make_batches(
                 found, words, ((9, 12),), 32, np.random.default_rng(seed)
             )
         )
@@ -277,6 +284,6 @@ def test_the_same_epoch_gives_the_same_batches():
     assert (first[0][0].numpy() != other[0][0].numpy()).any()
 
 
-def test_only_the_hierarchy_has_other_poolings():
+def test_the_sequential_model_refuses_other_poolings():
     with pytest.raises(ValueError, match="sequential model. Received: pooling='max'"):
         text_classification.main(model="sequential", pooling="max")

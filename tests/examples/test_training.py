@@ -1,4 +1,4 @@
-"""The examples' training survives kill -9: what is left is a whole epoch, and it goes on there."""
+"""The examples' training resumes after SIGKILL, from the checkpoint of the last whole epoch."""
 
 import signal
 import subprocess
@@ -19,8 +19,9 @@ from examples import training
 
 def model():
     keras.utils.set_random_seed(0)
-    drop = keras.layers.Dropout(0.5)
-    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8), drop, keras.layers.Dense(1)])
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8)])
+    net.add(keras.layers.Dropout(0.5))
+    net.add(keras.layers.Dense(1))
     net.compile(keras.optimizers.Adam(0.01), "mse")
     return net
 
@@ -31,12 +32,12 @@ def batches(epoch):
     return tf.data.Dataset.from_tensor_slices((x, x.sum(1, keepdims=True))).batch(8)
 
 
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path):
-    whole, half, resumed = model(), model(), model()
-    training.train(whole, batches, 4, tmp_path / "whole", {})
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path):
+    undisturbed, half, resumed = model(), model(), model()
+    training.train(undisturbed, batches, 4, tmp_path / "undisturbed", {})
     training.train(half, batches, 2, tmp_path / "halves", {})
     training.train(resumed, batches, 4, tmp_path / "halves", {})
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    for a, b in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert {path.name for path in (tmp_path / "halves").iterdir()} == {
         "checkpoint.npz",
@@ -44,7 +45,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path):
     }
 
 
-def test_a_killed_run_resumes(tmp_path):
+def test_a_killed_run_can_be_resumed(tmp_path):
     script = textwrap.dedent(
         f"""
         import os, signal
@@ -59,32 +60,32 @@ def test_a_killed_run_resumes(tmp_path):
     )
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed, whole = model(), model()
+    resumed, undisturbed = model(), model()
     training.train(resumed, batches, 5, tmp_path / "run", {})
-    training.train(whole, batches, 5, tmp_path / "whole", {})
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    training.train(undisturbed, batches, 5, tmp_path / "undisturbed", {})
+    for a, b in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_killed_runs_had_half_written_is_removed(tmp_path):
+def test_partial_files_of_killed_runs_are_removed(tmp_path):
     for name in (".checkpoint.npz-1", ".settings.json-2"):
         (tmp_path / name).write_bytes(b"half")
     training.train(model(), batches, 1, tmp_path, {})
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.npz", "settings.json"}
 
 
-def test_a_folder_of_other_settings_is_refused(tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     training.train(model(), batches, 1, tmp_path, {"units": 4})
     with pytest.raises(ValueError, match="Received: settings={'units': 5}"):
         training.train(model(), batches, 2, tmp_path, {"units": 5})
 
 
-def test_settings_of_a_run_that_never_ended_an_epoch_are_forgotten(tmp_path):
-    def broken(epoch):
+def test_the_settings_of_a_run_without_a_checkpoint_are_replaced(tmp_path):
+    def interrupt(epoch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train(model(), broken, 1, tmp_path, {"units": 4})
+        training.train(model(), interrupt, 1, tmp_path, {"units": 4})
     training.train(model(), batches, 1, tmp_path, {"units": 5})
 
 
@@ -96,7 +97,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         training.train(other, batches, 2, tmp_path, {})
 
 
-def test_the_time_of_a_resumed_run_is_that_of_all_its_epochs():
+def test_the_duration_of_a_resumed_run_includes_all_epochs():
     curve = [{"minutes": 1.0, "processor minutes": 2.0}, {"minutes": 0.52, "processor minutes": 4}]
     assert training.minutes_of(curve) == {
         "minutes of training": 1.5,
@@ -104,13 +105,13 @@ def test_the_time_of_a_resumed_run_is_that_of_all_its_epochs():
     }
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match="Expected `runs` to be a folder to write in"):
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ValueError, match="Expected `runs` to be a writable folder"):
         training.train(model(), batches, 1, tmp_path / "file" / "run", {})
 
 
-def test_the_curve_of_a_resumed_run_has_all_its_epochs(tmp_path):
+def test_the_curve_of_a_resumed_run_has_all_epochs(tmp_path):
     def figures(epoch):
         return {"number": np.float32(epoch)}
 
@@ -122,7 +123,7 @@ def test_the_curve_of_a_resumed_run_has_all_its_epochs(tmp_path):
     assert all(epoch["processor minutes"] > 0 for epoch in both)
 
 
-def test_generated_batches_of_any_length_make_a_data_set():
+def test_generated_batches_of_different_lengths_make_a_data_set():
     def generated():
         for length in (3, 5):
             x = np.zeros((2, length, 7), "float32")

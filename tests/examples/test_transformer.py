@@ -22,7 +22,7 @@ def network(norm="post"):
 SOURCE = np.array([[5, 7, 9, 3, 0], [4, 3, 0, 0, 0], [6, 6, 8, 9, 3]], "int32")
 
 
-@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
 def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = transformer.main(quick=True, **folders)
@@ -36,18 +36,18 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_a_sentence_decoded_step_by_step_is_as_likely_as_all_at_once(norm):
+def test_the_scores_of_decoding_steps_equal_the_training_model(norm):
     net = network(norm)
-    found = net.greedy(SOURCE, 6)
-    tokens, lengths = (ops.convert_to_numpy(x) for x in (found.tokens, found.lengths))
+    decoded = net.greedy(SOURCE, 6)
+    tokens, lengths = (ops.convert_to_numpy(x) for x in (decoded.tokens, decoded.lengths))
     shifted = np.concatenate([np.full((3, 1), net.start), tokens[:, :-1]], axis=1)
     log_p = ops.log_softmax(net.model([SOURCE, shifted]))
-    of_tokens = np.take_along_axis(ops.convert_to_numpy(log_p), tokens[..., None], -1)[..., 0]
-    expected = (of_tokens * (np.arange(6) < lengths[:, None])).sum(axis=1)
-    np.testing.assert_allclose(found.scores, expected, atol=1e-5)
+    token_log_p = np.take_along_axis(ops.convert_to_numpy(log_p), tokens[..., None], -1)[..., 0]
+    expected = (token_log_p * (np.arange(6) < lengths[:, None])).sum(axis=1)
+    np.testing.assert_allclose(decoded.scores, expected, atol=1e-5)
 
 
-def test_a_word_sees_only_words_before_it_and_no_padding():
+def test_a_word_attends_to_previous_words_only_and_not_to_padding():
     net = network()
     target = np.array([[2, 5, 6, 7]] * 3, "int32")
     before = ops.convert_to_numpy(net.model([SOURCE, target]))
@@ -63,17 +63,17 @@ def test_source_target_and_logits_share_one_embedding():
     assert [tuple(kernel.shape) for kernel in kernels] == [(11, 6)]
 
 
-def test_the_smoothed_loss_is_the_papers():
+def test_the_smoothed_loss_is_that_of_the_paper():
     logits = np.random.default_rng(0).normal(size=(2, 3, 5)).astype("float32")
     target = np.array([[1, 4, 0], [2, 0, 0]])
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    wanted = np.full((2, 3, 5), 0.1 / 5) + 0.9 * np.eye(5)[target]
-    expected = -(wanted * log_p).sum(-1)[target != 0].mean()
+    probabilities = np.full((2, 3, 5), 0.1 / 5) + 0.9 * np.eye(5)[target]
+    expected = -(probabilities * log_p).sum(-1)[target != 0].mean()
     loss = transformer.smoothed_cross_entropy(0.1)(target, logits)
     assert np.mean(loss) == pytest.approx(expected, abs=1e-5)
 
 
-def test_embeddings_start_at_the_size_of_the_sinusoids():
+def test_initial_embeddings_have_the_scale_of_the_sinusoids():
     net = transformer.Transformer(500, 2, 3, blocks=1, heads=2, units=64, hidden=8, dropout=0.0)
     assert np.std(net.embed.embeddings) == pytest.approx(64**-0.5, rel=0.05)
     ids = np.array([[7, 8]])
@@ -82,11 +82,11 @@ def test_embeddings_start_at_the_size_of_the_sinusoids():
     np.testing.assert_allclose(added, sinusoids, atol=1e-5)
 
 
-def test_the_embeddings_of_both_sides_are_dropped_in_training():
+def test_dropout_applies_to_the_embeddings_of_both_sides():
     drops = [node for node in network().model.operations if isinstance(node, keras.layers.Dropout)]
     assert len(drops) == 1 and len(drops[0]._inbound_nodes) == 2
 
 
-def test_a_warm_up_that_never_ends_is_refused():
+def test_a_warm_up_longer_than_the_training_is_refused():
     with pytest.raises(ValueError, match="Expected `warmup` .* 226 steps .* Received: warmup=400"):
         transformer.adam(226, 400, 1e-3)

@@ -14,7 +14,7 @@ from keras_attention import export
 PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)] * 140
 
 
-@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
+@pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
 def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = translate.main(quick=True, **folders)
@@ -33,9 +33,9 @@ def test_words_are_split_in_the_graph_as_in_training():
         assert [word.decode() for word in words] == split(text)
 
 
-def test_sentences_of_like_length_share_a_batch():
+def test_sentences_of_similar_length_share_a_batch():
     german, english = (Words(side) for side in zip(*PAIRS, strict=True))
-    batches = list(translation.in_buckets(PAIRS, german, english, np.random.default_rng(0)))
+    batches = list(translation.make_batches(PAIRS, german, english, np.random.default_rng(0)))
     shapes = sorted(tuple(source.shape) for (source, _), _ in batches)
     assert shapes == [(translation.BATCH, 12), (translation.BATCH, 22)]
     for (_, shifted), target in batches:
@@ -45,7 +45,7 @@ def test_sentences_of_like_length_share_a_batch():
         assert ((target == Words.end).sum(axis=1) == 1).all()
 
 
-def test_perplexity_counts_each_real_word_once():
+def test_perplexity_counts_each_word_once_and_no_padding():
     def uniform(inputs, target):
         return translation.summed_entropy(keras.ops.zeros((*target.shape, 8)), target)
 

@@ -25,18 +25,18 @@ def test_the_quick_run_writes_a_picture_and_a_model(quick):
     assert (where / "saved_models/translate_dates_quick/1/saved_model.pb").exists()
 
 
-def test_the_export_takes_texts_in_any_number_and_length(quick):
+def test_the_export_accepts_any_number_and_length_of_texts(quick):
     where, *_ = quick
     path = where / "saved_models/translate_dates_quick/1"
     for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
-        given = {"text": np.array([text.encode() for text in texts])}
-        found = export.run_in_c_loader(path, "decode", given)
+        inputs = {"text": np.array([text.encode() for text in texts])}
+        found = export.run_in_c_loader(path, "decode", inputs)
         assert found["date"].shape == (len(texts),)
         assert found["alignments"].shape[:2] == (len(texts), translate_dates.OUTPUT_LENGTH)
         assert np.isfinite(found["alignments"]).all()
 
 
-def test_a_text_is_translated_alike_alone_and_in_a_batch(quick):
+def test_a_text_is_translated_equally_alone_and_in_a_batch(quick):
     where, *_ = quick
     path = where / "saved_models/translate_dates_quick/1"
     texts = [b"4 Mar 2021", b"Mittwoch, 3. September 1930", b"x"]
@@ -57,14 +57,14 @@ def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     assert (where / "saved_models/translate_dates_quick/2").exists()
 
 
-def test_four_dates_are_chosen_to_look_at():
+def test_four_different_dates_are_chosen_for_the_picture():
     rng = np.random.default_rng(0)
     for languages in (None, {"de", "en", "ja"}, {"en"}):
         samples = translate_dates.Dates(languages).sample(256, rng, split="test")
-        assert len(set(translate_dates.chosen(samples))) == 4
+        assert len(set(translate_dates.choose_examples(samples))) == 4
 
 
-def test_the_same_epoch_gives_the_same_batches():
+def test_equal_epochs_give_equal_batches():
     dates = translate_dates.Dates({"en"})
     source = translate_dates.Vocabulary(dates.characters)
     first, second = (
@@ -76,6 +76,6 @@ def test_the_same_epoch_gives_the_same_batches():
 
 
 @pytest.mark.slow
-def test_the_whole_run_gets_98_percent_right(tmp_path):
+def test_the_full_run_gets_98_percent_right(tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     assert translate_dates.main(**folders) >= 0.98
