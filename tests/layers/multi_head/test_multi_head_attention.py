@@ -112,9 +112,8 @@ def test_every_head_and_query_has_a_dropout_of_its_own():
     value = np.ones((1, 1000, 2), "float32")
     layer = seeded(MultiHeadAttention(3, 2, dropout=0.5, seed=5), [QUERY[:1], value])
     prepared = layer.prepare(ops.convert_to_tensor(value))
-    seeds = ops.swapaxes(
-        layer.perturbation.sample(QUERY[:1], prepared), -1, -2
-    )  # of heads, queries
+    noise = layer.perturbation.sample(QUERY[:1], prepared)
+    seeds = layer.perturbation.row_seeds(noise)  # (batch, heads, queries)
     stays = numpy(keep_mask(seeds, ops.arange(1000, dtype="int32"), 0.5))
     assert stays.shape == (1, 3, 3, 1000)
     rows = stays.reshape(9, 1000).astype("float64")
