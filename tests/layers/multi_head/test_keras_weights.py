@@ -111,7 +111,7 @@ def test_options_without_a_counterpart_here_are_refused(options, message):
     theirs = keras.layers.MultiHeadAttention(3, 2, **options)
     x = X if "attention_axes" not in options else X[:, :, None]
     theirs(x, x)
-    with pytest.raises(ValueError, match=f"Expected `.*.* Received: {message}"):
+    with pytest.raises(ValueError, match=f"Expected `.* to convert to a .* Received: {message}"):
         multi_head_from_keras(theirs, MultiHeadAttention)
 
 
