@@ -72,30 +72,27 @@ def attention(
     """
     keys, values = memory.keys, memory.values
     is_dropout = perturbation is None or perturbation.kernel_family == "dropout"
-    family = score.kernel_family if normalize is softmax and is_dropout else None
     seeds, rate = None, 0.0
     if is_dropout and noise is not None:
         seeds, rate = perturbation.row_seeds(noise), perturbation.rate
-    if family == "additive" and bias is None:
-        if can_run_additive_blockwise(score, query, keys, values, implementation):
-            _log("additive, blockwise", query, keys)
-            keys = keys.keys if isinstance(keys, StepKeys) else keys
-            options = seeds, rate, return_weights
-            return additive_attention(query, keys, score.scale, values, mask, *options)
+    family = score.kernel_family if normalize is softmax and is_dropout else None
+    options = seeds is not None, bias is not None, groups is not None
+    if family == "additive" and can_run_additive_blockwise(
+        score, query, keys, values, implementation, *options
+    ):
+        _log("additive, blockwise", query, keys)
+        keys = keys.keys if isinstance(keys, StepKeys) else keys
+        inputs = query, keys, score.scale, values, mask, seeds, rate
+        return additive_attention(*inputs, return_weights)
     is_dot = family == "dot" and can_run_dot_blockwise(
-        query, keys, values, implementation, seeds is not None, bias is not None, bool(groups)
+        query, keys, values, implementation, *options
     )
     weights = None
     if return_weights or not is_dot:
         weights = _weigh(score, normalize, query, keys, mask, bias, implementation, groups)
     if is_dot:
         _log("dot product, blockwise", query, keys)
-        inputs = query, keys, at_least_float32(values), seeds
-        if groups is None:
-            inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
-        *inputs, seeds = inputs
-        context = dot_attention(*inputs, mask, seeds, rate, implementation, dtype, bias)
-        context = ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
+        context = _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups)
     else:
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
         context = weighted_sum(_group_heads(perturbed, groups), values)
@@ -162,8 +159,19 @@ def can_compare_blockwise(score, query, keys, implementation="auto"):
     return is_large and pairs >= tuning.ADDITIVE_MIN_PAIRS_UNCOMPILED
 
 
-def can_run_additive_blockwise(score, query, keys, values, implementation="auto"):
+def can_run_additive_blockwise(
+    score,
+    query,
+    keys,
+    values,
+    implementation="auto",
+    has_dropout=False,
+    has_bias=False,
+    has_heads=False,
+):
     """Return whether `additive_attention` is to compute this attention."""
+    if has_bias or has_heads:
+        return False
     keys = keys.keys if isinstance(keys, StepKeys) else keys
     if len({tuple(x.shape[:-2]) for x in (query, keys, values)}) > 1 or query.shape[-2] == 1:
         return False
@@ -201,6 +209,16 @@ def can_run_dot_blockwise(
     if implementation == "blockwise" or None in (queries, key_count):
         return True
     return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
+
+
+def _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups):
+    """Return the context of `dot_attention`; without `groups`, of a single head."""
+    inputs = [query, keys, at_least_float32(values), seeds]
+    if groups is None:
+        inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
+    *inputs, seeds = inputs
+    context = dot_attention(*inputs, mask, seeds, rate, dtype=dtype, bias=bias)
+    return ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
 
 
 def _weigh(score, normalize, query, keys, mask, bias, implementation, groups):
