@@ -3,17 +3,19 @@
 import keras
 from keras import ops
 
+from keras_attention.types import Tensor
+
 # Products of two projections of inputs up to this magnitude are finite in float32, so that no score
 # can become NaN as a difference of infinities. Scores of that size give one-hot weights anyway.
 MAX_ABSOLUTE_INPUT = 1e12
 
 
-def score_dtype(dtype):
+def score_dtype(dtype: str) -> str:
     """Return the dtype, a string, of scores and weights computed from tensors of `dtype`."""
     return "float64" if dtype == "float64" else "float32"
 
 
-def at_least_float32(x):
+def at_least_float32(x: Tensor) -> Tensor:
     """Cast a float tensor to float32; float64 is kept.
 
     float16 overflows in a single product of two moderate numbers, and bfloat16 has three digits.
@@ -27,7 +29,7 @@ def at_least_float32(x):
     return ops.cast(x, score_dtype(keras.backend.standardize_dtype(x.dtype)))
 
 
-def to_score_precision(x):
+def to_score_precision(x: Tensor) -> Tensor:
     """Cast `x` to float32 (float64 is kept) and clip it to +-1e12, as the input of a score.
 
     Args:
