@@ -1,4 +1,4 @@
-"""The README says what is true of the code."""
+"""The README agrees with the code."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_the_table_has_every_public_layer_and_no_other():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_is_what_the_layer_says_of_itself(row):
+def test_a_row_agrees_with_the_docstring_of_its_layer(row):
     name, *steps, paper = row
     documented = " ".join(getattr(keras_attention, name).__doc__.split()).replace("`", "")
     composition = "; ".join(f"{s}: {c}" for s, c in zip(STEPS, steps, strict=True))
@@ -32,8 +32,8 @@ def test_a_row_is_what_the_layer_says_of_itself(row):
         assert link in documented
 
 
-def test_a_row_is_what_the_layer_does():
-    made = {
+def test_a_row_agrees_with_the_score_and_normalizer_of_its_layer():
+    layers = {
         "additive": keras_attention.AdditiveAttention(),
         "dot": keras_attention.LuongAttention("dot"),
         "general": keras_attention.LuongAttention("general"),
@@ -42,7 +42,7 @@ def test_a_row_is_what_the_layer_does():
     }
     table = {row[0]: row for row in ROWS}
     classes = {"additive": "Additive", "dot": "Dot", "general": "General", "concat": "Additive"}
-    for score, layer in made.items():
+    for score, layer in layers.items():
         _, scores, _, normalize, *_ = table[type(layer).__name__]
         assert score in scores
         assert type(layer.score).__name__ == classes.get(score, score.title()) + "Score"
@@ -51,7 +51,7 @@ def test_a_row_is_what_the_layer_does():
 
 def test_the_code_blocks_run(tmp_path, monkeypatch):
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("one of the blocks exports, which is TensorFlow's")
+        pytest.skip("one of the code blocks exports, which needs TensorFlow")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len(blocks) == 6
@@ -62,13 +62,13 @@ def test_the_code_blocks_run(tmp_path, monkeypatch):
     assert (tmp_path / "saved_models/my_model/1/saved_model.pb").exists()
 
 
-def test_the_two_commands_stand_on_single_lines():
+def test_the_two_commands_are_on_lines_of_their_own():
     lines = [line.strip() for line in README.splitlines()]
     assert 'pip install -e ".[examples]" && python examples/translate_dates.py' in lines
     assert 'pip install -e ".[test]" && pytest' in lines
 
 
-def test_what_readme_and_examples_point_to_is_there():
+def test_the_paths_in_the_readme_and_the_examples_exist():
     root = Path(__file__).parents[1]
     texts = [README, *(path.read_text(encoding="utf-8") for path in root.glob("examples/*.py"))]
     for path in set(re.findall(r"(?:docs|tests|examples)/[\w/]+\.\w+", " ".join(texts))):
