@@ -38,9 +38,7 @@ def test_triangles_have_increasing_indices_and_are_ordered_by_incenter():
     # One triangle is above the other, or right of it.
     points = np.array([[[0, 0], [2, 2], [3, 0], [0, 3]]], "float64")
     assert geometry.delaunay(points).tolist() == [[0, 1, 3, 0, 1, 2, -1, -1, -1]]
-    points = np.array(
-        [[[0, 0], [2, 0], [1, 3], [1, -3]]], "float64"
-    )  # one triangle is above the other
+    points = np.array([[[0, 0], [2, 0], [1, 3], [1, -3]]], "float64")  # one above the other
     assert geometry.delaunay(points).tolist() == [[0, 1, 3, 0, 1, 2, -1, -1, -1]]
 
 
