@@ -312,7 +312,7 @@ def draw(task, instances, expected, decode, path):
         length = outputs["lengths"][column]
         for name, indices, color, width in (
             ("true", expected[column][expected[column] >= 0], "gold", 7),
-            ("found", outputs["indices"][column, :length], "tab:blue", 1.5),
+            ("predicted", outputs["indices"][column, :length], "tab:blue", 1.5),
         ):
             for line in lines(task, indices):
                 above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)

@@ -29,7 +29,7 @@ def run_pytest(folder, *options):
     """Run pytest in a folder; return its exit code and output."""
     command = [sys.executable, "-m", "pytest", *options]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return result.returncode, result.stdout + result.stderr
 
@@ -115,7 +115,9 @@ def test_coverage_of_all_processes_is_combined(suite):
     for name, function in (("test_00", "first"), ("test_10", "second")):
         test = f"import measured\n\ndef test_calls():\n    measured.{function}()\n"
         (suite / f"tests/{name}.py").write_text(test)
-    code, output = run_pytest(suite, "--cov=measured", "--cov-report=term-missing")
+    code, output = run_pytest(
+        suite, "-p", "pytest_cov", "--cov=measured", "--cov-report=term-missing"
+    )
     assert code == pytest.ExitCode.OK
     assert output.count("tests coverage") == 1
     assert "measured.py       4      0   100%" in output

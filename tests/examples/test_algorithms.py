@@ -1,3 +1,5 @@
+"""The tasks of the Neural Turing Machine: episodes, targets, and the optimal predictor."""
+
 import numpy as np
 import pytest
 

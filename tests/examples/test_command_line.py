@@ -1,3 +1,5 @@
+"""The command line of the examples."""
+
 import keras
 import pytest
 

@@ -1,3 +1,5 @@
+"""Pictures of learning curves."""
+
 import pytest
 
 from examples import curves

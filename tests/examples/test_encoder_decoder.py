@@ -1,3 +1,5 @@
+"""The recurrent encoder-decoder: its decoding steps equal the training model."""
+
 import keras
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""The tasks of pointer networks: answers are compared with definitions and brute force."""
+
 from itertools import combinations, permutations
 
 import numpy as np
@@ -33,13 +35,10 @@ def test_all_points_are_left_of_every_edge_of_a_hull(n):
 
 
 def test_triangles_have_increasing_indices_and_are_ordered_by_incenter():
-    points = np.array(
-        [[[0, 0], [2, 2], [3, 0], [0, 3]]], "float64"
-    )  # one triangle is above the other, or right of it
+    # One triangle is above the other, or right of it.
+    points = np.array([[[0, 0], [2, 2], [3, 0], [0, 3]]], "float64")
     assert geometry.delaunay(points).tolist() == [[0, 1, 3, 0, 1, 2, -1, -1, -1]]
-    points = np.array(
-        [[[0, 0], [2, 0], [1, 3], [1, -3]]], "float64"
-    )  # one triangle is above the other
+    points = np.array([[[0, 0], [2, 0], [1, 3], [1, -3]]], "float64")  # one above the other
     assert geometry.delaunay(points).tolist() == [[0, 1, 3, 0, 1, 2, -1, -1, -1]]
 
 

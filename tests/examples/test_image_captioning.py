@@ -1,3 +1,5 @@
+"""Image captioning: its quick run, figures, losses, variants and image encoder."""
+
 import collections
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The manifest of the published exports."""
+
 import json
 
 import pytest

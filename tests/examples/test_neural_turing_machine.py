@@ -1,3 +1,5 @@
+"""The Neural Turing Machine example: its quick run, networks and figures."""
+
 import json
 
 import keras
@@ -113,9 +115,8 @@ def test_duplicates_are_counted_in_the_answer_only():
     logits = logits_of(targets > 0)
     logits[:, :8] = 10  # at steps without a target
     logits[1, 11:15] = logits[1, 10:14]  # one vector twice
-    logits[2, 9:15] = np.repeat(
-        logits[2, 8:11], 2, axis=0
-    )  # two vectors twice, which shifts the others
+    # Two vectors twice, which shifts the others.
+    logits[2, 9:15] = np.repeat(logits[2, 8:11], 2, axis=0)
     logits[2, 8] = logits[2, 9]
     logits[3, 9] = -logits[3, 9]
     figures = example.duplicates(logits, targets)

@@ -1,3 +1,5 @@
+"""The pointer network example: its quick run, targets, batches and answers."""
+
 import json
 
 import keras

@@ -1,3 +1,5 @@
+"""The report of an example's run."""
+
 import json
 
 from examples.report import Report

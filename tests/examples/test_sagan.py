@@ -1,3 +1,5 @@
+"""SAGAN: its quick run, training step, spectral norms and Fréchet distance."""
+
 import os
 
 import keras

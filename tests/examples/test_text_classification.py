@@ -1,3 +1,5 @@
+"""Text classification: its quick run, export, masks, poolings and figures."""
+
 import keras
 import numpy as np
 import pytest
@@ -22,14 +24,14 @@ SIZE, SENTENCES, WORDS = 31, 5, 7
 def reviews(name, part):
     """Return reviews in which one marked word determines the label, like `documents`."""
     rng = np.random.default_rng(len(part))
-    found = []
+    documents = []
     for label in rng.integers(2, size=96):
         lengths = rng.integers(1, 12, size=rng.integers(4, 9))
         sentences = [[f"w{n}" for n in rng.integers(30, size=length)] for length in lengths]
         sentences[rng.integers(len(sentences))][0] = ("bad", "good")[label]
         marked = np.array([w in ("bad", "good") for sentence in sentences for w in sentence])
-        found.append(Document(sentences, int(label), marked))
-    return found
+        documents.append(Document(sentences, int(label), marked))
+    return documents
 
 
 @pytest.fixture(scope="module")
@@ -88,19 +90,19 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     path = where / "saved_models/text_classification_movie_rationales_quick/1"
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
     together = {"text": np.array([text.encode() for text in texts])}
-    found = export.run_in_c_loader(path, "attention", together)
-    assert [[w for w in row if w] for row in found["words"][0].tolist()] == [
+    outputs = export.run_in_c_loader(path, "attention", together)
+    assert [[w for w in row if w] for row in outputs["words"][0].tolist()] == [
         [b"w1", b"good", b"."],
         [b"w2"],
         [b"bad"],
-        *[[]] * (found["words"].shape[1] - 3),
+        *[[]] * (outputs["words"].shape[1] - 3),
     ]
-    assert not found["word_weights"][found["words"] == b""].any()
-    np.testing.assert_allclose(found["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
+    assert not outputs["word_weights"][outputs["words"] == b""].any()
+    np.testing.assert_allclose(outputs["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(outputs["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
     for row, text in enumerate(texts):
         alone = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
-        np.testing.assert_allclose(alone["liked"], found["liked"][row : row + 1], atol=1e-5)
+        np.testing.assert_allclose(alone["liked"], outputs["liked"][row : row + 1], atol=1e-5)
 
 
 @pytest.mark.ci
@@ -118,8 +120,8 @@ def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
 @example("a.\u2003b <br/><br />c..  ")
 def test_texts_are_split_in_the_graph_as_in_training(text):
     words = vocabulary([], 10)
-    found = split_sentences(text)
-    for shape, expected in (((400, 25), found), ((400,), sum(found, []))):
+    sentences = split_sentences(text)
+    for shape, expected in (((400, 25), sentences), ((400,), sum(sentences, []))):
         split, _ = text_classification.make_splitter(words, (shape,))
         rows, _ = split(tf.constant([text]))
         rows = rows.numpy()[0] if len(shape) == 2 else rows.numpy()
@@ -131,9 +133,10 @@ def test_texts_are_split_in_the_graph_as_in_training(text):
 def test_padding_words_and_sentences_change_nothing(pooling):
     model, ids = network(pooling), documents()
     padded = np.pad(ids, [(0, 0), (0, 4), (0, 6)])
-    for alone, found in zip(with_weights(model, ids), with_weights(model, padded), strict=True):
-        found = found[tuple(slice(size) for size in alone.shape)]
-        np.testing.assert_allclose(alone, found, atol=1e-6)
+    arrays = zip(with_weights(model, ids), with_weights(model, padded), strict=True)
+    for alone, with_padding in arrays:
+        with_padding = with_padding[tuple(slice(size) for size in alone.shape)]
+        np.testing.assert_allclose(alone, with_padding, atol=1e-6)
     for row in range(2):
         sentences = [s[s > 0] for s in ids[row] if s.any()]
         longest = max(map(len, sentences))
@@ -185,11 +188,11 @@ def test_the_baseline_remains_an_average_in_training():
 def test_max_pooling_leaves_out_padding():
     inputs = np.random.default_rng(0).normal(size=(2, 3, 5, 2)) - 9
     mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
-    found = hierarchical_attention.MaxPooling()(inputs, mask=mask)
+    pooled = hierarchical_attention.MaxPooling()(inputs, mask=mask)
     for place in np.ndindex(2, 3):
         real = inputs[place][mask[place]]
         expected = real.max(axis=0) if len(real) else np.zeros(2)
-        np.testing.assert_allclose(found[place], expected, rtol=1e-6)
+        np.testing.assert_allclose(pooled[place], expected, rtol=1e-6)
 
 
 def test_the_share_of_marked_words_among_the_largest_weights():
@@ -242,10 +245,10 @@ def test_average_precision_is_the_mean_precision_at_the_marked_words():
 
 
 def test_the_sequential_model_learns_which_word_decides():
-    found = reviews("", "x") + reviews("", "xx")
-    words = vocabulary(found, 100)
-    ids = text_classification.encode(found, words, (60,))
-    labels = np.array([[one.label] for one in found], "float32")
+    training = reviews("", "x") + reviews("", "xx")
+    words = vocabulary(training, 100)
+    ids = text_classification.encode(training, words, (60,))
+    labels = np.array([[one.label] for one in training], "float32")
     keras.utils.set_random_seed(0)
     model = text_classification.sequential(len(words), 32)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy", metrics=["accuracy"])
@@ -254,27 +257,27 @@ def test_the_sequential_model_learns_which_word_decides():
 
 
 def test_the_hierarchical_model_attends_to_the_word_that_decides():
-    found = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
-    words = vocabulary(found, 100)
-    ids = text_classification.encode(found, words, (9, 12))
-    labels = np.array([[one.label] for one in found], "float32")
+    training = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
+    words = vocabulary(training, 100)
+    ids = text_classification.encode(training, words, (9, 12))
+    labels = np.array([[one.label] for one in training], "float32")
     keras.utils.set_random_seed(0)
     model = hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
     model.fit(ids, labels, epochs=12, verbose=0)
     liked, word_weights, sentence_weights = with_weights(model, ids)
     assert np.mean((liked > 0.5) == labels) > 0.95
-    figures = agreement(found, word_weights.numpy(), sentence_weights.numpy(), share=0.01)
+    figures = agreement(training, word_weights.numpy(), sentence_weights.numpy(), share=0.01)
     assert figures["marked of the top 1%"] > 0.8 > 0.2 > figures["with even weights"]
 
 
 def test_equal_epochs_give_equal_batches():
-    found = reviews("", "train")
-    words = vocabulary(found, 100)
+    training = reviews("", "train")
+    words = vocabulary(training, 100)
     first, second, other = (
         list(
             text_classification.make_batches(
-                found, words, ((9, 12),), 32, np.random.default_rng(seed)
+                training, words, ((9, 12),), 32, np.random.default_rng(seed)
             )
         )
         for seed in ([0, 1], [0, 1], [0, 2])

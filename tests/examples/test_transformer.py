@@ -1,3 +1,5 @@
+"""The Transformer example: its quick run, decoding steps, masks and loss."""
+
 import os
 
 import keras
@@ -31,8 +33,8 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
         assert (tmp_path / "pictures" / name).read_bytes()[:4] == b"\x89PNG"
     path = tmp_path / "saved_models/transformer_quick/1"
     for texts in ([b"Ein Hund."], [b"", b"x " * 50]):
-        found = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
-        assert found["text"].shape == (len(texts),)
+        outputs = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+        assert outputs["text"].shape == (len(texts),)
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])

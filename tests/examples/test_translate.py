@@ -1,3 +1,5 @@
+"""The translation example: its quick run, splitting, batches and perplexity."""
+
 import os
 
 import keras
@@ -22,8 +24,8 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
     assert (tmp_path / "pictures/translate_additive_quick.png").exists()
     path = tmp_path / "saved_models/translate_additive_quick/1"
     for texts in ([b"Ein Hund."], [b"", "Öl, d'accord?".encode()], [b"x " * 90] * 3):
-        found = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
-        assert found["text"].shape == (len(texts),)
+        outputs = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+        assert outputs["text"].shape == (len(texts),)
 
 
 def test_words_are_split_in_the_graph_as_in_training():

@@ -1,3 +1,5 @@
+"""Translation of dates: its quick run, export and batches."""
+
 import keras
 import numpy as np
 import pytest
@@ -30,10 +32,10 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     path = where / "saved_models/translate_dates_quick/1"
     for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
         inputs = {"text": np.array([text.encode() for text in texts])}
-        found = export.run_in_c_loader(path, "decode", inputs)
-        assert found["date"].shape == (len(texts),)
-        assert found["alignments"].shape[:2] == (len(texts), translate_dates.OUTPUT_LENGTH)
-        assert np.isfinite(found["alignments"]).all()
+        outputs = export.run_in_c_loader(path, "decode", inputs)
+        assert outputs["date"].shape == (len(texts),)
+        assert outputs["alignments"].shape[:2] == (len(texts), translate_dates.OUTPUT_LENGTH)
+        assert np.isfinite(outputs["alignments"]).all()
 
 
 def test_a_text_is_translated_equally_alone_and_in_a_batch(quick):

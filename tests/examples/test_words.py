@@ -1,3 +1,5 @@
+"""Splitting sentences into words, and the vocabulary."""
+
 from examples.datasets.words import Words, split
 
 
