@@ -1,7 +1,5 @@
 """Write `tests/api.txt`, the listing of the public API: `python -m tests.write_api`."""
 
-import importlib
-import importlib.util
 import inspect
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +13,6 @@ HEADER = """\
 # Every public name and its signature, without annotations. A changed line is a changed API: see
 # docs/compatibility.md. After an intended change, write this file again: python -m tests.write_api
 """
-# Modules that are public but not imported by `import keras_attention`.
-LAZY_MODULES = ("keras_attention.testing",)
 # Keras calls these methods, so their signatures are Keras's.
 KERAS_METHODS = {*dir(keras.layers.Layer), *dir(keras.Model)} - {"call"}
 # One class of the package overrides these methods of another. Users do not call them.
@@ -71,9 +67,6 @@ def _get_parameters(function):
 def find_public_modules():
     """Return `keras_attention` and its public modules."""
     modules = [keras_attention]
-    for name in LAZY_MODULES:
-        if importlib.util.find_spec(name) is not None:
-            modules.append(importlib.import_module(name))
     for module in modules:  # The loop also visits the modules that it appends.
         values = (getattr(module, name) for name in list_names(module))
         modules += [v for v in values if isinstance(v, ModuleType) and v not in modules]

@@ -17,7 +17,6 @@ import keras
 import numpy as np
 
 import keras_attention
-import keras_attention.testing
 from keras_attention.types import Config, Initializer, Nest, Normalizer, Regularizer, Shape, Tensor
 
 
