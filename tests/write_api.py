@@ -26,13 +26,10 @@ class _Default:
         self.value = value
 
     def __repr__(self):
-        is_literal = isinstance(self.value, bool | int | float | str | tuple | None)
-        return repr(self.value) if is_literal else f"<{_qualified_name(self.value)}>"
-
-
-def _qualified_name(value):
-    named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}.{named.__qualname__}"
+        if isinstance(self.value, bool | int | float | str | tuple | None):
+            return repr(self.value)
+        named = self.value if hasattr(self.value, "__qualname__") else type(self.value)
+        return f"<{named.__qualname__}>"
 
 
 def format_signature(function, skip_first=False):
@@ -86,8 +83,14 @@ def list_names(module):
 
 def list_members(cls):
     """Return the names of the package's own public methods and properties of a class."""
-    names = (name for name in dir(cls) if not name.startswith("_"))
-    return [n for n in names if n not in KERAS_METHODS | HOOKS and is_ours(find_owner(cls, n))]
+    # The fields of named tuples and dataclasses are arguments of the constructor.
+    fields = {*getattr(cls, "_fields", ()), *getattr(cls, "__dataclass_fields__", ())}
+    skipped = KERAS_METHODS | HOOKS | fields
+    return [
+        name
+        for name in dir(cls)
+        if not name.startswith("_") and name not in skipped and is_ours(find_owner(cls, name))
+    ]
 
 
 def find_owner(cls, name):

@@ -134,6 +134,8 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
         None,
     )
 
+    value = keras_attention.mask.hide(value, mask)
+
     normalize = keras_attention.normalize.get("sparsemax")
     keras_attention.normalize.serialize(normalize)
     keras_attention.normalize.gaussian(pairs[0], visible, distance=pairs[1], deviation=2.0)
