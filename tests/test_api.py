@@ -47,4 +47,4 @@ def test_signature_has_names_kinds_and_defaults_without_annotations():
     def function(x: int, /, *args: str, rate: float = 0.5, layer=keras.layers.Dense) -> None: ...
 
     assert format_signature(function) == "(x, /, *args, rate=0.5, layer=<Dense>)"
-    assert format_signature(function, skip_first=True) == ("(*args, rate=0.5, layer=<Dense>)")
+    assert format_signature(function, skip_first=True) == "(*args, rate=0.5, layer=<Dense>)"
