@@ -1,7 +1,5 @@
 """Write `tests/api.txt`, the listing of the public API: `python -m tests.write_api`."""
 
-import importlib
-import importlib.util
 import inspect
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +13,6 @@ HEADER = """\
 # Every public name and its signature, without annotations. A changed line is a changed API: see
 # docs/compatibility.md. After an intended change, write this file again: python -m tests.write_api
 """
-# Modules that are public but not imported by `import keras_attention`.
-LAZY_MODULES = ("keras_attention.testing",)
 # Keras calls these methods, so their signatures are Keras's.
 KERAS_METHODS = {*dir(keras.layers.Layer), *dir(keras.Model)} - {"call"}
 # One class of the package overrides these methods of another. Users do not call them.
@@ -30,13 +26,10 @@ class _Default:
         self.value = value
 
     def __repr__(self):
-        is_literal = isinstance(self.value, bool | int | float | str | tuple | None)
-        return repr(self.value) if is_literal else f"<{_qualified_name(self.value)}>"
-
-
-def _qualified_name(value):
-    named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}.{named.__qualname__}"
+        if isinstance(self.value, bool | int | float | str | tuple | None):
+            return repr(self.value)
+        named = self.value if hasattr(self.value, "__qualname__") else type(self.value)
+        return f"<{named.__qualname__}>"
 
 
 def format_signature(function, skip_first=False):
@@ -71,9 +64,6 @@ def _get_parameters(function):
 def find_public_modules():
     """Return `keras_attention` and its public modules."""
     modules = [keras_attention]
-    for name in LAZY_MODULES:
-        if importlib.util.find_spec(name) is not None:
-            modules.append(importlib.import_module(name))
     for module in modules:  # The loop also visits the modules that it appends.
         values = (getattr(module, name) for name in list_names(module))
         modules += [v for v in values if isinstance(v, ModuleType) and v not in modules]
@@ -93,8 +83,14 @@ def list_names(module):
 
 def list_members(cls):
     """Return the names of the package's own public methods and properties of a class."""
-    names = (name for name in dir(cls) if not name.startswith("_"))
-    return [n for n in names if n not in KERAS_METHODS | HOOKS and is_ours(find_owner(cls, n))]
+    # The fields of named tuples and dataclasses are arguments of the constructor.
+    fields = {*getattr(cls, "_fields", ()), *getattr(cls, "__dataclass_fields__", ())}
+    skipped = KERAS_METHODS | HOOKS | fields
+    return [
+        name
+        for name in dir(cls)
+        if not name.startswith("_") and name not in skipped and is_ours(find_owner(cls, name))
+    ]
 
 
 def find_owner(cls, name):

@@ -17,7 +17,6 @@ import keras
 import numpy as np
 
 import keras_attention
-import keras_attention.testing
 from keras_attention.types import Config, Initializer, Nest, Normalizer, Regularizer, Shape, Tensor
 
 
@@ -134,6 +133,8 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
         keras_attention.mask.window(3, 5, width=2),
         None,
     )
+
+    value = keras_attention.mask.hide(value, mask)
 
     normalize = keras_attention.normalize.get("sparsemax")
     keras_attention.normalize.serialize(normalize)
