@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
@@ -12,7 +13,7 @@ from keras_attention.read import weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionPooling(keras.layers.Layer):
+class AttentionPooling(BaseLayer):
     """Reads a whole sequence as one vector, by a learned query u.
 
     score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.

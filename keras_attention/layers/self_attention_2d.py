@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.dot.attention import can_run_blockwise, dot_attention
 from keras_attention.mask.structured_mask import StructuredMask
@@ -15,7 +16,7 @@ from keras_attention.score.score import IMPLEMENTATIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SelfAttention2D(keras.layers.Layer):
+class SelfAttention2D(BaseLayer):
     """Every position of an image reads from all of them, and adds what it read to itself.
 
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.
@@ -131,9 +132,9 @@ class SelfAttention2D(keras.layers.Layer):
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
         image = self._channels_last(to_score_precision(inputs))
-        query = self._positions(self.query_projection(image, training=training))
-        key = self._positions(self._pooled(self.key_projection(image, training=training)))
-        value = self._positions(self._pooled(self.value_projection(image, training=training)))
+        query = self._positions(_project(self.query_projection, image, training))
+        key = self._positions(self._pooled(_project(self.key_projection, image, training)))
+        value = self._positions(self._pooled(_project(self.value_projection, image, training)))
         heads = [ops.expand_dims(x, 1) for x in (query, key, value)]  # one each
         without_table = can_run_blockwise(*heads, self.implementation)
         if return_attention_scores or not without_table:
@@ -145,7 +146,7 @@ class SelfAttention2D(keras.layers.Layer):
         else:
             context = weighted_sum(weights, value)
         if self.output_projection is not None:
-            context = self.output_projection(context, training=training)
+            context = _project(self.output_projection, context, training)
         context = self._as_given(ops.reshape(context, ops.shape(image)))
         output = ops.add(ops.multiply(context, self.gamma), at_least_float32(inputs))
         output = ops.cast(output, self.compute_dtype)
@@ -220,3 +221,11 @@ class SelfAttention2D(keras.layers.Layer):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "implementation": self.implementation,
         }
+
+
+def _project(projection, image, training):
+    """Apply a projection; a frozen one runs as in inference.
+
+    In training, Keras's spectral normalization assigns the kernel outside of the gradient.
+    """
+    return projection(image, training=training and projection.trainable)

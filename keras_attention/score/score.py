@@ -2,13 +2,14 @@
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
 
 # How a score with a kernel may be evaluated by the package's layers.
 IMPLEMENTATIONS = ("auto", "plain", "blockwise")
 
 
-class Score(keras.layers.Layer):
+class Score(BaseLayer):
     """How well does each key answer each query?
 
     Abstract. A score of your own is a subclass with `compare` alone; give it to

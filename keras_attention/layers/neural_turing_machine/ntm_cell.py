@@ -7,6 +7,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
@@ -29,7 +30,7 @@ CONSTANT_START = 1e-6  # not 0, where the cosine has no direction
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class NTMCell(keras.layers.Layer):
+class NTMCell(BaseLayer):
     """A cell for `keras.layers.RNN` whose state is a memory, read and written by address.
 
     score: cosine × β; mask: —; normalize: softmax, interpolate, shift, sharpen;

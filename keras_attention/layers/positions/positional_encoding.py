@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.positions.angles import angles, base_of
 from keras_attention.precision import at_least_float32, score_dtype
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PositionalEncoding(keras.layers.Layer):
+class PositionalEncoding(BaseLayer):
     """Adds to each position a vector of sines and cosines that no other position has.
 
     score: none; mask: none; normalize: none; read: none, it adds positions that scores can tell

@@ -6,6 +6,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.attention import supports as supports_additive
 from keras_attention.kernels.additive.compare import compare, once_per_sequence
@@ -53,7 +54,7 @@ def for_loop(memory, score):
     return memory if of_keys is None else LoopMemory(*memory, of_keys)
 
 
-class QueryValueAttention(keras.layers.Layer):
+class QueryValueAttention(BaseLayer):
     """Abstract: the call contract of all query/value layers around a score and a normalizer.
 
     A final class chooses `score` and `normalize`, and may change how the values are read in `read`

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.query_value.base import QueryValueAttention, for_loop
 from keras_attention.layers.recurrent.cell_adapter import (
@@ -23,7 +24,7 @@ from keras_attention.precision import score_dtype
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionDecoder(keras.layers.Layer):
+class AttentionDecoder(BaseLayer):
     """Runs a recurrent cell over the target while it reads the source at every step.
 
     score: its attention's; mask: padding; normalize: its attention's; read: its attention's, at

@@ -5,12 +5,13 @@ import numbers
 import keras
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
 
 
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(BaseLayer):
     """Abstract: self-attention and a feed-forward network, each in a residual of its own.
 
     A final class says in `call` in which order they come, and what stands between them.
