@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
@@ -15,7 +16,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionPooling(keras.layers.Layer):
+class AttentionPooling(BaseLayer):
     """Pools a sequence into one vector, by attention with a learned query u.
 
     score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
 from keras_attention.layers.query_value.base import PreparedMemory
@@ -17,7 +18,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SelfAttention2D(keras.layers.Layer):
+class SelfAttention2D(BaseLayer):
     """Self-attention over all positions of an image, with a residual scaled by γ.
 
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.
@@ -139,9 +140,9 @@ class SelfAttention2D(keras.layers.Layer):
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
         image = self._to_channels_last(to_score_precision(inputs))
-        query = self._flatten(self.query_projection(image, training=training))
-        key = self._flatten(self._pool(self.key_projection(image, training=training)))
-        value = self._flatten(self._pool(self.value_projection(image, training=training)))
+        query = self._flatten(_project(self.query_projection, image, training))
+        key = self._flatten(self._pool(_project(self.key_projection, image, training)))
+        value = self._flatten(self._pool(_project(self.value_projection, image, training)))
         context, weights = attention(
             self.score,
             softmax,
@@ -154,7 +155,7 @@ class SelfAttention2D(keras.layers.Layer):
             dtype=self.compute_dtype,
         )
         if self.output_projection is not None:
-            context = self.output_projection(context, training=training)
+            context = _project(self.output_projection, context, training)
         context = self._from_channels_last(ops.reshape(context, ops.shape(image)))
         output = ops.add(ops.multiply(context, self.gamma), at_least_float32(inputs))
         output = ops.cast(output, self.compute_dtype)
@@ -236,3 +237,11 @@ class SelfAttention2D(keras.layers.Layer):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "implementation": self.implementation,
         }
+
+
+def _project(projection, image, training):
+    """Apply a projection; a frozen one runs as in inference.
+
+    In training, Keras's spectral normalization assigns the kernel outside of the gradient.
+    """
+    return projection(image, training=training and projection.trainable)

@@ -4,11 +4,12 @@ from typing import Literal
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.types import Shape, Tensor
 
 
-class Score(keras.layers.Layer):
+class Score(BaseLayer):
     """How well each key matches each query: an abstract score.
 
     A score of your own is a subclass that defines `compare` alone; pass it to

@@ -8,6 +8,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
@@ -41,7 +42,7 @@ INITIAL_MEMORY_VALUE = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class NTMCell(keras.layers.Layer):
+class NTMCell(BaseLayer):
     """A cell for `keras.layers.RNN` whose state includes an addressable memory.
 
     score: cosine × β; mask: —; normalize: softmax, interpolate, shift, sharpen;

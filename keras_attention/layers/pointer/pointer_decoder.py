@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import compare, prepare_step_keys
 from keras_attention.layers.call_arguments.masks import check_mask
@@ -35,7 +36,7 @@ from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape,
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PointerDecoder(keras.layers.Layer):
+class PointerDecoder(BaseLayer):
     """A decoder that points to one element of its memory at every step.
 
     score: additive; mask: padding, visited; normalize: softmax; read: the weights are the output.

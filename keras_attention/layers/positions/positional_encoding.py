@@ -6,13 +6,14 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.positions.angles import angles, check_base
 from keras_attention.precision import at_least_float32, score_dtype
 from keras_attention.types import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PositionalEncoding(keras.layers.Layer):
+class PositionalEncoding(BaseLayer):
     """Adds a vector of sines and cosines to each position, different for every position.
 
     score: none; mask: none; normalize: none; read: none, it adds positions on which scores can

@@ -7,6 +7,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
     Implementation,
@@ -41,7 +42,7 @@ class PreparedMemory(NamedTuple):
     mask: Any
 
 
-class QueryValueAttention(keras.layers.Layer):
+class QueryValueAttention(BaseLayer):
     """Abstract: a score, a normalizer and a perturbation of the weights behind one call contract.
 
     `call` consists of `prepare`, `perturbation.sample`, `attend` and `perturbation.loss`, in this

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
@@ -25,7 +26,7 @@ from keras_attention.types import Config, Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionDecoder(keras.layers.Layer):
+class AttentionDecoder(BaseLayer):
     """Runs a recurrent cell over the target, and attends to the source at every step.
 
     score: its attention's; mask: padding; normalize: its attention's; read: its attention's, at

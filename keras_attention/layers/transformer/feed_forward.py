@@ -2,8 +2,10 @@
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 
-class FeedForward(keras.layers.Layer):
+
+class FeedForward(BaseLayer):
     """`FFN(x) = activation(x W1 + b1) W2 + b2`, equation 2, with outputs of the inputs' width.
 
     Args:

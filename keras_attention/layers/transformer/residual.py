@@ -2,12 +2,13 @@
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
 
 NORMS = ("post", "pre")
 
 
-class Residual(keras.layers.Layer):
+class Residual(BaseLayer):
     """The operations before (`pre`) and after (`post`) a sublayer.
 
         post: LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
