@@ -20,7 +20,7 @@ def create_sums(bias, slicer):
     return tf.TensorArray(bias.dtype, count, clear_after_read=False).unstack(zeros)
 
 
-def add_block(sums, grad_scores, block, bias, slicer):
+def add_block(grad_scores, block, bias, slicer, sums):
     """Add the gradient of a block's scores `(groups, rows, columns)` to the sums.
 
     It is summed along the axes where the bias has size 1.

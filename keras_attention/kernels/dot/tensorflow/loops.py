@@ -1,5 +1,7 @@
 """The loops over heads and blocks of queries on TensorFlow, forward and backward."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_attention.kernels.dot.tensorflow.bias_gradient import add_block, create_sums, merge_sums
@@ -36,7 +38,7 @@ class BlockLoops:
 
         Args:
             query: `(blocks, groups, rows, D)` of `split_queries`, scaled.
-            key, value: `(batch * groups, Tk, width)` of `pad_keys`.
+            key, value: `(batch * groups * Tk, width)` of `pad_keys`.
 
         Returns:
             Context `(blocks, groups, rows, Dv)`; and with `keeps_norm` the softmax normalizer
@@ -56,8 +58,8 @@ class BlockLoops:
                 arrays = for_each_index(count, attend_block, *arrays)
             return arrays
 
-        size, widths = self.slicer.count, (value.shape[2], 2)[: 1 + self.keeps_norm]
-        arrays = [create_array(query, size, *query.shape[1:3], width) for width in widths]
+        size, widths = self.slicer.count, (value.shape[1], 2)[: 1 + self.keeps_norm]
+        arrays = [create_array(query, size, *query.shape[1:-1], width) for width in widths]
         arrays = for_each_index(self.slicer.group_count, attend_group, *arrays)
         return [array.stack() for array in arrays]
 
@@ -74,11 +76,11 @@ class BlockLoops:
             of the bias, if there is one.
         """
         slicer, is_banded = self.slicer, self.layout.band is not None
-        widths, length = (key.shape[2], value.shape[2]), key.shape[1] or tf.shape(key)[1]
-        groups = slicer.block_groups
+        widths, length = (key.shape[1], value.shape[1]), slicer.padded_keys
+        key_axis = len(slicer.group_axis) + 1
 
         def create_zeros(columns):
-            return [tf.zeros((groups, width, columns), query.dtype) for width in widths]
+            return [tf.zeros((*slicer.group_axis, width, columns), query.dtype) for width in widths]
 
         def differentiate_group(group, grad_query, grad_bias, grad_keys):
             sums = create_zeros(length)
@@ -89,9 +91,8 @@ class BlockLoops:
                     parts = (x[block.index] for x in (query, upstream, context, *norm))
                     grads = self._differentiate_block(block, key, value, *parts)
                     grad_query = grad_query.write(block.index, grads[0])
-                    grad_bias = [
-                        add_block(x, grads[1], self.bias, block, slicer) for x in grad_bias
-                    ]
+                    add = functools.partial(add_block, grads[1], block, self.bias, slicer)
+                    grad_bias = [add(sums) for sums in grad_bias]
                     pairs = zip(grad_keys, grads[2:], strict=True)
                     if is_banded:
                         return grad_query, grad_bias, [x.write(block.index, y) for x, y in pairs]
@@ -104,7 +105,7 @@ class BlockLoops:
                 state = grad_query, grad_bias, create_zeros(segment.columns)
                 *state, parts = for_each_index(count, differentiate_block, *state)
                 grad_query, grad_bias = state
-                margins = {2: (0, length - segment.columns)}
+                margins = {key_axis: (0, length - segment.columns)}
                 sums = [x + pad(y, margins) for x, y in zip(sums, parts, strict=True)]
             pairs = zip(grad_keys, sums, strict=True)
             return grad_query, grad_bias, [x.write(group, y) for x, y in pairs]
@@ -115,7 +116,7 @@ class BlockLoops:
         state = (
             create_array(query, slicer.count, *query.shape[1:]),
             [] if self.bias is None else [create_sums(self.bias, slicer)],
-            [create_array(query, size, groups, width, columns) for width in widths],
+            [create_array(query, size, *slicer.group_axis, width, columns) for width in widths],
         )
         state = for_each_index(slicer.group_count, differentiate_group, *state)
         grad_query, grad_bias, grad_keys = tf.nest.map_structure(lambda x: x.stack(), state)

@@ -40,12 +40,15 @@ class BlockSlicer:
         # Sequences of a block, groups of each and heads of a group.
         self.block_heads = [choose(is_short, size, 1) for size in heads]
         self.block_groups = self.block_heads[0] * self.block_heads[1]
+        # One group has no axis: a product of matrices is faster than that of a batch of one.
+        self.group_axis = [] if is_short is False else [self.block_groups]
         # Groups of the batch, and heads of a group, that the loops visit one after the other.
         self.group_count = choose(is_short, 1, self.batch * self.groups)
         self.shared_count = choose(is_short, 1, self.shared)
         self.count = self.group_count * self.shared_count * layout.blocks
         self.query_margins = 0, layout.blocks * layout.rows - visible.queries
         self.key_margins = (0, 0) if layout.band is None else layout.band[:2]
+        self.padded_keys = visible.keys + sum(self.key_margins)
 
     def find_block(self, segment, group, i):
         """Return the i-th `Block` of a segment, among the blocks of a group's heads."""
@@ -71,30 +74,34 @@ class BlockSlicer:
         """
         x = pad(x, {2: self.query_margins})
         rows = self.block_heads[2] * self.layout.rows
-        return tf.reshape(x, (self.count, self.block_groups, rows, x.shape[3]))
+        return tf.reshape(x, (self.count, *self.group_axis, rows, x.shape[3]))
 
     def merge_queries(self, x):
         """Reverse `split_queries`."""
         heads, length = self.groups * self.shared, self.layout.blocks * self.layout.rows
-        x = tf.reshape(x, (self.batch, heads, length, x.shape[3]))
+        x = tf.reshape(x, (self.batch, heads, length, x.shape[-1]))
         return x if _is_zero(*self.query_margins) else x[:, :, : self.visible.queries]
 
     def pad_keys(self, x):
-        """`(batch, groups, Tk, width)` -> `(batch * groups, front + Tk + back, width)`."""
-        x = pad(x, {2: self.key_margins})
-        return tf.reshape(x, (self.batch * self.groups, x.shape[2] or tf.shape(x)[2], x.shape[3]))
+        """`(batch, groups, Tk, width)` -> `(batch * groups * padded Tk, width)`.
+
+        The first axis alone is sliced then, which TensorFlow does without a copy.
+        """
+        return tf.reshape(pad(x, {2: self.key_margins}), (-1, x.shape[3]))
 
     def slice_keys(self, x, block):
         """Slice `(groups, columns, width)` of `pad_keys`."""
-        size = self.block_groups, block.size[3], x.shape[2]
-        return tf.slice(x, (block.group, block.corner[3], 0), size)
+        columns, width = block.size[3], x.shape[1]
+        start = block.group * self.padded_keys + block.corner[3]
+        x = tf.slice(x, (start, 0), (self.block_groups * columns, width))
+        return tf.reshape(x, (*self.group_axis, columns, width))
 
     def merge_keys(self, x):
         """Sum gradients `(..., groups, width, columns)`: `(batch, groups, Tk, width)`.
 
         Without bands there is one for each group, with bands one for each block.
         """
-        width, columns = x.shape[2], self.layout.segments[0].columns
+        width, columns = x.shape[-2], self.layout.segments[0].columns
         if self.layout.band is not None:
             shape = self.shared_count, self.layout.blocks, width, columns
             x = tf.reshape(x, (self.batch * self.groups, *shape))
@@ -134,11 +141,12 @@ class BlockSlicer:
         """Build the mask of the causal mask, the window and the bands' padding.
 
         Returns:
-            Bool, broadcastable to `(rows, columns)`; or None.
+            Bool `(1, 1, rows or 1, columns)`, or None.
         """
         visible, masks, key = self.visible, [], self.position_keys(block)
         row = block.corner[2] + (visible.keys - visible.queries)
-        query = tf.range(block.size[2])[:, None] + row
+        # Without a broadcast of the mask, `tf.where` is faster.
+        query = tf.reshape(tf.range(block.size[2]), (1, 1, -1, 1)) + row
         if self.layout.band is not None:
             masks.append((key >= 0) & (key < visible.keys))
         if visible.causal:
