@@ -5,7 +5,13 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.additive.compare import compare
-from keras_attention.kernels.local.bands import cut, full_rows, joined, rows_of_block, sight
+from keras_attention.kernels.local.bands import (
+    build_band_mask,
+    merge_blocks,
+    rows_per_band,
+    split_blocks,
+    spread_bands,
+)
 from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
@@ -157,7 +163,7 @@ class LocalAttention(Luong):
         # Full rows grow with Tq Tk: they are made only where somebody wants them.
         accounts = training and type(self).add_sampling_loss is not Luong.add_sampling_loss
         if return_attention_scores or accounts:
-            weights = full_rows(*found, ops.shape(query)[-2], ops.shape(key)[-2])
+            weights = spread_bands(*found, ops.shape(query)[-2], ops.shape(key)[-2])
             weights = hide(weights, query_mask)
         if accounts:
             self.add_sampling_loss(weights, noise, query_mask)
@@ -168,14 +174,14 @@ class LocalAttention(Luong):
     def attend(self, query, memory, noise=None, positions=None):
         rows = self._rows(query, memory.values, positions)
         output, *found = self._attend_nearby(query, memory, noise, positions, rows)
-        return output, full_rows(*found, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
+        return output, spread_bands(*found, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
 
     def _rows(self, query, key, positions):
         """How many queries read together: more than one only where they stand side by side."""
         is_single = len(query.shape) < len(key.shape)
         if self.alignment == "predictive" or positions is not None or is_single:
             return 1
-        return rows_of_block(ops.shape(query)[-2], self.window, self.score_name != "concat")
+        return rows_per_band(ops.shape(query)[-2], self.window, self.score_name != "concat")
 
     def _attend_nearby(self, query, memory, noise, positions, rows):
         """Output, the bands' weights `(batch, blocks, rows, any)`, the places that they are."""
@@ -193,18 +199,20 @@ class LocalAttention(Luong):
         start, length = (x if is_single else x[..., None] for x in span(seen[..., None, :]))
         if positions is None:
             positions = ops.arange(queries, dtype="int32")
-        centre = cut(self._centre(asking, length, positions), rows, axis=-1)
+        centre = split_blocks(self._centre(asking, length, positions), rows, axis=-1)
         places, distance, inside = window_around(centre, self.window, start, length)
         # Every block of queries now has a short memory of its own.
         nearby = PreparedMemory(
             gather_window(memory.keys, places),
             gather_window(memory.values, places),
-            ops.logical_and(inside, sight(visible, seen, places, rows)),
+            ops.logical_and(inside, build_band_mask(visible, seen, places, rows)),
         )
-        scores = compare(self.score, cut(self.score.project_query(asking), rows), nearby.keys)
+        scores = compare(
+            self.score, split_blocks(self.score.project_query(asking), rows), nearby.keys
+        )
         weights = self._weigh(scores, nearby.mask, distance)
-        noise = None if noise is None else cut(noise, rows)
-        context = joined(self.read(weights, nearby, noise), queries)
+        noise = None if noise is None else split_blocks(noise, rows)
+        context = merge_blocks(self.read(weights, nearby, noise), queries)
         return self.transform_output(context, query), weights, places
 
     def _centre(self, asking, length, positions):

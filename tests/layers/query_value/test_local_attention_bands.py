@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.kernels.local.bands import rows_of_block
+from keras_attention.kernels.local.bands import rows_per_band
 from tests.gradients import gradients
 from tests.layers.query_value.local_bands import KINDS, counted, inputs, layers, masks, numpy
 
@@ -66,7 +66,7 @@ def test_what_is_masked_cannot_matter(kind, poison):
 
 
 def test_the_sizes_above_make_several_blocks():
-    assert [-(-n // rows_of_block(n, w)) for n, _, w in SIZES] == [3, 2, 3, 1, 1, 1]
+    assert [-(-n // rows_per_band(n, w)) for n, _, w in SIZES] == [3, 2, 3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -82,7 +82,7 @@ class BlockSlicer:
         return tf.reshape(x, (*self.group_axis, columns, width))
 
     def create_key_sums(self, dtype, width):
-        """Create the array of transposed gradients, of each block with bands, else of each group."""
+        """Create the transposed gradients: of each block with bands, else of each group."""
         shape = *self.group_axis, width, self.layout.segments[0].columns
         if self.layout.band is not None:
             return create_array(dtype, self.count, *shape)
