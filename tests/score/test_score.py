@@ -18,7 +18,7 @@ every_score = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 
 @every_score
 def test_score_equals_the_formula(row):
-    layer, arrays = row.built(), row.arrays()
+    layer, arrays = row.build(), row.arrays()
     result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-5, atol=1e-5)
@@ -27,7 +27,7 @@ def test_score_equals_the_formula(row):
 @only_with_float64
 @every_score
 def test_score_equals_the_formula_to_ten_digits_in_float64(row):
-    layer, arrays = row.built("float64"), row.arrays("float64")
+    layer, arrays = row.build("float64"), row.arrays("float64")
     result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float64
     np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-10, atol=1e-10)
@@ -35,14 +35,14 @@ def test_score_equals_the_formula_to_ten_digits_in_float64(row):
 
 @every_score
 def test_projections_and_compare_equal_one_call(row):
-    layer, (query, key) = row.built(), map(ops.convert_to_tensor, row.arrays())
+    layer, (query, key) = row.build(), map(ops.convert_to_tensor, row.arrays())
     in_parts = layer.compare(layer.project_query(query), layer.project_key(key))
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, (in_parts, layer(query, key))))
 
 
 @every_score
 def test_several_batch_axes_are_accepted(row):
-    layer, (query, key) = row.built(), row.arrays()
+    layer, (query, key) = row.build(), row.arrays()
     one_by_one = ops.convert_to_numpy(layer(query, key))
     result = ops.convert_to_numpy(layer(query[:, None], key[:, None]))
     assert result.shape == (BATCH, 1, QUERIES, KEYS)
@@ -51,7 +51,7 @@ def test_several_batch_axes_are_accepted(row):
 
 @every_score
 def test_half_precision_inputs_give_float32_scores(row):
-    layer, (query, key) = row.built("float16"), row.arrays("float16")
+    layer, (query, key) = row.build("float16"), row.arrays("float16")
     result = layer(query, key)
     assert keras.backend.standardize_dtype(result.dtype) == "float32"
     expected = row.expected(layer, query, key)
@@ -61,12 +61,12 @@ def test_half_precision_inputs_give_float32_scores(row):
 @every_score
 def test_huge_inputs_give_no_nan(row):
     query, key = (np.sign(x) * np.float32(3e38) for x in row.arrays())
-    assert not np.isnan(ops.convert_to_numpy(row.built()(query, key))).any()
+    assert not np.isnan(ops.convert_to_numpy(row.build()(query, key))).any()
 
 
 @every_score
 def test_gradients_equal_finite_differences(row):
-    layer, (query, key) = row.built(FINEST), (x[:1, :2] for x in row.arrays())
+    layer, (query, key) = row.build(FINEST), (x[:1, :2] for x in row.arrays())
     factors = np.random.default_rng(2).normal(size=(1, 2, 2)).astype(FINEST)
 
     def loss(query, key):
@@ -83,7 +83,7 @@ def test_gradients_equal_finite_differences(row):
 
 @every_score
 def test_config_recreates_the_score(row):
-    layer = row.built()
+    layer = row.build()
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(again) is type(layer)
     assert again.get_config() == layer.get_config()
@@ -106,7 +106,7 @@ def test_symbolic_shape_equals_the_shape(row):
 @pytest.mark.parametrize("name", sorted(set(ROWS) - {"location"}))
 def test_permuting_the_keys_permutes_the_scores(name):
     row = ROWS[name]
-    layer, (query, key) = row.built(), row.arrays()
+    layer, (query, key) = row.build(), row.arrays()
     order = np.random.default_rng(3).permutation(KEYS)
     permuted = ops.convert_to_numpy(layer(query, key[:, order]))
     np.testing.assert_allclose(

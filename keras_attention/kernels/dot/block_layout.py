@@ -46,12 +46,14 @@ class Layout(NamedTuple):
     band: Band | None
 
 
-def layout(visible, rows):
+def layout(visible, rows, is_single=False):
     """Return the `Layout` of a `StructuredMask`.
 
     Args:
         visible: A `StructuredMask`.
         rows: Queries per block, at least 1.
+        is_single: Whether there is a single block that attends to all keys, a bool or a scalar
+            tensor.
 
     Example:
     >>> from keras_attention.kernels.dot.block_layout import layout
@@ -66,17 +68,14 @@ def layout(visible, rows):
     # An empty sequence gets one block of padding, so that no array of blocks is empty.
     blocks = _maximum(-(-queries // rows), 1)
     offset = keys - queries  # Query i is aligned with key i + offset.
-    columns = None if visible.window is None else _band_columns(visible, rows)
-    if columns is not None and _has_band(visible, columns):
+    if is_single is not True and _has_band(visible, rows):
+        columns = _band_columns(visible, rows)
         skipped = _maximum(offset, 0)
         front = visible.window + skipped - offset
         back = _maximum((blocks - 1) * rows + skipped + columns - front - keys, 0)
-        if ops.is_tensor(columns) or ops.is_tensor(keys):
-            # A band of a single block would be wider than a short sequence.
-            is_whole = (blocks == 1) & (columns >= keys)
-            columns = choose(is_whole, keys, columns)
-            front, back, skipped = (choose(is_whole, 0, x) for x in (front, back, skipped))
-        return Layout(rows, blocks, [Segment(0, blocks, columns)], Band(front, back, skipped))
+        columns = choose(is_single, keys, columns)
+        band = Band(*(choose(is_single, 0, x) for x in (front, back, skipped)))
+        return Layout(rows, blocks, [Segment(0, blocks, columns)], band)
     if not visible.causal:
         return Layout(rows, blocks, [Segment(0, blocks, keys)], None)
     groups = tuning.DOT_CAUSAL_GROUPS_UNKNOWN_LENGTH
@@ -123,9 +122,11 @@ def _band_columns(visible, rows):
     return rows + visible.window * (1 if visible.causal else 2)
 
 
-def _has_band(visible, columns):
-    if isinstance(visible.keys, int) and isinstance(columns, int):
-        return columns < visible.keys
+def _has_band(visible, rows):
+    if visible.window is None:
+        return False
+    if isinstance(visible.keys, int) and isinstance(rows, int):
+        return _band_columns(visible, rows) < visible.keys
     return visible.window <= tuning.DOT_MAX_WINDOW_UNKNOWN_LENGTH
 
 

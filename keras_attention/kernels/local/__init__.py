@@ -1,1 +1,1 @@
-"""Local attention: each query is scored against a window of keys only."""
+"""Local attention: the scores of each query with a window of keys only."""

@@ -1,64 +1,63 @@
-"""Queries in blocks that read one band of keys each: the windows of neighbours overlap.
+"""Blocks of queries that share one band of keys each: the windows of neighbors overlap.
 
-Of 2D + 1 keys around each of b consecutive queries no more than b + 2D differ. A block of one
-query has its window for a band.
+The windows of b consecutive queries, 2D + 1 keys each, cover at most b + 2D different keys. A block
+of one query has its window for a band.
 """
 
 from keras import ops
 
+from keras_attention.kernels import tuning
 from keras_attention.kernels.local.windows import gather_window, spread_window
 
-# Queries of a block at least: in a product of fewer, moving keys is what takes the time.
-FEWEST = 32
-# And where every pair costs a hidden layer: a band's corners, outside of all windows, are dear.
-FEWEST_OF_HIDDEN = 8
 
-
-def rows_of_block(queries, width, is_product=True):
-    """How many queries make a block, an int.
+def rows_per_band(queries, width, is_product=True):
+    """Return the number of queries per block, an int.
 
     Args:
         queries: Number of queries Tq, an int or a scalar tensor.
-        width: How far a window reaches on either side, an int.
+        width: Reach of a window on either side, an int.
         is_product: Whether the scores are matrix products.
 
     Example:
-    >>> from keras_attention.kernels.local.bands import rows_of_block
-    >>> rows_of_block(100, 10), rows_of_block(100, 10, is_product=False), rows_of_block(5, 10)
+    >>> from keras_attention.kernels.local.bands import rows_per_band
+    >>> rows_per_band(100, 10), rows_per_band(100, 10, is_product=False), rows_per_band(5, 10)
     (25, 8, 5)
     """
-    rows = max(FEWEST, width) if is_product else max(FEWEST_OF_HIDDEN, width // 2)
+    if is_product:
+        rows = max(tuning.LOCAL_MIN_ROWS_PER_BAND, width)
+    else:
+        rows = max(tuning.LOCAL_MIN_ROWS_PER_BAND_ADDITIVE, width // 2)
     return -(-queries // -(-queries // rows)) if isinstance(queries, int) else rows
 
 
-def cut(x, rows, axis=-2):
-    """`(..., Tq, ...)` with its `axis`, negative, cut: `(..., blocks, rows, ...)`.
+def split_blocks(x, rows, axis=-2):
+    """Split an axis into blocks: `(..., Tq, ...)` -> `(..., blocks, rows, ...)`.
 
     Args:
-        x: Tensor; what the last block lacks is zero.
-        rows: Queries of a block, an int.
-        axis: Where the queries are.
+        x: Tensor. The last block is padded with zeros.
+        rows: Queries per block, an int.
+        axis: The axis of the queries, negative.
 
     Example:
-    >>> from keras_attention.kernels.local.bands import cut
-    >>> cut(np.arange(1, 6), 3, axis=-1).numpy()
+    >>> from keras_attention.kernels.local.bands import split_blocks
+    >>> split_blocks(np.arange(1, 6), 3, axis=-1).numpy()
     array([[1, 2, 3],
            [4, 5, 0]])
     """
     if rows == 1:
         return ops.expand_dims(x, axis)
     x, inner = ops.convert_to_tensor(x), -1 - axis
-    over = -ops.shape(x)[axis] % rows
-    if not isinstance(over, int) or over:
+    padding = -ops.shape(x)[axis] % rows
+    if not isinstance(padding, int) or padding:
         outer = len(x.shape) - 1 - inner
-        x = ops.pad(x, [*[(0, 0)] * outer, (0, over), *[(0, 0)] * inner])
+        x = ops.pad(x, [*[(0, 0)] * outer, (0, padding), *[(0, 0)] * inner])
     shape = ops.shape(x)
     outer, inner = shape[:axis], shape[len(shape) - inner :]
     return ops.reshape(x, (*outer, -1, rows, *inner))
 
 
-def joined(x, queries):
-    """The way back of blocks `(..., blocks, rows, any)`: `(..., Tq, any)`."""
+def merge_blocks(x, queries):
+    """Reverse `split_blocks`: `(..., blocks, rows, width)` -> `(..., Tq, width)`."""
     *outer, blocks, rows, width = ops.shape(x)
     if x.shape[-2] == 1:
         return ops.squeeze(x, -2)
@@ -66,45 +65,46 @@ def joined(x, queries):
     return x if _is_same(blocks * rows, queries) else x[..., :queries, :]
 
 
-def full_rows(weights, places, queries, keys):
-    """Weights of bands as rows of all keys.
+def spread_bands(weights, places, queries, keys):
+    """Spread the weights of bands over rows of all keys.
 
     Args:
         weights: `(batch, ..., blocks, rows, columns)`.
-        places: Int, broadcastable to `(batch, ..., blocks, columns)`: which keys they are of.
-        queries, keys: Their numbers Tq and Tk.
+        places: Int, broadcastable to `(batch, ..., blocks, columns)`: the positions of their keys.
+        queries, keys: Lengths Tq and Tk.
 
     Returns:
         `(batch, ..., Tq, Tk)`.
     """
-    return joined(spread_window(weights, ops.expand_dims(places, -2), keys), queries)
+    return merge_blocks(spread_window(weights, ops.expand_dims(places, -2), keys), queries)
 
 
-def sight(visible, seen, places, rows):
-    """Which keys of its band each query of a block may see.
+def build_band_mask(visible, key_is_visible, places, rows):
+    """Build the mask of each block's queries and the keys of its band.
 
     Args:
-        visible: A `Visible`.
-        seen: Bool `(batch, ..., Tk)`, also with ones for sizes: the keys that any query may see.
-        places: Int `(batch, ..., blocks, columns)`: which keys are the band.
-        rows: Queries of a block.
+        visible: A `StructuredMask`.
+        key_is_visible: Bool `(batch, ..., Tk)`, where the outer axes may have size 1: the keys that
+            are visible to any query.
+        places: Int `(batch, ..., blocks, columns)`: the positions of the band's keys.
+        rows: Queries per block.
 
     Returns:
         Bool, broadcastable to `(batch, ..., blocks, rows, columns)`.
     """
-    found = ops.expand_dims(gather_window(seen[..., None], places)[..., 0], -2)
+    mask = ops.expand_dims(gather_window(key_is_visible[..., None], places)[..., 0], -2)
     if visible.causal:
         last = ops.arange(visible.queries, dtype="int32") + (visible.keys - visible.queries)
-        last = cut(last, rows, axis=-1)[..., None]
-        found = ops.logical_and(found, ops.expand_dims(places, -2) <= last)
-    # Where one mask of keys goes for all queries, it is in `seen`.
+        last = split_blocks(last, rows, axis=-1)[..., None]
+        mask = ops.logical_and(mask, ops.expand_dims(places, -2) <= last)
+    # `key_is_visible` includes a mask of keys that is the same for all queries.
     if visible.pairs is None or visible.pairs.shape[-2] == 1:
-        return found
-    lone = [1] * (len(seen.shape) - 1)
-    everywhere = ops.ones((*lone, visible.queries, visible.keys), "bool")
-    pairs = cut(ops.logical_and(visible.pairs, everywhere), rows)
+        return mask
+    outer = [1] * (len(key_is_visible.shape) - 1)
+    ones = ops.ones((*outer, visible.queries, visible.keys), "bool")
+    pairs = split_blocks(ops.logical_and(visible.pairs, ones), rows)
     pairs = gather_window(pairs[..., None], ops.expand_dims(places, -2))[..., 0]
-    return ops.logical_and(found, pairs)
+    return ops.logical_and(mask, pairs)
 
 
 def _is_same(a, b):

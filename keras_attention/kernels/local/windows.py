@@ -1,53 +1,53 @@
-"""Windows of a sequence: found and gathered for each query, and laid back into full rows."""
+"""Windows of a sequence: place them, gather their keys, spread their weights over full rows."""
 
 from keras import ops
 
 
-def window_around(centre, width, start, length):
-    """The whole places s with `|s - centre| <= width` of sentences with places 0, ..., S - 1.
+def window_around(center, width, start, length):
+    """Return the integers s with `|s - center| <= width` in sequences with positions 0, ..., S - 1.
 
-    They are 2 `width` + 1 around a whole centre, one fewer around any other. Several centres that
-    stand close together share one row of places, their band.
+    There are 2 `width` + 1 of them around an integer center, one fewer around any other. Several
+    centers that are close together share one row of positions, their band.
 
     Args:
-        centre: `(batch, ..., rows)`, any float dtype: `rows` centres that share a band, of which
-            the first is the lowest and none is more than `rows - 1` above it.
-        width: How far the window reaches on either side, an int.
-        start: Where the sentence's place 0 stands among the keys, int, broadcastable to
+        center: `(batch, ..., rows)`, any float dtype: `rows` centers that share a band. The first
+            one is the lowest, and none is more than `rows - 1` above it.
+        width: Reach of the window on either side, an int.
+        start: Index of the sequence's position 0 among the keys, int, broadcastable to
             `(batch, ...)`.
-        length: The sentence's length S, likewise.
+        length: Length S of the sequence, likewise.
 
     Returns:
-        Places among the keys, int32 `(batch, ..., rows + 2 width)`; and of shape `(batch, ...,
-        rows, rows + 2 width)` their distances from each centre, in its dtype and with its
-        gradient, and bool, True = in the window and in the sentence.
+        Indices of keys, int32 `(batch, ..., rows + 2 width)`; and of shape `(batch, ..., rows,
+        rows + 2 width)` their distances from each center, in its dtype and with its gradient, and
+        bool, True = in the window and in the sequence.
 
     Example:
     >>> from keras_attention.kernels.local.windows import window_around
     >>> places, distance, inside = window_around(np.array([[1.5]]), 2, np.array([3]), np.array([9]))
-    >>> [each.numpy().tolist() for each in (places, distance, inside)]
+    >>> [x.numpy().tolist() for x in (places, distance, inside)]
     [[[3, 4, 5, 6, 7]], [[[-1.5, -0.5, 0.5, 1.5, 2.5]]], [[[True, True, True, True, False]]]]
     """
-    first = ops.cast(ops.ceil(centre[..., 0] - width), "int32")
-    steps = first[..., None] + ops.arange(centre.shape[-1] + 2 * width, dtype="int32")
-    distance = ops.expand_dims(ops.cast(steps, centre.dtype), -2) - centre[..., None]
+    first = ops.cast(ops.ceil(center[..., 0] - width), "int32")
+    steps = first[..., None] + ops.arange(center.shape[-1] + 2 * width, dtype="int32")
+    distance = ops.expand_dims(ops.cast(steps, center.dtype), -2) - center[..., None]
     inside = ops.expand_dims(ops.logical_and(steps >= 0, steps < length[..., None]), -2)
     near = ops.abs(distance) <= width
     return start[..., None] + steps, distance, ops.logical_and(inside, near)
 
 
 def gather_window(x, places):
-    """`x[..., places, :]`: what stands at some places of each sequence.
+    """Gather `x[..., places, :]`: some positions of each sequence.
 
-    Costs as much as what is gathered, forward and backward, in time and memory.
+    Time and memory grow with the size of the result, forward and backward.
 
     Args:
         x: `(batch, ..., Tk, D)`.
-        places: Int `(batch, ..., any, W)`, or without `any`. A place beyond either end gives
-            what stands at that end.
+        places: Int `(batch, ..., n, W)`, or without the axis `n`. Positions beyond either end are
+            clipped to it.
 
     Returns:
-        `(batch, ..., any, W, D)`.
+        `(batch, ..., n, W, D)`.
 
     Example:
     >>> from keras_attention.kernels.local.windows import gather_window
@@ -57,25 +57,25 @@ def gather_window(x, places):
             [2., 3.]]])
     """
     *outer, keys, width = ops.shape(x)
-    # All sequences end to end in one long one; its leading 1 is for TensorFlow, whose gradient of
-    # a gather along the first axis is an IndexedSlices, and a warning when that is made dense.
-    joined = ops.reshape(x, (1, -1, width))
+    # Join all sequences end to end. The leading axis of 1 is for TensorFlow: the gradient of a
+    # gather along the first axis would be an IndexedSlices, and making it dense gives a warning.
+    sequence = ops.reshape(x, (1, -1, width))
     count = ops.shape(ops.reshape(x, (-1, keys, width)))[0]
     inner = [1] * (len(places.shape) - len(outer))
     starts = ops.reshape(ops.arange(count, dtype="int32") * keys, (*outer, *inner))
-    return ops.take(joined, ops.add(starts, ops.clip(places, 0, keys - 1)), axis=1)[0]
+    return ops.take(sequence, ops.add(starts, ops.clip(places, 0, keys - 1)), axis=1)[0]
 
 
 def spread_window(weights, places, keys):
-    """Full rows of which only the places in the window are not zero.
+    """Spread the weights of windows over full rows, which are zero elsewhere.
 
     Args:
-        weights: `(batch, ..., W)`, zero at places that are beyond either end.
-        places: Int, broadcastable to the weights.
+        weights: `(batch, ..., W)`, zero at positions beyond either end.
+        places: Int, broadcastable to the weights: their positions.
         keys: Length Tk of the rows, an int or a scalar tensor.
 
     Returns:
-        `(batch, ..., Tk)`, with the weights at their places.
+        `(batch, ..., Tk)`, with each weight at its position.
 
     Example:
     >>> from keras_attention.kernels.local.windows import spread_window
@@ -83,10 +83,10 @@ def spread_window(weights, places, keys):
     array([[0.  , 0.25, 0.75, 0.  ]])
     """
     *outer, width = ops.shape(weights)
-    flat = ops.reshape(weights, (-1, width))
-    rows = ops.shape(flat)[0]
+    matrix = ops.reshape(weights, (-1, width))
+    rows = ops.shape(matrix)[0]
     starts = ops.reshape(ops.arange(rows, dtype="int32") * keys, (*outer, 1))
     places = ops.add(starts, ops.clip(places, 0, keys - 1))
     places = ops.broadcast_to(places, ops.shape(weights))
-    spread = ops.segment_sum(ops.reshape(flat, (-1,)), ops.reshape(places, (-1,)), rows * keys)
+    spread = ops.segment_sum(ops.reshape(matrix, (-1,)), ops.reshape(places, (-1,)), rows * keys)
     return ops.reshape(spread, (*outer, keys))

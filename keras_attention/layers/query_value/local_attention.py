@@ -7,7 +7,13 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import compare
-from keras_attention.kernels.local.bands import cut, full_rows, joined, rows_of_block, sight
+from keras_attention.kernels.local.bands import (
+    build_band_mask,
+    merge_blocks,
+    rows_per_band,
+    split_blocks,
+    spread_bands,
+)
 from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
@@ -160,7 +166,7 @@ class LocalAttention(Luong):
         # Full rows of weights grow with Tq Tk: build them only if they are needed.
         has_loss = bool(training) and self.perturbation.has_loss
         if return_attention_scores or has_loss:
-            weights = full_rows(*band_weights, ops.shape(query)[-2], ops.shape(key)[-2])
+            weights = spread_bands(*band_weights, ops.shape(query)[-2], ops.shape(key)[-2])
             weights = hide(weights, query_mask)
         if has_loss:
             self.add_perturbation_loss(weights, noise, query_mask)
@@ -185,14 +191,14 @@ class LocalAttention(Luong):
         output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
         if not return_weights:
             return output, None
-        return output, full_rows(*band_weights, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
+        return output, spread_bands(*band_weights, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
 
     def _count_rows_per_block(self, query, key, positions):
         """Return how many queries share a band of keys: 1 unless their windows are adjacent."""
         is_single = len(query.shape) < len(key.shape)
         if self.alignment == "predictive" or positions is not None or is_single:
             return 1
-        return rows_of_block(ops.shape(query)[-2], self.window, self.score_name != "concat")
+        return rows_per_band(ops.shape(query)[-2], self.window, self.score_name != "concat")
 
     def _attend_to_bands(self, query, memory, noise, positions, rows):
         """Return output, weights of the bands `(batch, blocks, rows, n)`, and their key indices."""
@@ -207,18 +213,18 @@ class LocalAttention(Luong):
         start, length = (x if is_single else x[..., None] for x in span(visible[..., None, :]))
         if positions is None:
             positions = ops.arange(queries, dtype="int32")
-        center = cut(self._compute_center(query_input, length, positions), rows, axis=-1)
+        center = split_blocks(self._compute_center(query_input, length, positions), rows, axis=-1)
         places, distance, inside = window_around(center, self.window, start, length)
         # Every block of queries now has a short memory of its own.
         keys_of_band = gather_window(memory.keys, places)
         values_of_band = gather_window(memory.values, places)
-        band_mask = ops.logical_and(inside, sight(mask, visible, places, rows))
-        projected = cut(self.score.project_query(query_input), rows)
+        band_mask = ops.logical_and(inside, build_band_mask(mask, visible, places, rows))
+        projected = split_blocks(self.score.project_query(query_input), rows)
         scores = compare(self.score, projected, keys_of_band, self.implementation)
         weights = self._normalize_band(scores, band_mask, distance)
-        noise = None if noise is None else cut(noise, rows)
+        noise = None if noise is None else split_blocks(noise, rows)
         context = weighted_sum(self.perturbation(weights, noise), values_of_band)
-        return self.transform_output(joined(context, queries), query), weights, places
+        return self.transform_output(merge_blocks(context, queries), query), weights, places
 
     def _compute_center(self, query, length, positions):
         """Return p_t, a position in the sentence or between two, broadcastable to `(batch, Tq)`."""

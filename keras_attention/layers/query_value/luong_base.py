@@ -77,8 +77,10 @@ class Luong(QueryValueAttention):
         if query.shape[0] == 1 and context.shape[0] != 1:
             # Only here, because XLA has no gradient of a broadcast in a loop of unknown sizes.
             query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
-        joined = ops.concatenate([to_score_precision(context), to_score_precision(query)], axis=-1)
-        return ops.cast(ops.tanh(ops.matmul(joined, self.output_kernel)), self.compute_dtype)
+        features = ops.concatenate(
+            [to_score_precision(context), to_score_precision(query)], axis=-1
+        )
+        return ops.cast(ops.tanh(ops.matmul(features, self.output_kernel)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = super().compute_output_shape(input_shape)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_attention.kernels import tuning
 from keras_attention.kernels.attention import can_run_dot_blockwise
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.dropout import keep_mask
@@ -33,8 +34,9 @@ SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, HEADS, QUERIES)).ast
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Blocks of three queries, so that seven queries make three blocks, the last one padded."""
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
+    """Use blocks of three queries: seven queries make three blocks, the last one padded."""
+    monkeypatch.setattr(tuning, "DOT_MAX_ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 def read(query, key, value, case, **options):

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_attention
+from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.mask.structured_mask import StructuredMask
 from tests.kernels.dot.dot_formulas import CASES, KEY, QUERY, VALUE
@@ -19,7 +20,9 @@ SOME = ["causal_and_padding", "window_and_any"]
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
+    """Use blocks of three queries: seven queries make three blocks, the last one padded."""
+    monkeypatch.setattr(tuning, "DOT_MAX_ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 def everything(case, implementation, seeds=SEEDS):
@@ -66,7 +69,7 @@ def test_sizes_that_are_not_known_yet_choose_in_the_graph(name, compiled, many, 
     import tensorflow as tf
 
     wanted = everything(CASES[name], "blockwise")(*arrays())
-    monkeypatch.setattr("keras_attention.kernels.dot.attention.MANY", many)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", many)
     shapes = [tf.TensorSpec((None, x.shape[1], None, x.shape[3])) for x in arrays()]
     run = everything(CASES[name], "auto")
     run = tf.function(run, input_signature=shapes, jit_compile=compiled)

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_attention import MultiHeadAttention, MultiHeadSelfAttention
+from keras_attention.kernels import tuning
 from tests.gradients import gradients
 
 QUERIES, KEYS, WIDTH = 7, 7, 6
@@ -23,7 +24,9 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
+    """Use blocks of three queries: seven queries make three blocks, the last one padded."""
+    monkeypatch.setattr(tuning, "DOT_MAX_ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 def pair(kind=MultiHeadSelfAttention, **arguments):

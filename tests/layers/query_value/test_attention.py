@@ -41,7 +41,7 @@ def numpy(nest):
 @pytest.mark.parametrize("name", ROWS)
 def test_every_score_and_normalizer_give_the_context_and_weights_of_the_formula(name, normalize):
     row = ROWS[name]
-    score, (query, key) = row.built(), row.arrays()
+    score, (query, key) = row.build(), row.arrays()
     results = Attention(score, normalize)(
         [query, VALUES, key], attention_mask=MASK, return_attention_scores=True
     )
@@ -124,7 +124,7 @@ def test_dropout_works_in_every_precision(dtype):
 def test_score_can_have_another_precision_than_the_layer(name):
     row = ROWS[name]
     query, key = row.arrays()
-    score = row.built()
+    score = row.build()
     finer = numpy(Attention(score, dtype=FINEST)([query, key]))
     np.testing.assert_allclose(finer, numpy(Attention(score)([query, key])), atol=1e-5)
 

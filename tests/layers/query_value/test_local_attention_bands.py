@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.kernels.local.bands import rows_of_block
+from keras_attention.kernels.local.bands import rows_per_band
 from tests.gradients import gradients
 from tests.layers.query_value.local_bands import (
     KINDS,
@@ -74,7 +74,7 @@ def test_nan_at_masked_positions_changes_nothing(kind, poison):
 
 
 def test_sizes_give_several_blocks():
-    assert [-(-n // rows_of_block(n, w)) for n, _, w in SIZES] == [3, 2, 3, 1, 1, 1]
+    assert [-(-n // rows_per_band(n, w)) for n, _, w in SIZES] == [3, 2, 3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

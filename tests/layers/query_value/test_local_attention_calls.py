@@ -78,10 +78,10 @@ def test_one_sequence_of_queries_is_shared_by_all_sequences(alignment, units):
 @pytest.mark.parametrize(("queries", "keys"), [(0, 13), (5, 0)])
 def test_empty_queries_and_empty_keys_are_refused(alignment, queries, keys):
     layer = build(alignment)
-    with pytest.raises(ValueError, match="one query and one key at least. Received: query"):
+    with pytest.raises(ValueError, match="at least one query and one key. Received: query"):
         layer([QUERY[:, :queries], VALUE[:, :keys]])
     symbols = keras.KerasTensor((None, queries, 3)), keras.KerasTensor((None, keys, 4))
-    with pytest.raises(ValueError, match="one query and one key at least. Received: query"):
+    with pytest.raises(ValueError, match="at least one query and one key. Received: query"):
         layer(list(symbols))
 
 

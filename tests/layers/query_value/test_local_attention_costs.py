@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import LocalAttention
-from keras_attention.kernels.local.bands import rows_of_block
+from keras_attention.kernels.local.bands import rows_per_band
 from tests.layers.query_value.local_formulas import (
     KEY_MASK,
     QUERY,
@@ -69,7 +69,7 @@ def test_overlapping_windows_are_gathered_once(causal):
         return layer(sequence, mask=mask, use_causal_mask=causal)
 
     layer(sequence[:, :2])
-    rows = rows_of_block(LENGTH, WINDOW)
+    rows = rows_per_band(LENGTH, WINDOW)
     bands = LENGTH * (rows + 2 * WINDOW) // rows * UNITS
     assert max(sizes(read, sequence, mask)) == bands < 1.5 * sequence.size
 

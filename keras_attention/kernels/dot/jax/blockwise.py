@@ -1,61 +1,59 @@
-"""Attention block by block on JAX: no table of all weights, forward or backward."""
+"""Blockwise dot-product attention on JAX: no table of all weights, forward or backward."""
 
+import dataclasses
 import functools
 
 import jax
 from jax import lax, tree
 from jax import numpy as jnp
 
-from keras_attention.kernels.dot.block_layout import SCORES, layout
-from keras_attention.kernels.dot.jax.loops import Blocks
+from keras_attention.kernels.dot.block_layout import layout, rows_per_block
+from keras_attention.kernels.dot.jax.loops import BlockLoops
 from keras_attention.mask import combine
 from keras_attention.mask.structured_mask import StructuredMask
 
+# The length that blocks are made for if a size is symbolic.
+ASSUMED_LENGTH = 4096
+
 
 def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None):
-    """As `keras_attention.kernels.dot.tensorflow.blockwise.blockwise_attention`."""
-    (_, heads, _, _), (_, groups, keys, _) = query.shape, key.shape
+    """Compute as `keras_attention.kernels.dot.tensorflow.blockwise.blockwise_attention`."""
+    (_, heads, queries, _), (_, groups, keys, _) = query.shape, key.shape
     key_mask, pairs = visible.key_mask, visible.pairs
     if pairs is not None:
         pairs = jnp.asarray(pairs)
         pairs = jnp.reshape(pairs, (*[1] * (3 - pairs.ndim), *pairs.shape))
         pairs = jnp.broadcast_to(pairs, (*pairs.shape[:2], keys))
-        if pairs.shape[1] == 1:  # the same keys for all queries
+        if pairs.shape[1] == 1:  # A mask of keys, the same for all queries.
             key_mask, pairs = combine(key_mask, pairs[:, 0]), None
-    given = {"key_mask": key_mask, "pairs": pairs, "seeds": seeds}
-    # Of a query that is none the bias alone may be NaN.
-    given["query_mask"] = None if bias is None else visible.query_mask
-    rows = rows or _rows(layout(visible), heads // groups)
-    return _attention((query, key, value, bias), given, visible.causal, visible.window, rate, rows)
+    masks = {"key_mask": key_mask, "pairs": pairs, "seeds": seeds}
+    # The caller zeroes padded queries, but their bias may still be NaN.
+    masks["query_mask"] = None if bias is None else visible.query_mask
+    lengths = [n if isinstance(n, int) else ASSUMED_LENGTH for n in (queries, keys)]
+    assumed = dataclasses.replace(visible, queries=lengths[0], keys=lengths[1])
+    # One block holds all heads of a group.
+    rows = rows or rows_per_block(assumed, heads // groups)
+    return _attend((query, key, value, bias), masks, visible.causal, visible.window, rate, rows)
 
 
-def _rows(plan, shared):
-    """Queries of a block: fewer than on TensorFlow where `shared` heads are worked on together.
-
-    There, too, many keys are cut in pieces, which they are not here.
-    """
-    known = [s.columns for s in plan.segments if isinstance(s.columns, int)]
-    return min([plan.rows, *(max(SCORES // (columns * shared), 32) for columns in known)])
-
-
-# Compiled as a whole: JAX compiles a loop that stands alone anew at every call.
+# `jit`, because JAX would compile a loop outside of it anew at every call.
 @functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def _attention(arrays, given, causal, window, rate, rows):
+def _attend(arrays, masks, causal, window, rate, rows):
     (batch, heads, queries, _), (_, groups, keys, _) = (x.shape for x in arrays[:2])
     visible = StructuredMask(queries, keys, causal=causal, window=window)
-    blocks = Blocks(layout(visible, rows), visible, rate)
-    (query, key, value, bias), given = blocks.padded(arrays, given)
-    query, bias, seeds = (_in_groups(x, groups) for x in (query, bias, given.pop("seeds")))
+    loops = BlockLoops(layout(visible, rows), visible, rate)
+    (query, key, value, bias), masks = loops.pad(arrays, masks)
+    query, bias, seeds = (_split_groups(x, groups) for x in (query, bias, masks.pop("seeds")))
 
-    def of_sequence(arrays, seeds, masks):
-        masks = tree.map(lambda x: x[None], masks)  # of all groups
-        return _each(blocks.attend, arrays, {"seeds": seeds, **masks})
+    def attend_sequence(arrays, seeds, masks):
+        masks = tree.map(lambda x: x[None], masks)  # shared by all groups
+        return _map_first_axis(loops.attend, arrays, {"seeds": seeds, **masks})
 
-    context = _each(of_sequence, (query, key, value, bias), seeds, given)
+    context = _map_first_axis(attend_sequence, (query, key, value, bias), seeds, masks)
     return jnp.reshape(context, (batch, heads, *context.shape[-2:]))[:, :, :queries]
 
 
-def _in_groups(x, groups):
+def _split_groups(x, groups):
     """`(batch, heads or 1, ...)` -> `(batch, groups or 1, heads of a group or 1, ...)`."""
     if x is None:
         return None
@@ -63,21 +61,21 @@ def _in_groups(x, groups):
     return jnp.reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
 
 
-def _each(function, *given):
-    """Results for each along the first axis of what is given; what has one there goes for all."""
-    leaves, structure = tree.flatten(given)
-    # Not `size > 1`: a size may be a symbol, of which that is not known.
-    is_own = [not isinstance(x.shape[0], int) or x.shape[0] != 1 for x in leaves]
+def _map_first_axis(function, *arguments):
+    """Map over the first axis of all arrays; arrays of size 1 there are shared."""
+    leaves, structure = tree.flatten(arguments)
+    # Not `size > 1`, which is undecidable for a symbolic dimension.
+    is_mapped = [not isinstance(x.shape[0], int) or x.shape[0] != 1 for x in leaves]
 
-    def one(own):
-        own = iter(own)
-        parts = [next(own) if mine else x[0] for x, mine in zip(leaves, is_own, strict=True)]
+    def call(mapped):
+        mapped = iter(mapped)
+        parts = [next(mapped) if own else x[0] for x, own in zip(leaves, is_mapped, strict=True)]
         return function(*tree.unflatten(structure, parts))
 
-    own = [x for x, mine in zip(leaves, is_own, strict=True) if mine]
-    if not own:
-        return one(own)[None]
-    # One after the other stays in a core's reach; a GPU has room for all, and several devices have
-    # a share of them each.
-    at_once = jax.default_backend() != "cpu" or jax.device_count() > 1
-    return jax.vmap(one)(own) if at_once else lax.map(one, own)
+    mapped = [x for x, own in zip(leaves, is_mapped, strict=True) if own]
+    if not mapped:
+        return call(mapped)[None]
+    # One after the other, the blocks stay in a core's cache. A GPU has room for all of them at
+    # once, and several devices can divide a `vmap` among them, but not a loop.
+    is_parallel = jax.default_backend() != "cpu" or jax.device_count() > 1
+    return jax.vmap(call)(mapped) if is_parallel else lax.map(call, mapped)

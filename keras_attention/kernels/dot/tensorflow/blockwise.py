@@ -39,7 +39,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         is_short = tf.logical_or(is_short, batch == 0)
     rows = rows or rows_per_block(visible, is_single=is_short)
     heads = batch, key.shape[1], query.shape[1] // key.shape[1]
-    slicer = BlockSlicer(layout(visible, rows), visible, heads, is_short)
+    slicer = BlockSlicer(layout(visible, rows, is_short), visible, heads, is_short)
     loops = BlockLoops(slicer, seeds, rate, bias)
 
     @tf.custom_gradient

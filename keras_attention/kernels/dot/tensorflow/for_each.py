@@ -1,16 +1,10 @@
-"""Loops on TensorFlow that XLA can compile, and arrays for their results."""
+"""Loops on TensorFlow that XLA can compile, and the arrays that they fill."""
 
 import tensorflow as tf
 
 
 def for_each_index(count, body, *state):
-    """Return the last `state = body(i, *state)` for i below `count`.
-
-    Args:
-        count: Number of iterations, an int or a scalar tensor. A single one makes no loop.
-        body: Function of the index and the state that returns the next state, a tuple.
-        *state: Nests of tensors and TensorArrays.
-    """
+    """Return the last `state = body(i, *state)` for i below `count`, an int or a scalar tensor."""
     if isinstance(count, int) and count == 1:
         return body(0, *state)
     return tf.while_loop(
@@ -22,7 +16,18 @@ def for_each_index(count, body, *state):
     )[1:]
 
 
-def create_array(like, size, *shape):
-    """Create a TensorArray of `size` tensors of a shape, in the dtype of `like`."""
+def create_array(dtype, size, *shape):
+    """Create a TensorArray of `size` tensors, each to be written once."""
     shape = [length if isinstance(length, int) else None for length in shape]
-    return tf.TensorArray(like.dtype, size, element_shape=shape)
+    return tf.TensorArray(dtype, size, element_shape=shape)
+
+
+def create_sums(dtype, size, *shape):
+    """Create a TensorArray of zeros for `add_at`: a loop would copy a tensor that it updates."""
+    array = tf.TensorArray(dtype, size, clear_after_read=False)
+    return array.unstack(tf.zeros((size, *shape), dtype))
+
+
+def add_at(array, index, x):
+    """Add to one tensor of `create_sums`."""
+    return array.write(index, array.read(index) + x)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask.structured_mask import StructuredMask
@@ -52,9 +53,9 @@ every_way = pytest.mark.parametrize(("name", "shape"), WAYS)
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Blocks of three queries, and of four keys."""
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout.SCORES", 12)
+    """Use blocks of three queries: seven queries make three blocks, the last one padded."""
+    monkeypatch.setattr(tuning, "DOT_MAX_ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 @pytest.fixture(params=SCORES.values(), ids=SCORES.keys())
@@ -161,7 +162,7 @@ def test_graphs_of_unknown_sizes_give_the_same(name, shape, compiled, many, monk
     case, arrays = CASES[name], (QUERY, KEY, VALUE, drawn(SHAPES[shape]))
     options = {"seeds": SEEDS, "rate": 0.3}
     wanted = everything(case, arrays, **options)
-    monkeypatch.setattr("keras_attention.kernels.dot.attention.MANY", many)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", many)
 
     def run(*arrays):
         with tf.GradientTape() as tape:
