@@ -37,8 +37,8 @@ every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys()
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of three queries and four keys, on TensorFlow."""
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 3)
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout.SCORES", 12)
+    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MAX_ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 def pair(make):

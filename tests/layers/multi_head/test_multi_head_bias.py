@@ -28,7 +28,8 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout._rows", lambda visible: 2)
+    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MAX_ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
 def drawn(shape):
