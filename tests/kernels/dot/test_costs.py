@@ -10,9 +10,10 @@ from keras import ops
 
 import keras_attention
 from keras_attention.kernels.dot.attention import dot_attention
-from keras_attention.kernels.dot.block_layout import layout
-from keras_attention.kernels.dot.tensorflow import loops
+from keras_attention.kernels.dot.block_layout import layout, rows_per_block
+from keras_attention.kernels.dot.tensorflow.loops import BlockLoops
 from keras_attention.mask.structured_mask import StructuredMask
+from tests.gradients import gradients
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="elsewhere attention is the backend's"
@@ -25,50 +26,50 @@ WAYS = {
 }
 
 
-def met(length, **masks):
-    """How many pairs of query and key the blocks of one head met, by running them."""
-    count = []
+def count_pairs(length, **masks):
+    """Return the number of query-key pairs that the blocks of one head compute, by running them."""
+    counts = {"_attend_block": 0, "_differentiate_block": 0}
 
-    def counting(name):
-        step = getattr(loops, name)
+    def count(name, arguments):
+        step = getattr(BlockLoops, name)
 
-        def counted(query, key, *others):
-            count.append(query.shape[0] * key.shape[0])
-            return step(query, key, *others)
+        def counted(self, block, *arrays):
+            query, key = (arrays[i] for i in arguments)
+            counts[name] += query.shape[-2] * key.shape[-2]
+            return step(self, block, *arrays)
 
         return counted
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("attend_block", "differentiate_block"):
-            patch.setattr(loops, name, counting(name))
+        patch.setattr(BlockLoops, "_attend_block", count("_attend_block", (0, 1)))
+        patch.setattr(BlockLoops, "_differentiate_block", count("_differentiate_block", (2, 0)))
         x = ops.ones((1, 1, length, 4))
         visible = StructuredMask(length, length, **masks)
-        from tests.gradients import gradients
-
         gradients(
             lambda q: ops.sum(dot_attention(q, x, x, visible, implementation="blockwise")), [x]
         )
-    half = len(count) // 2
-    assert count[:half] == count[half:]  # forward and backward
-    return sum(count[:half])
+    forward, backward = counts.values()
+    assert forward == backward
+    return forward
 
 
 def test_a_causal_mask_skips_what_is_above_the_diagonal():
-    assert met(4096) == 4096**2
-    assert met(4096, causal=True) <= 0.57 * 4096**2
-    assert met(1024, causal=True) <= 0.63 * 1024**2
+    assert count_pairs(4096) == 4096**2
+    assert count_pairs(4096, causal=True) <= 0.57 * 4096**2
+    assert count_pairs(1024, causal=True) <= 0.63 * 1024**2
 
 
 @pytest.mark.parametrize("length", [2048, 8192])
 def test_a_window_meets_its_band_alone(length):
-    assert met(length, window=64) == length * (128 + 2 * 64)
-    assert met(length, window=64, causal=True) == length * (128 + 64)
+    assert count_pairs(length, window=64) == length * (128 + 2 * 64)
+    assert count_pairs(length, window=64, causal=True) == length * (128 + 64)
 
 
 def test_the_layout_covers_every_query_once():
     for case in ({}, {"causal": True}, {"window": 2}, {"window": 2, "causal": True}):
         for queries, keys in ((1, 1), (7, 11), (11, 7), (600, 600), (3000, 3000)):
-            plan = layout(StructuredMask(queries, keys, **case))
+            visible = StructuredMask(queries, keys, **case)
+            plan = layout(visible, rows_per_block(visible))
             blocks = [s.first + i for s in plan.segments for i in range(s.count)]
             assert blocks == list(range(plan.blocks))
             assert queries <= plan.blocks * plan.rows < queries + plan.rows

@@ -62,7 +62,7 @@ class BlockLoops:
 
         grad_query, grad_keys, grad_bias = self._for_each_block(
             differentiate_block,
-            create_array(query.dtype, *query.shape),
+            create_array(query.dtype, slicer.count, *query.shape[1:]),
             [slicer.create_key_sums(x.dtype, x.shape[1]) for x in (key, value)],
             [] if scores.bias is None else [scores.create_bias_sums()],
         )

@@ -13,16 +13,14 @@ from keras_attention.normalize.masked import MASKED_SCORE
 
 
 class ScoreSlicer:
-    """Adds the bias to a block's scores, masks them, and sums up the gradient of the bias.
-
-    Args:
-        slicer: The `BlockSlicer` of queries and keys.
-        bias: The bias, or None.
-    """
+    """Adds a bias or None to a block's scores, masks them, and sums the gradient of the bias."""
 
     def __init__(self, slicer, bias):
         self.slicer, self.layout, self.visible = slicer, slicer.layout, slicer.visible
-        self.bias = None if bias is None else self._pad(bias)
+        self.bias = bias
+        if bias is not None:
+            self.bias, self.bias_shape = self._pad(bias), tf.shape(bias)
+            self.bias_blocks = 1 if bias.shape[2] == 1 else self.layout.blocks
         self.masks = [self._pad(tf.convert_to_tensor(mask)) for mask in self._collect_masks()]
 
     def mask_scores(self, scores, block):
@@ -42,34 +40,28 @@ class ScoreSlicer:
     def create_bias_sums(self):
         """Create an array with an entry for each block of the bias."""
         batch, heads, rows, length = tf.unstack(tf.shape(self.bias))
-        count = choose(self.slicer.is_short, 1, batch * heads * self._count_blocks())
+        count = choose(self.slicer.is_short, 1, batch * heads * self.bias_blocks)
         return create_sums(self.bias.dtype, count, batch * heads * rows // count, length)
 
     def add_bias(self, array, grad, block):
         """Add the gradient of a block's scores, summed along the axes of size 1."""
-        corner, (batch, *_) = self._fit(self.bias, block)
-        axes = [axis for axis, size in enumerate(self.bias.shape) if size == 1]
-        grad = tf.reduce_sum(tf.reshape(grad, block.size), axes, keepdims=True)
-        if self.bias.shape[0] is None:
-            shape = block.size[0] // tf.maximum(batch, 1), batch, *tf.unstack(tf.shape(grad))[1:]
-            grad = tf.reduce_sum(tf.reshape(grad, shape), axis=0)
+        corner, size = self._fit(self.bias, block)
+        # Each axis becomes two: the one to sum, and the one that the bias has.
+        pairs = zip(block.size, size, strict=True)
+        shape = [length for n, m in pairs for length in (n // tf.maximum(m, 1), m)]
+        grad = tf.reduce_sum(tf.reshape(grad, shape), axis=(0, 2, 4, 6))
         if self.bias.shape[3] != 1:
             grad = pad(grad, {3: (0, self.slicer.padded_keys - block.size[3])})
             grad = tf.roll(grad, corner[3], axis=3)
-        head = corner[0] * self.bias.shape[1] + corner[1]
-        size = tf.shape(grad)
-        grad = tf.reshape(grad, (size[0] * size[1] * size[2], size[3]))
-        return add_at(array, head * self._count_blocks() + corner[2] // self.layout.rows, grad)
+        grad = tf.reshape(grad, (size[0] * size[1] * size[2], tf.shape(self.bias)[3]))
+        index = (corner[0] * self.bias.shape[1] + corner[1]) * self.bias_blocks
+        return add_at(array, index + corner[2] // self.layout.rows, grad)
 
     def merge_bias(self, x):
         """Return the gradient in the bias's own shape, of the stacked array."""
+        front = 0 if self.bias.shape[3] == 1 else self.slicer.key_margins[0]
         x = tf.reshape(x, tf.shape(self.bias))
-        if self.bias.shape[2] != 1:
-            x = x[:, :, : self.visible.queries]
-        if self.bias.shape[3] != 1:
-            front = self.slicer.key_margins[0]
-            x = x[..., front : front + self.visible.keys]
-        return x
+        return tf.slice(x, (0, 0, 0, front), self.bias_shape)
 
     def _collect_masks(self):
         masks, pairs = [], self.visible.pairs
@@ -118,6 +110,3 @@ class ScoreSlicer:
 
     def _slice(self, x, block):
         return tf.slice(x, *self._fit(x, block))
-
-    def _count_blocks(self):
-        return 1 if self.bias.shape[2] == 1 else self.layout.blocks

@@ -9,29 +9,23 @@ from keras_attention.kernels.dot.tensorflow.for_each import add_at, create_array
 
 
 class Block(NamedTuple):
-    """Position of one block of scores.
+    """A block of scores; padding counts."""
 
-    index: index among all blocks; group: its first group of the batch; corner: its first
-    `(sequence, head, query, key)`, counted with padding; size: the number of each.
-    """
-
-    index: Any
-    group: Any
-    corner: tuple
-    size: tuple
+    index: Any  # among all blocks
+    group: Any  # the first one of the batch
+    corner: tuple  # the first sequence, head, query and key
+    size: tuple  # the number of each
 
 
 class BlockSlicer:
     """Pads tensors to whole blocks, slices the part of one block, and merges gradients.
 
     A group is the heads that share keys and values. A block holds one head of one sequence, or all
-    heads of all sequences.
+    heads of all sequences if `is_short`, a bool or a scalar tensor.
 
     Args:
-        layout: A `Layout`.
-        visible: Its `StructuredMask`.
+        layout, visible: A `Layout` and its `StructuredMask`.
         heads: `(batch, groups, shared)`: sequences, groups of each, and heads of a group.
-        is_short: Whether the layout's only block holds all heads, a bool or a scalar tensor.
     """
 
     def __init__(self, layout, visible, heads, is_short):
@@ -67,7 +61,7 @@ class BlockSlicer:
         """Reverse `split_queries`."""
         (batch, groups, shared), length = self.heads, self.layout.blocks * self.layout.rows
         x = tf.reshape(x, (batch, groups * shared, length, x.shape[-1]))
-        return x if is_zero(*self.query_margins) else x[:, :, : self.visible.queries]
+        return x[:, :, : self.visible.queries]
 
     def pad_keys(self, x):
         """`(batch, groups, Tk, width)` -> `(batch * groups * padded Tk, width)`."""
@@ -83,10 +77,10 @@ class BlockSlicer:
 
     def create_key_sums(self, dtype, width):
         """Create the transposed gradients: of each block with bands, else of each group."""
-        shape = *self.group_axis, width, self.layout.segments[0].columns
-        if self.layout.band is not None:
-            return create_array(dtype, self.count, *shape)
-        return create_sums(dtype, self.group_count, *shape[:-1], self.visible.keys)
+        if self.layout.band is None:
+            return create_sums(dtype, self.group_count, *self.group_axis, width, self.visible.keys)
+        columns = self.layout.segments[0].columns
+        return create_array(dtype, self.count, *self.group_axis, width, columns)
 
     def add_keys(self, array, grad, block):
         """Add a block's transposed gradient `(groups, width, columns)`."""
@@ -110,11 +104,6 @@ class BlockSlicer:
 
 def pad(x, margins):
     """Pad with zeros by the `(front, back)` of each axis in `margins`."""
-    if is_zero(*(size for pair in margins.values() for size in pair)):
+    if all(isinstance(size, int) and size == 0 for pair in margins.values() for size in pair):
         return x
     return tf.pad(x, [margins.get(axis, (0, 0)) for axis in range(len(x.shape))])
-
-
-def is_zero(*sizes):
-    """Return True if all sizes are known to be zero."""
-    return all(isinstance(size, int) and size == 0 for size in sizes)

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="on PyTorch a bias takes the plain steps"
 )
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-# Of a block; only on TensorFlow are keys cut in pieces where there are more.
-SCORES = {"at_once": 2**21, "pieces": 12} if ON_TENSORFLOW else {"at_once": 2**21}
+# From this many weights per head on, TensorFlow has several blocks; otherwise one for all heads.
+MIN_WEIGHTS = {"blocks": 1, "single_block": 10**6} if ON_TENSORFLOW else {"blocks": 1}
 FULL = BATCH, HEADS, QUERIES, KEYS
 SHAPES = {
     "of_all": FULL,
@@ -58,9 +58,9 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-@pytest.fixture(params=SCORES.values(), ids=SCORES.keys())
-def cut_keys(request, monkeypatch):
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout.SCORES", request.param)
+@pytest.fixture(params=MIN_WEIGHTS.values(), ids=MIN_WEIGHTS.keys())
+def both_kinds_of_blocks(request, monkeypatch):
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", request.param)
 
 
 def drawn(shape):
@@ -90,7 +90,7 @@ def assert_same(found, wanted, tolerance=1e-5):
 
 
 @every_way
-def test_it_equals_the_loops(name, shape, cut_keys):
+def test_it_equals_the_loops(name, shape, both_kinds_of_blocks):
     case, bias = CASES[name], drawn(SHAPES[shape])
     found = read(*map(ops.convert_to_tensor, (QUERY, KEY, VALUE, bias)), case)
     wanted = attention(QUERY, KEY, VALUE, sight(QUERIES, KEYS, **case), bias=bias)
@@ -114,7 +114,7 @@ def test_its_gradient_is_of_differences_of_the_loops(name, shape):
 
 
 @every_way
-def test_gradients_are_those_of_the_plain_steps(name, shape, cut_keys):
+def test_gradients_are_those_of_the_plain_steps(name, shape, both_kinds_of_blocks):
     arrays = QUERY, KEY, VALUE, drawn(SHAPES[shape])
     table = sight(QUERIES, KEYS, **CASES[name])[:, None]
     stays = keep_mask(SEEDS, np.arange(KEYS, dtype="int32"), 0.3)
@@ -141,7 +141,7 @@ def test_what_is_hidden_of_it_may_be_anything(name):
 
 
 @pytest.mark.parametrize("size", [3e38, np.inf])
-def test_it_may_be_large(size, cut_keys):
+def test_it_may_be_large(size, both_kinds_of_blocks):
     bias = np.where(drawn(FULL) > 0, np.float32(size), -np.float32(size))
     bias[:, :, 2] = -size  # of scores equally low all keys are read
     arrays = [np.sign(x) * np.float32(1e12) for x in (QUERY, KEY)]
