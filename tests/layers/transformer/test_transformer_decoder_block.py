@@ -125,7 +125,7 @@ def test_exactly_one_of_memory_and_cache_is_required():
         block(X)
     with pytest.raises(ValueError, match=r"Expected `memory_mask` of shape .2, 7.*of shape .2, 5"):
         block(X, MEMORY, memory_mask=REAL)
-    with pytest.raises(ValueError, match="Expected a layer that is build_block"):
+    with pytest.raises(ValueError, match="Expected a layer that is built"):
         TransformerDecoderBlock(2, 3).get_initial_cache(MEMORY, 5)
 
 
