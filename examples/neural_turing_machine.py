@@ -131,8 +131,8 @@ def main(
     """Train or resume, test, draw and export; return the figures of the test."""
     if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
-            f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` a divisor "
-            f"of {SEQUENCES_PER_EPOCH}. Received: sequences={sequences}, batch={batch}"
+            f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "
+            f"divide {SEQUENCES_PER_EPOCH}. Received: sequences={sequences}, batch={batch}"
         )
     epochs, steps = sequences // SEQUENCES_PER_EPOCH, SEQUENCES_PER_EPOCH // batch
     epochs, steps = (2, 2) if quick else (epochs, steps)
