@@ -1,1 +1,1 @@
-"""Measurements: each figure that README and docs quote comes from a command here."""
+"""Benchmarks: each figure that README and docs quote comes from a command in this package."""

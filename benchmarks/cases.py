@@ -1,4 +1,4 @@
-"""The cases: every family at every length, in every dtype, step, backend and mode."""
+"""The cases of a run: every family at every length, in every dtype, step, backend and mode."""
 
 import dataclasses
 import itertools
@@ -11,9 +11,9 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "gpu": ("float32", "tf32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is measured at once: its contestants side by side, or one contestant's peak memory.
+    """One measurement: the times of all contestants, or the peak memory of one contestant.
 
-    measure: "time" or "memory"; contestant: of a memory case, whose process of its own it is.
+    measure: "time" or "memory"; contestant: for memory, the one that gets a process of its own.
     """
 
     family: str
@@ -28,74 +28,75 @@ class Case:
 
     @property
     def key(self):
-        """The name under which results are kept."""
+        """The key of the case's result in the file of results."""
         sizes = ",".join(f"{name}={size}" for name, size in self.sizes)
         parts = [self.measure, self.family, self.dtype, self.step, self.backend, self.mode, sizes]
         return "/".join([*parts, *([self.contestant] if self.contestant else [])])
 
-    def as_json(self):
+    def to_json(self):
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_json(cls, fields):
+        """Return the case that `to_json` wrote."""
+        sizes = tuple((name, size) for name, size in fields["sizes"])
+        return cls(**{**fields, "sizes": sizes})
 
-def from_json(found):
-    """The case that `as_json` wrote."""
-    sizes = tuple((name, size) for name, size in found["sizes"])
-    return Case(**{**found, "sizes": sizes})
 
-
-def cases(backends, device="cpu", quick=False, only=""):
-    """All cases, those that goals speak of first; neighbours differ in backend and mode alone."""
-    found = []
+def list_cases(backends, device="cpu", quick=False, only=""):
+    """Return all cases, those of goals first; the backend and mode vary fastest."""
+    cases = []
     for family in FAMILIES.values():
         if only in family.name:
-            found += _of_family(family, backends, DTYPES[device], quick)
-    return sorted(found, key=lambda case: _urgency(case, quick))
+            cases += _iterate_family(family, backends, DTYPES[device], quick)
+    return sorted(cases, key=lambda case: _sort_key(case, quick))
 
 
-def _of_family(family, backends, dtypes, quick):
+def _iterate_family(family, backends, dtypes, quick):
     if quick:
-        family = _quick(family)
+        family = _shrink(family)
     for length, dtype, step in itertools.product(family.lengths, dtypes, family.steps):
         if dtype != "float32" and length not in family.half_lengths:
             continue
         for backend in backends:
             for mode in BACKENDS[backend]:
-                yield _case(family, length, dtype, step, backend, mode)
+                yield _make_case(family, length, dtype, step, backend, mode)
     if SERVED[0] in backends:
         for length in family.served_lengths:
-            yield _case(family, length, "float32", "forward", *SERVED)
-    # One backend tells how memory grows; a process for each contestant takes long enough.
+            yield _make_case(family, length, "float32", "forward", *SERVED)
+    # Memory is measured on the first backend only, because each contestant needs its own process.
     backend = backends[0]
     modes, steps, contestants = BACKENDS[backend], family.steps, family.contestants
     if quick:
         modes, steps, contestants = modes[:1], steps[:1], contestants[:1]
     for length, step, mode in itertools.product(family.memory_lengths, steps, modes):
-        case = _case(family, length, "float32", step, backend, mode)
+        case = _make_case(family, length, "float32", step, backend, mode)
         for contestant in contestants:
             if backend in contestant.backends:
                 yield dataclasses.replace(case, measure="memory", contestant=contestant.name)
 
 
-def _case(family, length, *how):
-    return Case(family.name, length, *how, tuple({**family.sizes, "length": length}.items()))
+def _make_case(family, length, dtype, step, backend, mode):
+    sizes = tuple({**family.sizes, "length": length}.items())
+    return Case(family.name, length, dtype, step, backend, mode, sizes)
 
 
-def _quick(family):
-    """The family at small sizes; the first one's every aspect, of the others the forward pass."""
-    lengths, aspects = family.quick_lengths, ("half_lengths", "memory_lengths", "served_lengths")
+def _shrink(family):
+    """Return the family at small sizes: every kind of case of the first one, else only forward."""
+    lengths, fields = family.quick_lengths, ("half_lengths", "memory_lengths", "served_lengths")
     is_first = family is next(iter(FAMILIES.values()))
     return dataclasses.replace(
         family,
         sizes=family.quick_sizes,
         lengths=lengths,
         steps=family.steps if is_first else family.steps[:1],
-        **dict.fromkeys(aspects, lengths[-1:] if is_first else ()),
+        **dict.fromkeys(fields, lengths[-1:] if is_first else ()),
     )
 
 
-def _urgency(case, quick):
+def _sort_key(case, quick):
     family = FAMILIES[case.family]
     is_goal = quick or case.length in family.goal_lengths
     order = list(FAMILIES).index(case.family)
-    halves = case.dtype != "float32"
-    return not is_goal, halves, case.length, case.measure == "memory", order, case.step
+    is_half = case.dtype != "float32"
+    return not is_goal, is_half, case.length, case.measure == "memory", order, case.step

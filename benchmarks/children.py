@@ -1,4 +1,4 @@
-"""The parent's side: one child process a backend, asked in turn, and one for each memory case."""
+"""Child processes: one per backend, which answers questions in turn, and one per memory case."""
 
 import contextlib
 import importlib.util
@@ -12,45 +12,45 @@ import threading
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
-def installed():
-    """The backends that this Python has; none is imported."""
+def list_installed_backends():
+    """Return the installed backends without importing any."""
     return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
 
 
-def environment(backend, device, quick):
-    """The child's environment variables."""
-    chosen = {
+def make_environment(backend, device, quick):
+    """Return the environment variables of a child."""
+    variables = {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # Two backends of a GPU at once: none may take all of its memory.
+        # Two backends share a GPU, so neither may reserve all of its memory.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
     if device == "cpu":
-        chosen |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    if quick:  # a quick run's programs run for a moment: XLA need not try hard
-        chosen["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
-    return {**os.environ, **chosen}
+        variables |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    if quick:  # Compilation dominates the programs of a quick run.
+        variables["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    return {**os.environ, **variables}
 
 
 class Child:
-    """A process with a backend that answers questions; one that died is started anew.
+    """A process with one backend that answers questions; it is restarted after it died.
 
     Args:
         backend: "tensorflow", "jax" or "torch".
         device: "cpu" or "gpu".
-        log: Path of a file for what its libraries print.
-        quick: Whether XLA need not optimize.
-        patience: Seconds after which it is stopped.
+        log: Path of the file for the output of its libraries.
+        quick: Whether XLA skips optimizations.
+        timeout: Seconds after which the process is killed.
     """
 
-    def __init__(self, backend, device, log, quick=False, patience=600):
-        self.backend, self.log, self.patience = backend, log, patience
-        self.environment = environment(backend, device, quick)
+    def __init__(self, backend, device, log, quick=False, timeout=600):
+        self.backend, self.log, self.timeout = backend, log, timeout
+        self.environment = make_environment(backend, device, quick)
         self.process = None
 
     def ask(self, question):
-        """The answer, or {"died": how}."""
+        """Return the answer, or {"died": reason}."""
         if self.process is None:
             with open(self.log, "a", encoding="utf-8") as log:
                 self.process = subprocess.Popen(
@@ -61,23 +61,22 @@ class Child:
                     stderr=log,
                     text=True,
                 )
-        timer = threading.Timer(self.patience, self.process.kill)
+        timer = threading.Timer(self.timeout, self.process.kill)
         timer.start()
         line = ""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(question) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
-        is_late = not timer.is_alive()
+        has_timed_out = not timer.is_alive()
         timer.cancel()
         if line:
             return json.loads(line)
-        code = self.close()
-        late = f"took longer than {self.patience} s"
-        return {"died": late if is_late else f"the process ended: {_reason(code)}"}
+        reason = f"the process ended: {_describe_exit(self.close())}"
+        return {"died": f"took longer than {self.timeout} s" if has_timed_out else reason}
 
     def close(self):
-        """Ends the process; its exit status."""
+        """End the process and return its exit status."""
         if self.process is None:
             return 0
         with contextlib.suppress(BrokenPipeError):
@@ -88,5 +87,5 @@ class Child:
         return code
 
 
-def _reason(code):
+def _describe_exit(code):
     return signal.Signals(-code).name if code < 0 else f"exit status {code}"

@@ -1,19 +1,20 @@
-"""What a family of the benchmark is: a mechanism, its contestants, and what it asks for."""
+"""The description of a benchmark family: a mechanism, its contestants, and the work it requires."""
 
 import dataclasses
 from collections.abc import Callable
 
 BACKENDS = {"tensorflow": ("xla", "plain"), "jax": ("xla",), "torch": ("eager",)}
-SERVED = ("tensorflow", "served")  # in TensorFlow's C++ loader: the forward pass, in float32
+# In TensorFlow's C++ loader; only the forward pass in float32.
+SERVED = ("tensorflow", "served")
 STEPS = ("forward", "training")
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What the mathematics of one call asks for, whoever computes it and however.
+    """The operations that the mathematics of one call requires of any implementation.
 
-    flops: multiplications and additions; exponentials, reciprocals, tanhs: how many of each; bytes:
-    what has to be read and written at the least, in float32.
+    flops: number of multiplications and additions; exponentials, reciprocals, tanhs: numbers of
+    these functions; bytes: minimum memory traffic, read and written, in float32.
     """
 
     flops: float = 0
@@ -23,13 +24,14 @@ class Work:
     bytes: float = 0
 
     def seconds(self, rates):
-        """The least time at a machine's rates: all that is computed, or all that is moved.
+        """Return the minimum time at a machine's rates: computation or memory traffic.
 
-        What is computed adds up, for one vector unit does all of it; memory moves beside that.
+        The computations add up, because one vector unit does all of them; memory traffic runs
+        concurrently.
         """
         counts = dataclasses.asdict(self)
-        moved = counts.pop("bytes") / rates["bytes"]
-        return max(sum(count / rates[name] for name, count in counts.items()), moved)
+        transfer = counts.pop("bytes") / rates["bytes"]
+        return max(sum(count / rates[name] for name, count in counts.items()), transfer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,38 +42,39 @@ class Data:
     weights: dict
 
 
-def nothing(sizes, step, mode):
-    """What a contestant holds that grows with the sequence only."""
+def no_intermediates(sizes, step, mode):
+    """Return 0: all intermediate tensors are of the size of the sequence."""
     return 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """One way to compute it.
+    """One implementation of a mechanism.
 
-    name: what the table calls it. make: `(task) -> Program`, with a `benchmarks.task.Task`; it
-    imports what it needs by itself, because the process that lists the cases imports no backend.
-    backends: where it runs. held: `(sizes, step, mode) -> bytes` of the intermediate tensors that
-    it holds at once and that grow faster than the sequence. same: whether its numbers are ours.
-    needs: a module that it needs beside the backend.
+    name: its name in the tables. make: `(task) -> Program`, with a `benchmarks.task.Task`; it
+    imports its backend itself, because the process that lists the cases must not import one.
+    backends: the backends that it runs on. intermediate_bytes: `(sizes, step, mode) -> bytes` of
+    the live intermediate tensors that grow faster than the sequence. matches_ours: whether its
+    results equal those of our layer. needs: a module that it needs beside the backend.
     """
 
     name: str
     make: Callable
     backends: tuple = tuple(BACKENDS)
-    held: Callable = nothing
-    same: bool = True
+    intermediate_bytes: Callable = no_intermediates
+    matches_ours: bool = True
     needs: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A mechanism with its contestants, of which the first is this package's layer.
+    """A mechanism with its contestants, the first of which is this package's layer.
 
-    sizes: all but the `length`; lengths: T, growing; data: `(sizes, rng) -> Data`; work: `(sizes,
-    step) -> Work`. half_lengths: those measured in bfloat16 too; memory_lengths: those whose peak
-    memory is measured; served_lengths: those measured as exports too; goal_lengths: those that
-    goals speak of, measured first. quick_sizes and quick_lengths: what `--quick` takes instead.
+    sizes: all sizes but the `length`; lengths: values of T, ascending; make_data: `(sizes, rng) ->
+    Data`; count_work: `(sizes, step) -> Work`. half_lengths: lengths measured in bfloat16 too;
+    memory_lengths: lengths whose peak memory is measured; served_lengths: lengths measured as
+    exported models too; goal_lengths: lengths that appear in goals, measured first. quick_sizes
+    and quick_lengths: their replacements under `--quick`.
     """
 
     name: str
@@ -79,8 +82,8 @@ class Family:
     sizes: dict
     lengths: tuple
     contestants: tuple
-    data: Callable
-    work: Callable
+    make_data: Callable
+    count_work: Callable
     quick_sizes: dict
     quick_lengths: tuple
     half_lengths: tuple = ()
@@ -89,6 +92,6 @@ class Family:
     served_lengths: tuple = ()
     steps: tuple = STEPS
 
-    def contestant(self, name):
-        (found,) = [each for each in self.contestants if each.name == name]
-        return found
+    def get_contestant(self, name):
+        (contestant,) = [each for each in self.contestants if each.name == name]
+        return contestant

@@ -1,17 +1,17 @@
-"""Every layer on a GPU against the CPU, as a table: values, gradients, seconds of compilation.
+"""Compare every layer on a GPU with the CPU: errors of values and gradients, compilation time.
 
     python -m benchmarks.gpu_check                     trace, then compile and run on the GPU
-    python -m benchmarks.gpu_check --only additive     the programs whose names hold this
+    python -m benchmarks.gpu_check --only additive     the programs whose names contain this
     python -m benchmarks.gpu_check --export FOLDER     only trace; needs no GPU
     python -m benchmarks.gpu_check --programs FOLDER   only compile and run; needs no TensorFlow
-    python -m benchmarks.gpu_check --platform cpu      the whole way without a GPU
+    python -m benchmarks.gpu_check --platform cpu      all steps without a GPU
 
 TensorFlow traces each layer's forward pass and training step (with dropout, and an update by SGD)
-and runs it by XLA on the CPU; JAX's client compiles the same programs with XLA for the GPU
-(`pip install "jax[cuda13]"`) and runs them there. An error is |found - expected| / |expected|, the
-largest of a program. The limits hold where float32 products are computed in float32; the columns
-"TF32" are of a second run that leaves their precision to the GPU. Exit status 1: a program failed,
-or there is no GPU.
+and runs it by XLA on the CPU. JAX's client compiles the same programs with XLA for the GPU
+(`pip install "jax[cuda13]"`) and runs them there. An error is |result - expected| / |expected|; the
+table has the largest of each program. The limits apply to float32 products computed in float32; the
+columns "TF32" are from a second run at the GPU's default precision. The exit status is 1 if a
+program failed or if there is no GPU.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 HEAD = ["program", "values", "gradients", "values TF32", "gradients TF32", "s", ""]
 
 
-def arguments(given=None):
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu_check",
         description=__doc__,
@@ -30,28 +30,34 @@ def arguments(given=None):
     )
     parser.add_argument("--only", default="", help="a part of the programs' names")
     parser.add_argument("--platform", default="gpu", choices=["gpu", "cpu"])
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--export", metavar="FOLDER", help="save the programs there, run none")
-    where.add_argument("--programs", metavar="FOLDER", help="take the programs from there")
-    return parser.parse_args(given)
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--export", metavar="FOLDER", help="save the programs, do not run them")
+    group.add_argument("--programs", metavar="FOLDER", help="load the saved programs")
+    return parser.parse_args(arguments)
 
 
-def programs(folder=None, only=""):
-    """{name: how to get the program}: saved in the folder, or traced here and now."""
+def list_programs(folder=None, only=""):
+    """Return {name: function that loads a saved program or traces it}."""
     if folder is not None:
         from benchmarks.gpu.program import load
 
         paths = sorted(path.parent for path in Path(folder).glob("*/program.hlo"))
-        found = {path.name: functools.partial(load, path) for path in paths}
+        loaders = {path.name: functools.partial(load, path) for path in paths}
     else:
         from benchmarks.gpu import tracing
 
-        found = {n: lambda n=n: tracing.trace(n).program() for n in tracing.names()}
-    return {name: get for name, get in found.items() if only in name}
+        loaders = {name: functools.partial(_trace, name) for name in tracing.names()}
+    return {name: load for name, load in loaders.items() if only in name}
 
 
-def device_of(platform):
-    """JAX's first device of the platform, or None."""
+def _trace(name):
+    from benchmarks.gpu import tracing
+
+    return tracing.trace(name).program()
+
+
+def get_device(platform):
+    """Return JAX's first device of the platform, or None."""
     import jax
 
     try:
@@ -60,43 +66,43 @@ def device_of(platform):
         return None
 
 
-def line(get, device):
-    """The cells of one program, and whether it passes."""
+def check_program(load, device):
+    """Return the table cells of one program, and True if it passes."""
     from benchmarks.gpu.running import check
 
     try:
-        result = check(get(), device)
-    except Exception as error:  # whatever the compiler says belongs in the table
+        result = check(load(), device)
+    except Exception as error:  # Any error of the compiler is reported in the table.
         return [*[""] * 5, f"FAILS: {type(error).__name__}: {str(error).splitlines()[0]}"], False
     errors = [*result.full_precision, *result.tf32]
     verdict = "ok" if result.passes else "FAILS"
     return [*(f"{x:.1e}" for x in errors), f"{result.seconds:.2f}", verdict], result.passes
 
 
-def main(given=None):
-    options = arguments(given)
+def main(arguments=None):
+    options = parse_arguments(arguments)
     if options.export is not None:
-        for get in programs(only=options.only).values():
-            get().save(options.export)
+        for load in list_programs(only=options.only).values():
+            load().save(options.export)
         return 0
-    device = device_of(options.platform)
+    device = get_device(options.platform)
     if device is None:
-        print("No GPU: JAX finds none here. `--platform cpu` goes the whole way without one.")
+        print("No GPU: JAX finds none. `--platform cpu` runs all steps without one.")
         return 1
-    found = programs(options.programs, options.only)
-    if not found:
-        print(f"No program: none is named *{options.only}* in {options.programs or 'the rows'}.")
+    loaders = list_programs(options.programs, options.only)
+    if not loaders:
+        print(f"No program is named *{options.only}* in {options.programs or 'the traced layers'}.")
         return 1
     from benchmarks.gpu.running import LIMITS
 
     print(f"{device.device_kind}; limits of (values, gradients): {LIMITS}")
     print(f"| {' | '.join(HEAD)} |\n" + "|---" * len(HEAD) + "|")
     failed = 0
-    for name, get in found.items():
-        cells, passes = line(get, device)
+    for name, load in loaders.items():
+        cells, passes = check_program(load, device)
         failed += not passes
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
-    print(f"{len(found) - failed} passed, {failed} failed")
+    print(f"{len(loaders) - failed} passed, {failed} failed")
     return int(failed > 0)
 
 

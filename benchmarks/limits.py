@@ -1,70 +1,77 @@
-"""What the machine can do: the rates that no contestant can exceed, measured in the same run.
+"""The machine's limits: rates that no contestant can exceed, measured in the same run.
 
-Each is the fastest that a backend reaches: products of matrices; chains of one function, which
-compiled stay in registers; and a sum of two arrays larger than any cache.
+Each is the fastest rate that a backend reaches: of matrix products; of chains of one function,
+which stay in registers when they are compiled; and of the sum of two arrays larger than any cache.
 """
 
 import numpy as np
 
 from benchmarks import timing
 
-CHAIN = 8  # functions one after the other: memory is touched once for all of them
+# Applications of a function per memory access.
+CHAIN_LENGTH = 8
 RATES = ("flops", "exponentials", "reciprocals", "tanhs", "bytes")
-# numbers in: a matrix's side, elements of a chain, elements of a sum.
-SIZES = {False: (1024, 2**18, 2**25), True: (256, 2**14, 2**20)}
+# By `quick`: the side of the matrices, the elements of a chain, the elements of a sum.
+CPU_SIZES = {False: (1024, 2**18, 2**25), True: (256, 2**14, 2**20)}
 GPU_SIZES = {False: (8192, 2**26, 2**27), True: (1024, 2**20, 2**22)}
 
 
-def rates(engine, mode, dtype, quick):
-    """{rate: units a second}; "bytes" counts those read and those written."""
+def measure_rates(engine, mode, dtype, quick):
+    """Return {rate: units per second}; "bytes" counts both those read and those written."""
     from keras import ops
 
-    side, elements, moved = (GPU_SIZES if engine.device() else SIZES)[quick]
+    sizes = GPU_SIZES if engine.get_device_name() else CPU_SIZES
+    side, chain_elements, sum_elements = sizes[quick]
     rng = np.random.default_rng(0)
 
-    def tensor(*shape):
-        return engine.tensor(rng.uniform(0.5, 1.5, size=shape).astype("float32"), dtype)
+    def sample(*shape):
+        return engine.to_tensor(rng.uniform(0.5, 1.5, size=shape).astype("float32"), dtype)
 
-    small = tensor(elements)
-    a, b = tensor(side, side), tensor(side, side)
-    x, y = tensor(moved), tensor(moved)
-    width = 2 if dtype == "bfloat16" else 4
+    chain_input = sample(chain_elements)
+    a, b = sample(side, side), sample(side, side)
+    x, y = sample(sum_elements), sample(sum_elements)
+    itemsize = 2 if dtype == "bfloat16" else 4
+    count = CHAIN_LENGTH * chain_elements
     experiments = {
-        "flops": (lambda: (ops.matmul, [a, b]), 2 * side**3),
-        "exponentials": (lambda: (chain(lambda x: ops.exp(-x)), [small]), CHAIN * elements),
-        "reciprocals": (lambda: (chain(lambda x: 1 / (1 + x)), [small]), CHAIN * elements),
-        "tanhs": (lambda: (chain(ops.tanh), [small]), CHAIN * elements),
-        "bytes": (lambda: (ops.add, [x, y]), 3 * width * moved),
+        "flops": (ops.matmul, [a, b], 2 * side**3),
+        "exponentials": (repeat_function(lambda x: ops.exp(-x)), [chain_input], count),
+        "reciprocals": (repeat_function(lambda x: 1 / (1 + x)), [chain_input], count),
+        "tanhs": (repeat_function(ops.tanh), [chain_input], count),
+        "bytes": (ops.add, [x, y], 3 * itemsize * sum_elements),
     }
-    calls = {name: _call(engine, mode, *make()) for name, (make, _) in experiments.items()}
-    found = timing.interleaved(calls, engine.wait, budget=0.05 if quick else 1.0)
+    calls = {
+        name: _make_call(engine, mode, function, inputs)
+        for name, (function, inputs, _) in experiments.items()
+    }
+    times = timing.measure_interleaved(calls, engine.wait, budget=0.05 if quick else 1.0)
     return {
-        name: units / found[name].best
-        for name, (_, units) in experiments.items()
-        if isinstance(found[name], timing.Times)
+        name: units / times[name].best
+        for name, (_, _, units) in experiments.items()
+        if isinstance(times[name], timing.Times)
     }
 
 
-def chain(function):
-    """The function, several times over."""
+def repeat_function(function):
+    """Return a function that applies `function` `CHAIN_LENGTH` times."""
 
-    def chained(x):
-        for _ in range(CHAIN):
+    def chain(x):
+        for _ in range(CHAIN_LENGTH):
             x = function(x)
         return x
 
-    return chained
+    return chain
 
 
-def _call(engine, mode, function, inputs):
+def _make_call(engine, mode, function, inputs):
     from benchmarks.task import Program
 
-    return engine.forward(Program(lambda weights, *x: function(*x), [], inputs), mode)
+    program = Program(lambda weights, *x: function(*x), [], inputs)
+    return engine.make_forward(program, mode)
 
 
-def best(measured):
-    """The machine's: of each rate the highest that any backend reached."""
+def combine_rates(backend_rates):
+    """Return the machine's rates: the maximum over backends, infinite if none was measured."""
     return {
-        name: max((rates[name] for rates in measured if name in rates), default=float("inf"))
+        name: max((rates[name] for rates in backend_rates if name in rates), default=float("inf"))
         for name in RATES
     }

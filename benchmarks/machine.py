@@ -1,4 +1,4 @@
-"""On what a run was made: processor, versions, and a digest of the sources that were measured."""
+"""The conditions of a run: processor, versions, and a digest of the measured sources."""
 
 import hashlib
 import os
@@ -11,39 +11,39 @@ PACKAGES = ("keras", "tensorflow", "jax", "torch", "local-attention", "numpy")
 ROOT = Path(__file__).parents[1]
 
 
-def stamp(device):
-    """{what: which}, all of which a result depends on."""
+def make_stamp(device):
+    """Return {name: value} of all conditions that a result depends on."""
     return {
-        "processor": processor(),
+        "processor": get_processor(),
         "cores": len(os.sched_getaffinity(0)),
         "device": device,
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
-        "sources": digest(),
+        **{name: _get_version(name) for name in PACKAGES},
+        "sources": digest_sources(),
     }
 
 
-def processor():
-    """The processor's name."""
+def get_processor():
+    """Return the processor's name."""
     path = Path("/proc/cpuinfo")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    found = re.search(r"model name\s*: (.*)", text)
-    return found[1] if found else platform.processor() or platform.machine()
+    name = re.search(r"model name\s*: (.*)", text)
+    return name[1] if name else platform.processor() or platform.machine()
 
 
-def _version(name):
+def _get_version(name):
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def digest(root=ROOT):
-    """Of the package's sources and of what decides what is measured, 8 hexadecimal digits."""
-    measuring = ("family", "cases", "task", "timing", "limits", "memory", "worker")
-    sources = sorted(root.glob("keras_attention/**/*.py"))
+def digest_sources(root=ROOT):
+    """Return 8 hexadecimal digits of the package's and the measuring code's contents."""
+    modules = ("family", "cases", "task", "timing", "limits", "memory", "worker")
+    paths = sorted(root.glob("keras_attention/**/*.py"))
     for folder in ("families", "plain", "engines"):
-        sources += sorted(root.glob(f"benchmarks/{folder}/*.py"))
-    sources += [root / f"benchmarks/{name}.py" for name in measuring]
-    contents = b"".join(path.read_bytes() for path in sources)
+        paths += sorted(root.glob(f"benchmarks/{folder}/*.py"))
+    paths += [root / f"benchmarks/{name}.py" for name in modules]
+    contents = b"".join(path.read_bytes() for path in paths)
     return hashlib.sha256(contents).hexdigest()[:8]

@@ -1,8 +1,8 @@
-"""The peak memory of one contestant, in a process that does nothing else.
+"""The peak memory of one contestant, measured in a process of its own.
 
-On a CPU it is the process's high-water mark above what it held with the same program at a small
-length run and its data made: backend, compiler and weights do not count, inputs and outputs
-hardly. On a GPU it is the allocator's own mark, data included.
+On a CPU it is the process's high-water mark minus the memory that the process held before the call,
+after a warm-up at a small length and after creating the data: backend, compiler and weights are not
+included, inputs and outputs hardly. On a GPU it is the allocator's own mark, data included.
 """
 
 import contextlib
@@ -11,42 +11,44 @@ import gc
 import re
 from pathlib import Path
 
-SMALL = 32  # the length of the rehearsal
+MAX_WARMUP_LENGTH = 32
 
 
-def peak_bytes(case):
-    """Bytes above the level before the call, of a `benchmarks.cases.Case` of one contestant."""
-    small = tuple({**dict(case.sizes), "length": min(SMALL, case.length)}.items())
-    engine, rehearsal = _call(dataclasses.replace(case, sizes=small))
-    for _ in range(2):
-        engine.wait(rehearsal())
-    del rehearsal
-    engine, call = _call(case)
-    gc.collect()
-    before = _start_anew()
+def measure_peak_bytes(case):
+    """Return the bytes above the level before the call, for a `benchmarks.cases.Case`."""
+    warmup_length = min(MAX_WARMUP_LENGTH, case.length)
+    warmup_sizes = tuple({**dict(case.sizes), "length": warmup_length}.items())
+    engine, call = _make_call(dataclasses.replace(case, sizes=warmup_sizes))
     for _ in range(2):
         engine.wait(call())
-    on_accelerator = engine.peak_bytes()
-    return _status("VmHWM") - before if on_accelerator is None else on_accelerator
+    del call
+    engine, call = _make_call(case)
+    gc.collect()
+    before = _reset_peak()
+    for _ in range(2):
+        engine.wait(call())
+    accelerator_peak = engine.get_peak_bytes()
+    return _read_status("VmHWM") - before if accelerator_peak is None else accelerator_peak
 
 
-def _call(case):
-    from benchmarks.engines import engine_of
-    from benchmarks.task import program_of
+def _make_call(case):
+    from benchmarks.engines import get_engine, make_call
+    from benchmarks.task import make_program
 
-    engine = engine_of(case.backend)
-    program = program_of(case, case.contestant)
-    return engine, getattr(engine, case.step)(program, case.mode)
+    engine = get_engine(case.backend)
+    program = make_program(case, case.contestant)
+    return engine, make_call(engine, program, case.step, case.mode)
 
 
-def _start_anew():
-    """Sets the high-water mark to what is held now, and returns that."""
-    with contextlib.suppress(OSError):  # not everywhere allowed; then the mark is of all that was
+def _reset_peak():
+    """Reset the process's high-water mark to its present memory, and return that."""
+    # Some systems refuse this; then the mark includes all memory that the process ever held.
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _status("VmRSS")
+    return _read_status("VmRSS")
 
 
-def _status(name):
-    """A line of Linux's account of this process, in bytes."""
+def _read_status(name):
+    """Return a field of Linux's /proc/self/status in bytes."""
     text = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(re.search(rf"{name}:\s+(\d+) kB", text)[1])

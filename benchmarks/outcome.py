@@ -1,44 +1,45 @@
-"""Numbers against a limit: met, not met, or not known."""
+"""Comparison of measured values with limits: met, not met, or not measured."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A goal in words, what was measured, and "met", "not met" or why nobody knows."""
+    """A goal's text, the measured value, and the verdict "met", "**not met**", "not measured"."""
 
     text: str
     measured: str
     verdict: str
 
 
-def at_least(text, values, limit):
-    """Met if the smallest of the values is as large; where one is missing nobody knows."""
-    known = [value for value in values if value]
-    if not known:
+def check_at_least(text, values, limit):
+    """Return the outcome of a goal that every value reaches the limit; None is not measured."""
+    measured_values = [value for value in values if value]
+    if not measured_values:
         return Outcome(text, "", "not measured")
-    measured = f"{min(known):.2f}"
-    if min(known) < limit:
-        return Outcome(text, measured, "**not met**")
-    if len(known) < len(values):
-        return Outcome(text, f"{measured} at {len(known)} of {len(values)} lengths", "not measured")
-    return Outcome(text, measured, "met")
+    minimum = min(measured_values)
+    if minimum < limit:
+        return Outcome(text, f"{minimum:.2f}", "**not met**")
+    if len(measured_values) < len(values):
+        measured = f"{minimum:.2f} at {len(measured_values)} of {len(values)} lengths"
+        return Outcome(text, measured, "not measured")
+    return Outcome(text, f"{minimum:.2f}", "met")
 
 
-def at_most(text, value, limit):
-    """Met if the value is as small."""
+def check_at_most(text, value, limit):
+    """Return the outcome of a goal that the value is within the limit; None is not measured."""
     if value is None:
         return Outcome(text, "", "not measured")
     return Outcome(text, f"{value:.3g}", "met" if value <= limit else "**not met**")
 
 
-def quotient(ours, theirs):
-    """Ours by theirs, None where one is missing."""
+def divide(ours, theirs):
+    """Return ours / theirs, or None if one of them was not measured."""
     return None if ours is None or not theirs else ours / theirs
 
 
-def exponent(points):
-    """The slope of a line through points `(log x, log y)`; None for fewer than two."""
+def fit_exponent(points):
+    """Return the slope of a line through points `(log x, log y)`; None for fewer than two."""
     if len(points) < 2:
         return None
     x_mean, y_mean = (sum(axis) / len(points) for axis in zip(*points, strict=True))

@@ -1,56 +1,62 @@
-"""Pictures: time against T and memory against T, on logarithmic axes."""
+"""Plots of time and of peak memory against T, on logarithmic axes."""
 
 from pathlib import Path
 
 from benchmarks.families import FAMILIES
-from benchmarks.rows import rows_of, title_of
+from benchmarks.rows import format_title, make_rows
 
 MARKERS = "os^Dv"
 
 
-def draw(cases, results, folder, suffix=""):
-    """Draws a picture of times a family, and one of memory; the paths of those there are."""
+def draw_plots(cases, results, folder, suffix=""):
+    """Draw one plot of time and one of memory per family; return the paths of those drawn."""
     import matplotlib
 
     matplotlib.use("Agg")
-    found = []
+    paths = []
     for family in FAMILIES.values():
-        own = [case for case in cases if case.family == family.name and case.dtype == "float32"]
+        family_cases = [
+            case for case in cases if case.family == family.name and case.dtype == "float32"
+        ]
         for quantity in ("time", "memory"):
-            lines = _lines(family, own, results, quantity)
-            if lines:
+            panels = _collect_panels(family_cases, results, quantity)
+            if panels:
                 path = Path(folder) / f"benchmark_{quantity}_{family.name}{suffix}.png"
-                _picture(family, own[0], lines, quantity, path)
-                found.append(path)
-    return found
+                _draw_plot(family, family_cases[0], panels, quantity, path)
+                paths.append(path)
+    return paths
 
 
-def _lines(family, cases, results, quantity):
-    """{(step, where): {contestant: points (T, seconds or MB)}} of what was measured."""
-    lines = {}
+def _collect_panels(cases, results, quantity):
+    """Return {(step, backend and mode): {contestant: points (T, seconds or MB)}}."""
+    panels = {}
     for case in sorted(cases, key=lambda c: (c.step, c.backend, c.mode, c.length)):
         if case.measure != "time":
             continue
-        for row in rows_of(case, results):
-            value = row.peak if quantity == "memory" else row.times and row.times.median
+        for row in make_rows(case, results):
+            value = row.peak_bytes if quantity == "memory" else row.times and row.times.median
             if value:
-                panel = lines.setdefault((case.step, f"{case.backend} {case.mode}"), {})
+                panel = panels.setdefault((case.step, f"{case.backend} {case.mode}"), {})
                 points = panel.setdefault(row.contestant, [])
                 points.append((case.length, value / 1e6 if quantity == "memory" else value))
-    # One length alone draws no line.
-    return {k: panel for k, panel in lines.items() if any(len(x) > 1 for x in panel.values())}
+    # A panel needs a contestant with at least two lengths, or it has no line.
+    return {
+        key: panel
+        for key, panel in panels.items()
+        if any(len(points) > 1 for points in panel.values())
+    }
 
 
-def _picture(family, case, lines, quantity, path):
+def _draw_plot(family, case, panels, quantity, path):
     from matplotlib import pyplot
 
-    steps = [step for step in family.steps if any(key[0] == step for key in lines)]
-    places = list(dict.fromkeys(where for _, where in lines))
+    steps = [step for step in family.steps if any(key[0] == step for key in panels)]
+    columns = list(dict.fromkeys(column for _, column in panels))
     styles = {each.name: n for n, each in enumerate(family.contestants)}
     figure, axes = pyplot.subplots(
         len(steps),
-        len(places),
-        figsize=(1 + 3.2 * len(places), 0.8 + 2.8 * len(steps)),
+        len(columns),
+        figsize=(1 + 3.2 * len(columns), 0.8 + 2.8 * len(steps)),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -58,28 +64,28 @@ def _picture(family, case, lines, quantity, path):
     )
     handles = {}
     for row, step in zip(axes, steps, strict=True):
-        for axis, where in zip(row, places, strict=True):
-            for name, points in lines.get((step, where), {}).items():
+        for axis, column in zip(row, columns, strict=True):
+            for name, points in panels.get((step, column), {}).items():
                 n = styles[name]
                 (handles[name],) = axis.plot(
                     *zip(*points, strict=True), f"{MARKERS[n]}-", color=f"C{n}", label=name
                 )
-            axis.set(xscale="log", yscale="log", title=f"{step}, {where}")
-            _label_lengths(axis, lines)
+            axis.set(xscale="log", yscale="log", title=f"{step}, {column}")
+            _set_length_ticks(axis, panels)
             axis.grid(which="major", alpha=0.3)
-        row[0].set_ylabel("seconds a call" if quantity == "time" else "peak memory, MB")
+        row[0].set_ylabel("seconds per call" if quantity == "time" else "peak memory, MB")
     for axis in axes[-1]:
         axis.set_xlabel("T")
-    ordered = sorted(handles, key=styles.get)
-    figure.suptitle(title_of(family, case))
-    figure.legend([handles[n] for n in ordered], ordered, loc="outside lower center", ncols=3)
+    names = sorted(handles, key=styles.get)
+    figure.suptitle(format_title(family, case))
+    figure.legend([handles[n] for n in names], names, loc="outside lower center", ncols=3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _label_lengths(axis, lines):
-    points = [point for panel in lines.values() for line in panel.values() for point in line]
+def _set_length_ticks(axis, panels):
+    points = [point for panel in panels.values() for line in panel.values() for point in line]
     lengths = sorted({length for length, _ in points})
     axis.set_xticks(lengths, [str(t) for t in lengths], rotation=45)
     axis.minorticks_off()

@@ -1,9 +1,9 @@
-"""What masked keys do to the layers of Keras and to ours, as a table.
+"""A table of the effects of masked keys on the layers of Keras and on ours.
 
     python -m benchmarks.promises
 
-Each row is one experiment, run on `keras.layers.X` and on its counterpart here; the inputs are
-seeded normal numbers of shape (2, 5, 8), and the first sequence of the batch is all padding.
+Each row is one experiment with `keras.layers.X` and with its counterpart in this package. The
+inputs are seeded normal numbers of shape (2, 5, 8); the first sequence of the batch is padding.
 """
 
 import sys
@@ -21,7 +21,8 @@ PAIRS = [
 ]
 
 
-def data():
+def make_data():
+    """Return query, value and mask."""
     rng = np.random.default_rng(0)
     query, value = rng.normal(size=(2, 2, 5, 8)).astype("float32")
     mask = np.ones((2, 5), bool)
@@ -29,13 +30,15 @@ def data():
     return query, value, mask
 
 
-def largest_output_of_an_empty_sequence(layer):
-    query, value, mask = data()
+def measure_output_without_keys(layer):
+    """Return the largest output of the sequence that is all padding."""
+    query, value, mask = make_data()
     return np.abs(layer([query, value], mask=[None, mask])[0]).max()
 
 
-def largest_gradient_into_padding(layer):
-    query, value, mask = data()
+def measure_gradient_of_padding(layer):
+    """Return the largest gradient of the sequence that is all padding."""
+    query, value, mask = make_data()
     value = tf.constant(value)
     with tf.GradientTape() as tape:
         tape.watch(value)
@@ -43,26 +46,28 @@ def largest_gradient_into_padding(layer):
     return np.abs(tape.gradient(loss, value)[0]).max()
 
 
-def nan_from_a_nan_in_the_padding(layer):
-    query, value, mask = data()
+def count_nan_from_padding(layer):
+    """Count the NaN outputs if the padding is NaN."""
+    query, value, mask = make_data()
     value[~mask] = np.nan
     return int(np.isnan(layer([query, value], mask=[None, mask])).sum())
 
 
-def nan_in_float16(layer):
-    query, value, mask = data()
-    query, value = 4 * np.abs(query), -4 * np.abs(value)  # dot products far below zero
-    result = layer([query, value], mask=[None, mask])
-    return int(np.isnan(tf.cast(result, "float32")).sum())
+def count_nan_in_float16(layer):
+    """Count the NaN outputs of finite float16 inputs."""
+    query, value, mask = make_data()
+    query, value = 4 * np.abs(query), -4 * np.abs(value)  # Dot products far below zero.
+    output = layer([query, value], mask=[None, mask])
+    return int(np.isnan(tf.cast(output, "float32")).sum())
 
 
 EXPERIMENTS = [
-    ("output of a sequence without keys, largest number", largest_output_of_an_empty_sequence, {}),
-    ("gradient into that sequence's padding, largest", largest_gradient_into_padding, {}),
-    ("NaN in the padding: NaN in the output, of 80", nan_from_a_nan_in_the_padding, {}),
+    ("output of a sequence without keys, largest number", measure_output_without_keys, {}),
+    ("gradient into that sequence's padding, largest", measure_gradient_of_padding, {}),
+    ("NaN in the padding: NaN in the output, of 80", count_nan_from_padding, {}),
     (
         "float16, scores far below zero: NaN in the output, of 80",
-        nan_in_float16,
+        count_nan_in_float16,
         {"dtype": "float16"},
     ),
 ]
@@ -70,7 +75,7 @@ EXPERIMENTS = [
 
 def main():
     print(f"Keras {version('keras')}, TensorFlow {version('tensorflow')}, Python {sys.version[:4]}")
-    names = [name for theirs, _ in PAIRS for name in (f"keras {theirs.__name__}", "ours")]
+    names = [name for keras_layer, _ in PAIRS for name in (f"keras {keras_layer.__name__}", "ours")]
     print("| " + " | ".join(["", *names]) + " |\n" + "|---" * (len(names) + 1) + "|")
     for title, experiment, options in EXPERIMENTS:
         cells = []

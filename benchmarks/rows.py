@@ -1,4 +1,4 @@
-"""Rows of the tables: what was measured of each contestant, and what follows from it."""
+"""Rows of the tables: the measurements of each contestant, and values derived from them."""
 
 import dataclasses
 
@@ -13,62 +13,72 @@ OURS = "ours"
 class Row:
     """One contestant of one case.
 
-    times: None where it was not measured, for the reason in `note`; ratio: its time by ours;
-    share: of the machine's limit, 1 = as fast as the mathematics allows; least: that limit in
-    seconds; peak: bytes, or None.
+    times: None if it was not measured, for the reason in `note`; speed_up: its time / our time;
+    limit_seconds: the minimum time at the machine's limits; limit_share: that by the measured
+    time, 1 = as fast as the machine allows; peak_bytes: its peak memory, or None.
     """
 
     case: object
     contestant: str
     times: Times | None = None
-    ratio: float | None = None
-    share: float | None = None
-    least: float | None = None
-    peak: int | None = None
+    speed_up: float | None = None
+    limit_share: float | None = None
+    limit_seconds: float | None = None
+    peak_bytes: int | None = None
     note: str = ""
 
 
-def title_of(family, case):
-    """What a family is, and its sizes but the length."""
+def format_title(family, case):
+    """Return a family's title and its sizes other than the length."""
     sizes = (f"{name} {size}" for name, size in case.sizes if name != "length")
     return f"{family.title}: {', '.join(sizes)}"
 
 
-def rates_key(backend, mode, dtype):
-    """Where the rates of a backend are kept among the results."""
+def make_rates_key(backend, mode, dtype):
+    """Return the key of a backend's rates among the results."""
     return f"limits/{backend}/{mode}/{dtype}"
 
 
-def machine_rates(results, dtype):
-    """The machine's rates in that dtype; infinite where none was measured."""
-    found = [result for key, result in results.found.items() if key.startswith("limits/")]
-    return limits.best([each["rates"] for each in found if each.get("dtype") == dtype])
+def get_machine_rates(results, dtype):
+    """Return the machine's rates in a dtype; infinite if not measured."""
+    measured = [value for key, value in results.by_key.items() if key.startswith("limits/")]
+    return limits.combine_rates(
+        [value["rates"] for value in measured if value.get("dtype") == dtype]
+    )
 
 
-def rows_of(case, results):
-    """The rows of a case that measures times, ours first."""
+def make_rows(case, results):
+    """Return the rows of a case that measures times, ours first."""
     result = results.get(case.key)
     family = FAMILIES[case.family]
     names = [each.name for each in family.contestants if case.backend in each.backends]
     if result is None or "died" in result:
-        why = "not run: the time was up" if result is None else result["died"]
-        return [Row(case, n, peak=peak_of(case, n, results), note=why) for n in names]
-    least = family.work(dict(case.sizes), case.step).seconds(machine_rates(results, case.dtype))
-    ours = result.get(OURS, {}).get("median")
-    return [_row(case, name, result.get(name, {}), ours, least, results) for name in names]
+        note = "not run: time limit reached" if result is None else result["died"]
+        return [
+            Row(case, name, peak_bytes=get_peak_bytes(case, name, results), note=note)
+            for name in names
+        ]
+    work = family.count_work(dict(case.sizes), case.step)
+    limit_seconds = work.seconds(get_machine_rates(results, case.dtype))
+    our_median = result.get(OURS, {}).get("median")
+    return [
+        _make_row(case, name, result.get(name, {}), our_median, limit_seconds, results)
+        for name in names
+    ]
 
 
-def _row(case, name, found, ours, least, results):
-    peak = peak_of(case, name, results)
-    if "median" not in found:
-        note = found.get("skipped") or found.get("failed") or "not run"
-        return Row(case, name, least=least, peak=peak, note=note)
-    times = Times(**found)
-    ratio = times.median / ours if ours else None
-    return Row(case, name, times, ratio, least / times.median or None, least, peak)
+def _make_row(case, name, measured, our_median, limit_seconds, results):
+    peak_bytes = get_peak_bytes(case, name, results)
+    if "median" not in measured:
+        note = measured.get("skipped") or measured.get("failed") or "not run"
+        return Row(case, name, limit_seconds=limit_seconds, peak_bytes=peak_bytes, note=note)
+    times = Times(**measured)
+    speed_up = times.median / our_median if our_median else None
+    limit_share = limit_seconds / times.median or None
+    return Row(case, name, times, speed_up, limit_share, limit_seconds, peak_bytes)
 
 
-def peak_of(case, name, results):
-    """Bytes that the contestant took in a process of its own, or None."""
-    memory = dataclasses.replace(case, measure="memory", contestant=name)
-    return (results.get(memory.key) or {}).get(name, {}).get("peak")
+def get_peak_bytes(case, name, results):
+    """Return the peak memory of a contestant, or None if it was not measured."""
+    memory_case = dataclasses.replace(case, measure="memory", contestant=name)
+    return (results.get(memory_case.key) or {}).get(name, {}).get("peak")

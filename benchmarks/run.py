@@ -1,4 +1,4 @@
-"""The parent process: asks the children case after case, keeps what they say, writes the tables."""
+"""The parent process: passes cases to child processes, stores their results, writes the tables."""
 
 import itertools
 import sys
@@ -6,62 +6,69 @@ import time
 from pathlib import Path
 
 from benchmarks import goals, machine, plots, results, table
-from benchmarks.cases import DTYPES, cases
+from benchmarks.cases import DTYPES, list_cases
 from benchmarks.children import Child
 from benchmarks.family import BACKENDS
-from benchmarks.rows import rates_key
+from benchmarks.rows import make_rates_key
 
-MEMORY_LIMIT = 10e9  # bytes of intermediates; whoever would hold more is skipped
-BUDGET = {False: 0.6, True: 0.05}  # seconds of samples a contestant
+# Contestants that need more bytes of intermediate tensors than this are skipped.
+MAX_INTERMEDIATE_BYTES = 10e9
+# By `quick`: seconds of samples per contestant.
+BUDGET_SECONDS = {False: 0.6, True: 0.05}
 
 
 def run(options):
-    """The whole run; the exit status is 1 if a contestant failed."""
-    asked = cases(options.backends, options.device, options.quick, options.only)
-    stamp = machine.stamp(options.device)
-    kept = results.Results(Path(options.runs) / f"{options.device}.jsonl", stamp)
-    if kept.others:
-        print(f"{kept.others} results of other sources, versions or another machine: not counted.")
+    """Run all cases within the time limit; return 1 as the exit status if a contestant failed."""
+    cases = list_cases(options.backends, options.device, options.quick, options.only)
+    stamp = machine.make_stamp(options.device)
+    stored = results.Results(Path(options.runs) / f"{options.device}.jsonl", stamp)
+    if stored.stale_count:
+        print(
+            f"{stored.stale_count} results of other sources, versions or another machine are "
+            "ignored."
+        )
     end = time.monotonic() + 60 * options.time_limit
     log = Path(options.runs) / "children.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    children = {b: Child(b, options.device, log, options.quick) for b in options.backends}
+    children = {
+        backend: Child(backend, options.device, log, options.quick) for backend in options.backends
+    }
     try:
-        measure_limits(children, kept, options)
-        for n, case in enumerate(asked, 1):
-            if case.key in kept or time.monotonic() > end:
+        measure_limits(children, stored, options)
+        for n, case in enumerate(cases, 1):
+            if case.key in stored or time.monotonic() > end:
                 continue
             start = time.monotonic()
-            kept.add(case.key, measure(case, children, options, log))
+            stored.add(case.key, measure_case(case, children, options, log))
             seconds = time.monotonic() - start
-            print(f"{n}/{len(asked)} {seconds:5.1f} s  {case.key}", flush=True)
+            print(f"{n}/{len(cases)} {seconds:5.1f} s  {case.key}", flush=True)
     finally:
         for child in children.values():
             child.close()
-    return report(asked, kept, options)
+    return write_report(cases, stored, options)
 
 
-def measure_limits(children, kept, options):
-    """Every backend's rates, in every dtype."""
+def measure_limits(children, stored, options):
+    """Measure the rates of every backend and mode in every dtype."""
     for backend, child in children.items():
         for mode, dtype in itertools.product(BACKENDS[backend], DTYPES[options.device]):
-            key = rates_key(backend, mode, dtype)
-            if key in kept:
+            key = make_rates_key(backend, mode, dtype)
+            if key in stored:
                 continue
-            found = child.ask({"limits": dtype, "mode": mode, "quick": options.quick})
-            if "died" in found:
-                sys.exit(f"{backend}, measuring limits: {found['died']}. See {child.log}")
-            if options.device == "gpu" and found["device"] is None:
-                sys.exit(f"Expected a GPU that {backend} finds. Received: it finds none")
-            kept.add(key, {**found, "dtype": dtype})
+            answer = child.ask({"limits": dtype, "mode": mode, "quick": options.quick})
+            if "died" in answer:
+                sys.exit(f"{backend}, measuring limits: {answer['died']}. See {child.log}")
+            if options.device == "gpu" and answer["device"] is None:
+                sys.exit(f"Expected a GPU that {backend} can use. Received: no GPU")
+            stored.add(key, {**answer, "dtype": dtype})
 
 
-def measure(case, children, options, log):
-    """What a child says of the case; a memory case has one to itself."""
+def measure_case(case, children, options, log):
+    """Return a child's answer for the case; a memory case gets a child of its own."""
     question = {
-        "case": case.as_json(),
-        "memory_limit": MEMORY_LIMIT,
-        "budget": BUDGET[options.quick],
+        "case": case.to_json(),
+        "max_intermediate_bytes": MAX_INTERMEDIATE_BYTES,
+        "budget": BUDGET_SECONDS[options.quick],
     }
     if case.measure == "time":
         return children[case.backend].ask(question)
@@ -71,50 +78,54 @@ def measure(case, children, options, log):
     return answer
 
 
-def report(asked, kept, options):
-    """Writes tables and pictures, and says where; 1 if something failed."""
+def write_report(cases, stored, options):
+    """Write tables and plots, and print their paths; return 1 if a contestant failed."""
     output, suffix = Path(options.output), "" if options.device == "cpu" else f"_{options.device}"
-    outcomes = [] if options.quick else goals.outcomes(asked, kept)
-    page = table.markdown(head(kept, options), asked, kept, outcomes)
-    results.write(output / f"benchmarks{suffix}.md", page)
-    results.write(output / f"benchmarks{suffix}.csv", table.as_csv(asked, kept))
-    pictures = plots.draw(asked, kept, output / "pictures", suffix)
-    missing = sum(case.key not in kept for case in asked)
-    failed = [case.key for case in asked if has_failed(kept.get(case.key))]
-    print(f"{output / f'benchmarks{suffix}.md'}, .csv and {len(pictures)} pictures.")
+    outcomes = [] if options.quick else goals.evaluate_goals(cases, stored)
+    page = table.format_page(format_head(stored, options), cases, stored, outcomes)
+    results.write_atomically(output / f"benchmarks{suffix}.md", page)
+    results.write_atomically(output / f"benchmarks{suffix}.csv", table.format_csv(cases, stored))
+    pictures = plots.draw_plots(cases, stored, output / "pictures", suffix)
+    missing = sum(case.key not in stored for case in cases)
+    failed = [case.key for case in cases if has_failed(stored.get(case.key))]
+    print(f"{output / f'benchmarks{suffix}.md'}, .csv and {len(pictures)} plots written.")
     if missing:
-        print(f"The time was up: {missing} of {len(asked)} cases to go; the same command goes on.")
+        print(
+            f"Time limit reached: {missing} of {len(cases)} cases remain. The same command "
+            "continues the run."
+        )
     for key in failed:
-        print(f"FAILED: {key}: {kept.get(key)}")
+        print(f"FAILED: {key}: {stored.get(key)}")
     return int(bool(failed))
 
 
 def has_failed(result):
-    """Whether a contestant failed; one that was skipped did not."""
+    """Return True if the child or a contestant failed; a skipped contestant did not."""
     return bool(result) and ("died" in result or any("failed" in x for x in result.values()))
 
 
-def head(kept, options):
-    """What was run, on what, and how to read it."""
-    stamp, quick = kept.stamp, " --quick" if options.quick else ""
+def format_head(stored, options):
+    """Return the lines that describe the run, the machine, and how to read the tables."""
+    stamp, quick = stored.stamp, " --quick" if options.quick else ""
     gpu = " --device gpu" if options.device == "gpu" else ""
-    found = (result for key, result in kept.found.items() if key.startswith("limits/"))
-    devices = sorted({each["device"] for each in found if each["device"]})
+    limits = [result for key, result in stored.by_key.items() if key.startswith("limits/")]
+    devices = sorted({result["device"] for result in limits if result["device"]})
     names = ("keras", "tensorflow", "jax", "torch", "local-attention", "numpy")
     versions = ", ".join(f"{name} {stamp[name]}" for name in names if stamp[name])
-    where = ", ".join(devices) or f"{stamp['processor']}, {stamp['cores']} cores"
+    hardware = ", ".join(devices) or f"{stamp['processor']}, {stamp['cores']} cores"
     return [
         "# Benchmarks",
         "",
-        f"`python -m benchmarks{quick}{gpu}` on {where}; Python {stamp['python']}, {versions}.",
+        f"`python -m benchmarks{quick}{gpu}` on {hardware}; Python {stamp['python']}, {versions}.",
         "",
-        "A call's time is the median of interleaved, warm samples; ± is half the distance of the "
-        "quartiles. Of the others the table says how many times our time they take, in the same "
-        "process: above 1 ours is faster. Compilation is the first call's time beyond that. "
-        '"Of the limit" is the least time that the mathematics of the row could take on this '
-        "machine, at the rates below, by ours. A training step is forward, loss and the gradients "
-        "of inputs and weights. Peak memory is that of a process of its own, above what it held "
-        "before the call. "
-        f"Who would hold more than {MEMORY_LIMIT / 1e9:.0f} GB is skipped. float32 is computed in "
-        "float32, without TF32.",
+        "The time of a call is the median of interleaved samples after warm-up; ± is half the "
+        "interquartile range. A speed-up is the other implementation's time divided by ours, "
+        "measured in the same process: above 1, ours is faster. The compilation time is that of "
+        "the first call minus that of a warm one. The share of the limit is the minimum time in "
+        "which this machine, at the rates below, could do the operations that the mathematics "
+        "requires, divided by our time. A training step is the forward pass, the loss and the "
+        "gradients of inputs and weights. Peak memory is measured in a process of its own, above "
+        "the memory held before the call. Implementations whose intermediate tensors would need "
+        f"more than {MAX_INTERMEDIATE_BYTES / 1e9:.0f} GB are skipped. float32 products are "
+        "computed in float32, without TF32.",
     ]

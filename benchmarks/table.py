@@ -1,147 +1,155 @@
-"""The tables: one Markdown page with a table a family, and one CSV with every number."""
+"""Tables of a run: one Markdown page with a table per family, and one CSV with all values."""
 
 import csv
 import io
 
 from benchmarks.families import FAMILIES
 from benchmarks.limits import RATES
-from benchmarks.rows import OURS, machine_rates, rows_of, title_of
+from benchmarks.rows import OURS, format_title, get_machine_rates, make_rows
 
 UNITS = {"flops": "Gflop/s", "bytes": "GB/s"}
 COLUMNS = (
     "family,length,dtype,step,backend,mode,contestant,median_s,lower_quartile_s,upper_quartile_s,"
-    "samples,compilation_s,times_ours,limit_s,share_of_limit,peak_bytes,note"
+    "samples,compilation_s,speed_up,limit_s,share_of_limit,peak_bytes,note"
 ).split(",")
 
 
-def markdown(head, cases, results, goals):
-    """The whole page.
+def format_page(head, cases, results, goals):
+    """Return the whole Markdown page.
 
     Args:
-        head: The lines that say what was run, where and how.
+        head: The lines that describe the run and how to read its tables.
         cases: All cases of the run.
         results: `Results`.
-        goals: List of `benchmarks.outcome.Outcome`, empty where the sizes are not theirs.
+        goals: List of `benchmarks.outcome.Outcome`; empty for a run at other sizes.
     """
     dtypes = list(dict.fromkeys(case.dtype for case in cases))
-    parts = [*head, *(["", "## Goals", "", *goals_table(goals)] if goals else [])]
-    parts += ["", "## The machine's limits", "", *limits_table(results, dtypes)]
+    parts = [*head, *(["", "## Goals", "", *format_goals(goals)] if goals else [])]
+    parts += ["", "## The machine's limits", "", *format_limits(results, dtypes)]
     for family in FAMILIES.values():
-        own = [case for case in cases if case.family == family.name]
-        if not own:
+        family_cases = [case for case in cases if case.family == family.name]
+        if not family_cases:
             continue
-        parts += ["", f"## {title_of(family, own[0])}", "", *times_table(family, own, results)]
-        peaks = memory_table(family, own, results)
-        parts += ["", *peaks] if peaks else []
+        parts += ["", f"## {format_title(family, family_cases[0])}", ""]
+        parts += format_times(family, family_cases, results)
+        memory_lines = format_memory(family, family_cases, results)
+        parts += ["", *memory_lines] if memory_lines else []
     return "\n".join(parts) + "\n"
 
 
-def grid(head, lines):
-    """A Markdown table."""
+def format_table(head, lines):
+    """Return the lines of a Markdown table."""
     return [f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines]]
 
 
-def goals_table(goals):
-    return grid(
-        ["goal", "measured", ""],
+def format_goals(goals):
+    return format_table(
+        ["goal", "measured", "verdict"],
         [[goal.text, goal.measured, goal.verdict] for goal in goals],
     )
 
 
-def limits_table(results, dtypes):
-    """The machine's rates a dtype."""
+def format_limits(results, dtypes):
+    """Return a table of the machine's rates per dtype."""
     lines = []
     for dtype in dtypes:
-        rates = machine_rates(results, dtype)
+        rates = get_machine_rates(results, dtype)
         lines.append([dtype, *(f"{rates[name] / 1e9:.3g}" for name in RATES)])
-    return grid(["", *(f"{name}, {UNITS.get(name, 'G/s')}" for name in RATES)], lines)
+    head = ["dtype", *(f"{name}, {UNITS.get(name, 'G/s')}" for name in RATES)]
+    return format_table(head, lines)
 
 
-def times_table(family, cases, results):
-    """Our times, and of the others how many times ours they take."""
-    others = [each.name for each in family.contestants if each.name != OURS]
+def format_times(family, cases, results):
+    """Return a table of our times, and of our speed-ups over the other contestants."""
+    names = [each.name for each in family.contestants if each.name != OURS]
     lines = []
-    for case in sorted((c for c in cases if c.measure == "time"), key=_place):
-        rows = {row.contestant: row for row in rows_of(case, results)}
-        lines.append([*_where(case), *_ours(rows[OURS]), *(_other(rows.get(n)) for n in others)])
-    head = ["T", "dtype", "step", "where", "ours, ms", "of the limit", "compilation, s"]
-    return grid([*head, *others], lines)
+    for case in sorted((c for c in cases if c.measure == "time"), key=_sort_key):
+        rows = {row.contestant: row for row in make_rows(case, results)}
+        speed_ups = [_format_speed_up(rows.get(name)) for name in names]
+        lines.append([*_format_case(case), *_format_ours(rows[OURS]), *speed_ups])
+    head = ["T", "dtype", "step", "backend", "ours, ms", "share of limit", "compilation, s"]
+    return format_table([*head, *(f"speed-up over {name}" for name in names)], lines)
 
 
-def _place(case):
+def _sort_key(case):
     return case.dtype != "float32", case.dtype, case.step, case.length, case.backend, case.mode
 
 
-def _where(case):
+def _format_case(case):
     return [str(case.length), case.dtype, case.step, f"{case.backend} {case.mode}"]
 
 
-def _ours(row):
+def _format_ours(row):
     if row.times is None:
         return [row.note, "", ""]
-    share = "" if row.share is None else f"{100 * row.share:.{0 if row.share > 0.1 else 1}f} %"
-    return [_milliseconds(row.times), share, f"{row.times.compilation:.1f}"]
+    share = ""
+    if row.limit_share is not None:
+        share = f"{100 * row.limit_share:.{0 if row.limit_share > 0.1 else 1}f} %"
+    return [_format_milliseconds(row.times), share, f"{row.times.compilation:.1f}"]
 
 
-def _other(row):
+def _format_speed_up(row):
     if row is None:
         return ""
     if row.times is None:
         return row.note
-    if row.ratio is None:
-        return f"{_milliseconds(row.times)} ms"
-    return f"{row.ratio:.2f}× ± {100 * row.times.spread / 2:.0f} %"
+    if row.speed_up is None:
+        return f"{_format_milliseconds(row.times)} ms"
+    return f"{row.speed_up:.2f}× ± {100 * row.times.spread / 2:.0f} %"
 
 
-def _milliseconds(times):
+def _format_milliseconds(times):
     return f"{1e3 * times.median:.3g} ± {100 * times.spread / 2:.0f} %"
 
 
-def memory_table(family, cases, results):
-    """Peaks in MB, where they were measured."""
-    asked = [case for case in cases if case.measure == "memory"]
-    measured = {case.contestant for case in asked}
-    names = [each.name for each in family.contestants if each.name in measured]
+def format_memory(family, cases, results):
+    """Return a table of peaks in MB, or an empty list if none is measured."""
+    memory_cases = [case for case in cases if case.measure == "memory"]
+    contestants = {case.contestant for case in memory_cases}
+    names = [each.name for each in family.contestants if each.name in contestants]
     lines = {}
-    for case in sorted(asked, key=_place):
-        cells = lines.setdefault(tuple(_where(case)), dict.fromkeys(names, ""))
-        cells[case.contestant] = _peak(results.get(case.key), case.contestant)
-    return names and grid(
-        ["T", "dtype", "step", "where", *(f"{name}, peak MB" for name in names)],
-        [[*where, *cells.values()] for where, cells in lines.items()],
+    for case in sorted(memory_cases, key=_sort_key):
+        cells = lines.setdefault(tuple(_format_case(case)), dict.fromkeys(names, ""))
+        cells[case.contestant] = _format_peak(results.get(case.key), case.contestant)
+    return names and format_table(
+        ["T", "dtype", "step", "backend", *(f"{name}, peak MB" for name in names)],
+        [[*case, *cells.values()] for case, cells in lines.items()],
     )
 
 
-def _peak(result, name):
+def _format_peak(result, name):
     if result is None:
-        return "not run: the time was up"
+        return "not run: time limit reached"
     if "died" in result:
         return result["died"]
-    found = result[name]
-    if "peak" not in found:
-        return found.get("skipped") or found["failed"]
-    return f"{found['peak'] / 1e6:.0f}"
+    measured = result[name]
+    if "peak" not in measured:
+        return measured.get("skipped") or measured["failed"]
+    return f"{measured['peak'] / 1e6:.0f}"
 
 
-def as_csv(cases, results):
-    """Every contestant of every case, a line each; seconds and bytes."""
+def format_csv(cases, results):
+    """Return the CSV of every contestant of every case, in seconds and bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for case in cases:
         if case.measure == "time":
-            writer.writerows(map(_values, rows_of(case, results)))
+            writer.writerows(map(_make_csv_line, make_rows(case, results)))
     return text.getvalue()
 
 
-def _values(row):
+def _make_csv_line(row):
     case, times = row.case, row.times
-    where = [case.family, case.length, case.dtype, case.step, case.backend, case.mode]
+    conditions = [case.family, case.length, case.dtype, case.step, case.backend, case.mode]
     measured = [""] * 5
     if times is not None:
         seconds = times.median, times.lower, times.upper, times.compilation
         median, lower, upper, compilation = (f"{x:.6g}" for x in seconds)
         measured = [median, lower, upper, times.samples, compilation]
-    derived = ["" if x is None else f"{x:.4g}" for x in (row.ratio, row.least, row.share)]
-    peak = "" if row.peak is None else row.peak
-    return [*where, row.contestant, *measured, *derived, peak, row.note]
+    derived = [
+        "" if value is None else f"{value:.4g}"
+        for value in (row.speed_up, row.limit_seconds, row.limit_share)
+    ]
+    peak = "" if row.peak_bytes is None else row.peak_bytes
+    return [*conditions, row.contestant, *measured, *derived, peak, row.note]

@@ -1,19 +1,19 @@
-"""What a contestant makes its program from."""
+"""The task of a contestant: sizes and data of a case, and constructors of its program."""
 
 import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.engines import engine_of
+from benchmarks.engines import get_engine
 from benchmarks.families import FAMILIES
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What is run: `function(weights, *inputs) -> output`, in the backend's own tensors.
+    """A function `(weights, *inputs) -> output` and its arguments, tensors of the backend.
 
-    compiles_itself: whether it is a loop in Python that has compiled what it calls.
+    compiles_itself: whether it is a Python loop that calls compiled functions.
     """
 
     function: Callable
@@ -23,45 +23,49 @@ class Program:
 
 
 class Task:
-    """One case for one contestant: sizes, data, and ways to make a program of a layer or function.
+    """One case for one contestant.
 
     Args:
         case: A `benchmarks.cases.Case`.
     """
 
     def __init__(self, case):
-        self.engine = engine_of(case.backend)
+        self.engine = get_engine(case.backend)
         self.sizes = dict(case.sizes)
         self.mode = case.mode
         self.policy = "mixed_bfloat16" if case.dtype == "bfloat16" else "float32"
         self.dtype = "bfloat16" if case.dtype == "bfloat16" else "float32"
-        # Random, never zeros: some processors and all sparse tricks are faster on zeros.
-        self.data = FAMILIES[case.family].data(self.sizes, np.random.default_rng(0))
+        # The data is random: some processors and all sparse implementations are faster on zeros.
+        self.data = FAMILIES[case.family].make_data(self.sizes, np.random.default_rng(0))
 
-    def layer(self, layer, weights, call=None):
-        """The program of a Keras layer.
+    def make_layer_program(self, layer, weights, call=None):
+        """Return the program of a Keras layer.
 
         Args:
             layer: The layer, not built.
             weights: Its weights in the layer's order: arrays.
-            call: What to do with the inputs; None calls the layer with them.
+            call: Function of the inputs. Default: the layer itself.
         """
         call = layer if call is None else call
-        inputs = self.inputs()
-        call(*(x[:1, :2] for x in inputs))  # builds it without the memory that a whole call takes
+        inputs = self.make_inputs()
+        # Build the layer with small inputs, which need less memory than a whole call.
+        call(*(x[:1, :2] for x in inputs))
         layer.set_weights([np.asarray(w, "float32") for w in weights])
-        return Program(*self.engine.of_layer(layer, call), inputs)
+        return Program(*self.engine.make_layer_function(layer, call), inputs)
 
-    def function(self, function, compiles_itself=False):
-        """The program of `function(weights, *inputs)`, weights as the data names them."""
-        weights = {name: self.engine.weight(w, self.dtype) for name, w in self.data.weights.items()}
-        return Program(function, weights, self.inputs(), compiles_itself)
+    def make_function_program(self, function, compiles_itself=False):
+        """Return the program of `function(weights, *inputs)`, with the data's {name: weight}."""
+        weights = {
+            name: self.engine.to_weight(array, self.dtype)
+            for name, array in self.data.weights.items()
+        }
+        return Program(function, weights, self.make_inputs(), compiles_itself)
 
-    def inputs(self):
-        """The data's inputs as tensors."""
-        return [self.engine.tensor(x, self.dtype) for x in self.data.inputs]
+    def make_inputs(self):
+        """Return the data's inputs as tensors."""
+        return [self.engine.to_tensor(array, self.dtype) for array in self.data.inputs]
 
 
-def program_of(case, name):
-    """The program of a case's contestant of that name."""
-    return FAMILIES[case.family].contestant(name).make(Task(case))
+def make_program(case, name):
+    """Return the program of the case's contestant of that name."""
+    return FAMILIES[case.family].get_contestant(name).make(Task(case))

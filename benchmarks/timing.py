@@ -1,17 +1,19 @@
-"""Times of calls side by side: interleaved, warm, and compilation apart."""
+"""Times of several calls: interleaved, after warm-up, with compilation measured separately."""
 
 import dataclasses
 import statistics
 import time
 
-SHORTEST = 0.01  # of the budget a sample takes at least: a faster call is repeated within it
-MOST = 25  # samples of each
-SLOW, VERY_SLOW = 3.0, 15.0  # seconds of a call, of which 3 samples, or 1, have to do
+# A faster call is repeated within a sample until it takes this fraction of the budget.
+MIN_SAMPLE_FRACTION = 0.01
+MAX_SAMPLES = 25
+# Calls that take longer than this get only 3 samples, or only 1.
+MAX_SECONDS_FOR_FIVE_SAMPLES, MAX_SECONDS_FOR_THREE_SAMPLES = 3.0, 15.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-    """Seconds of one call, from `samples`; first: of the first call, which compiles."""
+    """Seconds per call over `samples` samples; first: the first call, which compiles."""
 
     best: float
     median: float
@@ -22,63 +24,64 @@ class Times:
 
     @property
     def compilation(self):
-        """Seconds of the first call beyond a usual one."""
+        """Seconds of the first call minus those of a warm one."""
         return max(0.0, self.first - self.median)
 
     @property
     def spread(self):
-        """Distance of the quartiles, by the median."""
+        """Interquartile range divided by the median."""
         return (self.upper - self.lower) / self.median
 
 
-def times_of(samples, first):
-    """`Times` of all samples of one contestant."""
+def summarize(samples, first):
+    """Return the `Times` of all samples of one contestant."""
     if len(samples) == 1:
         return Times(*samples * 4, 1, first)
     lower, median, upper = statistics.quantiles(samples, n=4, method="inclusive")
     return Times(min(samples), median, lower, upper, len(samples), first)
 
 
-def interleaved(calls, wait, budget, clock=time.perf_counter):
-    """Takes turns, so that what slows the machine down for a while slows all of them down.
+def measure_interleaved(calls, wait, budget, clock=time.perf_counter):
+    """Measure the calls in turns, so that a temporary slowdown of the machine affects all of them.
 
     Args:
         calls: {name: call without arguments}.
-        wait: Returns when a call's result is there.
-        budget: Seconds that a contestant's samples may take, about.
-        clock: Gives the time in seconds.
+        wait: Blocks until the result of a call is available.
+        budget: Approximate seconds for the samples of a contestant.
+        clock: Returns the time in seconds.
 
     Returns:
-        {name: `Times`, or the message of what it raised}.
+        {name: `Times`, or the message of the error that it raised}.
     """
-    first, single, failed = {}, {}, {}
+    first, warm, errors = {}, {}, {}
     for name, call in calls.items():
         try:
-            first[name] = _sample(call, wait, 1, clock)
-            slow = first[name] > VERY_SLOW
-            # Twice: the second call may still allocate, or trace for what the first returned.
-            again = [first[name]] if slow else [_sample(call, wait, 1, clock) for _ in range(2)]
-            single[name] = min(again)
-        except Exception as error:  # whatever a backend refuses belongs in the table
-            failed[name] = message_of(error)
-    running = [name for name in calls if name not in failed]
-    repeats = {name: max(1, round(SHORTEST * budget / single[name])) for name in running}
-    count = _samples(max((repeats[name] * single[name] for name in running), default=1), budget)
-    samples = {name: [] for name in running}
-    for _ in range(count):
-        for name in running:
-            samples[name].append(_sample(calls[name], wait, repeats[name], clock))
-    found = {name: times_of(samples[name], first[name]) for name in running}
-    return {name: found.get(name, failed.get(name)) for name in calls}
+            first[name] = _measure_sample(call, wait, 1, clock)
+            is_slow = first[name] > MAX_SECONDS_FOR_THREE_SAMPLES
+            # Two warm calls: the first one may still allocate, or trace again for the types of
+            # the first result.
+            repeated = [_measure_sample(call, wait, 1, clock) for _ in range(0 if is_slow else 2)]
+            warm[name] = min(repeated or [first[name]])
+        except Exception as error:  # Any error of a backend is reported in the table.
+            errors[name] = format_error(error)
+    names = [name for name in calls if name not in errors]
+    repeats = {name: max(1, round(MIN_SAMPLE_FRACTION * budget / warm[name])) for name in names}
+    max_seconds = max((repeats[name] * warm[name] for name in names), default=1)
+    samples = {name: [] for name in names}
+    for _ in range(_count_samples(max_seconds, budget)):
+        for name in names:
+            samples[name].append(_measure_sample(calls[name], wait, repeats[name], clock))
+    times = {name: summarize(samples[name], first[name]) for name in names}
+    return {name: times.get(name, errors.get(name)) for name in calls}
 
 
-def message_of(error):
-    """What was raised, short enough for a table."""
+def format_error(error):
+    """Return an error's type and message, shortened for a table."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".replace("|", "/")
 
 
-def _sample(call, wait, repeats, clock):
-    """Seconds of one call, the mean of some."""
+def _measure_sample(call, wait, repeats, clock):
+    """Return the mean seconds of `repeats` calls."""
     start = clock()
     for _ in range(repeats):
         result = call()
@@ -86,8 +89,8 @@ def _sample(call, wait, repeats, clock):
     return (clock() - start) / repeats
 
 
-def _samples(slowest, budget):
-    if slowest > VERY_SLOW:
+def _count_samples(max_seconds, budget):
+    if max_seconds > MAX_SECONDS_FOR_THREE_SAMPLES:
         return 1
-    least = 3 if slowest > SLOW else 5
-    return min(MOST, max(least, round(budget / slowest)))
+    min_samples = 3 if max_seconds > MAX_SECONDS_FOR_FIVE_SAMPLES else 5
+    return min(MAX_SAMPLES, max(min_samples, round(budget / max_seconds)))

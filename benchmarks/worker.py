@@ -1,8 +1,8 @@
-"""A child process with one backend: reads cases as JSON lines, writes what it measured.
+"""A child process with one backend: reads questions as JSON lines, writes measurements.
 
     python -m benchmarks.worker tensorflow
 
-`benchmarks.children` starts it. What libraries print goes to the standard error.
+`benchmarks.children` starts it. The output of libraries is redirected to standard error.
 """
 
 import dataclasses
@@ -15,82 +15,86 @@ import sys
 from pathlib import Path
 
 from benchmarks import limits, memory, timing
-from benchmarks.cases import from_json
-from benchmarks.engines import engine_of
+from benchmarks.cases import Case
+from benchmarks.engines import get_engine, make_call
 from benchmarks.families import FAMILIES
-from benchmarks.task import program_of
+from benchmarks.task import make_program
+
+MAX_MEMORY_FRACTION = 0.9
 
 
-def contestants(case):
-    """The names of those that run on the case's backend."""
-    everyone = FAMILIES[case.family].contestants
-    return [each.name for each in everyone if case.backend in each.backends]
+def list_contestants(case):
+    """Return the names of the contestants that run on the case's backend."""
+    contestants = FAMILIES[case.family].contestants
+    return [each.name for each in contestants if case.backend in each.backends]
 
 
-def why_not(case, name, memory_limit):
-    """Why a contestant is skipped, or None."""
-    contestant = FAMILIES[case.family].contestant(name)
-    held = contestant.held(dict(case.sizes), case.step, case.mode)
-    if held > memory_limit:
-        return f"would hold {held / 1e9:.1f} GB"
+def get_skip_reason(case, name, max_intermediate_bytes):
+    """Return the reason to skip a contestant, or None."""
+    contestant = FAMILIES[case.family].get_contestant(name)
+    intermediate_bytes = contestant.intermediate_bytes(dict(case.sizes), case.step, case.mode)
+    if intermediate_bytes > max_intermediate_bytes:
+        return f"would need {intermediate_bytes / 1e9:.1f} GB"
     if contestant.needs and importlib.util.find_spec(contestant.needs) is None:
         return f"needs the module {contestant.needs}"
     return None
 
 
-def measure(case, memory_limit, budget):
-    """{contestant: its numbers, or {"skipped": why}, or {"failed": how}}."""
-    names = [case.contestant] if case.contestant else contestants(case)
-    found = {name: why_not(case, name, memory_limit) for name in names}
-    found = {name: {"skipped": why} for name, why in found.items() if why}
-    running = [name for name in names if name not in found]
+def measure(case, max_intermediate_bytes, budget):
+    """Return {contestant: its measurements, or {"skipped": reason}, or {"failed": error}}."""
+    names = [case.contestant] if case.contestant else list_contestants(case)
+    reasons = {name: get_skip_reason(case, name, max_intermediate_bytes) for name in names}
+    results = {name: {"skipped": reason} for name, reason in reasons.items() if reason}
+    running = [name for name in names if name not in results]
     if case.measure == "memory":
-        return found | {name: _peak(case) for name in running}
-    engine = engine_of(case.backend)
-    engine.float32_precision(allow_tf32=case.dtype == "tf32")
+        return results | {name: _measure_peak(case) for name in running}
+    engine = get_engine(case.backend)
+    engine.set_float32_precision(allow_tf32=case.dtype == "tf32")
     calls = {}
     for name in running:
         try:
-            calls[name] = getattr(engine, case.step)(program_of(case, name), case.mode)
-        except Exception as error:  # belongs in the table
-            found[name] = {"failed": timing.message_of(error)}
-    for name, times in timing.interleaved(calls, engine.wait, budget).items():
+            calls[name] = make_call(engine, make_program(case, name), case.step, case.mode)
+        except Exception as error:  # Any error is reported in the table.
+            results[name] = {"failed": timing.format_error(error)}
+    for name, times in timing.measure_interleaved(calls, engine.wait, budget).items():
         is_time = isinstance(times, timing.Times)
-        found[name] = dataclasses.asdict(times) if is_time else {"failed": times}
-    return {name: found[name] for name in names}
+        results[name] = dataclasses.asdict(times) if is_time else {"failed": times}
+    return {name: results[name] for name in names}
 
 
-def _peak(case):
+def _measure_peak(case):
     try:
-        return {"peak": memory.peak_bytes(case)}
-    except Exception as error:  # out of memory, most likely
-        return {"failed": timing.message_of(error)}
+        return {"peak": memory.measure_peak_bytes(case)}
+    except Exception as error:  # In most cases the process is out of memory.
+        return {"failed": timing.format_error(error)}
 
 
 def answer(backend, question):
-    """What one line asks for."""
+    """Return the answer to one question."""
     if "limits" in question:
-        engine = engine_of(backend)
-        engine.float32_precision(allow_tf32=question["limits"] == "tf32")
+        engine = get_engine(backend)
+        engine.set_float32_precision(allow_tf32=question["limits"] == "tf32")
         dtype = "bfloat16" if question["limits"] == "bfloat16" else "float32"
-        rates = limits.rates(engine, question["mode"], dtype, question["quick"])
-        return {"device": engine.device(), "rates": rates}
-    return measure(from_json(question["case"]), question["memory_limit"], question["budget"])
+        rates = limits.measure_rates(engine, question["mode"], dtype, question["quick"])
+        return {"device": engine.get_device_name(), "rates": rates}
+    case = Case.from_json(question["case"])
+    return measure(case, question["max_intermediate_bytes"], question["budget"])
 
 
-def hold_back():
-    """Lets this process fail, and not the machine, where more memory is asked for than there is."""
+def limit_memory():
+    """Limit this process's memory, so that it fails by itself before the machine runs out."""
     text = Path("/proc/meminfo").read_text(encoding="ascii")
     available = 1024 * int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1])
-    resource.setrlimit(resource.RLIMIT_DATA, (int(0.9 * available),) * 2)
+    resource.setrlimit(resource.RLIMIT_DATA, (int(MAX_MEMORY_FRACTION * available),) * 2)
 
 
 def main():
     backend = sys.argv[1]
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # a GPU's driver reserves what it never uses
-        hold_back()
+    # A GPU's driver reserves much more memory than it uses, so the limit is for CPUs only.
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        limit_memory()
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # so that a library that prints does not spoil an answer
+    os.dup2(2, 1)  # Output of libraries must not mix with the answers.
     for line in sys.stdin:
         print(json.dumps(answer(backend, json.loads(line))), file=answers, flush=True)
 

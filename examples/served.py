@@ -1,11 +1,11 @@
-"""A client of TensorFlow Serving by gRPC, and what it shares with the one by REST.
+"""A client of TensorFlow Serving by gRPC, and the parts that it shares with the REST client.
 
     client = GrpcClient("localhost:8500")
     answer = client.predict("translate_dates", {"text": ["4 de agosto de 2027"]}, "decode")
     answer.outputs["date"]  # array([b'2027-08-04'], dtype=object)
 
-Arrays go in, arrays come out. It waits for a server that is starting again, and sends anew what it
-had not answered: a request to a model that keeps no state may be answered twice.
+Inputs and outputs are arrays. The client waits for a server that is restarting, and repeats
+requests that were not answered: a model keeps no state, so a request may safely be answered twice.
 """
 
 import json
@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-# Codes of errors that are the server's and not the request's: worth another try.
+# Only errors of the server, and not of the request, are worth a retry.
 RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.2s",
@@ -33,23 +33,23 @@ CHANNEL = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 2000),
-    # gRPC tries again what it has kept, and of a request it keeps 256 KiB unless told otherwise.
+    # gRPC retries only requests that fit its buffer, which has 256 KiB by default.
     ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
     ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})),
 )
 
 
 class Answer(NamedTuple):
-    """Outputs by name, strings as objects of bytes; by gRPC also the version that gave them."""
+    """Outputs by name, with strings as bytes objects; by gRPC also the version of the model."""
 
     outputs: dict
     version: int | None = None
 
 
 class ServerError(Exception):
-    """What came in place of outputs; `code` is gRPC's name or REST's number.
+    """An error of the server; `code` is gRPC's name or REST's number.
 
-    By REST it is "UNAVAILABLE" where no server has answered at all.
+    By REST it is "UNAVAILABLE" if no server has answered at all.
     """
 
     def __init__(self, code, message):
@@ -58,36 +58,36 @@ class ServerError(Exception):
 
 
 class GrpcClient:
-    """Asks a server's gRPC port; one client serves any number of threads.
+    """A client of a server's gRPC port; any number of threads can share it.
 
     Args:
         address: "host:port"; TensorFlow Serving's is 8500.
-        timeout: Seconds that a request may take, tries and waiting together.
+        timeout: Seconds that a request may take, including retries and waiting.
     """
 
     def __init__(self, address, timeout=60):
         self.channel = grpc.insecure_channel(address, CHANNEL)
-        self.given = {"timeout": timeout, "wait_for_ready": True}
+        self.options = {"timeout": timeout, "wait_for_ready": True}
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
 
     def predict(
         self, model, inputs, signature="serving_default", version=None, outputs=(), label=None
     ):
-        """The server's `Answer`.
+        """Return the server's `Answer`.
 
         Args:
             model: The served model's name.
             inputs: Dict of input name to array, or to nested lists, of the signature's dtypes.
-            signature: Its name.
-            version: Its number; None = the newest that is served.
-            outputs: Names of the outputs to send; none = all.
-            label: The version's label, such as "stable", in place of its number.
+            signature: Name of the signature.
+            version: Number of the version; None = the newest that is served.
+            outputs: Names of the outputs to return; empty = all.
+            label: Label of the version, such as "stable", instead of its number.
 
         Raises:
             ServerError: With the code of gRPC, such as "INVALID_ARGUMENT".
         """
-        refuse_both(version, label)
+        check_version_or_label(version, label)
         request = predict_pb2.PredictRequest(output_filter=outputs)
         request.model_spec.name, request.model_spec.signature_name = model, signature
         if version is not None:
@@ -97,38 +97,38 @@ class GrpcClient:
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         response = self._send(self.prediction.Predict, request)
-        found = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
-        return Answer(found, response.model_spec.version.value)
+        arrays = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+        return Answer(arrays, response.model_spec.version.value)
 
     def states(self, model):
-        """What the server says of a model's versions: `{1: "AVAILABLE"}`."""
+        """Return the state of each version of a model: `{1: "AVAILABLE"}`."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
-        found = self._send(self.models.GetModelStatus, request).model_version_status
-        return {one.version: type(one).State.Name(one.state) for one in found}
+        statuses = self._send(self.models.GetModelStatus, request).model_version_status
+        return {status.version: type(status).State.Name(status.state) for status in statuses}
 
     def signatures(self, model):
-        """The model's SignatureDefs by name."""
+        """Return the model's SignatureDefs by name."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = model
-        found = get_model_metadata_pb2.SignatureDefMap()
+        signatures = get_model_metadata_pb2.SignatureDefMap()
         answer = self._send(self.prediction.GetModelMetadata, request)
-        answer.metadata["signature_def"].Unpack(found)
-        return dict(found.signature_def)
+        answer.metadata["signature_def"].Unpack(signatures)
+        return dict(signatures.signature_def)
 
     def close(self):
-        """Ends the connection."""
+        """Close the connection."""
         self.channel.close()
 
     def _send(self, method, request):
         try:
-            return method(request, **self.given)
+            return method(request, **self.options)
         except grpc.RpcError as error:
             raise ServerError(error.code().name, error.details()) from error
 
 
-def refuse_both(version, label):
-    """A request is to one version, by its number or by its label."""
+def check_version_or_label(version, label):
+    """Refuse a request that names both a version and a label."""
     if version is not None and label is not None:
         raise ValueError(
             f"Expected a version or a label. Received: version={version!r}, label={label!r}"

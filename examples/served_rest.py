@@ -1,4 +1,4 @@
-"""A client of TensorFlow Serving by REST: asks and answers as `examples.served.GrpcClient`."""
+"""A client of TensorFlow Serving by REST, with the interface of `examples.served.GrpcClient`."""
 
 import base64
 import json
@@ -7,82 +7,81 @@ import numpy as np
 import requests
 from urllib3.util import Retry
 
-from examples.served import Answer, ServerError, refuse_both
+from examples.served import Answer, ServerError, check_version_or_label
 
 
 class RestClient:
-    """Asks a server's REST port; a client for each thread.
+    """A client of a server's REST port; each thread needs its own.
 
     Args:
         address: "host:port"; TensorFlow Serving's is 8501.
-        timeout: Seconds that a try may take.
-        tries: How often to try, with growing pauses: six wait half a minute for a server.
+        timeout: Seconds that one attempt may take.
+        tries: Number of retries, with growing pauses: six wait half a minute for a server.
     """
 
     def __init__(self, address, timeout=60, tries=6):
-        self.place, self.timeout = f"http://{address}/v1/models", timeout
+        self.models, self.timeout = f"http://{address}/v1/models", timeout
         self.session = requests.Session()
-        again = Retry(
+        retries = Retry(
             total=tries,
             backoff_factor=0.5,
             status_forcelist=[503],
             allowed_methods=None,
-            raise_on_status=False,  # what the server said is told, not that it was asked so often
+            raise_on_status=False,  # Report the server's message, not the number of retries.
         )
-        self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=again))
+        self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
 
     def predict(self, model, inputs, signature="serving_default", version=None, label=None):
-        """The server's `Answer`, as `GrpcClient.predict`, by columns.
+        """Return the server's `Answer`, like `GrpcClient.predict`, in the columnar format.
 
-        The only output of a signature that has no other is called `output`: REST gives no name.
-        NaN and infinity are sent as `NaN` and `Infinity`, which is no JSON and which the server
-        reads.
+        A signature's single output is called `output`, because REST omits its name. NaN and
+        infinity are sent as `NaN` and `Infinity`, which are not JSON but which the server accepts.
         """
-        refuse_both(version, label)
-        place = f"{self.place}/{model}"
-        place += "" if version is None else f"/versions/{version}"
-        place += "" if label is None else f"/labels/{label}"
+        check_version_or_label(version, label)
+        address = f"{self.models}/{model}"
+        address += "" if version is None else f"/versions/{version}"
+        address += "" if label is None else f"/labels/{label}"
         columns = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns})
-        found = self._ask("POST", f"{place}:predict", "outputs", body)
-        is_named = isinstance(found, dict) and found.keys() != {"b64"}
-        found = found if is_named else {"output": found}
-        return Answer({name: _from_json(value) for name, value in found.items()})
+        outputs = self._request("POST", f"{address}:predict", "outputs", body)
+        is_named = isinstance(outputs, dict) and outputs.keys() != {"b64"}
+        outputs = outputs if is_named else {"output": outputs}
+        return Answer({name: _from_json(value) for name, value in outputs.items()})
 
     def states(self, model):
-        """What the server says of a model's versions: `{1: "AVAILABLE"}`."""
-        found = self._ask("GET", f"{self.place}/{model}", "model_version_status")
-        return {int(one["version"]): one["state"] for one in found}
+        """Return the state of each version of a model: `{1: "AVAILABLE"}`."""
+        statuses = self._request("GET", f"{self.models}/{model}", "model_version_status")
+        return {int(status["version"]): status["state"] for status in statuses}
 
     def close(self):
-        """Ends the connection."""
+        """Close the connection."""
         self.session.close()
 
-    def _ask(self, method, address, wanted, body=None):
-        """What an answer holds by the name of `wanted`."""
-        kind = {"Content-Type": "application/json"}
+    def _request(self, method, address, field, body=None):
+        """Send a request, and return one field of the JSON answer."""
+        headers = {"Content-Type": "application/json"}
         try:
             answer = self.session.request(
-                method, address, data=body, headers=kind, timeout=self.timeout
+                method, address, data=body, headers=headers, timeout=self.timeout
             )
         except requests.RequestException as error:
             raise ServerError("UNAVAILABLE", error) from error
         try:
-            found = answer.json()
-        except requests.JSONDecodeError:  # of a proxy, mostly
-            found = None
-        found = found if isinstance(found, dict) else {}
-        if answer.status_code != 200 or wanted not in found:
-            raise ServerError(answer.status_code, found.get("error", answer.text[:500]))
-        return found[wanted]
+            content = answer.json()
+        except requests.JSONDecodeError:  # Such answers mostly come from a proxy.
+            content = None
+        content = content if isinstance(content, dict) else {}
+        if answer.status_code != 200 or field not in content:
+            raise ServerError(answer.status_code, content.get("error", answer.text[:500]))
+        return content[field]
 
 
 def _to_json(value):
-    """Nested lists of an array's; bytes as text where they are UTF-8, else as `{"b64": ...}`."""
+    """Convert an array to nested lists; bytes that are not UTF-8 become `{"b64": ...}`."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_to_json(one) for one in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -92,19 +91,19 @@ def _to_json(value):
 
 
 def _from_json(value):
-    """An array, text as bytes, fractions as float32: the precision that they were sent in."""
+    """Convert to an array; text becomes bytes, and floats float32, in which they were sent."""
     first = value
     while isinstance(first, list) and first:
         first = first[0]
     if isinstance(first, str | dict):
-        # Of objects throughout: numpy's own strings drop zero bytes at their ends.
+        # numpy's own string dtypes drop trailing zero bytes, so strings stay objects.
         texts = np.array(value, object)
-        found = [_to_bytes(one) for one in texts.flat]
-        return np.array([*found, None], object)[:-1].reshape(texts.shape)
+        strings = [_to_bytes(text) for text in texts.flat]
+        return np.array([*strings, None], object)[:-1].reshape(texts.shape)
     array = np.array(value)
     return array.astype("float32") if array.dtype == np.float64 else array
 
 
 def _to_bytes(text):
-    """A string's bytes; outputs whose names end in `_bytes` are sent as `{"b64": ...}`."""
+    """Return a string's bytes; a server sends outputs named `*_bytes` as `{"b64": ...}`."""
     return base64.b64decode(text["b64"]) if isinstance(text, dict) else text.encode()

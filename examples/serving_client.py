@@ -1,12 +1,12 @@
-"""Asks a running TensorFlow Serving for dates: by gRPC and REST, one by one and in batches.
+"""Query a running TensorFlow Serving for dates: by gRPC and REST, one by one and in batches.
 
     docker run -p 8500:8500 -p 8501:8501 --mount type=bind,source=$PWD/saved_models,target=/models \
         tensorflow/serving --model_config_file=/models/models.config
     python examples/serving_client.py
 
-Says what the server serves and what it answers, by both protocols alike; what it says to a
-request that is wrong; how long requests take, in a table of percentiles; and draws the alignments
-that came with the answers. `served.py` is the client itself, for any model.
+Prints the served signatures, some answers by both protocols, the error for an invalid request, and
+a table with percentiles of the latency; and plots the alignments that the answers contain.
+`served.py` is the client itself, for any model.
 """
 
 import concurrent.futures
@@ -30,7 +30,7 @@ from keras_attention.visualize import heatmap
 
 MODEL, SIGNATURE = "translate_dates", "decode"
 PERCENTILES = (50, 90, 99)
-DRAWN = 4
+PLOTS = 4
 
 
 def main(
@@ -43,11 +43,11 @@ def main(
     quick=False,
     pictures="docs/pictures",
 ):
-    """Asks, compares, measures and draws; returns the percentiles by way of asking."""
+    """Query, measure and plot; return the percentiles and the rate for each way of sending."""
     rows = 100 if quick else rows
     samples = Dates().sample(rows, np.random.default_rng(seed), split="test")
     texts, dates, locales = zip(*samples, strict=True)
-    ways = {
+    modes = {
         "gRPC, one by one": (functools.partial(GrpcClient, grpc), 1),
         f"gRPC, {batch} at a time": (functools.partial(GrpcClient, grpc), batch),
         "REST, one by one": (functools.partial(RestClient, rest), 1),
@@ -55,68 +55,71 @@ def main(
     }
     client = GrpcClient(grpc)
     describe(client)
-    for one in (client, RestClient(rest)):
-        found = one.predict(MODEL, {"text": texts[:3]}, SIGNATURE).outputs
-        for text, date in zip(texts[:3], found["date"], strict=True):
-            print(f"{type(one).__name__}: {text}  ->  {date.decode()}")
+    for each_client in (client, RestClient(rest)):
+        outputs = each_client.predict(MODEL, {"text": texts[:3]}, SIGNATURE).outputs
+        for text, date in zip(texts[:3], outputs["date"], strict=True):
+            print(f"{type(each_client).__name__}: {text}  ->  {date.decode()}")
     try:
         client.predict(MODEL, {"text": [4, 8, 2027]}, SIGNATURE)
     except ServerError as error:
-        print(f"Numbers in place of a text: {error}\n")
+        print(f"Numbers instead of text: {error}\n")
 
-    found = {way: measure(way, *how, texts, dates, clients) for way, how in ways.items()}
+    measured = {
+        mode: measure(mode, connect, size, texts, dates, clients)
+        for mode, (connect, size) in modes.items()
+    }
     print(f"\n{'milliseconds':24}" + "".join(f"{f'p{p}':>9}" for p in PERCENTILES) + "   rows/s")
-    for way, (times, rate) in found.items():
-        print(f"{way:24}" + "".join(f"{1000 * time:9.1f}" for time in times) + f"{rate:9.0f}")
-    draw(client, texts, locales, Path(pictures) / "serving_client.png")
-    return found
+    for mode, (times, rate) in measured.items():
+        print(f"{mode:24}" + "".join(f"{1000 * time:9.1f}" for time in times) + f"{rate:9.0f}")
+    plot_alignments(client, texts, locales, Path(pictures) / "serving_client.png")
+    return measured
 
 
 def describe(client):
-    """Prints what the server says of the model."""
+    """Print the model's versions and signatures."""
     print(f"{MODEL}: {client.states(MODEL)}")
     for name, signature in sorted(client.signatures(MODEL).items()):
         print(f"  {name}: {', '.join(signature.inputs)} -> {', '.join(sorted(signature.outputs))}")
 
 
-def measure(way, connect, batch, texts, dates, clients):
-    """Sends all texts from several clients at once; percentiles in seconds, and rows a second."""
+def measure(mode, connect, batch, texts, dates, clients):
+    """Send all texts from several clients at once; return percentiles in seconds, and rows/s."""
     parts = [slice(start, start + batch) for start in range(0, len(texts), batch)]
     local = threading.local()  # a client for each thread
 
-    def ask(part):
-        began = time.perf_counter()
+    def send(part):
+        started = time.perf_counter()
         outputs = local.client.predict(MODEL, {"text": texts[part]}, SIGNATURE).outputs
-        took = time.perf_counter() - began
-        right = [a == b.decode() for a, b in zip(dates[part], outputs["date"], strict=True)]
-        return took, sum(right)
+        seconds = time.perf_counter() - started
+        pairs = zip(dates[part], outputs["date"], strict=True)
+        return seconds, sum(date == answer.decode() for date, answer in pairs)
 
-    def begin():
+    def open_client():
         local.client = connect()
         local.client.states(MODEL)
 
-    began = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(clients, initializer=begin) as threads:
-        found = list(tqdm(threads.map(ask, parts), desc=way, total=len(parts)))
-    rate = len(texts) / (time.perf_counter() - began)
-    times, right = zip(*found, strict=True)
-    print(f"{way}: {sum(right) / len(texts):.1%} of {len(texts)} dates right")
+    started = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(clients, initializer=open_client) as threads:
+        results = list(tqdm(threads.map(send, parts), desc=mode, total=len(parts)))
+    rate = len(texts) / (time.perf_counter() - started)
+    times, right = zip(*results, strict=True)
+    print(f"{mode}: {sum(right) / len(texts):.1%} of {len(texts)} dates right")
     return np.percentile(times, PERCENTILES), rate
 
 
-def draw(client, texts, locales, path):
-    """Draws where the server looked, from what it answered."""
-    chosen = [i for i, text in enumerate(texts) if 12 <= len(text) <= 30][:DRAWN]
-    found = [client.predict(MODEL, {"text": [texts[i]]}, SIGNATURE).outputs for i in chosen]
+def plot_alignments(client, texts, locales, path):
+    """Plot the alignments in the server's answers."""
+    chosen = [i for i, text in enumerate(texts) if 12 <= len(text) <= 30][:PLOTS]
+    answers = [client.predict(MODEL, {"text": [texts[i]]}, SIGNATURE).outputs for i in chosen]
     heatmap(
-        [outputs["alignments"][0] for outputs in found],
+        [outputs["alignments"][0] for outputs in answers],
         [texts[i] for i in chosen],
-        [outputs["date"][0].decode() or " " for outputs in found],
+        [outputs["date"][0].decode() or " " for outputs in answers],
         titles=[locales[i] for i in chosen],
         columns=2,
         path=path,
     )
-    print(f"Alignments drawn in {path}")
+    print(f"Alignments plotted in {path}")
 
 
 if __name__ == "__main__":

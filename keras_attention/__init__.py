@@ -1,7 +1,7 @@
 """Attention mechanisms for Keras: score, mask, normalize, read.
 
 Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value (Dq, Dk, Dv),
-`units`. Masks are bool, True = may be seen.
+`units`. Masks are bool, True = visible.
 """
 
 from keras_attention import decoding, export, mask, memory, normalize, read, score, visualize

@@ -1,24 +1,26 @@
-"""Refuses wrong constructor arguments by name: what was expected, what was received."""
+"""Validate constructor arguments, with errors that name the argument and its value."""
 
 import math
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 
-def positive_integer(name, value, optional=False):
-    """Returns `value` as an int if it is an integer >= 1 (or None where `optional`)."""
+def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
+    """Return `value` as an int if it is an integer of at least 1 (or None, if `optional`)."""
     if optional and value is None:
         return None
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_integer or value < 1:
-        also = " or None" if optional else ""
+        or_none = " or None" if optional else ""
         raise ValueError(
-            f"Expected `{name}` to be an integer of at least 1{also}. Received: {name}={value!r}"
+            f"Expected `{name}` to be an integer of at least 1{or_none}. Received: {name}={value!r}"
         )
     return int(value)
 
 
-def rate(name, value):
-    """Returns `value` as a float if it is a number with 0 <= value < 1."""
+def rate(name: str, value: Any) -> float:
+    """Return `value` as a float if it is a number with 0 <= value < 1."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value < 1:
         raise ValueError(
@@ -27,28 +29,28 @@ def rate(name, value):
     return float(value)
 
 
-def positive_number(name, value, optional=False):
-    """Returns `value` as a float if it is a finite number > 0 (or None where `optional`)."""
+def positive_number(name: str, value: Any, optional: bool = False) -> Any:
+    """Return `value` as a float if it is a finite number above 0 (or None, if `optional`)."""
     if optional and value is None:
         return None
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
-        also = " or None" if optional else ""
+        or_none = " or None" if optional else ""
         raise ValueError(
-            f"Expected `{name}` to be a finite number above 0{also}. Received: {name}={value!r}"
+            f"Expected `{name}` to be a finite number above 0{or_none}. Received: {name}={value!r}"
         )
     return float(value)
 
 
-def boolean(name, value):
-    """Returns `value` if it is True or False."""
+def boolean(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"Expected `{name}` to be True or False. Received: {name}={value!r}")
     return value
 
 
-def one_of(name, value, choices):
-    """Returns `value` if it is one of the `choices`."""
+def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return `value` if it is one of the `choices`."""
     if value not in choices:
         raise ValueError(f"Expected `{name}` to be one of {choices}. Received: {name}={value!r}")
     return value

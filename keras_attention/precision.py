@@ -1,22 +1,24 @@
-"""The number format in which scores are computed, whatever the dtype policy."""
+"""The floating-point precision of scores, independent of the dtype policy."""
 
 import keras
 from keras import ops
 
-# A product of two projections of numbers up to this one is finite in float32, so no
-# difference of infinities (NaN) can arise in a score. Weights that far apart are one-hot anyway.
-LARGEST = 1e12
+from keras_attention.types import Tensor
+
+# Products of two projections of inputs up to this magnitude are finite in float32, so that no score
+# can become NaN as a difference of infinities. Scores of that size give one-hot weights anyway.
+MAX_ABSOLUTE_INPUT = 1e12
 
 
-def score_dtype(dtype):
-    """The dtype, a string, of scores and weights computed from tensors of `dtype`."""
+def score_dtype(dtype: str) -> str:
+    """Return the dtype, a string, of scores and weights computed from tensors of `dtype`."""
     return "float64" if dtype == "float64" else "float32"
 
 
-def at_least_float32(x):
-    """Casts a float tensor to float32; float64 stays.
+def at_least_float32(x: Tensor) -> Tensor:
+    """Cast a float tensor to float32; float64 is kept.
 
-    float16 overflows in a single product of two moderate numbers and bfloat16 keeps three digits.
+    float16 overflows in a single product of two moderate numbers, and bfloat16 has three digits.
 
     Args:
         x: Tensor of any float dtype and shape.
@@ -27,8 +29,8 @@ def at_least_float32(x):
     return ops.cast(x, score_dtype(keras.backend.standardize_dtype(x.dtype)))
 
 
-def to_score_precision(x):
-    """What a score is computed from: `x` in float32 at least and held within +-1e12.
+def to_score_precision(x: Tensor) -> Tensor:
+    """Cast `x` to float32 (float64 is kept) and clip it to +-1e12, as the input of a score.
 
     Args:
         x: Tensor of any float dtype and shape.
@@ -36,4 +38,4 @@ def to_score_precision(x):
     Returns:
         Tensor of the same shape, float32 or float64.
     """
-    return ops.clip(at_least_float32(x), -LARGEST, LARGEST)
+    return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)

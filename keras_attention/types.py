@@ -1,4 +1,4 @@
-"""Type aliases for annotations: Keras has no type of its own for a tensor of any backend."""
+"""Type aliases for annotations. Keras has no type for a tensor of any backend."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -7,22 +7,22 @@ Tensor: TypeAlias = Any
 """A tensor of the running backend, a numpy array or a `keras.KerasTensor`."""
 
 Shape: TypeAlias = tuple[int | None, ...]
-"""A shape; None stands for a size that is unknown until run time."""
+"""A shape, with None for each size that is unknown until run time."""
 
 Nest: TypeAlias = Any
-"""A tensor, or lists, tuples and dicts of tensors to any depth, as `keras.tree` handles them."""
+"""A tensor, or lists, tuples and dicts of tensors nested to any depth, as in `keras.tree`."""
 
 Initializer: TypeAlias = Any
-"""A `keras.initializers.Initializer`, its name or its config."""
+"""A `keras.initializers.Initializer`, or its name or config."""
 
 Regularizer: TypeAlias = Any
-"""A `keras.regularizers.Regularizer`, its name or its config, or None."""
+"""A `keras.regularizers.Regularizer`, or its name or config, or None."""
 
 Normalizer: TypeAlias = Callable[..., Tensor]
 """A function `(scores, mask) -> weights`."""
 
 Config: TypeAlias = dict[str, Any]
-"""What `get_config` returns."""
+"""A config, as `get_config` returns it."""
 
 __all__ = [
     "Config",

@@ -1,4 +1,4 @@
-"""Gradients of the package checked against central differences of the formulas."""
+"""Compare gradients of the package with central differences of the formulas."""
 
 import keras
 import numpy as np
@@ -7,17 +7,17 @@ from keras import ops
 
 from tests.gradients import gradients
 
-# Keras computes in float64 on TensorFlow alone; elsewhere its operations give float32.
+# Keras computes in float64 on TensorFlow only; on other backends its operations return float32.
 FINEST = "float64" if keras.backend.backend() == "tensorflow" else "float32"
 TOLERANCE = 1e-6 if FINEST == "float64" else 2e-4
 only_with_float64 = pytest.mark.skipif(FINEST != "float64", reason="Keras has no float64 here")
 
 
 def differences(formula, arrays, step=1e-6):
-    """Central differences of `formula(*arrays)`, a number, in float64."""
+    """Compute central differences of the scalar `formula(*arrays)` in float64."""
     arrays = [np.array(x, "float64") for x in arrays]
-    found = [np.zeros(x.shape) for x in arrays]
-    for x, gradient in zip(arrays, found, strict=True):
+    grads = [np.zeros(x.shape) for x in arrays]
+    for x, gradient in zip(arrays, grads, strict=True):
         for index in np.ndindex(x.shape):
             middle = x[index]
             x[index] = middle + step
@@ -25,19 +25,20 @@ def differences(formula, arrays, step=1e-6):
             x[index] = middle - step
             gradient[index] = (above - formula(*arrays)) / (2 * step)
             x[index] = middle
-    return found
+    return grads
 
 
 def assert_gradients_are_differences(
     loss, formula, arrays, variables=(), dtype=FINEST, tolerance=TOLERANCE
 ):
-    """The gradients of `loss(*tensors)` are the differences of `formula(*arrays, *values)`.
+    """Assert that the gradients of `loss(*tensors)` match those of `formula(*arrays, *values)`.
 
-    Returns the gradients with respect to the arrays, then to the variables.
+    Returns:
+        The gradients for the arrays, then for the variables.
     """
     arrays = [np.array(x, dtype) for x in arrays]
-    found = gradients(loss, arrays, variables)
-    wanted = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
-    for got, want in zip(found, wanted, strict=True):
+    actual = gradients(loss, arrays, variables)
+    expected = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-    return found
+    return actual

@@ -1,4 +1,4 @@
-"""Gradients of a scalar on whichever backend runs, as numpy arrays."""
+"""Gradients of a scalar on the running backend, as numpy arrays."""
 
 import keras
 import numpy as np
@@ -6,22 +6,21 @@ from keras import ops
 
 
 def gradients(loss, arrays, variables=()):
-    """Gradients of `loss(*tensors)` with respect to the arrays, then to the Keras variables.
+    """Compute the gradients of `loss(*tensors)` for the arrays, then for the Keras variables.
 
-    `loss` gets the arrays as tensors and returns a scalar; where it does not depend on something,
-    that gradient is zero.
+    `loss` gets the arrays as tensors and returns a scalar. The gradient for an array or variable on
+    which it does not depend is zero.
     """
     tensors = [ops.convert_to_tensor(a) for a in arrays]
-    found = _BACKENDS[keras.backend.backend()](loss, tensors, list(variables))
-    wanted = [*tensors, *variables]
+    grads = _BACKENDS[keras.backend.backend()](loss, tensors, list(variables))
     return [
         np.zeros(tuple(w.shape)) if g is None else _to_numpy(g)
-        for g, w in zip(found, wanted, strict=True)
+        for g, w in zip(grads, [*tensors, *variables], strict=True)
     ]
 
 
 def with_gradient(function):
-    """`function(query, key)`, a scalar, and its gradients, for a `tf.function`."""
+    """Return a function that computes the scalar `function(query, key)` and its gradients."""
     import tensorflow as tf
 
     def run(query, key):
@@ -35,7 +34,9 @@ def with_gradient(function):
 
 def _to_numpy(gradient):
     if keras.backend.standardize_dtype(gradient.dtype) == "bfloat16":
-        gradient = ops.cast(gradient, "float32")  # TensorFlow makes no array of a bfloat16 scalar
+        gradient = ops.cast(
+            gradient, "float32"
+        )  # TensorFlow cannot convert a bfloat16 scalar to numpy
     return ops.convert_to_numpy(gradient)
 
 
@@ -55,8 +56,8 @@ def _jax(loss, tensors, variables):
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return loss(*tensors)
 
-    of_tensors, of_values = jax.grad(pure, (0, 1))(tensors, [v.value for v in variables])
-    return [*of_tensors, *of_values]
+    grad_tensors, grad_values = jax.grad(pure, (0, 1))(tensors, [v.value for v in variables])
+    return [*grad_tensors, *grad_values]
 
 
 def _torch(loss, tensors, variables):

@@ -1,6 +1,6 @@
 """The papers' formulas in float64 and plain Python loops, for one sequence without a batch axis.
 
-Nothing here knows of the package: query (Tq, Dq), key (Tk, Dk), value (Tk, Dv), mask (Tq, Tk)."""
+Independent of the package. Shapes: query (Tq, Dq), key (Tk, Dk), value (Tk, Dv), mask (Tq, Tk)."""
 
 import math
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def each(function, *batches):
-    """The function's results for every sequence of a batch, stacked."""
+    """Apply a function to every sequence of a batch and stack the results."""
     results = [function(*rows) for rows in zip(*batches, strict=True)]
     if isinstance(results[0], tuple):
         return tuple(np.stack(parts) for parts in zip(*results, strict=True))
@@ -16,12 +16,12 @@ def each(function, *batches):
 
 
 def inner(a, b):
-    """a . b."""
+    """Compute the dot product a . b."""
     return sum(float(x) * float(y) for x, y in zip(a, b, strict=True))
 
 
 def times(vector, matrix):
-    """The row vector `vector @ matrix`."""
+    """Compute the row vector `vector @ matrix`."""
     return np.array([inner(vector, column) for column in np.asarray(matrix).T])
 
 
@@ -30,7 +30,7 @@ def tanh(vector):
 
 
 def pairs(score, query, key):
-    """The score of every query with every key."""
+    """Compute the score of every query with every key."""
     return np.array([[score(q, k) for k in key] for q in query], "float64")
 
 
@@ -72,38 +72,38 @@ def cosine(query, key, strength):
 
 
 def location(query, key, kernel):
-    """Luong et al. (2015): (q W)_j, nothing beyond the positions that W knows."""
-    known = min(len(key), np.shape(kernel)[1])
-    return np.array([times(q, kernel)[:known] for q in query])
+    """Luong et al. (2015): (q W)_j, for the positions up to the number of columns of W."""
+    positions = min(len(key), np.shape(kernel)[1])
+    return np.array([times(q, kernel)[:positions] for q in query])
 
 
 # Masks.
 
 
 def causal(queries, keys):
-    """The last query sees the last key, the one before it all but the last, ..."""
+    """All keys are visible to the last query, all but the last key to the query before it, ..."""
     return np.array([[keys - j >= queries - i for j in range(keys)] for i in range(queries)])
 
 
 def window(queries, keys, width):
-    """The last query stands at the last key; `width` keys on either side are seen."""
+    """The last query is at the last key; `width` keys on either side are visible."""
 
-    def sees(i, j):
+    def is_visible(i, j):
         distance = (keys - 1 - j) - (queries - 1 - i)
         return -width <= distance <= width
 
-    return np.array([[sees(i, j) for j in range(keys)] for i in range(queries)])
+    return np.array([[is_visible(i, j) for j in range(keys)] for i in range(queries)])
 
 
-# Weights of one row; a row that sees nothing weighs nothing.
+# Weights of one row; a fully masked row has no weights.
 
 
 def row_by_row(weigh, scores, mask=None):
-    """`weigh(visible scores)` put back in their places, zeros elsewhere."""
+    """Normalize the visible scores of each row with `weigh`; masked positions get zero."""
     weights = np.zeros(np.shape(scores))
     for i, row in enumerate(scores):
-        seen = [j for j in range(len(row)) if mask is None or mask[i][j]]
-        for j, weight in zip(seen, weigh([float(row[j]) for j in seen]), strict=True):
+        visible = [j for j in range(len(row)) if mask is None or mask[i][j]]
+        for j, weight in zip(visible, weigh([float(row[j]) for j in visible]), strict=True):
             weights[i, j] = weight
     return weights
 
@@ -121,17 +121,17 @@ def sparsemax(row):
     low, high = max(row) - 1, max(row)
     for _ in range(100):
         tau = (low + high) / 2
-        too_much = sum(max(score - tau, 0) for score in row) > 1
-        low, high = (tau, high) if too_much else (low, tau)
+        is_above_one = sum(max(score - tau, 0) for score in row) > 1
+        low, high = (tau, high) if is_above_one else (low, tau)
     return [max(score - low, 0) for score in row]
 
 
 def hardmax(row):
-    """1 for the first of the best."""
+    """1 for the highest score, the first one of equal scores."""
     return [float(j == row.index(max(row))) for j in range(len(row))]
 
 
-# Reading.
+# Context.
 
 
 def weighted_sum(weights, value):
@@ -139,12 +139,7 @@ def weighted_sum(weights, value):
     return np.array([times(row, value) for row in weights])
 
 
-def select(weights, value):
-    """The value with the highest weight."""
-    return np.array([value[list(row).index(max(row))] * (max(row) > 0) for row in weights])
-
-
 def attention(scores, value, mask=None, weigh=softmax):
-    """Context and weights."""
+    """Return context and weights."""
     weights = row_by_row(weigh, scores, mask)
     return weighted_sum(weights, value), weights

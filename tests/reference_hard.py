@@ -1,6 +1,6 @@
-"""Hard attention by enumeration, in float64 and plain Python loops: every sample there can be.
+"""Hard attention by enumerating all possible samples, in float64 and plain Python loops.
 
-Nothing here knows of the package: query (S, D), key (K, D), value (K, V)."""
+Independent of the package. Shapes: query (S, D), key (K, D), value (K, V)."""
 
 import itertools
 import math
@@ -11,58 +11,59 @@ from tests import reference
 
 
 def alphas(query, key):
-    """Xu et al. (2015), eq. 5, of dot products."""
+    """Xu et al. (2015), eq. 5, with dot-product scores."""
     return [reference.softmax(row) for row in reference.dot(query, key)]
 
 
 def squares(prediction, target):
-    """The mean squared difference."""
+    """Compute the mean squared difference."""
     return sum((p - t) ** 2 for p, t in zip(prediction, target, strict=True)) / len(target)
 
 
-def looks(layers):
-    """The weights and the values of every look at a memory, of [(query, key, value), ...]."""
+def attention_steps(layers):
+    """Return weights and values of every query of [(query, key, value), ...]."""
     return [(alpha, value) for query, key, value in layers for alpha in alphas(query, key)]
 
 
 def cost_of(contexts, readout, target):
-    """Of what all looks have read, one after the other, through a matrix."""
+    """Compute the cost of the concatenated contexts multiplied by a matrix."""
     return squares(reference.times(np.concatenate(contexts), readout), target)
 
 
 def expected_cost(layers, readout, target):
     """sum_s p(s) cost(s): eq. 10's bound, negated, with log p(y | s, a) = -cost."""
-    found = 0.0
-    sights = looks(layers)
-    for choice in itertools.product(*(range(len(alpha)) for alpha, _ in sights)):
-        chosen = list(zip(choice, sights, strict=True))
+    expectation = 0.0
+    steps = attention_steps(layers)
+    for choice in itertools.product(*(range(len(alpha)) for alpha, _ in steps)):
+        chosen = list(zip(choice, steps, strict=True))
         probability = math.prod(alpha[j] for j, (alpha, _) in chosen)
-        found += probability * cost_of([value[j] for j, (_, value) in chosen], readout, target)
-    return found
+        contexts = [value[j] for j, (_, value) in chosen]
+        expectation += probability * cost_of(contexts, readout, target)
+    return expectation
 
 
 def cost_of_the_expectation(layers, readout, target):
     """cost(sum_j alpha_j value_j): soft attention."""
-    contexts = [reference.times(alpha, value) for alpha, value in looks(layers)]
+    contexts = [reference.times(alpha, value) for alpha, value in attention_steps(layers)]
     return cost_of(contexts, readout, target)
 
 
 def expected_cost_of_a_decoder(state, inputs, memory, kernel, recurrent, bias, targets):
-    """sum_s p(s) cost(s) of a tanh cell that looks before every step, asking with its state.
+    """Compute sum_s p(s) cost(s) of a tanh cell that attends before every step with its state.
 
-    p(s_t) depends on what was chosen before, through the state. The cost sums over steps.
+    p(s_t) depends on the earlier samples through the state. The cost is summed over steps.
     """
     if not len(inputs):
         return 0.0
-    found = 0.0
+    expectation = 0.0
     [alpha] = alphas([state], memory)
     for probability, value in zip(alpha, memory, strict=True):
-        fed = np.concatenate([inputs[0], value])
-        following = reference.tanh(
-            reference.times(fed, kernel) + reference.times(state, recurrent) + bias
+        cell_inputs = np.concatenate([inputs[0], value])
+        next_state = reference.tanh(
+            reference.times(cell_inputs, kernel) + reference.times(state, recurrent) + bias
         )
         rest = expected_cost_of_a_decoder(
-            following, inputs[1:], memory, kernel, recurrent, bias, targets[1:]
+            next_state, inputs[1:], memory, kernel, recurrent, bias, targets[1:]
         )
-        found += probability * (squares(following, targets[0]) + rest)
-    return found
+        expectation += probability * (squares(next_state, targets[0]) + rest)
+    return expectation

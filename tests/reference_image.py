@@ -8,18 +8,18 @@ from tests import reference
 
 
 def positions(image):
-    """The pixels row by row, (H W, C)."""
+    """Return the pixels in row-major order, (H W, C)."""
     height, width, _ = np.shape(image)
     return [image[i][j] for i in range(height) for j in range(width)]
 
 
-def pooled(image):
-    """The largest of every 2x2 window, channel by channel; the last windows may be smaller."""
+def max_pool(image):
+    """Take the maximum of every 2x2 window in each channel; the last windows may be smaller."""
     height, width, channels = np.shape(image)
-    found = np.full(((height + 1) // 2, (width + 1) // 2, channels), -np.inf)
+    maxima = np.full(((height + 1) // 2, (width + 1) // 2, channels), -np.inf)
     for i, j, c in itertools.product(range(height), range(width), range(channels)):
-        found[i // 2, j // 2, c] = max(found[i // 2, j // 2, c], image[i][j][c])
-    return found
+        maxima[i // 2, j // 2, c] = max(maxima[i // 2, j // 2, c], image[i][j][c])
+    return maxima
 
 
 def self_attention_2d(
@@ -27,18 +27,18 @@ def self_attention_2d(
 ):
     """Zhang et al. (2019), equations 1 to 3: beta_ji = softmax_i f(x_i) . g(x_j); y = gamma o + x.
 
-    Returns the image y and beta, (H W, positions attended).
+    Returns the image y and the weights beta, (H W, number of keys).
     """
     height, width, channels = np.shape(image)
 
-    def convolved(kernel):
+    def convolve(kernel):
         return np.array([[reference.times(pixel, kernel) for pixel in row] for row in image])
 
-    keys, values = convolved(key_kernel), convolved(value_kernel)
+    keys, values = convolve(key_kernel), convolve(value_kernel)
     if pool_keys:
-        keys, values = pooled(keys), pooled(values)
-    scores = reference.dot(positions(convolved(query_kernel)), positions(keys))
-    read, weights = reference.attention(scores, positions(values))
+        keys, values = max_pool(keys), max_pool(values)
+    scores = reference.dot(positions(convolve(query_kernel)), positions(keys))
+    context, weights = reference.attention(scores, positions(values))
     if output_kernel is not None:
-        read = np.array([reference.times(vector, output_kernel) for vector in read])
-    return gamma * np.reshape(read, (height, width, channels)) + np.asarray(image), weights
+        context = np.array([reference.times(vector, output_kernel) for vector in context])
+    return gamma * np.reshape(context, (height, width, channels)) + np.asarray(image), weights

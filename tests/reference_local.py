@@ -8,9 +8,9 @@ from tests import reference
 
 
 def sentence(mask):
-    """The first and the last key that any query may see, or None."""
-    seen = [j for j in range(np.shape(mask)[1]) if any(row[j] for row in mask)]
-    return (seen[0], seen[-1]) if seen else None
+    """Return the first and the last key that is visible to any query, or None."""
+    visible = [j for j in range(np.shape(mask)[1]) if any(row[j] for row in mask)]
+    return (visible[0], visible[-1]) if visible else None
 
 
 def predicted(query, mask, kernel, scale):
@@ -22,15 +22,15 @@ def predicted(query, mask, kernel, scale):
     ]
 
 
-def local(scores, value, mask, centres, width, has_bell, renormalize=False):
+def local(scores, value, mask, centers, width, has_bell, renormalize=False):
     """Equations 7 and 10: softmax in the window, times the Gaussian of sigma = D / 2."""
     first, last = sentence(mask) or (0, -1)
     weights = np.zeros(np.shape(scores))
-    for t, centre in enumerate(centres):
+    for t, center in enumerate(centers):
         window = [
             s
             for s in range(last - first + 1)
-            if centre - width <= s <= centre + width and mask[t][first + s]
+            if center - width <= s <= center + width and mask[t][first + s]
         ]
         if not window:
             continue
@@ -39,7 +39,7 @@ def local(scores, value, mask, centres, width, has_bell, renormalize=False):
         total = sum(exponentials.values())
         for s in window:
             sigma = width / 2
-            bell = math.exp(-((s - centre) ** 2) / (2 * sigma**2)) if has_bell else 1
+            bell = math.exp(-((s - center) ** 2) / (2 * sigma**2)) if has_bell else 1
             weights[t, first + s] = exponentials[s] / total * bell
         if renormalize:
             weights[t] /= weights[t].sum()

@@ -1,7 +1,7 @@
 """The Neural Turing Machine's equations (Graves et al. 2014) in float64 and plain Python loops.
 
-Nothing here knows of the package. For one sequence without a batch axis: memory (N, M), a head's
-address (N,)."""
+Independent of the package. For one sequence without a batch axis: memory (N, M), a head's address
+(N,)."""
 
 import math
 
@@ -14,11 +14,11 @@ from tests.reference_recurrent import lstm, sigmoid
 def content(key, strength, memory):
     """Equations 5 and 6: exp(beta K[k, M(i)]) / sum_j exp(beta K[k, M(j)]), K the cosine."""
 
-    def likeness(row):
+    def cosine(row):
         lengths = math.sqrt(reference.inner(key, key)) * math.sqrt(reference.inner(row, row))
         return reference.inner(key, row) / lengths
 
-    exponentials = [math.exp(strength * likeness(row)) for row in memory]
+    exponentials = [math.exp(strength * cosine(row)) for row in memory]
     return np.array([e / sum(exponentials) for e in exponentials])
 
 
@@ -29,12 +29,12 @@ def interpolate(address, previous, gate):
 
 def shift(address, amounts):
     """Equation 8: sum_j w(j) s(i - j), indices modulo N; amounts are those of -R, ..., R."""
-    slots, farthest = len(address), len(amounts) // 2
-    of_shift = np.zeros(slots)
+    slots, max_shift = len(address), len(amounts) // 2
+    by_shift = np.zeros(slots)
     for k, amount in enumerate(amounts):
-        of_shift[(k - farthest) % slots] += amount
+        by_shift[(k - max_shift) % slots] += amount
     return np.array(
-        [sum(address[j] * of_shift[(i - j) % slots] for j in range(slots)) for i in range(slots)]
+        [sum(address[j] * by_shift[(i - j) % slots] for j in range(slots)) for i in range(slots)]
     )
 
 
@@ -66,7 +66,7 @@ def softplus(x):
 
 
 def addressing(numbers, previous, memory):
-    """A head's address from its k, beta, g, gamma, s, in this order and before activation."""
+    """Compute a head's address from its k, beta, g, gamma, s, in this order, before activation."""
     width = memory.shape[1]
     key, (strength, gate, sharpness), amounts = np.split(numbers, [width, width + 3])
     address = content(reference.tanh(key), softplus(strength), memory)
@@ -76,10 +76,10 @@ def addressing(numbers, previous, memory):
 
 
 def machine(inputs, address_start, read_start, *weights, slots, write_heads=1):
-    """A whole sequence: outputs (T, units), addresses (T, heads, slots) and the last memory.
+    """Run a whole sequence: outputs (T, units), addresses (T, heads, slots) and the last memory.
 
-    Weights in the cell's order: of an LSTM h, c, kernel, recurrent kernel, bias; of a feed-forward
-    controller kernel and bias; then kernel and bias of the heads and of the output.
+    Weights are in the cell's order: h, c, kernel, recurrent kernel and bias of an LSTM, or kernel
+    and bias of a feed-forward controller; then kernel and bias of the heads and of the output.
     """
     *controller, head_kernel, head_bias, output_kernel, output_bias = weights
     heads, (read_heads, width) = len(address_start), read_start.shape
@@ -87,7 +87,7 @@ def machine(inputs, address_start, read_start, *weights, slots, write_heads=1):
     addresses = [np.array(reference.softmax(list(row))) for row in address_start]
     reads = [reference.tanh(row) for row in read_start]
     state = controller[:2]
-    outputs, seen = [], []
+    outputs, all_addresses = [], []
     for x in inputs:
         x = np.concatenate([x, *reads])
         if len(controller) == 2:
@@ -95,10 +95,12 @@ def machine(inputs, address_start, read_start, *weights, slots, write_heads=1):
         else:
             control, state = lstm(x, state, *controller[2:])
         numbers = reference.times(control, head_kernel) + head_bias
-        of_writing = 2 * width * write_heads
-        of_heads = np.split(numbers[: len(numbers) - of_writing], heads)
-        writing = np.reshape(numbers[len(numbers) - of_writing :], (write_heads, 2, width))
-        addresses = [addressing(n, a, memory) for n, a in zip(of_heads, addresses, strict=True)]
+        write_size = 2 * width * write_heads
+        address_numbers = np.split(numbers[: len(numbers) - write_size], heads)
+        writing = np.reshape(numbers[len(numbers) - write_size :], (write_heads, 2, width))
+        addresses = [
+            addressing(n, a, memory) for n, a in zip(address_numbers, addresses, strict=True)
+        ]
         reads = [read(address, memory) for address in addresses[:read_heads]]
         erasures, additions = ([w[i] for w in writing] for i in (0, 1))
         memory = write(
@@ -107,7 +109,7 @@ def machine(inputs, address_start, read_start, *weights, slots, write_heads=1):
             [sigmoid(e) for e in erasures],
             [reference.tanh(a) for a in additions],
         )
-        shown = np.concatenate([control, *reads])
-        outputs.append(reference.times(shown, output_kernel) + output_bias)
-        seen.append(addresses)
-    return np.array(outputs), np.array(seen), memory
+        features = np.concatenate([control, *reads])
+        outputs.append(reference.times(features, output_kernel) + output_bias)
+        all_addresses.append(addresses)
+    return np.array(outputs), np.array(all_addresses), memory

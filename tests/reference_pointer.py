@@ -9,20 +9,20 @@ from tests import reference
 
 
 def log_softmax(scores, visible):
-    """log(exp(u_j) / sum_k exp(u_k)) over the visible k; minus infinity for the others."""
-    seen = [u for u, is_visible in zip(scores, visible, strict=True) if is_visible]
-    total = sum(math.exp(u - max(seen)) for u in seen)
+    """log(exp(u_j) / sum_k exp(u_k)) over the visible k; minus infinity for masked ones."""
+    visible_scores = [u for u, is_visible in zip(scores, visible, strict=True) if is_visible]
+    total = sum(math.exp(u - max(visible_scores)) for u in visible_scores)
     return [
-        u - max(seen) - math.log(total) if is_visible else -math.inf
+        u - max(visible_scores) - math.log(total) if is_visible else -math.inf
         for u, is_visible in zip(scores, visible, strict=True)
     ]
 
 
 class Pointer(NamedTuple):
-    """A pointer network's decoder and the sequence that it reads.
+    """A pointer network's decoder and the sequence that it points into.
 
     cell: (input, state) -> (d_i, state). w2, w1, v: of equation 3. begin: first input. end: a
-    vector to point to, or None. memory: e_j. points: P_j. real: which j are no padding.
+    vector to point to, or None. memory: e_j. points: P_j. real: for each j, False if it is padding.
     """
 
     cell: Any
@@ -36,7 +36,7 @@ class Pointer(NamedTuple):
     real: Any
 
     def step(self, x, state, visited=()):
-        """log p(C_i) of every index, the end's first if there is one; the next state.
+        """Return log p(C_i) of every index (first the end's, if there is one) and the next state.
 
         u_j = v . tanh(W1 e_j + W2 d_i), softmax over the real j that are not in `visited`.
         """
@@ -49,55 +49,58 @@ class Pointer(NamedTuple):
         ]
         return log_softmax(scores, visible), state
 
-    def fed(self, index):
-        """What the step after one that pointed to `index` is fed."""
+    def next_input(self, index):
+        """Return the input of the step that follows one which pointed to `index`."""
         return self.points[index if self.end is None else index - 1]
 
     def teacher_forced(self, targets, state, mask_visited=False):
-        """log p(C_i | C_1 .. C_{i-1}) for every i; the last state."""
+        """Return log p(C_i | C_1 .. C_{i-1}) for every i, and the last state."""
         rows, x = [], self.begin
         for i, target in enumerate(targets):
-            found, state = self.step(x, state, targets[:i] if mask_visited else ())
-            rows.append(found)
-            x = self.fed(target) if target or self.end is None else None
+            log_p, state = self.step(x, state, targets[:i] if mask_visited else ())
+            rows.append(log_p)
+            x = self.next_input(target) if target or self.end is None else None
         return np.array(rows), state
 
-    def everything(self, state, length, allow_repeats):
-        """All sequences of at most `length` as [indices, log p], those without an end last.
+    def enumerate_sequences(self, state, length, allow_repeats):
+        """Return all sequences of at most `length` as [indices, log p], unfinished ones last.
 
-        A sequence has its end where it points to it, or where nothing is left to point to.
+        A sequence ends when it points to the end, or when no element is left.
         """
         ended, alive = [], [([], 0.0, self.begin, state)]
         for _ in range(length):
             longer = []
             for indices, total, x, before in alive:
-                if self.end is None and not self.left(indices, allow_repeats):
+                if self.end is None and not self.count_left(indices, allow_repeats):
                     ended.append([indices, total])
                     continue
-                found, after = self.step(x, before, () if allow_repeats else indices)
-                for index, log_p in enumerate(found):
+                all_log_p, after = self.step(x, before, () if allow_repeats else indices)
+                for index, log_p in enumerate(all_log_p):
                     if log_p == -math.inf:
                         continue
                     if self.end is not None and index == 0:
                         ended.append([[*indices, 0], total + log_p])
                     else:
-                        x_next = self.fed(index)
+                        x_next = self.next_input(index)
                         longer.append(([*indices, index], total + log_p, x_next, after))
             alive = longer
-        return ranked(ended) + ranked([[indices, total] for indices, total, *_ in alive])
+        return rank(ended) + rank([[indices, total] for indices, total, *_ in alive])
 
-    def left(self, indices, allow_repeats):
-        """How many elements may still be pointed to."""
+    def count_left(self, indices, allow_repeats):
+        """Return how many elements can still be pointed to."""
         return sum(self.real) - (0 if allow_repeats else len(indices))
 
 
-def ranked(sequences):
-    """The likeliest first."""
+def rank(sequences):
+    """Sort sequences by probability, most probable first."""
     return sorted(sequences, key=lambda sequence: -sequence[1])
 
 
 def lstm_with_attention(inputs, state, cell, memory, w2, w1, v):
-    """The baseline of section 2.2: d'_i = sum_j a_j e_j; [d_i; d'_i] predicts, d'_i is fed on."""
+    """The baseline of section 2.2: d'_i = sum_j a_j e_j with output [d_i; d'_i].
+
+    d'_i is part of the next input.
+    """
     outputs, rows, attended = [], [], np.zeros(len(memory[0]))
     for x in inputs:
         d, state = cell(np.array([*x, *attended]), state)

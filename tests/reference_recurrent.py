@@ -12,14 +12,14 @@ def sigmoid(vector):
 
 
 def gates(inputs, hidden, kernel, recurrent_kernel, biases, count):
-    """The summands x W + b and h U + b' of every gate."""
-    of_inputs = reference.times(inputs, kernel) + biases[0]
-    of_hidden = reference.times(hidden, recurrent_kernel) + biases[1]
-    return np.split(of_inputs, count), np.split(of_hidden, count)
+    """Compute the terms x W + b and h U + b' of every gate."""
+    input_terms = reference.times(inputs, kernel) + biases[0]
+    hidden_terms = reference.times(hidden, recurrent_kernel) + biases[1]
+    return np.split(input_terms, count), np.split(hidden_terms, count)
 
 
 def gru(inputs, state, kernel, recurrent_kernel, bias):
-    """Cho et al. (2014) as Keras has it: gates z, r, candidate; reset after; z keeps the old."""
+    """Cho et al. (2014) as in Keras: gates z, r, candidate; reset after; z weighs the old state."""
     (hidden,) = state
     (xz, xr, xh), (hz, hr, hh) = gates(inputs, hidden, kernel, recurrent_kernel, bias, 3)
     z, r = sigmoid(xz + hz), sigmoid(xr + hr)
@@ -28,25 +28,25 @@ def gru(inputs, state, kernel, recurrent_kernel, bias):
 
 
 def lstm(inputs, state, kernel, recurrent_kernel, bias):
-    """Hochreiter, Schmidhuber (1997) as Keras has it: gates i, f, c, o."""
+    """Hochreiter, Schmidhuber (1997) as in Keras: gates i, f, c, o."""
     hidden, carry = state
     biases = bias, np.zeros_like(bias)
-    of_inputs, of_hidden = gates(inputs, hidden, kernel, recurrent_kernel, biases, 4)
-    i, f, c, o = (x + h for x, h in zip(of_inputs, of_hidden, strict=True))
+    input_terms, hidden_terms = gates(inputs, hidden, kernel, recurrent_kernel, biases, 4)
+    i, f, c, o = (x + h for x, h in zip(input_terms, hidden_terms, strict=True))
     carry = sigmoid(f) * carry + sigmoid(i) * reference.tanh(c)
     hidden = sigmoid(o) * reference.tanh(carry)
     return hidden, [hidden, carry]
 
 
 def stack(*cells):
-    """Cells on top of one another."""
+    """Stack cells on top of one another."""
 
     def step(inputs, state):
-        following = []
-        for cell, own in zip(cells, state, strict=True):
-            inputs, own = cell(inputs, own)
-            following.append(own)
-        return inputs, following
+        next_states = []
+        for cell, cell_state in zip(cells, state, strict=True):
+            inputs, cell_state = cell(inputs, cell_state)
+            next_states.append(cell_state)
+        return inputs, next_states
 
     return step
 
@@ -65,27 +65,27 @@ def attentional_vector(context, query, kernel):
 
 
 def decode_before(inputs, real, state, cell, read, top):
-    """Bahdanau et al. (2015): c_i is read by s_{i-1}, s_i made from x_i, c_i and s_{i-1}.
+    """Bahdanau et al. (2015): c_i from query s_{i-1}; s_i from x_i, c_i and s_{i-1}.
 
-    `cell(inputs, state)` gives output and state, `read(query)` gives what is read and the weights,
-    `top(state)` what asks. Returns outputs, what was read, weights, and the last state.
+    `cell(inputs, state)` returns output and state, `read(query)` context and weights, `top(state)`
+    the query. Returns outputs, contexts, weights, and the last state.
     """
     steps = []
     for x, is_real in zip(inputs, real, strict=True):
-        attended, weights = read(top(state))
-        output, following = cell(np.array([*x, *attended]), state)
-        steps.append([is_real * part for part in (output, attended, weights)])
-        state = following if is_real else state
+        context, weights = read(top(state))
+        output, next_state = cell(np.array([*x, *context]), state)
+        steps.append([is_real * part for part in (output, context, weights)])
+        state = next_state if is_real else state
     return *(np.array(part) for part in zip(*steps, strict=True)), state
 
 
 def decode_after(inputs, real, state, cell, read, fed=None):
-    """Luong et al. (2015): h_t first, which then reads; `fed` is h~_0 of input feeding, if any."""
+    """Luong et al. (2015): h_t is the query; `fed` is h~_0 with input feeding, or None."""
     steps = []
     for x, is_real in zip(inputs, real, strict=True):
-        output, following = cell(np.array(x if fed is None else [*x, *fed]), state)
-        attended, weights = read(output)
-        steps.append([is_real * part for part in (output, attended, weights)])
+        output, next_state = cell(np.array(x if fed is None else [*x, *fed]), state)
+        context, weights = read(output)
+        steps.append([is_real * part for part in (output, context, weights)])
         if is_real:
-            state, fed = following, None if fed is None else attended
+            state, fed = next_state, None if fed is None else context
     return *(np.array(part) for part in zip(*steps, strict=True)), state

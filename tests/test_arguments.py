@@ -5,13 +5,13 @@ from keras_attention import arguments
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])
-def test_a_positive_integer_is_returned_as_an_int(value):
+def test_positive_integer_is_returned_as_an_int(value):
     assert arguments.positive_integer("units", value) == value
     assert type(arguments.positive_integer("units", value)) is int
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, "1", True, None, [3]])
-def test_anything_else_is_no_positive_integer(value):
+def test_other_values_are_refused_as_positive_integer(value):
     with pytest.raises(ValueError) as refusal:
         arguments.positive_integer("units", value)
     assert str(refusal.value) == (
@@ -19,20 +19,20 @@ def test_anything_else_is_no_positive_integer(value):
     )
 
 
-def test_none_is_a_positive_integer_only_where_it_is_optional():
+def test_none_is_accepted_only_if_optional():
     assert arguments.positive_integer("units", None, optional=True) is None
     with pytest.raises(ValueError, match="at least 1 or None. Received: units=0"):
         arguments.positive_integer("units", 0, optional=True)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 0.5, 0.999, np.float32(0.25)])
-def test_a_rate_is_returned_as_a_float(value):
+def test_rate_is_returned_as_a_float(value):
     assert arguments.rate("dropout", value) == value
     assert type(arguments.rate("dropout", value)) is float
 
 
 @pytest.mark.parametrize("value", [1, 1.0, -0.1, "0.5", True, None, float("nan")])
-def test_anything_else_is_no_rate(value):
+def test_other_values_are_refused_as_rate(value):
     with pytest.raises(ValueError) as refusal:
         arguments.rate("dropout", value)
     assert str(refusal.value) == (
@@ -57,7 +57,7 @@ def test_one_of_names_the_choices():
     )
 
 
-def test_a_positive_number_is_finite():
+def test_positive_number_must_be_finite():
     assert arguments.positive_number("clip", 3) == 3.0
     assert arguments.positive_number("clip", None, optional=True) is None
     for value in (0, -1, float("inf"), float("nan"), True, "3", None):

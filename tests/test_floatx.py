@@ -1,4 +1,4 @@
-"""Under every floatx of Keras positions are counted in int32 and credits are kept."""
+"""Under every floatx of Keras, positions are int32 and credit tensors keep their gradient."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from tests.gradients import gradients
 
 JIT = keras.backend.backend() != "torch"
 FLOATX = ["float16", "bfloat16"]
-if keras.backend.backend() != "jax":  # which has no float64 unless told so at the start
+if keras.backend.backend() != "jax":  # JAX has no float64 unless enabled at its start
     FLOATX.append("float64")
 
 
@@ -32,33 +32,33 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def test_positions_are_counted(floatx):
+def test_positions_are_computed_in_every_floatx(floatx):
     scores = np.array([[1.0, 3.0, 2.0]], "float32")
     np.testing.assert_array_equal(numpy(hardmax(scores)), [[0, 1, 0]])
     np.testing.assert_array_equal(numpy(mask.causal(2, 3)), [[1, 1, 0], [1, 1, 1]])
     np.testing.assert_array_equal(numpy(mask.window(2, 3, 1)), [[1, 1, 1], [0, 1, 1]])
 
 
-def test_layers_that_count_positions_run(floatx):
+def test_layers_with_positions_run_in_every_floatx(floatx):
     x = ops.ones((2, 5, 8), floatx)
-    alone = keras_attention.MultiHeadSelfAttention(2, 4, rotary_base=100.0, window=1)
-    assert np.isfinite(numpy(ops.cast(alone(x), "float32"))).all()
-    located = keras_attention.Attention(keras_attention.score.LocationScore(7))
-    assert np.isfinite(numpy(ops.cast(located([x, x]), "float32"))).all()
+    attention = keras_attention.MultiHeadSelfAttention(2, 4, rotary_base=100.0, window=1)
+    assert np.isfinite(numpy(ops.cast(attention(x), "float32"))).all()
+    location_attention = keras_attention.Attention(keras_attention.score.LocationScore(7))
+    assert np.isfinite(numpy(ops.cast(location_attention([x, x]), "float32"))).all()
 
 
-def test_credits_of_a_model_that_does_not_know_of_them_are_not_lost(floatx):
+def test_credit_survives_the_sum_of_losses(floatx):
     costs = np.array([3.0, -1.0, 2.0, 4.0], "float32")
 
     def loss(log_probability):
-        left = credit(log_probability, 0 * log_probability)
-        return ops.add(ops.sum(left), reinforce([left], costs, 0.0, 1.0))
+        tensor = credit(log_probability, 0 * log_probability)
+        return ops.add(ops.sum(tensor), reinforce([tensor], costs, 0.0, 1.0))
 
-    [found] = gradients(loss, [np.full((4,), -2.0, "float32")])
-    np.testing.assert_allclose(numpy(found), costs / 4, rtol=1e-2)
+    [actual] = gradients(loss, [np.full((4,), -2.0, "float32")])
+    np.testing.assert_allclose(numpy(actual), costs / 4, rtol=1e-2)
 
 
-def test_a_model_is_rewarded(floatx):
+def test_reinforce_model_trains_in_every_floatx(floatx):
     inputs = [keras.Input((3, 8)), keras.Input((7, 8))]
     read = keras_attention.HardAttention("dot", seed=1)(inputs)
     model = keras_attention.ReinforceModel(inputs, keras.layers.Dense(1)(read))

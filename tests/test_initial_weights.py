@@ -1,4 +1,4 @@
-"""One initializer object for several weights of a layer: no two of them start out equal."""
+"""One initializer object for several weights of a layer gives them different values."""
 
 import itertools
 
@@ -50,13 +50,13 @@ def test_pointer_decoder():
     assert_all_different(layer, [w for w in layer.weights if id(w) not in cells])
 
 
-def test_a_function_is_given_back_as_it_is():
+def test_function_is_returned_unchanged():
     assert clone_initializer(ops.zeros) is ops.zeros
 
 
 def assert_all_different(layer, weights=None):
     weights = layer.weights if weights is None else weights
-    drawn = [set(ops.convert_to_numpy(w).ravel().tolist()) for w in weights]
-    assert len(drawn) > 1
-    for one, other in itertools.combinations(drawn, 2):
+    values_by_weight = [set(ops.convert_to_numpy(w).ravel().tolist()) for w in weights]
+    assert len(values_by_weight) > 1
+    for one, other in itertools.combinations(values_by_weight, 2):
         assert not one & other

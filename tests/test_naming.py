@@ -1,6 +1,9 @@
-"""Names in the package: functions are verbs, predicates say so, variables say what they hold."""
+"""Rules for names, comments and docstrings: verbs for functions, plain words for everything."""
 
 import ast
+import io
+import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -9,62 +12,191 @@ import keras_attention
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "keras_attention").rglob("*.py"))
-# A past participle or an adjective says what a result is like, not what the function does.
-NOT_VERBS = set(
-    """alone bounded cut drawn dropped each flat found given hidden joined kept known made masked
-    overlapped padded plain precise read_plainly said seen sight told unit visible waiting whole
-    written""".split()
+
+# Functions: a participle or an adjective describes a result; a function name says what is done.
+ED_VERBS = set("embed exceed feed need proceed seed shed speed".split())
+IRREGULAR_PARTICIPLES = set(
+    """begun bent bought bred broken brought built caught chosen cut dealt done drawn driven fallen
+    fed felt flown forgotten found frozen given gone grown heard held hidden kept known laid led
+    lent lost made meant met paid risen said seen sent shaken shown shrunk sought spent spoken
+    stolen struck stuck sunk sworn swept taken taught thrown told torn understood undone won worn
+    woven written""".split()
 )
-NOT_PREDICATES = ("avoids_", "becomes_", "covers", "exceeds_", "fuses", "keeps_", "reads_", "sees")
-NOT_GRADIENTS = "of_"
+# Participles of the field's terms: "hidden state", "weighted sum". Alone they are refused as well.
+TERMS = set("colored fixed fused hidden masked nested saved weighted".split())
+ADJECTIVES = set("alone each flat plain precise sight unit visible waiting whole".split())
+THIRD_PERSON = set(
+    """allows asks avoids becomes belongs comes contains covers differs exceeds fits fuses gives
+    goes hides ignores keeps knows lacks lasts learns lets looks makes matches owns reads refuses
+    remains requires runs says sees shows stands stays takes tells uses varies wants
+    writes""".split()
+)
+# Variables, arguments and attributes.
 PRO_WORDS = set("asked following found given known made others said told wanted".split())
-SUPERLATIVES = set("LARGEST FARTHEST LOWEST LEAST MOST MANY MORE HIGHEST FEWEST FEW".split())
+MASK_WORDS = set("blind seen sees sight unseen".split())
+SUPERLATIVES = set(
+    """BIGGEST FARTHEST FEW FEWEST HIGHEST LARGEST LEAST LONGEST LOWEST MANY MORE MOST SHORTEST
+    SMALLEST""".split()
+)
+NOT_A_GRADIENT = "of_"
 # Public names stay what they are.
-PUBLIC = {"covers", "masked", "visited"}
+PUBLIC = {"covers", "hide", "masked", "visited"}
+
+RIDDLE = re.compile(r"(How|That|Those|What|When|Where|Whether|Which|Who|Whose|Why)\b")
+MASK_WORD = re.compile(r"\b(blind|seen|sees|sight)\b", re.IGNORECASE)
 
 
-def _is_banned_function(name):
-    bare = name.strip("_")
-    if name in PUBLIC:
+def is_banned_function(name):
+    """Return True if a function name is a participle, an adjective or a statement."""
+    if name in PUBLIC or name.startswith("__"):
         return False
-    return bare in NOT_VERBS or bare.startswith((NOT_GRADIENTS, *NOT_PREDICATES))
+    bare = name.strip("_")
+    words = bare.split("_")
+    is_participle = words[0] in IRREGULAR_PARTICIPLES or (
+        words[0].endswith("ed") and words[0] not in ED_VERBS
+    )
+    is_term = words[0] in TERMS and len(words) > 1
+    return (
+        (is_participle and not is_term)
+        or bare in ADJECTIVES | PRO_WORDS
+        or words[0] in THIRD_PERSON
+        or bool(MASK_WORDS & set(words))
+        or bare.startswith(NOT_A_GRADIENT)
+    )
 
 
-def _stored_names(tree):
-    """Every function argument and assigned variable, as `(name, line)`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            yield node.arg, node.lineno
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id, node.lineno
+def is_banned_variable(name):
+    """Return True if a variable name does not say what the variable holds."""
+    bare = name.strip("_")
+    words = set(bare.split("_"))
+    if bare in PRO_WORDS or bare.startswith(NOT_A_GRADIENT) or words & MASK_WORDS:
+        return True
+    return bare.isupper() and bool(words & SUPERLATIVES)
+
+
+def _is_property(node):
+    return any(ast.unparse(d).split(".")[-1].endswith("property") for d in node.decorator_list)
+
+
+def find_banned_names(source):
+    """Return a message for each banned name that Python source code defines."""
+    messages = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                if _is_property(node):
+                    is_banned = is_banned_variable(name)
+                else:
+                    is_banned = is_banned_function(name)
+                kind = "function"
+            case ast.arg(arg=name):
+                is_banned, kind = is_banned_variable(name), "argument"
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                is_banned, kind = is_banned_variable(name), "variable"
+            case _:
+                continue
+        if is_banned:
+            messages.append(f"line {node.lineno}: {kind} {name}")
+    return messages
+
+
+def find_riddles(source):
+    """Return a message for each docstring that begins with an indirect question."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return [
+        f"line {node.body[0].lineno}: docstring {docstring.splitlines()[0]!r}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, documented)
+        and (docstring := ast.get_docstring(node))
+        and RIDDLE.match(docstring)
+    ]
+
+
+def find_mask_words(source):
+    """Return a message for each comment or string that says "seen" for "visible", or the like."""
+    comments = (
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    )
+    strings = (
+        (node.lineno + number, line)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for number, line in enumerate(node.value.splitlines())
+    )
+    return [
+        f"line {line}: {text.strip()!r}"
+        for line, text in (*comments, *strings)
+        if MASK_WORD.search(text)
+    ]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_names_follow_the_rules(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    banned = [
-        f"line {node.lineno}: function {node.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and _is_banned_function(node.name)
-    ]
-    for name, line in _stored_names(tree):
-        words = set(name.strip("_").split("_"))
-        if name.strip("_") in PRO_WORDS or name.startswith(NOT_GRADIENTS):
-            banned.append(f"line {line}: variable {name}")
-        elif name.isupper() and words & SUPERLATIVES:
-            banned.append(f"line {line}: constant {name}")
-    assert not banned, "\n".join(banned)
+@pytest.mark.parametrize("find", [find_banned_names, find_riddles, find_mask_words])
+def test_package_follows_the_rules(path, find):
+    messages = find(path.read_text(encoding="utf-8"))
+    assert not messages, "\n".join(messages)
 
 
 @pytest.mark.parametrize(
-    "name, is_banned",
-    [("dropped", True), ("_kept", True), ("of_query", True), ("reads_dots", True)]
-    + [("apply_dropout", False), ("masked", False), ("keep_mask", False), ("is_dot", False)],
+    "name",
+    """dropped _kept hidden of_query reads_dots checked_cache drawn_dropout blind_query covers_all
+    visible told""".split(),
 )
-def test_the_rule_knows_a_verb_from_a_participle(name, is_banned):
-    assert _is_banned_function(name) == is_banned
+def test_function_names_that_are_refused(name):
+    assert is_banned_function(name)
 
 
-def test_the_exceptions_are_public():
+@pytest.mark.parametrize(
+    "name",
+    """apply_dropout masked covers visited hide hidden_state keep_mask is_dot has_mask needs_table
+    visible_keys read embed seed __getitem__""".split(),
+)
+def test_function_names_that_are_accepted(name):
+    assert not is_banned_function(name)
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("def joined(x): ...", "line 1: function joined"),
+        ("async def joined(x): ...", "line 1: function joined"),
+        ("class A:\n  def _sees(self): ...", "line 2: function _sees"),
+        ("def join(found): ...", "line 1: argument found"),
+        ("lambda given: 0", "line 1: argument given"),
+        ("of_key = 1", "line 1: variable of_key"),
+        ("a, (b, told) = x", "line 1: variable told"),
+        ("self.of_keys = 1", "line 1: variable of_keys"),
+        ("for sight in x: ...", "line 1: variable sight"),
+        ("_LARGEST_BLOCK = 3", "line 1: variable _LARGEST_BLOCK"),
+    ],
+)
+def test_banned_names_are_found(source, message):
+    assert find_banned_names(source) == [message]
+
+
+def test_properties_may_be_adjectives():
+    source = "class A:\n  @functools.cached_property\n  def visible(self): ..."
+    assert not find_banned_names(source)
+    assert not find_banned_names("class A:\n  @property\n  def masked_keys(self): ...")
+
+
+@pytest.mark.parametrize("word", ["What", "Whether", "How", "Which"])
+def test_riddles_are_found(word):
+    assert find_riddles(f'"""{word} is made of it."""')
+    assert find_riddles(f'def f():\n  """{word} is made of it."""')
+    assert not find_riddles(f'"""The mask.\n\n{word} is made of it."""')
+
+
+@pytest.mark.parametrize("word", ["seen", "sees", "sight", "blind"])
+def test_mask_words_are_found(word):
+    assert find_mask_words(f"x = 1  # {word}") == [f"line 1: '# {word}'"]
+    assert find_mask_words(f'"""First.\n\nA {word} query."""') == [f"line 3: 'A {word} query.'"]
+    assert find_mask_words(f'raise ValueError(f"Not {word}: {{x}}")')
+    assert not find_mask_words('"""A visible key. See `hide`."""  # for oversight')
+
+
+def test_exceptions_are_public_names():
     public = {*keras_attention.mask.__all__, *keras_attention.normalize.__all__}
     assert PUBLIC <= public | set(dir(keras_attention.score.Score))

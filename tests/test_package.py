@@ -1,4 +1,4 @@
-"""What the package is as a whole."""
+"""The package as a whole: public names, imports, and the direction of imports."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "keras_attention").rglob("*.py"))
 
 
-def test_importing_it_loads_nothing_heavy_of_its_own():
+def test_import_loads_no_heavy_package():
     backend = keras.backend.backend()
     script = f"""
 import os, sys
@@ -26,8 +26,10 @@ new = {{name.split(".")[0] for name in set(sys.modules) - before}}
 heavy = {{"tensorflow", "jax", "torch", "tensorflow_probability", "tf_keras", "matplotlib"}}
 assert not new & heavy, new & heavy
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
 
 
 def test_all_public_names_exist():
@@ -35,12 +37,29 @@ def test_all_public_names_exist():
         assert getattr(keras_attention, name).__doc__
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def _imported_modules(path):
+    """Return the full names of all modules that a file imports, inside functions as well."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module)
+    return names
+
+
+every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+
+
+@every_source
 def test_imports_run_one_way(path):
-    """layers -> decoding, kernels, memory -> the four steps, which know only the leaves."""
+    """Layers may import decoding, kernels and memory; these the four steps; these the leaves.
+
+    `testing` may import anything, and nothing imports it.
+    """
     folder = path.relative_to(ROOT / "keras_attention").parts[0]
     steps = {"score", "mask", "normalize", "read"}
-    leaves = {"arguments", "initial_weights", "precision", "types"}
+    leaves = {"arguments", "base_layer", "initial_weights", "precision", "types"}
     allowed = {
         **{step: leaves | {step} for step in steps},
         "kernels": leaves | steps | {"kernels"},
@@ -50,13 +69,27 @@ def test_imports_run_one_way(path):
         "export": leaves | {"export"},
         "visualize": leaves | {"visualize"},
     }.get(folder)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module]
-        assert not any(name.startswith("keras.src") for name in names)
-        ours = [n.split(".")[1] for n in names if n.startswith("keras_attention.")]
-        if allowed is not None:
-            assert set(ours) <= allowed
+    names = _imported_modules(path)
+    assert not any(name.startswith("keras.src") for name in names)
+    imported = {n.split(".")[1] for n in names if n.startswith("keras_attention.")}
+    if allowed is not None:
+        assert imported <= allowed
+
+
+@every_source
+def test_layer_families_import_only_the_families_they_compose(path):
+    """A folder of `layers/` imports `call_arguments`, `positions` and what its layers contain."""
+    folder, *inner = path.relative_to(ROOT / "keras_attention").parts
+    if folder != "layers" or inner == ["__init__.py"]:
+        return
+    composed = {
+        "query_value": {"reinforce"},
+        "multi_head": {"query_value"},
+        "recurrent": {"query_value"},
+        "pointer": {"query_value", "recurrent"},
+        "neural_turing_machine": {"recurrent"},
+        "transformer": {"multi_head", "query_value"},
+    }.get(inner[0], set())
+    names = _imported_modules(path)
+    families = {n.split(".")[2] for n in names if n.startswith("keras_attention.layers.")}
+    assert families <= {inner[0], "call_arguments", "positions"} | composed

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.precision import LARGEST, at_least_float32, score_dtype, to_score_precision
+from keras_attention.precision import (
+    MAX_ABSOLUTE_INPUT,
+    at_least_float32,
+    score_dtype,
+    to_score_precision,
+)
 
 
 def dtype_of(x):
@@ -21,7 +26,7 @@ def test_scores_are_float32(dtype):
     )
 
 
-def test_float64_stays_float64():
+def test_float64_is_kept():
     x = ops.convert_to_tensor(np.ones((2, 3), "float32"))
     assert score_dtype("float64") == "float64"
     if keras.backend.backend() != "jax":  # which has no float64 by default
@@ -29,18 +34,29 @@ def test_float64_stays_float64():
         assert dtype_of(at_least_float32(x)) == dtype_of(to_score_precision(x)) == "float64"
 
 
-def test_no_number_changes_by_the_cast():
+def test_cast_changes_no_number():
     numbers = np.array([0.1, -65504, 2.0**-24, 0], "float16")
     cast = ops.convert_to_numpy(at_least_float32(ops.convert_to_tensor(numbers)))
     np.testing.assert_array_equal(cast, numbers.astype("float32"))
 
 
-def test_moderate_numbers_are_left_alone_and_others_held():
+def test_moderate_numbers_are_kept_and_others_clipped():
     numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
-    held = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
-    expected = np.array([0.0, -3.5, 1e11, -LARGEST, LARGEST, -LARGEST, LARGEST], "float32")
-    np.testing.assert_array_equal(held, expected)
+    clipped = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
+    expected = np.array(
+        [
+            0.0,
+            -3.5,
+            1e11,
+            -MAX_ABSOLUTE_INPUT,
+            MAX_ABSOLUTE_INPUT,
+            -MAX_ABSOLUTE_INPUT,
+            MAX_ABSOLUTE_INPUT,
+        ],
+        "float32",
+    )
+    np.testing.assert_array_equal(clipped, expected)
 
 
-def test_a_dot_product_of_the_largest_is_finite_in_float32():
-    assert np.isfinite(np.float32(LARGEST) ** 2 * np.float32(1e6))
+def test_dot_product_of_maximal_inputs_is_finite_in_float32():
+    assert np.isfinite(np.float32(MAX_ABSOLUTE_INPUT) ** 2 * np.float32(1e6))

@@ -1,4 +1,4 @@
-"""The README agrees with the code."""
+"""The README agrees with the code: its table of layers, code blocks, commands and paths."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ ROWS = [
 STEPS = ("score", "mask", "normalize", "read")
 
 
-def test_the_table_has_every_public_layer_and_no_other():
+def test_table_has_exactly_the_public_layers():
     assert [row[0] for row in ROWS] == sorted(
         keras_attention.layers.__all__, key=[row[0] for row in ROWS].index
     )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_agrees_with_the_docstring_of_its_layer(row):
+def test_table_row_equals_the_docstring(row):
     name, *steps, paper = row
     documented = " ".join(getattr(keras_attention, name).__doc__.split()).replace("`", "")
     composition = "; ".join(f"{s}: {c}" for s, c in zip(STEPS, steps, strict=True))
@@ -32,7 +32,7 @@ def test_a_row_agrees_with_the_docstring_of_its_layer(row):
         assert link in documented
 
 
-def test_a_row_agrees_with_the_score_and_normalizer_of_its_layer():
+def test_table_row_names_the_score_and_the_normalizer():
     layers = {
         "additive": keras_attention.AdditiveAttention(),
         "dot": keras_attention.LuongAttention("dot"),
@@ -49,9 +49,9 @@ def test_a_row_agrees_with_the_score_and_normalizer_of_its_layer():
         assert layer.normalize.__name__ == normalize
 
 
-def test_the_code_blocks_run(tmp_path, monkeypatch):
+def test_code_blocks_run(tmp_path, monkeypatch):
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("one of the code blocks exports, which needs TensorFlow")
+        pytest.skip("one block exports a SavedModel, which needs TensorFlow")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len(blocks) == 6
@@ -62,13 +62,13 @@ def test_the_code_blocks_run(tmp_path, monkeypatch):
     assert (tmp_path / "saved_models/my_model/1/saved_model.pb").exists()
 
 
-def test_the_two_commands_are_on_lines_of_their_own():
+def test_each_command_is_on_one_line():
     lines = [line.strip() for line in README.splitlines()]
     assert 'pip install -e ".[examples]" && python examples/translate_dates.py' in lines
     assert 'pip install -e ".[test]" && pytest' in lines
 
 
-def test_the_paths_in_the_readme_and_the_examples_exist():
+def test_paths_in_readme_and_examples_exist():
     root = Path(__file__).parents[1]
     texts = [README, *(path.read_text(encoding="utf-8") for path in root.glob("examples/*.py"))]
     for path in set(re.findall(r"(?:docs|tests|examples)/[\w/]+\.\w+", " ".join(texts))):

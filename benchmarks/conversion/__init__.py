@@ -1,1 +1,1 @@
-"""Which layers Keras's own `model.export(format=...)` carries to other runtimes, and how well."""
+"""Conversion of the layers to other runtimes by Keras's `model.export(format=...)`, tested."""

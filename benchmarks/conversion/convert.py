@@ -1,4 +1,4 @@
-"""One model to one format, in a process of its own: converters may end the process they run in.
+"""Convert one model to one format, in its own process, because converters may end the process.
 
 python -m benchmarks.conversion.convert "AdditiveAttention" onnx
 """
@@ -13,41 +13,44 @@ import numpy as np
 
 from benchmarks.conversion import models, runtimes
 
-FREE = ((1, 4), (3, 7))  # batches and lengths: what a converter has frozen shows itself
-FORMATS = {  # column: Keras's format, its file's ending, the runtime, the batches and lengths
-    "ONNX": ("onnx", "onnx", runtimes.onnx, FREE),
-    "OpenVINO": ("openvino", "xml", runtimes.openvino, FREE),
-    "LiteRT": ("litert", "tflite", runtimes.litert, FREE),
-    "LiteRT, fixed sizes": ("litert", "tflite", runtimes.litert, FREE[1:]),
+# Batch sizes and lengths: two of them reveal a size that the converter has made constant.
+SIZES = ((1, 4), (3, 7))
+# Column: Keras's format, the file's suffix, the runtime, batch sizes and lengths.
+FORMATS = {
+    "ONNX": ("onnx", "onnx", runtimes.run_onnx, SIZES),
+    "OpenVINO": ("openvino", "xml", runtimes.run_openvino, SIZES),
+    "LiteRT": ("litert", "tflite", runtimes.run_litert, SIZES),
+    "LiteRT, fixed sizes": ("litert", "tflite", runtimes.run_litert, SIZES[1:]),
 }
 TOLERANCE = 1e-4
 
 
-def largest_difference(name, column):
-    """How far the converted model's answers are from the model's, over all sizes."""
-    format, ending, run, sizes = FORMATS[column]
-    model = models.make(name)
-    asked = [models.inputs(model, *size) for size in sizes]
-    # The answers before the export: ONNX's takes models only that have been called.
-    answers = [model([inputs[symbol.name] for symbol in model.inputs]) for inputs in asked]
+def measure_difference(name, column):
+    """Return the largest difference of the converted model's outputs, over all sizes."""
+    format, suffix, run, sizes = FORMATS[column]
+    model = models.make_model(name)
+    calls = [models.make_inputs(model, *size) for size in sizes]
+    # Call the model before the export: the ONNX converter only accepts called models.
+    outputs = [model([inputs[symbol.name] for symbol in model.inputs]) for inputs in calls]
     differences = []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"model.{ending}")
-        model.export(str(path), format=format, verbose=False, **_signature(model, sizes))
-        for inputs, own in zip(asked, map(keras.ops.convert_to_numpy, answers), strict=True):
-            found = run(path, inputs)
-            if found.shape != own.shape:
-                raise ValueError(f"answers {found.shape} in place of {own.shape}")
-            differences.append(np.abs(found - own).max())
+        path = Path(folder, f"model.{suffix}")
+        model.export(str(path), format=format, verbose=False, **_make_signature(model, sizes))
+        for inputs, output in zip(calls, outputs, strict=True):
+            expected = keras.ops.convert_to_numpy(output)
+            converted = run(path, inputs)
+            if converted.shape != expected.shape:
+                raise ValueError(f"returns {converted.shape} in place of {expected.shape}")
+            differences.append(np.abs(converted - expected).max())
     return float(max(differences))
 
 
-def _signature(model, sizes):
-    """Where there is one size only, the converter is told it."""
+def _make_signature(model, sizes):
+    """Return the export's options: an input signature if there is only one size."""
     if len(sizes) > 1:
         return {}
     (size,) = sizes
-    arrays = models.inputs(model, *size)
+    arrays = models.make_inputs(model, *size)
     specs = [keras.InputSpec(shape=a.shape, dtype=a.dtype.name, name=n) for n, a in arrays.items()]
     structure = specs if isinstance(model.input, list) else specs[0]
     return {"input_signature": [structure]}
@@ -55,10 +58,10 @@ def _signature(model, sizes):
 
 def main():
     try:
-        found = {"difference": largest_difference(*sys.argv[1:])}
+        result = {"difference": measure_difference(*sys.argv[1:])}
     except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}"}
-    print("\n" + json.dumps(found))
+        result = {"error": f"{type(error).__name__}: {error}"}
+    print("\n" + json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One small model of each mechanism, of any batch and any length, and inputs for it."""
+"""One small model per mechanism, of unknown batch size and length, and inputs for it."""
 
 import keras
 import numpy as np
@@ -9,55 +9,55 @@ import keras_attention as ours
 WIDTH = 6
 
 
-def sequence(name="x"):
+def make_sequence(name="x"):
     return keras.Input((None, WIDTH), name=name)
 
 
-def one(layer, **options):
-    """The layer alone, over numbers."""
-    x = sequence()
+def make_unmasked(layer, **options):
+    """Return a model of the layer over float inputs."""
+    x = make_sequence()
     return keras.Model(x, layer(x, **options))
 
 
-def masked(layer):
-    """The layer over words, of which the id 0 is padding."""
+def make_masked(layer):
+    """Return a model of the layer over word ids, with id 0 as padding."""
     words = keras.Input((None,), dtype="int32", name="words")
     return keras.Model(
         words, layer(keras.layers.Embedding(9, WIDTH, mask_zero=True, name="words_table")(words))
     )
 
 
-def scores():
+def make_scores():
     return keras.Model(
-        x := sequence(),
+        x := make_sequence(),
         ours.MultiHeadSelfAttention(2, 3)(x, return_attention_scores=True)[1],
     )
 
 
-def image(**options):
+def make_image(**options):
     pixels = keras.Input((None, None, WIDTH), name="pixels")
     return keras.Model(pixels, ours.SelfAttention2D(key_reduction=2, **options)(pixels))
 
 
-def over_memory(layer):
-    """The layer, or a function, over two sequences, of which it looks at the second."""
-    target, memory = sequence("target"), sequence("memory")
+def make_with_memory(layer):
+    """Return a model of a layer or function of two sequences, target and memory."""
+    target, memory = make_sequence("target"), make_sequence("memory")
     return keras.Model([target, memory], layer(target, memory))
 
 
-def decoder():
+def make_decoder():
     cell, attention = keras.layers.GRUCell(WIDTH), ours.AdditiveAttention(units=5)
-    return over_memory(ours.AttentionDecoder(cell, attention))
+    return make_with_memory(ours.AttentionDecoder(cell, attention))
 
 
-def memory_machine():
+def make_memory_machine():
     cell = ours.NTMCell(5, slots=7, width=4)
-    return one(keras.layers.RNN(cell, return_sequences=True))
+    return make_unmasked(keras.layers.RNN(cell, return_sequences=True))
 
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class Greedy(keras.layers.Layer):
-    """Writes three ids, each the one whose vector is closest to what it has in mind."""
+    """Greedy decoding of three ids, with logits from the products of a state and an id table."""
 
     def build(self, shape):
         self.table = self.add_weight(shape=(9, shape[-1]), name="table")
@@ -75,37 +75,37 @@ class Greedy(keras.layers.Layer):
 
 
 MODELS = {
-    "Attention": lambda: masked(ours.Attention("scaled_dot")),
-    "AdditiveAttention": lambda: masked(ours.AdditiveAttention(units=5)),
-    "LuongAttention": lambda: masked(ours.LuongAttention("general", units=5)),
-    'LuongAttention(implementation="plain")': lambda: masked(
+    "Attention": lambda: make_masked(ours.Attention("scaled_dot")),
+    "AdditiveAttention": lambda: make_masked(ours.AdditiveAttention(units=5)),
+    "LuongAttention": lambda: make_masked(ours.LuongAttention("general", units=5)),
+    'LuongAttention(implementation="plain")': lambda: make_masked(
         ours.LuongAttention("general", units=5, implementation="plain")
     ),
-    "LocalAttention": lambda: masked(ours.LocalAttention(window=2)),
-    "HardAttention": lambda: masked(ours.HardAttention()),
-    "AttentionPooling": lambda: masked(ours.AttentionPooling()),
-    "MultiHeadAttention": lambda: over_memory(
+    "LocalAttention": lambda: make_masked(ours.LocalAttention(window=2)),
+    "HardAttention": lambda: make_masked(ours.HardAttention()),
+    "AttentionPooling": lambda: make_masked(ours.AttentionPooling()),
+    "MultiHeadAttention": lambda: make_with_memory(
         lambda *inputs: ours.MultiHeadAttention(2, 3)([*inputs])
     ),
-    "MultiHeadSelfAttention": lambda: masked(ours.MultiHeadSelfAttention(2, 3)),
-    'MultiHeadSelfAttention(implementation="plain")': lambda: masked(
+    "MultiHeadSelfAttention": lambda: make_masked(ours.MultiHeadSelfAttention(2, 3)),
+    'MultiHeadSelfAttention(implementation="plain")': lambda: make_masked(
         ours.MultiHeadSelfAttention(2, 3, implementation="plain")
     ),
-    "MultiHeadSelfAttention, its scores": scores,
-    "PositionalEncoding": lambda: one(ours.PositionalEncoding()),
-    "TransformerEncoderBlock": lambda: masked(ours.TransformerEncoderBlock(2, 12)),
-    "TransformerDecoderBlock": lambda: over_memory(ours.TransformerDecoderBlock(2, 12)),
-    "SelfAttention2D": image,
-    'SelfAttention2D(implementation="plain")': lambda: image(implementation="plain"),
-    "NTMCell in an RNN": memory_machine,
-    "AttentionDecoder": decoder,
-    "PointerDecoder": lambda: over_memory(ours.PointerDecoder(5)),
-    "greedy decoding": lambda: one(Greedy()),
+    "MultiHeadSelfAttention, its scores": make_scores,
+    "PositionalEncoding": lambda: make_unmasked(ours.PositionalEncoding()),
+    "TransformerEncoderBlock": lambda: make_masked(ours.TransformerEncoderBlock(2, 12)),
+    "TransformerDecoderBlock": lambda: make_with_memory(ours.TransformerDecoderBlock(2, 12)),
+    "SelfAttention2D": make_image,
+    'SelfAttention2D(implementation="plain")': lambda: make_image(implementation="plain"),
+    "NTMCell in an RNN": make_memory_machine,
+    "AttentionDecoder": make_decoder,
+    "PointerDecoder": lambda: make_with_memory(ours.PointerDecoder(5)),
+    "greedy decoding": lambda: make_unmasked(Greedy()),
 }
 
 
-def make(name):
-    """The model, with weights that are all in use (SelfAttention2D's gate starts closed)."""
+def make_model(name):
+    """Return the model with random weights; SelfAttention2D's gate would otherwise be zero."""
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
     rng = np.random.default_rng(0)
@@ -113,14 +113,14 @@ def make(name):
     return model
 
 
-def inputs(model, batch, length):
-    """{name: array} for a model; the last words of each row are padding."""
-    rng, made = np.random.default_rng(length), {}
+def make_inputs(model, batch, length):
+    """Return {name: array} for a model; the last two words of each row are padding."""
+    rng, inputs = np.random.default_rng(length), {}
     for spec in model.inputs:
         shape = [batch, *(size or length for size in spec.shape[1:])]
         if spec.dtype == "int32":
-            made[spec.name] = rng.integers(1, 9, shape).astype("int32")
-            made[spec.name][:, length - 2 :] = 0
+            inputs[spec.name] = rng.integers(1, 9, shape).astype("int32")
+            inputs[spec.name][:, length - 2 :] = 0
         else:
-            made[spec.name] = rng.standard_normal(shape).astype("float32")
-    return made
+            inputs[spec.name] = rng.standard_normal(shape).astype("float32")
+    return inputs

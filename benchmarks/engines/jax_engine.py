@@ -1,4 +1,4 @@
-"""JAX: everything by XLA."""
+"""JAX: all programs are compiled by XLA."""
 
 import jax
 import jax.numpy as jnp
@@ -6,15 +6,15 @@ import keras
 import numpy as np
 
 
-def tensor(array, dtype):
+def to_tensor(array, dtype):
     return jnp.asarray(array, dtype)
 
 
-weight = tensor
+to_weight = to_tensor
 
 
-def of_layer(layer, call):
-    """A function of weights and inputs, and the weights."""
+def make_layer_function(layer, call):
+    """Return a function of weights and inputs, and the weights."""
     variables = layer.trainable_variables
 
     def function(weights, *inputs):
@@ -24,19 +24,19 @@ def of_layer(layer, call):
     return function, [variable.value for variable in variables]
 
 
-def compiled(function, mode):
-    """`function` compiled by XLA."""
+def compile_function(function, mode):
+    """Return the function compiled by XLA."""
     return jax.jit(function)
 
 
-def forward(program, mode):
-    """A call without arguments that runs the program."""
+def make_forward(program, mode):
+    """Return a call without arguments that runs the program."""
     run = program.function if program.compiles_itself else jax.jit(program.function)
     return lambda: run(program.weights, *program.inputs)
 
 
-def training(program, mode):
-    """A call without arguments: forward, loss and the gradients of weights and inputs."""
+def make_training(program, mode):
+    """Return a call without arguments: forward, loss, gradients of weights and inputs."""
 
     def loss(weights, *inputs):
         return jnp.sum(jnp.square(program.function(weights, *inputs).astype("float32")))
@@ -46,7 +46,7 @@ def training(program, mode):
 
 
 def wait(result):
-    """Returns when the result is there."""
+    """Block until the result is available."""
     jax.block_until_ready(result)
 
 
@@ -54,18 +54,18 @@ def to_numpy(result):
     return np.asarray(result, "float32")
 
 
-def float32_precision(allow_tf32):
-    # JAX's own default on a GPU is TF32.
+def set_float32_precision(allow_tf32):
+    # JAX's default on a GPU is TF32.
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if allow_tf32 else "highest")
 
 
-def device():
-    """The name of the accelerator, or None."""
-    found = jax.devices()[0]
-    return None if found.platform == "cpu" else found.device_kind
+def get_device_name():
+    """Return the name of the accelerator, or None."""
+    device = jax.devices()[0]
+    return None if device.platform == "cpu" else device.device_kind
 
 
-def peak_bytes():
-    """The accelerator's high-water mark, or None on a CPU."""
+def get_peak_bytes():
+    """Return the accelerator's high-water mark, or None on a CPU."""
     statistics = jax.devices()[0].memory_stats()
-    return statistics["peak_bytes_in_use"] if device() and statistics else None
+    return statistics["peak_bytes_in_use"] if get_device_name() and statistics else None

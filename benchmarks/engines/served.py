@@ -1,17 +1,17 @@
-"""A program as it is served: exported with any batch and length, run by TensorFlow's C++ loader."""
+"""A served program: exported for any batch and length, run by TensorFlow's C++ loader."""
 
 import tempfile
 
 import tensorflow as tf
 
-from keras_attention.export.checks.c_loader.library import tensorflow_folder
+from keras_attention.export.checks.c_loader.library import find_tensorflow_folder
 from keras_attention.export.checks.c_loader.model import Model
 
 
-def forward(program):
-    """A call without arguments that runs the program's SavedModel, without XLA."""
+def make_forward(program):
+    """Return a call without arguments that runs the program's SavedModel, without XLA."""
     module = tf.Module()
-    module.weights = program.weights  # so that they are saved
+    module.weights = program.weights  # A module saves its attributes.
     shapes = [[None] * (len(x.shape) - 1) + [x.shape[-1]] for x in program.inputs]
     names = [f"input_{n}" for n in range(len(shapes))]
     specs = [
@@ -25,7 +25,7 @@ def forward(program):
     module.run = tf.function(run, input_signature=specs, autograph=False)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": module.run})
-        # Nothing in the graph asks for XLA; forbidding it would forbid it to the whole process.
-        model = Model(folder, tensorflow_folder(), disable_xla=False)
-    given = {name: x.numpy() for name, x in zip(names, program.inputs, strict=True)}
-    return lambda: tf.constant(model.run("serving_default", given)["output"])
+        # The graph does not use XLA. `disable_xla` would disable it in the whole process.
+        model = Model(folder, find_tensorflow_folder(), disable_xla=False)
+    inputs = {name: x.numpy() for name, x in zip(names, program.inputs, strict=True)}
+    return lambda: tf.constant(model.run("serving_default", inputs)["output"])

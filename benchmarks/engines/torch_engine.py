@@ -1,4 +1,4 @@
-"""PyTorch: eager, as most of its users run it."""
+"""PyTorch: eager execution, as most of its users run it."""
 
 import keras
 import torch
@@ -6,27 +6,27 @@ import torch
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def tensor(array, dtype):
+def to_tensor(array, dtype):
     return torch.tensor(array, dtype=getattr(torch, dtype), device=DEVICE)
 
 
-def weight(array, dtype):
-    return tensor(array, dtype).requires_grad_()
+def to_weight(array, dtype):
+    return to_tensor(array, dtype).requires_grad_()
 
 
-def of_layer(layer, call):
-    """A function of weights and inputs, and the weights."""
+def make_layer_function(layer, call):
+    """Return a function of weights and inputs, and the weights."""
     weights = [variable.value for variable in layer.trainable_variables]
     return lambda weights, *inputs: call(*inputs), weights
 
 
-def compiled(function, mode):
-    """`function` as it is."""
+def compile_function(function, mode):
+    """Return the function unchanged."""
     return function
 
 
-def forward(program, mode):
-    """A call without arguments that runs the program."""
+def make_forward(program, mode):
+    """Return a call without arguments that runs the program."""
 
     def run():
         with torch.no_grad():
@@ -35,8 +35,8 @@ def forward(program, mode):
     return run
 
 
-def training(program, mode):
-    """A call without arguments: forward, loss and the gradients of weights and inputs."""
+def make_training(program, mode):
+    """Return a call without arguments: forward, loss, gradients of weights and inputs."""
     inputs = [x.requires_grad_() for x in program.inputs]
     sources = [*keras.tree.flatten(program.weights), *inputs]
 
@@ -48,7 +48,7 @@ def training(program, mode):
 
 
 def wait(result):
-    """Returns when the result is there."""
+    """Block until the result is available."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
 
@@ -57,16 +57,16 @@ def to_numpy(result):
     return result.detach().float().cpu().numpy()
 
 
-def float32_precision(allow_tf32):
+def set_float32_precision(allow_tf32):
     torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = allow_tf32
 
 
-def device():
-    """The name of the accelerator, or None."""
+def get_device_name():
+    """Return the name of the accelerator, or None."""
     return torch.cuda.get_device_name() if DEVICE == "cuda" else None
 
 
-def peak_bytes():
-    """The accelerator's high-water mark, or None on a CPU."""
+def get_peak_bytes():
+    """Return the accelerator's high-water mark, or None on a CPU."""
     return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else None

@@ -1,7 +1,7 @@
-"""One file a mechanism: what it is compared with, on which data, and what the mathematics asks for.
+"""One file per mechanism: its contestants, its data and the work that its mathematics requires.
 
-A new one is a file like `dot.py` and a line here. `keras` is imported inside of functions, because
-the process that lists the cases has no backend.
+To add a mechanism, add a file like `dot.py` and a line here. `keras` is imported inside of
+functions, because the process that lists the cases must not load a backend.
 """
 
 from benchmarks.families import (

@@ -1,84 +1,85 @@
 """Additive attention: score = scale . tanh(query Wq + key Wk), for every pair."""
 
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
-    inputs = [normal(rng, b, t, u), normal(rng, b, t, u)]
-    kernels = weights(rng, query_kernel=(u, u), key_kernel=(u, u))
-    return Data(inputs, {**kernels, "scale": normal(rng, u) / 4})
+    inputs = [sample_normal(rng, b, t, u), sample_normal(rng, b, t, u)]
+    kernels = sample_weights(rng, query_kernel=(u, u), key_kernel=(u, u))
+    return Data(inputs, {**kernels, "scale": sample_normal(rng, u) / 4})
 
 
-def work(sizes, step):
-    """A pair and unit: in 1 / (1 + AB) and its sum 4 flops and a reciprocal; 8 for the derivative.
+def count_work(sizes, step):
+    """Count, per pair and unit, 4 flops and a reciprocal for 1 / (1 + AB) and its sum.
 
-    That is the cheapest way known (see `keras_attention.AdditiveAttention`); a tanh is dearer.
-    Nobody can keep all reciprocals, so that training takes each twice.
+    The derivative takes 8 flops. That is the cheapest known formula (see
+    `keras_attention.AdditiveAttention`); a tanh costs more. The reciprocals are too many to be
+    stored, so training computes each twice.
     """
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
-    pairs, projections, read = b * t * t * u, 4 * b * t * u * u, 2 * b * t * t * u
-    moved, exponentials = 4 * 3 * b * t * u, 2 * b * t * u + b * t * t
+    pairs, projections, context = b * t * t * u, 4 * b * t * u * u, 2 * b * t * t * u
+    moved_bytes, exponentials = 4 * 3 * b * t * u, 2 * b * t * u + b * t * t
     if step == "forward":
-        return Work(4 * pairs + projections + read, exponentials, pairs, bytes=moved)
-    flops = 16 * pairs + 3 * (projections + read)
-    return Work(flops, exponentials, 2 * pairs, bytes=2 * moved)
+        return Work(4 * pairs + projections + context, exponentials, pairs, bytes=moved_bytes)
+    flops = 16 * pairs + 3 * (projections + context)
+    return Work(flops, exponentials, 2 * pairs, bytes=2 * moved_bytes)
 
 
-def held(sizes, step, mode):
-    """What was measured: sums and tanh of every pair and unit; XLA keeps one, and its gradient."""
+def count_intermediate_bytes(sizes, step, mode):
+    """Count the sums and the tanh of every pair and unit, as measured; XLA keeps one of the two."""
     copies = {"forward": 1, "training": 2}[step] * (1 if mode == "xla" else 2)
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2 * sizes["units"]
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.AdditiveAttention(task.sizes["units"], dtype=task.policy)
-    return in_pairs(task, layer, task.data.weights.values())
+    return make_query_value_program(task, layer, task.data.weights.values())
 
 
-def of_keras(task):
+def make_keras(task):
     import keras
 
     layer = keras.layers.AdditiveAttention(dtype=task.policy)
-    return in_pairs(task, layer, [task.data.weights["scale"]])
+    return make_query_value_program(task, layer, [task.data.weights["scale"]])
 
 
-def luong(task):
+def make_luong(task):
     import keras_attention
 
     layer = keras_attention.LuongAttention("general", dtype=task.policy)
-    return in_pairs(task, layer, [task.data.weights["query_kernel"]])
+    return make_query_value_program(task, layer, [task.data.weights["query_kernel"]])
 
 
-def in_pairs(task, layer, weights):
-    """The program of a layer that is called with [query, value]."""
-    return task.layer(layer, weights, lambda query, value: layer([query, value]))
+def make_query_value_program(task, layer, weights):
+    """Return the program of a layer that is called with [query, value]."""
+    return task.make_layer_program(layer, weights, lambda query, value: layer([query, value]))
 
 
-def in_torch(task):
+def make_torch(task):
     import torch
 
     def bahdanau(weights, query, value):
-        asked, keys = query @ weights["query_kernel"], value @ weights["key_kernel"]
-        hidden = torch.tanh(asked[:, :, None] + keys[:, None])
+        projected, keys = query @ weights["query_kernel"], value @ weights["key_kernel"]
+        hidden = torch.tanh(projected[:, :, None] + keys[:, None])
         return torch.softmax(hidden @ weights["scale"], dim=-1) @ value
 
-    return task.function(bahdanau)
+    return task.make_function_program(bahdanau)
 
 
-def in_jax(task):
+def make_jax(task):
     import jax
     import jax.numpy as jnp
 
     def bahdanau(weights, query, value):
-        asked, keys = query @ weights["query_kernel"], value @ weights["key_kernel"]
-        hidden = jnp.tanh(asked[:, :, None] + keys[:, None])
+        projected, keys = query @ weights["query_kernel"], value @ weights["key_kernel"]
+        hidden = jnp.tanh(projected[:, :, None] + keys[:, None])
         return jax.nn.softmax(jnp.sum(hidden * weights["scale"], axis=-1)) @ value
 
-    return task.function(bahdanau)
+    return task.make_function_program(bahdanau)
 
 
 FAMILY = Family(
@@ -92,13 +93,18 @@ FAMILY = Family(
     goal_lengths=(256, 2048),
     quick_sizes={"batch": 2, "units": 16},
     quick_lengths=(16, 32),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("keras AdditiveAttention", of_keras, held=held, same=False),
-        Contestant("plain torch", in_torch, ("torch",), held),
-        Contestant("plain jax.numpy", in_jax, ("jax",), held),
-        Contestant("our LuongAttention", luong, same=False),
+        Contestant("ours", make_ours),
+        Contestant(
+            "keras AdditiveAttention",
+            make_keras,
+            intermediate_bytes=count_intermediate_bytes,
+            matches_ours=False,
+        ),
+        Contestant("plain torch", make_torch, ("torch",), count_intermediate_bytes),
+        Contestant("plain jax.numpy", make_jax, ("jax",), count_intermediate_bytes),
+        Contestant("our LuongAttention", make_luong, matches_ours=False),
     ),
 )

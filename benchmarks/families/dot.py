@@ -1,37 +1,37 @@
 """Dot-product attention without projections or heads."""
 
-from benchmarks.families.additive import in_pairs
-from benchmarks.families.drawn import normal
+from benchmarks.families.additive import make_query_value_program
+from benchmarks.families.random_data import sample_normal
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     shape = sizes["batch"], sizes["length"], sizes["width"]
-    return Data([normal(rng, *shape) / 4, normal(rng, *shape)], {})
+    return Data([sample_normal(rng, *shape) / 4, sample_normal(rng, *shape)], {})
 
 
-def work(sizes, step):
+def count_work(sizes, step):
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
-    times = 1 if step == "forward" else 3
-    return Work(times * 4 * b * t * t * d, b * t * t, bytes=times * 4 * 3 * b * t * d)
+    passes = 1 if step == "forward" else 3
+    return Work(passes * 4 * b * t * t * d, b * t * t, bytes=passes * 4 * 3 * b * t * d)
 
 
-def held(sizes, step, mode):
-    """Scores and weights; in training their gradients too."""
+def count_intermediate_bytes(sizes, step, mode):
+    """Count scores and weights; in training their gradients too."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
-    return in_pairs(task, keras_attention.Attention(dtype=task.policy), [])
+    return make_query_value_program(task, keras_attention.Attention(dtype=task.policy), [])
 
 
-def of_keras(task):
+def make_keras(task):
     import keras
 
-    return in_pairs(task, keras.layers.Attention(dtype=task.policy), [])
+    return make_query_value_program(task, keras.layers.Attention(dtype=task.policy), [])
 
 
 FAMILY = Family(
@@ -41,10 +41,10 @@ FAMILY = Family(
     lengths=(128, 512, 2048),
     quick_sizes={"batch": 2, "width": 8},
     quick_lengths=(32,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("keras Attention", of_keras, held=held),
+        Contestant("ours", make_ours),
+        Contestant("keras Attention", make_keras, intermediate_bytes=count_intermediate_bytes),
     ),
 )

@@ -1,21 +1,23 @@
-"""Greedy decoding in the graph, against a loop in Python around a compiled step."""
+"""Greedy decoding in the graph, against a Python loop around a compiled step."""
 
 from benchmarks.families import decoder
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     b, t, u, v = (sizes[name] for name in ("batch", "length", "units", "vocabulary"))
-    ends = weights(rng, embedding=(v, u), readout=(u, v))
-    ends["embedding"] = ends["embedding"] * v**0.5
-    return Data([normal(rng, b, t, u)], {**ends, **decoder.cell_and_attention(rng, u)})
+    embeddings = sample_weights(rng, embedding=(v, u), readout=(u, v))
+    embeddings["embedding"] = embeddings["embedding"] * v**0.5
+    return Data(
+        [sample_normal(rng, b, t, u)], {**embeddings, **decoder.make_decoder_weights(rng, u)}
+    )
 
 
-def work(sizes, step):
-    """The decoder's, and the logits with the exponentials of their probabilities."""
+def count_work(sizes, step):
+    """Count the work of the decoder, the logits, and the exponentials of their softmax."""
     b, t, u, v = (sizes[name] for name in ("batch", "length", "units", "vocabulary"))
-    base = decoder.work(sizes, step)
+    base = decoder.count_work(sizes, step)
     return Work(
         base.flops + 2 * b * t * u * v,
         base.exponentials + b * t * v,
@@ -25,7 +27,7 @@ def work(sizes, step):
     )
 
 
-def ours(task):
+def make_ours(task):
     import keras
 
     import keras_attention
@@ -35,7 +37,7 @@ def ours(task):
     steps = task.sizes["length"]
 
     class Translator(keras.layers.Layer):
-        """Embedding, decoder, logits; a call decodes a memory."""
+        """A model of embedding, decoder and logits, whose call decodes a memory greedily."""
 
         def __init__(self):
             super().__init__(dtype=policy)
@@ -59,25 +61,25 @@ def ours(task):
 
             prepared = self.decoder.prepare(memory)
             state = self.decoder.get_initial_state(keras.ops.shape(memory)[0])
-            # No token has the number of the end: every contestant goes all the way.
+            # The end token is outside of the vocabulary, so that all contestants run all steps.
             decoded = keras_attention.decoding.greedy(
                 step, state, 0, vocabulary, steps, memory=prepared
             )
             return decoded.tokens
 
-    return task.layer(Translator(), task.data.weights.values())
+    return task.make_layer_program(Translator(), task.data.weights.values())
 
 
-def in_python(task):
+def make_python_loop(task):
     from benchmarks.plain import greedy
 
-    one_step = task.engine.compiled(greedy.step, task.mode)
+    one_step = task.engine.compile_function(greedy.step, task.mode)
     end_token = task.sizes["vocabulary"]
 
     def decode(weights, memory):
         return greedy.decode(one_step, weights, memory, task.sizes["length"], end_token)
 
-    return task.function(decode, compiles_itself=True)
+    return task.make_function_program(decode, compiles_itself=True)
 
 
 FAMILY = Family(
@@ -87,11 +89,11 @@ FAMILY = Family(
     lengths=(16, 64),
     quick_sizes={"batch": 2, "units": 8, "vocabulary": 20},
     quick_lengths=(4,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("loop in Python", in_python),
+        Contestant("ours", make_ours),
+        Contestant("loop in Python", make_python_loop),
     ),
     steps=("forward",),
 )

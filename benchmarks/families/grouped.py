@@ -1,17 +1,26 @@
-"""Grouped-query attention: heads that share keys and values."""
+"""Grouped-query attention: groups of heads that share keys and values."""
 
-from benchmarks.families.multi_head import FUNCTIONS, by_head, data, held, ours, work
+from benchmarks.families.multi_head import (
+    FUNCTIONS,
+    count_intermediate_bytes,
+    count_work,
+    make_data,
+    make_ours,
+    split_heads,
+)
 from benchmarks.family import Contestant, Family
 
 
-def of_keras(task):
+def make_keras(task):
     import keras
 
     width = task.sizes["key_dim"]
     layer = keras.layers.GroupQueryAttention(
         width, task.sizes["heads"], task.sizes["groups"], dtype=task.policy
     )
-    return task.layer(layer, by_head(task.data.weights, width), lambda x: layer(x, x))
+    return task.make_layer_program(
+        layer, split_heads(task.data.weights, width), lambda x: layer(x, x)
+    )
 
 
 FAMILY = Family(
@@ -21,11 +30,13 @@ FAMILY = Family(
     lengths=(128, 512, 2048),
     quick_sizes={"batch": 1, "heads": 4, "key_dim": 8, "groups": 2},
     quick_lengths=(32,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("keras GroupQueryAttention", of_keras, held=held),
+        Contestant("ours", make_ours),
+        Contestant(
+            "keras GroupQueryAttention", make_keras, intermediate_bytes=count_intermediate_bytes
+        ),
         *FUNCTIONS,
     ),
 )

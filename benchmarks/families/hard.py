@@ -1,21 +1,23 @@
-"""Hard attention in inference, where it reads the likeliest key: nothing is drawn."""
+"""Hard attention in inference: the value of the most probable key, without sampling."""
 
 from benchmarks.families import additive
-from benchmarks.families.additive import in_pairs
+from benchmarks.families.additive import make_query_value_program
 from benchmarks.family import Contestant, Family
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.HardAttention(dtype=task.policy)
-    return in_pairs(task, layer, task.data.weights.values())
+    return make_query_value_program(task, layer, task.data.weights.values())
 
 
-def plain(task):
-    from benchmarks.plain.hard import likeliest
+def make_plain(task):
+    from benchmarks.plain.hard import select_most_probable
 
-    return task.function(lambda weights, query, value: likeliest(query, value, **weights))
+    return task.make_function_program(
+        lambda weights, query, value: select_most_probable(query, value, **weights)
+    )
 
 
 FAMILY = Family(
@@ -25,11 +27,13 @@ FAMILY = Family(
     lengths=(64, 256),
     quick_sizes={"batch": 2, "units": 8},
     quick_lengths=(16,),
-    data=additive.data,
-    work=additive.work,
+    make_data=additive.make_data,
+    count_work=additive.count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("argmax and gather", plain, held=additive.held),
+        Contestant("ours", make_ours),
+        Contestant(
+            "argmax and gather", make_plain, intermediate_bytes=additive.count_intermediate_bytes
+        ),
     ),
     steps=("forward",),
 )

@@ -4,42 +4,42 @@ import math
 
 import numpy as np
 
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     side, c = math.isqrt(sizes["length"]), sizes["channels"]
     shapes = {"query": (c, c // 8), "key": (c, c // 8), "value": (c, c // 2), "output": (c // 2, c)}
-    kernels = {"gamma": np.float32(0.7), **weights(rng, **shapes)}
-    return Data([normal(rng, sizes["batch"], side, side, c)], kernels)
+    kernels = {"gamma": np.float32(0.7), **sample_weights(rng, **shapes)}
+    return Data([sample_normal(rng, sizes["batch"], side, side, c)], kernels)
 
 
-def work(sizes, step):
-    """Projections to C/8, C/8, C/2 and back to C; scores of C/8, reading of C/2."""
+def count_work(sizes, step):
+    """Count projections to C/8, C/8, C/2 and back to C, scores over C/8, contexts over C/2."""
     b, t, c = sizes["batch"], sizes["length"], sizes["channels"]
-    times = 1 if step == "forward" else 3
+    passes = 1 if step == "forward" else 3
     flops = 2 * b * t * c * (5 * c // 4) + 2 * b * t * t * (5 * c // 8)
-    return Work(times * flops, b * t * t, bytes=times * 4 * 2 * b * t * c)
+    return Work(passes * flops, b * t * t, bytes=passes * 4 * 2 * b * t * c)
 
 
-def held(sizes, step, mode):
-    """Scores and weights; in training their gradients too."""
+def count_intermediate_bytes(sizes, step, mode):
+    """Count scores and weights; in training their gradients too."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.SelfAttention2D(dtype=task.policy)
-    return task.layer(layer, task.data.weights.values())
+    return task.make_layer_program(layer, task.data.weights.values())
 
 
-def plain(task):
-    from benchmarks.plain.image import self_attention
+def make_plain(task):
+    from benchmarks.plain.image import attend_to_image
 
-    return task.function(lambda weights, image: self_attention(image, **weights))
+    return task.make_function_program(lambda weights, image: attend_to_image(image, **weights))
 
 
 FAMILY = Family(
@@ -49,10 +49,10 @@ FAMILY = Family(
     lengths=(256, 1024, 4096),
     quick_sizes={"batch": 2, "channels": 16},
     quick_lengths=(16,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("plain", plain, held=held),
+        Contestant("ours", make_ours),
+        Contestant("plain", make_plain, intermediate_bytes=count_intermediate_bytes),
     ),
 )

@@ -1,40 +1,42 @@
-"""Local attention around each query's own place (local-m), against a mask over all pairs."""
+"""Local attention around each query's position (local-m), against a mask over all pairs."""
 
-from benchmarks.families.additive import in_pairs
-from benchmarks.families.dot import data, held
+from benchmarks.families.additive import make_query_value_program
+from benchmarks.families.dot import count_intermediate_bytes, make_data
 from benchmarks.family import Contestant, Family, Work
 
 
-def work(sizes, step):
-    """The pairs within the window only."""
+def count_work(sizes, step):
+    """Count the pairs inside of the windows only."""
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
     pairs = b * t * min(2 * sizes["window"] + 1, t)
-    times = 1 if step == "forward" else 3
-    return Work(times * 4 * pairs * d, pairs, bytes=times * 4 * 3 * b * t * d)
+    passes = 1 if step == "forward" else 3
+    return Work(passes * 4 * pairs * d, pairs, bytes=passes * 4 * 3 * b * t * d)
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.LocalAttention(
         task.sizes["window"], alignment="monotonic", score="dot", dtype=task.policy
     )
-    return in_pairs(task, layer, [])
+    return make_query_value_program(task, layer, [])
 
 
-def masked(task):
-    from benchmarks.plain.local import monotonic
+def make_masked(task):
+    from benchmarks.plain.local import attend_monotonic
 
     window = task.sizes["window"]
-    return task.function(lambda weights, query, value: monotonic(query, value, window))
+    return task.make_function_program(
+        lambda weights, query, value: attend_monotonic(query, value, window)
+    )
 
 
-def of_the_index(task):
+def make_local_attention_package(task):
     from local_attention import LocalAttention
 
     window = task.sizes["window"]
     layer = LocalAttention(window, exact_windowsize=True, autopad=True, scale=1.0)
-    return task.function(lambda weights, query, value: layer(query, value, value))
+    return task.make_function_program(lambda weights, query, value: layer(query, value, value))
 
 
 FAMILY = Family(
@@ -47,11 +49,13 @@ FAMILY = Family(
     goal_lengths=(2048, 4096, 8192),
     quick_sizes={"batch": 2, "width": 8, "window": 4},
     quick_lengths=(32,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("masked full matrix", masked, held=held),
-        Contestant("local-attention", of_the_index, ("torch",), needs="local_attention"),
+        Contestant("ours", make_ours),
+        Contestant("masked full matrix", make_masked, intermediate_bytes=count_intermediate_bytes),
+        Contestant(
+            "local-attention", make_local_attention_package, ("torch",), needs="local_attention"
+        ),
     ),
 )

@@ -1,39 +1,41 @@
-"""Local attention around a predicted place (local-p), against a mask over all pairs."""
+"""Local attention around a predicted position (local-p), against a mask over all pairs."""
 
 from benchmarks.families import dot, local
-from benchmarks.families.additive import in_pairs
-from benchmarks.families.drawn import weights
+from benchmarks.families.additive import make_query_value_program
+from benchmarks.families.random_data import sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     width = sizes["width"]
     shapes = {"position_kernel": (width, width), "position_scale": (width, 1)}
-    inputs = dot.data(sizes, rng).inputs
-    return Data(inputs, weights(rng, **shapes, kernel=(width, width)))
+    inputs = dot.make_data(sizes, rng).inputs
+    return Data(inputs, sample_weights(rng, **shapes, kernel=(width, width)))
 
 
-def work(sizes, step):
-    """That of local-m, two projections, and an exponential a pair for the Gaussian."""
+def count_work(sizes, step):
+    """Count the work of local-m, two projections, and one exponential per pair for the Gaussian."""
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
-    base = local.work(sizes, step)
-    times = 1 if step == "forward" else 3
-    flops = base.flops + times * 2 * 2 * b * t * d * d
+    base = local.count_work(sizes, step)
+    passes = 1 if step == "forward" else 3
+    flops = base.flops + passes * 2 * 2 * b * t * d * d
     return Work(flops, 2 * base.exponentials, tanhs=b * t * d, bytes=base.bytes)
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.LocalAttention(task.sizes["window"], dtype=task.policy)
-    return in_pairs(task, layer, task.data.weights.values())
+    return make_query_value_program(task, layer, task.data.weights.values())
 
 
-def masked(task):
-    from benchmarks.plain.local import predictive
+def make_masked(task):
+    from benchmarks.plain.local import attend_predictive
 
     window = task.sizes["window"]
-    return task.function(lambda weights, *inputs: predictive(*inputs, window, **weights))
+    return task.make_function_program(
+        lambda weights, *inputs: attend_predictive(*inputs, window, **weights)
+    )
 
 
 FAMILY = Family(
@@ -43,10 +45,12 @@ FAMILY = Family(
     lengths=(512, 2048),
     quick_sizes={"batch": 2, "width": 8, "window": 4},
     quick_lengths=(32,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("masked full matrix", masked, held=dot.held),
+        Contestant("ours", make_ours),
+        Contestant(
+            "masked full matrix", make_masked, intermediate_bytes=dot.count_intermediate_bytes
+        ),
     ),
 )

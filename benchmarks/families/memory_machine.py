@@ -1,14 +1,14 @@
-"""The Neural Turing Machine, against one that shifts by a slots x slots matrix."""
+"""A Neural Turing Machine, against one that shifts addresses by a slots x slots matrix."""
 
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     b, t, i, u = (sizes[name] for name in ("batch", "length", "inputs", "units"))
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
     numbers = 2 * (m + 6) + 2 * m
-    drawn = weights(
+    initial_weights = sample_weights(
         rng,
         address_start=(2, n),
         read_start=(1, m),
@@ -22,24 +22,27 @@ def data(sizes, rng):
         output_kernel=(c + m, u),
         output_bias=(u,),
     )
-    return Data([normal(rng, b, t, i)], drawn)
+    return Data([sample_normal(rng, b, t, i)], initial_weights)
 
 
-def work(sizes, step):
-    """A step: the controller, and for each slot and place cosines, reading, erasing, adding."""
+def count_work(sizes, step):
+    """Count, per step, the controller; per memory cell cosines, the read, erasure and addition."""
     b, t, i, u = (sizes[name] for name in ("batch", "length", "inputs", "units"))
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
     controller = 2 * 4 * c * (i + m + c) + 2 * c * (4 * m + 12) + 2 * (c + m) * u
-    # Two cosines 2 flops each, one norm 2, a read 2, an erasure 3, an addition 2; 3 shifts of two
-    # heads; exponentials of two softmaxes and the logarithm, of two heads.
+    # Per memory cell: two cosines of 2 flops, a norm of 2, a read of 2, an erasure of 3, an
+    # addition of 2. Per slot and head: 3 shifts; the exponentials of two softmaxes, and the
+    # logarithm of the power, counted as an exponential.
     memory = (4 + 2 + 2 + 3 + 2) * n * m + 2 * 6 * n
-    times = 1 if step == "forward" else 3
-    moved = 4 * b * t * (i + u)
+    passes = 1 if step == "forward" else 3
+    moved_bytes = 4 * b * t * (i + u)
     steps = b * t
-    return Work(times * steps * (controller + memory), steps * 6 * n, 0, steps * 5 * c, moved)
+    return Work(
+        passes * steps * (controller + memory), steps * 6 * n, 0, steps * 5 * c, moved_bytes
+    )
 
 
-def ours(task):
+def make_ours(task):
     import keras
 
     import keras_attention
@@ -52,21 +55,21 @@ def ours(task):
         controller_units=sizes["controller"],
         dtype=task.policy,
     )
-    return run(task, keras.layers.RNN(cell, return_sequences=True, dtype=task.policy))
+    return make_rnn_program(task, keras.layers.RNN(cell, return_sequences=True, dtype=task.policy))
 
 
-def plain(task):
+def make_plain(task):
     import keras
 
     from benchmarks.plain.memory_machine import PlainNTMCell
 
     sizes = (task.sizes[name] for name in ("units", "slots", "width", "controller"))
     cell = PlainNTMCell(*sizes, dtype="float32")
-    return run(task, keras.layers.RNN(cell, return_sequences=True, dtype="float32"))
+    return make_rnn_program(task, keras.layers.RNN(cell, return_sequences=True, dtype="float32"))
 
 
-def run(task, layer):
-    return task.layer(layer, task.data.weights.values())
+def make_rnn_program(task, layer):
+    return task.make_layer_program(layer, task.data.weights.values())
 
 
 FAMILY = Family(
@@ -76,10 +79,10 @@ FAMILY = Family(
     lengths=(16, 64),
     quick_sizes={"batch": 2, "inputs": 3, "units": 5, "slots": 8, "width": 4, "controller": 6},
     quick_lengths=(4,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("plain, N x N shift", plain),
+        Contestant("ours", make_ours),
+        Contestant("plain, N x N shift", make_plain),
     ),
 )

@@ -1,43 +1,43 @@
-"""Multi-head self-attention, projections included, whoever computes it."""
+"""Multi-head self-attention, projections included."""
 
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
-NAMES = "query", "key", "value", "output"
+PROJECTIONS = "query", "key", "value", "output"
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     heads, width = sizes["heads"], sizes["key_dim"]
     groups = sizes.get("groups", heads)
     outer, inner = heads * width, groups * width
     units = {"query": outer, "key": inner, "value": inner, "output": outer}
-    kernels = weights(rng, **{name: (outer, units[name]) for name in NAMES})
-    found = {}
-    for name in NAMES:
-        found[f"{name}_kernel"] = kernels[name]
-        found[f"{name}_bias"] = normal(rng, units[name]) / 4
-    return Data([normal(rng, sizes["batch"], sizes["length"], outer)], found)
+    kernels = sample_weights(rng, **{name: (outer, units[name]) for name in PROJECTIONS})
+    weights = {}
+    for name in PROJECTIONS:
+        weights[f"{name}_kernel"] = kernels[name]
+        weights[f"{name}_bias"] = sample_normal(rng, units[name]) / 4
+    return Data([sample_normal(rng, sizes["batch"], sizes["length"], outer)], weights)
 
 
-def work(sizes, step):
-    """Products: of projections, of scores and of reading; twice as many in the backward pass."""
+def count_work(sizes, step):
+    """Count the products of projections, scores and contexts; twice as many in backward."""
     b, t, h, d = (sizes[name] for name in ("batch", "length", "heads", "key_dim"))
     groups = sizes.get("groups", h)
     width = h * d
     projections = 2 * b * t * width * (2 * width + 2 * groups * d)
-    moved = 4 * (2 * b * t * width + 4 * width * width)
-    times = 1 if step == "forward" else 3
-    flops = times * (projections + 4 * b * h * t * t * d)
-    return Work(flops, b * h * t * t, bytes=times * moved)
+    moved_bytes = 4 * (2 * b * t * width + 4 * width * width)
+    passes = 1 if step == "forward" else 3
+    flops = passes * (projections + 4 * b * h * t * t * d)
+    return Work(flops, b * h * t * t, bytes=passes * moved_bytes)
 
 
-def held(sizes, step, mode):
-    """Scores and weights of every head; in training their gradients too."""
+def count_intermediate_bytes(sizes, step, mode):
+    """Count the scores and weights of every head; in training their gradients too."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["heads"] * sizes["length"] ** 2
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.MultiHeadSelfAttention(
@@ -46,19 +46,21 @@ def ours(task):
         num_key_value_heads=task.sizes.get("groups"),
         dtype=task.policy,
     )
-    return task.layer(layer, task.data.weights.values())
+    return task.make_layer_program(layer, task.data.weights.values())
 
 
-def of_keras(task):
+def make_keras(task):
     import keras
 
     heads, width = task.sizes["heads"], task.sizes["key_dim"]
     layer = keras.layers.MultiHeadAttention(heads, width, dtype=task.policy)
-    return task.layer(layer, by_head(task.data.weights, width), lambda x: layer(x, x))
+    return task.make_layer_program(
+        layer, split_heads(task.data.weights, width), lambda x: layer(x, x)
+    )
 
 
-def by_head(weights, width):
-    """The weights in Keras's shapes, which have an axis for the heads."""
+def split_heads(weights, width):
+    """Yield the weights in Keras's shapes, which have an axis for the heads."""
     for name, weight in weights.items():
         if name == "output_kernel":
             yield weight.reshape(-1, width, weight.shape[-1])
@@ -66,48 +68,49 @@ def by_head(weights, width):
             yield weight if name == "output_bias" else weight.reshape(*weight.shape[:-1], -1, width)
 
 
-def in_torch(task):
+def make_torch(task):
     from torch.nn.functional import scaled_dot_product_attention
 
     width, is_grouped = task.sizes["key_dim"], "groups" in task.sizes
 
     def attention(weights, x):
-        asked, keys, values = (
+        query, keys, values = (
             (x @ weights[f"{n}_kernel"] + weights[f"{n}_bias"]).unflatten(-1, (-1, width))
-            for n in NAMES[:3]
+            for n in PROJECTIONS[:3]
         )
-        asked, keys, values = (each.transpose(1, 2) for each in (asked, keys, values))
-        context = scaled_dot_product_attention(asked, keys, values, enable_gqa=is_grouped)
+        query, keys, values = (each.transpose(1, 2) for each in (query, keys, values))
+        context = scaled_dot_product_attention(query, keys, values, enable_gqa=is_grouped)
         merged = context.transpose(1, 2).flatten(-2)
         return merged @ weights["output_kernel"] + weights["output_bias"]
 
-    return task.function(attention)
+    return task.make_function_program(attention)
 
 
-def in_jax(task):
+def make_jax(task):
     import jax
 
     width = task.sizes["key_dim"]
-    # Left to choose, JAX takes the plain form on a GPU too; cuDNN has half precision only.
-    fused = task.engine.device() is not None and task.dtype == "bfloat16"
+    # By default JAX uses the unfused implementation on a GPU too; cuDNN supports only half
+    # precision.
+    is_fused = task.engine.get_device_name() is not None and task.dtype == "bfloat16"
 
     def attention(weights, x):
-        asked, keys, values = (
+        query, keys, values = (
             (x @ weights[f"{n}_kernel"] + weights[f"{n}_bias"]).reshape(*x.shape[:2], -1, width)
-            for n in NAMES[:3]
+            for n in PROJECTIONS[:3]
         )
         context = jax.nn.dot_product_attention(
-            asked, keys, values, implementation="cudnn" if fused else None
+            query, keys, values, implementation="cudnn" if is_fused else None
         )
         merged = context.reshape(*x.shape[:2], -1)
         return merged @ weights["output_kernel"] + weights["output_bias"]
 
-    return task.function(attention)
+    return task.make_function_program(attention)
 
 
 FUNCTIONS = (
-    Contestant("torch scaled_dot_product_attention", in_torch, ("torch",)),
-    Contestant("jax.nn.dot_product_attention", in_jax, ("jax",), held),
+    Contestant("torch scaled_dot_product_attention", make_torch, ("torch",)),
+    Contestant("jax.nn.dot_product_attention", make_jax, ("jax",), count_intermediate_bytes),
 )
 FAMILY = Family(
     name="multi_head",
@@ -120,11 +123,13 @@ FAMILY = Family(
     goal_lengths=(128, 256, 2048, 8192),
     quick_sizes={"batch": 1, "heads": 2, "key_dim": 8},
     quick_lengths=(32,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("keras MultiHeadAttention", of_keras, held=held),
+        Contestant("ours", make_ours),
+        Contestant(
+            "keras MultiHeadAttention", make_keras, intermediate_bytes=count_intermediate_bytes
+        ),
         *FUNCTIONS,
     ),
 )

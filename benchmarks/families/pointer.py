@@ -1,43 +1,43 @@
-"""A pointer decoder, teacher forced: T steps that each point to one of T elements."""
+"""A pointer decoder with teacher forcing: T steps, each of which points to one of T elements."""
 
 from benchmarks.families import additive
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
-    cell = weights(rng, kernel=(u, 4 * u), recurrent_kernel=(u, 4 * u), bias=(4 * u,))
-    attention = weights(rng, query_kernel=(u, u), key_kernel=(u, u), scale=(u,))
-    inputs = [normal(rng, b, t, u), normal(rng, b, t, u)]
+    cell = sample_weights(rng, kernel=(u, 4 * u), recurrent_kernel=(u, 4 * u), bias=(4 * u,))
+    attention = sample_weights(rng, query_kernel=(u, u), key_kernel=(u, u), scale=(u,))
+    inputs = [sample_normal(rng, b, t, u), sample_normal(rng, b, t, u)]
     return Data(inputs, {**cell, "bias": cell["bias"] / 4, **attention})
 
 
-def work(sizes, step):
-    """The LSTM's, and that of additive scores."""
+def count_work(sizes, step):
+    """Count the work of the LSTM and of additive scores."""
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
-    scores, times = additive.work(sizes, step), 1 if step == "forward" else 3
-    cell = times * 2 * b * t * 8 * u * u
+    scores, passes = additive.count_work(sizes, step), 1 if step == "forward" else 3
+    cell = passes * 2 * b * t * 8 * u * u
     return Work(
         scores.flops + cell, scores.exponentials, scores.reciprocals, 5 * b * t * u, scores.bytes
     )
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.PointerDecoder(
         task.sizes["units"], begin_initializer=None, dtype=task.policy
     )
-    return task.layer(layer, task.data.weights.values())
+    return task.make_layer_program(layer, task.data.weights.values())
 
 
-def plain(task):
+def make_plain(task):
     from benchmarks.plain.pointer import PlainPointer
 
     layer = PlainPointer(task.sizes["units"], dtype=task.policy)
-    drawn = [*task.data.weights.values()]
-    return task.layer(layer, [*drawn[3:], *drawn[:3]])
+    initial_weights = [*task.data.weights.values()]
+    return task.make_layer_program(layer, [*initial_weights[3:], *initial_weights[:3]])
 
 
 FAMILY = Family(
@@ -47,10 +47,14 @@ FAMILY = Family(
     lengths=(16, 64),
     quick_sizes={"batch": 2, "units": 8},
     quick_lengths=(4,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("Keras's LSTM, plain scores", plain, held=additive.held),
+        Contestant("ours", make_ours),
+        Contestant(
+            "Keras's LSTM, plain scores",
+            make_plain,
+            intermediate_bytes=additive.count_intermediate_bytes,
+        ),
     ),
 )

@@ -1,37 +1,38 @@
-"""A sequence pooled to one vector by attention with a learned query."""
+"""Attention pooling: a sequence reduced to one vector by a learned query."""
 
-from benchmarks.families.drawn import normal, weights
+from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
 
 
-def data(sizes, rng):
+def make_data(sizes, rng):
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
-    bias, query = normal(rng, d) / 4, normal(rng, d) / 4
+    bias, query = sample_normal(rng, d) / 4, sample_normal(rng, d) / 4
     return Data(
-        [normal(rng, b, t, d)], {**weights(rng, kernel=(d, d)), "bias": bias, "query": query}
+        [sample_normal(rng, b, t, d)],
+        {**sample_weights(rng, kernel=(d, d)), "bias": bias, "query": query},
     )
 
 
-def work(sizes, step):
-    """The hidden layer, its product with the query, and reading."""
+def count_work(sizes, step):
+    """Count the hidden layer, its product with the query, and the weighted sum."""
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
-    times = 1 if step == "forward" else 3
+    passes = 1 if step == "forward" else 3
     return Work(
-        times * b * t * d * (2 * d + 4), b * t, tanhs=b * t * d, bytes=times * 4 * b * t * d
+        passes * b * t * d * (2 * d + 4), b * t, tanhs=b * t * d, bytes=passes * 4 * b * t * d
     )
 
 
-def ours(task):
+def make_ours(task):
     import keras_attention
 
     layer = keras_attention.AttentionPooling(dtype=task.policy)
-    return task.layer(layer, task.data.weights.values())
+    return task.make_layer_program(layer, task.data.weights.values())
 
 
-def plain(task):
-    from benchmarks.plain.pooling import pooled
+def make_plain(task):
+    from benchmarks.plain.pooling import pool
 
-    return task.function(lambda weights, x: pooled(x, **weights))
+    return task.make_function_program(lambda weights, x: pool(x, **weights))
 
 
 FAMILY = Family(
@@ -41,10 +42,10 @@ FAMILY = Family(
     lengths=(128, 1024),
     quick_sizes={"batch": 2, "width": 8},
     quick_lengths=(16,),
-    data=data,
-    work=work,
+    make_data=make_data,
+    count_work=count_work,
     contestants=(
-        Contestant("ours", ours),
-        Contestant("plain", plain),
+        Contestant("ours", make_ours),
+        Contestant("plain", make_plain),
     ),
 )

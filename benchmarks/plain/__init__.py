@@ -1,1 +1,1 @@
-"""What the layers compute, written the usual way: what a user without them would have."""
+"""Straightforward implementations of the layers, as a user without this package writes them."""

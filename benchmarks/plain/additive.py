@@ -1,10 +1,10 @@
-"""Bahdanau's score as it stands, of every query and key."""
+"""Bahdanau's additive score of every query and key, as in the formula."""
 
 from keras import ops
 
 
-def scores(query, key, query_kernel, key_kernel, scale):
-    """`(batch, Tq, Dq)`, `(batch, Tk, Dk)` -> `(batch, Tq, Tk)`."""
-    asked, keys = ops.matmul(query, query_kernel), ops.matmul(key, key_kernel)
-    hidden = ops.tanh(ops.expand_dims(asked, 2) + ops.expand_dims(keys, 1))
+def compute_scores(query, key, query_kernel, key_kernel, scale):
+    """Return scores `(batch, Tq, Tk)` of `(batch, Tq, Dq)` and `(batch, Tk, Dk)`."""
+    projected_query, keys = ops.matmul(query, query_kernel), ops.matmul(key, key_kernel)
+    hidden = ops.tanh(ops.expand_dims(projected_query, 2) + ops.expand_dims(keys, 1))
     return ops.sum(hidden * scale, axis=-1)

@@ -1,19 +1,19 @@
-"""A recurrent decoder that projects all keys anew at every step, as many are written."""
+"""A recurrent decoder that projects all keys at every step, a common implementation."""
 
 import keras
 from keras import ops
 
 
-def bahdanau(state, memory, query_kernel, key_kernel, scale):
-    """What one decoder state reads from the memory; its keys are projected here."""
-    asked, keys = ops.matmul(state, query_kernel), ops.matmul(memory, key_kernel)
-    hidden = ops.tanh(ops.expand_dims(asked, 1) + keys)
+def attend_additive(state, memory, query_kernel, key_kernel, scale):
+    """Return the context of one decoder state; this call projects the keys of the memory."""
+    query, keys = ops.matmul(state, query_kernel), ops.matmul(memory, key_kernel)
+    hidden = ops.tanh(ops.expand_dims(query, 1) + keys)
     weights = ops.softmax(ops.cast(ops.sum(hidden * scale, axis=-1), "float32"))
     return ops.sum(ops.expand_dims(ops.cast(weights, memory.dtype), -1) * memory, axis=1)
 
 
 class NaiveCell(keras.layers.Layer):
-    """A GRU that reads the memory at every step: Bahdanau's decoder as a cell for `RNN`."""
+    """A GRU that attends to the memory at every step: Bahdanau's decoder as a cell for `RNN`."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -29,12 +29,12 @@ class NaiveCell(keras.layers.Layer):
 
     def call(self, inputs, states):
         kernels = self.query_kernel, self.key_kernel, self.scale
-        attended = bahdanau(states[0], self.memory, *kernels)
-        return self.gru(ops.concatenate([inputs, attended], axis=-1), states)
+        context = attend_additive(states[0], self.memory, *kernels)
+        return self.gru(ops.concatenate([inputs, context], axis=-1), states)
 
 
 class NaiveDecoder(keras.layers.Layer):
-    """`NaiveCell` over a target: weights of the attention, then of the GRU."""
+    """A `NaiveCell` over a target; its weights are those of the attention, then of the GRU."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -42,5 +42,6 @@ class NaiveDecoder(keras.layers.Layer):
         self.run = keras.layers.RNN(self.cell, return_sequences=True, dtype=self.dtype_policy)
 
     def call(self, target, memory):
-        self.cell.memory = memory  # a recurrent layer of Keras 3 hands its cell no constants
+        # `keras.layers.RNN` has no argument for constants of its cell.
+        self.cell.memory = memory
         return self.run(target)

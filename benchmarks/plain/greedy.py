@@ -1,32 +1,34 @@
-"""Greedy decoding as a loop in Python around one compiled step."""
+"""Greedy decoding as a Python loop around one compiled step."""
 
 from keras import ops
 
-from benchmarks.plain.decoder import bahdanau
+from benchmarks.plain.decoder import attend_additive
 
 
-def gru(inputs, state, kernel, recurrent_kernel, bias):
-    """A step of Keras's GRU (reset after)."""
-    of_inputs = ops.split(ops.matmul(inputs, kernel) + bias[0], 3, axis=-1)
-    of_state = ops.split(ops.matmul(state, recurrent_kernel) + bias[1], 3, axis=-1)
-    update, reset = (ops.sigmoid(a + b) for a, b in zip(of_inputs[:2], of_state[:2], strict=True))
-    candidate = ops.tanh(of_inputs[2] + reset * of_state[2])
+def step_gru(inputs, state, kernel, recurrent_kernel, bias):
+    """Return the next state of Keras's GRU (reset after)."""
+    input_gates = ops.split(ops.matmul(inputs, kernel) + bias[0], 3, axis=-1)
+    state_gates = ops.split(ops.matmul(state, recurrent_kernel) + bias[1], 3, axis=-1)
+    update, reset = (
+        ops.sigmoid(a + b) for a, b in zip(input_gates[:2], state_gates[:2], strict=True)
+    )
+    candidate = ops.tanh(input_gates[2] + reset * state_gates[2])
     return update * state + (1 - update) * candidate
 
 
 def step(weights, tokens, state, memory):
-    """Next tokens, and the next state."""
+    """Return the next tokens and the next state."""
     attention = (weights[name] for name in ("query_kernel", "key_kernel", "scale"))
-    attended = bahdanau(state, memory, *attention)
-    inputs = ops.concatenate([ops.take(weights["embedding"], tokens, axis=0), attended], axis=-1)
+    context = attend_additive(state, memory, *attention)
+    inputs = ops.concatenate([ops.take(weights["embedding"], tokens, axis=0), context], axis=-1)
     cell = (weights[name] for name in ("kernel", "recurrent_kernel", "bias"))
-    state = gru(inputs, state, *cell)
+    state = step_gru(inputs, state, *cell)
     logits = ops.matmul(state, weights["readout"])
     return ops.cast(ops.argmax(logits, axis=-1), "int32"), state
 
 
 def decode(one_step, weights, memory, steps, end_token):
-    """Tokens `(batch, steps)`; stops when every row has emitted the end token."""
+    """Return tokens `(batch, steps)`; stop when every row has emitted the end token."""
     tokens = ops.zeros((memory.shape[0],), "int32")
     state = ops.zeros_like(memory[:, 0])
     emitted = []

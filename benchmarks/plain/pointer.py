@@ -1,9 +1,9 @@
-"""A pointer network's decoder of Keras core's layers and the paper's formula."""
+"""The decoder of a pointer network, from Keras's LSTM and the formula of the paper."""
 
 import keras
 from keras import ops
 
-from benchmarks.plain.additive import scores
+from benchmarks.plain.additive import compute_scores
 
 
 class PlainPointer(keras.layers.Layer):
@@ -22,4 +22,6 @@ class PlainPointer(keras.layers.Layer):
 
     def call(self, target, memory):
         weights = self.query_kernel, self.key_kernel, self.scale
-        return ops.log_softmax(ops.cast(scores(self.lstm(target), memory, *weights), "float32"))
+        return ops.log_softmax(
+            ops.cast(compute_scores(self.lstm(target), memory, *weights), "float32")
+        )

@@ -1,10 +1,10 @@
-"""Attention with a learned query, as its equations stand."""
+"""Attention pooling with a learned query, as in its equations."""
 
 from keras import ops
 
 
-def pooled(x, kernel, bias, query):
-    """`(batch, T, D)` -> `(batch, D)`."""
+def pool(x, kernel, bias, query):
+    """Return the weighted sum `(batch, D)` of `(batch, T, D)`."""
     hidden = ops.tanh(ops.matmul(x, kernel) + bias)
     weights = ops.softmax(ops.sum(hidden * query, axis=-1))
     return ops.sum(ops.expand_dims(weights, -1) * x, axis=1)

@@ -1,4 +1,4 @@
-"""From a step function to sentences: loops of pure ops, inside the graph, exportable."""
+"""Greedy and beam-search decoding of a step function: loops of ops that can be exported."""
 
 from keras_attention.decoding.beam_search import beam_search
 from keras_attention.decoding.decoded import Decoded

@@ -1,4 +1,6 @@
-"""Decoding by the K likeliest beginnings at every step."""
+"""Beam search: the K most probable prefixes at every step."""
+
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -6,78 +8,80 @@ from keras import ops
 from keras_attention.arguments import positive_integer
 from keras_attention.decoding import arguments, penalties
 from keras_attention.decoding.decoded import (
-    IMPOSSIBLE,
+    IMPOSSIBLE_SCORE,
     Decoded,
-    nothing_yet,
+    empty_hypotheses,
     write_alignments,
     write_tokens,
 )
-from keras_attention.decoding.expand import expand
+from keras_attention.decoding.expand import expand_beam
 from keras_attention.decoding.hypotheses import (
-    best,
-    blank_the_impossible,
-    fill,
-    flat_index,
-    join,
+    clear_empty_slots,
+    concatenate_beams,
+    fill_empty_slots,
+    flatten_index,
+    gather_hypotheses,
     repeat_rows,
-    select,
+    select_best,
 )
-from keras_attention.decoding.stepper import stepper
+from keras_attention.decoding.stepper import wrap_step
+from keras_attention.types import Nest, Tensor
 
 
 def beam_search(
-    step,
-    state,
-    start_token,
-    end_token,
-    max_length,
-    beam_width=4,
-    length_penalty=0.0,
-    coverage_penalty=0.0,
-    memory=None,
-    memory_mask=None,
-    pad_token=0,
-):
-    """Keeps the K likeliest beginnings at every step and returns the K best sentences.
+    step: Callable[[Tensor, Nest, Nest], tuple[Tensor, Nest, Tensor | None]],
+    state: Nest,
+    start_token: int | Tensor,
+    end_token: int,
+    max_length: int | Tensor,
+    beam_width: int = 4,
+    length_penalty: float = 0.0,
+    coverage_penalty: float = 0.0,
+    memory: Nest = None,
+    memory_mask: Tensor | None = None,
+    pad_token: int = 0,
+) -> Decoded:
+    """Keep the K most probable prefixes at every step and return the K best sentences.
 
-    Per row there are K hypotheses alive and K finished. At each step the alive ones are extended
-    by every token. Of these K * V candidates, those that end and are among the K likeliest are
-    finished, and the K likeliest that do not end are alive next. A finished hypothesis is frozen
-    and scored by
+    Each row has K live and K finished hypotheses. Every step extends the live ones by every
+    token. Of these K * V candidates, those that end and are among the K most probable become
+    finished, and the K most probable that do not end become the live ones. A finished hypothesis
+    is not extended any more, and its score is
 
         log P(Y|X) / lp(Y) + cp(X; Y)
         lp = ((5 + |Y|) / 6) ** length_penalty
         cp = coverage_penalty * sum_i log(min(sum_j p_ij, 1))
 
-    with |Y| the emitted tokens, the end token included, and p_ij the alignment of token j with
-    the real source position i. Alive hypotheses are compared by log P alone. A row stops when
-    none of its alive hypotheses can still beat its worst finished one, the loop when all rows
-    have. Those still without an end at `max_length` fill the places that finished ones left
-    empty: after all of them, scored alike.
+    with |Y| the number of emitted tokens, the end token included, and p_ij the alignment of token
+    j with the real source position i. Live hypotheses are compared by log P alone. A row stops
+    when none of its live hypotheses can still exceed its worst finished one; the loop stops when
+    all rows have. Hypotheses that have not ended at `max_length` fill the slots that finished
+    ones leave empty: after all finished ones, with the same formula for the score.
 
-    With `beam_width=1` and no penalties this is `greedy`, whether that ends or not, equal
-    log-probabilities of two tokens apart.
+    With `beam_width=1` and no penalties the result is that of `greedy`, finished or not, except
+    where two tokens have equal log-probabilities.
 
     Args:
         step: As in `greedy`, called with `batch * K` rows.
-        state: As in `greedy`; every row is repeated K times and follows its hypothesis.
-        start_token: Int or int tensor `(batch,)`, what the first step is given.
-        end_token: Int. A hypothesis ends with it; an id outside of the vocabulary never ends one.
-        max_length: Int or int scalar tensor, L: the most tokens to emit, the end token included.
+        state: As in `greedy`; every row is repeated K times and moves with its hypothesis.
+        start_token: Int or int tensor `(batch,)`, the input of the first step.
+        end_token: Int that ends a hypothesis. An id outside of the vocabulary never ends one.
+        max_length: Int or int scalar tensor, L: the maximum number of emitted tokens, the end
+            token included.
         beam_width: Int, K. Defaults to 4.
-        length_penalty: Float, alpha. Above 0 favours long sentences. Defaults to 0.
-        coverage_penalty: Float, beta. Above 0 favours those that looked at the whole source;
-            anything but 0 needs a `memory_mask`. Defaults to 0.
+        length_penalty: Float, alpha. Values above 0 favor long sentences. Defaults to 0.
+        coverage_penalty: Float, beta. Values above 0 favor sentences that attend to the whole
+            source; any value but 0 needs a `memory_mask`. Defaults to 0.
         memory: Any nest; the rows of its tensors are repeated K times, once. Defaults to None.
-        memory_mask: Bool `(batch, S)`, True = a real source position. Giving it asks for
-            alignments. Defaults to None.
-        pad_token: Int, what follows the end token in `tokens`. Defaults to 0.
+        memory_mask: Bool `(batch, S)`, True = a real source position. If given, alignments are
+            returned. Defaults to None.
+        pad_token: Int, the value of `tokens` after the end token. Defaults to 0.
 
     Returns:
         A `Decoded`, best first: tokens `(batch, K, L)` int32 with the end token, then padding;
         lengths `(batch, K)` int32 with the end token; scores `(batch, K)` float32; alignments
-        `(batch, K, L, S)` float32, zero after the end, or None. A place for which there is no
-        hypothesis holds padding, length 0 and the lowest float32 as its score.
+        `(batch, K, L, S)` float32, zero after the end, or None. A slot without a hypothesis holds
+        padding, length 0 and the lowest float32 as its score.
 
     Raises:
         ValueError: If an argument is not as described, if the step returns a state of another
@@ -86,56 +90,56 @@ def beam_search(
     Example:
     >>> from keras import ops
     >>> from keras_attention.decoding import beam_search
-    >>> def coin(tokens, state, memory):  # 0 ends, 1 goes on, 1 is likelier
+    >>> def coin(tokens, state, memory):  # 0 ends, 1 continues and is more probable
     ...     return ops.zeros_like(state) + ops.convert_to_tensor([0.0, 1.0]), state, None
     >>> decoded = beam_search(coin, ops.zeros((1, 2)), 1, end_token=0, max_length=3, beam_width=2)
     >>> ops.convert_to_numpy(decoded.tokens).tolist()
     [[[0, 0, 0], [1, 0, 0]]]
 
-    Differs from the paper in that nothing but the beam prunes: Wu et al. also drop hypotheses
+    Differs from the paper in pruning by the beam width only: Wu et al. also drop hypotheses
     that fall more than 3.0 behind the best.
 
     Reference: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
     """
-    max_length = arguments.length("max_length", max_length)
+    max_length = arguments.to_length("max_length", max_length)
     width = positive_integer("beam_width", beam_width)
-    end_token = arguments.token("end_token", end_token)
-    pad_token = arguments.token("pad_token", pad_token)
-    length_penalty = arguments.penalty("length_penalty", length_penalty)
-    coverage_penalty = arguments.penalty("coverage_penalty", coverage_penalty)
-    leaves = arguments.state_leaves(state)
-    memory_mask = arguments.source_mask(memory_mask, leaves)
+    end_token = arguments.to_token("end_token", end_token)
+    pad_token = arguments.to_token("pad_token", pad_token)
+    length_penalty = arguments.to_penalty("length_penalty", length_penalty)
+    coverage_penalty = arguments.to_penalty("coverage_penalty", coverage_penalty)
+    leaves = arguments.flatten_state(state)
+    memory_mask = arguments.to_source_mask(memory_mask, leaves)
     if coverage_penalty and memory_mask is None:
         raise ValueError(
             "Expected a `memory_mask` for a coverage penalty. "
             f"Received: coverage_penalty={coverage_penalty}, memory_mask=None"
         )
     batch = ops.shape(leaves[0])[0]
-    start_tokens = arguments.start_tokens(start_token, leaves)
-    advance = stepper(step, state, repeat_rows(memory, width), memory_mask)
+    start_tokens = arguments.to_start_tokens(start_token, leaves)
+    advance = wrap_step(step, state, repeat_rows(memory, width), memory_mask)
     length_penalties = penalties.length_penalties(max_length, length_penalty)
-    largest_to_come = penalties.largest_to_come(length_penalties)
+    max_length_penalties = penalties.max_remaining_penalty(length_penalties)
 
-    def any_alive(index, tokens, leaves, alive, finished):
-        return ops.any(alive.scores > IMPOSSIBLE)
+    def is_any_live(index, tokens, leaves, live, finished):
+        return ops.any(live.scores > IMPOSSIBLE_SCORE)
 
-    def finish(hypotheses, length):
+    def apply_penalties(hypotheses, length):
         by_length = hypotheses.scores / ops.take(length_penalties, length)
         by_coverage = penalties.coverage(hypotheses.alignments, memory_mask, coverage_penalty)
         return hypotheses._replace(scores=by_length + by_coverage)
 
-    def best_to_come(alive, length):
-        by_length = alive.scores / ops.take(largest_to_come, length)
-        return by_length + penalties.best_coverage_to_come(
-            alive.alignments, memory_mask, coverage_penalty
+    def max_reachable_scores(live, length):
+        by_length = live.scores / ops.take(max_length_penalties, length)
+        return by_length + penalties.max_remaining_coverage(
+            live.alignments, memory_mask, coverage_penalty
         )
 
-    def extend(index, tokens, leaves, alive, finished):
+    def extend(index, tokens, leaves, live, finished):
         log_probabilities, leaves, alignment = advance(tokens, leaves)
         length = index + 1
         lengths = ops.broadcast_to(length, (batch, width))
         alignments = write_alignments(
-            alive.alignments,
+            live.alignments,
             index,
             keras.tree.map_structure(
                 lambda weights: ops.reshape(weights, (batch, width, ops.shape(weights)[1])),
@@ -143,47 +147,51 @@ def beam_search(
             ),
         )
 
-        ending, going_on, parents, next_tokens = expand(alive.scores, log_probabilities, end_token)
+        ended_scores, live_scores, parents, next_tokens = expand_beam(
+            live.scores, log_probabilities, end_token
+        )
         ended = Decoded(
             tokens=write_tokens(
-                alive.tokens, index, ops.full((batch, width), end_token, dtype="int32")
+                live.tokens, index, ops.full((batch, width), end_token, dtype="int32")
             ),
             lengths=lengths,
-            scores=ending,
+            scores=ended_scores,
             alignments=alignments,
         )
-        finished = best(join(finished, finish(ended, length)), width)
+        ended = apply_penalties(ended, length)
+        finished = select_best(concatenate_beams(finished, ended), width)
 
-        alive = Decoded(
-            tokens=write_tokens(select(alive.tokens, parents), index, next_tokens),
+        live = Decoded(
+            tokens=write_tokens(gather_hypotheses(live.tokens, parents), index, next_tokens),
             lengths=lengths,
-            scores=going_on,
-            alignments=select(alignments, parents),
+            scores=live_scores,
+            alignments=gather_hypotheses(alignments, parents),
         )
-        # A row whose alive hypotheses come too late lets them die; its finished ones then stay.
-        hope = ops.max(best_to_come(alive, length), axis=1, keepdims=True)
-        alive = alive._replace(
-            scores=ops.where(hope > finished.scores[:, -1:], alive.scores, IMPOSSIBLE)
+        # If no live hypothesis of a row can still exceed the worst finished one, all of them
+        # become impossible, so that the row's finished hypotheses do not change any more.
+        bound = ops.max(max_reachable_scores(live, length), axis=1, keepdims=True)
+        live = live._replace(
+            scores=ops.where(bound > finished.scores[:, -1:], live.scores, IMPOSSIBLE_SCORE)
         )
-        rows = ops.reshape(flat_index(parents, width), (batch * width,))
+        rows = ops.reshape(flatten_index(parents, width), (batch * width,))
         leaves = [ops.take(leaf, rows, axis=0) for leaf in leaves]
-        return length, ops.reshape(next_tokens, (batch * width,)), leaves, alive, finished
+        return length, ops.reshape(next_tokens, (batch * width,)), leaves, live, finished
 
-    nothing = nothing_yet((batch, width), max_length, memory_mask, pad_token)
-    first_place = ops.arange(width, dtype="int32") == 0
-    *_, alive, finished = ops.while_loop(
-        any_alive,
+    empty = empty_hypotheses((batch, width), max_length, memory_mask, pad_token)
+    is_first_slot = ops.arange(width, dtype="int32") == 0
+    *_, live, finished = ops.while_loop(
+        is_any_live,
         extend,
         (
             ops.convert_to_tensor(0, dtype="int32"),
             repeat_rows(start_tokens, width),
             repeat_rows(leaves, width),
-            # One hypothesis, not K equal ones: the others would only repeat it.
-            nothing._replace(scores=ops.where(first_place, nothing.scores, IMPOSSIBLE)),
-            nothing._replace(scores=ops.full((batch, width), IMPOSSIBLE, dtype="float32")),
+            # Start with one hypothesis: K equal ones would stay duplicates of each other.
+            empty._replace(scores=ops.where(is_first_slot, empty.scores, IMPOSSIBLE_SCORE)),
+            empty._replace(scores=ops.full((batch, width), IMPOSSIBLE_SCORE, dtype="float32")),
         ),
         maximum_iterations=max_length,
     )
-    unfinished = best(finish(alive, max_length), width)
-    decoded = blank_the_impossible(fill(finished, unfinished), pad_token)
+    unfinished = select_best(apply_penalties(live, max_length), width)
+    decoded = clear_empty_slots(fill_empty_slots(finished, unfinished), pad_token)
     return decoded._replace(alignments=None if memory_mask is None else decoded.alignments)

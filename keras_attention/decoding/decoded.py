@@ -1,49 +1,52 @@
-"""What decoding answers, and how its buffers of fixed shape are filled step by step."""
+"""The result of decoding, and its fixed-shape buffers, which a loop writes step by step."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
-# The score of a hypothesis of probability zero. As JSON cannot carry -inf, results hold LOWEST.
-IMPOSSIBLE = float("-inf")
-LOWEST = -3.4028234663852886e38
+from keras_attention.types import Tensor
+
+# The score of a hypothesis of probability zero inside a loop. Results hold MIN_SCORE, the lowest
+# float32, instead: JSON cannot represent -inf.
+IMPOSSIBLE_SCORE = float("-inf")
+MIN_SCORE = -3.4028234663852886e38
 
 
 class Decoded(NamedTuple):
-    """The sentences that a decoding loop found.
+    """The sentences that a decoding loop returns.
 
-    `greedy` gives one per row; `beam_search` gives K per row, best first, and every field has an
-    axis K after the batch.
+    `greedy` returns one per row; `beam_search` returns K per row, best first, and every field has
+    an axis of size K after the batch axis.
 
     Attributes:
         tokens: `(batch, L)` int32: the emitted tokens with the end token, then padding.
-        lengths: `(batch,)` int32: how many tokens were emitted, the end token included.
-        scores: `(batch,)` float32: the sum of log-probabilities, penalised in beam search.
-        alignments: `(batch, L, S)` float32: the weights on the source at each emitted token, zero
-            after the end; or None where no `memory_mask` asked for them.
+        lengths: `(batch,)` int32: the number of emitted tokens, the end token included.
+        scores: `(batch,)` float32: the sum of log-probabilities; in beam search with penalties.
+        alignments: `(batch, L, S)` float32: the attention weights on the source at each emitted
+            token, zero after the end; or None without a `memory_mask`.
     """
 
-    tokens: Any
-    lengths: Any
-    scores: Any
-    alignments: Any
+    tokens: Tensor
+    lengths: Tensor
+    scores: Tensor
+    alignments: Tensor | None
 
 
-def nothing_yet(shape, max_length, memory_mask, pad_token):
-    """Hypotheses without a token.
+def empty_hypotheses(shape, max_length, memory_mask, pad_token):
+    """Return hypotheses without tokens, for a loop to extend.
 
-    Where no alignments are asked for, the field is `()` inside of a loop: a nest without leaves
-    passes through loops and maps unseen, and needs no branch in them.
+    Without a `memory_mask`, the alignments are `()`: loops and tree maps pass a nest without
+    leaves through, so that they need no branch for it.
 
     Args:
         shape: Tuple, `(batch,)` or `(batch, K)`.
         max_length: Int or scalar tensor, L.
         memory_mask: Bool `(batch, S)` or None.
-        pad_token: Int, what the tokens are filled with.
+        pad_token: Int, the initial value of `tokens`.
 
     Returns:
-        A `Decoded`, scores 0.
+        A `Decoded` with scores of 0.
     """
     return Decoded(
         tokens=ops.full((*shape, max_length), pad_token, dtype="int32"),
@@ -56,16 +59,16 @@ def nothing_yet(shape, max_length, memory_mask, pad_token):
 
 
 def write_tokens(buffer, index, tokens):
-    """Returns the buffer `(..., L)` with `tokens` `(...)` at position `index`."""
-    here = ops.arange(ops.shape(buffer)[-1], dtype="int32") == index
-    return ops.where(here, ops.expand_dims(tokens, -1), buffer)
+    """Return the buffer `(..., L)` with `tokens` `(...)` at position `index`."""
+    is_index = ops.arange(ops.shape(buffer)[-1], dtype="int32") == index
+    return ops.where(is_index, ops.expand_dims(tokens, -1), buffer)
 
 
 def write_alignments(buffer, index, alignments):
-    """Returns the buffer `(..., L, S)` with `alignments` `(..., S)` at position `index`."""
+    """Return the buffer `(..., L, S)` with `alignments` `(..., S)` at position `index`."""
 
     def write(buffer, alignments):
-        here = ops.arange(ops.shape(buffer)[-2], dtype="int32") == index
-        return ops.where(here[:, None], ops.expand_dims(alignments, -2), buffer)
+        is_index = ops.arange(ops.shape(buffer)[-2], dtype="int32") == index
+        return ops.where(is_index[:, None], ops.expand_dims(alignments, -2), buffer)
 
     return keras.tree.map_structure(write, buffer, alignments)

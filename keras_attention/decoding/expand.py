@@ -1,24 +1,25 @@
-"""One step of a beam: which candidates end, and which go on."""
+"""One step of beam search: candidates that end, and the best candidates that continue."""
 
 from keras import ops
 
-from keras_attention.decoding.decoded import IMPOSSIBLE
+from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE
 
 
-def expand(scores, log_probabilities, end_token):
-    """Extends every hypothesis by every token and keeps the likeliest of these candidates.
+def expand_beam(scores, log_probabilities, end_token):
+    """Extend every hypothesis by every token and select the most probable candidates.
 
     Args:
-        scores: Float `(batch, K)`, log-probabilities of the hypotheses alive.
+        scores: Float `(batch, K)`, log-probabilities of the live hypotheses.
         log_probabilities: Float `(batch * K, V)` of their next tokens.
         end_token: Int.
 
     Returns:
-        ending: Float `(batch, K)`, the log-probability of each hypothesis with the end token
-            after it; -inf where this is not among the K likeliest of all candidates.
-        going_on: Float `(batch, K)`, the K highest log-probabilities without the end token.
-        parents: Int32 `(batch, K)`, which hypotheses those extend.
-        tokens: Int32 `(batch, K)`, by which tokens.
+        A tuple `(ended, continued, parents, tokens)`:
+        ended: Float `(batch, K)`, the log-probability of each hypothesis followed by the end
+            token; -inf if that is not among the K most probable of all candidates.
+        continued: Float `(batch, K)`, the K highest log-probabilities without the end token.
+        parents: Int32 `(batch, K)`, the indices of the hypotheses that these extend.
+        tokens: Int32 `(batch, K)`, the tokens that extend them.
     """
     batch, width = ops.shape(scores)
     vocabulary = ops.shape(log_probabilities)[1]
@@ -26,12 +27,12 @@ def expand(scores, log_probabilities, end_token):
     candidates = ops.expand_dims(scores, 2) + candidates
     is_end = ops.arange(vocabulary, dtype="int32") == end_token
 
-    going_on = ops.where(is_end, IMPOSSIBLE, candidates)
-    going_on, chosen = ops.top_k(ops.reshape(going_on, (batch, width * vocabulary)), width)
-    chosen = ops.cast(chosen, "int32")
+    continued = ops.where(is_end, IMPOSSIBLE_SCORE, candidates)
+    continued, index = ops.top_k(ops.reshape(continued, (batch, width * vocabulary)), width)
+    index = ops.cast(index, "int32")
 
-    # The K likeliest of all candidates are among the K that may end and the K that go on.
-    ending = ops.max(ops.where(is_end, candidates, IMPOSSIBLE), axis=2)
-    likeliest = ops.top_k(ops.concatenate([ending, going_on], axis=1), width)[0]
-    ending = ops.where(ending >= likeliest[:, -1:], ending, IMPOSSIBLE)
-    return ending, going_on, chosen // vocabulary, chosen % vocabulary
+    # The K most probable candidates are among the K that may end and the K best that continue.
+    ended = ops.max(ops.where(is_end, candidates, IMPOSSIBLE_SCORE), axis=2)
+    best = ops.top_k(ops.concatenate([ended, continued], axis=1), width)[0]
+    ended = ops.where(ended >= best[:, -1:], ended, IMPOSSIBLE_SCORE)
+    return ended, continued, index // vocabulary, index % vocabulary

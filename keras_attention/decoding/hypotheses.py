@@ -1,13 +1,13 @@
-"""Operations on a beam: nests of tensors `(batch, K, ...)`, K hypotheses per row."""
+"""Operations on beams: nests of tensors `(batch, K, ...)`, K hypotheses per row."""
 
 import keras
 from keras import ops
 
-from keras_attention.decoding.decoded import IMPOSSIBLE, LOWEST, Decoded
+from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE, MIN_SCORE, Decoded
 
 
 def repeat_rows(nest, times):
-    """Repeats every row of every tensor; None and scalars, which have no rows, stay.
+    """Repeat every row of every tensor; leave None and scalars, which have no rows, unchanged.
 
     Args:
         nest: Nest of tensors `(batch, ...)`.
@@ -24,40 +24,44 @@ def repeat_rows(nest, times):
     return keras.tree.map_structure(repeat, nest)
 
 
-def flat_index(index, width):
-    """Where the hypotheses `index` `(batch, K)` of beams of `width` lie in `(batch * width, ...)`.
+def flatten_index(index, width):
+    """Convert indices into each row's beam to indices into the flattened batch.
+
+    Args:
+        index: Int32 `(batch, K)`, each less than `width`.
+        width: Int, the number of hypotheses in each beam.
 
     Returns:
-        Int32 `(batch, K)`.
+        Int32 `(batch, K)`, indices into the first axis of `(batch * width, ...)`.
     """
-    first = ops.arange(ops.shape(index)[0], dtype="int32") * width
-    return ops.expand_dims(first, 1) + index
+    offsets = ops.arange(ops.shape(index)[0], dtype="int32") * width
+    return ops.expand_dims(offsets, 1) + index
 
 
-def select(hypotheses, index):
-    """Takes the hypotheses `index` `(batch, K)` from a nest of tensors `(batch, width, ...)`."""
+def gather_hypotheses(hypotheses, index):
+    """Gather the hypotheses `index` `(batch, K)` from a nest of tensors `(batch, width, ...)`."""
 
-    def take(x):
+    def gather(x):
         batch, width, *rest = ops.shape(x)
-        flat = ops.reshape(x, (batch * width, *rest))
-        return ops.take(flat, flat_index(index, width), axis=0)
+        rows = ops.reshape(x, (batch * width, *rest))
+        return ops.take(rows, flatten_index(index, width), axis=0)
 
-    return keras.tree.map_structure(take, hypotheses)
+    return keras.tree.map_structure(gather, hypotheses)
 
 
-def join(first, second):
-    """Puts two beams of each row side by side."""
+def concatenate_beams(first, second):
+    """Concatenate two beams of each row."""
     return keras.tree.map_structure(lambda *pair: ops.concatenate(pair, axis=1), first, second)
 
 
-def best(hypotheses, width):
-    """The `width` hypotheses of highest score, best first; of equals, the one that came first."""
+def select_best(hypotheses, width):
+    """Return the `width` hypotheses of highest score, best first; ties keep their order."""
     index = ops.cast(ops.top_k(hypotheses.scores, width)[1], "int32")
-    return select(hypotheses, index)
+    return gather_hypotheses(hypotheses, index)
 
 
-def fill(finished, unfinished):
-    """Puts `unfinished` hypotheses in the places after the last possible one of `finished`.
+def fill_empty_slots(finished, unfinished):
+    """Put `unfinished` hypotheses into the slots after the last possible one of `finished`.
 
     Args:
         finished: `Decoded` of K hypotheses, best first.
@@ -67,22 +71,22 @@ def fill(finished, unfinished):
         `Decoded` of K hypotheses.
     """
     width = finished.scores.shape[1]
-    places = ops.arange(width, dtype="int32")
-    possible = ops.cast(finished.scores > IMPOSSIBLE, "int32")
-    taken = ops.sum(possible, axis=1, keepdims=True)
-    index = ops.where(places < taken, places, width + places - taken)
-    return select(join(finished, unfinished), index)
+    slots = ops.arange(width, dtype="int32")
+    is_possible = ops.cast(finished.scores > IMPOSSIBLE_SCORE, "int32")
+    count = ops.sum(is_possible, axis=1, keepdims=True)
+    index = ops.where(slots < count, slots, width + slots - count)
+    return gather_hypotheses(concatenate_beams(finished, unfinished), index)
 
 
-def blank_the_impossible(hypotheses, pad_token):
-    """Empties the places where there is no hypothesis: padding, length 0, the lowest score."""
-    possible = hypotheses.scores > IMPOSSIBLE
+def clear_empty_slots(hypotheses, pad_token):
+    """Set impossible hypotheses to padding, length 0, the lowest score and zero alignments."""
+    is_possible = hypotheses.scores > IMPOSSIBLE_SCORE
     return Decoded(
-        tokens=ops.where(possible[..., None], hypotheses.tokens, pad_token),
-        lengths=ops.where(possible, hypotheses.lengths, 0),
-        scores=ops.where(possible, hypotheses.scores, LOWEST),
+        tokens=ops.where(is_possible[..., None], hypotheses.tokens, pad_token),
+        lengths=ops.where(is_possible, hypotheses.lengths, 0),
+        scores=ops.where(is_possible, hypotheses.scores, MIN_SCORE),
         alignments=keras.tree.map_structure(
-            lambda alignments: ops.where(possible[..., None, None], alignments, 0.0),
+            lambda alignments: ops.where(is_possible[..., None, None], alignments, 0.0),
             hypotheses.alignments,
         ),
     )

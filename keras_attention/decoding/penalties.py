@@ -1,30 +1,27 @@
-"""What a hypothesis pays for being short, and for words of the source left untranslated.
-
-Wu et al. (2016): score = log P(Y|X) / lp(Y) + cp(X; Y).
-"""
+"""Length and coverage penalties of Wu et al. (2016): score = log P(Y|X) / lp(Y) + cp(X; Y)."""
 
 import numpy as np
 from keras import ops
 
-# A source word that was never looked at costs log(1e-10), not infinity.
-UNSEEN = 1e-10
-# Beyond this logarithm a penalty times a log-probability overflows float32.
-LARGEST = np.log(1e30)
+# A source position without any attention costs log(1e-10) instead of infinity.
+MIN_COVERAGE = 1e-10
+# The product of a larger length penalty and a log-probability could overflow float32.
+MAX_LOG_PENALTY = np.log(1e30)
 
 
 def length_penalties(max_length, length_penalty):
-    """The length penalty lp = ((5 + |Y|) / 6) ** length_penalty for every length.
+    """Return the length penalty lp = ((5 + |Y|) / 6) ** length_penalty of every length.
 
     Args:
         max_length: Int, L, or a scalar tensor.
-        length_penalty: Float, alpha: 0 compares log-probabilities, 1 about their mean.
+        length_penalty: Float, alpha: 0 compares log-probabilities, 1 approximately their means.
 
     Returns:
-        Float32 `(L + 1,)`, indexed by the length; it is 1 at length 1. Of a tensor it is a tensor,
-        held between 1e-30 and 1e30.
+        Float32 `(L + 1,)`, indexed by the length, with 1 at length 1: a numpy array for an int
+        `max_length`; for a tensor a tensor, clipped to [1e-30, 1e30].
 
     Raises:
-        ValueError: If the penalty of a sentence of an int `max_length` leaves 1e-30 to 1e30.
+        ValueError: If a penalty up to an int `max_length` is not in [1e-30, 1e30].
 
     Example:
     >>> from keras_attention.decoding.penalties import length_penalties
@@ -33,13 +30,13 @@ def length_penalties(max_length, length_penalty):
 
     Reference: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
     """
-    # Computed in logarithms, which cannot overflow, before any power is taken.
+    # The logarithms cannot overflow, so the range is checked before the power is computed.
     if ops.is_tensor(max_length):
         lengths = ops.cast(ops.arange(max_length + 1), "float32")
         logarithms = length_penalty * ops.log((5.0 + lengths) / 6.0)
-        return ops.exp(ops.clip(logarithms, -LARGEST, LARGEST))
+        return ops.exp(ops.clip(logarithms, -MAX_LOG_PENALTY, MAX_LOG_PENALTY))
     logarithms = length_penalty * np.log((5.0 + np.arange(max_length + 1)) / 6.0)
-    if np.abs(logarithms).max() > LARGEST:
+    if np.abs(logarithms).max() > MAX_LOG_PENALTY:
         raise ValueError(
             f"Expected a `length_penalty` whose powers up to max_length={max_length} lie between "
             f"1e-30 and 1e30. Received: length_penalty={length_penalty}"
@@ -47,28 +44,28 @@ def length_penalties(max_length, length_penalty):
     return np.exp(logarithms).astype("float32")
 
 
-def largest_to_come(penalties):
-    """The largest length penalty that a hypothesis still alive at each length can end with.
+def max_remaining_penalty(penalties):
+    """Return the largest length penalty with which a hypothesis of each length can still end.
 
-    Log-probabilities only fall, so this one gives the best score that it can still reach.
+    Log-probabilities only decrease, so this penalty gives an upper bound of the final score.
 
     Args:
         penalties: `(L + 1,)`, as returned by `length_penalties`.
 
     Returns:
-        Float32 `(L + 1,)`: entry n is the largest of the entries after n; they rise or fall all
-        the way, so that this is the next one or the last.
+        Float32 `(L + 1,)`: entry n is the maximum of the entries after n. The penalties are
+        monotonic, so this is the next entry or the last one.
     """
-    following = ops.append(penalties[1:], penalties[-1:])
-    return ops.maximum(following, penalties[-1:])
+    next_penalties = ops.append(penalties[1:], penalties[-1:])
+    return ops.maximum(next_penalties, penalties[-1:])
 
 
 def coverage(alignments, memory_mask, coverage_penalty):
-    """The coverage term cp = coverage_penalty * sum_i log(min(sum_j p_ij, 1)).
+    """Return the coverage term cp = coverage_penalty * sum_i log(min(sum_j p_ij, 1)).
 
     Args:
         alignments: Float `(batch, K, L, S)`, p, zero at tokens that are not emitted.
-        memory_mask: Bool `(batch, S)`, True = a real source position i; the others cost nothing.
+        memory_mask: Bool `(batch, S)`, True = a real source position i; masked ones cost nothing.
         coverage_penalty: Float, beta.
 
     Returns:
@@ -78,16 +75,16 @@ def coverage(alignments, memory_mask, coverage_penalty):
     """
     if coverage_penalty == 0.0:
         return 0.0
-    seen = ops.clip(ops.sum(alignments, axis=-2), UNSEEN, 1.0)
-    costs = ops.where(ops.expand_dims(memory_mask, 1), ops.log(seen), 0.0)
+    covered = ops.clip(ops.sum(alignments, axis=-2), MIN_COVERAGE, 1.0)
+    costs = ops.where(ops.expand_dims(memory_mask, 1), ops.log(covered), 0.0)
     return coverage_penalty * ops.sum(costs, axis=-1)
 
 
-def best_coverage_to_come(alignments, memory_mask, coverage_penalty):
-    """The largest coverage term that an extension of each hypothesis can have.
+def max_remaining_coverage(alignments, memory_mask, coverage_penalty):
+    """Return the largest coverage term that an extension of each hypothesis can have.
 
-    What has been seen stays seen: a positive penalty may still fall to nothing, and a negative
-    one, which rewards what is left out, can only lose.
+    Coverage only increases. With a positive penalty the cost can still shrink to zero; with a
+    negative one, which rewards uncovered positions, the present term is the maximum.
 
     Args:
         alignments: As in `coverage`.

@@ -1,20 +1,20 @@
-"""The user's step as a loop sees it: flat state in and out, log-probabilities in float32."""
+"""The user's step function, wrapped for a loop: flat state, checked results, log-probabilities."""
 
 import keras
 from keras import ops
 
-from keras_attention.decoding.arguments import compatible, tensor
-from keras_attention.decoding.decoded import IMPOSSIBLE, LOWEST
+from keras_attention.decoding.arguments import are_compatible, to_tensor
+from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE, MIN_SCORE
 
 
-def stepper(step, structure, memory, memory_mask):
-    """Wraps the user's step.
+def wrap_step(step, structure, memory, memory_mask):
+    """Wrap the user's step function for a loop.
 
     Args:
         step: Callable `(tokens, state, memory) -> (logits, state, alignment)`.
-        structure: The nest that the step's `state` shall be.
-        memory: The nest given to every call, as it is.
-        memory_mask: Bool `(batch, S)`, or None to drop the step's alignments.
+        structure: A nest of the structure of the step's `state`.
+        memory: The nest that is passed to every call.
+        memory_mask: Bool `(batch, S)`, or None to discard the step's alignments.
 
     Returns:
         A function of the tokens `(N,)` and the list of the state's leaves, which returns
@@ -26,83 +26,86 @@ def stepper(step, structure, memory, memory_mask):
 
     def advance(tokens, leaves):
         state = keras.tree.pack_sequence_as(structure, leaves)
-        logits, new_state, alignment = _three(step(tokens, state, memory))
+        logits, new_state, alignment = _unpack_result(step(tokens, state, memory))
         rows = tokens.shape[0]
         return (
-            _log_probabilities(logits, rows),
-            _new_leaves(structure, new_state, leaves),
-            _recorded(alignment, memory_mask, rows),
+            _to_log_probabilities(logits, rows),
+            _flatten_new_state(structure, new_state, leaves),
+            _to_alignment(alignment, memory_mask, rows),
         )
 
     return advance
 
 
-def _three(result):
-    """What the step returned, if it is three things."""
+def _unpack_result(result):
+    """Return the step's result if it has three parts."""
     if not isinstance(result, tuple | list) or len(result) != 3:
         size = f" of {len(result)}" if isinstance(result, tuple | list) else ""
         raise ValueError(
-            "Expected `step` to return (logits, state, alignment), the alignment None where there "
-            f"is none. Received: {type(result).__name__}{size}"
+            "Expected `step` to return (logits, state, alignment), with an alignment of None if it "
+            f"has none. Received: {type(result).__name__}{size}"
         )
     return result
 
 
-def _new_leaves(structure, new_state, leaves):
-    """The leaves of the step's state, each in the place that it has in `structure`.
+def _flatten_new_state(structure, new_state, leaves):
+    """Return the leaves of the step's new state, in the order of `structure`.
 
-    A leaf's path is made of keys and indices: a tuple may come back as a list, but not a dict with
-    other keys, whose leaves would else take each other's places.
+    Leaves are matched by their paths of keys and indices: a tuple may be returned as a list, but a
+    dict with other keys is refused, because its leaves would be assigned in the wrong order.
     """
     paths = [path for path, _ in keras.tree.flatten_with_path(structure)]
-    found = dict(keras.tree.flatten_with_path(new_state))
-    if found.keys() != set(paths):
+    new_leaves = dict(keras.tree.flatten_with_path(new_state))
+    if new_leaves.keys() != set(paths):
         raise ValueError(
-            "Expected `step` to return a state of the structure that it was given, tensors at "
-            f"{paths}. Received: a state of {len(found)} tensors, at {list(found)}"
+            "Expected `step` to return a state of the same structure as its argument, tensors at "
+            f"{paths}. Received: a state of {len(new_leaves)} tensors, at {list(new_leaves)}"
         )
-    return [_like(found[path], old) for path, old in zip(paths, leaves, strict=True)]
+    return [_match_spec(new_leaves[path], old) for path, old in zip(paths, leaves, strict=True)]
 
 
-def _like(new, old):
-    """Gives `new` the dtype and static shape of `old`, which a loop's variable has to keep."""
-    new = tensor("every leaf of the state that `step` returns", new)
-    if not compatible(new.shape, old.shape):
+def _match_spec(new, old):
+    """Return `new` with the dtype and static shape of `old`, as loop variables require."""
+    new = to_tensor("every leaf of the state that `step` returns", new)
+    if not are_compatible(new.shape, old.shape):
         raise ValueError(
-            "Expected `step` to return a state of the shapes it was given. "
+            "Expected `step` to return a state of the same shapes as its argument. "
             f"Received: shape {tuple(new.shape)} in place of {tuple(old.shape)}"
         )
     dtype = keras.backend.standardize_dtype(old.dtype)
     return ops.reshape(ops.cast(new, dtype), ops.shape(old))
 
 
-def _log_probabilities(logits, rows):
-    """Log-softmax without NaN: such a logit is impossible, and where all are, so is every token."""
-    logits = tensor("the logits that `step` returns", logits)
-    if not compatible(logits.shape, (rows, None)):
+def _to_log_probabilities(logits, rows):
+    """Return the log-softmax; NaN logits count as -inf, and rows of only -inf stay -inf."""
+    logits = to_tensor("the logits that `step` returns", logits)
+    if not are_compatible(logits.shape, (rows, None)):
         raise ValueError(
             f"Expected `step` to return logits of shape (rows, vocabulary) = ({rows}, any). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
     logits = ops.nan_to_num(
-        ops.cast(logits, "float32"), nan=IMPOSSIBLE, posinf=-LOWEST, neginf=IMPOSSIBLE
+        ops.cast(logits, "float32"),
+        nan=IMPOSSIBLE_SCORE,
+        posinf=-MIN_SCORE,
+        neginf=IMPOSSIBLE_SCORE,
     )
-    dead_end = ops.max(logits, axis=-1, keepdims=True) == IMPOSSIBLE
-    return ops.where(dead_end, IMPOSSIBLE, ops.log_softmax(logits, axis=-1))
+    is_dead_end = ops.max(logits, axis=-1, keepdims=True) == IMPOSSIBLE_SCORE
+    return ops.where(is_dead_end, IMPOSSIBLE_SCORE, ops.log_softmax(logits, axis=-1))
 
 
-def _recorded(alignment, memory_mask, rows):
-    """The alignment in float32 if a mask asks for it, else `()`."""
+def _to_alignment(alignment, memory_mask, rows):
+    """Return the alignment in float32, or `()` without a `memory_mask`."""
     if memory_mask is None:
         return ()
     if alignment is None:
         raise ValueError(
-            "Expected `step` to return an alignment, as `memory_mask` was given. "
+            "Expected `step` to return an alignment, because `memory_mask` is given. "
             "Received: alignment=None"
         )
-    alignment = tensor("the alignment that `step` returns", alignment)
+    alignment = to_tensor("the alignment that `step` returns", alignment)
     expected = (rows, memory_mask.shape[1])
-    if not compatible(alignment.shape, expected):
+    if not are_compatible(alignment.shape, expected):
         raise ValueError(
             f"Expected `step` to return an alignment of shape (rows, source length) = {expected}, "
             f"as long as `memory_mask`. Received: alignment of shape {tuple(alignment.shape)}"

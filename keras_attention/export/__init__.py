@@ -1,4 +1,4 @@
-"""From a trained model to a directory that TensorFlow Serving serves."""
+"""Export a trained model to a directory that TensorFlow Serving can serve."""
 
 from keras_attention.export.check import check
 from keras_attention.export.checks.fresh_process import run_in_c_loader

@@ -1,26 +1,28 @@
-"""`python -m keras_attention.export model.keras saved_models/name [--example examples.npz]`.
+"""Command line: `python -m keras_attention.export model.keras saved_models/name`.
 
-`python -m keras_attention.export check saved_models/name` reports on what was written; `label
-saved_models/name stable=3` names versions, `prune saved_models/name --keep 3` removes old ones.
+Further commands: `check saved_models/name` reports on an existing SavedModel, `label
+saved_models/name stable=3` names versions, and `prune saved_models/name --keep 3` removes old ones.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-import keras_attention  # noqa: F401  (its layers must be registered before a model is loaded)
-from keras_attention.export.check import main as check_main
+import keras_attention  # noqa: F401  (registers the layers, so that a model with them can be loaded)
+from keras_attention.export.check import main as run_check
 from keras_attention.export.requests.instructions import how_to_serve
 from keras_attention.export.saved_model import saved_model
-from keras_attention.export.versions import labels, prune
+from keras_attention.export.versions.labels import main as run_label
+from keras_attention.export.versions.prune import main as run_prune
 
-COMMANDS = {"check": check_main, "label": labels.main, "prune": prune.main}
+COMMANDS = {"check": run_check, "label": run_label, "prune": run_prune}
 
 
-def main(arguments=None):
-    """Exports a saved model and prints how to serve it, or does as told; returns the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export a saved model and print how to serve it, or run a command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
@@ -29,19 +31,19 @@ def main(arguments=None):
         description="Write a saved Keras model as the next version for TensorFlow Serving.",
     )
     parser.add_argument("model", help="the .keras file")
-    parser.add_argument("directory", help="where the versions go, as saved_models/name")
+    parser.add_argument("directory", help="where the versions go: saved_models/name")
     parser.add_argument(
         "--example",
         action="append",
         metavar="FILE.npz",
-        help="arrays by input name, for the check and the warm-up; may be given several times",
+        help="arrays by input name, for the check and the warm-up; may be repeated",
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        model = keras.saving.load_model(given.model, compile=False)
-        example = [_arrays(file) for file in given.example] if given.example else None
-        path = saved_model(model, given.directory, example=example)
-    except Exception as error:  # whatever is wrong, the user gets one line
+        model = keras.saving.load_model(options.model, compile=False)
+        example = [_load_arrays(file) for file in options.example] if options.example else None
+        path = saved_model(model, options.directory, example=example)
+    except Exception as error:  # Whatever the cause, the user gets one line and no traceback.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -51,8 +53,8 @@ def main(arguments=None):
     return 0
 
 
-def _arrays(file):
-    """The arrays of an .npz file by name."""
+def _load_arrays(file: str) -> dict[str, np.ndarray]:
+    """Load the arrays of an .npz file by name."""
     with np.load(file) as arrays:
         return dict(arrays)
 

@@ -1,68 +1,81 @@
-"""A trained model as the next version of a served one."""
+"""Write a trained model as the next version that TensorFlow Serving loads."""
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from keras_attention.export.checks import digests
-from keras_attention.export.checks import graph as graph_check
-from keras_attention.export.checks import outputs as self_check
-from keras_attention.export.requests import instructions, warmup
-from keras_attention.export.requests.examples import calls
-from keras_attention.export.signatures.signature import collect
+from keras_attention.export.checks.digests import write_digests
+from keras_attention.export.checks.graph import check_graph
+from keras_attention.export.checks.outputs import check_outputs
+from keras_attention.export.requests.examples import make_calls
+from keras_attention.export.requests.instructions import write_requests
+from keras_attention.export.requests.warmup import write_warmup_requests
+from keras_attention.export.signatures.signature import (
+    Signature,
+    SignatureParts,
+    collect_signatures,
+)
 from keras_attention.export.versions.publish import publish
 
+Example = Mapping[str, Any]
 
-def saved_model(model, directory, signatures=None, example=None):
-    """Writes a model as the next version for TensorFlow Serving, and checks what was written.
 
-    Writes `directory/<version>/`, where version is 1 or the largest there is plus 1: the graph
-    of every signature, each weight once, warm-up requests, the bodies of example requests, and the
-    digests of all of these (in `assets.extra/SHA256SUMS`).
-    Before the version appears under its number, its graph is searched for what a stock server
-    cannot run, and a new process without Keras runs every signature on every example through
-    the C++ code that TensorFlow Serving runs, XLA switched off; what it answers must be what
-    the model returns. If anything fails, no version and no new directory remains; what a killed
-    export left half-written, the next one on the same host removes.
+def saved_model(
+    model: keras.Model | None,
+    directory: str | os.PathLike,
+    signatures: Mapping[str, SignatureParts] | None = None,
+    example: Example | Sequence[Example] | None = None,
+) -> Path:
+    """Write a model as the next version for TensorFlow Serving, and check the written files.
 
-    Every signature refuses, in the graph, inputs of another rank or size than specified, and
-    batches of unlike sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
+    Writes `directory/<version>/`, where the version is 1, or the largest existing version plus 1.
+    It holds the graph of every signature, each weight once, warm-up requests, the bodies of example
+    requests, and the digests of all these files (in `assets.extra/SHA256SUMS`).
+    Before the version appears under its number, its graph is searched for operations that a stock
+    server cannot run. Then a new process without Keras runs every signature on every example
+    through the C++ code that TensorFlow Serving uses, with XLA switched off; its answers must equal
+    the model's outputs. If anything fails, no version and no new directory remains. Files that a
+    killed export left half-written are removed by the next export on the same host.
 
-    A signature must be reproducible: one that draws with `tf.random` cannot pass the check. Draws
-    by a `keras.random.SeedGenerator` can, since its state is exported (so a server gives the same
-    ones after each start).
+    Every signature refuses, in the graph, inputs of another rank or size than specified, and inputs
+    with different batch sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
+
+    A signature must be reproducible: one that samples with `tf.random` cannot pass the check. One
+    that samples with a `keras.random.SeedGenerator` can, because the generator's state is exported
+    (so a server samples the same numbers after each start).
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
-            from it: the inputs are called as its `keras.Input`s, the outputs by their keys if it
-            returns a dict, else `output`, or `output_0`, `output_1`, … if there are several.
-            It runs with `training=False`. None if `signatures` say everything.
-        directory: Where the versions of this model are, as `saved_models/name`. The last part is
-            the name under which it is served, and not the version.
+            from it: the inputs have the names of its `keras.Input`s; the outputs have the keys of
+            the returned dict, or else the name `output`, or `output_0`, `output_1`, … if there are
+            several. It runs with `training=False`. None if `signatures` defines everything.
+        directory: The directory of this model's versions, such as `saved_models/name`. The last
+            part is the name under which the model is served, not a version.
         signatures: Dict of name to `(function, specs)` or `(function, specs, resources)`.
             `specs` are `keras_attention.export.Spec`, `keras.InputSpec`, `keras.KerasTensor` or
             `tf.TensorSpec`, each with a name. The function is called with the tensors by these
-            names, and returns a tensor or a dict of tensors by name. `resources` are the objects
-            that hold the lookup tables which the function uses, layers or `tf.lookup` tables,
-            where `model` does not hold them. Needed with `"serving_default"` for a subclassed
-            model. Default None.
-        example: Dict of input name to array, or a list of such dicts. A signature is tried with
-            each example that has all of its inputs. None, the default, makes up two: unknown
-            batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1, floats
-            small random numbers, bools True, strings "a". Give examples where these mean
-            nothing to the model.
+            names, and returns a tensor or a dict of tensors by name. `resources` are the layers or
+            `tf.lookup` tables that hold the lookup tables used by the function, if `model` does
+            not hold them. A subclassed model needs `"serving_default"` here. Default None.
+        example: Dict of input name to array, or a list of such dicts. Each signature runs on every
+            example that has all of its inputs. With None, the default, two examples are generated:
+            unknown batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1,
+            floats small random numbers, bools True, strings "a". Give examples if these values
+            mean nothing to the model.
 
     Returns:
         `pathlib.Path` of the version directory.
 
     Raises:
-        ValueError: If `directory` is a version and not the place of versions, if a signature or
-            an example does not fit, or the graph holds a function that must be compiled with XLA
-            or calls Python.
+        ValueError: If `directory` is a version instead of the directory of versions, if a signature
+            or an example does not fit, or if the graph holds a function that must be compiled with
+            XLA or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
-            differ from the model's.
+            differ from the model's outputs.
         RuntimeError: On another backend than TensorFlow.
 
     Example:
@@ -82,56 +95,57 @@ def saved_model(model, directory, signatures=None, example=None):
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            "Expected the tensorflow backend, which alone writes a SavedModel that holds nothing "
-            "but TensorFlow operations. Save the model with model.save('model.keras'), then run "
-            "KERAS_BACKEND=tensorflow python -m keras_attention.export model.keras DIRECTORY. "
-            f"Received: backend={keras.backend.backend()!r}"
+            "Expected the tensorflow backend: no other backend writes a SavedModel that holds "
+            "nothing but TensorFlow operations. Save the model with model.save('model.keras'), "
+            "then run KERAS_BACKEND=tensorflow python -m keras_attention.export model.keras "
+            f"DIRECTORY. Received: backend={keras.backend.backend()!r}"
         )
-    directory = _place_of_versions(directory)
-    wanted = collect(model, signatures)
-    tried = calls(wanted, example)
+    directory = _check_directory(directory)
+    all_signatures = collect_signatures(model, signatures)
+    calls = make_calls(all_signatures, example)
 
-    def write(path):
-        _write_graph(path, model, wanted)
-        graph_check.check(path)
-        self_check.check(path, tried)
-        warmup.write(path, directory.resolve().name, tried)
-        instructions.write_requests(path, tried)
-        digests.write(path)
+    def write(path: Path) -> None:
+        _write_graph(path, model, all_signatures)
+        check_graph(path)
+        check_outputs(path, calls)
+        write_warmup_requests(path, directory.resolve().name, calls)
+        write_requests(path, calls)
+        write_digests(path)
 
     return publish(directory, write)
 
 
-def _place_of_versions(directory):
-    """The directory as a `Path`, unless it is a version: a model in there would never be found."""
+def _check_directory(directory: str | os.PathLike) -> Path:
+    """Return the directory as a `Path`; refuse a version, inside which no server looks for one."""
     if not isinstance(directory, str | os.PathLike):
         raise ValueError(f"Expected `directory` to be a path. Received: directory={directory!r}")
-    place = Path(directory)
-    is_version = re.fullmatch("[0-9]+", place.resolve().name) is not None
-    if is_version or (place / "saved_model.pb").exists():
+    path = Path(directory)
+    is_version = re.fullmatch("[0-9]+", path.resolve().name) is not None
+    if is_version or (path / "saved_model.pb").exists():
         raise ValueError(
-            "Expected `directory` to be where the versions of the model go, as saved_models/name; "
-            f"the version's number is added. Received: directory={str(directory)!r}, which is a "
-            "version itself"
+            "Expected `directory` to be the directory of the model's versions, as "
+            "saved_models/name; the version's number is added. "
+            f"Received: directory={str(directory)!r}, which is a version itself"
         )
-    return place
+    return path
 
 
-def _write_graph(path, model, signatures):
-    """Writes the SavedModel with all signatures."""
+def _write_graph(path: Path, model: keras.Model | None, signatures: list[Signature]) -> None:
+    """Write the SavedModel with all signatures."""
     archive = keras.export.ExportArchive()
     for signature in signatures:
-        archive.add_endpoint(signature.name, signature.outputs, signature.specs)
-    # The archive finds the weights that the functions use; tables it must be shown. (Shown the
-    # model, it would write every weight a second time.)
-    for holder in (model, *(one for signature in signatures for one in signature.resources)):
-        for table in _tables(holder):
+        archive.add_endpoint(signature.name, signature.compute_outputs, signature.specs)
+    # The archive finds the weights that the functions use, but lookup tables must be tracked
+    # explicitly. (Tracking the model instead would write every weight a second time.)
+    resources = [resource for signature in signatures for resource in signature.resources]
+    for holder in (model, *resources):
+        for table in _find_tables(holder):
             archive.track(table)
     archive.write_out(str(path), verbose=False)
 
 
-def _tables(holder):
-    """The lookup tables, and their like, that can be reached from an object."""
+def _find_tables(holder) -> list:
+    """Return the lookup tables and similar resources that can be reached from an object."""
     import tensorflow as tf
 
     parts = [] if holder is None else tf.train.TrackableView(holder).descendants()

@@ -1,18 +1,19 @@
-"""A loop over time that can be differentiated under XLA on every backend."""
+"""A loop over time that is differentiable under XLA on every backend."""
 
 import keras
 from keras import ops, tree
 
 
 def scan(step, carry, inputs, dtypes):
-    """Runs `carry, outputs = step(carry, inputs[t])` for every t.
+    """Run `carry, outputs = step(carry, inputs[t])` for every t.
 
-    On TensorFlow `keras.ops.scan` wants outputs of the carry's shape and has no gradient under
-    XLA; a while loop whose arrays and trip count are sized beforehand has neither trouble.
+    On TensorFlow, `keras.ops.scan` requires outputs of the carry's shape and has no gradient under
+    XLA. A while loop whose arrays and number of iterations are fixed in advance has neither
+    limitation.
 
     Args:
         step: Function `(carry, inputs of one step) -> (carry, outputs of one step)`.
-        carry: Nest of tensors whose shapes and dtypes no step changes.
+        carry: Nest of tensors whose shapes and dtypes stay the same.
         inputs: Nest of tensors `(steps, ...)`.
         dtypes: Nest of the outputs' dtypes, as strings.
 
@@ -35,12 +36,12 @@ def _tensorflow_scan(step, carry, inputs, dtypes):
     results = [tf.TensorArray(dtype, steps) for dtype in tree.flatten(dtypes)]
 
     def body(t, carry, results):
-        now = tree.pack_sequence_as(inputs, [source.read(t) for source in sources])
-        following, outputs = step(carry, now)
-        for new, old in zip(tree.flatten(following), tree.flatten(carry), strict=True):
-            new.set_shape(old.shape)  # the loop refuses a carry whose static shape got vaguer
-        written = [r.write(t, x) for r, x in zip(results, tree.flatten(outputs), strict=True)]
-        return t + 1, following, written
+        step_inputs = tree.pack_sequence_as(inputs, [source.read(t) for source in sources])
+        next_carry, outputs = step(carry, step_inputs)
+        for new, old in zip(tree.flatten(next_carry), tree.flatten(carry), strict=True):
+            new.set_shape(old.shape)  # the loop refuses a carry with a less specific static shape
+        results = [r.write(t, x) for r, x in zip(results, tree.flatten(outputs), strict=True)]
+        return t + 1, next_carry, results
 
     _, carry, results = tf.while_loop(
         lambda t, *_: t < steps, body, (tf.constant(0), carry, results), maximum_iterations=steps

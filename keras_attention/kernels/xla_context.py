@@ -1,16 +1,17 @@
-"""Whether what is now evaluated goes through a compiler that fuses it."""
+"""Detect whether the current trace will be compiled by XLA."""
 
 import keras
 
 
 def is_compiled():
-    """Whether XLA will fuse what is now traced."""
+    """Return whether XLA will fuse the operations that are now traced."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # TensorFlow does not promise this one: should it go, all is taken for uncompiled, which is
-        # right everywhere and slower under XLA.
+        # This function is not part of TensorFlow's public API. Without it every trace counts as not
+        # compiled, which gives correct results, and is slower under XLA.
         enclosing = getattr(tf.__internal__, "get_enclosing_xla_context", lambda: None)
-        # A product on a GPU has the digits of TensorFloat-32, which are not enough.
+        # On a GPU, a matrix product has the precision of TensorFloat-32, which is too low for the
+        # matrix products that replace the compiled loops.
         return bool(enclosing() or tf.config.list_physical_devices("GPU"))
     return keras.backend.backend() == "jax"

@@ -1,4 +1,4 @@
-"""One mechanism of the literature per file: projections and the four steps, in that order."""
+"""Keras layers: the attention mechanisms of the literature, grouped into families of folders."""
 
 from keras_attention.layers.attention_pooling import AttentionPooling
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention

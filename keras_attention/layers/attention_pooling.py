@@ -1,19 +1,23 @@
-"""Many to one with a learned query: the pooling of hierarchical attention networks."""
+"""Attention pooling with a learned query, as in hierarchical attention networks."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionPooling(keras.layers.Layer):
-    """Reads a whole sequence as one vector, by a learned query u.
+class AttentionPooling(BaseLayer):
+    """Pools a sequence into one vector, by attention with a learned query u.
 
     score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.
 
@@ -24,27 +28,27 @@ class AttentionPooling(keras.layers.Layer):
     Weights, in this order: `kernel` (D, units), `bias` (units,), `query` (units,).
 
     Args:
-        units: Width of the hidden layer and of the query; None takes the input's width.
+        units: Width of the hidden layer and of the query; None = the input's width.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of W.
         bias_initializer: Initializer of b.
-        query_initializer: Initializer of u; "zeros" makes the layer an average.
+        query_initializer: Initializer of u; with "zeros" the layer starts as an average.
         kernel_regularizer: Regularizer of W.
 
     Call arguments:
         inputs: `(batch, ..., T, D)`: a sequence of vectors, or a document of sentences of words.
-        mask: Keras mask `(batch, ..., T)`, True = real. A sequence without any real step reads
-            zeros; for inputs of rank 4 and more the output's mask says which had one.
+        mask: Keras mask `(batch, ..., T)`, True = a real step. A fully masked sequence gives zeros;
+            for inputs of rank 4 or more, the output's mask is False for such a sequence.
         return_attention_scores: Whether to return the weights too.
-        training: Whether to drop weights.
+        training: Whether to apply dropout to the weights.
 
     Returns:
         `(batch, ..., D)`, and with `return_attention_scores` the weights `(batch, ..., T)` before
         dropout.
 
     Raises:
-        ValueError: If an argument, the input's or the mask's shape is not one of these.
+        ValueError: If an argument, the input's or the mask's shape is invalid.
 
     Example:
     >>> words = np.ones((2, 4, 7, 16), "float32")  # documents, sentences, words, width
@@ -58,15 +62,15 @@ class AttentionPooling(keras.layers.Layer):
 
     def __init__(
         self,
-        units=None,
-        dropout=0.0,
-        seed=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        query_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        **kwargs,
-    ):
+        units: int | None = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        query_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.dropout = arguments.rate("dropout", dropout)
@@ -80,7 +84,7 @@ class AttentionPooling(keras.layers.Layer):
         )
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self._check(input_shape)
         units = self.units or input_shape[-1]
         self.kernel = self.add_weight(
@@ -97,7 +101,13 @@ class AttentionPooling(keras.layers.Layer):
             name="query", shape=(units,), initializer=self.query_initializer, autocast=False
         )
 
-    def call(self, inputs, mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         self._check(inputs.shape)
         if mask is not None:
             mask = ops.cast(mask, "bool")
@@ -120,21 +130,27 @@ class AttentionPooling(keras.layers.Layer):
                 f"Received: inputs of shape {tuple(shape)}"
             )
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         if mask is None or len(inputs.shape) < 4:
             return None
         return ops.any(ops.cast(mask, "bool"), axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-2], input_shape[-1])
 
-    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         output = keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
         if return_attention_scores:
             return output, keras.KerasTensor(inputs.shape[:-1], self.compute_dtype)
         return output
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

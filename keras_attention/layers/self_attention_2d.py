@@ -1,22 +1,25 @@
-"""The self-attention of images in SAGAN (Zhang, Goodfellow, Metaxas, Odena 2019)."""
+"""Self-attention over image positions, as in SAGAN (Zhang, Goodfellow, Metaxas, Odena 2019)."""
+
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.dot.attention import can_run_blockwise, dot_attention
+from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
+from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
-from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
-from keras_attention.score.score import IMPLEMENTATIONS
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SelfAttention2D(keras.layers.Layer):
-    """Every position of an image reads from all of them, and adds what it read to itself.
+class SelfAttention2D(BaseLayer):
+    """Self-attention over all positions of an image, with a residual scaled by γ.
 
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.
 
@@ -25,46 +28,47 @@ class SelfAttention2D(keras.layers.Layer):
         o_j     = (sum_i beta_j[i] x_i Wh) Wv                            (2)
         y_j     = gamma o_j + x_j                                        (3)
 
-    gamma starts at 0, so the layer starts as the identity: in the first step only gamma has a
-    gradient, and the convolutions follow from the second on. `layer.gamma` says how much the layer
-    has come to count.
+    gamma starts at 0, so that the layer starts as the identity: in the first training step only
+    gamma has a gradient, and the convolutions have one from the second step on. `layer.gamma`
+    shows how much the attention contributes.
 
-    A 1x1 convolution is a matrix: its kernel is kept as (C, width), which is what a checkpoint's
-    (1, 1, C, width) holds. Weights: `gamma` (), and the kernels, without biases, of
+    A 1x1 convolution is a matrix product, so that its kernel has the shape (C, width), equivalent
+    to a checkpoint's (1, 1, C, width). Weights: `gamma` (), and the kernels, without biases, of
     `query_projection` Wg (C, C / key_reduction), `key_projection` Wf (the same),
     `value_projection` Wh (C, C / value_reduction) and `output_projection` Wv (C / value_reduction,
-    C). They are float32 (float64 under that policy), because the scores are made of them.
+    C). They are float32 (float64 under a float64 policy), because scores are computed from them.
 
     Args:
-        key_reduction: The queries and keys have C // key_reduction channels, at least 1.
-        value_reduction: The values have C // value_reduction channels, at least 1, and Wv brings
-            them back to C; None is Wh (C, C) without a Wv.
-        pool_keys: Whether keys and values, never queries, are max-pooled 2x2. Where H or W is odd,
-            the last windows hold what there is.
-        spectral_normalization: Whether the convolutions stand in Keras's `SpectralNormalization`,
-            each call in training taking one step of its power iteration.
-        data_format: "channels_last" or "channels_first"; None is Keras's own setting.
+        key_reduction: Queries and keys have C // key_reduction channels, at least 1.
+        value_reduction: Values have C // value_reduction channels, at least 1, which Wv projects
+            back to C; None = Wh (C, C) without a Wv.
+        pool_keys: Whether keys and values, never queries, are max-pooled 2x2. If H or W is odd,
+            the last windows are smaller.
+        spectral_normalization: Whether the convolutions are wrapped in Keras's
+            `SpectralNormalization`, with one step of power iteration in each training call.
+        data_format: "channels_last" or "channels_first"; None = Keras's image data format.
         kernel_initializer: Initializer of the kernels.
-        kernel_regularizer: Regularizer of the kernels; gamma has none. For an optimizer's weight
-            decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
-        implementation: "plain" makes the table of all weights, "blockwise" goes without, and
-            "auto" does so from 512 positions on, as in `MultiHeadAttention`: a gradient penalty
-            under XLA on TensorFlow, or on PyTorch, and `jax.jvp` need "plain".
+        kernel_regularizer: Regularizer of the kernels; gamma has none. To exclude gamma from an
+            optimizer's weight decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
+        implementation: "plain" computes the dense weights, "blockwise" does not, and "auto" is
+            blockwise from 512 positions on, as in `MultiHeadAttention`. A gradient penalty under
+            XLA on TensorFlow or on PyTorch, and `jax.jvp`, need "plain".
 
     Call arguments:
-        inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; any H and W from
-            1 on. The plain weights are an (H W)^2 table of float32 for each image (64 MB for
-            64 x 64); pooled keys take a quarter.
+        inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; H and W are any
+            sizes of at least 1. The plain weights take (H W)^2 float32 for each image (64 MB for
+            64 x 64), a quarter of it with pooled keys.
         return_attention_scores: Whether to return the weights too.
-        training: Whether spectral normalization goes on. Passing through a discriminator to train
-            the generator, call it with `training=False`, or its power iteration moves.
+        training: Whether spectral normalization updates its power iteration. When the generator is
+            trained through a discriminator, call the discriminator with `training=False`, so that
+            its power iteration is not updated.
 
     Returns:
-        Tensor like the inputs, and with `return_attention_scores` the weights `(batch, H W, Nk)`,
-        positions row by row, Nk = H W, or ceil(H / 2) ceil(W / 2) with pooled keys.
+        Tensor of the inputs' shape, and with `return_attention_scores` the weights `(batch, H W,
+        Nk)`, positions in row-major order, Nk = H W, or ceil(H / 2) ceil(W / 2) with pooled keys.
 
     Raises:
-        ValueError: If an argument or the inputs' shape is not one of these.
+        ValueError: If an argument or the inputs' shape is invalid.
 
     Example:
     >>> images = np.ones((2, 5, 7, 16), "float32")
@@ -73,11 +77,11 @@ class SelfAttention2D(keras.layers.Layer):
     >>> output.shape, weights.shape, bool(np.all(output == images))
     (TensorShape([2, 5, 7, 16]), TensorShape([2, 35, 12]), True)
 
-    Differs from the paper: not in its forms, which are `value_reduction=8` (ICML 2019),
+    Differs from the paper: all published variants are available: `value_reduction=8` (ICML 2019),
     `value_reduction=None` (the first version) and, as in the released code,
-    `value_reduction=2, pool_keys=True` with spectral normalization; the released code drops the
-    last row or column of an odd size, here it is pooled. Keras's `SpectralNormalization` divides
-    the stored kernel in every training call; on JAX, Keras does not store what it divided.
+    `value_reduction=2, pool_keys=True` with spectral normalization. The released code drops the
+    last row or column of an odd size; here it is pooled. Keras's `SpectralNormalization` divides
+    the stored kernel in every training call; on JAX, Keras does not store the divided kernel.
 
     Reference:
         Self-Attention Generative Adversarial Networks, Zhang, Goodfellow, Metaxas, Odena (2019),
@@ -86,16 +90,16 @@ class SelfAttention2D(keras.layers.Layer):
 
     def __init__(
         self,
-        key_reduction=8,
-        value_reduction=2,
-        pool_keys=False,
-        spectral_normalization=False,
-        data_format=None,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        implementation="auto",
-        **kwargs,
-    ):
+        key_reduction: int = 8,
+        value_reduction: int | None = 2,
+        pool_keys: bool = False,
+        spectral_normalization: bool = False,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
+        implementation: Literal["auto", "plain", "blockwise"] = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.key_reduction = arguments.positive_integer("key_reduction", key_reduction)
         self.value_reduction = arguments.positive_integer(
@@ -115,7 +119,7 @@ class SelfAttention2D(keras.layers.Layer):
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.score = DotScore(dtype=self.dtype_policy, name="score")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = self._channels(input_shape)
         key_width = max(channels // self.key_reduction, 1)
         value_width = max(channels // (self.value_reduction or 1), 1)
@@ -127,26 +131,32 @@ class SelfAttention2D(keras.layers.Layer):
         if self.value_reduction is not None:
             self.output_projection = self._convolution("output_projection", value_width, channels)
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: Tensor,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
-        image = self._channels_last(to_score_precision(inputs))
-        query = self._positions(self.query_projection(image, training=training))
-        key = self._positions(self._pooled(self.key_projection(image, training=training)))
-        value = self._positions(self._pooled(self.value_projection(image, training=training)))
-        heads = [ops.expand_dims(x, 1) for x in (query, key, value)]  # one each
-        without_table = can_run_blockwise(*heads, self.implementation)
-        if return_attention_scores or not without_table:
-            weights = softmax(self.score.compare(query, key))
-        if without_table:
-            visible = StructuredMask(ops.shape(query)[1], ops.shape(key)[1])
-            options = {"implementation": self.implementation, "dtype": self.compute_dtype}
-            context = dot_attention(*heads, visible, **options)[:, 0]
-        else:
-            context = weighted_sum(weights, value)
+        image = self._to_channels_last(to_score_precision(inputs))
+        query = self._flatten(_project(self.query_projection, image, training))
+        key = self._flatten(self._pool(_project(self.key_projection, image, training)))
+        value = self._flatten(self._pool(_project(self.value_projection, image, training)))
+        context, weights = attention(
+            self.score,
+            softmax,
+            None,
+            query,
+            PreparedMemory(key, value, None),
+            StructuredMask(ops.shape(query)[1], ops.shape(key)[1]),
+            implementation=self.implementation,
+            return_weights=return_attention_scores,
+            dtype=self.compute_dtype,
+        )
         if self.output_projection is not None:
-            context = self.output_projection(context, training=training)
-        context = self._as_given(ops.reshape(context, ops.shape(image)))
+            context = _project(self.output_projection, context, training)
+        context = self._from_channels_last(ops.reshape(context, ops.shape(image)))
         output = ops.add(ops.multiply(context, self.gamma), at_least_float32(inputs))
         output = ops.cast(output, self.compute_dtype)
         if return_attention_scores:
@@ -168,20 +178,22 @@ class SelfAttention2D(keras.layers.Layer):
         layer.build((None, None, None, channels))
         return layer
 
-    def _channels_last(self, image):
+    def _to_channels_last(self, image):
         return image if self.data_format == "channels_last" else ops.transpose(image, (0, 2, 3, 1))
 
-    def _as_given(self, image):
+    def _from_channels_last(self, image):
         return image if self.data_format == "channels_last" else ops.transpose(image, (0, 3, 1, 2))
 
-    def _pooled(self, image):
+    def _pool(self, image):
         if not self.pool_keys:
             return image
         return ops.max_pool(image, 2, 2, padding="same", data_format="channels_last")
 
-    def _positions(self, image):
+    def _flatten(self, image):
+        """Reshape `(batch, H, W, C)` to `(batch, H W, C)`."""
         _, height, width, channels = ops.shape(image)
-        # An unknown batch is the one size that is left: ONNX's converter gets others wrong.
+        # An unknown batch size is the -1 of the reshape: tf2onnx converts other unknown sizes
+        # wrongly.
         batch = -1 if image.shape[0] is None else image.shape[0]
         return ops.reshape(image, (batch, height * width, channels))
 
@@ -196,10 +208,15 @@ class SelfAttention2D(keras.layers.Layer):
             )
         return channels
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)
         if not return_attention_scores:
             return output
@@ -208,7 +225,7 @@ class SelfAttention2D(keras.layers.Layer):
         counts = [None if None in (h, w) else h * w for h, w in (sizes, pooled)]
         return output, keras.KerasTensor((inputs.shape[0], *counts), self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "key_reduction": self.key_reduction,
@@ -220,3 +237,11 @@ class SelfAttention2D(keras.layers.Layer):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "implementation": self.implementation,
         }
+
+
+def _project(projection, image, training):
+    """Apply a projection; a frozen one runs as in inference.
+
+    In training, Keras's spectral normalization assigns the kernel outside of the gradient.
+    """
+    return projection(image, training=training and projection.trainable)

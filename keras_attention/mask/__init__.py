@@ -1,4 +1,7 @@
-"""Step 2, mask: which keys may be seen?  Bool, True = may be seen, broadcastable to (B,Tq,Tk)."""
+"""Step 2, mask: which keys are visible to which query.
+
+Masks are bool, True = visible, and broadcastable to (B,Tq,Tk).
+"""
 
 from keras_attention.mask.causal import causal
 from keras_attention.mask.combine import combine

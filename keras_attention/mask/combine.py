@@ -1,16 +1,18 @@
-"""Several masks at once: a key may be seen where all of them say so."""
+"""The logical AND of several masks."""
 
 from keras import ops
 
+from keras_attention.types import Tensor
 
-def combine(*masks):
-    """Logical AND of masks, each of which may be None (= everything may be seen).
+
+def combine(*masks: Tensor | None) -> Tensor | None:
+    """Return the logical AND of masks, ignoring those that are None (= everything is visible).
 
     Args:
         *masks: Bool tensors that broadcast against one another, or None.
 
     Returns:
-        Their conjunction, or None if all are None.
+        The combined mask, or None if all masks are None.
 
     Example:
     >>> keras_attention.mask.combine(None, np.array([True, False]), None)

@@ -1,20 +1,22 @@
-"""What nobody may see is replaced by zeros before it can touch a number."""
+"""Zero masked positions, so that NaN or infinity in padding cannot reach any result."""
 
 from keras import ops
 
+from keras_attention.types import Tensor
 
-def hide(x, visible):
-    """`x` with zeros where `visible` is False.
 
-    A weight of 0 does not protect from NaN or infinity (0 * NaN is NaN, forward and in gradients):
-    only a tensor that never held them does.
+def hide(x: Tensor, visible: Tensor | None) -> Tensor:
+    """Return `x` with zeros where `visible` is False.
+
+    An attention weight of 0 is no protection from NaN or infinity, because 0 * NaN is NaN, in the
+    forward pass and in gradients. The values themselves have to be replaced.
 
     Args:
         x: `(batch, ..., T, D)`.
-        visible: Bool, broadcastable to `(batch, ..., T)`; None leaves `x` alone.
+        visible: Bool, broadcastable to `(batch, ..., T)`; None returns `x` unchanged.
 
     Returns:
-        Tensor like `x`.
+        Tensor of the shape and dtype of `x`.
 
     Example:
     >>> x = np.array([[[1.0], [np.nan]]])

@@ -1,20 +1,21 @@
-"""Positions that only fill a batch up: they see nothing and are not seen."""
+"""Padding mask: the pairs of a real query and a real key."""
 
 from keras import ops
 
 from keras_attention.mask.combine import combine
+from keras_attention.types import Tensor
 
 
-def padding(query_mask=None, key_mask=None):
-    """The mask of pairs that two Keras masks stand for.
+def padding(query_mask: Tensor | None = None, key_mask: Tensor | None = None) -> Tensor | None:
+    """Return the mask of query-key pairs for a Keras mask of queries and one of keys.
 
     Args:
         query_mask: Bool `(batch, ..., Tq)`, True = a real query; or None.
         key_mask: Bool `(batch, ..., Tk)`, True = a real key; or None.
 
     Returns:
-        Bool, broadcastable to `(batch, ..., Tq, Tk)`: True = the query may see the key. None if
-        both are None.
+        Bool, broadcastable to `(batch, ..., Tq, Tk)`: True = the key is visible to the query. None
+        if both masks are None.
 
     Example:
     >>> keras_attention.mask.padding(key_mask=np.array([[True, True, False]])).shape

@@ -1,20 +1,23 @@
-"""From where to where a padded sequence is real."""
+"""The first visible key and the length up to the last visible key of a padded sequence."""
 
 from keras import ops
 
+from keras_attention.types import Tensor
 
-def span(mask):
-    """The first key that any query may see, and how many keys there are up to the last such key.
 
-    So a sequence has the same length however much padding stands before and behind it; a key
-    between the two that nobody may see is a place like any other.
+def span(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the index of the first visible key and the number of keys up to the last visible one.
+
+    A key is visible here if it is visible to any query. The length of a sequence therefore does
+    not depend on how much padding precedes and follows it; masked keys between the first and the
+    last visible key are counted.
 
     Args:
-        mask: Bool `(batch, ..., Tq, Tk)`, True = may be seen.
+        mask: Bool `(batch, ..., Tq, Tk)`, True = visible.
 
     Returns:
-        The first key's index and the length S, both int32 `(batch, ...)`; S is 0 where nothing
-        may be seen.
+        The index of the first visible key and the length S, both int32 `(batch, ...)`. If no key
+        is visible, S is 0.
 
     Example:
     >>> mask = np.array([[[False, True, False, True, True, False]]])
@@ -22,9 +25,9 @@ def span(mask):
     >>> start.numpy(), length.numpy()
     (array([1], dtype=int32), array([4], dtype=int32))
     """
-    seen = ops.any(mask, axis=-2)
-    keys = ops.shape(seen)[-1]
-    places = ops.arange(keys, dtype="int32")
-    start = ops.min(ops.where(seen, places, keys), axis=-1)
-    end = ops.max(ops.where(seen, places + 1, 0), axis=-1)
+    visible = ops.any(mask, axis=-2)
+    keys = ops.shape(visible)[-1]
+    positions = ops.arange(keys, dtype="int32")
+    start = ops.min(ops.where(visible, positions, keys), axis=-1)
+    end = ops.max(ops.where(visible, positions + 1, 0), axis=-1)
     return start, ops.maximum(end - start, 0)

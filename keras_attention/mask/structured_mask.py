@@ -1,81 +1,157 @@
-"""Which query may see which key, said without a table of all pairs."""
+"""A mask given by its parts (padding, causal, window) instead of a dense (Tq, Tk) array."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
-from keras_attention.mask import causal, combine, padding, window
+from keras_attention.mask.combine import combine
+from keras_attention.mask.hide import hide
+from keras_attention.mask.padding import padding
+from keras_attention.types import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class StructuredMask:
-    """Masks of a call that are not yet joined: a kernel that works block by block joins parts.
+    """The parts of a call's mask, not yet combined.
+
+    A kernel that works block by block combines the parts for one block at a time, so that the
+    dense mask is never built.
 
     Args:
-        queries, keys: Their numbers Tq and Tk, ints or scalar tensors.
+        queries, keys: Numbers of queries Tq and of keys Tk, ints or scalar tensors.
         query_mask: Bool `(batch, Tq)`, True = a real query; or None.
         key_mask: Bool `(batch, Tk)`, True = a real key; or None.
-        pairs: Bool, broadcastable to `(batch, Tq, Tk)` or None.
-        causal: Whether a key may be seen from its own place on, aligned to the lower right.
-        window: How far on either side a query may see, likewise aligned; None = everywhere.
+        pairs: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible; or None.
+        causal: Whether keys after a query's own position are masked, aligned to the lower right.
+        window: Number of keys that are visible on either side of a query's own position, aligned
+            to the lower right; None = all keys.
 
     Example:
-    >>> from keras_attention.mask.structured_mask import Visible
-    >>> visible = Visible(3, 3, key_mask=np.array([[False, True, True]]), causal=True)
-    >>> visible.dense().numpy().astype(int)
+    >>> from keras_attention.mask.structured_mask import StructuredMask
+    >>> mask = StructuredMask(3, 3, key_mask=np.array([[False, True, True]]), causal=True)
+    >>> mask.dense().numpy().astype(int)
     array([[[0, 0, 0],
             [0, 1, 0],
             [0, 1, 1]]])
-    >>> visible.query_has_visible_key().numpy().astype(int)
+    >>> mask.query_has_visible_key().numpy().astype(int)
     array([[0, 1, 1]])
-    >>> visible.key_is_visible().numpy().astype(int)
+    >>> mask.key_is_visible().numpy().astype(int)
     array([[0, 1, 1]])
     """
 
-    queries: Any
-    keys: Any
-    query_mask: Any = None
-    key_mask: Any = None
-    pairs: Any = None
+    queries: int | Tensor
+    keys: int | Tensor
+    query_mask: Tensor | None = None
+    key_mask: Tensor | None = None
+    pairs: Tensor | None = None
     causal: bool = False
     window: int | None = None
 
-    def dense(self):
-        """The mask of pairs, bool and broadcastable to `(batch, Tq, Tk)`; None = all visible."""
-        return combine(
-            padding(self.query_mask, self.key_mask),
-            self.pairs,
-            causal(self.queries, self.keys) if self.causal else None,
-            None if self.window is None else window(self.queries, self.keys, self.window),
-        )
+    def dense(self) -> Tensor | None:
+        """Return the mask of all pairs, bool, broadcastable to `(batch, Tq, Tk)`.
 
-    def query_has_visible_key(self):
-        """Which queries see any key: bool, broadcastable to `(batch, Tq)`; None = all of them."""
+        None = everything is visible.
+        """
+        order = None
+        if self.causal or self.window is not None:
+            order = self.order_mask(self._query_positions()[:, None])
+        if self.query_mask is None and self.key_mask is None and self.pairs is None:
+            return order
+        return combine(padding(self.query_mask, self.key_mask), self.pairs, order)
+
+    def order_mask(self, positions: Tensor) -> Tensor | None:
+        """Return the causal mask and the window of queries at some positions among the keys.
+
+        Args:
+            positions: Int32 `(..., 1)`, aligned to the lower right: the last query of a call
+                stands at the last key.
+
+        Returns:
+            Bool `(..., Tk)`; None if there is neither a causal mask nor a window.
+        """
+        if not self.causal and self.window is None:
+            return None
+        column = ops.arange(self.keys, dtype="int32")
+        mask = column <= positions if self.causal else None
+        if self.window is None:
+            return mask
+        return combine(mask, ops.abs(column - positions) <= self.window)
+
+    def _query_positions(self):
+        return ops.arange(self.queries, dtype="int32") + (self.keys - self.queries)
+
+    def query_has_visible_key(self) -> Tensor | None:
+        """Return for each query whether any key is visible to it.
+
+        Bool, broadcastable to `(batch, Tq)`; None = every query has a visible key. Computed without
+        the dense mask unless `pairs` is given.
+        """
         if self.pairs is not None:
             return ops.any(self.dense(), axis=-1)
-        if not self.causal and self.window is None:
+        is_ordered = self.causal or self.window is not None
+        if self.key_mask is None and (not is_ordered or _is_at_most(self.queries, self.keys)):
+            return self.query_mask  # every query's own position is one of the keys
+        if not is_ordered:
             return combine(self.query_mask, _any(self.key_mask))
-        place = ops.arange(self.queries, dtype="int32") + (self.keys - self.queries)
-        first = None if self.window is None else place - self.window
-        last = place if self.causal else place + self.window
+        position = self._query_positions()
+        first = None if self.window is None else position - self.window
+        last = position if self.causal else position + self.window
         return combine(self.query_mask, _any_within(self.key_mask, first, last, self.keys))
 
-    def key_is_visible(self):
-        """Which keys are seen by any query: bool, broadcastable to `(batch, Tk)`; None = all."""
+    def key_is_visible(self) -> Tensor | None:
+        """Return for each key whether it is visible to any query.
+
+        Bool, broadcastable to `(batch, Tk)`; None = every key is visible. Computed without the
+        dense mask unless `pairs` is given.
+        """
         if self.pairs is not None:
             return ops.any(self.dense(), axis=-2)
-        if not self.causal and self.window is None:
+        is_ordered = self.causal or self.window is not None
+        if self.query_mask is None:
+            # Without a window the last query attends to all keys; with one, each key is visible to
+            # the query of its own position.
+            fewest = self.keys if self.window is not None else 1
+            if not is_ordered or _is_at_most(fewest, self.queries):
+                return self.key_mask
+        if not is_ordered:
             return combine(self.key_mask, _any(self.query_mask))
-        place = ops.arange(self.keys, dtype="int32") - (self.keys - self.queries)
-        first = place if self.causal else place - self.window
-        last = None if self.window is None else place + self.window
+        position = ops.arange(self.keys, dtype="int32") - (self.keys - self.queries)
+        first = position if self.causal else position - self.window
+        last = None if self.window is None else position + self.window
         return combine(self.key_mask, _any_within(self.query_mask, first, last, self.queries))
 
+    def zero_masked_keys(self, x: Tensor) -> Tensor:
+        """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
 
-def as_structured_mask(mask, queries, keys):
-    """The `StructuredMask` that `mask` is, or that a mask of pairs or None stands for."""
+        Keys and values are zeroed before they are projected: NaN or infinity in them cannot reach
+        any result.
+        """
+        visible = self.key_is_visible()
+        return x if visible is None else hide(x, visible)
+
+    def zero_masked_queries(self, x: Tensor, is_single: bool = False) -> Tensor:
+        """Return `x`, `(batch, ..., Tq, D)`, with zeros for the queries without a visible key.
+
+        Args:
+            x: Queries, or outputs; `(batch, ..., D)` if `is_single`.
+            is_single: Whether `x` is a single query a sequence, without an axis of queries.
+        """
+        visible = self.query_has_visible_key()
+        if visible is None:
+            return x
+        return hide(x, visible[..., 0] if is_single else visible)
+
+
+def as_structured_mask(
+    mask: StructuredMask | Tensor | None, queries: int | Tensor, keys: int | Tensor
+) -> StructuredMask:
+    """Return `mask` as a `StructuredMask`; it may be one already, a dense mask, or None."""
     return mask if isinstance(mask, StructuredMask) else StructuredMask(queries, keys, pairs=mask)
+
+
+def _is_at_most(a, b):
+    """Return whether `a <= b` is known when the graph is made."""
+    return isinstance(a, int) and isinstance(b, int) and a <= b
 
 
 def _any(mask):
@@ -83,15 +159,20 @@ def _any(mask):
 
 
 def _any_within(mask, first, last, count):
-    """Whether any of `mask` (None = all true), of length `count`, is true from first to last.
+    """Return whether any entry of `mask` from index `first` to index `last`, inclusive, is True.
 
-    first, last: int `(any,)`, also beyond either end; None = the first or last of all.
+    Args:
+        mask: Bool `(batch, count)`; None = all True.
+        first, last: Int `(n,)`; indices beyond either end are clipped. None = from the first or to
+            the last entry of the mask.
+        count: Length of the mask, an int or a scalar tensor.
     """
     first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
     end = ops.clip(ops.full_like(first, count) if last is None else last + 1, 0, count)
     if mask is None:
         return ops.expand_dims(end > first, 0)
-    # How many are true before each place: a difference of two says how many are between.
-    margins = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
-    before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), margins)
-    return ops.greater(ops.take(before, end, axis=-1), ops.take(before, first, axis=-1))
+    # The number of True entries before each index: the difference of two of them is the number of
+    # True entries in between.
+    paddings = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
+    true_before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), paddings)
+    return ops.greater(ops.take(true_before, end, axis=-1), ops.take(true_before, first, axis=-1))

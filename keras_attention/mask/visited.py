@@ -1,18 +1,20 @@
-"""What has been pointed to already may not be pointed to again."""
+"""Mask of the keys that were pointed to before."""
 
 from keras import ops
 
+from keras_attention.types import Tensor
 
-def visited(indices, keys):
-    """Query i sees key j unless j is among the first i + 1 indices.
+
+def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
+    """Return the mask in which key j is masked for query i if it is among the first i + 1 indices.
 
     Args:
-        indices: Int `(batch, ..., Tq)`: the key that was pointed to right before each query;
-            anything outside of [0, keys), such as -1, is no key.
+        indices: Int `(batch, ..., Tq)`: the key that was pointed to right before each query. An
+            index outside [0, keys), such as -1, stands for no key.
         keys: Number of keys Tk, an int or a scalar tensor.
 
     Returns:
-        Bool `(batch, ..., Tq, Tk)`, True = not visited yet, so it may be seen.
+        Bool `(batch, ..., Tq, Tk)`, True = not visited yet, therefore visible.
 
     Example:
     >>> keras_attention.mask.visited(np.array([-1, 2, 0]), 3).numpy().astype(int)

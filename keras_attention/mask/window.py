@@ -1,18 +1,20 @@
-"""Only keys near the query's own position may be seen."""
+"""Sliding-window mask: the keys near each query's own position."""
 
 from keras import ops
 
+from keras_attention.types import Tensor
 
-def window(queries, keys, width):
-    """Query i sees key j where `|j - (i + keys - queries)| <= width`.
 
-    Positions are aligned to the lower right as in `causal`, with which it combines to a window
-    that looks back only.
+def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Tensor:
+    """Return the mask in which only keys within `width` of a query's position are visible.
+
+    Key j is visible to query i if `|j - (i + keys - queries)| <= width`. Positions are aligned
+    to the lower right as in `causal`. Combined with `causal` it is a window of past positions.
 
     Args:
         queries: Number of queries Tq, an int or a scalar tensor.
-        keys: Number of keys Tk, likewise.
-        width: How many keys may be seen on either side, an int of at least 0.
+        keys: Number of keys Tk, an int or a scalar tensor.
+        width: Number of keys that are visible on either side, an int of at least 0.
 
     Returns:
         Bool `(Tq, Tk)`.

@@ -1,4 +1,4 @@
-"""A memory that is written and read by address: the steps of the Neural Turing Machine."""
+"""Memory addressing and writing: the steps of the Neural Turing Machine as functions."""
 
 from keras_attention.memory.address import content, interpolate, sharpen, shift
 from keras_attention.memory.write import add, erase

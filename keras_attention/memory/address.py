@@ -1,7 +1,7 @@
-"""Where to look: the four steps from what a head says to its address, equations 5 to 9.
+"""The four addressing steps of the Neural Turing Machine, equations 5 to 9.
 
-An address is a distribution over the memory's slots, `(batch, heads, slots)`. All steps compute in
-float32 at least; `batch` may be 1, and each head has an address of its own.
+An address is a distribution over the slots of the memory, one for each head: `(batch, heads,
+slots)`. All steps compute in float32 (float64 for float64 inputs); a `batch` of 1 is broadcast.
 
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 3.3,
@@ -12,19 +12,21 @@ from keras import ops
 
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
-from keras_attention.score.cosine import unit
+from keras_attention.score.cosine import normalize_length
+from keras_attention.types import Tensor
 
-NOTHING = 1e-12  # stands for a weight of 0, whose logarithm would be infinite
+# Added to weights before the logarithm, which would be infinite at a weight of 0.
+LOG_EPSILON = 1e-12
 
 
-def content(key, strength, memory):
-    """Slots that hold something like the key: `softmax_i(strength cos(key, memory_i))`.
+def content(key: Tensor, strength: Tensor, memory: Tensor) -> Tensor:
+    """Address the slots that are similar to the key: `softmax_i(strength cos(key, memory_i))`.
 
-    Equations 5 and 6. A slot of zeros is like nothing (cosine 0), with a finite gradient.
+    Equations 5 and 6. The cosine with a slot of zeros is 0, and its gradient is finite.
 
     Args:
         key: `(batch, heads, width)`, k in the paper.
-        strength: `(batch, heads)`, above 0, beta in the paper.
+        strength: `(batch, heads)`, above 0; beta in the paper.
         memory: `(batch, slots, width)`.
 
     Returns:
@@ -36,20 +38,23 @@ def content(key, strength, memory):
     >>> keras_attention.memory.content(key, strength, memory).numpy().round(3)
     array([[[0., 1., 0.]]], dtype=float32)
     """
-    key, memory = unit(at_least_float32(key)), unit(at_least_float32(memory))
+    key, memory = (
+        normalize_length(at_least_float32(key)),
+        normalize_length(at_least_float32(memory)),
+    )
     cosines = ops.matmul(key, ops.swapaxes(memory, -1, -2))
     return softmax(ops.multiply(cosines, ops.expand_dims(strength, -1)))
 
 
-def interpolate(address, previous, gate):
-    """Between this step's content and the step before: `gate address + (1 - gate) previous`.
+def interpolate(address: Tensor, previous: Tensor, gate: Tensor) -> Tensor:
+    """Interpolate between two addresses: `gate address + (1 - gate) previous`.
 
-    Equation 7: with gate 0 the content is not looked at, with gate 1 the past is forgotten.
+    Equation 7. With gate 0 the content address is ignored, with gate 1 the previous one is.
 
     Args:
-        address: `(batch, heads, slots)`.
-        previous: `(batch, heads, slots)`.
-        gate: `(batch, heads)`, in [0, 1], g in the paper.
+        address: This step's content address `(batch, heads, slots)`.
+        previous: The previous step's address `(batch, heads, slots)`.
+        gate: `(batch, heads)`, in [0, 1]; g in the paper.
 
     Returns:
         Address `(batch, heads, slots)`.
@@ -61,26 +66,26 @@ def interpolate(address, previous, gate):
            [[0.25, 0.75]]])
     """
     gate = ops.expand_dims(at_least_float32(gate), -1)
-    kept = ops.multiply(1 - gate, at_least_float32(previous))
-    return ops.add(ops.multiply(gate, at_least_float32(address)), kept)
+    from_previous = ops.multiply(1 - gate, at_least_float32(previous))
+    return ops.add(ops.multiply(gate, at_least_float32(address)), from_previous)
 
 
-def shift(address, amounts):
-    """Moves the address round the ring of slots, by several amounts at once.
+def shift(address: Tensor, amounts: Tensor) -> Tensor:
+    """Convolve the address with a distribution over circular shifts.
 
-    Equation 8, a circular convolution: `out[i] = sum_k amounts[k] address[(i - k) mod slots]` with
-    k from -R to R. A sum of 2R + 1 rolled addresses: no slots x slots matrix is built.
+    Equation 8: `out[i] = sum_k amounts[k] address[(i - k) mod slots]` with k from -R to R. Computed
+    as a sum of 2R + 1 rolled addresses, so that no slots x slots matrix is built.
 
     Args:
         address: `(batch, heads, slots)`.
         amounts: `(batch, heads, 2R + 1)`, a distribution over the shifts -R, ..., 0, ..., R; s in
-            the paper. The last moves slot i to slot i + R, and the last slots to the first.
+            the paper. The last one moves the weight of slot i to slot (i + R) mod slots.
 
     Returns:
         Address `(batch, heads, slots)`.
 
     Raises:
-        ValueError: If the number of amounts is even.
+        ValueError: If the number of shifts is even.
 
     Example:
     >>> address, forward = np.array([[[0.9, 0.1, 0.0]]]), np.array([[[0.0, 0.0, 1.0]]])
@@ -93,21 +98,21 @@ def shift(address, amounts):
             "Expected `amounts` for the shifts -R to R, an odd number of them. "
             f"Received: amounts of shape {tuple(amounts.shape)}"
         )
-    farthest = amounts.shape[-1] // 2
+    max_shift = amounts.shape[-1] // 2
     return sum(
-        ops.multiply(amounts[..., k + farthest, None], ops.roll(address, k, axis=-1))
-        for k in range(-farthest, farthest + 1)
+        ops.multiply(amounts[..., k + max_shift, None], ops.roll(address, k, axis=-1))
+        for k in range(-max_shift, max_shift + 1)
     )
 
 
-def sharpen(address, sharpness):
-    """Undoes what shifting blurred: `address^sharpness / sum_j address_j^sharpness`.
+def sharpen(address: Tensor, sharpness: Tensor) -> Tensor:
+    """Sharpen a blurred address: `address^sharpness / sum_j address_j^sharpness`.
 
-    Equation 9, computed as a softmax of logarithms: so the gradient is finite at a weight of 0.
+    Equation 9. Computed as a softmax of logarithms, which has a finite gradient at a weight of 0.
 
     Args:
         address: `(batch, heads, slots)`.
-        sharpness: `(batch, heads)`, at least 1, gamma in the paper.
+        sharpness: `(batch, heads)`, at least 1; gamma in the paper.
 
     Returns:
         Address `(batch, heads, slots)`.
@@ -117,5 +122,5 @@ def sharpen(address, sharpness):
     >>> keras_attention.memory.sharpen(address, sharpness).numpy().round(3)
     array([[[0.9, 0.1, 0. ]]])
     """
-    logarithms = ops.log(at_least_float32(address) + NOTHING)
+    logarithms = ops.log(at_least_float32(address) + LOG_EPSILON)
     return softmax(ops.multiply(ops.expand_dims(sharpness, -1), logarithms))

@@ -1,6 +1,6 @@
-"""What becomes of the memory: every head's erasure, then every head's addition.
+"""The two write steps of the Neural Turing Machine: erase, then add.
 
-Both compute in float32 at least, and give a memory in it.
+Both compute in float32 (float64 for float64 inputs) and return the memory in that dtype.
 
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 3.2, equations 3 and 4,
@@ -10,17 +10,19 @@ Reference:
 from keras import ops
 
 from keras_attention.precision import at_least_float32
+from keras_attention.types import Tensor
 
 
-def erase(memory, address, erasure):
-    """`memory_i * prod_h (1 - address_hi erasure_h)`: full weight and an erasure of 1 leave 0.
+def erase(memory: Tensor, address: Tensor, erasure: Tensor) -> Tensor:
+    """Compute `memory_i * prod_h (1 - address_hi erasure_h)`.
 
-    Equation 3. The heads' erasures commute, so their order makes no difference.
+    Equation 3. A slot addressed with weight 1 and erased with 1 becomes 0. The erasures of several
+    heads commute, so that their order does not matter.
 
     Args:
         memory: `(batch, slots, width)`.
         address: `(batch, heads, slots)`.
-        erasure: `(batch, heads, width)`, in [0, 1], e in the paper.
+        erasure: `(batch, heads, width)`, in [0, 1]; e in the paper.
 
     Returns:
         Memory `(batch, slots, width)`.
@@ -37,15 +39,13 @@ def erase(memory, address, erasure):
     return memory
 
 
-def add(memory, address, addition):
-    """`memory_i + sum_h address_hi addition_h`.
-
-    Equation 4.
+def add(memory: Tensor, address: Tensor, addition: Tensor) -> Tensor:
+    """Compute `memory_i + sum_h address_hi addition_h`, equation 4.
 
     Args:
         memory: `(batch, slots, width)`.
         address: `(batch, heads, slots)`.
-        addition: `(batch, heads, width)`, a in the paper.
+        addition: `(batch, heads, width)`; a in the paper.
 
     Returns:
         Memory `(batch, slots, width)`.

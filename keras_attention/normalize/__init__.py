@@ -1,4 +1,6 @@
-"""Step 3, normalize: scores and mask -> weights; a row sums to 1, or to 0 if it sees nothing."""
+"""Step 3, normalize: scores and mask -> weights; a row sums to 1, or to 0 if it is fully masked."""
+
+from typing import Any
 
 import keras
 
@@ -7,43 +9,48 @@ from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.masked import masked
 from keras_attention.normalize.softmax import softmax
 from keras_attention.normalize.sparsemax import sparsemax
+from keras_attention.types import Config, Normalizer
 
 __all__ = ["gaussian", "get", "hardmax", "masked", "serialize", "softmax", "sparsemax"]
 
 NAMED = {"hardmax": hardmax, "softmax": softmax, "sparsemax": sparsemax}
 
 
-def get(normalize):
-    """The normalizer that `normalize` stands for.
+def get(normalize: str | Normalizer | Config) -> Normalizer:
+    """Return the normalizer for a name, a function or a config.
 
     Args:
-        normalize: One of the names "hardmax", "softmax", "sparsemax", a function
-            `(scores, mask) -> weights` (`masked` makes one), or the config of one.
+        normalize: "hardmax", "softmax" or "sparsemax"; a function `(scores, mask) -> weights`, such
+            as `masked` returns; or the config of such a function.
 
     Returns:
         A function `(scores, mask) -> weights`.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If `normalize` is none of these.
 
     Example:
     >>> keras_attention.normalize.get("softmax") is keras_attention.normalize.softmax
     True
     """
-    if isinstance(normalize, dict):
-        normalize = keras.saving.deserialize_keras_object(normalize)
-    if isinstance(normalize, str) and normalize in NAMED:
-        return NAMED[normalize]
-    if callable(normalize) and not isinstance(normalize, type):
-        return normalize
+    normalizer: Any = normalize
+    if isinstance(normalizer, dict):
+        normalizer = keras.saving.deserialize_keras_object(normalizer)
+    if isinstance(normalizer, str) and normalizer in NAMED:
+        return NAMED[normalizer]
+    if callable(normalizer) and not isinstance(normalizer, type):
+        return normalizer
     raise ValueError(
         f"Expected `normalize` to be one of {sorted(NAMED)} or a function (scores, mask) -> "
-        f"weights. Received: normalize={normalize!r}"
+        f"weights. Received: normalize={normalizer!r}"
     )
 
 
-def serialize(normalize):
-    """What `get` makes the same normalizer from: its name, or the config of a user's own."""
+def serialize(normalize: Normalizer) -> str | Config:
+    """Return the name of a normalizer of this package, or the config of a user's own.
+
+    `get` restores the normalizer from it.
+    """
     for name, function in NAMED.items():
         if normalize is function:
             return name

@@ -1,27 +1,35 @@
-"""Weights by exponentials that fade with the distance from a centre."""
+"""Softmax weights times a Gaussian of the distance from a center."""
 
 from keras import ops
 
 from keras_attention.normalize.softmax import softmax
 from keras_attention.precision import at_least_float32
+from keras_attention.types import Tensor
 
 
-def gaussian(scores, mask=None, *, distance, deviation, renormalize=False):
-    """`weights[j] = softmax(scores)[j] * exp(-distance[j]^2 / (2 deviation^2))`.
+def gaussian(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    *,
+    distance: Tensor,
+    deviation: float | Tensor,
+    renormalize: bool = False,
+) -> Tensor:
+    """Compute `weights[j] = softmax(scores)[j] * exp(-distance[j]^2 / (2 deviation^2))`.
 
-    A row sums to 1 only where all weight stands at distance 0. The distance has a gradient, so
-    that whoever predicts the centre learns from it.
+    Without `renormalize` a row sums to less than 1 unless all its weight is at distance 0. The
+    gradient reaches `distance`, so that a predicted center is trained.
 
     Args:
         scores: `(batch, ..., Tq, Tk)`, any float dtype.
-        mask: Bool, broadcastable to the scores, True = may be seen; None = all.
-        distance: How far each key is from its query's centre, broadcastable to the scores.
-        deviation: The standard deviation sigma of the Gaussian, in the distance's unit.
-        renormalize: Whether each row is divided by its sum. The paper does not.
+        mask: Bool, broadcastable to the scores, True = visible; None = everything is visible.
+        distance: Distance of each key from its query's center, broadcastable to the scores.
+        deviation: Standard deviation sigma of the Gaussian, in the unit of the distance.
+        renormalize: Whether to divide each row by its sum. The paper does not.
 
     Returns:
-        Weights of the scores' shape, float32 (float64 stays): each row sums to at most 1 (to 1
-        with `renormalize`), or is all zero where nothing may be seen.
+        Weights of the scores' shape, float32 (float64 is kept). Each row sums to at most 1 (to 1
+        with `renormalize`), or is all zero if it is fully masked.
 
     Example:
     >>> scores, distance = np.zeros((1, 2), "float32"), np.array([[0.0, 2.0]], "float32")
@@ -33,6 +41,7 @@ def gaussian(scores, mask=None, *, distance, deviation, renormalize=False):
         Luong, Pham, Manning (2015), equation 10, https://arxiv.org/abs/1508.04025.
     """
     logarithm = -0.5 * ops.square(distance / deviation)
-    if renormalize:  # exp(score) exp(logarithm), summed to 1 without a sum that could be zero
+    if renormalize:
+        # Adding the logarithm before the softmax avoids dividing by a sum that could be zero.
         return softmax(at_least_float32(scores) + logarithm, mask)
     return softmax(scores, mask) * ops.exp(logarithm)

@@ -1,39 +1,42 @@
-"""The one masking rule: every normalizer has it from here."""
+"""The masking rule that every normalizer shares."""
 
 import functools
+from collections.abc import Callable
 
 from keras import ops
 
 from keras_attention.precision import at_least_float32
+from keras_attention.types import Normalizer, Tensor
 
-# The most negative float32: what a masked score is replaced by, in float64 too.
-LOWEST = -3.4028235e38
-# How far a visible score may go: what is masked stays infinitely worse than any of them.
-FARTHEST = 1e38
+# The most negative float32, which replaces masked scores, in float64 as well.
+MASKED_SCORE = -3.4028235e38
+# Visible scores are clipped to this magnitude, so that every one stays far above MASKED_SCORE.
+MAX_ABSOLUTE_SCORE = 1e38
 
 
-def masked(distribution):
-    """Turns `distribution(scores) -> weights` into a normalizer `(scores, mask=None) -> weights`.
+def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
+    """Turn `distribution(scores) -> weights` into a normalizer `(scores, mask=None) -> weights`.
 
-    Scores are taken to float32 (float64 stays) and held finite; a masked score is *replaced* by
-    the lowest float32 (adding a large negative number overflows in float16, and minus infinity
-    gives 0/0 in a row without visible keys); masked weights are set to zero afterwards. So a row
-    without a visible key is all zeros, with gradient zero, and nothing depends on what masked
-    scores were.
+    Scores are cast to float32 (float64 is kept) and clipped to finite values. A masked score is
+    *replaced* by the most negative float32: adding a large negative number would overflow in
+    float16, and minus infinity would give 0/0 in a fully masked row. Masked weights are set to zero
+    afterwards. A fully masked row is therefore all zeros with zero gradient, and no result depends
+    on masked scores.
 
     Args:
-        distribution: Function of scores `(..., Tk)` that gives weights `(..., Tk)`.
+        distribution: Function of scores `(..., Tk)` that returns weights `(..., Tk)`.
 
     Returns:
-        Function of `scores` `(..., Tq, Tk)` and `mask`, bool and broadcastable to them or None.
+        Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
+        scores, or None.
     """
 
     @functools.wraps(distribution)
     def normalizer(scores, mask=None):
-        scores = ops.clip(at_least_float32(scores), -FARTHEST, FARTHEST)
+        scores = ops.clip(at_least_float32(scores), -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
         if mask is None:
             return distribution(scores)
-        weights = distribution(ops.where(mask, scores, ops.full_like(scores, LOWEST)))
+        weights = distribution(ops.where(mask, scores, ops.full_like(scores, MASKED_SCORE)))
         return ops.where(mask, weights, ops.zeros_like(weights))
 
     return normalizer

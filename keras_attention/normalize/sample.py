@@ -1,8 +1,11 @@
-"""Weights as a distribution over the keys: one key drawn of it, and what that draw has said.
+"""Sample one key from each row of weights, with log-probability and entropy.
 
-The formulas are TensorFlow Probability's on TensorFlow (`sample_tfp`) and the same ones in Keras
-operations elsewhere (`sample_ops`): TensorFlow Probability does not run on every JAX, nor on torch.
+TensorFlow Probability computes them on TensorFlow (`sample_tfp`). Other backends use the same
+formulas in Keras operations (`sample_ops`), because TensorFlow Probability does not run on every
+version of JAX, nor on PyTorch.
 """
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,72 +13,83 @@ from keras import ops
 from keras_attention.normalize import sample_ops, sample_tfp
 from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.softmax import softmax
+from keras_attention.types import Tensor
 
 FORMULAS = sample_tfp if keras.backend.backend() == "tensorflow" else sample_ops
-# A key less likely than this is never drawn, in any number of lifetimes: its logarithm may stop.
-LEAST = 1e-30
+# Keys of a smaller probability are never sampled in practice, so that probabilities are clamped
+# here before the logarithm.
+MIN_PROBABILITY = 1e-30
 
 
-def log(weights):
-    """Held finite: at 0 it is that of 1e-30, without a gradient."""
-    return ops.log(ops.maximum(weights, LEAST))
+def log(weights: Tensor) -> Tensor:
+    """Compute the logarithm, kept finite: below 1e-30 it is that of 1e-30, without a gradient."""
+    return ops.log(ops.maximum(weights, MIN_PROBABILITY))
 
 
-def gumbel(shape, seed):
-    """Standard Gumbel noise in float32, to be drawn ahead of the weights.
+def gumbel(shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
+    """Draw standard Gumbel noise in float32. It does not depend on the weights.
 
     Args:
-        shape: Tuple of ints or scalar tensors, the weights' shape.
+        shape: Shape of the weights, a tuple of ints or scalar tensors.
         seed: A `keras.random.SeedGenerator`.
     """
     return FORMULAS.gumbel(shape, seed)
 
 
-def sample(weights, noise):
-    """A key of each row, key j with probability `weights[j]`: `argmax_j (log weights_j + g_j)`.
+def sample(weights: Tensor, noise: Tensor) -> Tensor:
+    """Sample a key from each row, key j with probability `weights[j]`.
 
-    That is an exact draw if g is Gumbel noise (Gumbel 1954), and needs no randomness of its own.
+    Computes `argmax_j (log weights_j + g_j)`, which is an exact sample if g is Gumbel noise
+    (Gumbel 1954). Given the noise, the result is deterministic.
 
     Args:
-        weights: `(batch, ..., Tq, Tk)`, rows that sum to 1, or to 0 where nothing may be seen.
-        noise: What `gumbel` gave for the weights' shape.
+        weights: `(batch, ..., Tq, Tk)`, rows that sum to 1, or to 0 if fully masked.
+        noise: Gumbel noise of the weights' shape, from `gumbel`.
 
     Returns:
-        One-hot rows of the weights' shape, all zero where the weights are; without a gradient.
+        One-hot rows of the weights' shape, all zero if the weights are; without a gradient.
 
     Example:
     >>> weights, noise = np.array([[0.5, 0.3, 0.2]], "float32"), np.array([[0.1, 1.0, 0.2]])
     >>> keras_attention.normalize.sample.sample(weights, noise).numpy()
     array([[0., 1., 0.]], dtype=float32)
     """
-    return ops.stop_gradient(hardmax(_noisy(weights, noise), mask=weights > 0))
+    return ops.stop_gradient(hardmax(_add_noise(weights, noise), mask=weights > 0))
 
 
-def relaxed(weights, noise, temperature):
-    """What `sample` would draw, softened: `softmax((log weights + g) / temperature)`.
+def sample_relaxed(weights: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Sample from the Gumbel-softmax (concrete) distribution, with a gradient to the weights.
 
-    A draw of the Gumbel-softmax, or concrete, distribution, with a gradient into the weights.
+    Computes `softmax((log weights + g) / temperature)`, a differentiable relaxation of `sample`.
 
     Args:
-        weights: `(batch, ..., Tq, Tk)`, as for `sample`.
-        noise: What `gumbel` gave for the weights' shape.
-        temperature: A positive number; towards 0 rows become one-hot.
+        weights: `(batch, ..., Tq, Tk)`, as in `sample`.
+        noise: Gumbel noise of the weights' shape, from `gumbel`.
+        temperature: A positive number; as it approaches 0, rows become one-hot.
 
     Returns:
-        Rows of the weights' shape, each with the weights' own zeros.
+        Rows of the weights' shape, zero where the weights are.
     """
-    return softmax(ops.divide(_noisy(weights, noise), temperature), mask=weights > 0)
+    return softmax(ops.divide(_add_noise(weights, noise), temperature), mask=weights > 0)
 
 
-def log_probability(weights, chosen):
-    """`log weights[j]` of the key j that `sample` chose: `(batch, ..., Tq)`."""
-    return FORMULAS.log_probability(log(weights), chosen)
+def log_probability(weights: Tensor, one_hot: Tensor) -> Tensor:
+    """Compute `log weights[j]` of the key j that is 1 in each row of `one_hot`.
+
+    Args:
+        weights: `(batch, ..., Tq, Tk)`, as in `sample`.
+        one_hot: Sampled keys, from `sample`.
+
+    Returns:
+        Tensor `(batch, ..., Tq)`.
+    """
+    return FORMULAS.log_probability(log(weights), one_hot)
 
 
-def entropy(weights):
-    """`-sum_j weights[j] log weights[j]`: `(batch, ..., Tq)`."""
+def entropy(weights: Tensor) -> Tensor:
+    """Compute `-sum_j weights[j] log weights[j]` of each row, in nats: `(batch, ..., Tq)`."""
     return FORMULAS.entropy(log(weights))
 
 
-def _noisy(weights, noise):
+def _add_noise(weights, noise):
     return ops.add(log(weights), ops.cast(noise, weights.dtype))

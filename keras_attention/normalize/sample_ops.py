@@ -1,25 +1,25 @@
-"""Gumbel and one-hot categorical distributions in Keras operations, on whichever backend."""
+"""Gumbel noise and the one-hot categorical distribution in Keras operations, for any backend."""
 
 import keras
 from keras import ops
 
 
 def gumbel(shape, seed):
-    """Standard Gumbel noise of the shape, in float32: -log(-log u)."""
+    """Draw standard Gumbel noise in float32: -log(-log u), u uniform."""
     uniform = keras.random.uniform(shape, minval=1e-30, dtype="float32", seed=seed)
     return -ops.log(-ops.log(uniform))
 
 
-def log_probability(logits, chosen):
-    """Of one-hot rows `chosen` `(..., Tk)`; the last axis is summed away."""
-    return ops.sum(ops.multiply(chosen, _normalized(logits)), axis=-1)
+def log_probability(logits, one_hot):
+    """Compute the log-probability of one-hot rows `(..., Tk)`; the last axis is reduced."""
+    return ops.sum(ops.multiply(one_hot, _log_softmax(logits)), axis=-1)
 
 
 def entropy(logits):
-    """In nats; the last axis is summed away."""
-    normalized = _normalized(logits)
-    return -ops.sum(ops.multiply(ops.exp(normalized), normalized), axis=-1)
+    """Compute the entropy in nats; the last axis is reduced."""
+    log_probabilities = _log_softmax(logits)
+    return -ops.sum(ops.multiply(ops.exp(log_probabilities), log_probabilities), axis=-1)
 
 
-def _normalized(logits):
+def _log_softmax(logits):
     return ops.subtract(logits, ops.logsumexp(logits, axis=-1, keepdims=True))

@@ -1,26 +1,26 @@
-"""The same as in `sample_ops`, by TensorFlow Probability.
+"""Gumbel noise and the one-hot categorical distribution by TensorFlow Probability.
 
-It is imported at the first draw, because that takes seconds which nobody else should wait for.
+TensorFlow Probability takes seconds to import, so that it is imported when first needed.
 """
 
 from keras import ops
 
 
 def gumbel(shape, seed):
-    """Standard Gumbel noise of the shape, in float32."""
+    """Draw standard Gumbel noise in float32."""
     from tensorflow_probability import distributions
 
-    # Two integers make a stateless draw, the only kind that XLA has.
+    # A seed of two integers selects stateless sampling, the only kind that XLA supports.
     return distributions.Gumbel(0.0, 1.0).sample(shape, seed=ops.cast(seed.next(), "int32"))
 
 
-def log_probability(logits, chosen):
-    """Of one-hot rows `chosen` `(..., Tk)`; the last axis is summed away."""
-    return _distribution(logits).log_prob(chosen)
+def log_probability(logits, one_hot):
+    """Compute the log-probability of one-hot rows `(..., Tk)`; the last axis is reduced."""
+    return _distribution(logits).log_prob(one_hot)
 
 
 def entropy(logits):
-    """In nats; the last axis is summed away."""
+    """Compute the entropy in nats; the last axis is reduced."""
     return _distribution(logits).entropy()
 
 

@@ -1,28 +1,29 @@
-"""Weights by exponentials: every visible key counts, the best ones most."""
+"""Softmax weights over the visible keys."""
 
 import keras
 from keras import ops
 
 from keras_attention.normalize.masked import masked
+from keras_attention.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 @masked
-def softmax(scores):
-    """`weights[j] = exp(scores[j]) / sum_k exp(scores[k])` over the visible keys.
+def softmax(scores: Tensor) -> Tensor:
+    """Compute `weights[j] = exp(scores[j]) / sum_k exp(scores[k])` over the visible keys.
 
     Args:
         scores: `(batch, ..., Tq, Tk)`, any float dtype.
-        mask: Bool, broadcastable to the scores, True = may be seen; None = all.
+        mask: Bool, broadcastable to the scores, True = visible; None = everything is visible.
 
     Returns:
-        Weights of the same shape, float32 (float64 stays): each row sums to 1, or is all zero
-        where nothing may be seen.
+        Weights of the same shape, float32 (float64 is kept): each row sums to 1, or is all zero if
+        it is fully masked.
 
     Example:
     >>> keras_attention.normalize.softmax(np.zeros((1, 1, 4), "float32")).numpy()
     array([[[0.25, 0.25, 0.25, 0.25]]], dtype=float32)
     """
-    if scores.shape[-1] == 1:  # ops.softmax warns of a single key, which is nothing unusual here
+    if scores.shape[-1] == 1:  # ops.softmax warns about an axis of size 1, which is legitimate here
         return ops.ones_like(scores)
     return ops.softmax(scores, axis=-1)

@@ -1,12 +1,13 @@
-"""Reading softly: every value in proportion to its weight."""
+"""Context as the weighted sum of the values."""
 
 from keras import ops
 
 from keras_attention.precision import at_least_float32
+from keras_attention.types import Tensor
 
 
-def weighted_sum(weights, value):
-    """`context[i] = sum_j weights[i, j] value[j]`, summed in float32 at least.
+def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
+    """Compute `context[i] = sum_j weights[i, j] value[j]`, in float32 (float64 for float64 inputs).
 
     Args:
         weights: `(batch, ..., Tq, Tk)`.

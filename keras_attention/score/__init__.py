@@ -1,4 +1,4 @@
-"""Step 1, score: how well does each key answer each query?  (B,Tq,Dq),(B,Tk,Dk) -> (B,Tq,Tk)."""
+"""Step 1, score: how well each key matches each query.  (B,Tq,Dq),(B,Tk,Dk) -> (B,Tq,Tk)."""
 
 import keras
 
@@ -8,6 +8,7 @@ from keras_attention.score.dot import DotScore
 from keras_attention.score.general import GeneralScore
 from keras_attention.score.location import LocationScore
 from keras_attention.score.score import Score
+from keras_attention.types import Config
 
 __all__ = [
     "AdditiveScore",
@@ -19,7 +20,7 @@ __all__ = [
     "get",
 ]
 
-# LocationScore is not here: nothing can guess its `max_length`.
+# LocationScore has no name, because its `max_length` has no default.
 NAMED = {
     "additive": AdditiveScore,
     "cosine": CosineScore,
@@ -29,19 +30,19 @@ NAMED = {
 }
 
 
-def get(score, dtype=None):
-    """The `Score` that `score` stands for.
+def get(score: Score | str | Config, dtype: str | keras.DTypePolicy | None = None) -> Score:
+    """Return the `Score` of a name, a config or a `Score`.
 
     Args:
-        score: A `Score`, the config of one, or one of the names "additive", "cosine", "dot",
+        score: A `Score`, its config, or one of the names "additive", "cosine", "dot",
             "general", "scaled_dot".
-        dtype: dtype policy of a score made from its name.
+        dtype: Dtype policy of a score that is created from its name.
 
     Returns:
         A `Score`.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If `score` is none of these.
 
     Example:
     >>> keras_attention.score.get("dot").scaled

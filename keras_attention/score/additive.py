@@ -1,11 +1,12 @@
-"""score = scale . tanh(q Wq + k Wk + bias): a hidden layer that sees query and key together."""
+"""Additive score: score = scale . tanh(q Wq + k Wk + bias), one hidden layer for each pair."""
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.score.score import IMPLEMENTATIONS, Score
+from keras_attention.score.score import Score
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -19,15 +20,12 @@ class AdditiveScore(Score):
 
     Args:
         units: Width of the hidden layer; None takes the query's width.
-        use_bias: Whether to add a bias inside tanh. The paper has none.
+        use_bias: Whether to add a bias inside the tanh. The paper has none.
         kernel_initializer: Initializer of both kernels. The paper draws from N(0, 0.001^2).
         scale_initializer: Initializer of `scale`. The paper starts at zero, so that the first
             attention is uniform.
         bias_initializer: Initializer of `bias`.
         kernel_regularizer: Regularizer of both kernels.
-        implementation: How the package's layers compute it: "plain", the formula as it stands,
-            with its `(batch, Tq, Tk, units)`; "blockwise", the same numbers to rounding without
-            that tensor; "auto" chooses by size. To call the score itself is always plain.
 
     Example:
     >>> score = keras_attention.score.AdditiveScore(units=4)
@@ -38,15 +36,16 @@ class AdditiveScore(Score):
         Bahdanau, Cho, Bengio (2015), appendix A.1.2, https://arxiv.org/abs/1409.0473.
     """
 
+    kernel_family = "additive"
+
     def __init__(
         self,
-        units=None,
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        scale_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        implementation="auto",
+        units: int | None = None,
+        use_bias: bool = False,
+        kernel_initializer: Initializer = "glorot_uniform",
+        scale_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -56,9 +55,8 @@ class AdditiveScore(Score):
         self.scale_initializer = keras.initializers.get(scale_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         units = self.units or query_shape[-1]
         self.query_kernel = self._add_kernel("query_kernel", query_shape[-1], units)
         self.key_kernel = self._add_kernel("key_kernel", key_shape[-1], units)
@@ -73,16 +71,16 @@ class AdditiveScore(Score):
                 name="bias", shape=(units,), initializer=self.bias_initializer, autocast=False
             )
 
-    def project_query(self, query):
+    def project_query(self, query: Tensor) -> Tensor:
         projected = ops.matmul(query, self.query_kernel)
         return ops.add(projected, self.bias) if self.use_bias else projected
 
-    def project_key(self, key):
+    def project_key(self, key: Tensor) -> Tensor:
         return ops.matmul(key, self.key_kernel)
 
-    def compare(self, query, key):
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])
-        # A product of matrices: in a sum over units XLA would compute one tanh at a time.
+        # A matrix product, because in a sum over units XLA would compute one tanh at a time.
         rows, column = ops.reshape(hidden, (-1, key.shape[-1])), ops.reshape(self.scale, (-1, 1))
         return ops.reshape(ops.matmul(rows, column), ops.shape(hidden)[:-1])
 
@@ -95,7 +93,7 @@ class AdditiveScore(Score):
             autocast=False,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,
@@ -104,5 +102,4 @@ class AdditiveScore(Score):
             "scale_initializer": keras.initializers.serialize(self.scale_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "implementation": self.implementation,
         }

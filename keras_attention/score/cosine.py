@@ -1,4 +1,4 @@
-"""score = beta cos(q, k): only directions count, and a learned strength says how much."""
+"""Cosine score: score = beta cos(q, k), with a learned strength beta."""
 
 import math
 import numbers
@@ -8,14 +8,15 @@ from keras import ops
 
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
+from keras_attention.types import Config, Shape, Tensor
 
-# Under the square root, so that the gradient of an all-zero vector is finite; a vector shorter
-# than its square root, 1e-6, counts as shorter than one.
+# The minimum of the squared length, under the square root, so that the gradient of an all-zero
+# vector is finite. A vector shorter than its square root, 1e-6, gets a length below 1.
 EPSILON = 1e-12
 
 
-def unit(x):
-    """`x` divided by its length; an all-zero vector stays zero, with a finite gradient."""
+def normalize_length(x):
+    """Divide `x` by its length; an all-zero vector stays zero, with a finite gradient."""
     return x * ops.rsqrt(ops.maximum(ops.sum(x * x, axis=-1, keepdims=True), EPSILON))
 
 
@@ -23,13 +24,13 @@ def unit(x):
 class CosineScore(Score):
     """Content-based score, `score[i, j] = beta cos(q_i, k_j)` with a learned beta > 1.
 
-    A cosine lies in [-1, 1]: without beta a softmax over T keys could give none of them more than
+    A cosine lies in [-1, 1]: without beta, a softmax over T keys could not give any key more than
     `e^2 / (e^2 + T - 1)`. Here `beta = 1 + softplus(raw_strength)`.
 
     Weights: `raw_strength` ().
 
     Args:
-        strength: The beta to start with, greater than 1.
+        strength: The initial beta, greater than 1.
 
     Raises:
         ValueError: If `strength` is not a number greater than 1, or the widths differ.
@@ -39,14 +40,14 @@ class CosineScore(Score):
     >>> float(score(np.ones((1, 1, 3)), np.ones((1, 1, 3)))[0, 0, 0].numpy().round(4))
     5.0
 
-    Differs from the paper: there beta comes from the controller at every step; here it is one
-    learned number.
+    Differs from the paper: there the controller emits beta at every step; here it is one learned
+    number.
 
     Reference:
         Graves, Wayne, Danihelka (2014), equations 5 and 6, https://arxiv.org/abs/1410.5401.
     """
 
-    def __init__(self, strength=10.0, **kwargs):
+    def __init__(self, strength: float = 10.0, **kwargs):
         super().__init__(**kwargs)
         is_number = isinstance(strength, numbers.Real) and not isinstance(strength, bool)
         if not is_number or not 1 < strength < math.inf:
@@ -55,7 +56,7 @@ class CosineScore(Score):
             )
         self.strength = float(strength)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         if query_shape[-1] != key_shape[-1]:
             raise ValueError(
                 "Expected query and key of the same width for a cosine. "
@@ -65,20 +66,20 @@ class CosineScore(Score):
         self.raw_strength = self.add_weight(
             name="raw_strength",
             shape=(),
-            # The inverse of softplus, written so that a large strength does not overflow.
+            # The inverse of softplus, in a form that does not overflow for a large strength.
             initializer=keras.initializers.Constant(excess + math.log(-math.expm1(-excess))),
             autocast=False,
         )
 
-    def project_query(self, query):
+    def project_query(self, query: Tensor) -> Tensor:
         strength = 1 + ops.softplus(at_least_float32(self.raw_strength))
-        return ops.multiply(unit(query), strength)
+        return ops.multiply(normalize_length(query), strength)
 
-    def project_key(self, key):
-        return unit(key)
+    def project_key(self, key: Tensor) -> Tensor:
+        return normalize_length(key)
 
-    def compare(self, query, key):
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "strength": self.strength}

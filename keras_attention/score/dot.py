@@ -1,10 +1,11 @@
-"""score = q . k, divided by sqrt(d) or multiplied by a learned number where asked for."""
+"""Dot product: score = q . k, optionally divided by sqrt(d) or multiplied by a learned number."""
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.score.score import IMPLEMENTATIONS, Score
+from keras_attention.score.score import Score
+from keras_attention.types import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -14,13 +15,8 @@ class DotScore(Score):
     Args:
         scaled: Whether to divide by the square root of the width, as the Transformer does:
             the product of independent components of unit variance has variance `width`.
-        use_scale: Whether to multiply by a learned scalar (starts at 1), as
+        use_scale: Whether to multiply by a learned scalar (initially 1), as
             `keras.layers.Attention(use_scale=True)` does.
-        implementation: How the package's layers evaluate it with softmax: "plain" makes the table
-            of all weights; "blockwise" gives the same numbers to rounding without it, unless the
-            weights are asked for (or, on PyTorch, dropped); "auto" does so from 512 queries and
-            keys on. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, and `jax.jvp`
-            need "plain" then.
 
     Raises:
         ValueError: If query and key differ in width.
@@ -34,13 +30,14 @@ class DotScore(Score):
         scaled: Vaswani et al. (2017), section 3.2.1, https://arxiv.org/abs/1706.03762.
     """
 
-    def __init__(self, scaled=False, use_scale=False, implementation="auto", **kwargs):
+    kernel_family = "dot"
+
+    def __init__(self, scaled: bool = False, use_scale: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.scaled = arguments.boolean("scaled", scaled)
         self.use_scale = arguments.boolean("use_scale", use_scale)
-        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         if query_shape[-1] != key_shape[-1]:
             raise ValueError(
                 "Expected query and key of the same width for a dot product (score='general' takes "
@@ -49,18 +46,13 @@ class DotScore(Score):
         if self.use_scale:
             self.scale = self.add_weight(name="scale", shape=(), initializer="ones", autocast=False)
 
-    def project_query(self, query):
+    def project_query(self, query: Tensor) -> Tensor:
         if self.scaled:
             query = query / query.shape[-1] ** 0.5
         return ops.multiply(query, self.scale) if self.use_scale else query
 
-    def compare(self, query, key):
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "scaled": self.scaled,
-            "use_scale": self.use_scale,
-            "implementation": self.implementation,
-        }
+    def get_config(self) -> Config:
+        return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}

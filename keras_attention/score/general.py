@@ -1,10 +1,10 @@
-"""score = q^T W k: a dot product in which every pair of components may count."""
+"""Bilinear score: score = q^T W k, a dot product that weighs every pair of components."""
 
 import keras
 from keras import ops
 
-from keras_attention import arguments
-from keras_attention.score.score import IMPLEMENTATIONS, Score
+from keras_attention.score.score import Score
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -16,11 +16,6 @@ class GeneralScore(Score):
     Args:
         kernel_initializer: Initializer of W.
         kernel_regularizer: Regularizer of W.
-        implementation: How the package's layers evaluate it with softmax: "plain" makes the table
-            of all weights; "blockwise" gives the same numbers to rounding without it, unless the
-            weights are asked for (or, on PyTorch, dropped); "auto" does so from 512 queries and
-            keys on. A gradient of a gradient under XLA on TensorFlow, or on PyTorch, and `jax.jvp`
-            need "plain" then.
 
     Example:
     >>> score = keras_attention.score.GeneralScore()
@@ -31,19 +26,19 @@ class GeneralScore(Score):
         Luong, Pham, Manning (2015), section 3.1, https://arxiv.org/abs/1508.04025.
     """
 
+    kernel_family = "dot"
+
     def __init__(
         self,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        implementation="auto",
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(query_shape[-1], key_shape[-1]),
@@ -52,16 +47,15 @@ class GeneralScore(Score):
             autocast=False,
         )
 
-    def project_key(self, key):
+    def project_key(self, key: Tensor) -> Tensor:
         return ops.matmul(key, ops.transpose(self.kernel))
 
-    def compare(self, query, key):
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "implementation": self.implementation,
         }

@@ -1,21 +1,22 @@
-"""score = W q: the query alone says where to look, whatever the keys hold."""
+"""Location-based score: score = W q, computed from the query alone, not from the keys."""
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
 from keras_attention.score.score import Score
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class LocationScore(Score):
-    """Location-based score, `score[i, j] = (q_i W)_j`; the keys' content does not enter.
+    """Location-based score, `score[i, j] = (q_i W)_j`; the contents of the keys are not used.
 
     Weights: `kernel` (Dq, max_length).
 
     Args:
-        max_length: Number of positions the weights know (S_max in the paper). A shorter
-            sequence uses the first of them; keys beyond are never attended to.
+        max_length: Number of positions that have weights (S_max in the paper). A shorter
+            sequence uses the first of them; keys beyond the last one are masked.
         kernel_initializer: Initializer of W.
         kernel_regularizer: Regularizer of W.
 
@@ -29,14 +30,18 @@ class LocationScore(Score):
     """
 
     def __init__(
-        self, max_length, kernel_initializer="glorot_uniform", kernel_regularizer=None, **kwargs
+        self,
+        max_length: int,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.max_length = arguments.positive_integer("max_length", max_length)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(query_shape[-1], self.max_length),
@@ -45,18 +50,18 @@ class LocationScore(Score):
             autocast=False,
         )
 
-    def project_query(self, query):
+    def project_query(self, query: Tensor) -> Tensor:
         return ops.matmul(query, self.kernel)
 
-    def compare(self, query, key):
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
         positions = ops.arange(ops.shape(key)[-2], dtype="int32")
-        # Positions beyond the last known one are masked by `covers`; any score does for them.
+        # `covers` masks the positions beyond the last one, so that their scores do not matter.
         return ops.take(query, ops.clip(positions, 0, self.max_length - 1), axis=-1)
 
-    def covers(self, key):
+    def covers(self, key: Tensor) -> Tensor:
         return ops.arange(ops.shape(key)[-2], dtype="int32")[None, :] < self.max_length
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "max_length": self.max_length,

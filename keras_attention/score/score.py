@@ -1,22 +1,28 @@
-"""The first step, asked in three calls so that loops and kernels do each side once."""
+"""Step 1 as three functions, so that loops and kernels can compute each side only once."""
+
+from typing import Literal
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
-
-# How a score with a kernel may be evaluated by the package's layers.
-IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+from keras_attention.types import Shape, Tensor
 
 
-class Score(keras.layers.Layer):
-    """How well does each key answer each query?
+class Score(BaseLayer):
+    """How well each key matches each query: an abstract score.
 
-    Abstract. A score of your own is a subclass with `compare` alone; give it to
-    `keras_attention.Attention(score=...)`. Projections come with `project_query` and
-    `project_key`, weights with `build(query_shape, key_shape)`.
+    A score of your own is a subclass that defines `compare` alone; pass it to
+    `keras_attention.Attention(score=...)`. Projections are defined by `project_query` and
+    `project_key`, weights by `build(query_shape, key_shape)`.
 
-    The layers hand over float32 (or float64) tensors whatever the dtype policy, and take care of
-    masks: a score never sees one.
+    The layers pass float32 (or float64) tensors whatever the dtype policy, and apply masks
+    themselves: a score never receives one.
+
+    `kernel_family` names the kernels that compute the same numbers as `compare` of projected
+    queries and keys: "dot" (`query . key`), "additive" (`self.scale . tanh(query + key)`), or None.
+    A score with kernels covers all keys. A subclass that defines `compare` or `covers` has no
+    kernels, unless it names a family itself.
 
     Call arguments:
         query: `(batch, ..., Tq, Dq)`.
@@ -36,30 +42,41 @@ class Score(keras.layers.Layer):
     TensorShape([2, 5, 3])
     """
 
-    def build(self, query_shape, key_shape):
-        """Makes the weights; a score without weights has nothing to do here."""
+    kernel_family: Literal["dot", "additive"] | None = None
 
-    def project_query(self, query):
-        """The query's side of the score, `(batch, ..., Tq, any)`: computed once per query."""
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for owner in cls.__mro__:  # mix-ins included
+            if "kernel_family" in vars(owner):
+                break
+            if {"compare", "covers"} & vars(owner).keys():
+                cls.kernel_family = None
+                break
+
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
+        """Create the weights; a score without weights does nothing here."""
+
+    def project_query(self, query: Tensor) -> Tensor:
+        """Return the query's side of the score, `(batch, ..., Tq, D)`: computed once per query."""
         return query
 
-    def project_key(self, key):
-        """The key's side of the score, `(batch, ..., Tk, any)`: computed once per sequence."""
+    def project_key(self, key: Tensor) -> Tensor:
+        """Return the key's side of the score, `(batch, ..., Tk, D)`: computed once per sequence."""
         return key
 
-    def compare(self, query, key):
-        """Scores `(batch, ..., Tq, Tk)` of projected queries and projected keys."""
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
+        """Return the scores `(batch, ..., Tq, Tk)` of projected queries and projected keys."""
         raise NotImplementedError(f"{type(self).__name__} has no `compare(query, key)`")
 
-    def covers(self, key):
-        """Which keys the score can speak of: bool `(1, Tk)`, or None for all of them."""
+    def covers(self, key: Tensor) -> Tensor | None:
+        """Return which keys the score is defined for: bool `(1, Tk)`, or None for all keys."""
         return None
 
-    def call(self, query, key):
+    def call(self, query: Tensor, key: Tensor) -> Tensor:
         return self.compare(
             self.project_query(to_score_precision(query)), self.project_key(to_score_precision(key))
         )
 
-    def compute_output_spec(self, query, key):
+    def compute_output_spec(self, query, key) -> keras.KerasTensor:
         shape = (*query.shape[:-1], key.shape[-2])
         return keras.KerasTensor(shape, dtype=score_dtype(self.compute_dtype))

@@ -1,4 +1,4 @@
-"""Pictures of attention weights."""
+"""Figures, HTML pages and terminal drawings of attention weights."""
 
 from keras_attention.visualize.colored_text import colored_text as colored_text
 from keras_attention.visualize.heatmap import heatmap as heatmap

@@ -1,18 +1,17 @@
-"""One panel of a film: what a sequence of vectors or addresses looks like over time."""
+"""One panel of a memory film: a sequence of vectors or address weights over time."""
 
 from typing import NamedTuple
 
 import numpy as np
-from keras import ops
 
-from keras_attention.visualize.samples import ROUNDING
+from keras_attention.visualize.arrays import check_unit_range, to_array
 
-CELL, FLATTEST, HIGHEST = 0.12, 0.4, 3.2  # inches: a row, and the bounds of a panel's height
-SIZE = 9  # points
+ROW_HEIGHT, MIN_HEIGHT, MAX_HEIGHT = 0.12, 0.4, 3.2  # inches: one matrix row, a whole panel
+FONT_SIZE = 9  # points
 
 
 class FilmPanel(NamedTuple):
-    """A matrix (rows, T) of the argument `name`, and its title; addresses are drawn from 0 to 1."""
+    """A matrix (rows, T) of the argument `name`, with its title; addresses are in [0, 1]."""
 
     name: str
     title: str
@@ -21,12 +20,12 @@ class FilmPanel(NamedTuple):
 
     @property
     def height(self):
-        """Inches."""
-        return min(HIGHEST, max(FLATTEST, CELL * len(self.matrix)))
+        """The panel's height in inches."""
+        return min(MAX_HEIGHT, max(MIN_HEIGHT, ROW_HEIGHT * len(self.matrix)))
 
 
-def read_panels(name, array, is_address=False, has_heads=True):
-    """A list of `FilmPanel`, one for each head of `array`, (T, any) or (T, heads, any)."""
+def split_into_panels(name, array, is_address=False, has_heads=True):
+    """Return one `FilmPanel` per head of `array`, (T, any) or (T, heads, any); none for None."""
     if array is None:
         return []
     array = to_array(name, array)
@@ -36,51 +35,32 @@ def read_panels(name, array, is_address=False, has_heads=True):
             f"Expected `{name}` of shape (T, any){or_heads}, of one sequence. "
             f"Received: {name}.shape={array.shape}"
         )
-    if is_address and (array.min() < -ROUNDING or array.max() > 1 + ROUNDING):
-        raise ValueError(
-            f"Expected `{name}` between 0 and 1. "
-            f"Received: {name} from {array.min():.4g} to {array.max():.4g}"
-        )
+    if is_address:
+        check_unit_range(name, array)
     heads = [array] if array.ndim == 2 else list(np.swapaxes(array, 0, 1))
     title = name.replace("_", " ")
     titles = [title] if len(heads) == 1 else [f"{title}, head {n}" for n in range(len(heads))]
-    return [FilmPanel(name, t, head.T, is_address) for t, head in zip(titles, heads, strict=True)]
+    return [
+        FilmPanel(name, head_title, head.T, is_address)
+        for head_title, head in zip(titles, heads, strict=True)
+    ]
 
 
-def to_array(name, array):
-    """The finite real numbers in `array`, as float32."""
-    try:
-        numbers = np.asarray(ops.convert_to_numpy(array))
-        if numbers.dtype.kind in "OSUcmM":  # numpy would read "0.5", and drop imaginary parts
-            raise TypeError(f"no real numbers but {numbers.dtype}")
-        numbers = numbers.astype("float32")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Expected `{name}` to be an array of real numbers. Received: {name}={array!r}"
-        ) from error
-    if not np.isfinite(numbers).all():
-        raise ValueError(
-            f"Expected `{name}` to be finite. "
-            f"Received: {np.count_nonzero(~np.isfinite(numbers))} values that are not"
-        )
-    return numbers
-
-
-def draw_panel(figure, axes, panel):
-    """Fills the axes, and puts a colour bar beside them."""
-    largest = float(np.abs(panel.matrix).max()) or 1.0
-    colours = (
+def draw_film_panel(figure, axes, panel):
+    """Draw the panel's matrix on the axes, with a color bar beside them."""
+    limit = float(np.abs(panel.matrix).max()) or 1.0
+    colors = (
         {"cmap": "gray", "vmin": 0, "vmax": 1}
         if panel.is_address
-        else {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        else {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     )
-    image = axes.imshow(panel.matrix, aspect="auto", interpolation="nearest", **colours)
-    axes.set_title(panel.title, fontsize=SIZE)
-    axes.set_ylabel("slot" if panel.is_address else None, fontsize=SIZE)
+    image = axes.imshow(panel.matrix, aspect="auto", interpolation="nearest", **colors)
+    axes.set_title(panel.title, fontsize=FONT_SIZE)
+    axes.set_ylabel("slot" if panel.is_address else None, fontsize=FONT_SIZE)
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_major_locator().set_params(integer=True, nbins=6, min_n_ticks=1)
-    axes.tick_params(labelsize=SIZE - 2, length=2)
+    axes.tick_params(labelsize=FONT_SIZE - 2, length=2)
     bar = figure.colorbar(image, ax=axes, ticks=[image.norm.vmin, image.norm.vmax], pad=0.01)
-    bar.ax.tick_params(labelsize=SIZE - 2, length=2)
+    bar.ax.tick_params(labelsize=FONT_SIZE - 2, length=2)
     bar.ax.set_yticklabels([f"{end:.3g}" for end in (image.norm.vmin, image.norm.vmax)])

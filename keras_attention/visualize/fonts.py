@@ -1,62 +1,63 @@
-"""Finds, among the installed fonts, those that have a text's characters."""
+"""Choose installed fonts that have a glyph for every character of a text."""
 
 import functools
 
-from keras_attention.visualize.characters import numbered
+from keras_attention.visualize.characters import code_point
 
-NO_CHARACTER = 0x10FFFF  # only a font that draws a box for everything has a glyph for it
+# A noncharacter: only a fallback font, which draws a box for every code point, has a glyph for it.
+NONCHARACTER = 0x10FFFF
 
 
-def drawable(text):
-    """Returns (text, font families) that matplotlib can draw without an empty box.
+def choose_fonts(text: str) -> tuple[str, list[str]]:
+    """Return the text and the font families with which matplotlib draws it without empty boxes.
 
-    The families are the default ones, then those of other fonts that the text needs. What no
-    installed font has is replaced by its number, `U+65E5`; of several in a row, the first's and an
-    ellipsis.
+    The families are the default ones, followed by the other fonts that the text needs. A character
+    that no installed font has is replaced by its code point, `U+65E5`; a run of such characters by
+    the first one's code point and an ellipsis.
     """
     from matplotlib import rcParams
 
     default = tuple(rcParams["font.family"])
-    families, drawn, missing = list(default), [], False
+    families, parts, is_missing = list(default), [], False
     for character in text:
-        family = family_with(character, default)
+        family = find_family(character, default)
         if family:
             families.append(family)
-            drawn.append(character)
-        elif not missing:
-            drawn.append(numbered(character))
-        elif drawn[-1] != "\u2026":
-            drawn.append("\u2026")
-        missing = not family
-    return "".join(drawn), list(dict.fromkeys(families))
+            parts.append(character)
+        elif not is_missing:
+            parts.append(code_point(character))
+        elif parts[-1] != "\u2026":
+            parts.append("\u2026")
+        is_missing = not family
+    return "".join(parts), list(dict.fromkeys(families))
 
 
-def family_with(character, default):
-    """The first family that has the character, the default ones and DejaVu Sans before others."""
+def find_family(character: str, default: tuple[str, ...]) -> str | None:
+    """Return the first family with the character: default ones, DejaVu Sans, then all others."""
     from matplotlib import font_manager
 
     fonts = font_manager.fontManager.ttflist
     upright = {font.name for font in fonts if (font.weight, font.style) == (400, "normal")}
     families = (*default, "DejaVu Sans", *sorted(upright))
-    return next((f for f in families if ord(character) in characters_of(f)), None)
+    return next((f for f in families if ord(character) in get_family_characters(f)), None)
 
 
-def characters_of(family):
-    """The code points that the family's regular font can draw; none if it is not installed."""
+def get_family_characters(family: str) -> frozenset[int]:
+    """Return the code points in the family's regular font; none if it is not installed."""
     from matplotlib import font_manager
 
     properties = font_manager.FontProperties(family=[family])
     try:
-        return characters_in(font_manager.findfont(properties, fallback_to_default=False))
-    except (OSError, RuntimeError, ValueError):  # not installed, or a broken file
+        return _load_font_characters(font_manager.findfont(properties, fallback_to_default=False))
+    except (OSError, RuntimeError, ValueError):  # The font is not installed, or its file is broken.
         return frozenset()
 
 
 @functools.cache
-def characters_in(path):
-    """The code points that a font file can draw; none if it draws a box for everything."""
+def _load_font_characters(path):
+    """Return the code points in a font file; none if it draws a box for every code point."""
     from matplotlib import font_manager
 
     font = font_manager.get_font(path)
-    draws_boxes = font.get_char_index(NO_CHARACTER) != 0
-    return frozenset() if draws_boxes else frozenset(font.get_charmap())
+    has_only_boxes = font.get_char_index(NONCHARACTER) != 0
+    return frozenset() if has_only_boxes else frozenset(font.get_charmap())

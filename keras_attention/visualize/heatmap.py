@@ -1,44 +1,60 @@
-"""Attention weights as a picture, in the manner of Bahdanau et al. (2015), figure 3."""
+"""Attention weights as a heatmap, in the style of Bahdanau et al. (2015), figure 3."""
 
 import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_attention.arguments import positive_integer
-from keras_attention.visualize.grid import arrange
-from keras_attention.visualize.panel import cell_size, draw
-from keras_attention.visualize.samples import read_list, read_samples
-from keras_attention.visualize.save import picture_path, save
+from keras_attention.types import Tensor
+from keras_attention.visualize.arrays import check_count, to_list
+from keras_attention.visualize.grid import arrange_panels
+from keras_attention.visualize.panel import cell_size, draw_matrix
+from keras_attention.visualize.samples import parse_samples
+from keras_attention.visualize.save import save_figure, to_picture_path
 
-WIDEST = 15.0  # inches: a row of several matrices
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_GRID_WIDTH = 15.0  # inches
 
 
-def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, columns=None, path=None):
-    """Draws attention weights: a row for each target token, a column for each source token.
+def heatmap(
+    weights: Tensor | Sequence[Tensor],
+    source_tokens: Sequence | None = None,
+    target_tokens: Sequence | None = None,
+    titles: str | Sequence[str | None] | None = None,
+    columns: int | None = None,
+    path: str | os.PathLike | None = None,
+) -> "Figure":
+    """Draw attention weights: one row per target token, one column per source token.
 
-    Black is 0 and white is 1. The source tokens stand along the top, turned when they are longer
-    than a character. Several matrices make a grid, and the figure grows with them so that labels
-    stay readable. A side of a matrix is 11 inches at most: of more than 32 tokens the cells become
-    narrower along that side, and of more than 98 only every second, fifth, tenth, ... is written.
-    Characters that the default font lacks are drawn in an installed font that has them; where none
-    has, the label is the character's number, `U+65E5`, as it is for invisible ones.
+    Black is 0 and white is 1. The source tokens are along the top, rotated if they are longer than
+    one character. Several matrices form a grid, and the figure grows with them so that labels
+    stay readable. A side of a matrix is at most 11 inches long: beyond 32 tokens its cells become
+    narrower, and beyond 98 tokens only every second, fifth, tenth, ... token is labeled.
+    Characters that the default font lacks are drawn in an installed font that has them; if none
+    has, the label shows the code point, `U+65E5`, as it does for invisible characters.
 
     Args:
         weights: (Tq, Tk) or (N, Tq, Tk), or a list of matrices of different sizes; floats in
             [0, 1], of any backend.
         source_tokens: Tk strings for one matrix, or for several a list of such lists, any of which
-            may be None. Where there are fewer tokens than columns, the rest is padding and is not
-            drawn. A string stands for its characters. Default: the columns are numbered.
-        target_tokens: likewise, Tq strings for the rows.
-        titles: a string for one matrix, or a list of one for each matrix.
-        columns: how many matrices stand side by side. Default: what makes about a square.
-        path: where to write the picture as well: `.png`, `.svg` or `.pdf`. Missing folders are
-            made, and an older file is replaced only when the new one is complete.
+            may be None. If there are fewer tokens than columns, the remaining columns are padding
+            and are not drawn. A string is split into its characters. Default: numbered columns.
+        target_tokens: Like `source_tokens`: Tq strings for the rows.
+        titles: A string for one matrix, or a list of one string or None per matrix.
+        columns: The number of matrices per row of the grid. Default: an about square grid.
+        path: Where to write the picture: `.png`, `.svg` or `.pdf`. Missing directories are
+            created, and an existing file is replaced atomically. Default: not written.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to nobody else: pyplot does not know it.
+        A `matplotlib.figure.Figure`, which is not registered with pyplot.
 
     Raises:
-        ValueError: for weights of another rank, not finite or beyond [0, 1]; for more tokens than
-            rows or columns; for lists that do not fit the number of matrices; for another suffix.
+        ValueError: If weights have another rank, are not finite or not in [0, 1]; if there are
+            more tokens than rows or columns; if the length of a list is not the number of
+            matrices; if the path has another suffix.
 
     Example:
         >>> from keras_attention.visualize import heatmap
@@ -47,40 +63,44 @@ def heatmap(weights, source_tokens=None, target_tokens=None, titles=None, column
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['the', 'dog']
 
-    Unlike the paper's figure this one has a colour bar.
+    Differs from the paper's figure in having a color bar.
 
     Reference: Bahdanau, Cho, Bengio, "Neural Machine Translation by Jointly Learning to Align and
     Translate", ICLR 2015, section 5.2.1.
     """
-    samples = read_samples(weights, source_tokens, target_tokens)
-    titles = read_titles(titles, len(samples))
-    columns = positive_integer("columns", columns, optional=True) or usual_columns(samples)
-    path = path if path is None else picture_path(path)
+    samples = parse_samples(weights, source_tokens, target_tokens)
+    titles = parse_titles(titles, len(samples))
+    columns = positive_integer("columns", columns, optional=True) or default_columns(samples)
+    path = path if path is None else to_picture_path(path)
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(dpi=150)
     FigureCanvasAgg(figure)
-    panels = [draw(figure, *one) for one in zip(samples, titles, strict=True)]
-    arrange(figure, panels, min(columns, len(samples)))
+    panels = [
+        draw_matrix(figure, sample, title) for sample, title in zip(samples, titles, strict=True)
+    ]
+    arrange_panels(figure, panels, min(columns, len(samples)))
     if path is not None:
-        save(figure, path)
+        save_figure(figure, path)
     return figure
 
 
-def read_titles(titles, count):
-    """A title, or None, for each of `count` matrices."""
+def parse_titles(titles, count):
+    """Return a list of one title, or None, for each of `count` matrices."""
     if titles is None:
         return [None] * count
-    titles = read_list("titles", [titles] if isinstance(titles, str) else titles, count)
+    titles = [titles] if isinstance(titles, str) else to_list("titles", titles)
+    check_count("titles", titles, count, "matrices")
     if not all(title is None or isinstance(title, str) for title in titles):
         raise ValueError(f"Expected `titles` to be strings. Received: titles={titles!r}")
     return titles
 
 
-def usual_columns(samples):
-    """How many matrices stand side by side: about a square, and no wider than a screen."""
-    widths = (sample.weights.shape[1] for sample in samples)
-    widest = max(columns * cell_size(columns) for columns in widths)
-    return max(1, min(math.ceil(math.sqrt(len(samples))), int(WIDEST / (widest + 1))))
+def default_columns(samples):
+    """Return the columns of an about square grid that is no wider than `MAX_GRID_WIDTH`."""
+    counts = (sample.weights.shape[1] for sample in samples)
+    matrix_width = max(count * cell_size(count) for count in counts)
+    max_columns = int(MAX_GRID_WIDTH / (matrix_width + 1))
+    return max(1, min(math.ceil(math.sqrt(len(samples))), max_columns))

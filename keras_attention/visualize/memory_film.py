@@ -1,58 +1,66 @@
-"""What a memory went through, step by step, in the manner of Graves et al. (2014), figure 6."""
+"""Memory accesses over time, in the style of Graves et al. (2014), figure 6."""
 
 import itertools
+import os
+from typing import TYPE_CHECKING
 
-from keras_attention.visualize.film_panel import SIZE, draw_panel, read_panels
-from keras_attention.visualize.save import picture_path, save
+from keras_attention.types import Tensor
+from keras_attention.visualize.film_panel import FONT_SIZE, draw_film_panel, split_into_panels
+from keras_attention.visualize.save import save_figure, to_picture_path
 
-WIDTH, HEADING, MARGIN = 10.0, 0.35, 0.6  # inches: the figure, above a panel, for time and title
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Inches: the figure's width, the title above each panel, the axis label and title of the figure.
+WIDTH, PANEL_TITLE_HEIGHT, MARGIN = 10.0, 0.35, 0.6
 
 
 def memory_film(
-    read_addresses,
-    write_addresses,
-    inputs=None,
-    outputs=None,
-    additions=None,
-    reads=None,
-    title=None,
-    path=None,
-):
-    """Draws where and what a memory was written and read over time.
+    read_addresses: Tensor,
+    write_addresses: Tensor,
+    inputs: Tensor | None = None,
+    outputs: Tensor | None = None,
+    additions: Tensor | None = None,
+    reads: Tensor | None = None,
+    title: str | None = None,
+    path: str | os.PathLike | None = None,
+) -> "Figure":
+    """Draw the addresses and contents that a memory's heads wrote and read over time.
 
-    Time runs along x and the memory's slots along y, slot 0 at the top; black is weight 0 and
-    white is weight 1. Writing is on the left, from above: the inputs, what was added, the write
-    addresses; reading on the right: the outputs, what was read, the read addresses. What is not
-    given is left out. Vectors are blue below 0 and red above, each panel up to its own largest
-    number. Each head has a panel of its own.
+    Time is along x and the memory's slots along y, slot 0 at the top; black is weight 0 and
+    white is weight 1. The left column shows writing, from top to bottom: inputs, additions, write
+    addresses. The right column shows reading: outputs, reads, read addresses. Arguments that are
+    None are left out. Vectors are blue below 0 and red above, scaled by the largest magnitude of
+    the panel. Each head has its own panel.
 
     Args:
-        read_addresses: (T, slots), or (T, heads, slots); floats in [0, 1], of any backend: those
-            of one sequence, as `NTMCell.split_outputs` names them.
-        write_addresses: likewise; there may be another number of heads.
+        read_addresses: (T, slots), or (T, heads, slots); floats in [0, 1], of any backend, of one
+            sequence; named as in `NTMCell.split_outputs`.
+        write_addresses: Like `read_addresses`; the number of heads may differ.
         inputs: (T, any), real numbers. Default: no panel.
-        outputs: (T, any), likewise.
-        additions: (T, width), or (T, heads, width), likewise.
-        reads: (T, width), or (T, heads, width), likewise.
-        title: a string over the whole. Default: none.
-        path: where to write the picture as well: `.png`, `.svg` or `.pdf`. Missing folders are
-            made, and an older file is replaced only when the new one is complete.
+        outputs: (T, any), real numbers. Default: no panel.
+        additions: (T, width), or (T, heads, width), real numbers. Default: no panel.
+        reads: (T, width), or (T, heads, width), real numbers. Default: no panel.
+        title: The title of the figure. Default: none.
+        path: Where to write the picture: `.png`, `.svg` or `.pdf`. Missing directories are
+            created, and an existing file is replaced atomically. Default: not written.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to nobody else: pyplot does not know it.
+        A `matplotlib.figure.Figure`, which is not registered with pyplot.
 
     Raises:
-        ValueError: for arrays of another rank or of different numbers of steps or slots, not
-            finite, or addresses beyond [0, 1]; for a title that is no string; for another suffix.
+        ValueError: If arrays have another rank, differ in their numbers of steps or slots, or are
+            not finite; if addresses are not in [0, 1]; if the title is not a string; if the path
+            has another suffix.
 
     Example:
         >>> from keras_attention.visualize import memory_film
-        >>> a_slot_a_step = np.eye(5)
-        >>> figure = memory_film(a_slot_a_step, a_slot_a_step)
+        >>> one_slot_per_step = np.eye(5)
+        >>> figure = memory_film(one_slot_per_step, one_slot_per_step)
         >>> [axes.get_title() for axes in figure.axes[:2]]
         ['write addresses', 'read addresses']
 
-    Unlike the paper's figure this one has colour bars.
+    Differs from the paper's figure in having color bars.
 
     Reference: Graves, Wayne, Danihelka, "Neural Turing Machines", 2014, section 4.1, figure 6,
     https://arxiv.org/abs/1410.5401.
@@ -64,48 +72,52 @@ def memory_film(
         )
     sections = (
         (
-            read_panels("inputs", inputs, has_heads=False),
-            read_panels("outputs", outputs, has_heads=False),
+            split_into_panels("inputs", inputs, has_heads=False),
+            split_into_panels("outputs", outputs, has_heads=False),
         ),
-        (read_panels("additions", additions), read_panels("reads", reads)),
+        (split_into_panels("additions", additions), split_into_panels("reads", reads)),
         (
-            read_panels("write_addresses", write_addresses, is_address=True),
-            read_panels("read_addresses", read_addresses, is_address=True),
+            split_into_panels("write_addresses", write_addresses, is_address=True),
+            split_into_panels("read_addresses", read_addresses, is_address=True),
         ),
     )
     rows = [pair for section in sections for pair in itertools.zip_longest(*section)]
     check_sizes([panel for pair in rows for panel in pair if panel])
     if title is not None and not isinstance(title, str):
         raise ValueError(f"Expected `title` to be a string or None. Received: title={title!r}")
-    path = path if path is None else picture_path(path)
+    path = path if path is None else to_picture_path(path)
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     heights = [max(panel.height for panel in pair if panel) for pair in rows]
-    size = WIDTH, sum(heights) + HEADING * len(rows) + MARGIN
+    size = WIDTH, sum(heights) + PANEL_TITLE_HEIGHT * len(rows) + MARGIN
     figure = Figure(dpi=150, layout="constrained", figsize=size)
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title, fontsize=SIZE + 3, parse_math=False)
-    places = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
-    for axes, panel in zip(places.flat, itertools.chain(*rows), strict=True):
+        figure.suptitle(title, fontsize=FONT_SIZE + 3, parse_math=False)
+    grid = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
+    for axes, panel in zip(grid.flat, itertools.chain(*rows), strict=True):
         if panel is None:
             axes.set_axis_off()
         else:
-            draw_panel(figure, axes, panel)
-    for axes in places[-1]:
-        axes.set_xlabel("time", fontsize=SIZE)
+            draw_film_panel(figure, axes, panel)
+    for axes in grid[-1]:
+        axes.set_xlabel("time", fontsize=FONT_SIZE)
     if path is not None:
-        save(figure, path)
+        save_figure(figure, path)
     return figure
 
 
 def check_sizes(panels):
-    """Refuses different numbers of steps or of slots: one film has one time and one memory."""
+    """Refuse panels with different numbers of time steps, or addresses of different slots."""
     steps = {panel.name: panel.matrix.shape[1] for panel in panels}
     if len(set(steps.values())) > 1:
-        raise ValueError(f"Expected all arrays to have as many steps. Received: steps={steps}")
+        raise ValueError(
+            f"Expected all arrays to have the same number of steps. Received: steps={steps}"
+        )
     slots = {panel.name: len(panel.matrix) for panel in panels if panel.is_address}
     if len(set(slots.values())) > 1:
-        raise ValueError(f"Expected addresses of as many slots. Received: slots={slots}")
+        raise ValueError(
+            f"Expected all addresses to have the same number of slots. Received: slots={slots}"
+        )

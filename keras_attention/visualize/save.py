@@ -1,26 +1,32 @@
-"""Writes files so that nobody ever reads half of one."""
+"""Write files atomically, so that no reader ever gets an incomplete one."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-SUFFIXES = (".png", ".svg", ".pdf")
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def picture_path(path):
-    """The path as a `Path`, if its suffix is that of a picture."""
+def to_picture_path(path: Any) -> Path:
+    """Return the path as a `Path` if it has the suffix of a picture."""
     is_path = isinstance(path, (str, os.PathLike))
-    if not is_path or Path(path).suffix.lower() not in SUFFIXES:
-        raise ValueError(f"Expected `path` to end in one of {SUFFIXES}. Received: path={path!r}")
+    if not is_path or Path(path).suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(
+            f"Expected `path` to end in one of {PICTURE_SUFFIXES}. Received: path={path!r}"
+        )
     return Path(path)
 
 
-def save(figure, path):
-    """Writes a figure as what the suffix says."""
-    write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower()))
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format of the path's suffix."""
+    write_atomically(
+        path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower())
+    )
 
 
-def write(path, write_to):
-    """Calls `write_to` with a temporary path beside `path`; the file then takes its place."""
+def write_atomically(path: Path, write_to: Callable[[Path], Any]) -> None:
+    """Call `write_to` with a temporary path in the same directory, then rename that to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,38 +1,45 @@
-"""Attention weights as text, for the terminal."""
+"""Attention weights as a heatmap of block characters, for the terminal."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-from keras_attention.visualize.characters import letters, visible, width
-from keras_attention.visualize.samples import rank, read_samples
+from keras_attention.types import Tensor
+from keras_attention.visualize.arrays import get_rank
+from keras_attention.visualize.characters import make_visible, split_graphemes, terminal_width
+from keras_attention.visualize.samples import parse_samples
 
 SHADES = " \u2591\u2592\u2593\u2588"
-# What makes one emoji of several: some terminals draw the one, others the several.
-JOINTS = re.compile("(?<=.)(\u200d(?=\\W)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff])")
-RIGHT_TO_LEFT, LEFT_TO_RIGHT_MARK = ("R", "AL"), "\u200e"
+# Zero-width joiner, variation selectors, skin tones: terminals disagree whether a sequence with
+# them is drawn as one emoji or as several.
+EMOJI_JOINTS = re.compile("(?<=.)(\u200d(?=\\W)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff])")
+RIGHT_TO_LEFT_CLASSES, LEFT_TO_RIGHT_MARK = ("R", "AL"), "\u200e"
 
 
-def text_heatmap(weights, source_tokens, target_tokens):
-    """Draws one matrix of attention weights with block characters.
+def text_heatmap(
+    weights: Tensor, source_tokens: Sequence[str], target_tokens: Sequence[str]
+) -> str:
+    """Draw one matrix of attention weights with block characters.
 
-    As in `heatmap`, a row is a target token and a column a source token. Source tokens are written
-    downwards over their columns, which are two characters wide: so wide letters fit, and a sentence
-    of words is no wider than the terminal. A weight is one of five shades, rounded: nothing below
-    1/8, then light, medium and dark, and a full block from 7/8 on. Joined emoji are taken apart and
-    lose their skin tone, as terminals disagree about how wide they are.
+    As in `heatmap`, rows are target tokens and columns are source tokens. Source tokens are written
+    from top to bottom above their columns. A column is two characters wide, so that it holds wide
+    (East Asian) characters, and a sentence of words still fits the terminal. A weight is rounded to
+    one of five shades: blank below 1/8, then light, medium and dark, and a full block from 7/8.
+    Joined emoji are split and lose their skin tone, because terminals disagree on their widths.
 
     Args:
         weights: (Tq, Tk), floats in [0, 1], of any backend.
-        source_tokens: Tk strings, or fewer where the rest is padding. A string stands for its
-            characters.
-        target_tokens: Tq strings, likewise.
+        source_tokens: Tk strings, or fewer if the remaining columns are padding. A string is split
+            into its characters.
+        target_tokens: Tq strings, or fewer if the remaining rows are padding.
 
     Returns:
-        A string of several lines, without an end of line at the end.
+        A string of several lines, without a trailing newline.
 
     Raises:
-        ValueError: if `weights` is no matrix of numbers in [0, 1], or has fewer rows or columns
-            than there are tokens.
+        ValueError: If `weights` is not a matrix of numbers in [0, 1], or if there are more tokens
+            than rows or columns.
+        ImportError: If `wcwidth` is not installed.
 
     Example:
         >>> from keras_attention.visualize import text_heatmap
@@ -48,38 +55,38 @@ def text_heatmap(weights, source_tokens, target_tokens):
     for name, tokens in (("source_tokens", source_tokens), ("target_tokens", target_tokens)):
         if tokens is None:
             raise ValueError(f"Expected `{name}` to be a list of strings. Received: {name}=None")
-    if rank(weights) != 2:
+    if get_rank(weights) != 2:
         raise ValueError(
-            f"Expected `weights` to be one matrix (Tq, Tk). Received: rank {rank(weights)}"
+            f"Expected `weights` to be one matrix (Tq, Tk). Received: rank {get_rank(weights)}"
         )
-    [sample] = read_samples(weights, source_tokens, target_tokens)
-    headings = [letters(taken_apart(visible(token))) for token in sample.source]
-    labels = [taken_apart(visible(token)) for token in sample.target]
+    [sample] = parse_samples(weights, source_tokens, target_tokens)
+    headings = [split_graphemes(split_emoji(make_visible(token))) for token in sample.source]
+    labels = [split_emoji(make_visible(token)) for token in sample.target]
     height = max(map(len, headings))
-    margin = max(map(width, labels))
-    lines = [" " * (margin + 1) + heading_line(headings, height, n) for n in range(height)]
+    margin = max(map(terminal_width, labels))
+    lines = [" " * (margin + 1) + format_heading(headings, height, n) for n in range(height)]
     for label, row in zip(labels, sample.weights, strict=True):
         shades = "".join(2 * SHADES[int(4 * weight + 0.5)] for weight in row)
-        lines.append(" " * (margin - width(label)) + label + " " + shades)
+        lines.append(" " * (margin - terminal_width(label)) + label + " " + shades)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def taken_apart(text):
-    """The text with every emoji for itself."""
-    return JOINTS.sub("", text)
+def split_emoji(text: str) -> str:
+    """Return the text with joined emoji split into single ones of the default skin tone."""
+    return EMOJI_JOINTS.sub("", text)
 
 
-def heading_line(headings, height, line):
-    """Line `line` of `height` of the headings, each of which ends at the last."""
+def format_heading(headings: list[list[str]], height: int, line: int) -> str:
+    """Return line `line` of the `height` lines of headings, which are aligned at the bottom."""
     cells = []
     for heading in headings:
         start = height - len(heading)
-        letter = heading[line - start] if line >= start else ""
-        cells.append(kept_in_place(letter) + " " * (2 - width(letter)))
+        grapheme = heading[line - start] if line >= start else ""
+        cells.append(_keep_position(grapheme) + " " * (2 - terminal_width(grapheme)))
     return "".join(cells)
 
 
-def kept_in_place(letter):
-    """The letter, so that a terminal which turns right-to-left text round leaves it where it is."""
-    turns = any(unicodedata.bidirectional(c) in RIGHT_TO_LEFT for c in letter)
-    return letter + LEFT_TO_RIGHT_MARK if turns else letter
+def _keep_position(grapheme):
+    """Append a mark to right-to-left characters, so that terminals do not reorder the columns."""
+    is_right_to_left = any(unicodedata.bidirectional(c) in RIGHT_TO_LEFT_CLASSES for c in grapheme)
+    return grapheme + LEFT_TO_RIGHT_MARK if is_right_to_left else grapheme

@@ -1,4 +1,4 @@
-"""The best sentences of a toy language: by trying them all, and by a beam in plain Python."""
+"""Reference searches in a toy language: exhaustive search, and beam search in plain Python."""
 
 from typing import Any, NamedTuple
 
@@ -15,13 +15,13 @@ class Sentence(NamedTuple):
     alignments: tuple
     state: Any
 
-    def ended(self):
-        """Whether it has its end token."""
+    def has_ended(self):
+        """Return True if the last token is the end token."""
         return self.tokens[-1:] == (END,)
 
 
 def extend(toy, row, sentence):
-    """The sentence with every possible next token."""
+    """Return the sentence extended by every possible next token."""
     last = sentence.tokens[-1] if sentence.tokens else START
     log_probabilities, state, alignment = toy.advance(last, sentence.state, row)
     return [
@@ -36,38 +36,46 @@ def extend(toy, row, sentence):
 
 
 def score(toy, row, sentence, alpha, beta):
-    """log P / lp + cp, as Wu et al. write it."""
+    """Return log P / lp + cp, the formula of Wu et al."""
     length_penalty = ((5 + len(sentence.tokens)) / (5 + 1)) ** alpha
     coverage = 0.0
     for position in np.flatnonzero(toy.mask[row]):
-        seen = sum(alignment[position] for alignment in sentence.alignments)
-        coverage += np.log(max(min(seen, 1.0), 1e-10))
+        covered = sum(alignment[position] for alignment in sentence.alignments)
+        coverage += np.log(max(min(covered, 1.0), 1e-10))
     return sentence.log_probability / length_penalty + beta * coverage
 
 
-def everything(toy, row, max_length):
-    """All sentences: those that end within `max_length`, and those that do not."""
-    finished, alive = [], [Sentence((), 0.0, (), toy.start(row))]
+def search_exhaustively(toy, row, max_length):
+    """Return all sentences that end within `max_length`, and all that do not."""
+    finished, live = [], [Sentence((), 0.0, (), toy.start(row))]
     for _ in range(max_length):
-        candidates = [longer for sentence in alive for longer in extend(toy, row, sentence)]
-        finished += [sentence for sentence in candidates if sentence.ended()]
-        alive = [sentence for sentence in candidates if not sentence.ended()]
-    return finished, alive
+        candidates = [longer for sentence in live for longer in extend(toy, row, sentence)]
+        finished += [sentence for sentence in candidates if sentence.has_ended()]
+        live = [sentence for sentence in candidates if not sentence.has_ended()]
+    return finished, live
 
 
-def narrow(toy, row, max_length, width):
-    """All sentences that a beam of `width` finishes, and those alive in the end. Never stops."""
-    finished, alive = [], [Sentence((), 0.0, (), toy.start(row))]
+def search_with_beam(toy, row, max_length, width):
+    """Return all sentences that a beam finishes, and the live ones, without stopping early."""
+    finished, live = [], [Sentence((), 0.0, (), toy.start(row))]
     for _ in range(max_length):
-        candidates = [longer for sentence in alive for longer in extend(toy, row, sentence)]
+        candidates = [longer for sentence in live for longer in extend(toy, row, sentence)]
         candidates.sort(key=lambda sentence: -sentence.log_probability)
-        finished += [sentence for sentence in candidates[:width] if sentence.ended()]
-        alive = [sentence for sentence in candidates if not sentence.ended()][:width]
-    return finished, alive
+        finished += [sentence for sentence in candidates[:width] if sentence.has_ended()]
+        live = [sentence for sentence in candidates if not sentence.has_ended()][:width]
+    return finished, live
 
 
-def ranked(toy, found, max_length, width, alpha=0.0, beta=0.0):
-    """What `beam_search` has to return for `found(row)` -> (finished, unfinished).
+def rank_sentences(toy, search_row, max_length, width, alpha=0.0, beta=0.0):
+    """Return the expected result of `beam_search`.
+
+    Args:
+        toy: `Toy`.
+        search_row: Callable, row -> (finished, unfinished) sentences.
+        max_length: Int.
+        width: Int, the number of sentences to return per row.
+        alpha: Float, the length penalty.
+        beta: Float, the coverage penalty.
 
     Returns:
         tokens, lengths, scores and alignments of all rows; unfinished sentences come last.
@@ -79,13 +87,13 @@ def ranked(toy, found, max_length, width, alpha=0.0, beta=0.0):
     alignments = np.zeros((toy.batch, width, max_length, source))
     for row in range(toy.batch):
         best = []
-        for sentences in found(row):
+        for sentences in search_row(row):
             pairs = [(score(toy, row, sentence, alpha, beta), sentence) for sentence in sentences]
             best += sorted(pairs, key=lambda pair: -pair[0])
-        for place, (value, sentence) in enumerate(best[:width]):
+        for slot, (value, sentence) in enumerate(best[:width]):
             length = len(sentence.tokens)
-            tokens[row, place, :length] = sentence.tokens
-            lengths[row, place] = length
-            scores[row, place] = value
-            alignments[row, place, :length] = sentence.alignments
+            tokens[row, slot, :length] = sentence.tokens
+            lengths[row, slot] = length
+            scores[row, slot] = value
+            alignments[row, slot, :length] = sentence.alignments
     return tokens, lengths, scores, alignments

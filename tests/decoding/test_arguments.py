@@ -20,9 +20,9 @@ def step(tokens, state, memory):
     return ops.zeros((ops.shape(tokens)[0], 5)), state, None
 
 
-def given(**changes):
-    usual = {"start_token": 0, "end_token": 1, "max_length": 3}
-    return {"step": step, "state": ops.zeros((3, 2)), **usual, **changes}
+def arguments(**changes):
+    defaults = {"start_token": 0, "end_token": 1, "max_length": 3}
+    return {"step": step, "state": ops.zeros((3, 2)), **defaults, **changes}
 
 
 @pytest.mark.parametrize("decode", DECODERS)
@@ -55,9 +55,9 @@ def given(**changes):
         ({"step": None}, "step=None"),
     ],
 )
-def test_a_wrong_argument_is_refused_by_its_name(decode, changes, message):
+def test_invalid_argument_is_refused_by_name(decode, changes, message):
     with pytest.raises(ValueError, match=message):
-        decode(**given(**changes))
+        decode(**arguments(**changes))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_wrong_argument_is_refused_by_its_name(decode, changes, message):
 )
 def test_beam_search_refuses_its_own_arguments_by_name(changes, message):
     with pytest.raises(ValueError, match=message):
-        beam_search(**given(**changes))
+        beam_search(**arguments(**changes))
 
 
 @pytest.mark.parametrize("decode", DECODERS)
@@ -87,18 +87,18 @@ def test_beam_search_refuses_its_own_arguments_by_name(changes, message):
         lambda leaf: {"a": [leaf], "b": Pair(leaf, ())},
     ],
 )
-def test_the_step_sees_the_structure_it_was_given(decode, state):
+def test_step_receives_the_structure_of_the_state_argument(decode, state):
     expected = state(1)
 
     def check(tokens, state, memory):
-        # repr tells lists from tuples and from named tuples, == does not.
+        # repr distinguishes lists, tuples and named tuples; == does not.
         assert repr(keras.tree.map_structure(lambda leaf: 1, state)) == repr(expected)
         memory = keras.tree.map_structure(lambda leaf: leaf is None, memory)
         assert repr(memory) == repr(Pair(True, [False, {"scale": False}]))
         return ops.zeros((ops.shape(tokens)[0], 5)), state, None
 
     decode(
-        **given(
+        **arguments(
             step=check,
             state=state(ops.zeros((3, 2))),
             memory=Pair(None, [np.ones(3), {"scale": 2}]),
@@ -107,39 +107,39 @@ def test_the_step_sees_the_structure_it_was_given(decode, state):
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_the_state_keeps_its_dtypes(decode):
+def test_state_keeps_its_dtypes(decode):
     def half(tokens, state, memory):
         assert [keras.backend.standardize_dtype(leaf.dtype) for leaf in state] == dtypes
         new = [ops.cast(state[0], "float16"), state[1] + 1, ops.logical_not(state[2])]
         return ops.zeros((ops.shape(tokens)[0], 5)), new, None
 
     dtypes = ["float32", "int32", "bool"]
-    decode(**given(step=half, state=[ops.zeros((3, 2), dtype=dtype) for dtype in dtypes]))
+    decode(**arguments(step=half, state=[ops.zeros((3, 2), dtype=dtype) for dtype in dtypes]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_a_mask_of_ones_and_zeros_is_one_of_bools(dtype):
-    def look(tokens, state, memory):
+def test_mask_of_ones_and_zeros_equals_a_bool_mask(dtype):
+    def attend(tokens, state, memory):
         rows = tokens.shape[0]
         return ops.zeros((rows, 5)), state, ops.ones((rows, 7)) / 7
 
     mask = np.arange(7) < np.array([[7], [5], [2]])
-    one, other = (
-        beam_search(**given(step=look, memory_mask=m, coverage_penalty=0.5))
-        for m in (mask, mask.astype(dtype))
+    scores, expected = (
+        beam_search(**arguments(step=attend, memory_mask=m, coverage_penalty=0.5)).scores
+        for m in (mask.astype(dtype), mask)
     )
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(one.scores), ops.convert_to_numpy(other.scores)
-    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(scores), ops.convert_to_numpy(expected))
 
 
-def test_a_beam_sees_each_row_of_the_memory_as_often_as_it_is_wide():
+def test_beam_repeats_each_row_of_the_memory_for_its_own_hypotheses():
     rows = np.arange(3)
 
     def check(tokens, state, memory):
         same = ops.cast(ops.equal(state, memory), "float32")
         return ops.stack([ops.log(same), ops.zeros_like(same)], axis=1), state, None
 
-    decoded = beam_search(**given(step=check, state=rows, memory=rows, beam_width=2, max_length=2))
-    expected = np.log([[0.5, 0.25]] * 3)  # never a row with the memory of another
+    decoded = beam_search(
+        **arguments(step=check, state=rows, memory=rows, beam_width=2, max_length=2)
+    )
+    expected = np.log([[0.5, 0.25]] * 3)  # No row gets the memory of another row.
     np.testing.assert_allclose(ops.convert_to_numpy(decoded.scores), expected, rtol=1e-6)

@@ -5,14 +5,14 @@ import pytest
 from keras import ops
 
 from keras_attention.decoding import beam_search, greedy
-from tests.decoding.search import everything, narrow, ranked
+from tests.decoding.search import rank_sentences, search_exhaustively, search_with_beam
 from tests.decoding.toy import END, PAD, START, Toy
 
 PENALTIES = [(0.0, 0.0), (0.6, 0.0), (1.0, 0.3), (2.0, 0.0), (-1.0, 0.2), (0.7, -0.2)]
 
 
 def search(toy, max_length, width, alpha=0.0, beta=0.0, **changes):
-    given = {
+    arguments = {
         "start_token": START,
         "end_token": END,
         "max_length": max_length,
@@ -23,7 +23,7 @@ def search(toy, max_length, width, alpha=0.0, beta=0.0, **changes):
         "memory_mask": toy.mask,
         "pad_token": PAD,
     }
-    decoded = beam_search(toy.step, toy.state(), **{**given, **changes})
+    decoded = beam_search(toy.step, toy.state(), **{**arguments, **changes})
     return [None if part is None else ops.convert_to_numpy(part) for part in decoded]
 
 
@@ -37,38 +37,40 @@ def assert_same(decoded, expected):
 
 @pytest.mark.parametrize(("alpha", "beta"), PENALTIES)
 @pytest.mark.parametrize(("vocabulary", "max_length"), [(3, 5), (4, 4), (5, 3)])
-def test_a_wide_beam_is_exhaustive_search(vocabulary, max_length, alpha, beta):
-    width = vocabulary * (vocabulary - 1) ** (max_length - 1)  # all candidates of the last step
+def test_wide_beam_equals_exhaustive_search(vocabulary, max_length, alpha, beta):
+    width = vocabulary * (vocabulary - 1) ** (max_length - 1)  # All candidates of the last step.
     toy = Toy(seed=10 * vocabulary + max_length, vocabulary=vocabulary, batch=4)
-    found = functools.partial(everything, toy, max_length=max_length)
-    expected = ranked(toy, found, max_length, width, alpha, beta)
+    search_row = functools.partial(search_exhaustively, toy, max_length=max_length)
+    expected = rank_sentences(toy, search_row, max_length, width, alpha, beta)
     assert_same(search(toy, max_length, width, alpha, beta), expected)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_wide_beam_is_exhaustive_search_in_every_language(seed):
+def test_wide_beam_equals_exhaustive_search_in_every_language(seed):
     toy = Toy(seed, vocabulary=3, batch=4)
-    found = functools.partial(everything, toy, max_length=4)
-    assert_same(search(toy, 4, 24, 0.6, 0.2), ranked(toy, found, 4, 24, 0.6, 0.2))
+    search_row = functools.partial(search_exhaustively, toy, max_length=4)
+    assert_same(search(toy, 4, 24, 0.6, 0.2), rank_sentences(toy, search_row, 4, 24, 0.6, 0.2))
 
 
-def test_the_best_of_many_long_sentences_is_found():
+def test_best_of_many_long_sentences_is_returned():
     toy = Toy(seed=3, vocabulary=5)
-    found = functools.partial(everything, toy, max_length=5)
+    search_row = functools.partial(search_exhaustively, toy, max_length=5)
     decoded = search(toy, 5, 5 * 4**4, 0.8, 0.1)
-    expected = ranked(toy, found, 5, 5 * 4**4, 0.8, 0.1)
+    expected = rank_sentences(toy, search_row, 5, 5 * 4**4, 0.8, 0.1)
     assert_same([part[:, :11] for part in decoded], [part[:, :11] for part in expected])
 
 
 @pytest.mark.parametrize(("alpha", "beta"), PENALTIES)
 @pytest.mark.parametrize("width", [1, 2, 5])
-def test_a_narrow_beam_is_the_plain_loop_that_never_stops_early(width, alpha, beta):
+def test_narrow_beam_equals_the_plain_loop_without_early_stop(width, alpha, beta):
     toy = Toy(seed=10 * width, vocabulary=5, batch=4)
-    found = functools.partial(narrow, toy, max_length=7, width=width)
-    assert_same(search(toy, 7, width, alpha, beta), ranked(toy, found, 7, width, alpha, beta))
+    search_row = functools.partial(search_with_beam, toy, max_length=7, width=width)
+    assert_same(
+        search(toy, 7, width, alpha, beta), rank_sentences(toy, search_row, 7, width, alpha, beta)
+    )
 
 
-def test_a_beam_of_one_is_greedy_whether_that_ends_or_not():
+def test_beam_of_width_one_is_greedy_finished_or_not():
     ended = []
     for seed in range(6):
         toy = Toy(seed, vocabulary=5, batch=4)
@@ -79,7 +81,7 @@ def test_a_beam_of_one_is_greedy_whether_that_ends_or_not():
     assert 0 < np.mean(ended) < 1
 
 
-def test_the_result_has_fixed_shapes_and_dtypes():
+def test_result_has_fixed_shapes_and_dtypes():
     tokens, lengths, scores, alignments = search(Toy(seed=0, batch=2, source=5), 7, 3)
     assert tokens.shape == (2, 3, 7)
     assert lengths.shape == scores.shape == (2, 3)
@@ -88,7 +90,7 @@ def test_the_result_has_fixed_shapes_and_dtypes():
     assert (scores.dtype, alignments.dtype) == ("float32", "float32")
 
 
-def test_no_mask_no_alignments_and_the_same_sentences():
+def test_without_mask_there_are_no_alignments_and_the_same_sentences():
     toy = Toy(seed=1)
     with_mask = search(toy, 5, 3, 0.6)
     without = search(toy, 5, 3, 0.6, memory_mask=None)
@@ -97,7 +99,7 @@ def test_no_mask_no_alignments_and_the_same_sentences():
         np.testing.assert_array_equal(one, other)
 
 
-def test_every_row_may_have_its_own_start_token():
+def test_every_row_can_have_its_own_start_token():
     toy = Toy(seed=2, vocabulary=5)
     together = search(toy, 5, 3, start_token=ops.convert_to_tensor([2, 4]))
     for row, token in enumerate([2, 4]):
@@ -105,7 +107,7 @@ def test_every_row_may_have_its_own_start_token():
         assert_same([part[row] for part in together], [part[row] for part in alone])
 
 
-def test_a_row_does_not_depend_on_the_others():
+def test_rows_are_independent():
     toy = Toy(seed=4, vocabulary=5, batch=3)
     together = search(toy, 7, 3, 0.6, 0.2)
     for row in range(3):

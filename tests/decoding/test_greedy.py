@@ -7,7 +7,7 @@ from tests.decoding.toy import END, PAD, START, Toy
 
 
 def decode(toy, max_length=7, **changes):
-    given = {
+    arguments = {
         "start_token": START,
         "end_token": END,
         "max_length": max_length,
@@ -15,13 +15,13 @@ def decode(toy, max_length=7, **changes):
         "memory_mask": toy.mask,
         "pad_token": PAD,
     }
-    decoded = greedy(toy.step, toy.state(), **{**given, **changes})
+    decoded = greedy(toy.step, toy.state(), **{**arguments, **changes})
     assert isinstance(decoded, Decoded)
     return [None if part is None else ops.convert_to_numpy(part) for part in decoded]
 
 
-def by_hand(toy, row, max_length, start=START):
-    """Plain numpy, one sentence at a time."""
+def decode_row(toy, row, max_length, start=START):
+    """Decode one sentence in numpy."""
     tokens, total, alignments = np.full(max_length, PAD), 0.0, np.zeros((max_length, 5))
     token, state = start, toy.start(row)
     for index in range(max_length):
@@ -39,17 +39,17 @@ def assert_same(decoded, expected):
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 7])
-def test_greedy_takes_the_likeliest_token_until_the_end(max_length):
+def test_greedy_emits_the_most_probable_token_until_the_end(max_length):
     lengths = []
     for seed in range(5):
         toy = Toy(seed, vocabulary=5, batch=4)
         decoded = decode(toy, max_length)
-        assert_same(decoded, [by_hand(toy, row, max_length) for row in range(4)])
+        assert_same(decoded, [decode_row(toy, row, max_length) for row in range(4)])
         lengths += list(decoded[1])
-    assert max_length == 1 or len(set(lengths)) > 1  # rows end at different steps
+    assert max_length == 1 or len(set(lengths)) > 1  # Rows end at different steps.
 
 
-def test_the_result_has_fixed_shapes_and_dtypes():
+def test_result_has_fixed_shapes_and_dtypes():
     tokens, lengths, scores, alignments = decode(Toy(seed=0, batch=2, source=5), 11)
     assert tokens.shape == (2, 11)
     assert lengths.shape == scores.shape == (2,)
@@ -58,7 +58,7 @@ def test_the_result_has_fixed_shapes_and_dtypes():
     assert (scores.dtype, alignments.dtype) == ("float32", "float32")
 
 
-def test_no_mask_no_alignments_and_the_same_sentences():
+def test_without_mask_there_are_no_alignments_and_the_same_sentences():
     toy = Toy(seed=1)
     with_mask, without = decode(toy), decode(toy, memory_mask=None)
     assert without[3] is None
@@ -66,37 +66,37 @@ def test_no_mask_no_alignments_and_the_same_sentences():
         np.testing.assert_array_equal(one, other)
 
 
-def test_every_row_may_have_its_own_start_token():
+def test_every_row_can_have_its_own_start_token():
     toy = Toy(seed=2, vocabulary=5)
     decoded = decode(toy, start_token=np.array([2, 4]))
-    assert_same(decoded, [by_hand(toy, 0, 7, start=2), by_hand(toy, 1, 7, start=4)])
+    assert_same(decoded, [decode_row(toy, 0, 7, start=2), decode_row(toy, 1, 7, start=4)])
 
 
-def test_padding_may_be_the_end_token():
+def test_pad_token_can_be_the_end_token():
     toy = Toy(seed=2, vocabulary=5)
-    padded, ended = decode(toy), decode(toy, pad_token=END)
-    np.testing.assert_array_equal(np.where(padded[0] == PAD, END, padded[0]), ended[0])
-    np.testing.assert_array_equal(padded[1], ended[1])
+    expected, decoded = decode(toy), decode(toy, pad_token=END)
+    np.testing.assert_array_equal(np.where(expected[0] == PAD, END, expected[0]), decoded[0])
+    np.testing.assert_array_equal(expected[1], decoded[1])
 
 
-def test_an_end_token_outside_of_the_vocabulary_never_ends():
+def test_end_token_outside_of_the_vocabulary_never_ends_a_row():
     toy = Toy(seed=0, vocabulary=3)
     tokens, lengths, _, _ = decode(toy, end_token=-1)
     np.testing.assert_array_equal(lengths, [7, 7])
     assert (tokens != PAD).all()
 
 
-def test_a_token_of_no_probability_scores_the_lowest_number_and_not_nan():
-    def nothing_possible(tokens, state, memory):
+def test_impossible_token_scores_the_lowest_float32_instead_of_nan():
+    def all_impossible(tokens, state, memory):
         return ops.full((2, 3), -np.inf), state, None
 
-    decoded = greedy(nothing_possible, ops.zeros((2, 1)), START, END, max_length=3)
+    decoded = greedy(all_impossible, ops.zeros((2, 1)), START, END, max_length=3)
     np.testing.assert_array_equal(
         ops.convert_to_numpy(decoded.scores), [np.finfo("float32").min] * 2
     )
 
 
-def test_half_precision_logits_are_normalised_in_float32():
+def test_half_precision_logits_are_normalized_in_float32():
     logits = np.linspace(-3, 3, 2003)
 
     def half(tokens, state, memory):

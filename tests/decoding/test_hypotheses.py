@@ -1,4 +1,4 @@
-"""Hand-made languages, each for one property of the beam."""
+"""Handmade languages, each of which tests one property of beam search."""
 
 import numpy as np
 from keras import ops
@@ -7,7 +7,7 @@ from keras_attention.decoding import beam_search
 from tests.decoding.toy import table_step
 
 END, A, B = 0, 1, 2
-LOWEST = np.finfo("float32").min
+MIN_SCORE = np.finfo("float32").min
 
 
 def decode(step, max_length, width, mask=None, **penalties):
@@ -18,8 +18,8 @@ def decode(step, max_length, width, mask=None, **penalties):
     return [None if part is None else ops.convert_to_numpy(part)[0] for part in decoded]
 
 
-def test_a_length_penalty_changes_the_winner():
-    # Ending at once has probability 0.4; A A A end has 0.6 * 0.6 * 0.6 * 0.4, about 0.09.
+def test_length_penalty_changes_the_best_sentence():
+    # Ending immediately has probability 0.4; A A A end has 0.6 * 0.6 * 0.6 * 0.4, about 0.09.
     short_or_long = table_step([[1, 0, 0], [0.4, 0.6, 0], [1, 0, 0]])
     tokens, lengths, scores, _ = decode(short_or_long, 4, 3)
     np.testing.assert_array_equal(tokens[0], [END, 0, 0, 0])
@@ -32,41 +32,45 @@ def test_a_length_penalty_changes_the_winner():
     np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
 
 
-# From A: A ends with 0.5, B comes with 0.3. A looks at the first source word and B at the second.
-LOOKING = [[1, 0, 0], [0.5, 0.2, 0.3], [0.9, 0.1, 0]]
+# After A, the end has probability 0.5 and B 0.3. A attends to the first source word, B to the
+# second.
+TRANSITIONS = [[1, 0, 0], [0.5, 0.2, 0.3], [0.9, 0.1, 0]]
 
 
-def test_a_coverage_penalty_changes_the_winner():
-    step = table_step(LOOKING, alignments=[[0, 0], [0.9, 0.1], [0.1, 0.9]])
+def test_coverage_penalty_changes_the_best_sentence():
+    step = table_step(TRANSITIONS, alignments=[[0, 0], [0.9, 0.1], [0.1, 0.9]])
     tokens, *_ = decode(step, 3, 4, mask=[True, True])
     np.testing.assert_array_equal(tokens[0], [END, 0, 0])
 
     tokens, lengths, scores, weights = decode(step, 3, 4, mask=[True, True], coverage_penalty=1.0)
     np.testing.assert_array_equal(tokens[0], [B, END, 0])
     np.testing.assert_allclose(weights[0], [[0.9, 0.1], [0.1, 0.9], [0, 0]], rtol=1e-6)
-    np.testing.assert_allclose(scores[0], np.log(0.3 * 0.9), rtol=1e-6)  # all seen once: no cost
+    np.testing.assert_allclose(
+        scores[0], np.log(0.3 * 0.9), rtol=1e-6
+    )  # Full coverage costs nothing.
 
 
-def test_coverage_ignores_padding_whatever_is_there():
-    step = table_step(LOOKING, alignments=[[0, 0], [1.0, np.nan], [1.0, np.nan]])
+def test_coverage_ignores_padding_even_if_it_is_nan():
+    step = table_step(TRANSITIONS, alignments=[[0, 0], [1.0, np.nan], [1.0, np.nan]])
     tokens, _, scores, _ = decode(step, 3, 4, mask=[True, False], coverage_penalty=1.0)
     np.testing.assert_array_equal(tokens[0], [END, 0, 0])
     np.testing.assert_allclose(scores[0], np.log(0.5), rtol=1e-6)
 
 
-def test_a_finished_hypothesis_is_frozen():
-    step = table_step(LOOKING, alignments=[[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
+def test_finished_hypothesis_does_not_change():
+    step = table_step(TRANSITIONS, alignments=[[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
     first = decode(step, 1, 1, mask=[True, True], coverage_penalty=0.3)
     later = decode(step, 11, 4, mask=[True, True], coverage_penalty=0.3)
-    place = list(later[1]).index(1)
-    assert later[0][place].tolist() == [END] + [0] * 10
-    np.testing.assert_array_equal(later[2][place], first[2][0])
-    np.testing.assert_array_equal(later[3][place, 0], first[3][0, 0])
-    assert not later[3][place, 1:].any()
+    slot = list(later[1]).index(1)
+    assert later[0][slot].tolist() == [END] + [0] * 10
+    np.testing.assert_array_equal(later[2][slot], first[2][0])
+    np.testing.assert_array_equal(later[3][slot, 0], first[3][0, 0])
+    assert not later[3][slot, 1:].any()
 
 
-def test_the_unfinished_fill_the_places_after_the_finished():
-    # The end has probability 0.01 and only after B; A A is likelier by far, but has no end.
+def test_unfinished_hypotheses_fill_the_slots_after_finished_ones():
+    # The end is possible only after B, with probability 0.01; A A is far more probable but has
+    # no end.
     step = table_step([[1, 0, 0], [0, 0.5, 0.5], [0.01, 0.99, 0]])
     tokens, lengths, scores, _ = decode(step, 2, 5, length_penalty=1.0)
     np.testing.assert_array_equal(tokens[0], [B, END])
@@ -75,10 +79,10 @@ def test_the_unfinished_fill_the_places_after_the_finished():
     np.testing.assert_array_equal(lengths, [2, 2, 2, 2, 0])
     logs = np.log([0.005, 0.495, 0.25, 0.25])
     np.testing.assert_allclose(scores[:4], logs / (7 / 6), rtol=1e-5)
-    assert scores[4] == LOWEST
+    assert scores[4] == MIN_SCORE
 
 
-def test_places_without_a_hypothesis_are_empty():
+def test_slots_without_a_hypothesis_are_empty():
     step = table_step([[0.7, 0.3], [0.7, 0.3]], alignments=[[1.0], [1.0]])
     decoded = beam_search(
         step, ops.zeros((1, 1)), A, END, 2, 5, memory_mask=np.ones((1, 1), bool), pad_token=-9
@@ -87,12 +91,12 @@ def test_places_without_a_hypothesis_are_empty():
     np.testing.assert_array_equal(tokens, [[0, -9], [1, 0], [1, 1], [-9, -9], [-9, -9]])
     np.testing.assert_array_equal(lengths, [1, 2, 2, 0, 0])
     np.testing.assert_allclose(scores[:3], np.log([0.7, 0.21, 0.09]), rtol=1e-5)
-    assert (scores[3:] == LOWEST).all()
+    assert (scores[3:] == MIN_SCORE).all()
     assert not weights[3:].any()
 
 
-def test_a_hypothesis_with_no_possible_token_dies():
-    dead_end = table_step([[1, 0, 0], [0.1, 0.1, 0.8], [0, 0, 0]])  # nothing follows B
+def test_hypothesis_without_a_possible_token_is_dropped():
+    dead_end = table_step([[1, 0, 0], [0.1, 0.1, 0.8], [0, 0, 0]])  # No token can follow B.
     tokens, lengths, scores, _ = decode(dead_end, 3, 4)
     np.testing.assert_array_equal(tokens[0], [END, 0, 0])
     np.testing.assert_array_equal(tokens[1], [A, END, 0])

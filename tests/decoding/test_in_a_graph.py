@@ -1,4 +1,4 @@
-"""The same sentences eager, in a graph, under XLA, and from an exported model."""
+"""Decoding gives the same sentences eagerly, in a graph, under XLA and exported."""
 
 import keras
 import numpy as np
@@ -15,8 +15,8 @@ needs_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="jax.jit
 NAMES = ("hidden", "sums", "values", "mask", "start")
 
 
-def decoder(toy, decode):
-    """A function of plain tensors, named as an exported model's inputs and outputs."""
+def make_decoder(toy, decode):
+    """Return a function of tensors, named like an exported model's inputs and outputs."""
     beam = {"beam_width": 3, "length_penalty": 0.6, "coverage_penalty": 0.2}
 
     def run(hidden, sums, values, mask, start):
@@ -41,11 +41,11 @@ def inputs(toy):
     return dict(zip(NAMES, (floats[0], 0 * start, floats[1], toy.mask, start), strict=True))
 
 
-def assert_same(one, other):
-    assert set(one) == set(other) == {"tokens", "lengths", "scores", "alignments"}
-    for name in one:
+def assert_same(outputs, expected):
+    assert set(outputs) == set(expected) == {"tokens", "lengths", "scores", "alignments"}
+    for name in outputs:
         np.testing.assert_allclose(
-            ops.convert_to_numpy(one[name]), ops.convert_to_numpy(other[name]), atol=1e-5
+            ops.convert_to_numpy(outputs[name]), ops.convert_to_numpy(expected[name]), atol=1e-5
         )
 
 
@@ -70,11 +70,11 @@ def specs():
 @pytest.mark.parametrize("decode", [greedy, beam_search])
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("static", [False, True])
-def test_eager_and_compiled_answer_the_same(decode, jit_compile, static):
+def test_eager_and_compiled_results_are_equal(decode, jit_compile, static):
     import tensorflow as tf
 
     toy = Toy(seed=5, vocabulary=5, batch=3)
-    run = decoder(toy, decode)
+    run = make_decoder(toy, decode)
     compiled = tf.function(
         run, jit_compile=jit_compile, input_signature=None if static else specs()
     )
@@ -84,21 +84,21 @@ def test_eager_and_compiled_answer_the_same(decode, jit_compile, static):
 
 @needs_jax
 @pytest.mark.parametrize("decode", [greedy, beam_search])
-def test_jax_jit_answers_the_same(decode):
+def test_jax_jit_gives_the_same_result(decode):
     import jax
 
     toy = Toy(seed=5, vocabulary=5, batch=3)
-    run = decoder(toy, decode)
+    run = make_decoder(toy, decode)
     assert_same(jax.jit(run)(**tensors(toy)), run(**tensors(toy)))
 
 
 @needs_tensorflow
 @pytest.mark.parametrize("decode", [greedy, beam_search])
-def test_an_export_of_unknown_sizes_answers_the_same(decode, tmp_path):
+def test_export_of_unknown_sizes_gives_the_same_result(decode, tmp_path):
     import tensorflow as tf
 
     toy = Toy(seed=5, vocabulary=5, batch=3)
-    run = decoder(toy, decode)
+    run = make_decoder(toy, decode)
     archive = keras.export.ExportArchive()
     archive.add_endpoint("decode", run, input_signature=specs())
     archive.write_out(str(tmp_path), verbose=False)
@@ -110,14 +110,14 @@ def test_an_export_of_unknown_sizes_answers_the_same(decode, tmp_path):
 
 @needs_tensorflow
 @pytest.mark.parametrize("decode", [greedy, beam_search])
-def test_the_graph_is_one_loop_of_ops_that_every_runtime_has(decode):
+def test_graph_is_one_loop_of_ops_that_every_runtime_supports(decode):
     import tensorflow as tf
 
-    run = decoder(Toy(seed=5, vocabulary=5), decode)
+    run = make_decoder(Toy(seed=5, vocabulary=5), decode)
     graph = tf.function(run, input_signature=specs()).get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
     kinds = [node.op for node in nodes]
     assert sum(kind in ("While", "StatelessWhile") for kind in kinds) == 1
-    refused = {"PyFunc", "EagerPyFunc", "Bitcast", "ArgMax"}
-    assert not refused & set(kinds)
+    unsupported = {"PyFunc", "EagerPyFunc", "Bitcast", "ArgMax"}
+    assert not unsupported & set(kinds)
     assert not [kind for kind in kinds if kind.startswith("TensorList")]

@@ -1,4 +1,4 @@
-"""A random language with a memory: as a step of ops, and as plain numpy for one sentence."""
+"""A random toy language with a memory, as a step of ops and in numpy for one sentence."""
 
 from typing import Any, NamedTuple
 
@@ -9,15 +9,15 @@ START, END, PAD = 0, 1, -7
 
 
 class Source(NamedTuple):
-    """The step's memory; a nest with a None in it."""
+    """The step's memory: a nest that contains a None."""
 
     values: Any
     mask: Any
-    nothing: Any = None
+    empty: Any = None
 
 
 class Toy:
-    """Next token, alignment and state all depend on every token before."""
+    """A language whose next token, alignment and state depend on all previous tokens."""
 
     def __init__(self, seed, vocabulary=3, batch=2, source=5, units=7):
         random = np.random.default_rng(seed)
@@ -27,27 +27,27 @@ class Toy:
         self.mask = np.arange(source) < np.array([source, source - 2, 1, 2])[:batch, None]
         self.embed = random.normal(size=(vocabulary, units))
         self.recur = random.normal(size=(units, units)) / 2
-        self.look = random.normal(size=(units, units))
+        self.score_kernel = random.normal(size=(units, units))
         self.emit = random.normal(size=(units, vocabulary))
-        self.habit = random.normal(size=(3, vocabulary))
+        self.total_bias = random.normal(size=(3, vocabulary))
 
     def state(self):
-        """A nested state: float `hidden` and the int sum of the tokens so far."""
+        """Return a nested state: float `hidden` and the int sum of the tokens so far."""
         return {
             "hidden": ops.convert_to_tensor(self.first.astype("float32")),
             "sums": [ops.zeros((self.batch,), dtype="int32")],
         }
 
     def memory(self):
-        """The source of every row."""
+        """Return the source of every row."""
         return Source(
             ops.convert_to_tensor(self.values.astype("float32")), ops.convert_to_tensor(self.mask)
         )
 
     def step(self, tokens, state, memory):
-        """What a user writes."""
+        """Run one step of all rows, as a user writes it."""
         assert isinstance(memory, Source)
-        assert memory.nothing is None
+        assert memory.empty is None
 
         def weight(name):
             return ops.convert_to_tensor(getattr(self, name).astype("float32"))
@@ -56,26 +56,26 @@ class Toy:
             ops.matmul(state["hidden"], weight("recur")) + ops.take(weight("embed"), tokens, axis=0)
         )
         total = state["sums"][0] + tokens
-        scores = ops.einsum("nu,nsu->ns", ops.matmul(hidden, weight("look")), memory.values)
+        scores = ops.einsum("nu,nsu->ns", ops.matmul(hidden, weight("score_kernel")), memory.values)
         alignment = ops.softmax(ops.where(memory.mask, scores, -1e9))
         context = ops.einsum("ns,nsu->nu", alignment, memory.values)
         logits = ops.matmul(hidden + context, weight("emit"))
-        logits = logits + ops.take(weight("habit"), total % 3, axis=0)
+        logits = logits + ops.take(weight("total_bias"), total % 3, axis=0)
         return logits, {"hidden": hidden, "sums": [total]}, alignment
 
     def start(self, row):
-        """The first state of one row, in numpy."""
+        """Return the initial state of one row, in numpy."""
         return self.first[row], 0
 
     def advance(self, token, state, row):
-        """The same step for one sentence: log-probabilities, state, alignment in float64."""
+        """Run the same step for one sentence: log-probabilities, state, alignment in float64."""
         hidden = np.tanh(state[0] @ self.recur + self.embed[token])
         total = state[1] + token
         real = self.values[row][self.mask[row]]
-        scores = real @ (hidden @ self.look)
+        scores = real @ (hidden @ self.score_kernel)
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
-        logits = (hidden + weights @ real) @ self.emit + self.habit[total % 3]
+        logits = (hidden + weights @ real) @ self.emit + self.total_bias[total % 3]
         alignment = np.zeros(len(self.mask[row]))
         alignment[self.mask[row]] = weights
         logits -= logits.max()
@@ -83,7 +83,7 @@ class Toy:
 
 
 def table_step(table, alignments=None):
-    """A step with p(next | last token) from a table (V, V) and its alignment from (V, S)."""
+    """Return a step with p(next | last token) from a table (V, V), alignments from (V, S)."""
 
     def step(tokens, state, memory):
         logits = ops.log(ops.convert_to_tensor(np.asarray(table, "float32")))

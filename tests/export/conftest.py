@@ -1,8 +1,12 @@
-"""Plain Keras models to export; the layers' own tests export the layers."""
+"""A plain Keras model and its export; the layers' own tests export the layers."""
 
 import keras
 import numpy as np
 import pytest
+
+from tests.export.loader.shared import loader_process, use_shared_loader  # noqa: F401  (fixtures)
+
+collect_ignore = ["loader"]  # a program that is run by its path
 
 BATCH, TIME, WORDS, WIDTH = 3, 5, 11, 7
 
@@ -10,11 +14,11 @@ BATCH, TIME, WORDS, WIDTH = 3, 5, 11, 7
 @pytest.fixture(scope="session", autouse=True)
 def tensorflow_only():
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("a SavedModel is written by the tensorflow backend alone")
+        pytest.skip("only the tensorflow backend writes a SavedModel")
 
 
-def translator():
-    """Two inputs with masks by Embedding, recurrence, dropout, two outputs by name."""
+def make_translator():
+    """A model with two masked inputs, recurrent layers, dropout, and two outputs by name."""
     keras.utils.set_random_seed(0)
     source = keras.Input((None,), dtype="int32", name="source")
     target = keras.Input((None,), dtype="int32", name="target")
@@ -26,16 +30,16 @@ def translator():
     return keras.Model({"source": source, "target": target}, {"logits": logits, "summary": state})
 
 
-def ids(batch, time, seed=0):
+def sample_ids(batch, time, seed=0):
     return np.random.default_rng(seed).integers(1, WORDS, (batch, time)).astype("int32")
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """(model, its examples, the version directory): one export for every test that reads one."""
+def translator_export(tmp_path_factory):
+    """One export for all tests that only load one: (model, its examples, the version directory)."""
     from keras_attention import export
 
-    model = translator()
+    model = make_translator()
 
     def encode(source):
         import keras
@@ -44,8 +48,8 @@ def exported(tmp_path_factory):
         return model({"source": source, "target": blank}, training=False)["summary"]
 
     examples = [
-        {"source": ids(BATCH, TIME), "target": ids(BATCH, 2)},
-        {"source": ids(1, 2, seed=1), "target": ids(1, TIME, seed=1)},
+        {"source": sample_ids(BATCH, TIME), "target": sample_ids(BATCH, 2)},
+        {"source": sample_ids(1, 2, seed=1), "target": sample_ids(1, TIME, seed=1)},
     ]
     path = export.saved_model(
         model,

@@ -1,4 +1,4 @@
-"""Strings in, strings out: vocabularies are files of the export and go where it goes."""
+"""Vocabulary files: they are copied into the export and move with it."""
 
 import shutil
 
@@ -11,8 +11,8 @@ WORDS = ["[pad]", "[UNK]", "attention", "is", "ünder", "all"]
 
 
 @pytest.fixture(scope="module")
-def moved(tmp_path_factory):
-    """Reads words by one vocabulary file, writes them by another; moved, the files gone."""
+def new_path(tmp_path_factory):
+    """An export with three vocabulary files, moved elsewhere; the original files are deleted."""
     import tensorflow as tf
 
     folder = tmp_path_factory.mktemp("here")
@@ -27,7 +27,7 @@ def moved(tmp_path_factory):
         tf.lookup.TextFileInitializer(str(files[1]), "int64", by_line, "string", by_word), "?"
     )
 
-    def reverse(text):
+    def reverse_words(text):
         ids = to_id.lookup(tf.strings.split(text).to_tensor(WORDS[0]))
         words = to_word.lookup(tf.reverse(ids, [1]))
         words = tf.where(words == "[PAD]", "", words)
@@ -40,7 +40,7 @@ def moved(tmp_path_factory):
         None,
         folder / "model",
         {
-            "serving_default": (reverse, [text], [to_id, to_word]),
+            "serving_default": (reverse_words, [text], [to_id, to_word]),
             "ids": (lambda text: layer(text), [text], [layer]),
         },
         example={"text": ["is attention", "all"]},
@@ -51,29 +51,29 @@ def moved(tmp_path_factory):
     return elsewhere
 
 
-def test_the_files_lie_in_the_export(moved):
-    assert {path.name for path in (moved / "assets").iterdir()} >= {
+def test_the_export_holds_copies_of_the_files(new_path):
+    assert {path.name for path in (new_path / "assets").iterdir()} >= {
         "layer.txt",
         "read.txt",
         "write.txt",
     }
-    text = (moved / "assets" / "write.txt").read_text(encoding="utf-8")
+    text = (new_path / "assets" / "write.txt").read_text(encoding="utf-8")
     assert text.splitlines() == [word.upper() for word in WORDS]
 
 
-def test_text_is_read_and_written_where_the_export_was_moved(moved):
-    asked = {"text": ["is ünder attention", "no", ""]}
-    answer = export.run_in_c_loader(moved, "serving_default", asked)
-    written = [text.decode() for text in answer["text"]]
-    assert written == ["ATTENTION ÜNDER IS", "[UNK]", ""]
+def test_the_moved_export_converts_text_to_ids_and_ids_to_text(new_path):
+    inputs = {"text": ["is ünder attention", "no", ""]}
+    answer = export.run_in_c_loader(new_path, "serving_default", inputs)
+    texts = [text.decode() for text in answer["text"]]
+    assert texts == ["ATTENTION ÜNDER IS", "[UNK]", ""]
 
 
-def test_a_keras_layers_vocabulary_file_moves_too(moved):
-    answer = export.run_in_c_loader(moved, "ids", {"text": ["attention", "no"]})
+def test_the_vocabulary_file_of_a_keras_layer_moves_too(new_path):
+    answer = export.run_in_c_loader(new_path, "ids", {"text": ["attention", "no"]})
     assert answer["output"].tolist() == [2, 0]
 
 
-def test_the_report_names_the_assets(moved):
-    lines, problems = export.check(moved)
+def test_check_lists_the_assets(new_path):
+    lines, problems = export.check(new_path)
     assert problems == []
     assert "assets: layer.txt, read.txt, write.txt" in lines

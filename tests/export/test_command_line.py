@@ -1,3 +1,5 @@
+"""The command line of an export: its output, errors and exit codes."""
+
 import os
 import subprocess
 import sys
@@ -12,8 +14,8 @@ from keras_attention.export.__main__ import main
 
 
 @pytest.fixture
-def saved(tmp_path):
-    """A saved model that only an example can try: its Embedding knows the ids 0 and 1 only."""
+def model_file(tmp_path):
+    """A saved model that needs an example: its Embedding has only the ids 0 and 1."""
     model = keras.Sequential(
         [keras.Input((None,), dtype="int32", name="words"), keras.layers.Embedding(2, 3)]
     )
@@ -21,11 +23,11 @@ def saved(tmp_path):
     return tmp_path / "model.keras"
 
 
-def test_a_saved_model_is_exported_from_the_command_line(saved, tmp_path):
+def test_a_saved_model_is_exported_from_the_command_line(model_file, tmp_path):
     np.savez(tmp_path / "one.npz", words=np.array([[1, 0, 1]]))
     np.savez(tmp_path / "two.npz", words=np.array([[0], [1]]))
     command = [sys.executable, "-m", "keras_attention.export", "model.keras", "served/words"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--example", "one.npz", "--example", "two.npz"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(keras_attention.__file__).parent.parent)},
@@ -33,8 +35,8 @@ def test_a_saved_model_is_exported_from_the_command_line(saved, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    first, second, _, *text = done.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    first, second, _, *text = process.stdout.splitlines()
     assert first.startswith(f"{Path('served', 'words', '1')}: version 1, 0.0")
     assert second.startswith("Checked: ")
     assert text[0] == "serving_default"
@@ -42,9 +44,9 @@ def test_a_saved_model_is_exported_from_the_command_line(saved, tmp_path):
     assert (tmp_path / "served" / "words" / "1" / "saved_model.pb").exists()
 
 
-def test_a_failure_is_one_line_and_exit_code_1(saved, tmp_path, capsys):
+def test_a_failure_prints_one_line_and_returns_1(model_file, tmp_path, capsys):
     np.savez(tmp_path / "wrong.npz", sentence=np.array([[1]]))
-    arguments = [str(saved), str(tmp_path / "m"), "--example", str(tmp_path / "wrong.npz")]
+    arguments = [str(model_file), str(tmp_path / "m"), "--example", str(tmp_path / "wrong.npz")]
     assert main(arguments) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: Expected an example with the inputs ['words']")
@@ -54,7 +56,7 @@ def test_a_failure_is_one_line_and_exit_code_1(saved, tmp_path, capsys):
     assert not (tmp_path / "m").exists()
 
 
-def test_wrong_usage_is_exit_code_2(capsys):
+def test_wrong_usage_returns_2(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["model.keras"])
     assert stop.value.code == 2

@@ -1,4 +1,4 @@
-"""What docs/serving.md shows of exporting, run."""
+"""The section on exporting in docs/serving.md: its example runs, and no function is missing."""
 
 import re
 from pathlib import Path
@@ -22,12 +22,12 @@ def test_the_example_exports_and_answers(tmp_path, monkeypatch):
     assert problems == [] and not any(
         "pad_variable" in line for line in lines if "guess" not in line
     )
-    asked = {"words": np.ones((3, 2), "int32"), "seed": np.int32([[0, 1], [0, 2], [0, 1]])}
-    guesses = export.run_in_c_loader(names["path"], "guess", asked)["guess"]
+    inputs = {"words": np.ones((3, 2), "int32"), "seed": np.int32([[0, 1], [0, 2], [0, 1]])}
+    guesses = export.run_in_c_loader(names["path"], "guess", inputs)["guess"]
     assert guesses[0] == guesses[2]
 
 
-def test_every_public_function_is_in_it():
-    told = {"attention_of", "label", "prune", "saved_model", "with_lengths", "with_seed", "Spec"}
-    assert told <= set(export.__all__)
-    assert all(name in SECTION for name in told)
+def test_the_section_mentions_every_public_function():
+    names = {"attention_of", "label", "prune", "saved_model", "with_lengths", "with_seed", "Spec"}
+    assert names <= set(export.__all__)
+    assert all(name in SECTION for name in names)

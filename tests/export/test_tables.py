@@ -1,4 +1,4 @@
-"""Lookup tables are exported with the weights, whoever holds them."""
+"""Lookup tables are exported with the weights, whether the model or a resource holds them."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras_attention import export
 from keras_attention.export.checks.fresh_process import run_calls
 
 
-def test_a_models_vocabulary_is_exported(tmp_path):
+def test_the_vocabulary_of_a_model_is_exported(tmp_path):
     text = keras.Input((), dtype="string", name="text")
     words = keras.layers.TextVectorization(vocabulary=["attention", "is"])(text)
     path = export.saved_model(keras.Model(text, words), tmp_path / "m")
@@ -15,7 +15,7 @@ def test_a_models_vocabulary_is_exported(tmp_path):
     assert answer["output"].tolist() == [[3, 2], [1, 3]]
 
 
-def test_a_table_of_the_functions_own_is_exported_as_a_resource(tmp_path):
+def test_a_table_that_only_the_function_uses_is_exported_as_a_resource(tmp_path):
     import tensorflow as tf
 
     words = tf.lookup.KeyValueTensorInitializer(tf.constant([3, 5]), tf.constant(["all", "you"]))

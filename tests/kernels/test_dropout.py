@@ -8,32 +8,32 @@ from keras_attention.kernels.dropout import keep_mask, row_seeds
 ROWS, COLUMNS = 600, 500
 
 
-def drawn(rate, seed=3):
+def draw(rate, seed=3):
     seeds = row_seeds((2, ROWS), keras.random.SeedGenerator(seed))
     return ops.convert_to_numpy(keep_mask(seeds, ops.arange(COLUMNS, dtype="int32"), rate))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_it_drops_at_its_rate_in_every_row_and_column(rate):
-    stays = drawn(rate)
+def test_rate_holds_in_every_row_and_column(rate):
+    stays = draw(rate)
     assert stays.shape == (2, ROWS, COLUMNS) and stays.dtype == bool
     assert abs(stays.mean() - (1 - rate)) < 0.002
     for axis, size in ((2, COLUMNS), (1, ROWS)):
         spread = (rate * (1 - rate) / size) ** 0.5
         means = stays.mean(axis=axis)
         assert np.abs(means - (1 - rate)).max() < 5 * spread
-        assert 0.8 * spread < means.std() < 1.2 * spread  # as of independent draws
+        assert 0.8 * spread < means.std() < 1.2 * spread  # as for independent samples
 
 
 def test_rows_and_columns_are_independent_of_one_another():
-    stays = drawn(0.5)[0].astype("float64")
+    stays = draw(0.5)[0].astype("float64")
     for table, length in ((stays, COLUMNS), (stays.T, ROWS)):
-        found = np.corrcoef(table)[np.triu_indices(len(table), 1)]
-        assert np.abs(found).max() < 6 / length**0.5
-        assert 0.9 < found.std() * length**0.5 < 1.1
+        results = np.corrcoef(table)[np.triu_indices(len(table), 1)]
+        assert np.abs(results).max() < 6 / length**0.5
+        assert 0.9 < results.std() * length**0.5 < 1.1
 
 
-def test_a_part_of_a_row_is_what_the_whole_has_there():
+def test_part_of_a_row_equals_the_same_part_of_the_whole():
     seeds = np.array([[5, 2**31 - 2], [0, 77]], "int32")
     columns = np.arange(40, dtype="int32")
     whole = ops.convert_to_numpy(keep_mask(seeds, columns, 0.4))
@@ -41,13 +41,13 @@ def test_a_part_of_a_row_is_what_the_whole_has_there():
     np.testing.assert_array_equal(part, whole[:, 1:, 13:29])
 
 
-def test_the_seed_says_it_all_on_every_backend():
-    np.testing.assert_array_equal(drawn(0.3, seed=1), drawn(0.3, seed=1))
-    assert (drawn(0.3, seed=1) != drawn(0.3, seed=2)).any()
-    found = ops.convert_to_numpy(
+def test_seed_determines_the_mask_on_every_backend():
+    np.testing.assert_array_equal(draw(0.3, seed=1), draw(0.3, seed=1))
+    assert (draw(0.3, seed=1) != draw(0.3, seed=2)).any()
+    results = ops.convert_to_numpy(
         keep_mask(np.arange(2, dtype="int32"), np.arange(9, dtype="int32"), 0.5)
     )
-    assert found.astype(int).tolist() == [
+    assert results.astype(int).tolist() == [
         [1, 0, 0, 0, 1, 0, 1, 1, 0],
         [0, 0, 0, 1, 1, 0, 1, 1, 0],
     ]

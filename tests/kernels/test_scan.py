@@ -13,7 +13,7 @@ ARRAYS = [START.astype("float32"), INPUTS.astype("float32")]
 
 
 def recurrence(carry, inputs):
-    """A state of two parts of different shapes, outputs of other shapes and dtypes than it."""
+    """Step with a state of two shapes, and outputs of other shapes and dtypes."""
     hidden, count = carry["hidden"], carry["count"]
     hidden = ops.tanh(hidden * inputs["x"] + inputs["y"])
     total = ops.sum(hidden, axis=-1)
@@ -25,11 +25,11 @@ def start_and_inputs(hidden, x):
     return {"hidden": hidden, "count": ops.zeros(())}, {"x": x, "y": 2 * x}
 
 
-def scanned(hidden, x):
+def run_scan(hidden, x):
     return scan(recurrence, *start_and_inputs(hidden, x), ("float32", ("bool", "int32")))
 
 
-def looped(hidden, x):
+def run_loop(hidden, x):
     carry, sequences = start_and_inputs(hidden, x)
     steps = []
     for t in range(len(x)):
@@ -44,35 +44,37 @@ def loss(run, hidden, x):
     return ops.sum(total**2) + ops.sum(carry["hidden"])
 
 
-def assert_same(got, wanted):
-    keras.tree.assert_same_structure(got, wanted)
-    for g, w in zip(keras.tree.flatten(got), keras.tree.flatten(wanted), strict=True):
+def assert_same(result, expected_outputs):
+    keras.tree.assert_same_structure(result, expected_outputs)
+    for g, w in zip(keras.tree.flatten(result), keras.tree.flatten(expected_outputs), strict=True):
         g, w = ops.convert_to_numpy(g), ops.convert_to_numpy(w)
         assert (g.dtype, g.shape) == (w.dtype, w.shape)
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 2, STEPS])
-def test_it_equals_a_python_loop(steps):
+def test_scan_equals_a_python_loop(steps):
     arrays = ARRAYS[0], ARRAYS[1][:steps]
-    assert_same(scanned(*arrays), looped(*arrays))
+    assert_same(run_scan(*arrays), run_loop(*arrays))
 
 
-def test_its_gradient_equals_that_of_a_python_loop():
-    of_scan, of_loop = (gradients(lambda *x, r=r: loss(r, *x), ARRAYS) for r in (scanned, looped))
+def test_gradient_equals_that_of_a_python_loop():
+    of_scan, of_loop = (
+        gradients(lambda *x, r=r: loss(r, *x), ARRAYS) for r in (run_scan, run_loop)
+    )
     assert np.abs(of_loop[0]).max() > 0.01
     assert_same(of_scan, of_loop)
 
 
-def test_compiled_it_gives_the_same_numbers_and_gradients():
-    expected = [looped(*ARRAYS), gradients(lambda *x: loss(looped, *x), ARRAYS)]
+def test_compiled_scan_gives_the_same_results_and_gradients():
+    expected = [run_loop(*ARRAYS), gradients(lambda *x: loss(run_loop, *x), ARRAYS)]
     if keras.backend.backend() == "tensorflow":
         assert_same(_on_tensorflow(), expected)
     elif keras.backend.backend() == "jax":
         import jax
 
-        of_loss = jax.grad(lambda *x: loss(scanned, *x), (0, 1))
-        assert_same([jax.jit(scanned)(*ARRAYS), list(jax.jit(of_loss)(*ARRAYS))], expected)
+        of_loss = jax.grad(lambda *x: loss(run_scan, *x), (0, 1))
+        assert_same([jax.jit(run_scan)(*ARRAYS), list(jax.jit(of_loss)(*ARRAYS))], expected)
     else:
         pytest.skip("nothing is compiled here")
 
@@ -84,25 +86,25 @@ def _on_tensorflow():
     def run(hidden, x):
         with tf.GradientTape() as tape:
             tape.watch([hidden, x])
-            value = loss(scanned, hidden, x)
-        return [scanned(hidden, x), tape.gradient(value, [hidden, x])]
+            value = loss(run_scan, hidden, x)
+        return [run_scan(hidden, x), tape.gradient(value, [hidden, x])]
 
     return run(*map(tf.constant, ARRAYS))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs an open dimension")
 @pytest.mark.parametrize("compiled", [False, True])
-def test_the_number_of_steps_and_sequences_may_be_open(compiled):
+def test_number_of_steps_and_sequences_can_be_unknown(compiled):
     import tensorflow as tf
 
     shapes = [tf.TensorSpec((None, WIDTH)), tf.TensorSpec((None, None, WIDTH))]
-    run = tf.function(scanned, input_signature=shapes, jit_compile=compiled)
+    run = tf.function(run_scan, input_signature=shapes, jit_compile=compiled)
     for steps, batch in [(STEPS, BATCH), (2, 1)]:
         arrays = ARRAYS[0][:batch], ARRAYS[1][:steps, :batch]
-        assert_same(run(*arrays), looped(*arrays))
+        assert_same(run(*arrays), run_loop(*arrays))
 
 
-def test_an_outputs_gradient_may_be_missing():
-    (of_start, of_inputs) = gradients(lambda h, x: ops.sum(scanned(h, x)[1][0][0]), ARRAYS)
+def test_gradient_of_an_output_can_be_missing():
+    (of_start, of_inputs) = gradients(lambda h, x: ops.sum(run_scan(h, x)[1][0][0]), ARRAYS)
     assert np.abs(of_start).max() > 0
     np.testing.assert_array_equal(of_inputs[1:], 0)

@@ -241,9 +241,16 @@ MEMORY = {
 ROWS = {
     "attention": Row(
         keras_attention.Attention,
-        others={"score": "cosine", "normalize": "sparsemax", "dropout": 0.25, "seed": 3},
+        others={
+            "score": "cosine",
+            "normalize": "sparsemax",
+            "dropout": 0.25,
+            "seed": 3,
+            "implementation": "plain",
+        },
         wrong=[
             *DROPOUT,
+            ({"implementation": "fast"}, "implementation='fast'"),
             ({"score": "dott"}, "score='dott'"),
             ({"normalize": 3}, "normalize=3"),
         ],
@@ -254,7 +261,10 @@ ROWS = {
     "attention_cosine": Row(keras_attention.Attention, {"score": "cosine"}),
     "attention_blockwise": Row(
         keras_attention.Attention,
-        {"score": lambda: DotScore(scaled=True, use_scale=True, implementation="blockwise")},
+        {
+            "score": lambda: DotScore(scaled=True, use_scale=True),
+            "implementation": "blockwise",
+        },
     ),
     "attention_hardmax": Row(keras_attention.Attention, {"normalize": "hardmax"}),
     "additive": Row(

@@ -12,7 +12,7 @@ INPUTS = RNG.normal(size=(3, 7, 5)).astype("float32")
 MASK = np.arange(7) < np.array([[7], [3], [0]])
 
 
-def built(units=2, dtype="float32", **options):
+def build_layer(units=2, dtype="float32", **options):
     layer = AttentionPooling(units, dtype=dtype, **options)
     layer(INPUTS)
     layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.weights])
@@ -24,23 +24,23 @@ def expected(layer, inputs, mask):
     return reference.each(lambda x, m: reference_recurrent.pooling(x, m, *weights), inputs, mask)
 
 
-def test_it_is_the_papers_formula():
-    layer = built()
-    found = layer(INPUTS, mask=MASK, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, INPUTS, MASK), strict=True):
+def test_matches_the_papers_formula():
+    layer = build_layer()
+    actual = layer(INPUTS, mask=MASK, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, INPUTS, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
-def test_it_is_the_papers_formula_to_ten_digits_in_float64():
-    layer, inputs = built(dtype="float64"), INPUTS.astype("float64")
-    found = layer(inputs, mask=MASK, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, inputs, MASK), strict=True):
+def test_matches_the_papers_formula_to_ten_digits_in_float64():
+    layer, inputs = build_layer(dtype="float64"), INPUTS.astype("float64")
+    actual = layer(inputs, mask=MASK, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, inputs, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-10, atol=1e-10)
 
 
-def test_its_gradients_are_differences_also_with_an_empty_sequence():
-    layer = built(dtype=FINEST)
+def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
+    layer = build_layer(dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=(3, 5)).astype(FINEST)
 
     def formula(inputs, *weights):
@@ -53,11 +53,11 @@ def test_its_gradients_are_differences_also_with_an_empty_sequence():
     def loss(inputs):
         return ops.sum(ops.multiply(layer(inputs, mask=MASK), factors))
 
-    of_inputs, *_ = assert_gradients_are_differences(loss, formula, [INPUTS], layer.weights)
-    np.testing.assert_array_equal(of_inputs[~MASK], 0)
+    grad_inputs, *_ = assert_gradients_are_differences(loss, formula, [INPUTS], layer.weights)
+    np.testing.assert_array_equal(grad_inputs[~MASK], 0)
 
 
-def test_a_query_of_zeros_is_the_mean_of_what_is_real():
+def test_zero_query_gives_the_mean_of_real_steps():
     pooled, weights = AttentionPooling(query_initializer="zeros")(
         INPUTS, mask=MASK, return_attention_scores=True
     )
@@ -70,18 +70,18 @@ def test_a_query_of_zeros_is_the_mean_of_what_is_real():
 def test_documents_are_pooled_sentence_by_sentence():
     documents = RNG.normal(size=(2, 3, 7, 5)).astype("float32")
     masks = np.stack([MASK, MASK[::-1]])
-    layer = built()
-    found = layer(documents, mask=masks, return_attention_scores=True)
+    layer = build_layer()
+    actual = layer(documents, mask=masks, return_attention_scores=True)
     for d in range(2):
-        for got, want in zip(found, expected(layer, documents[d], masks[d]), strict=True):
+        for got, want in zip(actual, expected(layer, documents[d], masks[d]), strict=True):
             np.testing.assert_allclose(ops.convert_to_numpy(got)[d], want, rtol=1e-5, atol=1e-5)
 
 
-def test_a_document_goes_on_with_a_mask_of_its_sentences():
+def test_document_output_has_a_mask_of_its_sentences():
     masks = np.stack([MASK, MASK[::-1]])
-    found = AttentionPooling().compute_mask(np.ones((2, 3, 7, 5)), masks)
+    actual = AttentionPooling().compute_mask(np.ones((2, 3, 7, 5)), masks)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(found), [[True, True, False], [False, True, True]]
+        ops.convert_to_numpy(actual), [[True, True, False], [False, True, True]]
     )
     assert AttentionPooling().compute_mask(INPUTS, MASK) is None
     assert AttentionPooling().compute_mask(np.ones((2, 3, 7, 5))) is None
@@ -98,7 +98,7 @@ def network():
     return keras.Model(words, keras.layers.Dense(2, activation="softmax")(x))
 
 
-def test_padding_of_words_and_sentences_is_invisible_in_a_hierarchical_network():
+def test_padding_of_words_and_sentences_does_not_change_a_hierarchical_network():
     model, documents = network(), np.random.default_rng(3).integers(1, 11, (2, 3, 7))
     documents[0, 1:, 4:] = 0
     documents[1, 2] = 0
@@ -110,7 +110,7 @@ def test_padding_of_words_and_sentences_is_invisible_in_a_hierarchical_network()
     np.testing.assert_allclose(ops.convert_to_numpy(model(documents))[1:], unpadded, atol=1e-6)
 
 
-def test_a_hierarchical_network_learns_to_find_a_word():
+def test_hierarchical_network_learns_to_find_a_word():
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(4)
     documents = rng.integers(1, 10, (64, 3, 5)) * (rng.random((64, 3, 5)) < 0.8)
@@ -125,7 +125,7 @@ def test_a_hierarchical_network_learns_to_find_a_word():
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (3, 7, 5), (2, 7), (3, 1, 7)])
-def test_a_mask_of_another_shape_is_refused(shape):
+def test_mask_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"Expected `mask` of shape \(3, 7\). Received: mask of"):
         AttentionPooling()(INPUTS, mask=np.ones(shape, bool))
 
@@ -136,13 +136,13 @@ def test_inputs_without_a_time_axis_are_refused(shape):
         AttentionPooling()(np.ones(shape, "float32"))
 
 
-def test_an_input_of_unknown_width_is_refused():
+def test_input_of_unknown_width_is_refused():
     with pytest.raises(ValueError, match="known width. Received: inputs of shape .*None"):
         AttentionPooling()(keras.KerasTensor((None, None, None)))
 
 
-def test_dropout_drops_words_in_training_alone():
-    layer = built(dropout=0.5, seed=3)
+def test_dropout_drops_words_in_training_only():
+    layer = build_layer(dropout=0.5, seed=3)
     plain, weights = layer(INPUTS, mask=MASK, return_attention_scores=True)
     dropped, same = layer(INPUTS, mask=MASK, return_attention_scores=True, training=True)
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, (weights, same)))

@@ -35,7 +35,7 @@ class MeanOfTheHidden(Additive):
 class HidesNothing(Additive):
     """Trusts that a weight of zero is enough."""
 
-    def prepare(self, value, key=None, mask=None):
+    def prepare(self, value, key=None, mask=None, for_steps=False):
         return PreparedMemory(self.score.project_key(ops.cast(value, "float32")), value, mask)
 
 
@@ -52,7 +52,7 @@ class TruncatesIntegers(Additive):
 class SeesPadding(Additive):
     """Ignores the masks."""
 
-    def prepare(self, value, key=None, mask=None):
+    def prepare(self, value, key=None, mask=None, for_steps=False):
         return super().prepare(value, key, None)
 
 
@@ -60,7 +60,7 @@ class SeesPadding(Additive):
 class HalfScores(keras_attention.Attention):
     """Scores in the compute dtype."""
 
-    def attend(self, query, memory, noise=None, positions=None):
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
         keys = ops.cast(memory.keys, self.compute_dtype)
         scores = ops.matmul(query, ops.swapaxes(keys, -1, -2))
         exponentials = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
@@ -91,7 +91,7 @@ class SeesTheFuture(Additive):
 
 @register
 class KeepsItsWeights(Additive):
-    def attend(self, query, memory, noise=None, positions=None):
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
         output, self.last_weights = super().attend(query, memory, noise)
         return output, self.last_weights
 
@@ -144,7 +144,7 @@ class CallsPython(Additive):
 
 @register
 class LearnsNothing(Additive):
-    def attend(self, query, memory, noise=None, positions=None):
+    def attend(self, query, memory, noise=None, positions=None, return_weights=True):
         output, weights = super().attend(query, memory, noise)
         return 0 * ops.stop_gradient(output), weights
 

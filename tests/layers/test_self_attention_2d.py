@@ -9,19 +9,19 @@ from tests.finite_differences import FINEST, assert_gradients_are_differences, o
 from tests.gradients import gradients
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype("float32")
-FORMS = {
+VARIANTS = {
     "paper": {"key_reduction": 3, "value_reduction": 3},
     "first version": {"key_reduction": 3, "value_reduction": None},
     "released": {"key_reduction": 3, "value_reduction": 2, "pool_keys": True},
 }
-every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+every_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
 
 
 def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def built(images=IMAGES, dtype="float32", **options):
+def build_layer(images=IMAGES, dtype="float32", **options):
     layer = SelfAttention2D(dtype=dtype, **options)
     layer(images)
     rng = np.random.default_rng(1)
@@ -39,37 +39,37 @@ def expected(layer, images):
     )
 
 
-@every_form
-def test_it_is_the_papers_formula(form):
-    layer = built(**form)
-    found = layer(IMAGES, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, IMAGES), strict=True):
+@every_variant
+def test_matches_the_papers_formula(variant):
+    layer = build_layer(**variant)
+    actual = layer(IMAGES, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, IMAGES), strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
-@every_form
-def test_it_is_the_papers_formula_to_ten_digits_in_float64(form):
+@every_variant
+def test_matches_the_papers_formula_to_ten_digits_in_float64(variant):
     images = IMAGES.astype("float64")
-    layer = built(images, dtype="float64", **form)
-    found = layer(images, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, images), strict=True):
+    layer = build_layer(images, dtype="float64", **variant)
+    actual = layer(images, return_attention_scores=True)
+    for got, want in zip(actual, expected(layer, images), strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-10, atol=1e-10)
 
 
-@every_form
-def test_its_gradients_are_differences(form):
-    layer = built(dtype=FINEST, **form)
+@every_variant
+def test_gradients_match_finite_differences(variant):
+    layer = build_layer(dtype=FINEST, **variant)
     assert abs(float(numpy(layer.gamma))) > 0.1  # the convolutions have a gradient to compare
     factors = np.random.default_rng(2).normal(size=IMAGES.shape).astype(FINEST)
 
     def formula(images, *weights):
         kernels = [*weights[1:], None][:4]
-        made = [
+        outputs = [
             reference_image.self_attention_2d(x, weights[0], *kernels, layer.pool_keys)[0]
             for x in images
         ]
-        return np.sum(made * factors)
+        return np.sum(outputs * factors)
 
     def loss(images):
         return ops.sum(ops.multiply(layer(images), factors))
@@ -78,50 +78,50 @@ def test_its_gradients_are_differences(form):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
-@every_form
-def test_it_starts_as_the_identity(form, dtype):
+@every_variant
+def test_starts_as_the_identity(variant, dtype):
     image = ops.cast(IMAGES, dtype.removeprefix("mixed_"))
-    output = numpy(ops.cast(SelfAttention2D(dtype=dtype, **form)(image), "float32"))
+    output = numpy(ops.cast(SelfAttention2D(dtype=dtype, **variant)(image), "float32"))
     np.testing.assert_array_equal(output, numpy(ops.cast(image, "float32")))
 
 
 @pytest.mark.parametrize("spectral_normalization", [False, True])
-def test_the_convolutions_learn_from_the_second_step_on(spectral_normalization):
+def test_convolutions_have_gradients_from_the_second_step_on(spectral_normalization):
     layer = SelfAttention2D(key_reduction=3, spectral_normalization=spectral_normalization)
     layer(IMAGES)
 
-    def moving():
-        found = gradients(
+    def train_step():
+        actual = gradients(
             lambda x: ops.sum(ops.subtract(layer(x), IMAGES[::-1]) ** 2),
             [IMAGES],
             layer.trainable_variables,
         )[1:]
-        for variable, gradient in zip(layer.trainable_variables, found, strict=True):
+        for variable, gradient in zip(layer.trainable_variables, actual, strict=True):
             variable.assign(numpy(variable) - 0.01 * gradient)
-        return [bool(np.abs(gradient).max() > 0) for gradient in found]
+        return [bool(np.abs(gradient).max() > 0) for gradient in actual]
 
     assert [v.name for v in layer.trainable_variables] == ["gamma"] + 4 * ["kernel"]
-    assert moving() == [True, False, False, False, False]
-    assert moving() == [True, True, True, True, True]
+    assert train_step() == [True, False, False, False, False]
+    assert train_step() == [True, True, True, True, True]
 
 
-def test_moved_pixels_read_the_same():
+def test_layer_is_equivariant_to_permuted_pixels():
     order = np.random.default_rng(3).permutation(15)
 
-    def moved(images):
+    def permute(images):
         return np.reshape(np.reshape(images, (2, 15, 7))[:, order], images.shape)
 
-    layer = built()
+    layer = build_layer()
     output, weights = map(numpy, layer(IMAGES, return_attention_scores=True))
-    again, weights_again = map(numpy, layer(moved(IMAGES), return_attention_scores=True))
-    np.testing.assert_allclose(again, moved(output), atol=1e-5)
-    np.testing.assert_allclose(weights_again, weights[:, order][:, :, order], atol=1e-6)
+    permuted, permuted_weights = map(numpy, layer(permute(IMAGES), return_attention_scores=True))
+    np.testing.assert_allclose(permuted, permute(output), atol=1e-5)
+    np.testing.assert_allclose(permuted_weights, weights[:, order][:, :, order], atol=1e-6)
 
 
-@every_form
-def test_channels_first_is_channels_last_transposed(form):
-    last = built(**form)
-    first = built(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **form)
+@every_variant
+def test_channels_first_equals_channels_last_transposed(variant):
+    last = build_layer(**variant)
+    first = build_layer(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **variant)
     first.set_weights(last.get_weights())
     want, same = map(numpy, last(IMAGES, return_attention_scores=True))
     got, weights = first(IMAGES.transpose(0, 3, 1, 2), return_attention_scores=True)
@@ -130,10 +130,10 @@ def test_channels_first_is_channels_last_transposed(form):
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@every_form
-def test_a_model_takes_images_of_any_size(form, data_format):
+@every_variant
+def test_model_takes_images_of_any_size(variant, data_format):
     is_last = data_format == "channels_last"
-    layer = SelfAttention2D(data_format=data_format, **form)
+    layer = SelfAttention2D(data_format=data_format, **variant)
     inputs = keras.Input((None, None, 7) if is_last else (7, None, None))
     outputs = layer(inputs, return_attention_scores=True)
     assert tuple(outputs[0].shape) == tuple(inputs.shape)
@@ -150,16 +150,16 @@ def test_a_model_takes_images_of_any_size(form, data_format):
         np.testing.assert_allclose(numpy(ops.sum(weights, axis=-1)), 1, rtol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's graphs")
-def test_in_a_graph_an_unknown_batch_is_what_is_left():
-    """tf2onnx makes a wrong shape of a batch whose size was read off a tensor."""
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs")
+def test_unknown_batch_is_the_inferred_size_of_reshapes_in_a_graph():
+    """tf2onnx converts a reshape wrongly if the batch size in it is computed at run time."""
     import tensorflow as tf
 
     layer = SelfAttention2D(key_reduction=2)
     layer.build((None, None, None, 6))
     images = tf.TensorSpec((None, None, None, 6))
     operations = tf.function(layer).get_concrete_function(images).graph.get_operations()
-    reshapes = [each for each in operations if each.type == "Reshape"]
-    shapes = [each.inputs[1].op for each in reshapes if each.outputs[0].shape.rank == 3]
+    reshapes = [op for op in operations if op.type == "Reshape"]
+    shapes = [op.inputs[1].op for op in reshapes if op.outputs[0].shape.rank == 3]
     batches = [tf.get_static_value(shape.inputs[0]) for shape in shapes if shape.type == "Pack"]
     assert batches[:3] == [-1, -1, -1]  # queries, keys, values

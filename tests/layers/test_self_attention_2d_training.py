@@ -25,7 +25,7 @@ def spectral_norms(layer):
     return [np.linalg.svd(kernel, compute_uv=False)[0] for kernel in kernels(layer)]
 
 
-def test_spectral_normalization_brings_each_convolution_to_norm_1():
+def test_spectral_normalization_gives_each_convolution_norm_1():
     keras.utils.set_random_seed(0)
     layer = SelfAttention2D(key_reduction=3, spectral_normalization=True)
     layer(IMAGES)
@@ -35,7 +35,7 @@ def test_spectral_normalization_brings_each_convolution_to_norm_1():
     np.testing.assert_allclose(spectral_norms(layer), 1, rtol=0.05)
 
 
-def test_only_calls_in_training_move_what_spectral_normalization_keeps():
+def test_only_training_calls_update_spectral_normalization():
     layer = SelfAttention2D(key_reduction=3, spectral_normalization=True)
     layer(IMAGES)
     before = [numpy(w).copy() for w in layer.weights]
@@ -43,8 +43,10 @@ def test_only_calls_in_training_move_what_spectral_normalization_keeps():
     for weight, same in zip(layer.weights, before, strict=True):
         np.testing.assert_array_equal(numpy(weight), same)
     layer(IMAGES, training=True)
-    moved = [np.abs(numpy(w) - b).max() > 0 for w, b in zip(layer.weights, before, strict=True)]
-    assert moved == [False] + 8 * [True]  # gamma; a kernel and a vector for each convolution
+    is_changed = [
+        np.abs(numpy(w) - b).max() > 0 for w, b in zip(layer.weights, before, strict=True)
+    ]
+    assert is_changed == [False] + 8 * [True]  # gamma; a kernel and a vector for each convolution
 
 
 @pytest.mark.parametrize(
@@ -55,9 +57,7 @@ def test_only_calls_in_training_move_what_spectral_normalization_keeps():
         ("channels_last", "bfloat16"),
     ],
 )
-def test_the_released_form_trains_compiled_and_comes_back_from_its_file(
-    data_format, dtype, tmp_path
-):
+def test_released_variant_trains_compiled_and_survives_saving(data_format, dtype, tmp_path):
     keras.utils.set_random_seed(0)
     images = IMAGES if data_format == "channels_last" else IMAGES.transpose(0, 3, 1, 2)
     inputs = keras.Input([None if n in (3, 5) else n for n in images.shape[1:]])
@@ -70,16 +70,16 @@ def test_the_released_form_trains_compiled_and_comes_back_from_its_file(
     losses = model.fit(images, target, epochs=8, batch_size=3, verbose=0).history["loss"]
     assert model.jit_compile == ON_XLA
     assert np.isfinite(losses).all() and float(numpy(layer.gamma)) != 0
-    if keras.backend.backend() != "jax":  # there Keras does not store what it divided
+    if keras.backend.backend() != "jax":  # on JAX, Keras does not store the divided kernel
         np.testing.assert_allclose(spectral_norms(layer), 1, rtol=0.2)
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    assert [w.path for w in again.weights] == [w.path for w in model.weights]
-    found = [numpy(ops.cast(m(images), "float32")) for m in (model, again)]
-    np.testing.assert_array_equal(*found)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert [w.path for w in loaded.weights] == [w.path for w in model.weights]
+    actual = [numpy(ops.cast(m(images), "float32")) for m in (model, loaded)]
+    np.testing.assert_array_equal(*actual)
 
 
-def test_weight_decay_and_the_regularizer_leave_gamma_alone():
+def test_weight_decay_and_regularizer_do_not_change_gamma():
     layer = SelfAttention2D(key_reduction=3, kernel_regularizer="l2")
     layer(IMAGES)
     layer.gamma.assign(0.5)
@@ -92,7 +92,7 @@ def test_weight_decay_and_the_regularizer_leave_gamma_alone():
     assert all((np.abs(a) < np.abs(b)).all() for a, b in zip(kernels(layer), before, strict=True))
 
 
-def test_a_reduction_beyond_the_channels_leaves_one():
+def test_reduction_beyond_the_channels_leaves_one_channel():
     layer = SelfAttention2D(key_reduction=8, value_reduction=8)
     layer(IMAGES)
     assert [k.shape for k in kernels(layer)] == [(7, 1), (7, 1), (7, 1), (1, 7)]
@@ -105,10 +105,10 @@ def test_queries_and_keys_start_with_different_kernels():
     assert np.abs(query - key).max() > 0.01
 
 
-def test_numbers_too_large_for_half_precision_do_not_give_nan():
-    largest = np.finfo("float16").max
+def test_half_precision_overflow_does_not_give_nan():
+    float16_max = np.finfo("float16").max
     layer = SelfAttention2D(key_reduction=3, pool_keys=True, dtype="mixed_float16")
-    images = np.sign(IMAGES) * largest
+    images = np.sign(IMAGES) * float16_max
     layer(images)
     layer.gamma.assign(1.0)
     output, weights = layer(images.astype("float16"), return_attention_scores=True)
@@ -118,7 +118,7 @@ def test_numbers_too_large_for_half_precision_do_not_give_nan():
 
 @pytest.mark.parametrize("shape", [(3, 7), (3, 5, 7), (2, 3, 5, 7, 2), (2, 3, 5, None)])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_what_is_no_image_is_refused(shape, data_format):
+def test_inputs_that_are_no_images_are_refused(shape, data_format):
     if data_format == "channels_first" and len(shape) == 4:
         shape = (shape[0], shape[3], *shape[1:3])
     layer = SelfAttention2D(data_format=data_format)

@@ -21,19 +21,19 @@ def span_of(*rows):
         ("....x", 4, 1),
     ],
 )
-def test_it_runs_from_the_first_to_the_last_key(row, start, length):
+def test_span_runs_from_the_first_to_the_last_visible_key(row, start, length):
     assert span_of(row) == (start, length)
 
 
-def test_any_query_may_see_a_key():
+def test_key_counts_if_visible_to_any_query():
     assert span_of("x....", ".....", "...x.") == (0, 4)
 
 
-def test_nothing_has_no_length():
+def test_fully_masked_sequence_has_length_zero():
     assert span_of("...", "...")[1] == 0
 
 
-def test_every_sequence_has_its_own():
+def test_every_sequence_has_its_own_span():
     mask = np.zeros((2, 3, 1, 7), bool)
     mask[0, 1, 0, 2:5] = mask[1, 2, 0, 6:] = True
     start, length = (ops.convert_to_numpy(x) for x in span(mask))

@@ -18,33 +18,33 @@ def numpy(x, shape):
 @pytest.mark.parametrize(("queries", "keys"), SIZES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 2])
-def test_it_says_what_the_table_says(queries, keys, causal, window):
+def test_matches_the_dense_mask(queries, keys, causal, window):
     masks = {
         "query_mask": RNG.random((BATCH, queries)) < 0.5,
         "key_mask": RNG.random((BATCH, keys)) < 0.5,
         "pairs": RNG.random((BATCH, queries, keys)) < 0.5,
     }
-    for given in itertools.product([False, True], repeat=3):
-        some = {n: x for (n, x), there in zip(masks.items(), given, strict=True) if there}
-        visible = StructuredMask(queries, keys, **some, causal=causal, window=window)
-        wanted = sight(queries, keys, **some, causal=causal, window=window)
-        np.testing.assert_array_equal(numpy(visible.dense(), wanted.shape), wanted)
-        sees, seen = wanted.any(axis=2), wanted.any(axis=1)
-        np.testing.assert_array_equal(numpy(visible.query_has_visible_key(), sees.shape), sees)
-        np.testing.assert_array_equal(numpy(visible.key_is_visible(), seen.shape), seen)
+    for is_used in itertools.product([False, True], repeat=3):
+        some = {n: x for (n, x), used in zip(masks.items(), is_used, strict=True) if used}
+        mask = StructuredMask(queries, keys, **some, causal=causal, window=window)
+        expected = sight(queries, keys, **some, causal=causal, window=window)
+        np.testing.assert_array_equal(numpy(mask.dense(), expected.shape), expected)
+        has_key, is_visible = expected.any(axis=2), expected.any(axis=1)
+        np.testing.assert_array_equal(numpy(mask.query_has_visible_key(), has_key.shape), has_key)
+        np.testing.assert_array_equal(numpy(mask.key_is_visible(), is_visible.shape), is_visible)
 
 
-def test_nothing_masked_is_nothing_said():
-    visible = StructuredMask(3, 5)
+def test_without_masks_every_method_returns_none():
+    mask = StructuredMask(3, 5)
     assert (
-        visible.dense() is None
-        and visible.query_has_visible_key() is None
-        and visible.key_is_visible() is None
+        mask.dense() is None
+        and mask.query_has_visible_key() is None
+        and mask.key_is_visible() is None
     )
 
 
-def test_a_table_is_one_way_to_say_it():
-    table = RNG.random((BATCH, 3, 5)) < 0.5
-    visible = as_structured_mask(table, 3, 5)
-    assert as_structured_mask(visible, 3, 5) is visible
-    np.testing.assert_array_equal(visible.dense(), table)
+def test_dense_mask_becomes_a_structured_mask():
+    dense = RNG.random((BATCH, 3, 5)) < 0.5
+    mask = as_structured_mask(dense, 3, 5)
+    assert as_structured_mask(mask, 3, 5) is mask
+    np.testing.assert_array_equal(mask.dense(), dense)

@@ -5,14 +5,14 @@ from keras import ops
 from keras_attention.mask import combine, padding, visited
 
 
-def seen(indices, keys):
+def visited_mask(indices, keys):
     return ops.convert_to_numpy(visited(np.array(indices), keys))
 
 
-def test_a_key_is_seen_until_it_was_pointed_to():
+def test_key_is_visible_until_it_was_pointed_to():
     expected = ["xxx", "xx.", ".x.", ".x.", "..."]
-    written = [[sign == "x" for sign in row] for row in expected]
-    np.testing.assert_array_equal(seen([-1, 2, 0, 0, 1], 3), written)
+    mask = [[sign == "x" for sign in row] for row in expected]
+    np.testing.assert_array_equal(visited_mask([-1, 2, 0, 0, 1], 3), mask)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
@@ -24,10 +24,10 @@ def test_every_sequence_has_its_own_visits(dtype):
             assert row.tolist() == [j not in sequence[: i + 1] for j in range(3)]
 
 
-def test_what_is_no_key_visits_nothing():
-    assert seen([-1, 5, 3, -7], 3).all()
+def test_indices_outside_the_keys_mask_nothing():
+    assert visited_mask([-1, 5, 3, -7], 3).all()
 
 
-def test_it_combines_with_padding():
+def test_combines_with_padding():
     mask = combine(padding(key_mask=np.array([[True, True, False]])), visited([[-1, 0]], 3))
     assert ops.convert_to_numpy(mask).tolist() == [[[True, True, False], [False, True, False]]]

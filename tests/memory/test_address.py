@@ -56,30 +56,30 @@ every_step = pytest.mark.parametrize("name", ["content", "interpolate", "shift",
 
 
 @every_step
-def test_a_step_is_its_equation(name):
+def test_step_matches_its_equation(name):
     arguments = arguments_of(name)
-    found = numpy(getattr(memory, name)(*arguments))
-    np.testing.assert_allclose(found, by_loops(name, *arguments), atol=1e-6)
+    actual = numpy(getattr(memory, name)(*arguments))
+    np.testing.assert_allclose(actual, by_loops(name, *arguments), atol=1e-6)
 
 
 @every_step
-def test_a_step_gives_a_distribution_for_a_single_sequence_too(name):
+def test_step_returns_a_distribution_for_a_single_sequence(name):
     arguments = [x[:1] for x in arguments_of(name)]
-    found = numpy(getattr(memory, name)(*arguments))
-    assert found.shape == (1, HEADS, SLOTS)
-    assert (found >= 0).all()
-    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
-    np.testing.assert_allclose(found, by_loops(name, *arguments), atol=1e-6)
+    actual = numpy(getattr(memory, name)(*arguments))
+    assert actual.shape == (1, HEADS, SLOTS)
+    assert (actual >= 0).all()
+    np.testing.assert_allclose(actual.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(actual, by_loops(name, *arguments), atol=1e-6)
 
 
 @every_step
-def test_the_gradient_is_that_of_the_equation(name):
+def test_gradient_matches_the_equation(name):
     arguments = arguments_of(name)
     toward = np.random.default_rng(1).normal(size=(BATCH, HEADS, SLOTS))
 
     def loss(*tensors):
-        found = getattr(memory, name)(*tensors)
-        return ops.sum(ops.multiply(found, ops.cast(toward, found.dtype)))
+        actual = getattr(memory, name)(*tensors)
+        return ops.sum(ops.multiply(actual, ops.cast(toward, actual.dtype)))
 
     assert_gradients_are_differences(
         loss, lambda *a: float((by_loops(name, *a) * toward).sum()), arguments
@@ -87,30 +87,30 @@ def test_the_gradient_is_that_of_the_equation(name):
 
 
 @pytest.mark.parametrize("slot, amount, reached", [(2, 1, 3), (6, 1, 0), (0, -1, 6), (5, 2, 0)])
-def test_a_shift_moves_a_one_hot_address_and_wraps(slot, amount, reached):
+def test_shift_moves_a_one_hot_address_and_wraps(slot, amount, reached):
     amounts = one_hot(2 + amount, SHIFTS)
     np.testing.assert_array_equal(numpy(memory.shift(one_hot(slot), amounts)), one_hot(reached))
 
 
-def test_a_single_shift_leaves_everything_in_place():
+def test_single_shift_of_zero_changes_nothing():
     address = arguments_of("shift")[0]
-    found = numpy(memory.shift(address, np.ones((BATCH, HEADS, 1), "float32")))
-    np.testing.assert_array_equal(found, address)
+    actual = numpy(memory.shift(address, np.ones((BATCH, HEADS, 1), "float32")))
+    np.testing.assert_array_equal(actual, address)
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 3.0, 21.0])
-def test_sharpening_leaves_a_one_hot_address_alone(sharpness):
-    found = numpy(memory.sharpen(one_hot(4), np.full((1, 1), sharpness, "float32")))
-    np.testing.assert_allclose(found, one_hot(4), atol=1e-10)
+def test_sharpening_does_not_change_a_one_hot_address(sharpness):
+    actual = numpy(memory.sharpen(one_hot(4), np.full((1, 1), sharpness, "float32")))
+    np.testing.assert_allclose(actual, one_hot(4), atol=1e-10)
 
 
 def test_sharpening_by_one_changes_nothing():
     address = arguments_of("sharpen")[0]
-    found = numpy(memory.sharpen(address, np.ones((BATCH, HEADS), "float32")))
-    np.testing.assert_allclose(found, address, atol=1e-6)
+    actual = numpy(memory.sharpen(address, np.ones((BATCH, HEADS), "float32")))
+    np.testing.assert_allclose(actual, address, atol=1e-6)
 
 
-def test_gate_0_keeps_the_address_and_gate_1_takes_the_new_one():
+def test_gate_0_returns_the_previous_and_gate_1_the_new_address():
     address, previous, gate = arguments_of("interpolate")
     kept = memory.interpolate(address, previous, np.zeros_like(gate))
     taken = memory.interpolate(address, previous, np.ones_like(gate))
@@ -122,29 +122,29 @@ def test_content_is_the_softmax_of_the_cosine_score():
     key, _, stored = arguments_of("content")
     score = CosineScore(strength=7.0)
     expected = softmax(score(key, stored))
-    found = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), stored)
-    np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-6)
+    actual = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), stored)
+    np.testing.assert_allclose(numpy(actual), numpy(expected), atol=1e-6)
 
 
-def test_gradients_are_finite_where_memory_and_key_are_zero():
+def test_gradients_are_finite_for_zero_memory_and_key():
     key, strength, stored = (np.zeros_like(x) for x in arguments_of("content"))
-    found = gradients(lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, stored])
-    assert all(np.isfinite(g).all() for g in found)
+    actual = gradients(lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, stored])
+    assert all(np.isfinite(g).all() for g in actual)
     uniform = numpy(memory.content(key, strength, stored))
     np.testing.assert_allclose(uniform, np.full((BATCH, HEADS, SLOTS), 1 / SLOTS), rtol=1e-6)
 
 
-def test_the_gradient_of_sharpening_is_finite_at_a_weight_of_zero():
+def test_gradient_of_sharpening_is_finite_at_a_weight_of_zero():
     sharpness = np.full((1, 1), 2.5, "float32")
-    found = gradients(
+    actual = gradients(
         lambda a, s: ops.sum(memory.sharpen(a, s)[..., :3] ** 2), [one_hot(1), sharpness]
     )
-    assert all(np.isfinite(g).all() for g in found)
+    assert all(np.isfinite(g).all() for g in actual)
 
 
 @every_step
-def test_a_step_computes_in_float32_from_half_precision(name):
+def test_step_computes_half_precision_inputs_in_float32(name):
     halves = [ops.cast(x, "float16") for x in arguments_of(name)]
-    found = getattr(memory, name)(*halves)
+    actual = getattr(memory, name)(*halves)
     exact = by_loops(name, *[numpy(x).astype("float64") for x in halves])
-    np.testing.assert_allclose(numpy(found), exact, atol=1e-6)
+    np.testing.assert_allclose(numpy(actual), exact, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Amounts of shifts that have no middle are refused."""
+"""Invalid arguments of the memory steps are refused."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,6 @@ import pytest
 from keras_attention import memory
 
 
-def test_an_even_number_of_shifts_is_refused():
+def test_even_number_of_shifts_is_refused():
     with pytest.raises(ValueError, match=r"Expected `amounts`.*odd.*\(1, 1, 4\)"):
         memory.shift(np.ones((1, 1, 7), "float32"), np.ones((1, 1, 4), "float32"))

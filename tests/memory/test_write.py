@@ -27,7 +27,7 @@ def data():
     return [x.astype("float32") for x in arrays]
 
 
-def written(memory, address, erasure, addition):
+def write(memory, address, erasure, addition):
     return add(erase(memory, address, erasure), address, addition)
 
 
@@ -35,46 +35,46 @@ def by_loops(*arrays):
     return np.array([reference_memory.write(*one) for one in zip(*arrays, strict=True)])
 
 
-def test_a_write_is_every_erasure_and_then_every_addition():
-    np.testing.assert_allclose(numpy(written(*data())), by_loops(*data()), atol=1e-6)
+def test_write_applies_all_erasures_and_then_all_additions():
+    np.testing.assert_allclose(numpy(write(*data())), by_loops(*data()), atol=1e-6)
 
 
-def test_the_gradient_is_that_of_the_equations():
+def test_gradient_matches_the_equations():
     toward = np.random.default_rng(1).normal(size=(BATCH, SLOTS, WIDTH))
 
     def loss(*tensors):
-        found = written(*tensors)
-        return ops.sum(ops.multiply(found, ops.cast(toward, found.dtype)))
+        actual = write(*tensors)
+        return ops.sum(ops.multiply(actual, ops.cast(toward, actual.dtype)))
 
     assert_gradients_are_differences(loss, lambda *a: float((by_loops(*a) * toward).sum()), data())
 
 
-def test_what_is_written_at_a_one_hot_address_is_read_there_and_nowhere_else():
+def test_write_at_a_one_hot_address_changes_only_that_slot():
     memory, _, _, addition = data()
     address = np.broadcast_to(np.eye(SLOTS, dtype="float32")[[4]], (BATCH, 1, SLOTS))
-    after = written(memory, address, np.ones((BATCH, 1, WIDTH), "float32"), addition[:, :1])
+    after = write(memory, address, np.ones((BATCH, 1, WIDTH), "float32"), addition[:, :1])
     np.testing.assert_array_equal(numpy(weighted_sum(address, after)), addition[:, :1])
     elsewhere = np.arange(SLOTS) != 4
     np.testing.assert_array_equal(numpy(after)[:, elsewhere], memory[:, elsewhere])
 
 
-def test_a_later_heads_erasure_spares_an_earlier_heads_addition():
+def test_erasure_of_a_later_head_does_not_erase_additions():
     memory, _, _, addition = data()
     address = np.broadcast_to(np.eye(SLOTS, dtype="float32")[[2]], (BATCH, HEADS, SLOTS))
-    after = written(memory, address, np.ones((BATCH, HEADS, WIDTH), "float32"), addition)
+    after = write(memory, address, np.ones((BATCH, HEADS, WIDTH), "float32"), addition)
     np.testing.assert_allclose(numpy(after)[:, 2], addition.sum(1), rtol=1e-5)
 
 
-def test_nothing_erased_and_nothing_added_leaves_the_memory():
+def test_zero_erasure_and_addition_leave_the_memory_unchanged():
     memory, address, erasure, addition = data()
-    after = written(memory, address, np.zeros_like(erasure), np.zeros_like(addition))
+    after = write(memory, address, np.zeros_like(erasure), np.zeros_like(addition))
     np.testing.assert_array_equal(numpy(after), memory)
 
 
 @pytest.mark.parametrize("which", [0, 1, 3])
-def test_half_precision_in_any_place_is_written_in_float32(which):
+def test_any_half_precision_argument_is_computed_in_float32(which):
     halves = [ops.cast(x, "float16") if n == which else x for n, x in enumerate(data())]
     exact = by_loops(*[numpy(x).astype("float64") for x in halves])
-    found = written(*halves)
-    assert keras.backend.standardize_dtype(found.dtype) == "float32"
-    np.testing.assert_allclose(numpy(found), exact, atol=1e-5)
+    actual = write(*halves)
+    assert keras.backend.standardize_dtype(actual.dtype) == "float32"
+    np.testing.assert_allclose(numpy(actual), exact, atol=1e-5)

@@ -12,23 +12,23 @@ def uniform(scores):
 
 
 @pytest.mark.parametrize("name", ["hardmax", "softmax", "sparsemax"])
-def test_a_name_stands_for_a_normalizer_and_back(name):
+def test_names_round_trip(name):
     assert normalize.get(name) is getattr(normalize, name)
     assert normalize.serialize(getattr(normalize, name)) == name
 
 
-def test_a_function_stands_for_itself():
+def test_function_is_returned_unchanged():
     assert normalize.get(uniform) is uniform
     assert normalize.get(normalize.softmax) is normalize.softmax
 
 
-def test_a_registered_function_can_be_written_down():
+def test_registered_function_round_trips_through_its_config():
     config = normalize.serialize(uniform)
     assert normalize.get(config) is uniform
 
 
 @pytest.mark.parametrize("wrong", ["soft", 3, None, ["softmax"]])
-def test_anything_else_is_refused(wrong):
+def test_other_values_are_refused(wrong):
     with pytest.raises(ValueError, match="Expected `normalize` to be one of .*softmax") as refusal:
         normalize.get(wrong)
     assert f"Received: normalize={wrong!r}" in str(refusal.value)

@@ -7,7 +7,7 @@ from keras_attention.normalize import sample, sample_ops, softmax
 from tests.gradients import gradients
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-on_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow Probability is its own")
+on_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="needs TensorFlow Probability")
 if ON_TENSORFLOW:
     from keras_attention.normalize import sample_tfp
 FORMULAS = [sample_ops, sample_tfp] if ON_TENSORFLOW else [sample_ops]
@@ -29,7 +29,7 @@ def one_hot(shape, keys):
 
 
 @on_tensorflow
-def test_both_formulas_give_the_same_log_probabilities_entropies_and_gradients():
+def test_tfp_and_keras_formulas_give_equal_values_and_gradients():
     chosen = one_hot((7, 3), 5)
 
     def both(formulas, scores):
@@ -37,31 +37,33 @@ def test_both_formulas_give_the_same_log_probabilities_entropies_and_gradients()
         return formulas.log_probability(logits, chosen), formulas.entropy(logits)
 
     ours, theirs = both(sample_ops, SCORES), both(sample_tfp, SCORES)
-    sees = MASK.any(-1)  # who sees nothing has no distribution
+    has_visible_key = MASK.any(-1)  # a fully masked row has no distribution
     for got, want in zip(ours, theirs, strict=True):
         assert got.shape == (7, 3)
-        np.testing.assert_allclose(got[sees], want[sees], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            got[has_visible_key], want[has_visible_key], rtol=1e-6, atol=1e-6
+        )
     for i in range(2):
-        found = [
+        actual = [
             gradients(lambda s, f=f, i=i: ops.sum(both(f, s)[i]), [SCORES])[0] for f in FORMULAS
         ]
-        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(*actual, rtol=1e-5, atol=1e-6)
 
 
 @every_formula
-def test_log_probability_and_entropy_are_the_logarithms_of_the_weights(formulas):
+def test_log_probability_and_entropy_match_the_weights(formulas):
     weights = numpy(softmax(SCORES / 5))
     logits = sample.log(ops.convert_to_tensor(weights))
     chosen = one_hot((7, 3), 5)
-    found = formulas.log_probability(logits, ops.convert_to_tensor(chosen))
-    np.testing.assert_allclose(numpy(found), np.log((weights * chosen).sum(-1)), atol=1e-5)
+    actual = formulas.log_probability(logits, ops.convert_to_tensor(chosen))
+    np.testing.assert_allclose(numpy(actual), np.log((weights * chosen).sum(-1)), atol=1e-5)
     np.testing.assert_allclose(
         numpy(formulas.entropy(logits)), -(weights * np.log(weights)).sum(-1), atol=1e-5
     )
 
 
 @every_formula
-def test_keys_are_drawn_as_often_as_their_weights_say(formulas):
+def test_sample_frequencies_match_the_weights(formulas):
     weights = np.array([0.5, 0.3, 0.15, 0.05, 0.0], "float32")
     noise = formulas.gumbel((DRAWS, 5), keras.random.SeedGenerator(3))
     chosen = numpy(sample.sample(ops.broadcast_to(weights, (DRAWS, 5)), noise))
@@ -73,7 +75,7 @@ def test_keys_are_drawn_as_often_as_their_weights_say(formulas):
 
 
 @every_formula
-def test_a_generator_gives_new_noise_every_time_and_its_seed_the_same_again(formulas):
+def test_generator_gives_new_noise_and_its_seed_repeats_it(formulas):
     seeds = keras.random.SeedGenerator(5)
     first, second = (numpy(formulas.gumbel((11,), seeds)) for _ in range(2))
     again = numpy(formulas.gumbel((11,), keras.random.SeedGenerator(5)))
@@ -81,42 +83,45 @@ def test_a_generator_gives_new_noise_every_time_and_its_seed_the_same_again(form
     np.testing.assert_array_equal(first, again)
 
 
-def test_on_tensorflow_the_formulas_are_tensorflow_probabilitys():
+def test_tensorflow_uses_tensorflow_probability():
     assert sample.FORMULAS is FORMULAS[-1]
 
 
-def test_who_sees_nothing_draws_nothing_and_what_is_masked_is_never_drawn():
+def test_fully_masked_rows_sample_nothing_and_masked_keys_are_never_sampled():
     noise = 100 * RNG.normal(size=MASK.shape).astype("float32")
     weights = softmax(SCORES, MASK)
     chosen = numpy(sample.sample(weights, noise))
-    relaxed = numpy(sample.relaxed(weights, noise, 0.5))
+    relaxed = numpy(sample.sample_relaxed(weights, noise, 0.5))
     for each in (chosen, relaxed):
         assert not each[~MASK].any()
         np.testing.assert_allclose(each.sum(-1), MASK.any(-1), atol=1e-6)
 
 
-def test_nothing_is_nan_where_weights_are_zero():
+def test_nothing_is_nan_at_weights_of_zero():
     far = 1000 * SCORES
 
     def everything(scores):
         weights = softmax(scores, MASK)
         chosen = sample.sample(weights, np.zeros_like(SCORES))
-        found = sample.log_probability(weights, chosen) + sample.entropy(weights)
-        return ops.sum(found) + ops.sum(sample.relaxed(weights, np.zeros_like(SCORES), 0.1) ** 2)
+        actual = sample.log_probability(weights, chosen) + sample.entropy(weights)
+        relaxed = sample.sample_relaxed(weights, np.zeros_like(SCORES), 0.1)
+        return ops.sum(actual) + ops.sum(relaxed**2)
 
     assert np.isfinite(numpy(everything(far)))
     assert np.isfinite(gradients(everything, [far])[0]).all()
 
 
-def test_a_relaxed_sample_nears_the_sample_as_the_temperature_falls():
+def test_relaxed_sample_converges_to_the_sample_as_temperature_falls():
     noise = numpy(sample.gumbel(SCORES.shape, keras.random.SeedGenerator(1)))
     weights = softmax(SCORES / 5)
     chosen = numpy(sample.sample(weights, noise))
     away = [
-        np.abs(numpy(sample.relaxed(weights, noise, t)) - chosen).mean() for t in (1, 0.1, 1e-3)
+        np.abs(numpy(sample.sample_relaxed(weights, noise, t)) - chosen).mean()
+        for t in (1, 0.1, 1e-3)
     ]
     assert away[0] > away[1] > away[2]
     assert away[2] < 1e-3
     expected = np.log(numpy(weights)) + noise
     expected = np.exp(expected / 0.5) / np.exp(expected / 0.5).sum(-1, keepdims=True)
-    np.testing.assert_allclose(numpy(sample.relaxed(weights, noise, 0.5)), expected, atol=1e-5)
+    relaxed = numpy(sample.sample_relaxed(weights, noise, 0.5))
+    np.testing.assert_allclose(relaxed, expected, atol=1e-5)

@@ -13,24 +13,24 @@ def arrays(dtype="float32"):
     return rng.random((2, 3, 5)).astype(dtype), rng.normal(size=(2, 5, 7)).astype(dtype)
 
 
-def test_an_average_by_hand():
+def test_average_matches_hand_computed_context():
     weights, value = np.array([[[0.25, 0.75]]], "float32"), np.array([[[4.0], [8.0]]], "float32")
     assert ops.convert_to_numpy(weighted_sum(weights, value)).item() == 0.25 * 4 + 0.75 * 8
 
 
-def test_it_is_the_formula():
+def test_matches_the_formula():
     expected = reference.each(reference.weighted_sum, *arrays())
     np.testing.assert_allclose(ops.convert_to_numpy(weighted_sum(*arrays())), expected, atol=1e-5)
 
 
 @only_with_float64
-def test_it_is_the_formula_to_ten_digits_in_float64():
+def test_matches_the_formula_to_ten_digits_in_float64():
     expected = reference.each(reference.weighted_sum, *arrays())
     weights, value = (x.astype("float64") for x in arrays())
     np.testing.assert_allclose(weighted_sum(weights, value), expected, atol=1e-10)
 
 
-def test_its_gradients_are_differences():
+def test_gradients_match_finite_differences():
     weights, value = (x[:1] for x in arrays())
     factors = np.random.default_rng(1).normal(size=(1, 3, 7)).astype(FINEST)
 
@@ -53,7 +53,7 @@ def test_half_precision_is_summed_in_float32(dtype):
     assert ops.convert_to_numpy(ops.cast(total, "float32")).item() == 8192
 
 
-def test_more_leading_axes_are_more_sequences():
+def test_additional_leading_axes_are_batch_axes():
     weights, value = arrays()
     stacked = ops.convert_to_numpy(weighted_sum(weights[:, None], value[:, None]))
     expected = ops.convert_to_numpy(weighted_sum(weights, value))[:, None]

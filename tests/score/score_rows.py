@@ -1,4 +1,4 @@
-"""The table of the scores: how to make each, and its formula."""
+"""A table of the scores: constructors, inputs and formulas."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,27 +24,27 @@ class Row:
     equal_widths: bool = False
 
     def arrays(self, dtype="float32", seed=0):
-        """Queries and keys."""
+        """Return queries and keys."""
         rng = np.random.default_rng(seed)
         key_width = QUERY_WIDTH if self.equal_widths else KEY_WIDTH
         query = rng.normal(size=(BATCH, QUERIES, QUERY_WIDTH)).astype(dtype)
         return query, rng.normal(size=(BATCH, KEYS, key_width)).astype(dtype)
 
-    def built(self, dtype="float32"):
-        """A score whose weights are seeded numbers, none of them special."""
-        made = self.make(dtype=dtype)
-        made(*self.arrays(dtype))
+    def build(self, dtype="float32"):
+        """Return a score whose weights are seeded random numbers."""
+        layer = self.make(dtype=dtype)
+        layer(*self.arrays(dtype))
         rng = np.random.default_rng(1)
-        made.set_weights([rng.normal(size=w.shape) for w in made.get_weights()])
-        return made
+        layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+        return layer
 
-    def expected(self, made, query, key):
-        """The formula with the score's own weights."""
-        weights = [ops.convert_to_numpy(w).astype("float64") for w in made.weights]
+    def expected(self, layer, query, key):
+        """Evaluate the formula with the weights of a score."""
+        weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
         return reference.each(lambda q, k: self.formula(q, k, *weights), query, key)
 
 
-def of_raw_strength(query, key, raw):
+def compute_cosine(query, key, raw):
     return reference.cosine(query, key, 1 + np.log1p(np.exp(raw)))
 
 
@@ -61,6 +61,6 @@ ROWS = {
     "additive_with_bias": Row(
         lambda **o: score.AdditiveScore(units=3, use_bias=True, **o), reference.additive
     ),
-    "cosine": Row(lambda **o: score.CosineScore(strength=3, **o), of_raw_strength, True),
+    "cosine": Row(lambda **o: score.CosineScore(strength=3, **o), compute_cosine, True),
     "location": Row(lambda **o: score.LocationScore(max_length=13, **o), reference.location),
 }

@@ -11,7 +11,7 @@ QUERY = np.array([[[1.0, -1.0]]], "float32")
 KEY = np.array([[[2.0], [0.0]]], "float32")
 
 
-def test_a_hidden_layer_by_hand():
+def test_score_equals_a_hidden_layer_by_hand():
     score = AdditiveScore(units=2, use_bias=True)
     score(QUERY, KEY)
     weights = [[1, 2], [0, 1]], [[3, 0]], [1, 10], [0, 0.5]
@@ -21,7 +21,7 @@ def test_a_hidden_layer_by_hand():
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
-def test_its_weights_stand_in_the_documented_order():
+def test_weights_are_in_the_documented_order():
     score = AdditiveScore(units=3, use_bias=True)
     score(QUERY, KEY)
     assert [(w.name, w.shape) for w in score.weights] == [
@@ -32,25 +32,25 @@ def test_its_weights_stand_in_the_documented_order():
     ]
 
 
-def test_units_are_the_queries_width_unless_given():
+def test_default_units_are_the_width_of_the_query():
     score = AdditiveScore()
     score(QUERY, KEY)
     assert [w.shape for w in score.weights] == [(2, 2), (1, 2), (2,)]
 
 
-def test_a_zero_scale_makes_all_keys_alike():
+def test_zero_scale_gives_equal_scores():
     scores = AdditiveScore(units=3, scale_initializer="zeros")(QUERY, KEY)
     np.testing.assert_array_equal(ops.convert_to_numpy(scores), 0)
 
 
-def test_one_initializer_object_draws_two_different_kernels():
+def test_shared_initializer_gives_different_kernels():
     score = AdditiveScore(units=5, kernel_initializer=keras.initializers.RandomNormal())
     score(np.ones((1, 1, 3), "float32"), np.ones((1, 1, 3), "float32"))
     query_kernel, key_kernel, _ = score.get_weights()
     assert np.abs(query_kernel - key_kernel).max() > 0.01
 
 
-def test_an_initializer_may_be_a_function():
+def test_initializer_can_be_a_function():
     def threes(shape, dtype=None):
         return ops.full(shape, 3.0, dtype)
 
@@ -66,7 +66,7 @@ def test_both_kernels_are_regularized():
 
 
 @pytest.mark.parametrize("units", [0, -3, 2.0, "3", True])
-def test_units_that_are_no_positive_integer_are_refused(units):
+def test_units_must_be_a_positive_integer(units):
     message = f"Expected `units` to be an integer of at least 1 or None. Received: units={units!r}"
     with pytest.raises(ValueError, match=message):
         AdditiveScore(units=units)

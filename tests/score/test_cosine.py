@@ -13,24 +13,24 @@ def scores(query, key, strength=10.0):
     return ops.convert_to_numpy(CosineScore(strength=strength)(query, key))[0]
 
 
-def test_angles_by_hand():
+def test_score_depends_on_the_angle():
     west = [-1.0, 0.0]
-    found = scores([EAST], [EAST, NORTH, NORTH_EAST, west], strength=4.0)
-    np.testing.assert_allclose(found, [[4, 0, 4 / 2**0.5, -4]], atol=1e-5)
+    results = scores([EAST], [EAST, NORTH, NORTH_EAST, west], strength=4.0)
+    np.testing.assert_allclose(results, [[4, 0, 4 / 2**0.5, -4]], atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1e-5, 1e-3, 1e3, 1e12])
-def test_lengths_do_not_count(length):
+def test_score_does_not_depend_on_lengths(length):
     long = scores(np.multiply([NORTH_EAST], length), np.multiply([EAST, NORTH_EAST], length))
     np.testing.assert_allclose(long, scores([NORTH_EAST], [EAST, NORTH_EAST]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("strength", [1.001, 2, 10.0, 1000.0])
-def test_it_starts_at_the_strength_it_is_given(strength):
+def test_initial_strength_is_the_argument(strength):
     assert scores([EAST], [EAST], strength)[0, 0] == pytest.approx(strength, rel=1e-5)
 
 
-def test_the_strength_stays_above_one_wherever_learning_takes_it():
+def test_strength_stays_above_one_for_any_weight():
     score = CosineScore()
     same = np.array([[EAST]], "float32")
     score(same, same)
@@ -38,12 +38,12 @@ def test_the_strength_stays_above_one_wherever_learning_takes_it():
     assert 1 < ops.convert_to_numpy(score(same, same)).item() < 1.01
 
 
-def test_an_all_zero_vector_scores_zero_with_finite_gradients():
+def test_zero_vector_scores_zero_with_finite_gradients():
     query, key = np.zeros((1, 1, 2), "float32"), np.array([[EAST, [0.0, 0.0]]], "float32")
     score = CosineScore(strength=3)
     np.testing.assert_array_equal(ops.convert_to_numpy(score(query, key)), 0)
-    found = gradients(lambda q, k: ops.sum(score(q, k) ** 2 + score(q, k)), [query, key])
-    assert all(np.isfinite(g).all() for g in found)
+    results = gradients(lambda q, k: ops.sum(score(q, k) ** 2 + score(q, k)), [query, key])
+    assert all(np.isfinite(g).all() for g in results)
 
 
 def test_different_widths_are_refused():
@@ -52,7 +52,7 @@ def test_different_widths_are_refused():
 
 
 @pytest.mark.parametrize("strength", [1, 0.5, -3, "ten", True])
-def test_a_strength_that_is_not_above_one_is_refused(strength):
+def test_strength_must_be_above_one(strength):
     message = f"`strength` to be a number above 1. Received: strength={strength!r}"
     with pytest.raises(ValueError, match=message):
         CosineScore(strength=strength)

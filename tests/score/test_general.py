@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention.score import DotScore, GeneralScore
 
 
-def test_the_kernel_says_which_components_meet():
+def test_kernel_weighs_pairs_of_components():
     score = GeneralScore()
     query, key = np.array([[[2.0, 3.0]]], "float32"), np.array([[[5.0, 7.0, 11.0]]], "float32")
     score(query, key)
@@ -14,7 +14,7 @@ def test_the_kernel_says_which_components_meet():
     assert ops.convert_to_numpy(score(query, key)).item() == 2 * 11 - 3 * 7
 
 
-def test_with_an_identity_it_is_the_dot_product():
+def test_identity_kernel_gives_the_dot_product():
     rng = np.random.default_rng(0)
     query, key = (rng.normal(size=(2, n, 5)).astype("float32") for n in (3, 7))
     general = GeneralScore(kernel_initializer="identity")(query, key)
@@ -22,7 +22,7 @@ def test_with_an_identity_it_is_the_dot_product():
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (general, dot)), atol=1e-6)
 
 
-def test_the_kernel_takes_an_initializer_and_a_regularizer():
+def test_kernel_has_an_initializer_and_a_regularizer():
     score = GeneralScore(kernel_initializer="ones", kernel_regularizer=keras.regularizers.L2(0.5))
     score(np.ones((1, 1, 2), "float32"), np.ones((1, 1, 3), "float32"))
     np.testing.assert_array_equal(score.get_weights()[0], np.ones((2, 3)))

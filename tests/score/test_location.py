@@ -18,20 +18,20 @@ def scores(keys):
 
 
 @pytest.mark.parametrize("keys", [1, 2, 3])
-def test_a_short_sequence_takes_the_first_positions_whatever_it_holds(keys):
-    score, found = scores(keys)
-    np.testing.assert_array_equal(found, np.array([[21, 42, 63], [-10, -20, -30]])[:, :keys])
+def test_short_sequence_uses_the_first_positions_whatever_its_contents(keys):
+    score, results = scores(keys)
+    np.testing.assert_array_equal(results, np.array([[21, 42, 63], [-10, -20, -30]])[:, :keys])
     assert ops.convert_to_numpy(score.covers(np.ones((1, keys, 5)))).all()
 
 
-def test_a_long_sequence_is_covered_as_far_as_the_weights_know():
-    score, found = scores(5)
-    np.testing.assert_array_equal(found[:, :3], [[21, 42, 63], [-10, -20, -30]])
+def test_keys_beyond_max_length_are_not_covered():
+    score, results = scores(5)
+    np.testing.assert_array_equal(results[:, :3], [[21, 42, 63], [-10, -20, -30]])
     covered = ops.convert_to_numpy(score.covers(np.ones((1, 5, 5))))
     np.testing.assert_array_equal(covered, [[True, True, True, False, False]])
 
 
-def test_attention_never_reads_beyond_the_known_positions():
+def test_keys_beyond_max_length_get_zero_weight():
     value = np.random.default_rng(0).normal(size=(1, 5, 7)).astype("float32")
     layer = Attention(LocationScore(max_length=3))
     context, weights = layer([QUERY, value], return_attention_scores=True)
@@ -42,7 +42,7 @@ def test_attention_never_reads_beyond_the_known_positions():
 
 
 @pytest.mark.parametrize("max_length", [0, None, 2.5, "7"])
-def test_a_max_length_that_is_no_positive_integer_is_refused(max_length):
+def test_max_length_must_be_a_positive_integer(max_length):
     message = f"`max_length` to be an integer of at least 1. Received: max_length={max_length!r}"
     with pytest.raises(ValueError, match=message):
         LocationScore(max_length=max_length)

@@ -17,104 +17,104 @@ every_score = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 
 
 @every_score
-def test_it_is_the_formula(row):
-    made, arrays = row.built(), row.arrays()
-    result = ops.convert_to_numpy(made(*arrays))
+def test_score_equals_the_formula(row):
+    layer, arrays = row.built(), row.arrays()
+    result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result, row.expected(made, *arrays), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
 @every_score
-def test_it_is_the_formula_to_ten_digits_in_float64(row):
-    made, arrays = row.built("float64"), row.arrays("float64")
-    result = ops.convert_to_numpy(made(*arrays))
+def test_score_equals_the_formula_to_ten_digits_in_float64(row):
+    layer, arrays = row.built("float64"), row.arrays("float64")
+    result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float64
-    np.testing.assert_allclose(result, row.expected(made, *arrays), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-10, atol=1e-10)
 
 
 @every_score
-def test_the_three_calls_give_what_one_call_gives(row):
-    made, (query, key) = row.built(), map(ops.convert_to_tensor, row.arrays())
-    in_parts = made.compare(made.project_query(query), made.project_key(key))
-    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (in_parts, made(query, key))))
+def test_projections_and_compare_equal_one_call(row):
+    layer, (query, key) = row.built(), map(ops.convert_to_tensor, row.arrays())
+    in_parts = layer.compare(layer.project_query(query), layer.project_key(key))
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (in_parts, layer(query, key))))
 
 
 @every_score
-def test_more_leading_axes_are_more_sequences(row):
-    made, (query, key) = row.built(), row.arrays()
-    one_by_one = ops.convert_to_numpy(made(query, key))
-    result = ops.convert_to_numpy(made(query[:, None], key[:, None]))
+def test_several_batch_axes_are_accepted(row):
+    layer, (query, key) = row.built(), row.arrays()
+    one_by_one = ops.convert_to_numpy(layer(query, key))
+    result = ops.convert_to_numpy(layer(query[:, None], key[:, None]))
     assert result.shape == (BATCH, 1, QUERIES, KEYS)
     np.testing.assert_allclose(result[:, 0], one_by_one, atol=1e-6)
 
 
 @every_score
-def test_half_precision_is_scored_in_float32(row):
-    made, (query, key) = row.built("float16"), row.arrays("float16")
-    result = made(query, key)
+def test_half_precision_inputs_give_float32_scores(row):
+    layer, (query, key) = row.built("float16"), row.arrays("float16")
+    result = layer(query, key)
     assert keras.backend.standardize_dtype(result.dtype) == "float32"
-    expected = row.expected(made, query, key)
+    expected = row.expected(layer, query, key)
     np.testing.assert_allclose(ops.convert_to_numpy(result), expected, rtol=2e-3, atol=2e-3)
 
 
 @every_score
-def test_huge_numbers_give_no_nan(row):
+def test_huge_inputs_give_no_nan(row):
     query, key = (np.sign(x) * np.float32(3e38) for x in row.arrays())
     assert not np.isnan(ops.convert_to_numpy(row.built()(query, key))).any()
 
 
 @every_score
-def test_its_gradients_are_differences(row):
-    made, (query, key) = row.built(FINEST), (x[:1, :2] for x in row.arrays())
+def test_gradients_equal_finite_differences(row):
+    layer, (query, key) = row.built(FINEST), (x[:1, :2] for x in row.arrays())
     factors = np.random.default_rng(2).normal(size=(1, 2, 2)).astype(FINEST)
 
     def loss(query, key):
-        return ops.sum(ops.multiply(made(query, key), factors))
+        return ops.sum(ops.multiply(layer(query, key), factors))
 
     def formula(query, key, *weights):
         scores = reference.each(lambda q, k: row.formula(q, k, *weights), query, key)
         return np.sum(scores * factors)
 
-    found = assert_gradients_are_differences(loss, formula, [query, key], made.weights)
-    assert len(found) == 2 + len(made.weights)
-    assert all(np.abs(g).max() > 0 for g in found[2:])
+    outputs_found = assert_gradients_are_differences(loss, formula, [query, key], layer.weights)
+    assert len(outputs_found) == 2 + len(layer.weights)
+    assert all(np.abs(g).max() > 0 for g in outputs_found[2:])
 
 
 @every_score
-def test_its_config_makes_it_again(row):
-    made = row.built()
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
-    assert type(again) is type(made)
-    assert again.get_config() == made.get_config()
+def test_config_recreates_the_score(row):
+    layer = row.built()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is type(layer)
+    assert again.get_config() == layer.get_config()
     again(*row.arrays())
-    again.set_weights(made.get_weights())
-    results = (ops.convert_to_numpy(s(*row.arrays())) for s in (made, again))
+    again.set_weights(layer.get_weights())
+    results = (ops.convert_to_numpy(s(*row.arrays())) for s in (layer, again))
     np.testing.assert_array_equal(*results)
 
 
 @every_score
-def test_its_symbolic_shape_is_its_shape(row):
+def test_symbolic_shape_equals_the_shape(row):
     query, key = row.arrays()
     widths = query.shape[-1], key.shape[-1]
-    made = row.make()
-    symbolic = made(*(keras.KerasTensor((None, None, width)) for width in widths))
+    layer = row.make()
+    symbolic = layer(*(keras.KerasTensor((None, None, width)) for width in widths))
     assert symbolic.shape == (None, None, None)
-    assert made(*map(keras.KerasTensor, (query.shape, key.shape))).shape == (BATCH, QUERIES, KEYS)
+    assert layer(*map(keras.KerasTensor, (query.shape, key.shape))).shape == (BATCH, QUERIES, KEYS)
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - {"location"}))
-def test_a_permutation_of_the_keys_permutes_the_scores(name):
+def test_permuting_the_keys_permutes_the_scores(name):
     row = ROWS[name]
-    made, (query, key) = row.built(), row.arrays()
+    layer, (query, key) = row.built(), row.arrays()
     order = np.random.default_rng(3).permutation(KEYS)
-    permuted = ops.convert_to_numpy(made(query, key[:, order]))
+    permuted = ops.convert_to_numpy(layer(query, key[:, order]))
     np.testing.assert_allclose(
-        permuted, ops.convert_to_numpy(made(query, key))[..., order], atol=1e-6
+        permuted, ops.convert_to_numpy(layer(query, key))[..., order], atol=1e-6
     )
 
 
-def test_names_stand_for_scores():
+def test_get_returns_the_score_of_a_name():
     names = {
         "dot": score.DotScore,
         "general": score.GeneralScore,
@@ -128,20 +128,20 @@ def test_names_stand_for_scores():
     assert score.get("additive", dtype="float64").compute_dtype == "float64"
 
 
-def test_objects_and_configs_stand_for_themselves():
-    made = score.LocationScore(max_length=7)
-    assert score.get(made) is made
-    again = score.get(keras.saving.serialize_keras_object(made))
+def test_get_accepts_objects_and_configs():
+    layer = score.LocationScore(max_length=7)
+    assert score.get(layer) is layer
+    again = score.get(keras.saving.serialize_keras_object(layer))
     assert (type(again), again.max_length) == (score.LocationScore, 7)
 
 
 @pytest.mark.parametrize("wrong", ["dots", "location", 3, None, keras.layers.Dense])
-def test_anything_else_is_refused(wrong):
+def test_get_refuses_anything_else(wrong):
     with pytest.raises(ValueError, match="Expected `score` to be one of .*Received: score=") as it:
         score.get(wrong)
     assert repr(wrong) in str(it.value)
 
 
-def test_a_score_without_compare_says_so():
+def test_score_without_compare_is_refused():
     with pytest.raises(NotImplementedError, match="Score has no `compare"):
         keras_attention.score.Score()(*ROWS["dot"].arrays())

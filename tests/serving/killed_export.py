@@ -1,4 +1,4 @@
-"""A program that exports again and again: `python -m tests.serving.killed_export DIRECTORY`."""
+"""A program that exports in an endless loop: `python -m tests.serving.killed_export DIRECTORY`."""
 
 import sys
 
@@ -9,8 +9,8 @@ from tests.serving import exported
 
 if __name__ == "__main__":
     keras.utils.set_random_seed(0)
-    reader = exported.model()
+    model = exported.make_model()
     print("ready", flush=True)
     while True:
-        keras_attention.export.saved_model(reader, sys.argv[1])
+        keras_attention.export.saved_model(model, sys.argv[1])
         print("exported", flush=True)

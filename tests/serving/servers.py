@@ -1,5 +1,6 @@
-"""Servers: tensorflow_model_server if it is on PATH, else the double; or one that runs already."""
+"""Servers: tensorflow_model_server if it is on PATH, else the double; or a running one."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,30 +14,31 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from examples import manifest
 from examples.served import GrpcClient, ServerError
 
 REAL = shutil.which("tensorflow_model_server")
-# Addresses, "host:port", of a server that runs already and serves saved_models/models.config.
+# Addresses, "host:port", of a running server of saved_models/models.config.
 RUNNING = [os.environ.get(f"TENSORFLOW_SERVING_{name}") for name in ("GRPC", "REST")]
 DOUBLE = Path(__file__).parent / "double"
 SAVED_MODELS = Path(__file__).parents[2] / "saved_models"
 
 
 class Server:
-    """A process that serves.
+    """A server process; entering its context waits until every model is available.
 
     Args:
-        folder: pathlib.Path for its configuration and what it says.
+        folder: pathlib.Path for its configuration and its log.
         models: Dict of name to the directory of its versions.
-        *flags: More of the server's flags.
+        *flags: Additional flags of the server.
     """
 
     def __init__(self, folder, models, *flags):
         if any(RUNNING):
-            pytest.skip(f"a server of the test's own; the one at {RUNNING[0]} is left as it is")
+            pytest.skip(f"needs a server of its own; the one at {RUNNING[0]} is left unchanged")
         folder.mkdir(parents=True, exist_ok=True)
         self.models, self.log = models, folder / "server.log"
-        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in _find_free_ports(2))
         config = ModelServerConfig()
         for name, path in models.items():
             config.model_config_list.config.add(
@@ -64,8 +66,8 @@ class Server:
         self.process.wait()
 
     def start(self):
-        """Starts the process, on the same ports every time."""
-        # Each of glibc's arenas keeps what was freed in it, and there may be eight for each core.
+        """Start the process, always on the same ports."""
+        # Each of glibc's arenas keeps freed memory, and by default there are up to eight per core.
         environment = {"MALLOC_ARENA_MAX": "2", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
         with self.log.open("a") as log:
@@ -74,45 +76,47 @@ class Server:
             )
 
     def wait(self, version=None, seconds=120):
-        """Waits till every model has a version that is served, or this one."""
+        """Wait until every model has an available version, or until `version` is available."""
         client = GrpcClient(self.grpc, timeout=seconds)
         for name in self.models:
-            self.wait_for(lambda name=name: self._serves(client, name, version), name, seconds)
+            self.wait_for(
+                lambda name=name: self._is_available(client, name, version), name, seconds
+            )
         client.close()
 
-    def wait_for(self, happened, what, seconds=120):
-        """Waits till a function returns something true."""
+    def wait_for(self, condition, description, seconds=120):
+        """Wait until the function `condition` returns a true value."""
         end = time.monotonic() + seconds
-        while not happened():
+        while not condition():
             if time.monotonic() > end or not self.is_running():
-                raise RuntimeError(f"No {what} yet:\n{self.log.read_text()[-3000:]}")
+                raise RuntimeError(f"No {description} yet:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.1)
 
     def kill(self):
-        """Ends the process at once, whatever it is at."""
+        """Kill the process."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def is_running(self):
-        """Whether the process has not ended."""
+        """Return True until the process has ended."""
         return self.process.poll() is None
 
     def megabytes(self):
-        """Memory that the process holds."""
+        """Return the resident memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    def _serves(self, client, name, version):
+    def _is_available(self, client, name, version):
         try:
             states = client.states(name)
         except ServerError:
             return False
-        found = [number for number, state in states.items() if state == "AVAILABLE"]
-        return bool(found) if version is None else version in found
+        available = [number for number, state in states.items() if state == "AVAILABLE"]
+        return bool(available) if version is None else version in available
 
 
 class RunningServer:
-    """A server that somebody else has started, at the addresses of the environment.
+    """A server that is already running, at the addresses in the environment.
 
     Args:
         models: As a `Server`'s.
@@ -128,7 +132,7 @@ class RunningServer:
         self.grpc, self.rest = RUNNING
 
     def is_running(self):
-        """Whether it answers."""
+        """Return True if the server answers."""
         client = GrpcClient(self.grpc, timeout=10)
         try:
             return bool(client.states(next(iter(self.models))))
@@ -138,16 +142,27 @@ class RunningServer:
             client.close()
 
     def megabytes(self):
-        """Not to be seen from here: no number."""
+        """Return NaN: the memory of another process's server is unknown."""
         return float("nan")
 
 
-def _free_ports(count):
+@contextlib.contextmanager
+def open_published_server(folder):
+    """Open a server of everything in saved_models: the running one, or else a new one."""
+    models = {name: SAVED_MODELS / name for name in manifest.read(SAVED_MODELS)}
+    if any(RUNNING):
+        yield RunningServer(models)
+        return
+    with Server(folder, models) as server:
+        yield server
+
+
+def _find_free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [opened.getsockname()[1] for opened in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for opened in sockets:
+            opened.close()

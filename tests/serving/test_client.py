@@ -1,4 +1,4 @@
-"""examples/serving_client.py against a server, and its client when there is none."""
+"""examples/serving_client.py with a server, and its clients without one."""
 
 import keras
 import pytest
@@ -11,18 +11,21 @@ from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 
 
-def test_the_example_asks_measures_and_draws(published, tmp_path, capsys):
-    found = serving_client.main(published.grpc, published.rest, quick=True, pictures=tmp_path)
-    said = capsys.readouterr().out
-    assert "translate_dates: {1: 'AVAILABLE'}" in said and "INVALID_ARGUMENT" in said
-    assert len(found) == 4
-    for way, ((p50, _, p99), rate) in found.items():
+def test_the_example_queries_measures_and_draws(model_server, tmp_path, capsys):
+    measured = serving_client.main(
+        model_server.grpc, model_server.rest, quick=True, pictures=tmp_path
+    )
+    printed = capsys.readouterr().out
+    assert "translate_dates: {1: 'AVAILABLE'}" in printed and "INVALID_ARGUMENT" in printed
+    assert len(measured) == 4
+    for name, ((p50, _, p99), rate) in measured.items():
         assert 0 < p50 <= p99 and rate > 0
-        assert f"{way}: 9" in said or f"{way}: 100" in said  # percent of the dates right
+        # The line goes on with the percentage of correct dates.
+        assert f"{name}: 9" in printed or f"{name}: 100" in printed
     assert (tmp_path / "serving_client.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_where_there_is_no_server_the_client_says_so():
+def test_a_client_without_a_server_raises_an_error():
     client = GrpcClient("127.0.0.1:1", timeout=1)
     with pytest.raises(ServerError, match="DEADLINE_EXCEEDED|UNAVAILABLE"):
         client.states("translate_dates")

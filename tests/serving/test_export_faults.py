@@ -1,4 +1,4 @@
-"""Exports that are killed, or find no room: no version that a server would load is ever wrong.
+"""Exports that are killed, or run out of disk space, leave no version that a server would load.
 
 pytest -m slow tests/serving/test_export_faults.py     # fifty kills
 """
@@ -28,8 +28,8 @@ PROGRAM, ROOT = "tests.serving.killed_export", Path(__file__).parents[2]
 WORDS = np.array([[3, 1, 4, 0], [1, 5, 9, 2]], "int32")
 
 
-def start(directory, **given):
-    """The exporting program, once it is about to export."""
+def start_exporting(directory, **options):
+    """Start the exporting program, and wait until it is about to export."""
     process = subprocess.Popen(
         [sys.executable, "-m", PROGRAM, str(directory)],
         cwd=ROOT,
@@ -37,57 +37,61 @@ def start(directory, **given):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        **given,
+        **options,
     )
     assert process.stdout.readline() == "ready\n", process.stderr.read()[-2000:]
     return process
 
 
 def kill(process):
-    """Ends the program and the process in which it checks its export."""
+    """Kill the program and the process in which it checks its export."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
-def versions(directory):
-    found = directory.iterdir() if directory.exists() else ()
-    return [entry for entry in found if re.fullmatch("[0-9]+", entry.name)]
+def list_versions(directory):
+    entries = directory.iterdir() if directory.exists() else ()
+    return [entry for entry in entries if re.fullmatch("[0-9]+", entry.name)]
 
 
-def survive(directory, kills, longest):
-    """Kills exports at random moments; returns how many versions came to be all the same."""
+def kill_exports(directory, kills, max_seconds):
+    """Kill exports at random moments, check their versions, and return how many there were."""
     rng, expected = np.random.default_rng(), None
     count = 0
     for _ in range(kills):
-        process = start(directory)
-        time.sleep(rng.uniform(0, longest))
+        process = start_exporting(directory)
+        time.sleep(rng.uniform(0, max_seconds))
         kill(process)
-        found = versions(directory)
-        for version in found:
-            assert (version / digests.FILE).exists() and not list(digests.problems(version))
+        versions = list_versions(directory)
+        for version in versions:
+            assert (version / digests.FILE).exists() and not list(
+                digests.find_changed_files(version)
+            )
             answer = export.run_in_c_loader(version, "serving_default", {"words": WORDS})["liked"]
             expected = answer if expected is None else expected
             np.testing.assert_array_equal(answer, expected)
-        count += len(found)
-        for version in found:
+        count += len(versions)
+        for version in versions:
             shutil.rmtree(version)
     return count
 
 
-def test_an_export_that_is_killed_leaves_no_version_that_is_wrong(tmp_path):
-    survive(tmp_path / exported.NAME, kills=2, longest=4)
+def test_a_killed_export_leaves_no_incomplete_version(tmp_path):
+    kill_exports(tmp_path / exported.NAME, kills=2, max_seconds=4)
 
 
 @pytest.mark.slow
-def test_fifty_exports_that_are_killed_leave_no_version_that_is_wrong(tmp_path):
-    count = survive(tmp_path / exported.NAME, kills=50, longest=12)
-    print(f"\n50 exports killed, {count} versions had been written, all whole")
+def test_fifty_killed_exports_leave_no_incomplete_version(tmp_path):
+    count = kill_exports(tmp_path / exported.NAME, kills=50, max_seconds=12)
+    print(f"\n50 exports killed, {count} versions were written, all complete")
     assert count > 0
 
 
-def test_an_export_without_room_says_so_and_leaves_nothing(tmp_path):
-    directory, room = tmp_path / exported.NAME, (20_000, resource.RLIM_INFINITY)
-    process = start(directory, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, room))
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 1 and "File too large" in said
+def test_an_export_without_disk_space_fails_and_leaves_no_files(tmp_path):
+    directory, limit = tmp_path / exported.NAME, (20_000, resource.RLIM_INFINITY)
+    process = start_exporting(
+        directory, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1 and "File too large" in errors
     assert not directory.exists()

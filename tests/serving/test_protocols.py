@@ -1,4 +1,4 @@
-"""What a client of the published models is told, by gRPC and REST, in good and bad weather."""
+"""Answers and errors of the published models, by gRPC and REST."""
 
 import json
 
@@ -19,38 +19,43 @@ DATES = np.array([b"4 de agosto de 2027", b"5 May 1999", b""], object)
 
 
 @pytest.fixture(params=[GrpcClient, RestClient])
-def client(request, published):
+def client(request, model_server):
     is_grpc = request.param is GrpcClient
-    made = request.param(published.grpc if is_grpc else published.rest)
-    yield made
-    made.close()
+    client = request.param(model_server.grpc if is_grpc else model_server.rest)
+    yield client
+    client.close()
 
 
-def post(published, path, body):
+def post(model_server, path, body):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(f"http://{published.rest}/v1/models/{path}", data=body, timeout=60)
+    return requests.post(f"http://{model_server.rest}/v1/models/{path}", data=body, timeout=60)
 
 
-def test_answers_are_the_loaders(client):
-    expected = run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
-    found = client.predict("translate_dates", {"text": DATES}, "decode").outputs
-    assert found.keys() == expected.keys()
-    np.testing.assert_array_equal(found["date"], expected["date"])
-    np.testing.assert_allclose(found["alignments"], expected["alignments"], atol=1e-5)
+@pytest.fixture(scope="module")
+def loader_answer():
+    return run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
 
 
-def test_a_version_may_be_asked_for(client):
+def test_answers_are_those_of_the_loader_process(client, loader_answer):
+    outputs = client.predict("translate_dates", {"text": DATES}, "decode").outputs
+    assert outputs.keys() == loader_answer.keys()
+    np.testing.assert_array_equal(outputs["date"], loader_answer["date"])
+    np.testing.assert_allclose(outputs["alignments"], loader_answer["alignments"], atol=1e-5)
+
+
+def test_a_request_may_name_a_version(client):
     assert client.states("ntm_copy") == {1: "AVAILABLE"}
-    given = {"sequence": np.ones((1, 2, 9), "float32")}
-    newest, first = (client.predict("ntm_copy", given, version=v).outputs for v in (None, 1))
-    np.testing.assert_array_equal(*(next(iter(found.values())) for found in (newest, first)))
+    inputs = {"sequence": np.ones((1, 2, 9), "float32")}
+    newest, first = (client.predict("ntm_copy", inputs, version=v).outputs for v in (None, 1))
+    # REST names the single output differently, so the values are compared without their name.
+    np.testing.assert_array_equal([*newest.values()], [*first.values()])
 
 
 TOO_LONG = {"points": np.zeros((1, 4, 2), "float32"), "lengths": np.int32([5])}
 
 
 @pytest.mark.parametrize(
-    ("model", "inputs", "signature", "version", "codes", "said"),
+    ("model", "inputs", "signature", "version", "codes", "message"),
     [
         ("nothing", {"text": DATES}, "decode", None, ("NOT_FOUND", 404), "nothing"),
         ("translate_dates", {"text": DATES}, "decode", 7, ("NOT_FOUND", 404), "7"),
@@ -61,42 +66,43 @@ TOO_LONG = {"points": np.zeros((1, 4, 2), "float32"), "lengths": np.int32([5])}
         ("pointer_hull", TOO_LONG, "decode", None, ("INVALID_ARGUMENT", 400), "0 to the length"),
     ],
 )
-def test_a_wrong_request_is_refused_and_the_next_one_answered(
-    client, model, inputs, signature, version, codes, said
+def test_an_invalid_request_is_refused_and_the_next_one_answered(
+    client, model, inputs, signature, version, codes, message
 ):
-    with pytest.raises(ServerError, match=said) as refused:
+    with pytest.raises(ServerError, match=message) as refusal:
         client.predict(model, inputs, signature, version)
-    assert refused.value.code in codes
+    assert refusal.value.code in codes
     assert client.predict("translate_dates", {"text": DATES}, "decode").outputs["date"].size == 3
 
 
-def test_only_the_outputs_that_were_asked_for_are_sent(published):
-    client = GrpcClient(published.grpc)
-    found = client.predict("translate_dates", {"text": DATES}, "decode", outputs=["date"])
-    assert found.outputs.keys() == {"date"} and found.version == 1
+def test_a_request_may_select_outputs(model_server):
+    client = GrpcClient(model_server.grpc)
+    answer = client.predict("translate_dates", {"text": DATES}, "decode", outputs=["date"])
+    assert answer.outputs.keys() == {"date"} and answer.version == 1
     with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
         client.predict("translate_dates", {"text": DATES}, "decode", outputs=["dates"])
     client.close()
 
 
-def test_signatures_are_told_to_clients(published):
-    client = GrpcClient(published.grpc)
+def test_clients_can_query_the_signatures(model_server):
+    client = GrpcClient(model_server.grpc)
     decode = client.signatures("pointer_hull")["decode"]
     assert set(decode.inputs) == {"points", "lengths"}
     assert [dim.size for dim in decode.inputs["points"].tensor_shape.dim] == [-1, -1, 2]
     client.close()
-    place = f"http://{published.rest}/v1/models/pointer_hull/metadata"
-    found = requests.get(place, timeout=60).json()["metadata"]["signature_def"]["signature_def"]
-    assert set(found["decode"]["inputs"]) == {"points", "lengths"}
+    address = f"http://{model_server.rest}/v1/models/pointer_hull/metadata"
+    metadata = requests.get(address, timeout=60).json()["metadata"]
+    signatures = metadata["signature_def"]["signature_def"]
+    assert set(signatures["decode"]["inputs"]) == {"points", "lengths"}
 
 
-def test_rows_by_rest(published):
+def test_rest_answers_row_by_row_to_instances(model_server):
     rows = [{"text": "4 Aug 2027"}, {"text": {"b64": "NSBNYXkgMTk5OQ=="}}]
     body = {"signature_name": "decode", "instances": rows}
-    answer = post(published, "translate_dates:predict", body).json()["predictions"]
+    answer = post(model_server, "translate_dates:predict", body).json()["predictions"]
     assert [row["date"] for row in answer] == ["2027-08-04", "1999-05-05"]
     body["instances"] = ["4 Aug 2027"]
-    answer = post(published, "translate_dates/versions/1:predict", body).json()["predictions"]
+    answer = post(model_server, "translate_dates/versions/1:predict", body).json()["predictions"]
     assert answer[0]["date"] == "2027-08-04"
 
 
@@ -118,15 +124,15 @@ def test_rows_by_rest(published):
         {"inputs": {"text": 1e999}},
     ],
 )
-def test_a_malformed_body_is_refused(published, body):
+def test_a_malformed_body_is_refused(model_server, body):
     if isinstance(body, dict):
         body = {"signature_name": "decode", **body}
-    answer = post(published, "translate_dates:predict", body)
+    answer = post(model_server, "translate_dates:predict", body)
     assert answer.status_code == 400 and answer.json()["error"]
 
 
-def test_the_requests_that_an_export_brings_along_are_answered(published):
+def test_the_example_requests_of_every_export_are_answered(model_server):
     for file in SAVED_MODELS.glob("*/1/assets.extra/requests/*.json"):
         name = file.relative_to(SAVED_MODELS).parts[0]
-        answer = post(published, f"{name}:predict", file.read_bytes())
+        answer = post(model_server, f"{name}:predict", file.read_bytes())
         assert answer.status_code == 200, (file, answer.text)

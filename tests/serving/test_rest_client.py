@@ -1,4 +1,4 @@
-"""The REST client against servers and proxies of all moods: arrays back, or a `ServerError`."""
+"""The REST client with various servers and proxies: it returns arrays or raises `ServerError`."""
 
 import contextlib
 import json
@@ -17,23 +17,23 @@ from examples.served_rest import RestClient
 
 
 @contextlib.contextmanager
-def client_of(answer, **given):
-    """A client of a server that answers with the status and the bytes of `answer(body)`."""
+def open_client(answer, **options):
+    """Open a client of a server that sends the status and the bytes of `answer(body)`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):  # noqa: N802
-            status, said = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            status, content = answer(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    client = RestClient(f"127.0.0.1:{server.server_port}", **given)
+    client = RestClient(f"127.0.0.1:{server.server_port}", **options)
     try:
         yield client
     finally:
@@ -47,7 +47,7 @@ def echo(body):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "told"),
+    ("status", "content", "message"),
     [
         (502, b"<html>Bad Gateway</html>", "502: <html>Bad Gateway"),
         (503, b'{"error": "not yet"}', "503: not yet"),
@@ -56,50 +56,55 @@ def echo(body):
         (200, b'{"predictions": []}', "200: .*predictions"),
     ],
 )
-def test_what_is_no_answer_is_a_server_error(status, said, told):
-    with client_of(lambda _: (status, said), tries=1) as client:
-        with pytest.raises(ServerError, match=told) as refused:
+def test_any_other_response_raises_a_server_error(status, content, message):
+    with open_client(lambda _: (status, content), tries=1) as client:
+        with pytest.raises(ServerError, match=message) as error:
             client.predict("any", {"x": [1]})
-    assert refused.value.code == status
+    assert error.value.code == status
 
 
-def test_a_server_that_is_not_ready_is_asked_again():
+def test_a_request_to_a_server_that_is_not_ready_is_retried():
     answers = iter([(503, b"{}"), (503, b"{}"), (200, b'{"outputs": [1, 2]}')])
-    with client_of(lambda _: next(answers)) as client:
+    with open_client(lambda _: next(answers)) as client:
         assert client.predict("any", {"x": [1]}).outputs["output"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("text", [b"a\0", b"\xff\xfe", "日".encode(), b""])
-def test_strings_come_back_as_they_were_sent(text):
-    with client_of(echo) as client:
-        for given in ([[text, b"b"]], np.array([[text, b"b"]], object)):
-            found = client.predict("any", {"text": given, "more_bytes": given}).outputs
-            for array in found.values():
+def test_strings_are_returned_unchanged(text):
+    with open_client(echo) as client:
+        for texts in ([[text, b"b"]], np.array([[text, b"b"]], object)):
+            outputs = client.predict("any", {"text": texts, "text_bytes": texts}).outputs
+            for array in outputs.values():
                 assert array.dtype == object and array.tolist() == [[text, b"b"]]
-        found = client.predict("any", {"text": b"\xff", "more": [np.float32(0.5)]}).outputs
-        assert found["text"].item() == b"\xff" and found["more"] == [0.5]
+        outputs = client.predict("any", {"text": b"\xff", "number": [np.float32(0.5)]}).outputs
+        assert outputs["text"].item() == b"\xff" and outputs["number"] == [0.5]
 
 
-def test_outputs_that_are_bytes_are_bytes():
-    said = b'{"outputs": {"image_bytes": [{"b64": "/wA="}, {"b64": ""}], "name": ["a"]}}'
-    with client_of(lambda _: (200, said)) as client:
-        found = client.predict("any", {"x": [1]}).outputs
-    assert found["image_bytes"].tolist() == [b"\xff\0", b""] and found["name"].tolist() == [b"a"]
+def test_outputs_in_base64_are_decoded():
+    content = b'{"outputs": {"image_bytes": [{"b64": "/wA="}, {"b64": ""}], "name": ["a"]}}'
+    with open_client(lambda _: (200, content)) as client:
+        outputs = client.predict("any", {"x": [1]}).outputs
+    assert outputs["image_bytes"].tolist() == [b"\xff\0", b""] and outputs["name"].tolist() == [
+        b"a"
+    ]
 
 
-def test_numbers_that_are_not_finite_come_back_as_they_were_sent():
-    given = np.array([[np.nan, np.inf, -np.inf, 1.5]], "float32")
-    with client_of(echo) as client:
-        found = client.predict("any", {"x": given, "y": [0]}).outputs["x"]
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, given)
+def test_nan_and_infinity_are_returned_unchanged():
+    array = np.array([[np.nan, np.inf, -np.inf, 1.5]], "float32")
+    with open_client(echo) as client:
+        returned = client.predict("any", {"x": array, "y": [0]}).outputs["x"]
+    assert returned.dtype == np.float32
+    np.testing.assert_array_equal(returned, array)
 
 
-def test_a_server_reads_what_is_sent_in_both_ways(published):
-    by_grpc, by_rest = GrpcClient(published.grpc), RestClient(published.rest)
+def test_a_server_gives_the_same_answers_by_both_protocols(model_server):
+    by_grpc, by_rest = GrpcClient(model_server.grpc), RestClient(model_server.rest)
     text = {"text": [b"\xff\xfe 4 Aug 2027", b"4 Aug 2027\0"]}
-    one, other = (c.predict("translate_dates", text, "decode").outputs for c in (by_grpc, by_rest))
-    np.testing.assert_array_equal(one["date"], other["date"])
+    dates = [
+        client.predict("translate_dates", text, "decode").outputs["date"]
+        for client in (by_grpc, by_rest)
+    ]
+    np.testing.assert_array_equal(*dates)
     bits = {"sequence": np.full((1, 2, 9), np.nan, "float32")}
     for client in (by_grpc, by_rest):
         with pytest.raises(ServerError, match="finite numbers in `sequence`. Received: NaN"):

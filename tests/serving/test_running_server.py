@@ -1,4 +1,4 @@
-"""A server that runs already is asked where the environment gives its addresses."""
+"""A server that is already running is tested if the environment gives its addresses."""
 
 import os
 import subprocess
@@ -11,31 +11,50 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
 
+from examples.served import ServerError
+from examples.served_rest import RestClient
+from tests.serving import servers
+
 ROOT = Path(__file__).parents[2]
-ASKED = "tests/serving/test_protocols.py::test_signatures_are_told_to_clients"
-OF_ITS_OWN = "tests/serving/test_faults.py::test_a_broken_version_is_refused_and_the_old_one_stays"
+ANY_SERVER = "tests/serving/test_protocols.py::test_clients_can_query_the_signatures"
+OWN_SERVER = (
+    "tests/serving/test_faults.py::test_a_broken_version_is_refused_and_the_old_one_is_served"
+)
 
 
-def run(test, **addresses):
-    given = {f"TENSORFLOW_SERVING_{name}": address for name, address in addresses.items()}
-    command = [sys.executable, "-m", "pytest", "-q", test]
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **given}, capture_output=True, text=True
+def test_the_running_server_answers_and_no_other_is_started(model_server):
+    addresses = {
+        "TENSORFLOW_SERVING_GRPC": model_server.grpc,
+        "TENSORFLOW_SERVING_REST": model_server.rest,
+    }
+    command = [sys.executable, "-m", "pytest", "-q", ANY_SERVER, OWN_SERVER]
+    printed = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **addresses}, capture_output=True, text=True
     ).stdout
+    assert "1 passed, 1 skipped" in printed, printed
+    assert f"the one at {model_server.grpc} is left unchanged" in printed, printed
 
 
-def test_it_answers_and_no_other_is_started(published):
-    said = run(ASKED, GRPC=published.grpc, REST=published.rest)
-    assert "1 passed" in said, said
-    said = run(ASKED, GRPC=published.grpc, REST="127.0.0.1:1")
-    assert "1 failed" in said and "Connection refused" in said, said
+def test_the_given_addresses_are_used(model_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "RUNNING", [model_server.grpc, "127.0.0.1:1"])
+    with servers.open_published_server(tmp_path) as server:
+        assert (server.grpc, server.rest) == (model_server.grpc, "127.0.0.1:1")
+        assert server.models == model_server.models and server.is_running()
+        client = RestClient(server.rest, tries=1)
+        with pytest.raises(ServerError, match="Connection refused"):
+            client.states("pointer_hull")
+        client.close()
 
 
-def test_half_of_the_addresses_are_refused():
-    said = run(ASKED, GRPC="127.0.0.1:1", REST="")
-    assert "Expected both TENSORFLOW_SERVING_GRPC and" in said, said
+@pytest.mark.parametrize("addresses", [["127.0.0.1:1", ""], [None, "127.0.0.1:1"]], ids=str)
+def test_a_single_address_is_refused(addresses, tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "RUNNING", addresses)
+    with pytest.raises(ValueError, match="Expected both TENSORFLOW_SERVING_GRPC and"):
+        with servers.open_published_server(tmp_path):
+            pass
 
 
-def test_what_would_kill_it_is_skipped():
-    said = run(OF_ITS_OWN, GRPC="127.0.0.1:1", REST="127.0.0.1:2")
-    assert "1 skipped" in said and "the one at 127.0.0.1:1 is left as it is" in said, said
+def test_a_test_that_would_kill_the_server_is_skipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "RUNNING", ["127.0.0.1:1", "127.0.0.1:2"])
+    with pytest.raises(pytest.skip.Exception, match="the one at 127.0.0.1:1 is left unchanged"):
+        servers.Server(tmp_path, {})

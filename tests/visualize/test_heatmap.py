@@ -1,4 +1,4 @@
-"""The heatmap draws every weight at its place, with labels that can be read."""
+"""The heatmap draws every weight in its cell, with the tokens as labels."""
 
 import os
 import subprocess
@@ -22,68 +22,70 @@ def weights(rows=3, columns=5, seed=0):
     return (scores / scores.sum(1, keepdims=True)).astype("float32")
 
 
-def texts(axis):
+def label_texts(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def test_a_row_is_a_target_token_and_a_column_a_source_token():
+def test_rows_are_target_tokens_and_columns_are_source_tokens():
     axes = heatmap(weights(), SOURCE, TARGET, titles="one").axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), weights())
     assert axes.images[0].get_clim() == (0, 1)
     assert axes.images[0].get_cmap().name == "gray"
-    assert (texts(axes.xaxis), texts(axes.yaxis)) == (SOURCE, TARGET)
+    assert (label_texts(axes.xaxis), label_texts(axes.yaxis)) == (SOURCE, TARGET)
     assert axes.get_title() == "one"
     assert axes.get_ylim() == (2.5, -0.5)
 
 
-def test_source_labels_longer_than_a_character_are_turned():
+def test_source_labels_longer_than_one_character_are_rotated():
     axes = heatmap(weights(), ["der", ".", "e\u0301", " ", "日"], TARGET).axes[0]
-    turned = {label.get_text(): label.get_rotation() for label in axes.get_xticklabels()}
-    assert turned["der"] == 90
-    assert turned["."] == turned["e\u0301"] == turned["\u2423"] == 0
+    rotations = {label.get_text(): label.get_rotation() for label in axes.get_xticklabels()}
+    assert rotations["der"] == 90
+    assert rotations["."] == rotations["e\u0301"] == rotations["\u2423"] == 0
 
 
-def test_padding_beyond_the_tokens_is_not_drawn():
+def test_rows_and_columns_beyond_the_tokens_are_not_drawn():
     axes = heatmap(weights(), SOURCE[:4], TARGET[:2]).axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), weights()[:2, :4])
 
 
-def test_a_tensor_of_the_backend_is_drawn_in_any_float():
+def test_backend_tensor_of_any_float_dtype_is_accepted():
     tensor = ops.cast(ops.convert_to_tensor(weights()), "bfloat16")
-    drawn = heatmap(tensor).axes[0].images[0].get_array()
-    np.testing.assert_allclose(drawn, weights(), atol=4e-3)
+    cells = heatmap(tensor).axes[0].images[0].get_array()
+    np.testing.assert_allclose(cells, weights(), atol=4e-3)
 
 
 @pytest.mark.parametrize("columns, shape", [(None, (2, 3)), (1, (5, 1)), (2, (3, 2)), (9, (1, 5))])
-def test_several_matrices_of_different_sizes_make_a_grid(columns, shape):
+def test_matrices_of_different_sizes_form_a_grid(columns, shape):
     matrices = [weights(rows, 5) for rows in (3, 2, 7, 5, 3)]
     figure = heatmap(matrices, [SOURCE] * 5, columns=columns)
-    places = [axes.get_position() for axes in figure.axes[:-1]]
-    assert len({round(place.x0, 6) for place in places}) == shape[1]
-    assert len({round(place.y1, 6) for place in places}) == shape[0]
+    boxes = [axes.get_position() for axes in figure.axes[:-1]]
+    assert len({round(box.x0, 6) for box in boxes}) == shape[1]
+    assert len({round(box.y1, 6) for box in boxes}) == shape[0]
     assert len(figure.axes) == 6
 
 
-def test_columns_may_be_a_numpy_integer():
+def test_columns_can_be_a_numpy_integer():
     figure = heatmap([weights()] * 3, columns=np.int64(1))
     assert len({round(axes.get_position().x0, 6) for axes in figure.axes[:-1]}) == 1
 
 
-def test_cells_without_tokens_are_numbered_where_there_is_room():
-    assert texts(heatmap(weights(7, 7)).axes[0].xaxis) == [str(n) for n in range(7)]
-    assert texts(heatmap(weights(7, 200)).axes[0].xaxis) == [str(n) for n in range(0, 200, 10)]
+def test_cells_without_tokens_are_numbered_as_space_allows():
+    assert label_texts(heatmap(weights(7, 7)).axes[0].xaxis) == [str(n) for n in range(7)]
+    assert label_texts(heatmap(weights(7, 200)).axes[0].xaxis) == [
+        str(n) for n in range(0, 200, 10)
+    ]
 
 
-def test_dollars_are_no_mathematics():
+def test_dollar_signs_are_not_parsed_as_math():
     figure = heatmap(weights(), ["$x", "$\\frac$", "_", "%", "^"], TARGET, titles="$ $$ $")
-    assert texts(figure.axes[0].xaxis)[1] == "$\\frac$"
+    assert label_texts(figure.axes[0].xaxis)[1] == "$\\frac$"
     figure.canvas.draw()
 
 
 @pytest.mark.parametrize(
     "suffix, start", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
 )
-def test_the_picture_is_written_whole_into_new_folders(tmp_path, suffix, start):
+def test_picture_is_written_atomically_into_new_directories(tmp_path, suffix, start):
     path = tmp_path / "a" / "b" / f"picture.{suffix}"
     for _ in range(2):
         heatmap(weights(), SOURCE, TARGET, path=str(path))
@@ -91,7 +93,7 @@ def test_the_picture_is_written_whole_into_new_folders(tmp_path, suffix, start):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_a_failed_write_leaves_the_old_picture_and_nothing_else(tmp_path, monkeypatch):
+def test_failed_write_keeps_the_old_picture_and_leaves_no_temporary_file(tmp_path, monkeypatch):
     (tmp_path / "picture.png").write_bytes(b"old")
 
     def fail(self, file, **options):
@@ -105,14 +107,14 @@ def test_a_failed_write_leaves_the_old_picture_and_nothing_else(tmp_path, monkey
     assert (tmp_path / "picture.png").read_bytes() == b"old"
 
 
-def test_nothing_global_is_touched():
+def test_global_state_of_matplotlib_is_unchanged():
     before, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
     heatmap(weights(), SOURCE, TARGET)
     assert dict(matplotlib.rcParams) == before
     assert pyplot.get_fignums() == figures
 
 
-def test_without_matplotlib_the_terminal_form_works():
+def test_text_heatmap_does_not_need_matplotlib():
     code = (
         "import sys; sys.modules['matplotlib'] = None;"
         "from keras_attention.visualize import text_heatmap; text_heatmap([[1.0]], 'a', 'b')"

@@ -1,4 +1,4 @@
-"""The overlay draws each step's weights over the image, where they belong."""
+"""The overlay draws each step's weights at their locations in the image."""
 
 import os
 
@@ -22,16 +22,16 @@ def image(*channels, seed=1):
     return np.random.default_rng(seed).random((13, 31, *channels)).astype("float32")
 
 
-def pixels(figure, axes):
-    """The axes as they are drawn, (height, width, 3)."""
+def render_axes(figure, axes):
+    """Return the rendered pixels of the axes, (height, width, 3)."""
     figure.canvas.draw()
     box = axes.get_window_extent()
-    drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    top, bottom = (int(round(drawn.shape[0] - y)) for y in (box.y1, box.y0))
-    return drawn[top + 1 : bottom - 1, int(box.x0) + 2 : int(box.x1) - 1].astype("float32")
+    canvas = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    top, bottom = (int(round(canvas.shape[0] - y)) for y in (box.y1, box.y0))
+    return canvas[top + 1 : bottom - 1, int(box.x0) + 2 : int(box.x1) - 1].astype("float32")
 
 
-def test_the_image_comes_first_and_then_a_panel_for_every_step():
+def test_first_panel_is_the_image_and_then_follows_one_per_step():
     figure = overlay(image(), maps(), WORDS)
     first, *steps = figure.axes
     assert (len(first.images), first.get_title()) == (1, "")
@@ -45,57 +45,59 @@ def test_the_image_comes_first_and_then_a_panel_for_every_step():
         assert below.get_extent() == above.get_extent()
 
 
-def test_what_is_looked_at_is_bright_where_it_is_in_the_image():
+def test_attended_location_is_bright_at_its_place_in_the_image():
     weights = np.zeros((2, H, W))
     weights[0, 0, 1] = weights[1, 2, 6] = 0.3
     figure = overlay(np.zeros((9, 21)), weights, upsampling="blocks")
     for axes, (row, column) in zip(figure.axes[1:], [(0, 1), (2, 6)], strict=True):
-        drawn = pixels(figure, axes).mean(axis=-1)
-        height, width = drawn.shape
-        lit = np.argwhere(drawn > drawn.max() / 2) / (height, width)
+        brightness = render_axes(figure, axes).mean(axis=-1)
+        bright = np.argwhere(brightness > brightness.max() / 2) / brightness.shape
         np.testing.assert_allclose(
-            lit.mean(axis=0), [(row + 0.5) / H, (column + 0.5) / W], atol=0.05
+            bright.mean(axis=0), [(row + 0.5) / H, (column + 0.5) / W], atol=0.05
         )
-        assert len(lit) / drawn.size == pytest.approx(1 / (H * W), rel=0.3)
+        assert len(bright) / brightness.size == pytest.approx(1 / (H * W), rel=0.3)
 
 
-def test_smooth_weights_fall_off_and_blocks_do_not():
+def test_smooth_upsampling_has_many_tones_and_blocks_have_few():
     weights = np.zeros((1, 5, 5))
     weights[0, 2, 2] = 1
     tones = {}
     for upsampling in ("smooth", "blocks"):
         figure = overlay(np.zeros((10, 10)), weights, upsampling=upsampling)
-        tones[upsampling] = len(np.unique(pixels(figure, figure.axes[1]).reshape(-1, 3), axis=0))
+        tones[upsampling] = len(
+            np.unique(render_axes(figure, figure.axes[1]).reshape(-1, 3), axis=0)
+        )
     assert tones["blocks"] <= 9 < 30 < tones["smooth"]
 
 
-def test_rows_of_a_square_map_are_unfolded_row_by_row():
+def test_flat_weights_become_a_square_map_in_row_major_order():
     flat = np.random.default_rng(0).dirichlet(np.ones(49), 3).astype("float32")
     for axes, weights in zip(overlay(image(), flat).axes[1:], flat, strict=True):
         np.testing.assert_array_equal(axes.images[1].get_array(), weights.reshape(7, 7))
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
-def test_whole_numbers_are_pixels_from_0_to_255_and_colours_stay(channels):
+def test_integer_images_are_scaled_by_255_and_colors_are_kept(channels):
     numbers = np.round(255 * image(*channels)).astype("uint8")
-    shown = overlay(numbers, maps()).axes[0].images[0].get_array()
+    pixels = overlay(numbers, maps()).axes[0].images[0].get_array()
     expected = numbers[..., 0] if channels == (1,) else numbers
-    np.testing.assert_allclose(shown, expected / 255, rtol=1e-6)
+    np.testing.assert_allclose(pixels, expected / 255, rtol=1e-6)
 
 
-def test_several_images_of_different_sizes_and_numbers_of_steps_stand_below_each_other():
+def test_images_of_different_sizes_and_step_counts_are_drawn_below_each_other():
     images, weights = [image(), image(3)[:, :17]], [maps(2), maps(3, seed=1)]
     figure = overlay(images, weights, [WORDS[:2], WORDS[:3]], path=None)
     assert [axes.get_title() for axes in figure.axes] == ["", *WORDS[:2], "", *WORDS[:3]]
     figure.canvas.draw()
-    places = [axes.get_position() for axes in figure.axes]
-    assert len({round(place.y1, 3) for place in places[:3]}) == 1
-    assert max(place.y1 for place in places[3:]) < min(place.y0 for place in places[:3])
+    positions = [axes.get_position() for axes in figure.axes]
+    assert len({round(position.y1, 3) for position in positions[:3]}) == 1
+    lower_top = max(position.y1 for position in positions[3:])
+    assert lower_top < min(position.y0 for position in positions[:3])
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
 
 
-def test_panels_go_on_in_the_next_line_after_as_many_columns():
+def test_panels_continue_on_the_next_line_after_the_last_column():
     figure = overlay(image(), maps(), WORDS, columns=2)
     figure.canvas.draw()
     lines = [round(axes.get_position().y1, 3) for axes in figure.axes]
@@ -103,25 +105,25 @@ def test_panels_go_on_in_the_next_line_after_as_many_columns():
     assert [lines.count(line) for line in dict.fromkeys(lines)] == [2, 2, 2]
 
 
-def test_titles_may_be_missing_and_are_drawn_as_they_are():
+def test_titles_can_be_missing_and_are_not_parsed_as_math():
     figure = overlay(image(), maps(3), ["$x", None, " "])
     assert [axes.get_title() for axes in figure.axes] == ["", "$x", "", "\u2423"]
     figure.canvas.draw()
 
 
-def test_a_step_that_looks_nowhere_is_dark():
+def test_step_with_zero_weights_is_dark():
     weights = np.zeros((1, H, W))
     figure = overlay(np.ones((9, 21)), weights)
-    assert pixels(figure, figure.axes[1]).max() < 0.5 * 255
+    assert render_axes(figure, figure.axes[1]).max() < 0.5 * 255
 
 
-def test_tensors_of_the_backend_are_drawn_in_any_float():
+def test_backend_tensor_of_any_float_dtype_is_accepted():
     tensor = ops.cast(ops.convert_to_tensor(maps()), "bfloat16")
-    drawn = overlay(ops.convert_to_tensor(image()), tensor).axes[1].images[1].get_array()
-    np.testing.assert_allclose(drawn, maps()[0], atol=4e-3)
+    cells = overlay(ops.convert_to_tensor(image()), tensor).axes[1].images[1].get_array()
+    np.testing.assert_allclose(cells, maps()[0], atol=4e-3)
 
 
-def test_the_picture_is_written_and_nothing_global_is_touched(tmp_path):
+def test_picture_is_written_without_temporary_files_or_pyplot_figures(tmp_path):
     figures = pyplot.get_fignums()
     overlay(image(), maps(), path=tmp_path / "a" / "overlay.png")
     assert (tmp_path / "a" / "overlay.png").read_bytes().startswith(b"\x89PNG")
@@ -158,9 +160,9 @@ def test_the_picture_is_written_and_nothing_global_is_touched(tmp_path):
         ({"path": "overlay.jpg"}, "overlay.jpg"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(arguments, message):
-    given = {"images": image(), "weights": maps(2), **arguments}
+def test_invalid_arguments_are_refused(arguments, message):
+    call = {"images": image(), "weights": maps(2), **arguments}
     if isinstance(arguments.get("images"), list) and len(arguments) == 1:
-        given["weights"] = [maps(2)] * 3
+        call["weights"] = [maps(2)] * 3
     with pytest.raises(ValueError, match=message):
-        overlay(**given)
+        overlay(**call)

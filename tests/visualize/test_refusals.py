@@ -1,11 +1,11 @@
-"""Wrong arguments of the heatmap are refused by name."""
+"""The heatmap refuses invalid arguments by name."""
 
 import numpy as np
 import pytest
 
 from keras_attention.visualize import heatmap
 
-GOOD = np.full((3, 5), 0.2)
+VALID = np.full((3, 5), 0.2)
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ GOOD = np.full((3, 5), 0.2)
         (np.full((3, 5), -0.002), "-0.002"),
     ],
 )
-def test_weights_that_are_none_are_refused(weights, message):
+def test_invalid_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         heatmap(weights)
 
 
-def test_rounding_beside_the_range_is_let_pass():
-    drawn = heatmap([[1.0009, -0.0009]]).axes[0].images[0].get_array()
-    np.testing.assert_array_equal(drawn, [[1, 0]])
+def test_rounding_errors_outside_the_range_are_clipped():
+    cells = heatmap([[1.0009, -0.0009]]).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(cells, [[1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_rounding_beside_the_range_is_let_pass():
         ({"path": 5}, "path=5"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        heatmap(GOOD, **arguments)
+        heatmap(VALID, **arguments)
 
 
 @pytest.mark.parametrize("name", ["source_tokens", "target_tokens", "titles"])
-def test_lists_must_fit_the_number_of_matrices(name):
+def test_lists_of_another_length_than_the_matrices_are_refused(name):
     with pytest.raises(ValueError, match=f"`{name}`.* 2 matrices"):
-        heatmap([GOOD, GOOD], **{name: [["a"]]})
+        heatmap([VALID, VALID], **{name: [["a"]]})
     with pytest.raises(ValueError, match=f"{name}"):
-        heatmap([GOOD, GOOD], **{name: 7})
+        heatmap([VALID, VALID], **{name: 7})

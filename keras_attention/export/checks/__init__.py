@@ -1,1 +1,1 @@
-"""Checks of an export: its graph, outputs, files, and behaviour under a server's padding."""
+"""Checks of an export: its graph, outputs and files, and the effect of a server's padding."""

@@ -1,59 +1,60 @@
-"""The SHA-256 of every file of an export: a server proves its weights, but not its graph, whole."""
+"""SHA-256 digests of an export's files: checksums protect the weights, but not the graph."""
 
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-FILE = Path("assets.extra") / "SHA256SUMS"  # for `sha256sum --check`, in the version directory
+FILE = Path("assets.extra") / "SHA256SUMS"  # for `sha256sum --check`, run in the version directory
 LINE = re.compile(rb"\\?([0-9a-f]{64})  (.+)", re.DOTALL)
 
 
-def write(path):
-    """Writes the digests of all files in a version directory.
+def write_digests(path: Path) -> None:
+    """Write the digests of all files in a version directory.
 
     Args:
-        path: The directory.
+        path: The version directory.
     """
-    lines = [_line(name, file) for name, file in _files(path).items()]
+    lines = [_format_line(name, file) for name, file in _list_files(path).items()]
     (path / FILE).write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def problems(path):
-    """Yields which of the listed files are not what they were; nothing without digests."""
-    written, files = _written(path), _files(path)
-    if written == [b""]:
+def find_changed_files(path: Path) -> Iterator[str]:
+    """Yield a problem for each listed file that has changed or is gone; none without digests."""
+    lines, files = _load_lines(path), _list_files(path)
+    if lines == [b""]:
         yield f"Expected a digest for each file. Received: none in {FILE}"
         return
-    for line in written or ():
-        found = LINE.fullmatch(line)
-        name = found[2] if found else line
-        if not found or name not in files or _line(name, files[name]) != line:
+    for line in lines or ():
+        match = LINE.fullmatch(line)
+        name = match[2] if match else line
+        if not match or name not in files or _format_line(name, files[name]) != line:
             yield (
-                f"Expected {_readable(name)!r} as it was exported. "
+                f"Expected {_to_printable(name)!r} as it was exported. "
                 "Received: other bytes, or no such file"
             )
 
 
-def remarks(path):
-    """Yields what is not known of a version directory's files, in words."""
-    written = _written(path)
-    if written is None:
-        yield f"no digests ({FILE.as_posix()}): whether its files are whole is not known"
+def find_unlisted_files(path: Path) -> Iterator[str]:
+    """Yield a remark for each file without a digest, or one remark if there are no digests."""
+    lines = _load_lines(path)
+    if lines is None:
+        yield f"no digests ({FILE.as_posix()}): changed or damaged files cannot be detected"
         return
-    listed = {found[2] for found in map(LINE.fullmatch, written) if found}
-    for name in sorted(_files(path).keys() - listed):
-        yield f"not exported with it: {_readable(name)}"
+    listed = {match[2] for match in map(LINE.fullmatch, lines) if match}
+    for name in sorted(_list_files(path).keys() - listed):
+        yield f"not part of the export: {_to_printable(name)}"
 
 
-def _written(path):
-    """The lines of the digests' file, as bytes, like the names in them; None if there is none."""
+def _load_lines(path: Path) -> list[bytes] | None:
+    """Load the lines of the digests' file, as bytes like the names in it; None without a file."""
     file = path / FILE
     return file.read_bytes().removesuffix(b"\n").split(b"\n") if file.exists() else None
 
 
-def _files(path):
-    """{name: file} of all files but that of the digests; the names as `sha256sum` writes them."""
+def _list_files(path: Path) -> dict[bytes, Path]:
+    """Map names, escaped as `sha256sum` does, to all files except the digests' own."""
     files = {}
     for file in sorted(path.rglob("*")):
         if file.is_file() and file != path / FILE:
@@ -64,12 +65,13 @@ def _files(path):
     return files
 
 
-def _line(name, file):
-    """`digest  name`; a backslash in front says that there are some in the name."""
+def _format_line(name: bytes, file: Path) -> bytes:
+    """Return `digest  name`; a leading backslash marks a name with escaped characters."""
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return b"\\" * (b"\\" in name) + digest.encode() + b"  " + name
 
 
-def _readable(name):
+def _to_printable(name: bytes) -> str:
+    """Decode a file name that may not be valid UTF-8."""
     return name.decode(errors="backslashreplace")

@@ -1,10 +1,12 @@
-"""Asks a SavedModel through TensorFlow's C API in a new process, as a server would be asked."""
+"""Run a SavedModel through TensorFlow's C API in a new process, as a server would."""
 
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,18 +15,20 @@ from keras_attention.export.checks.c_loader.arrays import as_array, pack, unpack
 PROGRAM = Path(__file__).parent / "c_loader" / "__main__.py"
 
 
-def run_in_c_loader(path, signature, inputs, disable_xla=True):
-    """Calls one signature of a SavedModel in a process without Keras or TensorFlow's Python.
+def run_in_c_loader(
+    path: str | os.PathLike, signature: str, inputs: Mapping[str, Any], disable_xla: bool = True
+) -> dict[str, np.ndarray]:
+    """Call one signature of a SavedModel in a process without Keras or TensorFlow's Python.
 
     The process loads the SavedModel with the code that TensorFlow Serving uses, on the CPU.
 
     Args:
-        path: The version directory, with `saved_model.pb` in it.
-        signature: Name of the signature, as `"serving_default"`.
-        inputs: Dict of input name to array (or nested lists), of exactly the signature's dtypes;
+        path: The version directory, which holds `saved_model.pb`.
+        signature: Name of the signature, such as `"serving_default"`.
+        inputs: Dict of input name to array (or nested lists), in exactly the signature's dtypes;
             strings may be str or bytes.
-        disable_xla: Whether XLA is switched off, as it is in a server that is started without
-            further flags; default True.
+        disable_xla: Whether XLA is switched off, as in a server that is started without further
+            flags. Default True.
 
     Returns:
         Dict of output name to array; strings are object arrays of bytes.
@@ -43,18 +47,22 @@ def run_in_c_loader(path, signature, inputs, disable_xla=True):
     return run_calls(path, [(signature, inputs)], disable_xla)[0]
 
 
-def run_calls(path, calls, disable_xla=True):
-    """Like `run_in_c_loader` for a list of `(signature, inputs)`, in one process."""
+def run_calls(
+    path: str | os.PathLike,
+    calls: Sequence[tuple[str, Mapping[str, Any]]],
+    disable_xla: bool = True,
+) -> list[dict[str, np.ndarray]]:
+    """Run a list of `(signature, inputs)` in one process; otherwise like `run_in_c_loader`."""
     rows = [{name: as_array(value) for name, value in inputs.items()} for _, inputs in calls]
-    # A server needs no GPU, and this process may have taken all of the GPU's memory.
+    # A server needs no GPU, and this process may have reserved all of the GPU's memory.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     with tempfile.TemporaryDirectory() as folder:
         requests, answers = Path(folder, "requests.npz"), Path(folder, "answers.npz")
         np.savez(requests, **pack(rows))
         names = [name for name, _ in calls]
-        # -P: what lies beside the program is no module of its own.
+        # -P keeps the program's own folder off the import path.
         command = [sys.executable, "-P", PROGRAM, path, requests, answers, *names]
-        done = subprocess.run(
+        process = subprocess.run(
             [*map(str, command), *["--disable-xla"] * disable_xla],
             env=environment,
             capture_output=True,
@@ -62,10 +70,10 @@ def run_calls(path, calls, disable_xla=True):
             errors="replace",
             check=False,
         )
-        if done.returncode < 0:  # what it said before has no bearing on it
-            raise RuntimeError(f"The loading process ended by signal {-done.returncode}.")
-        if done.returncode:
-            said = done.stdout.strip() or done.stderr.strip()[-1500:]
-            raise RuntimeError(said or f"The loading process ended with {done.returncode}.")
-        with np.load(answers) as flat:
-            return unpack(flat, len(calls))
+        if process.returncode < 0:  # Output printed before the signal does not explain it.
+            raise RuntimeError(f"The loading process ended by signal {-process.returncode}.")
+        if process.returncode:
+            message = process.stdout.strip() or process.stderr.strip()[-1500:]
+            raise RuntimeError(message or f"The loading process ended with {process.returncode}.")
+        with np.load(answers) as packed:
+            return unpack(packed, len(calls))

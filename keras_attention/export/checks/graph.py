@@ -1,27 +1,29 @@
-"""Reads a SavedModel's graph; refuses one that TensorFlow Serving loads and then cannot run."""
+"""Search a SavedModel's graph for operations that TensorFlow Serving loads but cannot run."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 PYTHON_OPS = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction"])
-KEEPING_OPS = frozenset(
+STATE_CHANGING_OPS = frozenset(
     ["AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"]
-    # of tf.random.Generator, whose state is a variable
+    # The following belong to tf.random.Generator, whose state is a variable.
     + ["RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulUniformInt"]
     + ["StatefulUniformFullInt", "StatefulStandardNormal", "StatefulStandardNormalV2"]
     + ["StatefulTruncatedNormal", "StatefulRandomBinomial"]
 )
-DRAWING_OPS = frozenset(
+UNSEEDED_SAMPLING_OPS = frozenset(
     ["RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "Multinomial"]
     + ["ParameterizedTruncatedNormal", "RandomGamma", "RandomPoisson", "RandomPoissonV2"]
     + ["RandomShuffle", "NonDeterministicInts"]
 )
 
 
-def read(path):
-    """The SavedModel proto of a version directory; a SavedModel holds one MetaGraphDef.
+def load_meta_graph(path: str | os.PathLike):
+    """Load the one MetaGraphDef of a version directory's SavedModel.
 
     Raises:
-        ValueError: If the file is not whole.
+        ValueError: If the file is truncated or damaged.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
@@ -30,27 +32,29 @@ def read(path):
     try:
         return saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs[0]
     except (DecodeError, IndexError) as error:
-        raise ValueError(f"Expected a SavedModel's graph. Received: {file}, not whole") from error
+        raise ValueError(
+            f"Expected a SavedModel's graph. Received: {file}, which is damaged"
+        ) from error
 
 
-def check(path):
-    """Raises ValueError if there is anything in the graph that a stock server cannot run.
+def check_graph(path: str | os.PathLike) -> None:
+    """Raise ValueError if the graph holds anything that a stock server cannot run.
 
     Args:
-        path: A version directory, with `saved_model.pb` in it.
+        path: The version directory, which holds `saved_model.pb`.
     """
-    for problem in problems(read(path)):
+    for problem in find_graph_problems(load_meta_graph(path)):
         raise ValueError(problem)
 
 
-def problems(meta):
-    """Yields what of the signatures a stock server cannot run, in words."""
+def find_graph_problems(meta) -> Iterator[str]:
+    """Yield a description of each part of the signatures that a stock server cannot run."""
     import tensorflow as tf
 
-    found, functions = _in_signatures(meta)
+    nodes, functions = _collect_reachable(meta)
     compiled = sorted(
-        [node.name for node in found if _must_compile(node)]
-        + [function.signature.name for function in functions if _must_compile(function)]
+        [node.name for node in nodes if _needs_xla(node)]
+        + [function.signature.name for function in functions if _needs_xla(function)]
     )
     if compiled:
         yield (
@@ -58,23 +62,23 @@ def problems(meta):
             "fails at every request. Use the function without jit_compile in the signature. "
             f"Received: {compiled}"
         )
-    python = sorted(f"{node.name} ({node.op})" for node in found if node.op in PYTHON_OPS)
+    python = sorted(f"{node.name} ({node.op})" for node in nodes if node.op in PYTHON_OPS)
     if python:
         yield (
             "Expected TensorFlow operations only, no tf.py_function or tf.numpy_function: a "
             f"server has no Python. Received: {python}"
         )
-    own = {function.signature.name for function in functions}
-    # A graph is loaded with all its nodes; functions that nobody calls are not looked into.
-    loaded = {node.op for node in (*meta.graph_def.node, *found)}
-    unknown = {op for op in loaded if not op.startswith("_")} - own
-    unknown = sorted(op for op in unknown if not hasattr(tf.raw_ops, op))
+    defined_here = {function.signature.name for function in functions}
+    # A server loads all nodes of the graph, but it does not inspect functions that nobody calls.
+    loaded = {node.op for node in (*meta.graph_def.node, *nodes)}
+    operations = {op for op in loaded if not op.startswith("_")} - defined_here
+    unknown = sorted(op for op in operations if not hasattr(tf.raw_ops, op))
     if unknown:
         yield f"Expected TensorFlow's own operations, which a server has. Received: {unknown}"
 
 
-def remarks(meta):
-    """Yields what runs, but not as a client may expect, in words."""
+def find_graph_remarks(meta) -> Iterator[str]:
+    """Yield a remark for each behavior that works, but that a client may not expect."""
     from tensorflow.core.framework import types_pb2
 
     half = {types_pb2.DT_HALF: "float16", types_pb2.DT_BFLOAT16: "bfloat16"}
@@ -83,57 +87,60 @@ def remarks(meta):
             for key, info in sorted(infos.items()):
                 if info.dtype in half:
                     dtype = half[info.dtype]
-                    yield f"not for REST, whose JSON has no {dtype}: {name}, {kind} {key}"
-    operations = {node.op for node in _in_signatures(meta)[0]}
-    if operations & KEEPING_OPS:
-        yield "keeps something from one request to the next, whoever sends them: a variable"
-    if operations & DRAWING_OPS:
-        yield f"answers the same request differently: it draws, {sorted(operations & DRAWING_OPS)}"
+                    yield f"not for REST, because JSON has no {dtype}: {name}, {kind} {key}"
+    operations = {node.op for node in _collect_reachable(meta)[0]}
+    if operations & STATE_CHANGING_OPS:
+        yield "keeps state between requests, including those of other clients, in a variable"
+    sampling = sorted(operations & UNSEEDED_SAMPLING_OPS)
+    if sampling:
+        yield f"gives different answers to the same request: it samples with {sampling}"
 
 
-def computes_in_half(path):
-    """Whether anything in the graph is float16 or bfloat16."""
+def has_half_precision(path: str | os.PathLike) -> bool:
+    """Return True if any node of the graph uses float16 or bfloat16."""
     from tensorflow.core.framework import types_pb2
 
     half = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
-    attributes = (each for node in nodes(read(path).graph_def) for each in node.attr.values())
-    return any(each.type in half for each in attributes)
+    nodes = list_nodes(load_meta_graph(path).graph_def)
+    return any(attribute.type in half for node in nodes for attribute in node.attr.values())
 
 
-def has_variables(graph):
-    """Whether the graph needs weights."""
-    return any(node.op == "VarHandleOp" for node in nodes(graph))
+def has_variables(graph) -> bool:
+    """Return True if a GraphDef needs weights."""
+    return any(node.op == "VarHandleOp" for node in list_nodes(graph))
 
 
-def nodes(graph):
-    """All nodes, those inside functions too."""
+def list_nodes(graph) -> list:
+    """Return all nodes of a GraphDef, including those inside functions."""
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
 
 
-def _must_compile(node_or_function):
-    """Whether XLA is demanded for it."""
+def _needs_xla(node_or_function) -> bool:
+    """Return True if the node or function must be compiled by XLA."""
     return "_XlaMustCompile" in node_or_function.attr and node_or_function.attr["_XlaMustCompile"].b
 
 
-def _in_signatures(meta):
-    """`(nodes, functions)` that a signature's request runs: its own, and all that these call."""
-    top = {node.name: node for node in meta.graph_def.node}
-    wanted = [info.name for each in meta.signature_def.values() for info in each.outputs.values()]
-    found = {}
-    while wanted:
-        name = wanted.pop().lstrip("^").split(":")[0]
-        if name in top and name not in found:
-            found[name] = top[name]
-            wanted.extend(top[name].input)
-    functions = {each.signature.name: each for each in meta.graph_def.library.function}
-    waiting, nodes, called = [*found.values()], [], {}
-    while waiting:
-        node = waiting.pop()
+def _collect_reachable(meta) -> tuple[list, list]:
+    """Return the nodes and the functions that the signatures' outputs depend on."""
+    top_level = {node.name: node for node in meta.graph_def.node}
+    signatures = meta.signature_def.values()
+    names = [info.name for signature in signatures for info in signature.outputs.values()]
+    reached = {}
+    while names:
+        name = names.pop().lstrip("^").split(":")[0]
+        if name in top_level and name not in reached:
+            reached[name] = top_level[name]
+            names.extend(top_level[name].input)
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    unvisited, nodes, called = [*reached.values()], [], {}
+    while unvisited:
+        node = unvisited.pop()
         nodes.append(node)
-        names = {node.op}
-        for each in node.attr.values():
-            names |= {each.func.name, *(one.name for one in each.list.func)}
-        for name in names & functions.keys() - called.keys():
+        references = {node.op}
+        for attribute in node.attr.values():
+            listed = [function.name for function in attribute.list.func]
+            references |= {attribute.func.name, *listed}
+        for name in references & functions.keys() - called.keys():
             called[name] = functions[name]
-            waiting.extend(functions[name].node_def)
+            unvisited.extend(functions[name].node_def)
     return nodes, [*called.values()]

@@ -1,80 +1,97 @@
-"""What a server's batching does to requests of unlike lengths, and whether answers change by it."""
+"""Detect signatures whose answers change when a server's batching pads their requests."""
+
+import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import computes_in_half
-from keras_attention.export.checks.outputs import equals
+from keras_attention.export.checks.graph import has_half_precision
+from keras_attention.export.checks.outputs import is_close
 
-MORE = 3  # elements, as from a longer request in the same batch
+PADDED_ELEMENTS = 3  # per free dimension, as if the batch held a request longer by that many
 
 
-def padded(array, sizes):
-    """An array as `pad_variable_length_inputs` pads it: with its own first element.
+def pad_like_server(array: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Pad an array with its own first element, as `pad_variable_length_inputs` does.
 
     Args:
-        array: Of shape `(batch, ...)`.
-        sizes: The sizes after the batch, none smaller than the array's.
+        array: Array of shape `(batch, ...)`.
+        sizes: The target sizes after the batch dimension, none smaller than the array's.
 
     Returns:
-        Array `(batch, *sizes)`.
+        Array of shape `(batch, *sizes)`.
     """
-    room = [(0, most - size) for most, size in zip(sizes, array.shape[1:], strict=True)]
+    widths = [(0, target - size) for target, size in zip(sizes, array.shape[1:], strict=True)]
     if array.size == 0:
         return np.zeros((len(array), *sizes), array.dtype)
-    return np.pad(array, [(0, 0), *room], constant_values=array.flat[0])
+    return np.pad(array, [(0, 0), *widths], constant_values=array.flat[0])
 
 
-def remarks(path, meta, calls):
-    """Yields the signatures whose answers change where the server pads, in words.
+def find_padding_remarks(
+    path: str | os.PathLike,
+    meta,
+    calls: list[tuple[str, dict[str, np.ndarray]]],
+    answers: list[dict[str, np.ndarray]],
+) -> Iterator[str]:
+    """Yield a remark for each output that changes when the server pads.
 
-    It is found by trying, so only what the calls show is known.
+    The calls are run again with padding, so only changes that they expose are found.
 
     Args:
         path: The version directory.
         meta: Its MetaGraphDef.
-        calls: List of `(signature, inputs)`, as `warmup.read` gives them.
+        calls: List of `(signature, inputs)`, as `load_warmup_requests` returns them.
+        answers: The outputs of the calls without padding, from `run_calls`.
     """
-    longer = [(name, _longer(meta.signature_def[name].inputs, inputs)) for name, inputs in calls]
-    kept = [index for index, (_, inputs) in enumerate(longer) if inputs is not None]
-    if not kept:
+    padded = [_pad_free_sizes(meta.signature_def[name].inputs, inputs) for name, inputs in calls]
+    if all(inputs is None for inputs in padded):
         return
-    answers, half = run_calls(path, [calls[index] for index in kept]), computes_in_half(path)
+    # Calls that cannot be padded are repeated, so that a model with state takes the same steps.
+    repeated = [
+        (name, inputs if longer is None else longer)
+        for (name, inputs), longer in zip(calls, padded, strict=True)
+    ]
+    is_half = has_half_precision(path)
     try:
-        after = run_calls(path, [longer[index] for index in kept])
+        padded_answers = run_calls(path, repeated)
     except RuntimeError as error:
-        said = " ".join(str(error).split())[:300]
-        yield f"refuses a request that the server pads (pad_variable_length_inputs): {said}"
+        message = " ".join(str(error).split())[:300]
+        yield f"refuses a request that the server pads (pad_variable_length_inputs): {message}"
         return
     changed = {
-        (calls[index][0], key)
-        for index, one, other in zip(kept, answers, after, strict=True)
-        for key in one
-        if not _begins_with(other[key], one[key], half)
+        (name, key)
+        for (name, _), longer, answer, padded_answer in zip(
+            calls, padded, answers, padded_answers, strict=True
+        )
+        if longer is not None
+        for key in answer
+        if not _has_prefix(padded_answer[key], answer[key], is_half)
     }
     for name, key in sorted(changed):
         yield (
-            "changes its answer where the server pads requests (pad_variable_length_inputs), for "
-            f"want of `lengths` (keras_attention.export.with_lengths): {name}, output {key}"
+            "changes its answer if the server pads requests (pad_variable_length_inputs), because "
+            f"it has no `lengths` (keras_attention.export.with_lengths): {name}, output {key}"
         )
 
 
-def _longer(infos, inputs):
-    """The inputs, padded along every size that may vary; None where there is no such size."""
+def _pad_free_sizes(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Return the inputs, padded along every size that may vary; None if there is no such size."""
     result, is_longer = {}, False
     for name, array in inputs.items():
         dims = infos[name].tensor_shape.dim
-        free = [dim.size < 0 for dim in dims[1:]] if dims and dims[0].size < 0 else []
-        if any(free):
-            sizes = [size + MORE * may for size, may in zip(array.shape[1:], free, strict=True)]
-            array, is_longer = padded(array, sizes), True
+        is_free = [dim.size < 0 for dim in dims[1:]] if dims and dims[0].size < 0 else []
+        if any(is_free):
+            pairs = zip(array.shape[1:], is_free, strict=True)
+            array = pad_like_server(array, [size + PADDED_ELEMENTS * free for size, free in pairs])
+            is_longer = True
         result[name] = array
     return result if is_longer else None
 
 
-def _begins_with(longer, array, half):
-    """Whether an answer is the same, but for rounding, apart from what was added to its end."""
+def _has_prefix(longer: np.ndarray, array: np.ndarray, is_half: bool) -> bool:
+    """Return True if an answer is unchanged, up to rounding, apart from elements at its end."""
     if longer.ndim != array.ndim or any(np.less(longer.shape, array.shape)):
         return False
-    cut = longer[tuple(slice(size) for size in array.shape)]
-    return bool(np.all(equals(cut, array, half)))
+    prefix = longer[tuple(slice(size) for size in array.shape)]
+    return bool(np.all(is_close(prefix, array, is_half)))

@@ -1,1 +1,1 @@
-"""Example requests of a signature: made up, written as warm-up, shown in instructions."""
+"""Example requests for each signature: generated, written as warm-up, shown in instructions."""

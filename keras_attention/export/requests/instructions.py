@@ -1,40 +1,48 @@
-"""How to serve a SavedModel and what to send it, in lines that can be copied."""
+"""Describe how to serve a SavedModel and how to query it, in lines that can be copied."""
 
 import base64
 import json
+import os
 import shlex
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from keras_attention.export.checks.graph import read
+import numpy as np
+
+from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.requests.examples import Call
 
 REQUESTS = Path("assets.extra") / "requests"
-LONGEST = 1000  # characters of a request that are still pleasant in a terminal
+MAX_INLINE_CHARACTERS = 1000  # a longer request is passed to curl as a file
 
 
-def write_requests(path, calls):
-    """Keeps the first call of every signature as the body of a REST request."""
+def write_requests(path: Path, calls: list[Call]) -> None:
+    """Write the first call of every signature as the body of a REST request."""
     (path / REQUESTS).mkdir(parents=True)
     for call in reversed(calls):
         name = call.signature.name
         columns = {key: _to_json(array) for key, array in call.inputs.items()}
         body = {"signature_name": name, "inputs": columns}
-        _request(path, name).write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(body, ensure_ascii=False)
+        _request_file(path, name).write_text(text, encoding="utf-8")
 
 
-def _request(path, signature):
+def _request_file(path: Path, signature: str) -> Path:
+    """Return the file of a signature's example request."""
     return path / REQUESTS / f"{urllib.parse.quote(signature, safe='')}.json"
 
 
-def how_to_serve(path):
-    """Says what a SavedModel can be asked, and how to start a server and send a request.
+def how_to_serve(path: str | os.PathLike) -> str:
+    """Describe a SavedModel's signatures, and how to start a server and send it a request.
 
     Args:
         path: A version directory that `keras_attention.export.saved_model` wrote.
 
     Returns:
         A text: each signature with the names, dtypes and shapes of its inputs and outputs (`?`
-        is a dimension free to vary), the `docker run` line, and for each signature a `curl` line
+        is a dimension of any size), the `docker run` line, and for each signature a `curl` line
         with an example.
 
     Example:
@@ -54,19 +62,19 @@ def how_to_serve(path):
     mount = f"type=bind,source={path.parent},target=/models/{name}"
     serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
-    lines = [*describe(path), "", shlex.join([*serve, "tensorflow/serving"])]
+    lines = [*describe_signatures(path), "", shlex.join([*serve, "tensorflow/serving"])]
     for request in sorted((path / REQUESTS).iterdir()):
         body = request.read_text(encoding="utf-8")
-        data = body if len(body) <= LONGEST else f"@{request}"
+        data = body if len(body) <= MAX_INLINE_CHARACTERS else f"@{request}"
         lines.append(shlex.join(["curl", "-d", data, address]))
     return "\n".join(lines)
 
 
-def describe(path):
-    """Yields a line for each signature, each input and each output of a version directory."""
+def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
+    """Yield a line for each signature, input and output of a version directory."""
     import tensorflow as tf
 
-    signatures = read(path).signature_def
+    signatures = load_meta_graph(path).signature_def
     for name in sorted(name for name in signatures if not name.startswith("__")):
         yield name
         for kind, infos in (
@@ -76,22 +84,21 @@ def describe(path):
             for key in sorted(infos):
                 dtype, shape = infos[key].dtype, infos[key].tensor_shape
                 sizes = ["?" if dim.size < 0 else str(dim.size) for dim in shape.dim]
-                known = "of any shape" if shape.unknown_rank else f"({', '.join(sizes)})"
-                yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {known}"
+                text = "of any shape" if shape.unknown_rank else f"({', '.join(sizes)})"
+                yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
 
 
-def _to_json(array):
-    """Nested lists; text that is not UTF-8 as TensorFlow Serving's {"b64": …}."""
-
-    def text(value):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"b64": base64.b64encode(value).decode()}
+def _to_json(array: np.ndarray) -> Any:
+    """Convert an array to nested lists; text that is not UTF-8 becomes {"b64": …}."""
 
     def convert(value):
         if isinstance(value, list):
             return [convert(item) for item in value]
-        return text(value) if isinstance(value, bytes) else value
+        if not isinstance(value, bytes):
+            return value
+        try:
+            return value.decode()
+        except UnicodeDecodeError:  # TensorFlow Serving decodes base64 in this form.
+            return {"b64": base64.b64encode(value).decode()}
 
     return convert(array.tolist())

@@ -1,17 +1,21 @@
-"""Requests that TensorFlow Serving sends to itself before it takes others."""
+"""Warm-up requests, which TensorFlow Serving sends to itself before it accepts others."""
 
+import os
 from pathlib import Path
 
-from keras_attention.export.signatures.signature import DEFAULT
+import numpy as np
+
+from keras_attention.export.requests.examples import Call
+from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MOST = 1000  # TensorFlow Serving refuses a file with more
+MAX_REQUESTS = 1000  # TensorFlow Serving refuses a file with more.
 
 
-def write(path, name, calls):
-    """Writes one warm-up request for each call.
+def write_warmup_requests(path: Path, name: str, calls: list[Call]) -> None:
+    """Write one warm-up request for each call.
 
-    Without them the first clients wait while the graph is optimized.
+    Without warm-up, the first clients would wait while the graph is optimized.
 
     Args:
         path: The version directory.
@@ -20,23 +24,29 @@ def write(path, name, calls):
     """
     import tensorflow as tf
 
-    if len(calls) > MOST:
+    if len(calls) > MAX_REQUESTS:
         raise ValueError(
-            f"Expected at most {MOST} pairs of a signature and an example, the most that "
-            f"TensorFlow Serving warms up with. Received: {len(calls)}"
+            f"Expected at most {MAX_REQUESTS} pairs of a signature and an example, which is "
+            f"TensorFlow Serving's limit for warm-up requests. Received: {len(calls)}"
         )
     file = path / FILE
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as records:
         for call in calls:
-            records.write(_log(name, call).SerializeToString())
+            records.write(_make_log(name, call).SerializeToString())
 
 
-def read(path):
-    """The predict requests of a version directory, as `(signature, inputs)`; none without a file.
+def load_warmup_requests(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Load a version's warm-up requests of the Predict API; an empty list without a file.
+
+    Args:
+        path: The version directory.
+
+    Returns:
+        List of `(signature, inputs)`.
 
     Raises:
-        ValueError: If the file cannot be read.
+        ValueError: If the file is truncated or damaged.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -46,18 +56,20 @@ def read(path):
     try:
         for record in tf.data.TFRecordDataset(str(file)) if file.exists() else ():
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-            if not log.HasField("predict_log"):  # to classify, say, which is asked in other ways
+            if not log.HasField("predict_log"):  # a request of another API, such as Classify
                 continue
             request = log.predict_log.request
             inputs = {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()}
-            calls.append((request.model_spec.signature_name or DEFAULT, inputs))
+            calls.append((request.model_spec.signature_name or DEFAULT_SIGNATURE, inputs))
     except (tf.errors.DataLossError, DecodeError) as error:
-        raise ValueError(f"Expected warm-up requests. Received: {file}, not whole") from error
+        raise ValueError(
+            f"Expected warm-up requests. Received: {file}, which is damaged"
+        ) from error
     return calls
 
 
-def _log(name, call):
-    """A PredictionLog with the request of one call."""
+def _make_log(name: str, call: Call):
+    """Return a PredictionLog with the request of one call."""
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 

@@ -1,40 +1,44 @@
-"""The signature `attention` of a model that was not written to return its weights."""
+"""An `attention` signature for a model that was not written to return its attention weights."""
 
 import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from keras_attention.export.signatures.signature import as_signature, has_inputs
+from keras_attention.export.signatures.spec import Spec
+from keras_attention.types import Tensor
 
-ASK = "return_attention_scores"
+RETURN_SCORES = "return_attention_scores"
 
 
-def attention_of(model):
-    """A signature that answers with the weights of every attention layer of a model.
+def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
+    """Return a signature with the attention weights of every attention layer of a model.
 
-    The model's layers are called once more as the model calls them, on its own weights, with
-    `return_attention_scores=True` where they take it. The model stays as it is.
+    The signature repeats the model's calls of its layers, on the model's own weights, with
+    `return_attention_scores=True` where a layer takes it. The model itself is not changed.
 
     Args:
         model: A Functional or Sequential model, with layers of this package (or
-            `keras.layers.MultiHeadAttention` and their like) among its own; those within
-            another layer, as in `TimeDistributed` or a model inside of the model, are not asked.
+            `keras.layers.MultiHeadAttention` and similar layers) among its own layers. Layers
+            inside another layer, as in `TimeDistributed` or a nested model, are not included.
 
     Returns:
-        `(function, specs, resources)` for `keras_attention.export.saved_model`, whose inputs are
-        the model's, and whose outputs are called as the layers are: the weights
-        `(batch, Tq, Tk)`, or `(batch, heads, Tq, Tk)`, or whatever the layer's own documentation
-        says. A layer that is called, or that has weights, several times gets "_0", "_1", …
-        behind its name.
+        `(function, specs, resources)` for `keras_attention.export.saved_model`. Its inputs are
+        the model's. Its outputs have the layers' names and hold their weights,
+        `(batch, Tq, Tk)` or `(batch, heads, Tq, Tk)` or as the layer's documentation says.
+        For a layer that is called several times, or that returns several weights, "_0", "_1", …
+        are appended to its name.
 
     Raises:
-        ValueError: If the model does not know its inputs, or no layer can be asked.
+        ValueError: If the model's inputs are unknown, or none of its layers returns weights.
 
     Example:
     >>> import tempfile
     >>> words = keras.Input((None,), dtype="int32", name="words")
-    >>> read = keras.layers.Embedding(7, 4)(words)
-    >>> heads = keras_attention.MultiHeadSelfAttention(2, key_dim=3, name="heads")(read)
+    >>> embedded = keras.layers.Embedding(7, 4)(words)
+    >>> heads = keras_attention.MultiHeadSelfAttention(2, key_dim=3, name="heads")(embedded)
     >>> model = keras.Model(words, keras_attention.AttentionPooling(name="pooling")(heads))
     >>> path = keras_attention.export.saved_model(
     ...     model, tempfile.mkdtemp(), {"attention": keras_attention.export.attention_of(model)})
@@ -47,48 +51,49 @@ def attention_of(model):
         raise ValueError(
             f"Expected a Functional or a built Sequential model. Received: model={model!r}"
         )
-    told, scores = as_signature("attention", model), {}
-    # A Sequential model says nothing of how its layers are called.
+    signature, scores = as_signature("attention", model), {}
+    # Only a Functional model records how its layers are called; a Sequential one is converted.
     functional = keras.Model(model.inputs, model.outputs)
 
-    def ask(layer, *args, **kwargs):
+    def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if (
             not isinstance(layer, keras.Layer)
-            or ASK not in inspect.signature(layer.call).parameters
+            or RETURN_SCORES not in inspect.signature(layer.call).parameters
         ):
             return layer(*args, **kwargs)
-        output, *more = layer(*args, **{**kwargs, ASK: True})
-        bare = layer.compute_output_spec(*args, **{**kwargs, ASK: False})
-        count = 1 + len(more) - (len(bare) if isinstance(bare, list | tuple) else 1)
-        scores.setdefault(layer.name, []).extend(more[:count])  # they follow the output
-        returned = (output, *(more if kwargs.get(ASK) else more[count:]))
+        output, *rest = layer(*args, **{**kwargs, RETURN_SCORES: True})
+        without_scores = layer.compute_output_spec(*args, **{**kwargs, RETURN_SCORES: False})
+        plain_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
+        count = 1 + len(rest) - plain_count
+        scores.setdefault(layer.name, []).extend(rest[:count])  # The scores follow the output.
+        returned = (output, *(rest if kwargs.get(RETURN_SCORES) else rest[count:]))
         return returned if len(returned) > 1 else output
 
-    clone = keras.models.clone_model(functional, call_function=ask)
+    clone = keras.models.clone_model(functional, call_function=call_layer)
     if not scores:
         raise ValueError(
-            f"Expected a model with a layer that takes `{ASK}`. "
+            f"Expected a model with a layer that takes `{RETURN_SCORES}`. "
             f"Received: layers={[layer.name for layer in model.layers]}"
         )
-    asked = keras.Model(clone.inputs, _by_name(scores))
+    scoring_model = keras.Model(clone.inputs, _name_outputs(scores))
     pairs = [
         pair
         for layer in clone.layers
         for pair in zip(layer.variables, functional.get_layer(layer.name).variables, strict=True)
     ]
 
-    def attention(**tensors):
-        values = [(variable, own.value) for variable, own in pairs]
+    def attention(**tensors: Tensor) -> dict[str, Tensor]:
+        values = [(variable, original.value) for variable, original in pairs]
         with keras.StatelessScope(state_mapping=values):
-            return asked([tensors[symbol.name] for symbol in model.inputs], training=False)
+            return scoring_model([tensors[symbol.name] for symbol in model.inputs], training=False)
 
-    return attention, told.inputs, told.resources
+    return attention, signature.inputs, signature.resources
 
 
-def _by_name(scores):
-    """{layer's name: weights}, numbered where a layer has several."""
+def _name_outputs(scores: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+    """Return {layer's name: weights}, with numbered names for a layer that has several."""
     return {
-        name if len(found) == 1 else f"{name}_{index}": one
-        for name, found in scores.items()
-        for index, one in enumerate(found)
+        name if len(weights) == 1 else f"{name}_{index}": tensor
+        for name, weights in scores.items()
+        for index, tensor in enumerate(weights)
     }

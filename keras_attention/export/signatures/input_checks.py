@@ -1,78 +1,89 @@
-"""Assertions in the served graph: what TensorFlow would broadcast or wrap around is refused.
+"""Assertions in the served graph, which refuse inputs that TensorFlow would silently accept.
 
-`Assert` and `EnsureShape` are stock operations and need no XLA.
+TensorFlow broadcasts a mismatched size and wraps an index around. `Assert` and `EnsureShape` are
+stock operations and need no XLA.
 """
 
 import collections
+from collections.abc import Sequence
+
+from keras_attention.export.signatures.spec import Spec
+from keras_attention.types import Tensor
 
 
-def refuse_mismatches(specs, tensors):
-    """Returns the tensors, such that a request for them fails where they are not as specified.
+def refuse_mismatches(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Add checks to the tensors, so that a request fails if they are not as specified.
 
     Args:
         specs: List of `Spec`.
-        tensors: A tensor for each.
+        tensors: One tensor for each spec.
 
     Returns:
-        List of the same tensors; each waits for every check.
+        List of the same tensors; each depends on every check.
     """
     import tensorflow as tf
 
     pairs = zip(specs, tensors, strict=True)
-    # A server checks dtypes and names, and neither ranks nor sizes.
+    # A server checks dtypes and names, but neither ranks nor sizes.
     tensors = [tf.ensure_shape(tensor, spec.tensor_spec().shape) for spec, tensor in pairs]
-    places = collections.defaultdict(list)  # of each name: (input, shape, axis)
+    occurrences = collections.defaultdict(list)  # size's name: list of (input, shape, axis)
     for spec, tensor in zip(specs, tensors, strict=True):
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str):
-                places[size].append((spec.name, tf.shape(tensor), axis))
-    checks = [_equal(size, found) for size, found in places.items() if len(found) > 1]
+                occurrences[size].append((spec.name, tf.shape(tensor), axis))
+    checks = [
+        _assert_equal_sizes(size, places) for size, places in occurrences.items() if len(places) > 1
+    ]
     for spec, tensor in zip(specs, tensors, strict=True):
         if spec.below is not None:
-            checks.append(_below(spec, tensor))
+            checks.append(_assert_ids_below(spec, tensor))
         if spec.finite and tensor.dtype.is_floating:
-            what = f"Expected finite numbers in `{spec.name}`. Received: NaN or infinity"
-            checks.append(refuse(tf.reduce_all(tf.math.is_finite(tensor)), what))
-    return waiting_for(checks, tensors)
+            message = f"Expected finite numbers in `{spec.name}`. Received: NaN or infinity"
+            checks.append(assert_true(tf.reduce_all(tf.math.is_finite(tensor)), message))
+    return with_dependencies(checks, tensors)
 
 
-def refuse(condition, *what):
-    """An assertion whose message is `what`: strings, and tensors, of which it prints the values."""
+def assert_true(condition: Tensor, *message: str | Tensor):
+    """Add an assertion; its message is made of strings, and of tensors whose values are printed."""
     import tensorflow as tf
 
-    # Not tf.debugging.Assert, which puts a branch around this operation.
-    return tf.raw_ops.Assert(condition=condition, data=what, summarize=8)
+    # tf.debugging.Assert would put this operation inside a branch.
+    return tf.raw_ops.Assert(condition=condition, data=message, summarize=8)
 
 
-def waiting_for(checks, tensors):
-    """The tensors, none of which is there before every check has passed."""
+def with_dependencies(checks: Sequence, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the tensors with a control dependency on every check."""
     import tensorflow as tf
 
-    with tf.control_dependencies([check for check in checks if check is not None]):  # None: eager
+    operations = [check for check in checks if check is not None]  # Eager assertions are None.
+    with tf.control_dependencies(operations):
         return [tf.identity(tensor) for tensor in tensors]
 
 
-def _equal(size, places):
+def _assert_equal_sizes(size: str, occurrences: list[tuple[str, Tensor, int]]):
+    """Assert that all dimensions of the name `size` are equal."""
     import tensorflow as tf
 
-    sizes = tf.stack([shape[axis] for _, shape, axis in places])
-    shapes = {name: shape for name, shape, _ in places}
-    # Backticks, since the operation puts a backslash before every quotation mark.
-    return refuse(
+    sizes = tf.stack([shape[axis] for _, shape, axis in occurrences])
+    shapes = {name: shape for name, shape, _ in occurrences}
+    # The message uses backticks, because the operation escapes every quotation mark.
+    return assert_true(
         tf.reduce_all(tf.equal(sizes, sizes[0])),
         f"Expected inputs that agree on one size `{size}`. Received: shapes",
         *(part for name, shape in shapes.items() for part in (name, shape)),
     )
 
 
-def _below(spec, ids):
+def _assert_ids_below(spec: Spec, ids: Tensor):
+    """Assert that all ids are from 0 to `below - 1`."""
     import tensorflow as tf
 
-    is_known = ids >= 0
-    if spec.below <= ids.dtype.max:  # else every value is less, and `below` no value of the dtype
-        is_known = tf.logical_and(is_known, ids < tf.constant(spec.below, ids.dtype))
-    return refuse(
-        tf.reduce_all(is_known),
+    is_valid = ids >= 0
+    # If `below` is larger than the dtype can hold, every value is less than `below`.
+    if spec.below <= ids.dtype.max:
+        is_valid = tf.logical_and(is_valid, ids < tf.constant(spec.below, ids.dtype))
+    return assert_true(
+        tf.reduce_all(is_valid),
         f"Expected the values of `{spec.name}` to be ids from 0 to {spec.below - 1}. Received:",
-        tf.boolean_mask(ids, tf.logical_not(is_known)),
+        tf.boolean_mask(ids, tf.logical_not(is_valid)),
     )

@@ -1,37 +1,46 @@
-"""Signatures that are told how long each sequence is, and do not look at what fills up the rest."""
+"""Signatures with an input for the sequences' lengths, which mask the padding of a server."""
 
 import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from keras_attention.export.signatures.input_checks import refuse, waiting_for
-from keras_attention.export.signatures.signature import as_signature
+import keras
+
+from keras_attention.export.signatures.input_checks import assert_true, with_dependencies
+from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import Spec
+from keras_attention.types import Tensor
 
 
-def with_lengths(signature, sequences):
-    """A signature that takes each sequence's length, where the function takes padding or a mask.
+def with_lengths(
+    signature: keras.Model | SignatureParts,
+    sequences: Mapping[str, Any],
+) -> tuple[Callable, list[Spec], list]:
+    """Return a signature that takes sequence lengths in place of padding or a mask.
 
-    A server that batches requests of unlike lengths (`pad_variable_length_inputs`) fills the
-    shorter ones up with their tensor's first element: the first word once more, True in a bool
-    mask. A model that finds its padding by id 0 or by a mask then answers something else, as
-    soon as other clients' requests come along. A signature with lengths does not: what lies
-    behind a sequence's end is replaced, in the graph, before the model sees it.
+    A server that batches requests of different lengths (`pad_variable_length_inputs`) fills the
+    shorter ones with their tensor's first element: the first word again, or True in a bool
+    mask. A model that finds its padding by id 0 or by a mask then gives other answers whenever
+    other clients' requests are in the same batch. A signature with lengths does not: the graph
+    replaces everything beyond a sequence's end before it calls the model.
 
     Args:
         signature: A Functional or Sequential model, or `(function, specs)` or `(function, specs,
             resources)` as in `keras_attention.export.saved_model`.
-        sequences: Dict of the name of each sequence `(batch, T, ...)` to what tells the function
-            where it ends: the value that it takes for padding (0 for ids with `mask_zero=True`,
-            the `mask_value` of `keras.layers.Masking`), or the name of its bool mask `(batch, T)`,
-            which then is made from the lengths and is no input any more. Behind a mask's end the
-            sequence itself becomes zeros (empty strings). The first size may have another name,
-            or be a number.
+        sequences: Dict with the name of each sequence `(batch, T, ...)`. The value tells how the
+            function recognizes the sequence's end: it is the padding value (0 for ids with
+            `mask_zero=True`, the `mask_value` of `keras.layers.Masking`), or the name of the bool
+            mask `(batch, T)`. Such a mask is computed from the lengths and is no longer an input,
+            and masked elements of the sequence become zeros (empty strings). The first dimension
+            may have another name than "batch", or be a number.
 
     Returns:
-        `(function, specs, resources)` for `keras_attention.export.saved_model`. A sequence's
-        length is an int32 `(batch,)` from 0 to T, "lengths" if there is one sequence, else the
-        sequence's name with "_lengths" behind; others are refused in the graph. A request may be
-        padded with any finite numbers and known ids; outputs over time are as long as it: a client
-        cuts its answer at its own length.
+        `(function, specs, resources)` for `keras_attention.export.saved_model`. The lengths of a
+        sequence are an int32 input `(batch,)` of values from 0 to T; other values are refused in
+        the graph. It is named "lengths" if there is one sequence, else the sequence's name with
+        "_lengths" appended. A request may be padded with any finite numbers and valid ids.
+        Outputs over time are as long as the padded request: a client cuts its answer at its own
+        length.
 
     Raises:
         ValueError: If an argument is not as described.
@@ -39,8 +48,8 @@ def with_lengths(signature, sequences):
     Example:
     >>> import tempfile
     >>> words = keras.Input((None,), dtype="int32", name="words")
-    >>> read = keras.layers.Embedding(7, 2, mask_zero=True)(words)
-    >>> model = keras.Model(words, keras_attention.AttentionPooling()(read))
+    >>> embedded = keras.layers.Embedding(7, 2, mask_zero=True)(words)
+    >>> model = keras.Model(words, keras_attention.AttentionPooling()(embedded))
     >>> signature = keras_attention.export.with_lengths(model, {"words": 0})
     >>> path = keras_attention.export.saved_model(
     ...     model, tempfile.mkdtemp(), {"serving_default": signature})
@@ -49,28 +58,29 @@ def with_lengths(signature, sequences):
     >>> np.allclose(answer["output"], model(np.int32([[5, 3]])), atol=1e-6)
     True
     """
-    told = as_signature("with_lengths", signature)
-    inputs = {spec.name: spec for spec in told.inputs}
-    _check(inputs, sequences)
+    parsed = as_signature("with_lengths", signature)
+    inputs = {spec.name: spec for spec in parsed.inputs}
+    _check_sequences(inputs, sequences)
     masks = {name: end for name, end in sequences.items() if isinstance(end, str) and end in inputs}
     lengths = {name: "lengths" if len(sequences) == 1 else f"{name}_lengths" for name in sequences}
 
-    def serve(**tensors):
+    def serve(**tensors: Tensor) -> Any:
         for name, length in lengths.items():
-            sequence, is_real = _behind_the_end(name, tensors[name], length, tensors.pop(length))
+            sequence, is_real = _mask_by_length(name, tensors[name], length, tensors.pop(length))
             if name in masks:
                 tensors[masks[name]] = is_real
-            tensors[name] = _filled(sequence, is_real, None if name in masks else sequences[name])
-        return told.function(**tensors)
+            padding = None if name in masks else sequences[name]
+            tensors[name] = _fill_padding(sequence, is_real, padding)
+        return parsed.function(**tensors)
 
-    taken = [spec for spec in told.inputs if spec.name not in masks.values()]
-    # As many as the sequence has: one alone would be the length of all.
+    remaining = [spec for spec in parsed.inputs if spec.name not in masks.values()]
+    # The first dimension is the sequence's own; a size of 1 would broadcast one length to all rows.
     added = [Spec(length, inputs[name].shape[:1], "int32") for name, length in lengths.items()]
-    return serve, [*taken, *added], told.resources
+    return serve, [*remaining, *added], parsed.resources
 
 
-def _check(inputs, sequences):
-    """Refuses names that are no sequences, ends that are no masks, and lengths there already."""
+def _check_sequences(inputs: Mapping[str, Spec], sequences: Mapping[str, Any]) -> None:
+    """Refuse names that are not sequences, and values that are neither padding nor masks."""
     if not isinstance(sequences, dict) or not sequences:
         raise ValueError(
             "Expected `sequences` to be a dict of a sequence's name to its padding value or the "
@@ -85,7 +95,7 @@ def _check(inputs, sequences):
         if isinstance(end, str) and end in inputs:
             is_end = inputs[end].dtype == "bool" and len(inputs[end].shape) == 2
         else:
-            is_end = _is_value(end, inputs[name].dtype)
+            is_end = _is_value_of(inputs[name].dtype, end)
         if not is_end:
             raise ValueError(
                 f"Expected `sequences[{name!r}]` to be a padding value of {inputs[name].dtype}, or "
@@ -93,8 +103,8 @@ def _check(inputs, sequences):
             )
 
 
-def _is_value(padding, dtype):
-    """Whether the dtype holds this value or, where it has fractions, one near it."""
+def _is_value_of(dtype: str, padding: Any) -> bool:
+    """Return True if the dtype can hold the value (rounded, in a floating-point dtype)."""
     import tensorflow as tf
 
     dtype = tf.as_dtype(dtype)
@@ -102,30 +112,33 @@ def _is_value(padding, dtype):
         return isinstance(padding, str | bytes)
     if dtype.is_bool:
         return isinstance(padding, numbers.Integral) and padding in (False, True)
-    kind, plain = (numbers.Integral, int) if dtype.is_integer else (numbers.Real, float)
+    kind, to_python = (numbers.Integral, int) if dtype.is_integer else (numbers.Real, float)
     is_number = isinstance(padding, kind) and not isinstance(padding, bool)
     real = dtype.real_dtype
-    return is_number and plain(real.min) <= padding <= plain(real.max)
+    return is_number and to_python(real.min) <= padding <= to_python(real.max)
 
 
-def _behind_the_end(name, sequence, length_name, lengths):
-    """The sequence, and which of its places are real, `(batch, T)`; refuses impossible lengths."""
+def _mask_by_length(
+    name: str, sequence: Tensor, length_name: str, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the sequence and the mask `(batch, T)` of its real elements; check the lengths."""
     import tensorflow as tf
 
-    most = tf.shape(sequence)[1]
-    possible = tf.reduce_all(tf.logical_and(lengths >= 0, lengths <= most))
-    what = f"Expected `{length_name}` from 0 to the length of `{name}`. Received:"
-    check = refuse(possible, what, lengths, "where the length is", most)
-    sequence, lengths = waiting_for([check], [sequence, lengths])
-    return sequence, tf.sequence_mask(lengths, most)
+    max_length = tf.shape(sequence)[1]
+    is_valid = tf.reduce_all(tf.logical_and(lengths >= 0, lengths <= max_length))
+    message = f"Expected `{length_name}` from 0 to the length of `{name}`. Received:"
+    check = assert_true(is_valid, message, lengths, "where the length is", max_length)
+    sequence, lengths = with_dependencies([check], [sequence, lengths])
+    return sequence, tf.sequence_mask(lengths, max_length)
 
 
-def _filled(sequence, is_real, padding):
-    """The sequence with the padding value behind its end; None is its dtype's zero."""
+def _fill_padding(sequence: Tensor, is_real: Tensor, padding: Any) -> Tensor:
+    """Replace masked elements with the padding value; None stands for the dtype's zero."""
     import tensorflow as tf
 
-    places = tf.reshape(is_real, [*tf.unstack(tf.shape(is_real)), *[1] * (len(sequence.shape) - 2)])
+    trailing = [1] * (len(sequence.shape) - 2)
+    is_real = tf.reshape(is_real, [*tf.unstack(tf.shape(is_real)), *trailing])
     filling = tf.zeros_like(sequence)
     if padding is not None:
         filling = tf.fill(tf.shape(sequence), tf.cast(padding, sequence.dtype))
-    return tf.where(places, sequence, filling)
+    return tf.where(is_real, sequence, filling)

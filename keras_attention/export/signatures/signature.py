@@ -1,43 +1,47 @@
-"""What a served model can be asked: a name, the inputs by name, the outputs by name."""
+"""Signatures of a served model: a name, a function, and its inputs and outputs by name."""
 
 import inspect
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 
 from keras_attention.export.signatures.input_checks import refuse_mismatches
-from keras_attention.export.signatures.spec import as_spec
+from keras_attention.export.signatures.spec import Spec, as_spec
+from keras_attention.types import Tensor
 
-DEFAULT = "serving_default"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+DEFAULT_SIGNATURE = "serving_default"
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+SignatureParts: TypeAlias = tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence]
+"""`(function, specs)` or `(function, specs, resources)`."""
 
 
 class Signature(NamedTuple):
-    """One entry of a SavedModel: `function` takes tensors named as the `inputs`, a list of `Spec`.
+    """One entry of a SavedModel: `function` takes tensors with the names of the `inputs`.
 
-    What it returns for tensors that do not fit is an error, in the graph too.
+    Tensors that do not match the inputs raise an error, in the graph too.
     """
 
     name: str
     function: Callable
-    inputs: list
+    inputs: list[Spec]
     resources: list
 
     @property
-    def specs(self):
+    def specs(self) -> list:
         """The inputs as a list of tf.TensorSpec."""
         return [spec.tensor_spec() for spec in self.inputs]
 
-    def outputs(self, *tensors):
-        """Calls the function with the tensors, which stand in the order of the inputs."""
+    def compute_outputs(self, *tensors: Tensor) -> dict[str, Tensor]:
+        """Check the tensors, in the order of the inputs, and call the function with them."""
         names = [spec.name for spec in self.inputs]
         tensors = refuse_mismatches(self.inputs, tensors)
-        return self.outputs_of(**dict(zip(names, tensors, strict=True)))
+        return self.compute_unchecked(**dict(zip(names, tensors, strict=True)))
 
-    def outputs_of(self, **tensors):
-        """A dict of tensors, `output` where the function returns a single tensor."""
+    def compute_unchecked(self, **tensors: Tensor) -> dict[str, Tensor]:
+        """Call the function; return a dict of tensors, named `output` if there is only one."""
         import tensorflow as tf
 
         result = self.function(**tensors)
@@ -55,44 +59,47 @@ class Signature(NamedTuple):
         return dict(outputs)
 
 
-def collect(model, signatures):
-    """Returns the list of `Signature`, with one derived from the model if none is the default."""
+def collect_signatures(
+    model: keras.Model | None, signatures: Mapping[str, SignatureParts] | None
+) -> list[Signature]:
+    """Return the list of `Signature`; without a default one, it is derived from the model."""
     if not isinstance(signatures, dict | None):
         raise ValueError(
             "Expected `signatures` to be a dict of name to (function, list of specs), or None. "
             f"Received: signatures={signatures!r}"
         )
-    given = [_given(name, parts) for name, parts in (signatures or {}).items()]
-    if DEFAULT in [signature.name for signature in given]:
-        return given
+    collected = [_make_signature(name, parts) for name, parts in (signatures or {}).items()]
+    if DEFAULT_SIGNATURE in [signature.name for signature in collected]:
+        return collected
     if not has_inputs(model):
         raise ValueError(
-            f"Expected a Functional or a built Sequential model, or signatures[{DEFAULT!r}] = "
-            "(function, [keras.InputSpec(shape=..., dtype=..., name=...), ...]) for any other: "
-            f"a subclassed model does not say what its inputs are. Received: model={model}"
+            "Expected a Functional or a built Sequential model, or "
+            f"signatures[{DEFAULT_SIGNATURE!r}] = (function, [keras.InputSpec(shape=..., "
+            "dtype=..., name=...), ...]) for any other: a subclassed model does not say what its "
+            f"inputs are. Received: model={model}"
         )
-    return [as_signature(DEFAULT, model), *given]
+    return [as_signature(DEFAULT_SIGNATURE, model), *collected]
 
 
-def as_signature(name, model_or_parts):
-    """A `Signature` of a model that knows its inputs, or of `(function, specs, resources)`."""
+def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Signature:
+    """Return the `Signature` of a model with known inputs, or of `(function, specs, resources)`."""
     if not has_inputs(model_or_parts):
-        return _given(name, model_or_parts)
+        return _make_signature(name, model_or_parts)
     model = model_or_parts
-    return _given(name, (_as_function(model), model.inputs, [model]))
+    return _make_signature(name, (_wrap_model(model), model.inputs, [model]))
 
 
-def has_inputs(model):
-    """Whether it is a model that knows its own inputs."""
+def has_inputs(model: Any) -> bool:
+    """Return True for a model with known inputs, as a Functional or a built Sequential one."""
     return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None))
 
 
-def _as_function(model):
-    """A Functional or Sequential model as a function of its inputs by their names."""
-    # Sequential models have one input, and no structure of their own around it.
+def _wrap_model(model: keras.Model) -> Callable:
+    """Return a function that calls a Functional or Sequential model with inputs by name."""
+    # A Sequential model has one input, with no list or dict around it.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
-    def serve(**tensors):
+    def serve(**tensors: Tensor) -> Any:
         inputs = keras.tree.map_structure(lambda symbol: tensors[symbol.name], structure)
         outputs = model(inputs, training=False)
         if not isinstance(outputs, list | tuple):
@@ -104,12 +111,12 @@ def _as_function(model):
     return serve
 
 
-def _given(name, parts):
-    """A signature from `(function, specs)` or `(function, specs, resources)`."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name == "signatures":
+def _make_signature(name: str, parts: SignatureParts) -> Signature:
+    """Check `(function, specs)` or `(function, specs, resources)`, and return the signature."""
+    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name) or name == "signatures":
         raise ValueError(
-            "Expected signature names of letters, digits, `_`, `.` and `-`, other than the word "
-            "`signatures`, which TensorFlow keeps for itself. "
+            "Expected signature names of letters, digits, `_`, `.` and `-`, other than "
+            "`signatures`, which TensorFlow reserves. "
             f"Received: signatures={{{name!r}: ...}}"
         )
     if (
@@ -122,17 +129,18 @@ def _given(name, parts):
             f"Expected signature {name!r} to be (function, list of specs) or (function, list of "
             f"specs, list of resources). Received: {parts!r}"
         )
-    function, specs, *resources = parts
-    specs = [_spec(name, spec) for spec in specs]
+    function, specs, *rest = parts
+    resources = list(rest[0]) if rest else []
+    specs = [_parse_spec(name, spec) for spec in specs]
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(f"Expected different input names in signature {name!r}. Received: {names}")
-    _check_takes(name, function, names)
-    return Signature(name, function, specs, [one for some in resources for one in some])
+    _check_arguments(name, function, names)
+    return Signature(name, function, specs, resources)
 
 
-def _check_takes(name, function, names):
-    """Refuses a function that cannot be called with arguments of these names."""
+def _check_arguments(name: str, function: Callable, names: Sequence[str]) -> None:
+    """Refuse a function that cannot be called with keyword arguments of these names."""
     call = function.call if isinstance(function, keras.Layer) else function
     arguments = inspect.signature(call)
     try:
@@ -144,17 +152,17 @@ def _check_takes(name, function, names):
         ) from error
 
 
-def _spec(name, given):
-    """A `Spec` with a name that can be sent, and a known dtype and rank."""
+def _parse_spec(name: str, description: Any) -> Spec:
+    """Return a `Spec` whose name can be sent, and whose dtype and rank are known."""
     try:
-        spec = as_spec(given)
+        spec = as_spec(description)
     except (TypeError, ValueError):
         spec = None
-    if spec is None or not NAME.fullmatch(spec.name or ""):
+    if spec is None or not NAME_PATTERN.fullmatch(spec.name or ""):
         raise ValueError(
             f"Expected the inputs of signature {name!r} as keras_attention.export.Spec, "
             "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and a name of "
-            "letters, digits, `_`, `.` and `-`, and `below`, if at all, a positive int of an "
-            f"integer dtype. Received: {given!r}"
+            "letters, digits, `_`, `.` and `-`; `below`, if given, must be a positive int and the "
+            f"dtype an integer. Received: {description!r}"
         )
     return spec

@@ -1,6 +1,6 @@
-"""What a signature takes: names, dtypes, and sizes that may have names, too."""
+"""The specification of a signature's input: name, shape with named sizes, and dtype."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -8,65 +8,66 @@ BATCH = "batch"
 
 
 class Spec(NamedTuple):
-    """An input of a signature, with names for sizes that are unknown before a request.
+    """An input of a signature; dimensions of unknown size may have names.
 
-    Sizes of one name must be equal in a request, in one input or in several. A served signature
-    refuses them otherwise, where TensorFlow may broadcast: a mask of one column would hide or
-    show a whole sentence.
+    Within a request, dimensions of the same name must have equal sizes, in one input or in
+    several. A served signature refuses a request otherwise, where TensorFlow may broadcast: a mask
+    with one column would mask or show a whole sentence.
 
     Args:
         name: The input's name.
-        shape: Tuple, whose entries are ints, None for any size, or names of sizes. The first
-            one, if None, is named "batch", and this holds for `keras.InputSpec`,
-            `keras.KerasTensor` and `tf.TensorSpec` too: all such inputs are refused unless they
-            are equally many. Name it otherwise where it counts something else.
-        dtype: Name of the dtype, as "int32".
-        below: Int or None, for integers. Ids have to be 0, 1, …, below - 1, and others are refused
-            (where `below` is more than the dtype can hold, only negative ones). Without
-            it `keras.layers.Embedding` reads -1 as the last id, and on a GPU zeros where there
-            is no such id. Default None.
-        finite: Whether NaN and infinity are refused, which else come back as an answer. Of all
-            kinds of specs that know nothing of it, they are. Default True.
+        shape: Tuple, whose entries are ints, None for any size, or names of sizes. If the first
+            entry is None, it is named "batch"; this also holds for `keras.InputSpec`,
+            `keras.KerasTensor` and `tf.TensorSpec`. All such inputs must therefore have the same
+            batch size. Use another name if the first dimension is not the batch.
+        dtype: Name of the dtype, such as "int32".
+        below: Int or None, for integers. Ids must be 0, 1, …, below - 1; others are refused
+            (if `below` is more than the dtype can hold, only negative ids are). Without
+            it `keras.layers.Embedding` takes -1 for the last id, and on a GPU returns zeros for an
+            id that does not exist. Default None.
+        finite: Whether NaN and infinity are refused; if not, they can come back in the answer.
+            Inputs that are specified by any other class refuse them. Default True.
 
     Example:
     >>> from keras_attention.export import Spec
     >>> words = Spec("words", (None, "length"), "int32", below=1000)
-    >>> mask = Spec("mask", (None, "length"), "bool")  # not of shape (batch, 1)
+    >>> mask = Spec("mask", (None, "length"), "bool")  # cannot be of shape (batch, 1)
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int | str | None, ...]
     dtype: str
     below: int | None = None
     finite: bool = True
 
-    def tensor_spec(self):
-        """As a tf.TensorSpec, which knows no names of sizes."""
+    def tensor_spec(self) -> Any:
+        """Return the spec as a tf.TensorSpec, which has no names for sizes."""
         import tensorflow as tf
 
         shape = [size if isinstance(size, int) else None for size in self.shape]
         return tf.TensorSpec(shape, self.dtype, name=self.name)
 
 
-def as_spec(given):
-    """A `Spec` of any of the kinds that describe a tensor, its first size named.
+def as_spec(description: Any) -> Spec:
+    """Convert any of the classes that describe a tensor to a `Spec`, and name its batch size.
 
     Raises:
-        ValueError, TypeError: If it does not say its name, shape and dtype.
+        ValueError, TypeError: If the name, shape or dtype is missing or invalid.
     """
     import tensorflow as tf
 
-    if not isinstance(given, Spec | keras.InputSpec | keras.KerasTensor | tf.TensorSpec):
-        raise TypeError(type(given))
-    if given.shape is None or given.dtype is None:
+    if not isinstance(description, Spec | keras.InputSpec | keras.KerasTensor | tf.TensorSpec):
+        raise TypeError(type(description))
+    if description.shape is None or description.dtype is None:
         raise ValueError("no shape or no dtype")
-    shape = tuple(given.shape)
+    shape = tuple(description.shape)
     if shape[:1] == (None,):
         shape = (BATCH, *shape[1:])
-    below, finite = (given.below, given.finite) if isinstance(given, Spec) else (None, True)
+    is_spec = isinstance(description, Spec)
+    below, finite = (description.below, description.finite) if is_spec else (None, True)
     if not all(size is None or isinstance(size, int | str) for size in shape):
         raise TypeError(shape)
-    dtype = tf.as_dtype(given.dtype)
+    dtype = tf.as_dtype(description.dtype)
     if below is not None and not (type(below) is int and below > 0 and dtype.is_integer):
-        raise ValueError("below is no id's bound")
-    return Spec(given.name, shape, dtype.name, below, finite)
+        raise ValueError("`below` needs a positive int and an integer dtype")
+    return Spec(description.name, shape, dtype.name, below, finite)

@@ -1,1 +1,1 @@
-"""Version directories: published atomically, labelled, pruned, cleaned of leftovers."""
+"""Version directories: published atomically, labelled, pruned, and cleaned of leftovers."""

@@ -1,37 +1,47 @@
 """Version labels: `python -m keras_attention.export label saved_models/name stable=3 canary=4`."""
 
 import argparse
+import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 
-from keras_attention.export.versions import models_config
+from keras_attention.export.versions.models_config import (
+    exclusive_lock,
+    find_versions,
+    get_or_add_entry,
+    load_config,
+    resolve_model_directory,
+    write_config,
+)
 
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def label(directory, labels):
-    """Names versions of a model in the `models.config` beside it, and has these served.
+def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dict[str, int]:
+    """Label versions of a model in the `models.config` beside it, and have these served.
 
-    A request may ask for a label (`/v1/models/name/labels/stable:predict`), and another version
-    answers it as soon as the label moves. From the first label on a server loads the labelled
-    versions and no others; once the last is removed, the largest. Where none is given and none
-    removed, the model's version policy stays as it is. A server reads the file at its start and,
-    with `--model_config_file_poll_wait_seconds`, again and again; it wants
-    `--allow_version_labels_for_unavailable_models` for labels of versions that it has not loaded.
+    A request may name a label (`/v1/models/name/labels/stable:predict`) instead of a version, and
+    another version answers it as soon as the label moves. From the first label on, a server loads
+    the labelled versions and no others; once the last label is removed, it loads the largest
+    version. If a call neither sets nor removes a label, the model's version policy is not changed.
+    A server reads the file at its start and, with `--model_config_file_poll_wait_seconds`,
+    periodically; labels of versions that it has not loaded yet require
+    `--allow_version_labels_for_unavailable_models`.
 
-    The file is replaced as a whole, under a lock: a reader sees the old one or the new one, and
-    two processes write one after the other (not on several hosts of a network file system, between
-    which the lock does not hold). What it says of other models stays.
+    The file is replaced atomically, under a lock: a reader gets the old file or the new one, and
+    two processes write one after the other. The lock does not hold between several hosts of a
+    network file system. Entries of other models stay.
 
     Args:
-        directory: The model's, as `saved_models/name`.
+        directory: The model's directory, such as `saved_models/name`.
         labels: Dict of label to the number of a version; None removes the label.
 
     Returns:
         Dict of all labels of this model to their versions.
 
     Raises:
-        ValueError: If a label is not a word, a version is not there, or the file is not a
+        ValueError: If a label is not a word, a version does not exist, or the file is not a
             server's configuration.
         NotImplementedError: On Windows, which has no such lock.
 
@@ -47,18 +57,18 @@ def label(directory, labels):
         raise ValueError(
             f"Expected `labels` to be a dict of label to version. Received: labels={labels!r}"
         )
-    directory = models_config.model_directory(directory)
-    with models_config.alone(directory.parent):
-        config = models_config.read(directory.parent)
-        entry = models_config.entry(config, directory.name)
-        versions, before = models_config.versions(directory), dict(entry.version_labels)
+    directory = resolve_model_directory(directory)
+    with exclusive_lock(directory.parent):
+        config = load_config(directory.parent)
+        entry = get_or_add_entry(config, directory.name)
+        versions, previous_labels = find_versions(directory), dict(entry.version_labels)
         for name, version in labels.items():
             if not isinstance(name, str) or not LABEL.fullmatch(name):
                 raise ValueError(
                     "Expected labels of letters, digits, `_`, `.` and `-`, a letter first. "
                     f"Received: {name!r}"
                 )
-            # 1.0 and True are in the versions, too, being equal to 1.
+            # The type is checked because 1.0 and True equal 1, so they are `in versions` too.
             if version is not None and (type(version) is not int or version not in versions):
                 raise ValueError(
                     f"Expected a version of {directory}, of {list(versions)}. "
@@ -68,29 +78,30 @@ def label(directory, labels):
                 entry.version_labels.pop(name, None)
             else:
                 entry.version_labels[name] = version
-        is_given = any(version is not None for version in labels.values())
-        if is_given or dict(entry.version_labels) != before:  # else the policy is somebody's own
+        has_new_label = any(version is not None for version in labels.values())
+        # Without any change the version policy stays: it may have been set by hand.
+        if has_new_label or dict(entry.version_labels) != previous_labels:
             entry.ClearField("model_version_policy")
             if entry.version_labels:
                 served = sorted(set(entry.version_labels.values()))
                 entry.model_version_policy.specific.versions.extend(served)
-            models_config.write(directory.parent, config)
+            write_config(directory.parent, config)
         return dict(sorted(entry.version_labels.items()))
 
 
-def main(arguments):
-    """Labels, and prints all labels of the model; returns the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Set labels, and print all labels of the model; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export label",
         description="Name versions in the models.config beside the model, and have them served.",
     )
-    parser.add_argument("directory", metavar="DIR", help="a model's, as saved_models/name")
+    parser.add_argument("directory", metavar="DIR", help="a model's directory: saved_models/name")
     parser.add_argument(
-        "labels", nargs="+", metavar="LABEL=VERSION", type=_pair, help="`LABEL=` removes it"
+        "labels", nargs="+", metavar="LABEL=VERSION", type=_parse_label, help="`LABEL=` removes it"
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        labels = label(given.directory, dict(given.labels))
+        labels = label(options.directory, dict(options.labels))
     except (ValueError, OSError, NotImplementedError) as error:
         print("error:", error, file=sys.stderr)
         return 1
@@ -98,8 +109,8 @@ def main(arguments):
     return 0
 
 
-def _pair(text):
-    """`(label, version)` of `label=version`, the version None where there is none."""
+def _parse_label(text: str) -> tuple[str, int | None]:
+    """Parse `label=version`; the version of `label=` is None."""
     name, equals, version = text.partition("=")
     if not equals or not re.fullmatch("[0-9]*", version):
         raise argparse.ArgumentTypeError(f"expected LABEL=VERSION, not {text!r}")

@@ -1,38 +1,42 @@
-"""Directories that a process was killed at, half written or half removed; their name has its id."""
+"""Temporary directories left by killed processes, whose id is in the name."""
 
 import os
 import re
 import shutil
 import socket
 import uuid
+from pathlib import Path
 
 
-def name():
-    """A name for what this process fills, or removes; no integer, so it is never served."""
+def make_temporary_name() -> str:
+    """Return a name for a directory that this process writes or removes.
+
+    The name is not an integer, so a server never loads the directory.
+    """
     return f".export-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
-def remove(directory):
-    """Removes what processes of this host that are gone have left in `directory`.
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary directories in `directory` whose processes have ended on this host.
 
-    Each is a copy of all weights. Those of other hosts stay, as nobody here knows whether they are
-    still being written.
+    Each holds a copy of all weights. Directories of other hosts stay, because their processes
+    cannot be checked from here.
     """
-    ours = re.compile(rf"\.export-{re.escape(socket.gethostname())}-([0-9]+)-[0-9a-f]{{32}}")
+    pattern = re.compile(rf"\.export-{re.escape(socket.gethostname())}-([0-9]+)-[0-9a-f]{{32}}")
     for entry in directory.iterdir():
-        found = ours.fullmatch(entry.name)
-        if found and not _is_running(int(found[1])):
+        match = pattern.fullmatch(entry.name)
+        if match and not _is_running(int(match[1])):
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _is_running(process):
-    """Whether there is such a process; signal 0 asks and does nothing (on POSIX, so only there)."""
-    if os.name != "posix":
+def _is_running(process: int) -> bool:
+    """Return True if the process exists; where this cannot be found out, assume that it does."""
+    if os.name != "posix":  # Only on POSIX does signal 0 test for a process without ending it.
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):  # somebody else's; or no process's number
+    except (PermissionError, OverflowError):  # another user's process, or not a process id
         return True
     return True

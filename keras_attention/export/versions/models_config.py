@@ -1,38 +1,39 @@
-"""The `models.config` beside the models: which of them a server serves, and which versions."""
+"""The `models.config` beside the models: which models, and which versions, a server loads."""
 
 import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FILE = "models.config"
 
 
-def model_directory(directory):
-    """The resolved `Path` of a model's directory; refuses what is none."""
-    place = Path(directory).resolve()
-    if not place.is_dir() or re.fullmatch("[0-9]+", place.name) or not versions(place):
+def resolve_model_directory(directory: str | os.PathLike) -> Path:
+    """Return the resolved path of a model's directory; refuse any other directory."""
+    path = Path(directory).resolve()
+    if not path.is_dir() or re.fullmatch("[0-9]+", path.name) or not find_versions(path):
         raise ValueError(
             "Expected `directory` to be a model's, with its versions inside, as saved_models/name. "
             f"Received: directory={str(directory)!r}"
         )
-    return place
+    return path
 
 
-def versions(directory):
-    """{number: path} of a model's versions, the oldest first."""
-    found = [path for path in directory.iterdir() if re.fullmatch("[0-9]+", path.name)]
-    found = {int(path.name): path for path in found if (path / "saved_model.pb").is_file()}
-    return dict(sorted(found.items()))
+def find_versions(directory: Path) -> dict[int, Path]:
+    """Return {number: path} of a model's versions, the oldest first."""
+    numbered = [path for path in directory.iterdir() if re.fullmatch("[0-9]+", path.name)]
+    versions = {int(path.name): path for path in numbered if (path / "saved_model.pb").is_file()}
+    return dict(sorted(versions.items()))
 
 
 @contextlib.contextmanager
-def alone(directory):
-    """Waits until no other process is in here for this directory.
+def exclusive_lock(directory: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the directory, after waiting for other processes' locks.
 
-    The lock is on the directory itself and leaves no file; it ends with the process that has it.
-    On a network file system it may hold for the processes of one host only.
+    The lock is on the directory itself and leaves no file; it ends with the process that holds it.
+    On a network file system it may exclude only processes of the same host.
 
     Raises:
         NotImplementedError: On Windows.
@@ -53,8 +54,8 @@ def alone(directory):
         os.close(descriptor)
 
 
-def read(directory):
-    """The ModelServerConfig of a directory of models; an empty one where it has no file."""
+def load_config(directory: Path):
+    """Load the ModelServerConfig of a directory of models; an empty one if there is no file."""
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
@@ -65,8 +66,8 @@ def read(directory):
         raise ValueError(f"Expected a server's configuration. Received: {file}, {error}") from error
 
 
-def entry(config, name):
-    """The ModelConfig of a model; a new one, under /models as in the server's image, if need be."""
+def get_or_add_entry(config, name: str):
+    """Return a model's ModelConfig; add one, with a path under /models as in the server's image."""
     models = config.model_config_list.config
     for model in models:
         if model.name == name:
@@ -74,18 +75,23 @@ def entry(config, name):
     return models.add(name=name, base_path=f"/models/{name}", model_platform="tensorflow")
 
 
-def served(entry, versions):
-    """The numbers, of all versions from the oldest, that a model's policy has a server load."""
+def list_served_versions(entry, versions: Iterable[int]) -> list[int]:
+    """Return the versions that a server loads according to a ModelConfig's version policy.
+
+    Args:
+        entry: ModelConfig of the model.
+        versions: Numbers of all versions, the oldest first.
+    """
     policy = entry.model_version_policy
     if policy.HasField("all"):
         return list(versions)
     if policy.HasField("specific"):
         return list(policy.specific.versions)
-    return list(versions)[-(policy.latest.num_versions or 1) :]  # 0 is the server's default, 1
+    return list(versions)[-(policy.latest.num_versions or 1) :]  # 0 is the server's default, 1.
 
 
-def write(directory, config):
-    """Replaces the file at once, under `alone`; comments at its head stay."""
+def write_config(directory: Path, config) -> None:
+    """Replace the file atomically; comments at its head stay. Hold `exclusive_lock` meanwhile."""
     from google.protobuf import text_format
 
     file, new = directory / FILE, directory / f".{FILE}.new"
@@ -93,5 +99,5 @@ def write(directory, config):
     with new.open("w", encoding="utf-8") as opened:
         opened.write(head + text_format.MessageToString(config))
         opened.flush()
-        os.fsync(opened.fileno())  # or a power cut may leave an empty file under the new name
+        os.fsync(opened.fileno())  # Otherwise a power cut may leave an empty file after the rename.
     os.replace(new, file)

@@ -1,30 +1,39 @@
-"""Old versions go: `python -m keras_attention.export prune saved_models/name --keep 3`."""
+"""Removal of old versions: `python -m keras_attention.export prune saved_models/name --keep 3`."""
 
 import argparse
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 
-from keras_attention import arguments as refusals
-from keras_attention.export.versions import leftovers, models_config
+from keras_attention.arguments import positive_integer
+from keras_attention.export.versions.leftovers import make_temporary_name, remove_leftovers
+from keras_attention.export.versions.models_config import (
+    exclusive_lock,
+    find_versions,
+    get_or_add_entry,
+    list_served_versions,
+    load_config,
+    resolve_model_directory,
+)
 
 
-def prune(directory, keep):
-    """Removes old versions of a model: never the newest, nor one that is served.
+def prune(directory: str | os.PathLike, keep: int) -> list[int]:
+    """Remove old versions of a model, but never the newest, nor one that is served.
 
-    A version is renamed, to what no server takes for one, before its files are deleted: there is
-    never half a version. What a killed process leaves is removed by the next `prune` or export on
-    the same host. Exports and labels may be made at the same time, but not on several hosts of a
-    network file system, between which the lock does not hold.
+    A version is renamed, to a name that no server loads, before its files are deleted: an
+    incomplete version never exists. Directories left by a killed process are removed by the next
+    `prune` or export on the same host. Exports and labels may be made at the same time, except
+    from several hosts of a network file system, between which the lock does not hold.
 
     Args:
-        directory: The model's, as `saved_models/name`.
+        directory: The model's directory, such as `saved_models/name`.
         keep: Int, how many of the newest versions to keep, at least 1. Versions that
-            `models.config` labels or has served (listed, or so many of the latest, or all) stay
-            besides.
+            `models.config` labels, or whose version policy serves them (a list, a number of the
+            latest, or all), are kept in addition.
 
     Returns:
-        List of the numbers that were removed.
+        List of the versions that were removed.
 
     Raises:
         ValueError: If an argument is not as described.
@@ -39,34 +48,34 @@ def prune(directory, keep):
     >>> keras_attention.export.prune(directory, keep=1)
     [1]
     """
-    keep = refusals.positive_integer("keep", keep)
-    directory = models_config.model_directory(directory)
-    # The lock of the labels: none can be given to what is just being removed.
-    with models_config.alone(directory.parent):
-        leftovers.remove(directory)
-        entry = models_config.entry(models_config.read(directory.parent), directory.name)
-        versions = models_config.versions(directory)
-        named = {*entry.version_labels.values(), *models_config.served(entry, versions)}
+    keep = positive_integer("keep", keep)
+    directory = resolve_model_directory(directory)
+    # `label` takes the same lock, so no version can be labelled while it is being removed.
+    with exclusive_lock(directory.parent):
+        remove_leftovers(directory)
+        entry = get_or_add_entry(load_config(directory.parent), directory.name)
+        versions = find_versions(directory)
+        needed = {*entry.version_labels.values(), *list_served_versions(entry, versions)}
         old = list(versions.items())[:-keep]
-        removed = {version: path for version, path in old if version not in named}
+        removed = {version: path for version, path in old if version not in needed}
         for path in removed.values():
-            doomed = directory / leftovers.name()
-            os.rename(path, doomed)
-            shutil.rmtree(doomed)
+            temporary = directory / make_temporary_name()
+            os.rename(path, temporary)
+            shutil.rmtree(temporary)
     return list(removed)
 
 
-def main(arguments):
-    """Removes, and prints what; returns the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Remove old versions, and print which; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export prune",
         description="Remove old versions: never the newest, nor one that models.config names.",
     )
-    parser.add_argument("directory", metavar="DIR", help="a model's, as saved_models/name")
-    parser.add_argument("--keep", type=int, required=True, help="how many of the newest stay")
-    given = parser.parse_args(arguments)
+    parser.add_argument("directory", metavar="DIR", help="a model's directory: saved_models/name")
+    parser.add_argument("--keep", type=int, required=True, help="how many of the newest to keep")
+    options = parser.parse_args(arguments)
     try:
-        removed = prune(given.directory, given.keep)
+        removed = prune(options.directory, options.keep)
     except (ValueError, OSError, NotImplementedError) as error:
         print("error:", error, file=sys.stderr)
         return 1

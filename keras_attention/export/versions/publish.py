@@ -1,55 +1,58 @@
-"""A new version appears all at once, or not at all: TensorFlow Serving loads what it sees."""
+"""Atomic publishing: a server loads any numbered directory, so it must appear complete."""
 
 import contextlib
 import errno
 import os
 import re
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
-from keras_attention.export.versions import leftovers
+from keras_attention.export.versions.leftovers import make_temporary_name, remove_leftovers
 
-TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+NAME_IN_USE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
-def publish(directory, write):
-    """Writes the next version of a served model.
+def publish(directory: Path, write: Callable[[Path], None]) -> Path:
+    """Write the next version of a served model.
 
     Args:
-        directory: pathlib.Path of the model, with its versions 1, 2, … inside; made if need be.
+        directory: pathlib.Path of the model, with its versions 1, 2, … inside; created if missing.
         write: Function that fills the directory whose path it is given. If it raises, nothing
-            remains, not even of the directories above that were made.
+            remains, including any parent directories that were created.
 
     Returns:
         pathlib.Path of the version.
     """
-    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    created = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(parents=True, exist_ok=True)
-    leftovers.remove(directory)
-    temporary = directory / leftovers.name()
+    remove_leftovers(directory)
+    temporary = directory / make_temporary_name()
     try:
         write(temporary)
-        return _rename(temporary, directory)
+        return _rename_to_next_version(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):  # one that is not empty stays, and those above it
-            for path in new:
+        # rmdir fails on the first directory that is not empty; it and those above it stay.
+        with contextlib.suppress(OSError):
+            for path in created:
                 path.rmdir()
 
 
-def _rename(temporary, directory):
-    """Renames to the next free version, and the one after if another process was faster."""
+def _rename_to_next_version(temporary: Path, directory: Path) -> Path:
+    """Rename to the next free version, trying again if another process takes it first."""
     while True:
-        version = directory / str(_largest(directory) + 1)
+        version = directory / str(_find_largest_version(directory) + 1)
         try:
             os.rename(temporary, version)
         except OSError as error:
-            if error.errno not in TAKEN:
+            if error.errno not in NAME_IN_USE:
                 raise
         else:
             return version
 
 
-def _largest(directory):
-    """The largest version there is, 0 for none."""
+def _find_largest_version(directory: Path) -> int:
+    """Return the largest existing version, or 0 if there is none."""
     names = (entry.name for entry in directory.iterdir())
     return max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0)

@@ -1,4 +1,4 @@
-"""What some of the queries may see, joined for them alone from the parts of a `Visible`."""
+"""The mask of a block of queries, built from a `StructuredMask`."""
 
 from keras import ops
 
@@ -6,52 +6,46 @@ from keras_attention.mask import combine
 
 
 class RowMasks:
-    """Keeps apart what goes for all queries and what each of them has.
+    """The parts of a mask: those that all queries share, and those that each query has.
 
-    rows: dict of what each query has, to be cut along with the queries: its `place` among the keys
-    `(1, Tq, 1)`, whether it `asks` at all and its `pairs`, bool `(batch or 1, Tq, any)`.
+    rows: Dict of the parts that each query has, to be split into blocks along with the queries:
+    `positions` among the keys, int32 `(1, Tq, 1)`; `query_mask`, bool `(batch or 1, Tq, 1)`;
+    `pairs`, bool `(batch or 1, Tq, Tk)`.
 
     Args:
-        visible: A `Visible`.
-        outer: The dimensions before queries and keys, which become one.
+        mask: A `StructuredMask`.
+        outer: The batch axes before queries and keys, which become one.
     """
 
-    def __init__(self, visible, outer):
-        self.visible, pairs, self.rows = visible, visible.pairs, {}
-        keys = None if visible.key_mask is None else ops.expand_dims(visible.key_mask, -2)
-        if pairs is not None and pairs.shape[-2] == 1:  # the same keys for all queries
+    def __init__(self, mask, outer):
+        self.mask, pairs, self.rows = mask, mask.pairs, {}
+        keys = None if mask.key_mask is None else ops.expand_dims(mask.key_mask, -2)
+        if pairs is not None and pairs.shape[-2] == 1:  # all queries share these pairs
             keys, pairs = combine(keys, pairs), None
-        self.keys = None if keys is None else _flat(keys, outer, 1)
+        self.keys = None if keys is None else _merge_batch_axes(keys, outer, 1)
         if pairs is not None:
-            self.rows["pairs"] = _flat(pairs, outer, visible.queries)
-        if visible.query_mask is not None:
-            asks = ops.expand_dims(visible.query_mask, -1)
-            self.rows["asks"] = _flat(asks, outer, visible.queries)
-        if visible.causal or visible.window is not None:
-            place = ops.arange(visible.queries, dtype="int32") + (visible.keys - visible.queries)
-            self.rows["place"] = place[None, :, None]
+            self.rows["pairs"] = _merge_batch_axes(pairs, outer, mask.queries)
+        if mask.query_mask is not None:
+            query_mask = ops.expand_dims(mask.query_mask, -1)
+            self.rows["query_mask"] = _merge_batch_axes(query_mask, outer, mask.queries)
+        if mask.causal or mask.window is not None:
+            positions = ops.arange(mask.queries, dtype="int32") + (mask.keys - mask.queries)
+            self.rows["positions"] = positions[None, :, None]
 
-    def of_block(self, place=None, asks=None, pairs=None):
-        """Bool, broadcastable to `(batch, queries of a block, Tk)`, or None = all.
+    def build_block_mask(self, positions=None, query_mask=None, pairs=None):
+        """Return the mask of a block: bool, broadcastable to `(batch, rows, Tk)`; None = visible.
 
         Args:
-            place, asks, pairs: What `rows` has of these queries.
+            positions, query_mask, pairs: The block's parts of `rows`.
         """
-        mask = combine(self.keys, asks, pairs)
-        if place is None:
-            return mask
-        column = ops.arange(self.visible.keys, dtype="int32")
-        if self.visible.causal:
-            mask = combine(mask, column <= place)
-        if self.visible.window is not None:
-            mask = combine(mask, ops.abs(column - place) <= self.visible.window)
-        return mask
+        order = None if positions is None else self.mask.order_mask(positions)
+        return combine(self.keys, query_mask, pairs, order)
 
 
-def _flat(mask, outer, rows):
-    """`(batch or 1, rows, any)` of what is broadcastable to `(*outer, rows, any)`."""
+def _merge_batch_axes(mask, outer, rows):
+    """Reshape a mask that broadcasts to `(*outer, rows, n)` to `(batch or 1, rows, n)`."""
     mask = ops.convert_to_tensor(mask)
-    is_of_all = all(size == 1 for size in mask.shape[:-2])
+    has_no_batch = all(size == 1 for size in mask.shape[:-2])
     columns = ops.shape(mask)[-1]
-    mask = ops.broadcast_to(mask, (*(mask.shape[:-2] if is_of_all else outer), rows, columns))
+    mask = ops.broadcast_to(mask, (*(mask.shape[:-2] if has_no_batch else outer), rows, columns))
     return ops.reshape(mask, (-1, rows, columns))

@@ -1,47 +1,45 @@
-"""Additive scores for a compiler: one fused loop over the pairs, some units at a time.
+"""Additive scores for XLA: one fused loop over all pairs, with a few units unrolled at a time.
 
 With A = e^(2 query) and B = e^(2 key), computed once, tanh(query + key) = 1 - 2 r for the
-reciprocal r = 1 / (1 + A B): a pair costs a multiply, an add and a division in the place of a tanh.
-The pairs are the elements of a loop that XLA vectorizes, the units are written out in it; so the
-only intermediate is of the size of what comes out. Under no compiler this is slow.
+reciprocal r = 1 / (1 + A B): a pair costs a multiply, an add and a division instead of a tanh.
+XLA vectorizes the loop over the pairs, in which the units are unrolled, so that the only
+intermediate has the size of the result. Without a compiler this is slow.
 """
 
 import keras
 from keras import ops
 
+from keras_attention.kernels import tuning
 from keras_attention.kernels.scan import scan
 
-# How many terms of the sum are written out: fewer make XLA read the sum again more often, more
-# take longer to compile, and neither is faster.
-TERMS = 16
-# Where 1 + A B is cut off: the product of two is finite, and 1e-18 is no part of a tanh.
-HIGHEST = 1e18
+# 1 + A B is clipped here: the product of two of them is finite in float32, and a reciprocal of
+# 1e-18 does not change a tanh.
+MAX_DENOMINATOR = 1e18
 
 
 def scores(query, key, scale):
-    """`scores[i, j] = sum_u scale_u tanh(query_iu + key_ju)`.
+    """Compute `scores[i, j] = sum_u scale_u tanh(query_iu + key_ju)`.
 
     Args:
-        query: `(batch, Tq, units)`, between -43 and 43: A B may be infinite or 0, never NaN.
+        query: `(batch, Tq, units)`, within +-43: then A B can be infinite or 0, but never NaN.
         key: `(batch, Tk, units)`, likewise.
         scale: `(units,)`.
 
     Returns:
         `(batch, Tq, Tk)`.
     """
+    terms = tuning.ADDITIVE_TERMS_PER_ITERATION
     inputs = (
-        _columns(ops.exp(2 * query)),
-        _rows(ops.swapaxes(ops.exp(2 * key), -1, -2)),
-        ops.reshape(_padded(scale, 0), (-1, TERMS)),
+        _group_columns(ops.exp(2 * query)),
+        _group_rows(ops.swapaxes(ops.exp(2 * key), -1, -2)),
+        ops.reshape(_pad(scale, 0), (-1, terms)),
     )
+    maximum = ops.cast(MAX_DENOMINATOR, query.dtype)
 
     def step(total, inputs):
         a, b, weights = inputs
-        x = [
-            ops.minimum(1 + a[:, :, u, None] * b[:, None, u], _number(HIGHEST, a))
-            for u in range(TERMS)
-        ]
-        for u in range(0, TERMS, 2):  # two fractions added first need one division
+        x = [ops.minimum(1 + a[:, :, u, None] * b[:, None, u], maximum) for u in range(terms)]
+        for u in range(0, terms, 2):  # adding two fractions first saves a division
             top = weights[u] * x[u + 1] + weights[u + 1] * x[u]
             total = total + top / (x[u] * x[u + 1])
         return total, ()
@@ -52,48 +50,50 @@ def scores(query, key, scale):
 
 
 def gradients(query, key, scale, upstream):
-    """Gradients of `sum_ij upstream[i, j] scores[i, j]`: of query, key and scale.
+    """Compute the gradients of `sum_ij upstream[i, j] scores[i, j]` by query, key and scale.
 
-    d tanh = 4 r (1 - r). The sums over keys and over queries each compute the reciprocals anew.
+    d tanh = 4 r (1 - r). The sum over keys and the sum over queries each recompute the reciprocals.
     """
     a, b = ops.exp(2 * query), ops.exp(2 * key)
-    reciprocals, of_query = _sums(a, b, upstream)
-    of_key = _sum(a, b, upstream)
-    of_scale = ops.sum(upstream) - 2 * ops.sum(reciprocals, axis=(0, 1))
-    return 4 * scale * of_query, 4 * scale * of_key, of_scale
+    reciprocals, grad_query = _sum_over_keys(a, b, upstream)
+    grad_key = _sum_over_queries(a, b, upstream)
+    grad_scale = ops.sum(upstream) - 2 * ops.sum(reciprocals, axis=(0, 1))
+    return 4 * scale * grad_query, 4 * scale * grad_key, grad_scale
 
 
-def _sums(a, b, factors):
-    """`sum_j factors[i, j] r` and `sum_j factors[i, j] r (1 - r)`, both `(batch, Tq, units)`.
+def _sum_over_keys(a, b, factors):
+    """Return `sum_j factors[i, j] r` and `sum_j factors[i, j] r (1 - r)`, `(batch, Tq, units)`.
 
-    They are the two parts of one complex sum: so XLA computes r once for both.
+    They are the real and imaginary part of one complex sum, so that XLA computes r once for both.
     """
+    terms = tuning.ADDITIVE_TERMS_PER_ITERATION
 
     def step(total, inputs):
         rows, columns = inputs
         real = imaginary = 0.0
-        for j in range(TERMS):
+        for j in range(terms):
             r = 1 / (1 + a * rows[:, None, j])
             real = real + columns[:, :, j, None] * r
             imaginary = imaginary + columns[:, :, j, None] * (r - r * r)
         return total + _complex(real, imaginary), ()
 
     start = _complex(ops.zeros_like(a), ops.zeros_like(a))
-    total, _ = scan(step, start, (_rows(b), _columns(factors)), ())
+    total, _ = scan(step, start, (_group_rows(b), _group_columns(factors)), ())
     return ops.real(total), ops.imag(total)
 
 
-def _sum(a, b, factors):
-    """`sum_i factors[i, j] r (1 - r)`, `(batch, Tk, units)`."""
+def _sum_over_queries(a, b, factors):
+    """Return `sum_i factors[i, j] r (1 - r)`, `(batch, Tk, units)`."""
+    terms = tuning.ADDITIVE_TERMS_PER_ITERATION
 
     def step(total, inputs):
         rows, weights = inputs
-        for i in range(TERMS):
+        for i in range(terms):
             r = 1 / (1 + b * rows[:, None, i])
             total = total + weights[:, i, :, None] * (r - r * r)
         return total, ()
 
-    return scan(step, ops.zeros_like(b), (_rows(a), _rows(factors)), ())[0]
+    return scan(step, ops.zeros_like(b), (_group_rows(a), _group_rows(factors)), ())[0]
 
 
 def _complex(real, imaginary):
@@ -108,31 +108,27 @@ def _complex(real, imaginary):
     return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
 
 
-def _rows(x):
-    """`(batch, T, any)` in groups of rows: `(T / TERMS, batch, TERMS, any)`."""
-    x = _padded(x, 1)
+def _group_rows(x):
+    """Group rows: `(batch, T, n)` -> `(T / terms, batch, terms, n)`."""
+    x, terms = _pad(x, 1), tuning.ADDITIVE_TERMS_PER_ITERATION
     batch, rows, width = ops.shape(x)
-    return ops.transpose(ops.reshape(x, (batch, rows // TERMS, TERMS, width)), (1, 0, 2, 3))
+    return ops.transpose(ops.reshape(x, (batch, rows // terms, terms, width)), (1, 0, 2, 3))
 
 
-def _columns(x):
-    """`(batch, T, any)` in groups of columns: `(any / TERMS, batch, T, TERMS)`."""
-    x = _padded(x, 2)
+def _group_columns(x):
+    """Group columns: `(batch, T, n)` -> `(n / terms, batch, T, terms)`."""
+    x, terms = _pad(x, 2), tuning.ADDITIVE_TERMS_PER_ITERATION
     batch, rows, width = ops.shape(x)
-    return ops.transpose(ops.reshape(x, (batch, rows, width // TERMS, TERMS)), (2, 0, 1, 3))
+    return ops.transpose(ops.reshape(x, (batch, rows, width // terms, terms)), (2, 0, 1, 3))
 
 
-def _padded(x, axis):
-    """`x` with zeros up to a whole number of groups: what they multiply is 0."""
-    size = ops.shape(x)[axis]
+def _pad(x, axis):
+    """Pad an axis with zeros, whose terms are 0, to a multiple of the terms per iteration."""
+    size, terms = ops.shape(x)[axis], tuning.ADDITIVE_TERMS_PER_ITERATION
     if isinstance(size, int):
-        missing = max(-(-size // TERMS), 1) * TERMS - size  # no loop may have no step at all
+        missing = max(-(-size // terms), 1) * terms - size  # no loop may have zero iterations
         if not missing:
             return x
     else:
-        missing = ops.maximum(-(-size // TERMS), 1) * TERMS - size
+        missing = ops.maximum(-(-size // terms), 1) * terms - size
     return ops.pad(x, [[0, missing if i == axis else 0] for i in range(len(x.shape))])
-
-
-def _number(x, like):
-    return ops.cast(x, like.dtype)

@@ -1,58 +1,59 @@
-"""The attention that a backend brings along, kept to this package's promises."""
+"""Backend-fused attention, wrapped to keep this package's masking guarantees."""
 
 import keras
 from keras import ops
 
 from keras_attention.mask import hide
 
-HALF = "float16", "bfloat16"
+HALF_PRECISION = "float16", "bfloat16"
 
 
-def jax_fuses(dtype):
-    """Whether what JAX brings along is, which on a GPU in half precision it is, one kernel."""
-    if keras.backend.backend() != "jax" or dtype not in HALF:
+def jax_has_fused_attention(dtype):
+    """Return whether JAX runs attention as one fused kernel: half precision on a GPU."""
+    if keras.backend.backend() != "jax" or dtype not in HALF_PRECISION:
         return False
     import jax
 
     return jax.default_backend() == "gpu"
 
 
-def fused_attention(query, key, value, visible, dtype="float32"):
-    """Context of each query by `keras.ops.dot_product_attention`, for PyTorch and JAX.
+def fused_attention(query, key, value, mask, dtype="float32"):
+    """Compute the context by `keras.ops.dot_product_attention`, for PyTorch and JAX.
 
-    What backends make of a query that sees nothing differs, so it is let see everything, and what
-    it read is put away: zero, with gradient zero.
+    Backends differ in their result for a query without a visible key. So all keys are made visible
+    to it, and its context is set to zero afterwards, with gradient zero.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled.
         key: `(batch, groups, Tk, D)`, where groups divide heads.
         value: `(batch, groups, Tk, Dv)`.
-        visible: A `Visible`.
-        dtype: Compute dtype of the layer. On a GPU, whose fused kernels are for half precision
-            alone, the products are taken of numbers rounded to it, and summed in float32.
+        mask: A `StructuredMask`.
+        dtype: Compute dtype of the layer. On a GPU, where fused kernels exist for half precision
+            only, the inputs of the products are rounded to it; sums are float32.
 
     Returns:
         `(batch, heads, Tq, Dv)` in the dtype of `value`.
     """
-    sees, mask = visible.query_has_visible_key(), visible.dense()
-    is_square = visible.queries is visible.keys or visible.queries == visible.keys
-    is_causal = visible.causal and visible.window is None and sees is None and is_square
-    if is_causal and visible.key_mask is None and visible.pairs is None:
-        mask = None  # the one mask that backends know by name
-    else:
-        is_causal = False
-    if mask is not None:
-        if sees is not None:
-            mask = ops.logical_or(mask, ops.logical_not(ops.expand_dims(sees, -1)))
-        mask = ops.expand_dims(mask, -3)
-        while len(mask.shape) < 4:
-            mask = ops.expand_dims(mask, 0)
+    has_visible_key = mask.query_has_visible_key()
+    has_visible_key = None if has_visible_key is None else ops.expand_dims(has_visible_key, -2)
+    # A causal mask alone is the one mask that the backends know by name.
+    is_square = mask.queries is mask.keys or mask.queries == mask.keys
+    has_others = mask.window is not None or mask.key_mask is not None or mask.pairs is not None
+    is_causal = mask.causal and is_square and has_visible_key is None and not has_others
+    dense = None if is_causal else mask.dense()
+    if dense is not None:
+        if len(dense.shape) == 2:
+            dense = ops.expand_dims(dense, 0)
+        dense = ops.expand_dims(dense, -3)
+        if has_visible_key is not None:
+            dense = ops.logical_or(dense, ops.logical_not(ops.expand_dims(has_visible_key, -1)))
     tensors = [query, key, value]
-    if jax_fuses(dtype) or dtype in HALF and keras.backend.backend() == "torch" and query.is_cuda:
-        largest = 65504.0 if dtype == "float16" else 3e38
-        tensors = [ops.cast(ops.clip(x, -largest, largest), dtype) for x in tensors]
+    is_torch_gpu = keras.backend.backend() == "torch" and query.is_cuda
+    if jax_has_fused_attention(dtype) or dtype in HALF_PRECISION and is_torch_gpu:
+        limit = 65504.0 if dtype == "float16" else 3e38
+        tensors = [ops.cast(ops.clip(x, -limit, limit), dtype) for x in tensors]
     context = ops.dot_product_attention(
-        *(ops.swapaxes(x, 1, 2) for x in tensors), mask=mask, scale=1.0, is_causal=is_causal
+        *(ops.swapaxes(x, 1, 2) for x in tensors), mask=dense, scale=1.0, is_causal=is_causal
     )
     context = ops.cast(ops.swapaxes(context, 1, 2), value.dtype)
-    return hide(context, None if sees is None else ops.expand_dims(sees, -2))
+    return hide(context, has_visible_key)

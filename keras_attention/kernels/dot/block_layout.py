@@ -1,107 +1,137 @@
-"""Which keys each block of queries has to meet: under a causal mask or a window not all of them."""
+"""The blocks of blockwise attention: which keys each block of queries attends to.
 
-import collections
+Under a causal mask or a window these are not all keys, and the others are skipped. Sizes are ints;
+on TensorFlow they are scalar tensors where a graph does not know them yet.
+"""
+
+from typing import Any, NamedTuple
 
 from keras import ops
 
-# Scores of one block: 8 MB of float32, the most that stays in a core's reach while worked on.
-SCORES = 2**21
-# Under a causal mask the blocks fall into this many groups, each with keys as far as it sees.
-GROUPS = 8
-# So many where the sizes are not known yet: every group is a loop of its own in the graph.
-OPEN_GROUPS = 4
-# And a wider window than this has no band then: of few keys it would be made for nothing.
-OPEN_WINDOW = 1024
-
-Segment = collections.namedtuple("Segment", ["first", "count", "columns", "pieces", "width"])
-Segment.__doc__ = """Consecutive blocks of queries that meet equally many keys.
-
-    first: number of the first block; count: how many blocks; columns: how many keys each meets;
-    pieces: in how many pieces; width: keys of a piece, the last of which may reach beyond.
-"""
-Layout = collections.namedtuple("Layout", ["rows", "blocks", "segments", "band", "over"])
-Layout.__doc__ = """How queries and keys are cut.
-
-    rows: queries of a block, an int; blocks: how many blocks; segments: list of `Segment`; band:
-    None where every block meets the keys from the first on, else a `Band`; over: how many keys
-    the last piece of any reaches beyond at most.
-"""
-Band = collections.namedtuple("Band", ["front", "back", "first"])
-Band.__doc__ = """Block i meets the keys from `first + i * rows` on of keys that are padded.
-
-    front, back: how many places to pad with; first: where the first block's keys begin.
-"""
+from keras_attention.kernels import tuning
 
 
-def layout(visible, rows=None):
-    """The `Layout` of a `StructuredMask`.
+class Segment(NamedTuple):
+    """Consecutive blocks of queries that attend to equally many keys.
+
+    first: index of the first block; count: number of blocks; columns: keys per block.
+    """
+
+    first: Any
+    count: Any
+    columns: Any
+
+
+class Band(NamedTuple):
+    """Under a window, block i attends to the padded keys from `first + i * rows` on.
+
+    front, back: padding before the first key and after the last one.
+    """
+
+    front: Any
+    back: Any
+    first: Any
+
+
+class Layout(NamedTuple):
+    """Division of queries and keys into blocks.
+
+    rows: queries per block; blocks: number of blocks; segments: list of `Segment`; band: a `Band`,
+    or None if every block attends to the keys from the first one on.
+    """
+
+    rows: Any
+    blocks: Any
+    segments: list
+    band: Band | None
+
+
+def layout(visible, rows):
+    """Return the `Layout` of a `StructuredMask`.
 
     Args:
         visible: A `StructuredMask`.
-        rows: Queries of a block, an int; None = by the sizes.
+        rows: Queries per block, at least 1.
 
     Example:
     >>> from keras_attention.kernels.dot.block_layout import layout
-    >>> from keras_attention.mask.structured_mask import Visible
-    >>> [segment.columns for segment in layout(Visible(6, 6, causal=True), rows=2).segments]
+    >>> from keras_attention.mask.structured_mask import StructuredMask
+    >>> causal, window = StructuredMask(6, 6, causal=True), StructuredMask(60, 60, window=1)
+    >>> [segment.columns for segment in layout(causal, rows=2).segments]
     [2, 4, 6]
-    >>> [segment.columns for segment in layout(Visible(60, 60, window=1), rows=2).segments]
+    >>> [segment.columns for segment in layout(window, rows=2).segments]
     [4]
     """
     queries, keys = visible.queries, visible.keys
-    rows = rows or _rows(visible)
-    most = max(SCORES // rows, 1)  # keys that one block may have
-    blocks = -(-queries // rows)
-    offset = keys - queries  # a query stands at its number plus this
-    if visible.window is not None:
-        columns = rows + visible.window * (1 if visible.causal else 2)
-        if columns < keys if isinstance(keys, int) else visible.window <= OPEN_WINDOW:
-            skipped = _largest(offset, 0)
-            front = visible.window + skipped - offset
-            back = _largest((blocks - 1) * rows + skipped + columns - front - keys, 0)
-            band = Band(front, back, skipped)
-            return _layout(rows, blocks, [_segment(0, blocks, columns, most)], band)
+    # An empty sequence gets one block of padding, so that no array of blocks is empty.
+    blocks = _maximum(-(-queries // rows), 1)
+    offset = keys - queries  # Query i is aligned with key i + offset.
+    columns = None if visible.window is None else _band_columns(visible, rows)
+    if columns is not None and _has_band(visible, columns):
+        skipped = _maximum(offset, 0)
+        front = visible.window + skipped - offset
+        back = _maximum((blocks - 1) * rows + skipped + columns - front - keys, 0)
+        if ops.is_tensor(columns) or ops.is_tensor(keys):
+            # A band of a single block would be wider than a short sequence.
+            is_whole = (blocks == 1) & (columns >= keys)
+            columns = choose(is_whole, keys, columns)
+            front, back, skipped = (choose(is_whole, 0, x) for x in (front, back, skipped))
+        return Layout(rows, blocks, [Segment(0, blocks, columns)], Band(front, back, skipped))
     if not visible.causal:
-        return _layout(rows, blocks, [_segment(0, blocks, keys, most)], None)
-    groups = min(blocks, GROUPS) if isinstance(blocks, int) else OPEN_GROUPS
+        return Layout(rows, blocks, [Segment(0, blocks, keys)], None)
+    groups = tuning.DOT_CAUSAL_GROUPS_UNKNOWN_LENGTH
+    if isinstance(blocks, int):
+        groups = min(blocks, tuning.DOT_CAUSAL_GROUPS)
     segments = []
     for group in range(groups):
         first, end = blocks * group // groups, blocks * (group + 1) // groups
-        columns = _smallest(_largest(end * rows + offset, 1), keys)
-        segments.append(_segment(first, end - first, columns, most))
-    return _layout(rows, blocks, segments, None)
+        columns = _minimum(_maximum(end * rows + offset, 1), keys)
+        segments.append(Segment(first, end - first, columns))
+    return Layout(rows, blocks, segments, None)
 
 
-def _segment(first, count, columns, most):
-    pieces = _largest(-(-columns // most), 1)
-    return Segment(first, count, columns, pieces, -(-columns // pieces))
+def rows_per_block(visible, heads=1, is_single=False):
+    """Return the number of queries per block that keeps its scores in a core's cache.
+
+    Args:
+        visible: A `StructuredMask`.
+        heads: Number of heads in one block.
+        is_single: Whether all queries are to be in a single block, a bool or a scalar tensor.
+    """
+    queries, columns = visible.queries, visible.keys
+    rows, masked_rows = tuning.DOT_MAX_ROWS_PER_BLOCK, tuning.DOT_MIN_MASKED_ROWS_PER_BLOCK
+    if visible.window is not None:
+        rows = min(rows, max(masked_rows, visible.window))
+        columns = _minimum(columns, _band_columns(visible, rows))
+    max_rows = tuning.DOT_MAX_SCORES_PER_BLOCK // (_maximum(columns, 1) * heads)
+    rows = _minimum(rows, _maximum(max_rows, tuning.DOT_MIN_ROWS_PER_BLOCK))
+    if visible.causal:  # A single block could not skip any keys.
+        rows = _minimum(rows, _maximum(masked_rows, queries // 4))
+    # Blocks of equal size need the least padding.
+    blocks = choose(is_single, 1, _maximum(-(-queries // rows), 1))
+    return _maximum(-(-queries // blocks), 1)
 
 
-def _layout(rows, blocks, segments, band):
-    over = 0
-    for segment in segments:
-        over = _largest(over, segment.pieces * segment.width - segment.columns)
-    return Layout(rows, blocks, segments, band, over)
+def choose(condition, a, b):
+    """Return `a` if the condition, a bool or a scalar tensor, is true, else `b`."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    return ops.where(condition, a, b)
 
 
-def _rows(visible):
-    """Queries of a block: as many as keep its scores near `SCORES`, evenly shared out."""
-    queries, keys = visible.queries, visible.keys
-    rows = min(SCORES // (keys if isinstance(keys, int) else 4096), 512)
-    if rows < 128:  # then keys are cut in pieces, which pays for many queries at a time
-        rows = 512
-    if visible.window is not None:  # a band's corners are work for nothing
-        rows = min(rows, max(128, visible.window))
-    if not isinstance(queries, int):
-        return rows
-    if visible.causal:  # with a single block there would be nothing to skip
-        rows = min(rows, max(128, queries // 4))
-    return -(-queries // -(-queries // rows))
+def _band_columns(visible, rows):
+    return rows + visible.window * (1 if visible.causal else 2)
 
 
-def _largest(a, b):
-    return max(a, b) if isinstance(a, int) and isinstance(b, int) else ops.maximum(a, b)
+def _has_band(visible, columns):
+    if isinstance(visible.keys, int) and isinstance(columns, int):
+        return columns < visible.keys
+    return visible.window <= tuning.DOT_MAX_WINDOW_UNKNOWN_LENGTH
 
 
-def _smallest(a, b):
-    return min(a, b) if isinstance(a, int) and isinstance(b, int) else ops.minimum(a, b)
+def _maximum(a, b):
+    return ops.maximum(a, b) if ops.is_tensor(a) or ops.is_tensor(b) else max(a, b)
+
+
+def _minimum(a, b):
+    return ops.minimum(a, b) if ops.is_tensor(a) or ops.is_tensor(b) else min(a, b)

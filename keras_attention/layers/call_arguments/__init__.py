@@ -1,1 +1,1 @@
-"""Checks and normalizes the arguments of a call: inputs, masks, biases, positions."""
+"""Check and normalize the arguments of a call: inputs, masks, biases, positions."""

@@ -1,4 +1,4 @@
-"""What a user adds to the scores, such as biases of relative positions: checked and prepared."""
+"""The `attention_bias` argument, added to the scores (relative position biases, for example)."""
 
 import keras
 from keras import ops
@@ -7,21 +7,21 @@ from keras_attention.layers.call_arguments.masks import check_mask
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):
-    """A call's `attention_bias` as it goes with the scores.
+    """Check a call's `attention_bias` and bring it into the dtype and rank of the scores.
 
     Args:
         bias: Float, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ..., heads, Tk)`
             for a single query), or None.
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
-        keys: `(batch, ..., Tk, any)`.
+        keys: `(batch, ..., Tk, width)`.
         heads: Number of heads.
         dtype: Dtype of the scores.
 
     Returns:
-        Of rank 2 at least, broadcastable to `(batch, ..., heads, Tq, Tk)`; None if `bias` is.
+        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None if `bias` is.
 
     Raises:
-        ValueError: If it is not of floats, or its shape does not go with query and keys.
+        ValueError: If the bias is not of a float dtype, or its shape does not fit query and keys.
     """
     if bias is None:
         return None
@@ -33,13 +33,14 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
 
 
 def check_attention_bias(bias, query, keys, heads):
-    """Refuses what `prepare_attention_bias` would; also of symbolic tensors."""
+    """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
     dtype = keras.backend.standardize_dtype(bias.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(
-            f"Expected `attention_bias` of floats. Received: attention_bias of dtype {dtype}"
+            "Expected `attention_bias` to be of a float dtype. "
+            f"Received: attention_bias of dtype {dtype}"
         )
     *outer, count, _ = keys.shape
     shape = (*outer, heads, *query.shape[len(outer) : -1], count)

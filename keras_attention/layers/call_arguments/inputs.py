@@ -1,4 +1,4 @@
-"""The ways in which a query/value layer may be called, brought into one form."""
+"""The `inputs` and `mask` arguments of query/value layers, in all accepted forms."""
 
 from keras import ops
 
@@ -6,12 +6,12 @@ NAMES = "a tensor, [query, value] or [query, value, key]"
 
 
 def split_inputs(inputs):
-    """`(query, value, key)` of one tensor, `[query, value]` or `[query, value, key]`.
+    """Return `(query, value, key)` for one tensor, `[query, value]` or `[query, value, key]`.
 
-    Works on tensors and on symbolic tensors.
+    Tensors may be symbolic.
 
     Raises:
-        ValueError: If it is none of these, or the shapes cannot belong together.
+        ValueError: If `inputs` is none of these, or the shapes do not fit together.
     """
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs, inputs]
@@ -25,7 +25,7 @@ def split_inputs(inputs):
 
 
 def split_shapes(input_shape):
-    """The same for the shapes that `build` gets: one shape, or a list of two or three."""
+    """Return the shapes of query, value and key for the shape or shapes passed to `build`."""
     if not isinstance(input_shape, (list, tuple)) or not input_shape:
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
     if not isinstance(input_shape[0], (list, tuple)):
@@ -36,16 +36,17 @@ def split_shapes(input_shape):
 
 
 def check_shapes(query, value, key):
-    """Refuses shapes of query, value and key that cannot belong together."""
+    """Raise a ValueError if the shapes of query, value and key do not fit together."""
     received = f"Received: query {tuple(query)}, value {tuple(value)}, key {tuple(key)}"
     if len(value) < 2 or len(key) != len(value):
         raise ValueError(
-            f"Expected value and key of one rank and of shape (batch, ..., keys, width). {received}"
+            "Expected value and key of the same rank and of shape (batch, ..., keys, width). "
+            f"{received}"
         )
     if len(query) not in (len(value), len(value) - 1):
         raise ValueError(
-            "Expected a query (batch, ..., queries, width) of the value's rank, or of one rank "
-            f"less for a single query. {received}"
+            "Expected a query (batch, ..., queries, width) of the value's rank, or one rank less "
+            f"for a single query. {received}"
         )
     outer = [query[: len(value) - 2], value[:-2], key[:-2]]
     for sizes in zip(*outer, strict=True):
@@ -54,29 +55,31 @@ def check_shapes(query, value, key):
     if None not in (key[-2], value[-2]) and key[-2] != value[-2]:
         raise ValueError(f"Expected as many keys as values. {received}")
     if None in (query[-1], value[-1], key[-1]):
-        raise ValueError(f"Expected a last dimension that is known, not None. {received}")
+        raise ValueError(f"Expected a known last dimension, not None. {received}")
 
 
 def split_masks(mask, inputs):
-    """`(query_mask, key_mask)` of the `mask` argument, or of the inputs' own Keras masks.
+    """Return `(query_mask, key_mask)` from the `mask` argument or from the inputs' Keras masks.
 
     Args:
         mask: None, one mask where `inputs` is one tensor, or a list or tuple `[query_mask,
             value_mask]` or `[query_mask, value_mask, key_mask]` whose entries may be None.
-        inputs: What the layer was called with.
+        inputs: The layer's `inputs` argument.
 
     Returns:
-        Two bool tensors or None; a value mask and a key mask are joined by AND.
+        Two tensors, each bool or None; a value mask and a key mask are combined by AND.
 
     Raises:
-        ValueError: If the mask does not go with the inputs.
+        ValueError: If the mask does not match the inputs.
     """
-    several = isinstance(inputs, (list, tuple))
+    is_list = isinstance(inputs, (list, tuple))
     if mask is None:
-        # Keras fills `mask` in by itself unless another argument is a tensor as well.
-        own = [getattr(x, "_keras_mask", None) for x in inputs] if several else None
-        mask = own if several else getattr(inputs, "_keras_mask", None)
-    if not several:
+        # Keras does not fill in `mask` if another argument of the call is a tensor as well.
+        if is_list:
+            mask = [getattr(x, "_keras_mask", None) for x in inputs]
+        else:
+            mask = getattr(inputs, "_keras_mask", None)
+    if not is_list:
         if isinstance(mask, (list, tuple)):
             raise ValueError(
                 "Expected `mask` to be one tensor for one input. "
@@ -86,7 +89,7 @@ def split_masks(mask, inputs):
     elif not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
         raise ValueError(
             "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
-            f"key_mask] for several inputs. Received: mask={mask!r}"
+            f"key_mask] for a list of inputs. Received: mask={mask!r}"
         )
     masks = [None if m is None else ops.cast(m, "bool") for m in mask]
     query_mask, value_mask = masks[:2]
@@ -94,3 +97,8 @@ def split_masks(mask, inputs):
     if value_mask is not None and key_mask is not None:
         return query_mask, ops.logical_and(value_mask, key_mask)
     return query_mask, key_mask if value_mask is None else value_mask
+
+
+def compute_query_mask(layer, inputs, mask=None):
+    """Return the query's mask: the `compute_mask` of layers with one output per query."""
+    return split_masks(mask, inputs)[0]

@@ -1,4 +1,4 @@
-"""All the masks of a call, joined into one: which query may see which key?"""
+"""Check the masks of a call and combine them: padding, `attention_mask`, causal."""
 
 from keras import ops
 
@@ -9,10 +9,9 @@ from keras_attention.mask.structured_mask import StructuredMask
 def pair_mask(
     query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
 ):
-    """Joins the masks of a query/value layer's call by AND.
+    """Combine the masks of a query/value layer's call by AND into a dense mask.
 
-    Args:
-        As in `build_structured_mask`.
+    The arguments are those of `build_structured_mask`.
 
     Returns:
         Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
@@ -25,13 +24,13 @@ def pair_mask(
 def build_structured_mask(
     query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
 ):
-    """The masks of a query/value layer's call, checked and not yet joined.
+    """Check the masks of a query/value layer's call and return them as a `StructuredMask`.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
         key: `(batch, ..., Tk, Dk)`.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
-        key_mask: Bool `(batch, ..., Tk)`, a mask of pairs `(batch, ..., Tq, Tk)`, or None.
+        key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs `(batch, ..., Tq, Tk)`, or None.
         attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
             single query), or None.
         use_causal_mask: Whether to add a causal mask, aligned to the lower right.
@@ -40,7 +39,7 @@ def build_structured_mask(
         A `StructuredMask`.
 
     Raises:
-        ValueError: If a mask's shape does not go with query and key.
+        ValueError: If a mask's shape does not fit query and key.
     """
     is_single = len(query.shape) == len(key.shape) - 1
     is_pairs = key_mask is not None and len(key_mask.shape) == len(key.shape)
@@ -63,20 +62,24 @@ def build_structured_mask(
         ops.shape(key)[-2],
         query_mask,
         None if is_pairs else key_mask,
-        combine(key_mask if is_pairs else None, attention_mask),
+        combine(key_mask, attention_mask) if is_pairs else attention_mask,
         use_causal_mask,
     )
 
 
 def check_mask(name, mask, expected, exact_rank=True):
-    """Refuses a mask whose shape is not (or, without `exact_rank`, does not go with) `expected`."""
+    """Raise a ValueError if a mask does not have the `expected` shape.
+
+    Without `exact_rank` it may have fewer axes. A size of 1 is always allowed, to be broadcast.
+    """
     if mask is None:
         return
     shape = tuple(mask.shape)
-    wrong_rank = len(shape) != len(expected) if exact_rank else not 0 < len(shape) <= len(expected)
+    is_rank_right = len(shape) == len(expected) if exact_rank else 0 < len(shape) <= len(expected)
     sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
-    if wrong_rank or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
-        how = "of" if exact_rank else "broadcastable to"
+    if not is_rank_right or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
+        relation = "of" if exact_rank else "broadcastable to"
         raise ValueError(
-            f"Expected `{name}` {how} shape {tuple(expected)}. Received: {name} of shape {shape}"
+            f"Expected `{name}` {relation} shape {tuple(expected)}. "
+            f"Received: {name} of shape {shape}"
         )

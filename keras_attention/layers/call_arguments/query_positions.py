@@ -1,4 +1,4 @@
-"""The place of each query in its own sequence."""
+"""The position of each query in its sequence."""
 
 import keras
 from keras import ops
@@ -7,28 +7,31 @@ from keras_attention.layers.call_arguments.masks import check_mask
 
 
 def query_positions(query, key, query_mask=None, positions=None):
-    """The positions that a call was given, or those that the queries' mask tells.
+    """Return the positions passed to a call, or those that follow from the queries' mask.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         key: `(batch, ..., Tk, Dk)`.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
-        positions: Int, broadcastable to the query's shape without its width, or None: counted from
-            0, masked queries left out, as an `AttentionDecoder` counts its steps.
+        positions: Int, broadcastable to the query's shape without its width. None = queries are
+            counted from 0, skipping masked ones, as an `AttentionDecoder` counts its steps.
 
     Returns:
         Int, broadcastable to the query's shape without its width; None stands for 0, 1, 2, ...
 
     Raises:
-        ValueError: If the mask or the positions given are not of such a shape, or not integers.
+        ValueError: If the mask or the positions have another shape, or positions are not integers.
     """
     check_mask("query_mask", query_mask, query.shape[:-1])
     if positions is not None:
         positions = ops.convert_to_tensor(positions)
         dtype = keras.backend.standardize_dtype(positions.dtype)
         if not keras.backend.is_int_dtype(dtype):
-            raise ValueError(f"Expected `positions` of an integer dtype. Received: dtype={dtype}")
-        if len(positions.shape):  # one number goes with any shape
+            raise ValueError(
+                "Expected `positions` to be of an integer dtype. "
+                f"Received: positions of dtype {dtype}"
+            )
+        if len(positions.shape):  # a scalar fits any shape
             check_mask("positions", positions, query.shape[:-1], exact_rank=False)
         return positions
     if query_mask is None or len(query.shape) < len(key.shape):

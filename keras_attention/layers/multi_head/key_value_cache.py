@@ -1,21 +1,22 @@
-"""What self-attention has read so far: projected keys and values, written step by step."""
+"""The key/value cache: projected keys and values of earlier tokens, for step-by-step decoding."""
 
 import collections
 
 from keras import ops
 
 KeyValueCache = collections.namedtuple("KeyValueCache", ["keys", "values", "mask", "position"])
-KeyValueCache.__doc__ = """What a `MultiHeadSelfAttention` remembers from step to step.
+KeyValueCache.__doc__ = """What a `MultiHeadSelfAttention` passes from step to step.
 
     keys: `(batch, key_value_heads, max_length, key_dim)`, projected (and rotated); values:
-    `(batch, key_value_heads, max_length, value_dim)`, projected; both float32 at least. mask: bool
-    `(batch, max_length)`, True = a real token stands there. position: int32 `(batch,)`, how many
-    tokens were written. Every tensor has the batch in front, so that a beam search can gather rows.
+    `(batch, key_value_heads, max_length, value_dim)`, projected; both float32 or float64. mask:
+    bool `(batch, max_length)`, True = the slot holds a real token. position: int32 `(batch,)`, the
+    number of tokens that were written. Every tensor has the batch axis first, so that a beam search
+    can gather rows.
 """
 
 
-def empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype):
-    """A `KeyValueCache` before the first token."""
+def create_empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype):
+    """Return a `KeyValueCache` before the first token."""
     slots = (batch_size, heads, max_length)
     return KeyValueCache(
         ops.zeros((*slots, key_dim), dtype),
@@ -25,15 +26,15 @@ def empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype):
     )
 
 
-def checked_cache(cache, batch, heads, key_dim, value_dim):
-    """The `KeyValueCache` that `cache`, or the list that saving made of it, is.
+def check_cache(cache, batch, heads, key_dim, value_dim):
+    """Return `cache`, which saving may have turned into a list, as a `KeyValueCache`.
 
     Args:
-        cache: What a layer was called with.
-        batch, heads, key_dim, value_dim: The sizes that it should have; None = any.
+        cache: The `cache` argument of a call.
+        batch, heads, key_dim, value_dim: Expected sizes; None = any.
 
     Raises:
-        ValueError: If it is no cache, or one of another layer or batch.
+        ValueError: If it is not a cache, or has the sizes of another layer or batch.
     """
     is_four = isinstance(cache, (list, tuple)) and len(cache) == 4
     if not is_four or not all(hasattr(x, "shape") for x in cache):
@@ -44,25 +45,25 @@ def checked_cache(cache, batch, heads, key_dim, value_dim):
         )
     cache = KeyValueCache(*cache)
     length = cache.keys.shape[2] if len(cache.keys.shape) == 4 else None
-    expected = KeyValueCache(
+    expected_shapes = KeyValueCache(
         (batch, heads, length, key_dim),
         (batch, heads, length, value_dim),
         (batch, length),
         (batch,),
     )
-    for name, part, wanted in zip(cache._fields, cache, expected, strict=True):
+    for name, part, expected in zip(cache._fields, cache, expected_shapes, strict=True):
         shape = tuple(part.shape)
-        sizes = zip(shape, wanted, strict=False)
-        if len(shape) != len(wanted) or any(s != w for s, w in sizes if None not in (s, w)):
+        sizes = zip(shape, expected, strict=False)
+        if len(shape) != len(expected) or any(s != e for s, e in sizes if None not in (s, e)):
             raise ValueError(
-                f"Expected `cache.{name}` of shape {wanted}. "
+                f"Expected `cache.{name}` of shape {expected}. "
                 f"Received: cache.{name} of shape {shape}"
             )
     return cache
 
 
-def extend(cache, keys, values, mask):
-    """Writes new tokens behind those that each row has; what goes beyond the end is dropped.
+def extend_cache(cache, keys, values, mask):
+    """Write new tokens behind the earlier tokens of each row; drop those beyond the last slot.
 
     Args:
         cache: A `KeyValueCache`.
@@ -74,7 +75,7 @@ def extend(cache, keys, values, mask):
         The next `KeyValueCache`.
 
     Raises:
-        ValueError: If the new tokens are known to be more than the cache has places.
+        ValueError: If there are statically more new tokens than the cache has slots.
     """
     max_length, tokens = cache.keys.shape[-2], keys.shape[-2]
     if None not in (max_length, tokens) and tokens > max_length:
@@ -83,19 +84,19 @@ def extend(cache, keys, values, mask):
             f"Received: {tokens} tokens"
         )
     count = ops.shape(keys)[-2]
-    # Not a scatter: which new token, if any, comes to stand in each place?
+    # Gather instead of scatter: find, for each slot, the new token written there, if any.
     index = ops.arange(ops.shape(cache.keys)[-2], dtype="int32") - cache.position[:, None]
     is_new = ops.logical_and(index >= 0, index < count)
     index = ops.clip(index, 0, count - 1)
 
-    def written(old, new):
-        of_each = index[:, None, :, None]
-        new = ops.take_along_axis(ops.cast(new, old.dtype), of_each, axis=2)
+    def write(old, new):
+        slot_index = index[:, None, :, None]
+        new = ops.take_along_axis(ops.cast(new, old.dtype), slot_index, axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 
     return KeyValueCache(
-        written(cache.keys, keys),
-        written(cache.values, values),
+        write(cache.keys, keys),
+        write(cache.values, values),
         ops.where(is_new, ops.take_along_axis(mask, index, axis=1), cache.mask),
         cache.position + count,
     )

@@ -1,41 +1,47 @@
-"""A sequence that attends to itself with several heads, at once or step by step."""
+"""Multi-head self-attention, of a whole sequence or step by step with a cache."""
 
-import dataclasses
+from typing import Any
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.masks import check_mask, pair_mask
-from keras_attention.layers.multi_head.key_value_cache import checked_cache, empty_cache, extend
+from keras_attention.layers.multi_head.key_value_cache import (
+    KeyValueCache,
+    check_cache,
+    create_empty_cache,
+    extend_cache,
+)
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
-from keras_attention.layers.positions.angles import base_of
-from keras_attention.layers.positions.rotary import rotate
+from keras_attention.layers.positions.angles import check_base
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask import combine, hide, padding
-from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.precision import score_dtype
+from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class MultiHeadSelfAttention(MultiHeadAttention):
-    """Multi-head attention of a sequence to itself, with what depends on order.
+    """Multi-head attention of a sequence to itself, with window, rotary positions and cache.
 
     score: scaled dot per head; mask: padding, causal, window; normalize: softmax; read: weighted
     sum, merge heads.
 
-        output = MultiHeadAttention([x, x]) where position i sees position j only if
+        output = MultiHeadAttention([x, x]) where key j is visible to query i only if
             |i - j| <= window                       with `window`
             j <= i                                  with `use_causal_mask`, and with a cache
         score_h[i, j] = (R_i q_h[i]) . (R_j k_h[j]) / sqrt(key_dim)      with `rotary_base`
 
-    R_i turns features 2m and 2m + 1 of queries and keys by i / rotary_base^(2m / key_dim), so
-    that a score depends on i - j.
+    R_i rotates features 2m and 2m + 1 of queries and keys by the angle
+    i / rotary_base^(2m / key_dim), so that a score depends on i - j.
 
-    With a cache the layer takes the sequence piece by piece: each piece sees those before it, and
-    what comes out is what the causal layer makes of the whole. Nothing is kept in the layer:
+    With a cache the layer is called with one part of the sequence at a time. Each part attends to
+    itself and to the parts before it, and the outputs equal those of the causal layer for the whole
+    sequence. The layer itself has no state:
 
         cache = layer.get_initial_cache(batch_size, max_length)
         output, cache = layer(x[:, :2], cache=cache)      # any number of tokens at a time
@@ -47,41 +53,42 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         num_heads: Number of heads.
         key_dim: Width of each head's queries and keys; None = D / num_heads, as in the paper.
         value_dim: Width of each head's values; None = `key_dim`.
-        num_key_value_heads: How many heads have keys and values of their own, a divisor of
-            `num_heads`; None = all of them.
+        num_key_value_heads: Number of heads of keys and values, a divisor of `num_heads`; None =
+            `num_heads`.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         use_bias: Whether every projection adds a bias.
-        window: How many positions on either side may be seen, an integer of at least 1; None =
-            all. With a causal mask it looks back only.
-        rotary_base: Base of the rotary positions' wavelengths, usually 10000.0; None = no rotary
+        window: Number of visible positions on either side, an integer of at least 1; None = all.
+            With a causal mask, only those before are visible.
+        rotary_base: Base of the wavelengths of rotary positions, usually 10000.0; None = no rotary
             positions.
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of the four kernels.
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
-        implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`. Blocks skip
-            what a causal mask or the window hides.
+        implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`. Blocks that a
+            causal mask or the window masks completely are skipped.
 
     Call arguments:
-        inputs: One tensor `(batch, T, D)`; or `[tail, x]` where the queries stand at the last
-            positions of `x`, such as `[x[:, -1:], x]` for the last position's output alone.
+        inputs: One tensor `(batch, T, D)`; or `[tail, x]` with queries at the last positions of
+            `x`, such as `[x[:, -1:], x]` for the output of the last position only.
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
-        cache: A `KeyValueCache`, or the list that saving makes of one; None = all at once. With
-            one, `mask` is of the new tokens and is remembered, and `attention_mask` is
-            broadcastable to `(batch, T, max_length)`.
-        attention_bias: As in `MultiHeadAttention`; with a cache of the new tokens and all its
-            places, broadcastable to `(batch, num_heads, T, max_length)`.
+        cache: A `KeyValueCache`, or the list that saving makes of one; None = no cache. With a
+            cache, `mask` is that of the new tokens and is stored in the cache, and
+            `attention_mask` is broadcastable to `(batch, T, max_length)`.
+        attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
+            num_heads, T, max_length)`.
 
     Returns:
-        Output `(batch, T, D)`, zero where a query may see nothing (no bias is added there); then
-        the weights `(batch, num_heads, T, T)`, or `(batch, num_heads, T, max_length)` with a
-        cache, if asked for; then the next cache if one was given. A token beyond `max_length` is
-        not written and gives zeros: how many came before is not known when a graph is made.
+        Output `(batch, T, D)`, zero for a query without a visible key (no bias is added); then,
+        with `return_attention_scores`, the weights `(batch, num_heads, T, T)`, or `(batch,
+        num_heads, T, max_length)` with a cache; then, with a cache, the next cache. A token beyond
+        `max_length` is not written and gives zeros, because the number of earlier tokens is not
+        known when a graph is made.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these, or if a cache has fewer
-            places than there are new tokens.
+        ValueError: If an argument, a shape or a mask is not as described, or if `max_length` of the
+            cache is less than the number of new tokens.
 
     Example:
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
@@ -93,7 +100,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     True
 
     Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the
-    neighbours on a side, one less than its `sliding_window`.
+    neighbors on one side, one less than Keras's `sliding_window`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -103,19 +110,19 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     def __init__(
         self,
-        num_heads,
-        key_dim=None,
-        value_dim=None,
-        num_key_value_heads=None,
-        dropout=0.0,
-        use_bias=True,
-        window=None,
-        rotary_base=None,
-        seed=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        implementation="auto",
+        num_heads: int,
+        key_dim: int | None = None,
+        value_dim: int | None = None,
+        num_key_value_heads: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        window: int | None = None,
+        rotary_base: float | None = None,
+        seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        implementation: Implementation = "auto",
         **kwargs,
     ):
         super().__init__(
@@ -133,9 +140,9 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             **kwargs,
         )
         self.window = arguments.positive_integer("window", window, optional=True)
-        self.rotary_base = None if rotary_base is None else base_of("rotary_base", rotary_base)
+        self.rotary_base = None if rotary_base is None else check_base("rotary_base", rotary_base)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.rotary_base is not None and self._key_dim % 2:
             raise ValueError(
@@ -145,15 +152,15 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     def call(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-        cache=None,
-        attention_bias=None,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        cache: Any = None,
+        attention_bias: Tensor | None = None,
+    ) -> Any:
         if cache is None:
             return super().call(
                 inputs,
@@ -175,9 +182,9 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             )
         mask, _ = split_masks(mask, inputs)
         check_mask("mask", mask, inputs.shape[:-1])
-        memory, positions, cache = self._remember(inputs, mask, attention_mask, cache)
-        bias = self._bias(attention_bias, inputs, memory.keys[:, 0])
-        noise = self.sample_noise(inputs, memory) if training else None
+        memory, positions, cache = self._write_cache(inputs, mask, attention_mask, cache)
+        bias = self._prepare_bias(attention_bias, inputs, memory.keys[:, 0])
+        noise = self.perturbation.sample(inputs, memory) if training else None
         output, weights = self.attend(
             hide(inputs, mask), memory, noise, positions, return_attention_scores, bias
         )
@@ -186,81 +193,56 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             return output, ops.cast(weights, self.compute_dtype), cache
         return output, cache
 
-    def build_mask(self, *args):
-        return dataclasses.replace(super().build_mask(*args), window=self.window)
-
-    def _remember(self, inputs, mask, attention_mask, cache):
-        """Writes new tokens into the cache: what they see, where they stand, and the cache."""
-        cache = self._checked(cache, inputs)
+    def _write_cache(self, inputs, mask, attention_mask, cache):
+        """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
+        cache = self._check_cache(cache, inputs)
         batch, tokens = ops.shape(inputs)[:2]
-        places = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
+        slots = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
         positions = cache.position[:, None] + ops.arange(tokens, dtype="int32")
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
         is_real = ops.broadcast_to(True if mask is None else mask, (batch, tokens))
-        cache = extend(cache, new.keys, new.values, is_real)
-        known = ops.expand_dims(cache.mask, -1)
+        cache = extend_cache(cache, new.keys, new.values, is_real)
+        slot_keys = ops.expand_dims(cache.mask, -1)  # only its shape counts
         visible = combine(
-            pair_mask(inputs, known, mask, cache.mask, attention_mask),
-            places <= positions[..., None],
-            positions[..., None] < ops.shape(places)[0],
+            pair_mask(inputs, slot_keys, mask, cache.mask, attention_mask),
+            slots <= positions[..., None],
+            positions[..., None] < ops.shape(slots)[0],
         )
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache
 
-    def _checked(self, cache, inputs):
+    def _check_cache(self, cache, inputs):
         widths = (self._key_dim, self._value_dim) if self.built else (None, None)
-        return checked_cache(cache, inputs.shape[0], self._groups, *widths)
+        return check_cache(cache, inputs.shape[0], self._groups, *widths)
 
-    def get_initial_cache(self, batch_size, max_length):
-        """A `KeyValueCache` before the first token.
+    def get_initial_cache(self, batch_size: int | Tensor, max_length: int) -> KeyValueCache:
+        """Return an empty `KeyValueCache`.
 
         Args:
             batch_size: An int or a scalar tensor.
-            max_length: The most tokens that it will hold.
+            max_length: Maximum number of tokens.
 
         Raises:
-            ValueError: If `max_length` is not a positive integer, or the layer not yet built.
+            ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
         arguments.positive_integer("max_length", max_length)
         if not self.built:
-            raise ValueError("Expected a layer that is built. Received: one that is not")
+            raise ValueError(
+                f"Expected a layer that is built: call it first. Received: {self.name}, not built"
+            )
         sizes = self._groups, max_length, self._key_dim, self._value_dim
-        return empty_cache(batch_size, *sizes, dtype=score_dtype(self.compute_dtype))
-
-    def prepare(self, value, key=None, mask=None, positions=None):
-        """As in the base; positions: the keys' places, int `(batch, Tk)`, None counts from 0."""
-        memory = super().prepare(value, key, mask)
-        if positions is None:
-            positions = ops.arange(ops.shape(memory.keys)[-2], dtype="int32")[None]
-        return memory._replace(keys=self.apply_rotary(memory.keys, positions))
-
-    def attend(self, query, memory, noise=None, positions=None, return_weights=True, bias=None):
-        keys = ops.shape(memory.keys)[-2]
-        is_single = len(query.shape) < len(memory.keys.shape) - 1
-        if positions is None:  # the last query stands at the last key
-            queries = 1 if is_single else ops.shape(query)[-2]
-            positions = (ops.arange(queries, dtype="int32") + (keys - queries))[None]
-        elif is_single:
-            positions = positions[:, None]
-        positions = ops.cast(positions, "int32")
-        if self.window is not None and not isinstance(memory.mask, StructuredMask):
-            near = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None]) <= self.window
-            memory = memory._replace(mask=combine(memory.mask, near))
-        return super().attend(query, memory, noise, positions, return_weights, bias)
-
-    def apply_rotary(self, heads, positions):
-        return heads if self.rotary_base is None else rotate(heads, positions, self.rotary_base)
+        return create_empty_cache(batch_size, *sizes, dtype=score_dtype(self.compute_dtype))
 
     def compute_output_spec(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-        cache=None,
-        attention_bias=None,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        cache: Any = None,
+        attention_bias: Tensor | None = None,
+    ) -> Any:
         returned = super().compute_output_spec(
             inputs,
             return_attention_scores=return_attention_scores,
@@ -268,7 +250,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         if cache is None:
             return returned
-        cache = self._checked(cache, inputs)
+        cache = self._check_cache(cache, inputs)
         check_attention_bias(attention_bias, inputs, cache.keys[:, 0], self.num_heads)
         cache = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), cache)
         if not return_attention_scores:
@@ -277,5 +259,5 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         scores_shape = (batch, self.num_heads, tokens, cache.mask.shape[1])
         return returned[0], keras.KerasTensor(scores_shape, dtype=self.compute_dtype), cache
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "window": self.window, "rotary_base": self.rotary_base}

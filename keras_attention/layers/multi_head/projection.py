@@ -1,4 +1,4 @@
-"""A projection of a sequence's features: its weights, and what it makes of a sequence."""
+"""Projections of a sequence: their weights, and the axis of heads."""
 
 from keras import ops
 
@@ -6,17 +6,17 @@ from keras_attention.initial_weights import clone_initializer
 
 
 def add_projection(layer, name, width, units):
-    """Gives a layer the weights `name_kernel` and, with its `use_bias`, `name_bias`.
+    """Add the weights `name_kernel` and, with `use_bias`, `name_bias` to a layer.
 
     Args:
         layer: A layer with `use_bias`, `kernel_initializer`, `bias_initializer` and
             `kernel_regularizer`.
-        name: What is projected.
-        width: Width of what comes in.
-        units: Width of what comes out.
+        name: Name of the projection.
+        width: Width of the input.
+        units: Width of the output.
 
     Returns:
-        What `project` takes: kernel `(width, units)`, and bias `(units,)` with `use_bias`.
+        The weights for `project`: kernel `(width, units)` and, with `use_bias`, bias `(units,)`.
     """
     kernel = layer.add_weight(
         name=f"{name}_kernel",
@@ -34,7 +34,7 @@ def add_projection(layer, name, width, units):
 
 
 def project(x, kernel, bias=None):
-    """`x kernel + bias`, `(..., width)` -> `(..., units)`."""
+    """Return `x kernel + bias`, `(..., width)` -> `(..., units)`."""
     if x.shape[-1] not in (None, kernel.shape[0]):
         raise ValueError(
             f"Expected the width {kernel.shape[0]} that the layer was built with. "
@@ -42,3 +42,20 @@ def project(x, kernel, bias=None):
         )
     projected = ops.matmul(x, kernel)
     return projected if bias is None else ops.add(projected, bias)
+
+
+def project_to_heads(x, weights, heads):
+    """Project and split heads: `(batch, ..., T, width)` -> `(batch, ..., heads, T, head width)`."""
+    return split_heads(project(x, *weights), heads)
+
+
+def split_heads(x, heads):
+    """`(batch, ..., T, heads * width)` -> `(batch, ..., heads, T, width)`."""
+    *outer, width = ops.shape(x)
+    return ops.swapaxes(ops.reshape(x, (*outer, heads, width // heads)), -2, -3)
+
+
+def merge_heads(x):
+    """`(batch, ..., heads, T, width)` -> `(batch, ..., T, heads * width)`."""
+    *outer, heads, steps, width = ops.shape(x)
+    return ops.reshape(ops.swapaxes(x, -2, -3), (*outer, steps, heads * width))

@@ -1,1 +1,1 @@
-"""The Neural Turing Machine's cell: controller, head parameters, state."""
+"""The Neural Turing Machine's cell, its controller, head parameters and state."""

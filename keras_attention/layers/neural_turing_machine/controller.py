@@ -1,4 +1,4 @@
-"""What reads the inputs and steers the heads of a Neural Turing Machine."""
+"""The controller of a Neural Turing Machine: the network that produces the heads' parameters."""
 
 import keras
 from keras import ops, tree
@@ -6,50 +6,54 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.layers.recurrent.cell_adapter import check_cell, output_size, pack_state
 
-USUAL_UNITS = 100
+DEFAULT_UNITS = 100
 
 
 def make_controller(controller, units, kernel_initializer, dtype):
-    """The layer that a name stands for, or the recurrent cell that is given.
+    """Return the layer for a controller's name, or the recurrent cell that was passed.
 
     Raises:
-        ValueError: If it is neither, if a cell comes with `units` or drops out.
+        ValueError: If it is neither, if `units` is passed with a cell, or if the cell has dropout.
     """
     units = arguments.positive_integer("controller_units", units, optional=True)
     if isinstance(controller, str):
         arguments.one_of("controller", controller, ("lstm", "feedforward"))
         options = {"kernel_initializer": kernel_initializer, "dtype": dtype, "name": "controller"}
         if controller == "lstm":
-            return keras.layers.LSTMCell(units or USUAL_UNITS, **options)
-        return keras.layers.Dense(units or USUAL_UNITS, activation="tanh", **options)
+            return keras.layers.LSTMCell(units or DEFAULT_UNITS, **options)
+        return keras.layers.Dense(units or DEFAULT_UNITS, activation="tanh", **options)
     check_cell("controller", controller, "'lstm', 'feedforward' or a Keras recurrent cell")
     if units is not None:
         raise ValueError(
-            "Expected `controller_units` with a controller given by name only: a cell has its "
-            f"own. Received: controller={controller!r}, controller_units={units}"
+            "Expected `controller_units` only with a controller given by name, since a cell has "
+            f"its own units. Received: controller={controller!r}, controller_units={units}"
         )
     for cell in getattr(controller, "cells", [controller]):
         if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
             raise ValueError(
-                "Expected a `controller` without dropout: the loop around the cell draws none "
-                f"for a cell inside of it. Received: controller={controller!r}"
+                "Expected a `controller` without dropout, since keras.layers.RNN cannot reset the "
+                f"dropout mask of a cell inside the NTM cell. Received: controller={controller!r}"
             )
     return controller
 
 
 def state_sizes(controller):
-    """Widths of the controller's states; none of a feed-forward one."""
+    """Return the widths of the controller's states; a feed-forward controller has none."""
     return tree.flatten(getattr(controller, "state_size", []))
 
 
 def control_width(controller):
-    """Width of what the controller puts out."""
+    """Return the width of the controller's output."""
     is_cell = hasattr(controller, "state_size")
     return output_size(controller) if is_cell else controller.units
 
 
 def control(controller, inputs, states, dtype):
-    """One step: what the controller puts out `(batch, control_width)`, and its next states."""
+    """Run the controller for one step.
+
+    Returns:
+        Its output `(batch, control_width)` and the list of its next states.
+    """
     if not states:
         return controller(inputs), []
     output, states = controller(inputs, pack_state(controller, states))

@@ -1,42 +1,56 @@
-"""What the controller tells the heads of a Neural Turing Machine."""
+"""The parameters of a Neural Turing Machine's heads, computed from the controller's output."""
 
-import collections
+from typing import NamedTuple
 
 from keras import ops
 
 from keras_attention.normalize import softmax
-
-HeadParameters = collections.namedtuple(
-    "HeadParameters", ["keys", "strengths", "gates", "shifts", "sharpness", "erasures", "additions"]
-)
-HeadParameters.__doc__ = """What all heads are told at one step; read heads come before write heads.
-
-    keys: k `(batch, heads, width)`, what to look for; strengths: beta > 0 `(batch, heads)`, how
-    much likeness counts; gates: g in (0, 1) `(batch, heads)`, content against the step before;
-    shifts: s `(batch, heads, 2R + 1)`, a distribution; sharpness: gamma >= 1 `(batch, heads)`.
-    Of the write heads alone: erasures: e in (0, 1) and additions: a, `(batch, write_heads, width)`.
-"""
+from keras_attention.types import Tensor
 
 
-def parameter_count(heads, write_heads, width, shifts):
-    """How many numbers the controller has to put out for all heads."""
+class HeadParameters(NamedTuple):
+    """The parameters of all heads at one step; read heads come before write heads.
+
+    Attributes:
+        keys: k `(batch, heads, width)`, compared with the slots.
+        strengths: beta > 0 `(batch, heads)`, which scales the cosines.
+        gates: g in (0, 1) `(batch, heads)`, the share of the content address against the previous
+            address.
+        shifts: s `(batch, heads, 2R + 1)`, a distribution over the shifts -R to R.
+        sharpness: gamma >= 1 `(batch, heads)`.
+        erasures: e in (0, 1) `(batch, write_heads, width)`, of write heads only.
+        additions: a `(batch, write_heads, width)`, of write heads only.
+    """
+
+    keys: Tensor
+    strengths: Tensor
+    gates: Tensor
+    shifts: Tensor
+    sharpness: Tensor
+    erasures: Tensor
+    additions: Tensor
+
+
+def count_parameters(heads, write_heads, width, shifts):
+    """Return how many numbers the controller has to produce for all heads."""
     return heads * (width + 3 + shifts) + write_heads * 2 * width
 
 
-def head_parameters(numbers, heads, write_heads, width, shifts):
-    """Names the controller's numbers, and brings each into its range.
+def split_head_parameters(parameters, heads, write_heads, width, shifts):
+    """Split the controller's numbers into `HeadParameters`, each mapped into its range.
 
     Args:
-        numbers: `(batch, parameter_count(...))`, any real numbers.
-        heads: Number of heads, reading and writing.
-        write_heads: Number of those that write.
+        parameters: `(batch, count_parameters(...))`, any real numbers. Numbers near 0 give
+            parameters away from the ends of their ranges.
+        heads: Number of heads, read and write heads together.
+        write_heads: Number of write heads.
         width: Width of a slot.
         shifts: Number of shifts, 2R + 1.
 
     Returns:
-        `HeadParameters`. For numbers near 0 none of them is at the end of its range.
+        `HeadParameters`.
     """
-    addressing, writing = ops.split(numbers, [heads * (width + 3 + shifts)], axis=-1)
+    addressing, writing = ops.split(parameters, [heads * (width + 3 + shifts)], axis=-1)
     addressing = ops.reshape(addressing, (-1, heads, width + 3 + shifts))
     writing = ops.reshape(writing, (-1, write_heads, 2 * width))
     return HeadParameters(

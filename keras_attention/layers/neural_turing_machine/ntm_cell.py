@@ -1,12 +1,14 @@
-"""The Neural Turing Machine: a recurrent cell that reads and writes a memory by address."""
+"""The Neural Turing Machine as a recurrent cell with an addressable memory."""
 
 import copy
 import numbers
+from typing import Any, Literal
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
@@ -15,22 +17,33 @@ from keras_attention.layers.neural_turing_machine.controller import (
     state_sizes,
 )
 from keras_attention.layers.neural_turing_machine.head_parameters import (
-    head_parameters,
-    parameter_count,
+    count_parameters,
+    split_head_parameters,
 )
-from keras_attention.layers.neural_turing_machine.recorded_steps import split_steps, step_widths
-from keras_attention.layers.neural_turing_machine.state import NTMState, flat, pack, unpack
+from keras_attention.layers.neural_turing_machine.recorded_steps import (
+    NTMSteps,
+    split_steps,
+    step_widths,
+)
+from keras_attention.layers.neural_turing_machine.state import (
+    NTMState,
+    merge_last_axes,
+    pack,
+    unpack,
+)
 from keras_attention.memory import add, content, erase, interpolate, sharpen, shift
 from keras_attention.normalize import softmax
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
+from keras_attention.types import Config, Initializer, Shape, Tensor
 
-CONSTANT_START = 1e-6  # not 0, where the cosine has no direction
+# Value of a memory with a constant start: not 0, because a slot of zeros has no cosine gradient.
+INITIAL_MEMORY_VALUE = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class NTMCell(keras.layers.Layer):
-    """A cell for `keras.layers.RNN` whose state is a memory, read and written by address.
+class NTMCell(BaseLayer):
+    """A cell for `keras.layers.RNN` whose state includes an addressable memory.
 
     score: cosine × β; mask: —; normalize: softmax, interpolate, shift, sharpen;
     read: weighted sum, then erase/add.
@@ -40,65 +53,66 @@ class NTMCell(keras.layers.Layer):
         gated     = g content + (1 - g) address_{t-1}                      (7)
         shifted_i = sum_j gated_j s((i - j) mod slots)                     (8)
         address_t = shifted^gamma / sum_j shifted_j^gamma                  (9)
-        reads_t   = sum_i address_t(i) M_{t-1}(i),  of each read head      (2)
+        reads_t   = sum_i address_t(i) M_{t-1}(i),  for each read head     (2)
         M_t(i)    = M_{t-1}(i) prod_h (1 - address_h(i) e_h) + sum_h address_h(i) a_h   (3, 4)
         output_t  = [control_t; reads_t] W + b
 
-    In this order: all heads find their addresses and the read heads read before anything is
-    written; then every write head erases, and then every write head adds. What is read enters
-    this step's output and the next step's controller.
+    The order within a step: all heads compute their addresses and the read heads read the memory
+    before anything is written; then all write heads erase, and then all write heads add. The
+    vectors that were read enter the output of this step and the controller of the next.
 
-    Whatever the dtype policy, the cell computes in float32 (float64 in a float64 policy), and its
-    weights and states are of that dtype too: the 1e-6 that a constant memory starts with would
-    not survive float16. The policy sets the dtype of the outputs. `keras.layers.RNN` keeps states
-    in its cell's `compute_dtype`, so it keeps these; only what `return_state=True` returns is cast
-    to the `RNN`'s own dtype. `StackedRNNCells` around the cell, which `RNN([cell, cell])` makes,
-    rounds states in a half-precision policy: make it yourself with `dtype="float32"`. And with
-    `stateful=True` in a pure "float16" or "bfloat16" policy Keras keeps the states of that dtype
-    between batches.
+    Under every dtype policy the cell computes in float32 (float64 under a float64 policy) and
+    keeps its weights and states in that dtype, because the initial memory value 1e-6 would be
+    rounded away in float16. The policy sets the dtype of the outputs only. `keras.layers.RNN`
+    keeps states in its cell's `compute_dtype`, hence in float32; the states that
+    `return_state=True` returns are cast to the dtype of the `RNN`. Two cases round the states in
+    half precision: `StackedRNNCells` around the cell, which `RNN([cell, cell])` creates (create it
+    yourself with `dtype="float32"`), and `stateful=True` under a pure "float16" or "bfloat16"
+    policy, where Keras keeps the states in that dtype between batches.
 
-    Weights, in this order: `memory_start` (slots, width) if it is learned, `address_start` (heads,
-    slots) if it is learned, `read_start` (read_heads, width), `controller_start` (n,) for every
-    state of the controller; the controller's; `kernel` and `bias` of the heads, (controller's
-    width, numbers for all heads); `kernel` and `bias` of the output.
+    Weights, in this order: `memory_start` (slots, width) if learned, `address_start` (heads, slots)
+    if learned, `read_start` (read_heads, width), `controller_start` (n,) for each state of the
+    controller; the controller's weights; `kernel` and `bias` of the heads' parameters,
+    (controller's width, number of parameters of all heads); `kernel` and `bias` of the output.
 
     Args:
         units: Width of the output.
         slots: Number of slots in the memory, N in the paper.
         width: Width of a slot, M in the paper.
-        read_heads: Number of heads that read.
-        write_heads: Number of heads that write.
-        shift_range: R: a head can shift its address by -R to R slots a step; 2R + 1 <= slots.
-        controller: "lstm", "feedforward" (a tanh layer), or a Keras recurrent cell, of which
-            `StackedRNNCells` makes several layers. A cell is used as it is, in its own dtype
-            policy; it may not have dropout, which nothing could draw anew for it.
-        controller_units: Width of a controller given by name; None = 100, as in the paper.
-            Refused with a cell, which has its own.
+        read_heads: Number of read heads.
+        write_heads: Number of write heads.
+        shift_range: R: a head can shift its address by -R to R slots per step; 2R + 1 <= slots.
+        controller: "lstm", "feedforward" (a tanh layer), or a Keras recurrent cell, which may be
+            `StackedRNNCells` for several layers. A cell keeps its own dtype policy. It must not
+            have dropout, because `keras.layers.RNN` cannot reset its dropout mask.
+        controller_units: Width of a controller given by name; None = 100, as in the paper. Must be
+            None with a cell, which has its own width.
         memory_start: "constant" (1e-6 everywhere, which Collier and Beel found to learn fastest)
             or "learned" (tanh of a weight).
-        address_start: "learned" (softmax of a weight, drawn at random) or "first" (all weight on
-            slot 0). Never uniform: equal slots that are written equally stay equal for ever.
-        clip: The numbers that the heads get from the controller are held within +-clip before
-            they are brought into their ranges; None lets them be.
-        output_activation: Applied to the output; None = none.
-        return_addresses: Whether an output holds, behind its `units` numbers, what `split_outputs`
-            gives names to: all addresses, what was read and what was added. It makes no difference
-            to the weights: another cell's can be set to look at what that one does.
+        address_start: "learned" (softmax of a weight, initialized at random) or "first" (all
+            weight on slot 0). A uniform start is not offered: slots that are equal and written
+            equally would stay equal forever.
+        clip: The controller's numbers for the heads are clipped to +-clip before they are mapped
+            into their ranges; None = no clipping.
+        output_activation: Activation of the output; None = linear.
+        return_addresses: Whether the addresses, reads and additions of all heads are concatenated
+            to the output, to be split by `split_outputs`. The weights do not depend on it, so that
+            the weights of a trained cell can be loaded into one that returns addresses.
         kernel_initializer: Initializer of the kernels (not of a controller that is a cell).
 
     Call arguments:
         inputs: `(batch, D)`, one step.
         states: List of tensors `(batch, n)`: the last output (output_size), the controller's
-            states, the memory (slots * width), what was read (read_heads * width), all addresses
-            (heads * slots, read heads first).
+            states, the memory (slots * width), the vectors read (read_heads * width), all
+            addresses (heads * slots, read heads first).
 
     Returns:
         Output `(batch, units)`, or `(batch, output_size)` with `return_addresses`, and the states.
-        In a `keras.layers.RNN` a masked step leaves the state as it was; but the loop computes it
-        all the same, so that a NaN in it is a NaN in gradients.
+        In a `keras.layers.RNN` a masked step leaves the state unchanged. The loop still computes
+        that step, so that NaN in its input gives NaN gradients.
 
     Raises:
-        ValueError: If an argument is not one of these.
+        ValueError: If an argument is invalid.
 
     Example:
     >>> cell = keras_attention.NTMCell(8, slots=16, width=5, return_addresses=True)
@@ -107,15 +121,15 @@ class NTMCell(keras.layers.Layer):
     >>> steps.outputs.shape, steps.read_addresses.shape
     (TensorShape([2, 7, 8]), TensorShape([2, 7, 1, 16]))
 
-    Of a `stateful=True` RNN, Keras's `reset_state` sets the states to zeros, memory and addresses
-    too, and equal slots stay equal: give a fresh start as `initial_state` instead. The states
-    are variables there, and what starts them learned gets no gradient.
+    With a `stateful=True` RNN, Keras's `reset_state` sets all states to zero, memory and addresses
+    included, and equal slots stay equal: pass `get_initial_state(batch_size)` as `initial_state`
+    instead. The states are variables there, so that learned start weights get no gradient.
 
-    Differs from the paper: where it gives ranges only, keys and additions go through tanh, gates
-    and erasures through a sigmoid, strengths through softplus and sharpness through 1 + softplus;
-    the memory starts constant unless `memory_start="learned"`; the paper does not say where
-    addresses start, and writes no eps. As Collier and Beel do, it reads before it writes and clips
-    the heads' numbers; unlike them it does not clip the output.
+    Differs from the paper: the paper gives only the ranges of the heads' parameters; here keys and
+    additions use tanh, gates and erasures a sigmoid, strengths softplus and sharpness 1 + softplus.
+    The memory start is constant unless `memory_start="learned"`. The paper does not specify the
+    initial addresses and has no epsilon. As in Collier and Beel, reading precedes writing and the
+    controller's numbers are clipped; unlike theirs, the output is not clipped.
 
     Reference:
         Neural Turing Machines, Graves, Wayne, Danihelka (2014), https://arxiv.org/abs/1410.5401;
@@ -124,22 +138,22 @@ class NTMCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        slots=128,
-        width=20,
-        read_heads=1,
-        write_heads=1,
-        shift_range=1,
-        controller="lstm",
-        controller_units=None,
-        memory_start="constant",
-        address_start="learned",
-        clip=20.0,
-        output_activation=None,
-        return_addresses=False,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        slots: int = 128,
+        width: int = 20,
+        read_heads: int = 1,
+        write_heads: int = 1,
+        shift_range: int = 1,
+        controller: Literal["lstm", "feedforward"] | keras.layers.Layer = "lstm",
+        controller_units: int | None = None,
+        memory_start: Literal["constant", "learned"] = "constant",
+        address_start: Literal["learned", "first"] = "learned",
+        clip: float | None = 20.0,
+        output_activation: Any = None,
+        return_addresses: bool = False,
+        kernel_initializer: Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units)
         self.slots = arguments.positive_integer("slots", slots)
@@ -167,7 +181,7 @@ class NTMCell(keras.layers.Layer):
             "width": self.width,
             "shifts": 2 * self.shift_range + 1,
         }
-        self.to_heads = self._dense(parameter_count(**self.heads), "to_heads")
+        self.to_heads = self._dense(count_parameters(**self.heads), "to_heads")
         self.to_output = self._dense(self.units, "to_output", activation=self.output_activation)
 
     def _dense(self, units, name, **options):
@@ -176,32 +190,32 @@ class NTMCell(keras.layers.Layer):
         return keras.layers.Dense(units, name=name, **options)
 
     @property
-    def compute_dtype(self):
-        """The dtype in which the cell computes and keeps its states: float32 at least."""
+    def compute_dtype(self) -> str:
+        """The dtype of computations and states: float32, or float64 under a float64 policy."""
         return score_dtype(super().compute_dtype)
 
     @property
-    def variable_dtype(self):
-        """The dtype of the weights: float32 at least."""
+    def variable_dtype(self) -> str:
+        """The dtype of the weights: float32, or float64 under a float64 policy."""
         return score_dtype(super().variable_dtype)
 
     @property
-    def state_size(self):
-        """Widths of the states."""
+    def state_size(self) -> list[int]:
+        """The widths of the states."""
         memory, reads = self.slots * self.width, self.read_heads * self.width
         addresses = self.heads["heads"] * self.slots
         return [self.output_size, *state_sizes(self.controller), memory, reads, addresses]
 
     @property
-    def output_size(self):
-        """Width of the output."""
+    def output_size(self) -> int:
+        """The width of the output."""
         return sum(sum(part) for part in self._widths) if self.return_addresses else self.units
 
     @property
     def _widths(self):
         return step_widths(self.units, self.slots, self.width, self.read_heads, self.write_heads)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if self.memory_start == "learned":
             self.memory_weight = self._start("memory_start", (self.slots, self.width), 0.5)
         if self.address_start == "learned":
@@ -212,19 +226,20 @@ class NTMCell(keras.layers.Layer):
             for n, size in enumerate(state_sizes(self.controller))
         ]
         batch, inputs_width = input_shape
-        reads_width, controlled = self.read_heads * self.width, control_width(self.controller)
+        reads_width, controller_width = self.read_heads * self.width, control_width(self.controller)
         if not self.controller.built:
             self.controller.build((batch, inputs_width + reads_width))
-        self.to_heads.build((batch, controlled))
-        self.to_output.build((batch, controlled + reads_width))
+        self.to_heads.build((batch, controller_width))
+        self.to_output.build((batch, controller_width + reads_width))
 
     def _start(self, name, shape, stddev):
-        drawn = keras.initializers.RandomNormal(stddev=stddev)
-        # Read in the scope of the RNN too, whose policy must not make half of it.
-        return self.add_weight(name=name, shape=shape, initializer=drawn, autocast=False)
+        initializer = keras.initializers.RandomNormal(stddev=stddev)
+        # No autocast: `keras.layers.RNN` uses these weights under its own policy, which could be
+        # half precision.
+        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
-    def get_initial_state(self, batch_size):
-        """The states before the first step, as the weights say.
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
+        """Return the states before the first step, from the start weights.
 
         Args:
             batch_size: An int or a scalar tensor.
@@ -233,14 +248,17 @@ class NTMCell(keras.layers.Layer):
             List of tensors `(batch_size, n)`.
 
         Raises:
-            ValueError: If the cell is not built: it has no weights yet.
+            ValueError: If the cell is not built and has no weights yet.
         """
         if not self.built:
-            raise ValueError("Expected a cell that is built. Received: one that is not")
+            raise ValueError(
+                "Expected a built cell, since the initial state comes from its weights. "
+                f"Received: {self.name}, not built"
+            )
         if self.memory_start == "learned":
             memory = ops.tanh(self.memory_weight)
         else:
-            memory = ops.full((self.slots, self.width), CONSTANT_START, self.compute_dtype)
+            memory = ops.full((self.slots, self.width), INITIAL_MEMORY_VALUE, self.compute_dtype)
         if self.address_start == "learned":
             addresses = softmax(self.address_weight)
         else:
@@ -256,47 +274,48 @@ class NTMCell(keras.layers.Layer):
         flat_start = [ops.reshape(x, (-1,)) for x in tree.flatten(start)]
         return [ops.broadcast_to(x, (batch_size, x.shape[0])) for x in flat_start]
 
-    def call(self, inputs, states):
+    def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         state = unpack(states, self.slots, self.width)
         inputs = to_score_precision(ops.cast(inputs, self.compute_dtype))
-        seen = ops.concatenate([inputs, flat(state.reads)], axis=-1)
+        controller_inputs = ops.concatenate([inputs, merge_last_axes(state.reads)], axis=-1)
         controlled, controller_state = control(
-            self.controller, seen, state.controller, self.compute_dtype
+            self.controller, controller_inputs, state.controller, self.compute_dtype
         )
-        numbers_for_heads = self.to_heads(controlled)
+        parameters = self.to_heads(controlled)
         if self.clip is not None:
-            numbers_for_heads = ops.clip(numbers_for_heads, -self.clip, self.clip)
-        told = head_parameters(numbers_for_heads, **self.heads)
+            parameters = ops.clip(parameters, -self.clip, self.clip)
+        head_parameters = split_head_parameters(parameters, **self.heads)
 
-        addresses = content(told.keys, told.strengths, state.memory)
-        addresses = interpolate(addresses, state.addresses, told.gates)
-        addresses = shift(addresses, told.shifts)
-        addresses = sharpen(addresses, told.sharpness)
-        reading, writing = addresses[:, : self.read_heads], addresses[:, self.read_heads :]
-        reads = weighted_sum(reading, state.memory)
-        memory = erase(state.memory, writing, told.erasures)
-        memory = add(memory, writing, told.additions)
+        addresses = content(head_parameters.keys, head_parameters.strengths, state.memory)
+        addresses = interpolate(addresses, state.addresses, head_parameters.gates)
+        addresses = shift(addresses, head_parameters.shifts)
+        addresses = sharpen(addresses, head_parameters.sharpness)
+        read_addresses = addresses[:, : self.read_heads]
+        write_addresses = addresses[:, self.read_heads :]
+        reads = weighted_sum(read_addresses, state.memory)
+        memory = erase(state.memory, write_addresses, head_parameters.erasures)
+        memory = add(memory, write_addresses, head_parameters.additions)
 
-        output = self.to_output(ops.concatenate([controlled, flat(reads)], axis=-1))
+        output = self.to_output(ops.concatenate([controlled, merge_last_axes(reads)], axis=-1))
         if self.return_addresses:
-            done = [reading, writing, reads, told.additions]
-            output = ops.concatenate([output, *map(flat, done)], axis=-1)
-        following = NTMState(output, controller_state, memory, reads, addresses)
-        return ops.cast(output, super().compute_dtype), pack(following)
+            record = [read_addresses, write_addresses, reads, head_parameters.additions]
+            output = ops.concatenate([output, *map(merge_last_axes, record)], axis=-1)
+        next_state = NTMState(output, controller_state, memory, reads, addresses)
+        return ops.cast(output, super().compute_dtype), pack(next_state)
 
-    def split_outputs(self, outputs):
-        """Names the parts of what a cell with `return_addresses=True` puts out.
+    def split_outputs(self, outputs: Tensor) -> NTMSteps:
+        """Split the outputs of a cell with `return_addresses=True` into named parts.
 
         Args:
-            outputs: `(batch, T, output_size)`, or `(batch, output_size)`, a tensor or a symbolic
-                one, as a `keras.layers.RNN` of this cell returned it.
+            outputs: `(batch, T, output_size)` or `(batch, output_size)`, a tensor or a symbolic
+                tensor that a `keras.layers.RNN` of this cell returned.
 
         Returns:
-            `NTMSteps`, whose parts have a Keras mask no longer; without T if `outputs` has none.
-            In a functional model `keras.Model(inputs, steps._asdict())` gives them their names.
+            `NTMSteps`, whose parts carry no Keras mask, and have no axis T if `outputs` has none.
+            In a functional model `keras.Model(inputs, steps._asdict())` names them as outputs.
 
         Raises:
-            ValueError: If `outputs` has another width.
+            ValueError: If the cell has `return_addresses=False` or `outputs` has another width.
         """
         if not self.return_addresses or outputs.shape[-1] != self.output_size:
             raise ValueError(
@@ -306,7 +325,7 @@ class NTMCell(keras.layers.Layer):
             )
         return split_steps(outputs, self._widths)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         controller = self.controller_name or keras.saving.serialize_keras_object(self.controller)
         return {
             **super().get_config(),
@@ -327,15 +346,15 @@ class NTMCell(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
-        config = copy.deepcopy(config)  # a stack of cells empties the config that it is made from
+    def from_config(cls, config: Config) -> "NTMCell":
+        config = copy.deepcopy(config)  # StackedRNNCells.from_config empties the config it is given
         if isinstance(config.get("controller"), dict):
             config["controller"] = keras.saving.deserialize_keras_object(config["controller"])
         return cls(**config)
 
 
 def check_shift_range(shift_range, slots):
-    """Returns R as an int if it is at least 0 and a shift is not more than once round."""
+    """Return R as an int if it is at least 0 and all 2R + 1 shifts are different."""
     is_integer = isinstance(shift_range, numbers.Integral) and not isinstance(shift_range, bool)
     if not is_integer or shift_range < 0 or 2 * shift_range + 1 > slots:
         raise ValueError(

@@ -1,4 +1,7 @@
-"""What a Neural Turing Machine did at every step, inside one flat output."""
+"""The record of a Neural Turing Machine's addresses, reads and additions at every step.
+
+A cell with `return_addresses=True` concatenates them to its output, from which they are split here.
+"""
 
 import collections
 import itertools
@@ -8,16 +11,16 @@ from keras import ops
 NTMSteps = collections.namedtuple(
     "NTMSteps", ["outputs", "read_addresses", "write_addresses", "reads", "additions"]
 )
-NTMSteps.__doc__ = """What a Neural Turing Machine did, step by step.
+NTMSteps.__doc__ = """The outputs and the memory accesses of a Neural Turing Machine, step by step.
 
     outputs: `(batch, T, units)`; read_addresses, write_addresses: `(batch, T, heads, slots)`, each
-    row a distribution over the slots; reads, additions: what was read there and what was added
-    there, `(batch, T, heads, width)`.
+    row a distribution over the slots; reads, additions: the vectors that each head read or added,
+    `(batch, T, heads, width)`.
 """
 
 
 def step_widths(units, slots, width, read_heads, write_heads):
-    """`NTMSteps` of the widths of each part: a list with one number for every head."""
+    """Return `NTMSteps` of the widths in the concatenated output, a list of one width per head."""
     return NTMSteps(
         outputs=[units],
         read_addresses=[slots] * read_heads,
@@ -27,9 +30,9 @@ def step_widths(units, slots, width, read_heads, write_heads):
     )
 
 
-def split_steps(flat, widths):
-    """The `NTMSteps` of `(..., the sum of all widths)`."""
+def split_steps(concatenated, widths):
+    """Split a concatenated output `(..., sum of all widths)` into `NTMSteps`."""
     ends = list(itertools.accumulate(itertools.chain(*widths)))
-    pieces = iter(ops.split(flat, ends[:-1], axis=-1))
-    outputs, *of_heads = [list(itertools.islice(pieces, len(part))) for part in widths]
-    return NTMSteps(outputs[0], *[ops.stack(part, axis=-2) for part in of_heads])
+    pieces = iter(ops.split(concatenated, ends[:-1], axis=-1))
+    outputs, *per_head = [list(itertools.islice(pieces, len(part))) for part in widths]
+    return NTMSteps(outputs[0], *[ops.stack(part, axis=-2) for part in per_head])

@@ -1,4 +1,4 @@
-"""What a Neural Turing Machine carries from step to step, flat as `keras.layers.RNN` wants it."""
+"""The state of a Neural Turing Machine, and its form as a flat list for `keras.layers.RNN`."""
 
 import collections
 
@@ -7,34 +7,34 @@ from keras import ops
 NTMState = collections.namedtuple(
     "NTMState", ["output", "controller", "memory", "reads", "addresses"]
 )
-NTMState.__doc__ = """What a Neural Turing Machine carries from step to step.
+NTMState.__doc__ = """The state of a Neural Turing Machine.
 
-    output: the last output `(batch, output_size)`; it comes first because a `keras.layers.RNN` on
-    JAX repeats the first state at a masked step. controller: list of the controller's states, each
-    `(batch, any)`; memory: `(batch, slots, width)`; reads: what the read heads read, `(batch,
-    read_heads, width)`; addresses: where all heads were, `(batch, heads, slots)`, the read heads
-    before the write heads.
+    output: the last output `(batch, output_size)`; it comes first because on JAX a
+    `keras.layers.RNN` returns the first state as the output of a masked step. controller: list of
+    the controller's states, each `(batch, n)`; memory: `(batch, slots, width)`; reads: the vectors
+    that the read heads read, `(batch, read_heads, width)`; addresses: the addresses of all heads,
+    `(batch, heads, slots)`, read heads before write heads.
 """
 
 
-def flat(x):
-    """`(batch, a, b)` as `(batch, a b)`: a recurrent layer's states have one axis each."""
+def merge_last_axes(x):
+    """Reshape `(batch, a, b)` to `(batch, a b)`: states of a recurrent layer have one such axis."""
     return ops.reshape(x, (-1, x.shape[-2] * x.shape[-1]))
 
 
 def pack(state):
-    """The list of states `(batch, any)` that `unpack` reads."""
+    """Return an `NTMState` as a list of states `(batch, n)`; `unpack` is the inverse."""
     return [
         state.output,
         *state.controller,
-        flat(state.memory),
-        flat(state.reads),
-        flat(state.addresses),
+        merge_last_axes(state.memory),
+        merge_last_axes(state.reads),
+        merge_last_axes(state.addresses),
     ]
 
 
 def unpack(states, slots, width):
-    """The `NTMState` of a list of states `(batch, any)`."""
+    """Return the `NTMState` of a list of states `(batch, n)`."""
     output, *controller, memory, reads, addresses = states
     return NTMState(
         output=output,

@@ -1,1 +1,1 @@
-"""Pointer networks: teacher-forced log-probabilities and decoding in the graph."""
+"""The pointer network's decoder and its decoding loop."""

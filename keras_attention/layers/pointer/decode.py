@@ -1,4 +1,4 @@
-"""A pointer decoder's own loop: what it points to is what it is fed next."""
+"""Autoregressive decoding with a pointer decoder: the element pointed to is the next input."""
 
 from typing import Any, NamedTuple
 
@@ -8,87 +8,89 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.decoding import beam_search, greedy
 from keras_attention.layers.pointer.check_call import check_shapes
-from keras_attention.layers.pointer.pointing import rows_of
+from keras_attention.layers.pointer.pointing import gather_rows
 from keras_attention.mask import combine, visited
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
+from keras_attention.types import Nest, Tensor
 
-# Inside of the loop "tokens" are rows of `with_begin`'s table: 0 begins when it is fed, and ends
-# when it is pointed to; j + 1 is element j.
+# The loop's tokens are rows of the table that `prepend_begin` builds. Token j + 1 is element j.
+# Token 0 is the begin symbol as an input, and the end of the sequence as an output.
 BEGIN = END = 0
 
 
 class Pointed(NamedTuple):
-    """What a `PointerDecoder` pointed to. With all beams, every field has an axis after the batch.
+    """The sequences that a `PointerDecoder` decoded.
+
+    With `return_all_beams=True` every field has an axis of beams after the batch.
 
     Attributes:
         indices: `(batch, L)` int32; -1 after the end.
-        lengths: `(batch,)` int32: how many indices there are, that of an end slot included.
+        lengths: `(batch,)` int32: the number of indices, that of an end slot included.
         log_probabilities: `(batch,)` float32, of the whole sequences.
         weights: `(batch, L, columns)` float32, zero after the end; or None.
     """
 
-    indices: Any
-    lengths: Any
-    log_probabilities: Any
-    weights: Any
+    indices: Tensor
+    lengths: Tensor
+    log_probabilities: Tensor
+    weights: Tensor | None
 
 
 def decode(
-    layer,
-    memory,
-    points=None,
-    memory_mask=None,
-    initial_state=None,
-    max_length=None,
-    beam_width=1,
-    allow_repeats=False,
-    return_all_beams=False,
-    return_attention_scores=False,
-):
-    """Points by itself: each step is fed the element that the one before pointed to.
+    layer: Any,
+    memory: Tensor,
+    points: Tensor | None = None,
+    memory_mask: Tensor | None = None,
+    initial_state: Nest | None = None,
+    max_length: int | Tensor | None = None,
+    beam_width: int = 1,
+    allow_repeats: bool = False,
+    return_all_beams: bool = False,
+    return_attention_scores: bool = False,
+) -> Pointed:
+    """Decode autoregressively: the input of each step is the element pointed to before.
 
-    One loop inside the graph, greedy or by `decoding.beam_search`. A sequence ends with the
-    end, if there is an `end_slot`, and where there is nothing left to point to: without
-    repeats and without an end, each row has all of its elements, in some order. Until one of
-    these, it goes on to `max_length`. A polygon that closes with its first point needs
-    `allow_repeats=True`.
+    Runs as one loop inside the graph, greedy or by `decoding.beam_search`. A sequence ends when
+    the end is pointed to (with `end_slot`), when no element is left to point to, or at
+    `max_length`. Without repeats and without an end, each row is therefore a permutation of its
+    elements. A polygon that closes with its first point needs `allow_repeats=True`.
 
     Args:
         memory: `(batch, Tin, Dm)`.
         points: The elements' own vectors `(batch, Tin, D)`; None = the memory.
         memory_mask: Bool `(batch, Tin)`; None = the memory's Keras mask, if it has one.
-        initial_state: The cell's states, nested in any way; None lets the cell choose.
-        max_length: Int or int scalar tensor, L: the most indices to give, the end's included.
-            None = Tin (1 + Tin with `end_slot`), where repeats are not allowed; in a graph of
-            unknown Tin, what it is at run time.
-        beam_width: Int, how many beginnings are kept at every step; 1 is greedy.
-        allow_repeats: Whether an element can be pointed to again. Else the probabilities are
-            those among the elements left (and the end), as in a call with `mask_visited`.
-        return_all_beams: Whether every field has an axis of `beam_width` after the batch,
-            best first; else there is only the best. A place for which there is no sequence has
-            length 0 and the lowest float32 as its log-probability.
-        return_attention_scores: Whether to give the weights of every step.
+        initial_state: The cell's states, nested in any way; None = the cell's initial state.
+        max_length: Int or int scalar tensor, L: the maximum number of indices, the end's included.
+            None = Tin (1 + Tin with `end_slot`), allowed only without repeats. In a graph with an
+            unknown Tin, it is computed at run time.
+        beam_width: Int, number of partial sequences kept at every step; 1 is greedy.
+        allow_repeats: Whether an element can be pointed to again. If not, probabilities are
+            normalized over the elements left (and the end), as in a call with `mask_visited`.
+        return_all_beams: Whether to return all beams, best first, with every field having an axis
+            of `beam_width` after the batch, or only the best one. A beam without a sequence has
+            length 0 and the most negative float32 as its log-probability.
+        return_attention_scores: Whether to return the weights of every step.
 
     Returns:
         A named tuple `Pointed`: indices `(batch, L)` int32 as in a call's targets, the end's
-        0 included, then -1; lengths `(batch,)` int32, of the indices that are not -1;
+        0 included, then -1; lengths `(batch,)` int32, the number of indices that are not -1;
         log_probabilities `(batch,)` float32, of the whole sequences; weights `(batch, L,
         Tin)`, or `(batch, L, 1 + Tin)` with `end_slot`, zero after the end; or None.
 
     Raises:
-        ValueError: If an argument is not one of these, or the layer was never called.
+        ValueError: If an argument is invalid, or the layer was never called.
     """
     arguments.positive_integer("beam_width", beam_width)
     arguments.boolean("allow_repeats", allow_repeats)
     arguments.boolean("return_all_beams", return_all_beams)
     arguments.boolean("return_attention_scores", return_attention_scores)
     points = memory if points is None else points
-    _check(layer, memory, points)
+    _check_built_for(layer, memory, points)
     if memory_mask is None:
         memory_mask = getattr(memory, "_keras_mask", None)
     batch, elements, _ = ops.shape(memory)
     columns = elements + (1 if layer.end_slot else 0)
-    max_length = _longest(max_length, allow_repeats, columns)
+    max_length = _resolve_max_length(max_length, allow_repeats, columns)
     prepared = layer.prepare(memory, points, memory_mask)
     visible = combine(ops.ones((batch, elements), "bool"), prepared.mask)
     state = {"cell": layer.get_initial_state(batch, initial_state), "visible": visible}
@@ -96,67 +98,69 @@ def decode(
     def step(tokens, state, memory):
         visible = state["visible"]
         if not allow_repeats:
-            just = visited(ops.expand_dims(tokens, 1) - 1, ops.shape(visible)[1])
-            visible = combine(visible, ops.squeeze(just, 1))
-        inputs = ops.squeeze(rows_of(memory.values, ops.expand_dims(tokens, 1)), 1)
-        found, cell = layer.step(inputs, state["cell"], memory, visible)
-        logits = ops.where(found > LOWEST, found, float("-inf"))
-        if not layer.end_slot:  # then the end is where nothing is left
+            not_last = visited(ops.expand_dims(tokens, 1) - 1, ops.shape(visible)[1])
+            visible = combine(visible, ops.squeeze(not_last, 1))
+        inputs = ops.squeeze(gather_rows(memory.values, ops.expand_dims(tokens, 1)), 1)
+        logits, cell = layer.step(inputs, state["cell"], memory, visible)
+        weights = ops.exp(logits) if return_attention_scores else None
+        logits = ops.where(logits > MASKED_SCORE, logits, float("-inf"))
+        if not layer.end_slot:
+            # The search needs an end token: it is possible only when no element is left.
             end = ops.where(ops.any(visible, axis=-1, keepdims=True), float("-inf"), 0.0)
             logits = ops.concatenate([ops.cast(end, logits.dtype), logits], axis=-1)
-        weights = ops.exp(found) if return_attention_scores else None
         return logits, {"cell": cell, "visible": visible}, weights
 
     search = greedy if beam_width == 1 else beam_search
-    found = search(
+    decoded = search(
         step,
         state,
         start_token=BEGIN,
         end_token=END,
         max_length=max_length,
-        memory=prepared._replace(mask=None),  # the state says what is visible
+        memory=prepared._replace(mask=None),  # the mask is part of the state
         memory_mask=ops.ones((batch, columns), "bool") if return_attention_scores else None,
         pad_token=-1 if layer.end_slot else END,
         **({} if search is greedy else {"beam_width": beam_width}),
     )
-    indices = found.tokens if layer.end_slot else found.tokens - 1
+    indices = decoded.tokens if layer.end_slot else decoded.tokens - 1
     lengths = ops.sum(ops.cast(indices >= 0, "int32"), axis=-1)
-    pointed = Pointed(indices, lengths, found.scores, found.alignments)
+    pointed = Pointed(indices, lengths, decoded.scores, decoded.alignments)
     if return_all_beams == (search is beam_search):
         return pointed
-    one = (lambda x: x[:, None]) if return_all_beams else (lambda x: x[:, 0])
-    return Pointed(*(None if x is None else one(x) for x in pointed))
+    # Greedy search has no beam axis and beam search always has one: add it or take the best beam.
+    change_axes = (lambda x: x[:, None]) if return_all_beams else (lambda x: x[:, 0])
+    return Pointed(*(None if x is None else change_axes(x) for x in pointed))
 
 
-def _longest(max_length, allow_repeats, columns):
-    """`max_length`, or what it is by itself."""
+def _resolve_max_length(max_length, allow_repeats, columns):
+    """Return `max_length`, or the number of columns if it is None and repeats are not allowed."""
     if max_length is not None:
         return max_length
     if allow_repeats:
         raise ValueError(
-            "Expected a `max_length` where repeats are allowed. "
+            "Expected `max_length` to be given if repeats are allowed. "
             "Received: max_length=None, allow_repeats=True"
         )
     return columns
 
 
-def _check(layer, memory, points):
-    """Refuses what the layer was not built for."""
-    for name, given in (("memory", memory), ("points", points)):
-        if not hasattr(given, "shape") or isinstance(given, keras.KerasTensor):
+def _check_built_for(layer, memory, points):
+    """Raise a ValueError if the layer is not built, or not for such a memory and points."""
+    for name, tensor in (("memory", memory), ("points", points)):
+        if not hasattr(tensor, "shape") or isinstance(tensor, keras.KerasTensor):
             raise ValueError(
-                f"Expected `{name}` to be a tensor; in a functional model, decode in a layer or a "
-                f"model of your own. Received: {name}={given!r}"
+                f"Expected `{name}` to be a tensor; in a functional model, call `decode` inside a "
+                f"layer or model of your own. Received: {name}={tensor!r}"
             )
     if not layer.built:
         raise ValueError(
-            f"Expected a layer that was called before it decodes. Received: {layer.name}, not built"
+            f"Expected a layer that was called before decoding. Received: {layer.name}, not built"
         )
     check_shapes((None, 1), memory.shape, points.shape)
     widths = layer.score.key_kernel.shape[0], layer.input_width
     if (memory.shape[-1], points.shape[-1]) != widths:
         raise ValueError(
             f"Expected `memory` (batch, Tin, {widths[0]}) and `points` (batch, Tin, {widths[1]}), "
-            "as the layer was called; points of None are the memory. "
+            "the widths that the layer was built with; if `points` is None, the memory is used. "
             f"Received: memory {tuple(memory.shape)}, points {tuple(points.shape)}"
         )

@@ -1,10 +1,10 @@
-"""Pointing: log-probabilities over positions, and the vectors of the elements pointed to."""
+"""Log-probabilities over positions, and lookup of the vectors of the elements pointed to."""
 
 from keras import ops
 
 from keras_attention.mask import hide
 from keras_attention.normalize import masked
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 
 @masked
@@ -14,22 +14,25 @@ def _log_softmax(scores):
 
 
 def log_probabilities(scores, mask=None):
-    """The logarithm of `normalize.softmax`, exact where that rounds to 0.
+    """Compute the logarithm of `normalize.softmax`, exact even where the softmax rounds to 0.
 
     Args:
         scores: `(batch, ..., Tq, Tk)`.
-        mask: Bool, broadcastable to the scores, True = may be seen; None = all.
+        mask: Bool, broadcastable to the scores, True = visible; None = everything is visible.
 
     Returns:
-        Float32 at least, of the scores' shape. What may not be seen has the lowest float32: e to
-        its power is 0, and 0 times it is 0, where 0 times minus infinity would be NaN.
+        Tensor of the scores' shape, float32 (float64 is kept). Masked positions get the most
+        negative float32 instead of minus infinity: its exponential is 0 too, and 0 times it is 0,
+        not NaN.
     """
-    found = _log_softmax(scores, mask)
-    return found if mask is None else ops.where(mask, found, ops.full_like(found, LOWEST))
+    logarithms = _log_softmax(scores, mask)
+    if mask is None:
+        return logarithms
+    return ops.where(mask, logarithms, ops.full_like(logarithms, MASKED_SCORE))
 
 
-def with_begin(begin, points, mask=None):
-    """A table of what a decoder is fed: row 0 is the begin symbol, row j + 1 the element j.
+def prepend_begin(begin, points, mask=None):
+    """Build the table of a decoder's inputs: row 0 is the begin symbol, row j + 1 is element j.
 
     Args:
         begin: `(D,)`, or None for zeros.
@@ -45,20 +48,20 @@ def with_begin(begin, points, mask=None):
     return ops.concatenate([first, hide(points, mask)], axis=1)
 
 
-def last_before(real):
-    """How many steps there are up to the last real one before each step; 0 if there is none.
+def previous_real_step(is_real):
+    """Find the last real step before each step, counted from 1; 0 if there is none.
 
     Args:
-        real: Bool `(batch, T)`.
+        is_real: Bool `(batch, T)`, False = a padded step.
 
     Returns:
         Int32 `(batch, T)`.
     """
-    count = ops.arange(1, ops.shape(real)[1] + 1, dtype="int32")
-    is_before = ops.logical_and(count < count[:, None], real[:, None])
+    count = ops.arange(1, ops.shape(is_real)[1] + 1, dtype="int32")
+    is_before = ops.logical_and(count < count[:, None], is_real[:, None])
     return ops.max(ops.where(is_before, count, 0), axis=-1)
 
 
-def rows_of(table, rows):
-    """The vectors `(batch, T, D)` that stand in the `rows`, int32 `(batch, T)`, of a table."""
+def gather_rows(table, rows):
+    """Gather the vectors `(batch, T, D)` at `rows`, int32 `(batch, T)`, of each table."""
     return ops.take_along_axis(table, ops.expand_dims(rows, -1), axis=1)

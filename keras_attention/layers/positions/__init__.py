@@ -1,1 +1,1 @@
-"""Positions: sinusoidal encoding and rotary embedding."""
+"""Sinusoidal position encoding and rotary position embedding."""

@@ -1,4 +1,7 @@
-"""Positions as angles on circles that turn at ever slower rates (Vaswani et al. 2017)."""
+"""Sinusoidal position angles, shared by PositionalEncoding and rotary positions.
+
+Vaswani et al. (2017), section 3.5.
+"""
 
 import numbers
 
@@ -7,13 +10,14 @@ from keras import ops
 
 
 def angles(positions, width, base, dtype="float32"):
-    """`angle[t, i] = positions[t] / base^(2 i / width)`.
+    """Compute `angle[t, i] = positions[t] / base^(2 i / width)`.
 
     Args:
         positions: Integers or floats `(..., T)`.
-        width: Number of features that the angles are for, two an angle.
-        base: The slowest circle turns about this many times as slowly as the fastest.
-        dtype: What to compute in: half precision cannot tell late positions apart.
+        width: Number of features; there is one angle for every two.
+        base: Ratio of the longest to the shortest wavelength, approximately.
+        dtype: Dtype of the computation, float32 or float64: half precision cannot distinguish late
+            positions.
 
     Returns:
         Angles `(..., T, ceil(width / 2))` of that dtype.
@@ -23,8 +27,8 @@ def angles(positions, width, base, dtype="float32"):
     return positions * ops.convert_to_tensor(rates.astype(dtype))
 
 
-def base_of(name, value):
-    """Returns `value` as a float if it can be the base of wavelengths, a number above 1."""
+def check_base(name, value):
+    """Return `value` as a float if it can be the base of wavelengths, a number above 1."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 1 < value < float("inf"):
         raise ValueError(f"Expected `{name}` to be a number above 1. Received: {name}={value!r}")

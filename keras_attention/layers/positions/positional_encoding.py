@@ -1,42 +1,46 @@
-"""Sinusoids that tell positions apart, added to a sequence (Vaswani et al. 2017)."""
+"""Sinusoidal position encoding, added to a sequence (Vaswani et al. 2017)."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.layers.positions.angles import angles, base_of
+from keras_attention.base_layer import BaseLayer
+from keras_attention.layers.positions.angles import angles, check_base
 from keras_attention.precision import at_least_float32, score_dtype
+from keras_attention.types import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PositionalEncoding(keras.layers.Layer):
-    """Adds to each position a vector of sines and cosines that no other position has.
+class PositionalEncoding(BaseLayer):
+    """Adds a vector of sines and cosines to each position, different for every position.
 
-    score: none; mask: none; normalize: none; read: none, it adds positions that scores can tell
-    apart.
+    score: none; mask: none; normalize: none; read: none, it adds positions on which scores can
+    depend.
 
         PE[t, 2i]     = sin(t / base^(2i / D))
         PE[t, 2i + 1] = cos(t / base^(2i / D))
         output[t]     = input[t] + PE[t],  or sqrt(D) input[t] + PE[t] with `scale`
 
-    It has no weights and knows any length. Each step is computed in float32 at least: bfloat16
-    cannot tell position 256 from 257.
+    The layer has no weights and supports any length. It computes in float32 (float64 under a
+    float64 policy), because bfloat16 cannot distinguish position 256 from 257.
 
     Args:
-        base: Base of the wavelengths, which go from 2 pi to 2 pi base.
-        scale: Whether to multiply the inputs by sqrt(D) first, as the paper does with embeddings,
-            which then are not drowned by the sinusoids if they start at N(0, 1 / D).
+        base: Base of the wavelengths, which range from 2 pi to 2 pi base.
+        scale: Whether to multiply the inputs by sqrt(D) first, as the paper does with embeddings.
+            Embeddings initialized from N(0, 1 / D) would be small next to the sinusoids without it.
 
     Call arguments:
         inputs: `(batch, T, D)`; with an odd D the last sine has no cosine.
-        start: Position of the first step, an integer, or an integer tensor `()` or `(batch,)`:
-            what a decoding loop has written before. Defaults to 0.
+        start: Position of the first step, an integer, or an integer tensor `()` or `(batch,)`: in a
+            decoding loop, the number of steps before this call. Defaults to 0.
 
     Returns:
-        `(batch, T, D)`. A Keras mask is passed on; padded steps get their sinusoid too.
+        `(batch, T, D)`. A Keras mask is propagated; padded steps get their sinusoid too.
 
     Raises:
-        ValueError: If an argument or a shape is not one of these.
+        ValueError: If an argument or a shape is invalid.
 
     Example:
     >>> layer = keras_attention.PositionalEncoding()
@@ -44,23 +48,24 @@ class PositionalEncoding(keras.layers.Layer):
     array([[[0.   , 1.   , 0.   , 1.   ],
             [0.841, 0.54 , 0.01 , 1.   ]]], dtype=float32)
 
-    Differs from the paper: `scale` is off unless asked for, and dropout on the sum is yours to add.
+    Differs from the paper: `scale` is off by default, and the layer does not apply dropout to the
+    sum.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.4 and 3.5,
         https://arxiv.org/abs/1706.03762.
     """
 
-    def __init__(self, base=10000.0, scale=False, **kwargs):
+    def __init__(self, base: float = 10000.0, scale: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base = base_of("base", base)
+        self.base = check_base("base", base)
         self.scale = arguments.boolean("scale", scale)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self._check(input_shape)
 
-    def call(self, inputs, start=0):
+    def call(self, inputs: Tensor, start: int | Tensor = 0) -> Tensor:
         self._check(inputs.shape)
         start = self._check_start(start, inputs.shape[0])
         start = ops.cast(start, "int32")
@@ -84,21 +89,21 @@ class PositionalEncoding(keras.layers.Layer):
     def _check_start(self, start, batch):
         start = start if hasattr(start, "dtype") else ops.convert_to_tensor(start)
         dtype, shape = keras.backend.standardize_dtype(start.dtype), tuple(start.shape)
-        is_one_each = len(shape) == 1 and (None in (shape[0], batch) or shape[0] == batch)
-        if "int" not in dtype or shape and not is_one_each:
+        is_per_example = len(shape) == 1 and (None in (shape[0], batch) or shape[0] == batch)
+        if "int" not in dtype or shape and not is_per_example:
             raise ValueError(
-                f"Expected `start` of shape () or (batch,), integers, where batch={batch}. "
+                f"Expected `start` to be integers of shape () or (batch,), where batch={batch}. "
                 f"Received: start of shape {shape}, {dtype}"
             )
         return start
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute_output_spec(self, inputs, start=0):
+    def compute_output_spec(self, inputs: Tensor, start: int | Tensor = 0) -> keras.KerasTensor:
         self._check(inputs.shape)
         self._check_start(start, inputs.shape[0])
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "base": self.base, "scale": self.scale}

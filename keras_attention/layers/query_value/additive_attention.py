@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
 from keras_attention.score import AdditiveScore
+from keras_attention.types import Config, Initializer, Regularizer
 
 SCORE_ARGUMENTS = (
     "units",
@@ -13,13 +15,12 @@ SCORE_ARGUMENTS = (
     "scale_initializer",
     "bias_initializer",
     "kernel_regularizer",
-    "implementation",
 )
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class AdditiveAttention(QueryValueAttention):
-    """Bahdanau's additive attention, with its projections.
+    """Bahdanau's additive attention, including its projections.
 
     score: additive; mask: padding, causal; normalize: softmax; read: weighted sum.
 
@@ -31,20 +32,20 @@ class AdditiveAttention(QueryValueAttention):
 
     Args:
         units: Width of the hidden layer; None takes the query's width.
-        use_bias: Whether to add a bias inside tanh.
+        use_bias: Whether to add a bias inside the tanh.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of both kernels.
         scale_initializer: Initializer of `scale`.
         bias_initializer: Initializer of `bias`.
         kernel_regularizer: Regularizer of both kernels.
-        implementation: "plain" computes the formula as it stands, with its tensor of
-            `(batch, Tq, Tk, units)`; "blockwise" gives the same numbers to rounding without it,
-            and of long sequences keeps no scores or weights either unless they are asked for, but
-            computes a block of them anew in the gradient, dropped or not (an `attention_mask` has
-            an element for each pair all the same). "auto" takes what is faster for the sizes, those
-            too that become known in a graph. Forward-mode derivatives, as of `jax.jvp`, need
-            "plain".
+        implementation: "plain" computes the formula with its tensor of `(batch, Tq, Tk, units)`.
+            "blockwise" gives the same numbers, to rounding, without that tensor; for long
+            sequences it does not store scores or weights either, unless the weights are returned,
+            and recomputes them (and the dropout) block by block in the gradient. An
+            `attention_mask` still has an element for each pair. "auto" chooses what is faster for
+            the sizes, including sizes that only the graph knows. Forward-mode derivatives, as by
+            `jax.jvp`, need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -55,7 +56,7 @@ class AdditiveAttention(QueryValueAttention):
         `(batch, Tq, Tk)`; `(batch, Dv)` and `(batch, Tk)` for a single query `(batch, Dq)`.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is not as described.
 
     Example:
     >>> model = keras.Sequential([keras.Input((None, 16))])
@@ -63,9 +64,9 @@ class AdditiveAttention(QueryValueAttention):
     >>> model.output_shape
     (None, None, 16)
 
-    Differs from the paper: kernels start at glorot_uniform (there N(0, 0.001^2), and `scale` at
-    zero). Differs from `keras.layers.AdditiveAttention`: that one has no projections; with
-    identity kernels the two give the same numbers.
+    Differs from the paper: kernels are initialized by glorot_uniform (in the paper from
+    N(0, 0.001^2), and `scale` with zeros). Differs from `keras.layers.AdditiveAttention`, which has
+    no projections; with identity kernels the two give the same numbers.
 
     Reference:
         Neural Machine Translation by Jointly Learning to Align and Translate, Bahdanau, Cho,
@@ -74,15 +75,15 @@ class AdditiveAttention(QueryValueAttention):
 
     def __init__(
         self,
-        units=None,
-        use_bias=False,
-        dropout=0.0,
-        seed=None,
-        kernel_initializer="glorot_uniform",
-        scale_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        implementation="auto",
+        units: int | None = None,
+        use_bias: bool = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        scale_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        implementation: Implementation = "auto",
         **kwargs,
     ):
         score = AdditiveScore(
@@ -92,14 +93,24 @@ class AdditiveAttention(QueryValueAttention):
             scale_initializer=scale_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
-            implementation=implementation,
             dtype=kwargs.get("dtype"),
             name="score",
         )
-        super().__init__(score=score, normalize=softmax, dropout=dropout, seed=seed, **kwargs)
+        super().__init__(
+            score=score,
+            normalize=softmax,
+            dropout=dropout,
+            seed=seed,
+            implementation=implementation,
+            **kwargs,
+        )
         self.units = units
         self.use_bias = use_bias
 
-    def get_config(self):
+    def get_config(self) -> Config:
         score = self.score.get_config()
-        return {**super().get_config(), **{name: score[name] for name in SCORE_ARGUMENTS}}
+        return {
+            **super().get_config(),
+            **{name: score[name] for name in SCORE_ARGUMENTS},
+            "implementation": self.implementation,
+        }

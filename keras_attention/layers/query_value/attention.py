@@ -1,12 +1,14 @@
-"""Attention put together from any score and any normalizer."""
+"""Attention with any score and any normalizer."""
 
 import keras
 
 import keras_attention.normalize
 import keras_attention.score
-from keras_attention.kernels.dot.one_head import is_dot
+from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
+from keras_attention.score import Score
+from keras_attention.types import Config, Normalizer
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -21,9 +23,9 @@ class Attention(QueryValueAttention):
 
     `Attention()` gives the numbers of `keras.layers.Attention()`, and
     `Attention(score=keras_attention.score.DotScore(use_scale=True))` those of
-    `keras.layers.Attention(use_scale=True)`, wherever at least one key may be seen. (There a third
-    mask, the key's, is ignored, and a masked query's weights are not zero; here it is, and they
-    are.)
+    `keras.layers.Attention(use_scale=True)`, wherever at least one key is visible. (Keras's layer
+    ignores a third mask, the key's, and gives masked queries weights that are not zero; this layer
+    applies that mask, and gives masked queries zero weights.)
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a
@@ -32,21 +34,23 @@ class Attention(QueryValueAttention):
             (`keras_attention.normalize.masked` makes one of `scores -> weights`).
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
-
-    With softmax, and weights that are not asked for, long sequences are read block by block without
-    a table of all pairs, as the `implementation` of a dot or additive score says (on
-    PyTorch, of dot products only where no weights are dropped).
+        implementation: "plain" computes the four steps with their `(batch, Tq, Tk)` weights.
+            "blockwise", only for the scores "additive", "dot", "general" and "scaled_dot", gives
+            the same numbers, to rounding, without them, unless they are returned, and is described
+            in `AdditiveAttention` and `LuongAttention`; dot products need softmax for it. "auto"
+            chooses what is faster for the sizes. A gradient of a gradient under XLA on TensorFlow,
+            or on PyTorch, and `jax.jvp` need "plain".
 
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,
             value]` or `[query, value, key]` of query `(batch, Tq, Dq)` or `(batch, Dq)` for a
-            single one, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`.
+            single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`.
         mask: Keras masks: one `(batch, T)` for one tensor, else a list `[query_mask, value_mask]`
-            or `[query_mask, value_mask, key_mask]`; entries may be None. Taken from the inputs
-            where not given. A query that is masked, or that may see nothing, reads zeros.
-        attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = may be seen.
+            or `[query_mask, value_mask, key_mask]`; entries may be None. By default those of the
+            inputs. A query that is masked itself, or has no visible key, gets a zero context.
+        attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible.
         return_attention_scores: Whether to return the weights too. Never changes the context.
-        use_causal_mask: Whether query i sees key j only where `j <= i + Tk - Tq`.
+        use_causal_mask: Whether key j is visible to query i only if `j <= i + Tk - Tq`.
         training: Whether to drop weights.
 
     Returns:
@@ -54,7 +58,7 @@ class Attention(QueryValueAttention):
         `(batch, Tq, Tk)` before dropout; `(batch, Dv)` and `(batch, Tk)` for a single query.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is not as described.
 
     Example:
     >>> query, value = np.ones((2, 3, 8), "float32"), np.ones((2, 5, 8), "float32")
@@ -64,24 +68,40 @@ class Attention(QueryValueAttention):
     (TensorShape([2, 3, 8]), TensorShape([2, 3, 5]))
     """
 
-    def __init__(self, score="dot", normalize="softmax", dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        score: Score | str | Config = "dot",
+        normalize: Normalizer | str = "softmax",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        implementation: Implementation = "auto",
+        **kwargs,
+    ):
         super().__init__(
             score=keras_attention.score.get(score, kwargs.get("dtype")),
             normalize=keras_attention.normalize.get(normalize),
             dropout=dropout,
             seed=seed,
+            implementation=implementation,
             **kwargs,
         )
-        is_blockwise = getattr(self.score, "implementation", None) == "blockwise"
-        if is_blockwise and is_dot(self.score) and self.normalize is not softmax:
+        family = self.score.kernel_family
+        if implementation == "blockwise" and family is None:
             raise ValueError(
-                "Expected normalize='softmax' with a dot product's implementation='blockwise'. "
-                f"Received: normalize={normalize!r}"
+                "Expected implementation='auto' or 'plain' for a `score` without kernels, which is "
+                "none of 'additive', 'dot', 'general' and 'scaled_dot'. "
+                f"Received: score={score!r}, implementation='blockwise'"
+            )
+        if implementation == "blockwise" and family == "dot" and self.normalize is not softmax:
+            raise ValueError(
+                "Expected normalize='softmax' for a dot product with implementation='blockwise'. "
+                f"Received: normalize={normalize!r}, implementation='blockwise'"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "score": keras.saving.serialize_keras_object(self.score),
             "normalize": keras_attention.normalize.serialize(self.normalize),
+            "implementation": self.implementation,
         }

@@ -1,298 +1,230 @@
-"""What all query/value layers are: score, mask, normalize, read, behind one call contract."""
+"""Base class of the query/value layers: score, mask, normalize, read, behind one `call`."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.kernels.additive.attention import additive_attention
-from keras_attention.kernels.additive.attention import supports as supports_additive
-from keras_attention.kernels.additive.compare import compare, once_per_sequence
-from keras_attention.kernels.dot.one_head import single_head_dot_attention
-from keras_attention.kernels.dot.one_head import supports as supports_dot
-from keras_attention.kernels.dropout import apply_dropout, row_seeds
+from keras_attention.base_layer import BaseLayer
+from keras_attention.kernels.attention import (
+    IMPLEMENTATIONS,
+    Implementation,
+    attention,
+    prepare_step_keys,
+)
 from keras_attention.layers.call_arguments.inputs import (
     check_shapes,
+    compute_query_mask,
     split_inputs,
     split_masks,
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
-from keras_attention.normalize import softmax
-from keras_attention.precision import score_dtype, to_score_precision
-from keras_attention.read import weighted_sum
+from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
+from keras_attention.precision import to_score_precision
+from keras_attention.score.score import Score
+from keras_attention.types import Config, Nest, Normalizer, Shape, Tensor
 
 
 class PreparedMemory(NamedTuple):
-    """What an attention layer reads from, prepared once per sequence.
+    """Keys and values that an attention layer has prepared once per sequence.
 
-    keys: projected keys `(batch, Tk, any)`; values `(batch, Tk, Dv)`; mask: bool, broadcastable
-    to `(batch, Tq, Tk)`, or None.
+    keys: Projected keys `(batch, Tk, D)`, or a `StepKeys` for loops; values `(batch, Tk, Dv)`;
+    mask: bool, broadcastable to `(batch, Tq, Tk)`, or None; within a call, a `StructuredMask`.
     """
 
     keys: Any
     values: Any
     mask: Any
-    of_keys = None  # a `LoopMemory` has it
 
 
-class LoopMemory(NamedTuple):
-    """A `PreparedMemory` for a loop; of_keys: what is computed of the keys before the loop."""
+class QueryValueAttention(BaseLayer):
+    """Abstract: a score, a normalizer and a perturbation of the weights behind one call contract.
 
-    keys: Any
-    values: Any
-    mask: Any
-    of_keys: Any
-
-
-def for_loop(memory, score):
-    """A `PreparedMemory` as a loop best reads it with this score."""
-    of_keys = once_per_sequence(score, memory.keys)
-    return memory if of_keys is None else LoopMemory(*memory, of_keys)
-
-
-class QueryValueAttention(keras.layers.Layer):
-    """Abstract: the call contract of all query/value layers around a score and a normalizer.
-
-    A final class chooses `score` and `normalize`, and may change how the values are read in `read`
-    and what becomes of the context in `transform_output`. Loops over time call `prepare` and
-    `sample_noise` once, `attend` at every step, and `add_sampling_loss` at the end; `call` is
-    these in sequence.
+    `call` consists of `prepare`, `perturbation.sample`, `attend` and `perturbation.loss`, in this
+    order. A loop over time calls `prepare` and `perturbation.sample` once, `attend` at every step,
+    and `add_perturbation_loss` at the end. `kernels.attention` chooses how the four steps are
+    evaluated; a subclass may override `transform_output`.
 
     Args:
         score: A `keras_attention.score.Score`.
         normalize: A function `(scores, mask) -> weights`.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
+        implementation: "plain", "blockwise" or "auto", as in `kernels.attention`.
     """
 
-    def __init__(self, score, normalize, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        score: Score,
+        normalize: Normalizer,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        implementation: Implementation = "auto",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.score = score
         self.normalize = normalize
         self.dropout = arguments.rate("dropout", dropout)
         self.seed = seed
-        self.drop = keras.layers.Dropout(
-            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
-        )
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
+        self.seed_generator = keras.random.SeedGenerator(seed) if self.dropout else None
+        self.perturbation = SeededDropout(self.dropout, self.seed_generator)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
-        if not self.score.built:  # it may be shared with another layer
+        if not self.score.built:  # the score may be shared with another layer
             self.score.build(query_shape, key_shape)
 
     def call(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         query, value, key = split_inputs(inputs)
         query_mask, key_mask = split_masks(mask, inputs)
-        visible = build_structured_mask(
+        mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
         query = hide(query, query_mask)
-        given = query, key, value, visible
-        if self._reads_in_blocks(query, key, value):
-            output, weights = self._read_in_blocks(*given, training, return_attention_scores)
-        elif self._reads_dots(query, key, value, training):
-            output = self._read_dots(*given, training)
-            weights = self._attend_all(*given)[1] if return_attention_scores else None
-        else:
-            output, weights, noise = self._attend_all(*given, training)
-            if training:
-                self.add_sampling_loss(weights, noise, query_mask)
+        memory = self.prepare(value, key, mask)
+        noise = self.perturbation.sample(query, memory) if training else None
+        has_loss = bool(training) and self.perturbation.has_loss
+        output, weights = self.attend(
+            query, memory, noise, return_weights=return_attention_scores or has_loss
+        )
+        if has_loss:
+            self.add_perturbation_loss(weights, noise, query_mask)
         output = hide(output, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
-    def prepare(self, value, key=None, mask=None):
-        """Does once what does not depend on the query.
+    def prepare(
+        self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
+    ) -> PreparedMemory:
+        """Compute once per sequence what does not depend on the query.
 
         Args:
             value: `(batch, Tk, Dv)`.
             key: `(batch, Tk, Dk)`, None = the value.
-            mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = may be seen; or None.
+            mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible; a `StructuredMask`; or
+                None.
+            for_steps: Whether a loop will attend with one query at a time; the keys may then be a
+                `StepKeys`.
 
         Returns:
             A `PreparedMemory` for `attend`.
         """
-        value = ops.cast(value, self.compute_dtype)  # integers come as they are
-        key = value if key is None else ops.cast(key, self.compute_dtype)
-        visible = combine(mask, self.score.covers(key))
-        # A key that no query may see must not touch any number, be it NaN.
-        seen = None if visible is None else ops.any(visible, axis=-2)
-        keys = self.score.project_key(to_score_precision(hide(key, seen)))
-        return PreparedMemory(keys, hide(value, seen), visible)
+        is_shared = key is None or key is value
+        value = ops.cast(value, self.compute_dtype)  # Keras does not autocast integer inputs
+        key = value if is_shared else ops.cast(key, self.compute_dtype)
+        if self.score.kernel_family is None:  # a score with kernels covers all keys
+            mask = _mask_uncovered_keys(mask, self.score.covers(key))
+        # Masked keys and values are zeroed before they are projected, so that they cannot reach any
+        # result, even if they are NaN.
+        structured = as_structured_mask(mask, None, ops.shape(value)[-2])
+        value = structured.zero_masked_keys(value)
+        key = value if is_shared else structured.zero_masked_keys(key)
+        keys = self.score.project_key(to_score_precision(key))
+        if for_steps:
+            keys = prepare_step_keys(self.score, keys, self.implementation)
+        return PreparedMemory(keys, value, mask)
 
-    def attend(self, query, memory, noise=None, positions=None):
-        """Reads a prepared memory: score, mask, normalize, read.
+    def attend(
+        self,
+        query: Tensor,
+        memory: PreparedMemory,
+        noise: Nest = None,
+        positions: Tensor | None = None,
+        return_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend to a prepared memory: score, mask, normalize, read.
 
         Args:
-            query: `(batch, Tq, Dq)`, or `(batch, Dq)` for one query a sequence.
+            query: `(batch, Tq, Dq)`, or `(batch, Dq)` for one query per sequence.
             memory: What `prepare` returned.
-            noise: What `sample_noise` returned for these queries; None outside of training.
-            positions: Each query's place in its sequence, int `(batch, Tq)`, or `(batch,)` for a
-                single query; None counts from 0. Here it makes no difference.
+            noise: What `perturbation.sample` returned for these queries; None outside of training.
+            positions: Position of each query in its sequence, int `(batch, Tq)`, or `(batch,)` for
+                a single query; None counts from 0. Not used here.
+            return_weights: Whether to return the weights; without them, long sequences need less
+                memory.
 
         Returns:
-            The layer's output `(batch, Tq, Dv)` and the weights `(batch, Tq, Tk)` before dropout,
-            in float32 at least; both without `Tq` for a single query.
+            The layer's output `(batch, Tq, Dv)`, and the weights `(batch, Tq, Tk)` before dropout,
+            float32 or float64, or None; both without `Tq` for a single query.
         """
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
-        asked = self._project_query(query, memory)
+        queries = 1 if is_single else ops.shape(query)[-2]
+        mask = as_structured_mask(memory.mask, queries, ops.shape(memory.values)[-2])
+        # Fully masked queries are zeroed before they are projected. A single query is projected
+        # before it gets an axis of its own, because on TensorFlow a product of ranks 3 and 2 has no
+        # gradient in an XLA loop of unknown sizes.
+        projected = mask.zero_masked_queries(query, is_single)
+        projected = self.score.project_query(to_score_precision(projected))
         if is_single:
-            asked = ops.expand_dims(asked, -2)
-            noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
-        scores = compare(self.score, asked, memory.keys, memory.of_keys)
-        weights = self.normalize(scores, mask=memory.mask)
-        context = self.read(weights, memory, noise)
+            projected, noise = add_query_axis(projected, noise)
+        context, weights = attention(
+            self.score,
+            self.normalize,
+            self.perturbation,
+            projected,
+            memory,
+            mask,
+            noise,
+            implementation=self.implementation,
+            return_weights=return_weights,
+            dtype=self.compute_dtype,
+        )
         if is_single:
-            context, weights = ops.squeeze(context, -2), ops.squeeze(weights, -2)
+            context = ops.squeeze(context, -2)
+            weights = None if weights is None else ops.squeeze(weights, -2)
         return self.transform_output(context, query), weights
 
-    def _project_query(self, query, memory):
-        """Projected queries, `(batch, Tq, any)`, or `(batch, any)` of a single one each.
-
-        A single query is projected before it gets an axis of its own: on TensorFlow a product of
-        rank 3 and 2 has no gradient in an XLA loop whose sizes are unknown.
-        """
-        if memory.mask is not None:
-            # A query that may see nothing must not touch any number.
-            sees = ops.any(memory.mask, axis=-1)
-            is_single = len(query.shape) < len(memory.values.shape)
-            query = hide(query, sees[..., 0] if is_single else sees)
-        return self.score.project_query(to_score_precision(query))
-
-    def _attend_all(self, query, key, value, visible, training=False):
-        """Output, weights, and what was drawn, by the steps that loops take."""
-        memory = self.prepare(value, key, visible.dense())
-        noise = self.sample_noise(query, memory) if training else None
-        return *self.attend(query, memory, noise), noise
-
-    def _keeps_steps(self):
-        """Whether the steps are those of this class, so that a kernel may stand in for them."""
-        steps = (
-            "prepare",
-            "sample_noise",
-            "attend",
-            "_project_query",
-            "read",
-            "add_sampling_loss",
-            "average_heads",
-        )
-        return all(getattr(type(self), x) is getattr(QueryValueAttention, x) for x in steps)
-
-    def _reads_dots(self, query, key, value, training):
-        """Whether a kernel goes from dot products to contexts, with a block of weights at most."""
-        if not self._keeps_steps():
-            return False
-        is_dropped = bool(training and self.dropout)
-        return supports_dot(self.score, self.normalize, query, key, value, is_dropped)
-
-    def _read_dots(self, query, key, value, visible, training):
-        seeds = self._draw_seeds(query, training)
-        query, key, value = (ops.cast(x, self.compute_dtype) for x in (query, key, value))
-        context = single_head_dot_attention(
-            self.score, query, key, value, visible, self.compute_dtype, seeds, self.dropout
-        )
-        return self.transform_output(context, query)
-
-    def _reads_in_blocks(self, query, key, value):
-        """Whether a kernel goes from additive scores to contexts, with a block between at most."""
-        if not self._keeps_steps() or self.normalize is not softmax:
-            return False
-        return supports_additive(self.score, query, key, value)
-
-    def _read_in_blocks(self, query, key, value, visible, training, return_weights):
-        seeds = self._draw_seeds(query, training)
-        query, key, value = (ops.cast(x, self.compute_dtype) for x in (query, key, value))
-        seen = visible.key_is_visible()
-        context, weights = additive_attention(
-            self.score.project_query(
-                to_score_precision(hide(query, visible.query_has_visible_key()))
-            ),
-            self.score.project_key(to_score_precision(hide(key, seen))),
-            self.score.scale,
-            hide(value, seen),
-            visible,
-            seeds,
-            self.dropout,
-            return_weights,
-        )
-        return self.transform_output(context, query), weights
-
-    def _draw_seeds(self, query, training):
-        """Seeds `(batch, ..., Tq)` that this class's `sample_noise` draws, or None."""
-        noise = self.sample_noise(query, None) if training else None
-        return None if noise is None else noise[..., 0]
-
-    def read(self, weights, memory, noise=None):
-        """Context `(batch, Tq, Dv)` of weights `(batch, Tq, Tk)`; noise: of `sample_noise`."""
-        if noise is not None:
-            weights = apply_dropout(weights, noise[..., 0], self.dropout)
-        return weighted_sum(weights, memory.values)
-
-    def transform_output(self, context, query):
-        """What the layer makes of the context it has read; here: nothing."""
+    def transform_output(self, context: Tensor, query: Tensor) -> Tensor:
+        """Return the layer's output for a context; by default the context itself."""
         return context
 
-    def average_heads(self, weights):
-        """One row of weights a query, for layers that tell what they read at each step."""
+    def average_heads(self, weights: Tensor) -> Tensor:
+        """Return one row of weights per query, for layers that report weights at each step."""
         return weights
 
-    def add_sampling_loss(self, weights, noise, mask=None):
-        """Called once a training call, outside of loops; here: nothing is to be said.
+    def add_perturbation_loss(
+        self, weights: Tensor, noise: Nest, mask: Tensor | None = None
+    ) -> None:
+        """Add the perturbation's loss to the layer's losses; see `Perturbation.loss`.
 
-        Args:
-            weights: All weights of the call, `(batch, Tq, Tk)`, or `(batch, Tk)`.
-            noise: What `sample_noise` returned.
-            mask: Bool `(batch, Tq)`, or `(batch,)`, True = a real query; or None.
+        To be called once per training call, outside of loops, if `perturbation.has_loss`.
         """
-        return None
+        self.add_loss(self.perturbation.loss(weights, noise, mask))
 
-    def sample_noise(self, query, memory):
-        """What is random in training, drawn ahead: inside a loop nothing can be drawn.
+    compute_mask = compute_query_mask
 
-        Args:
-            query: All queries to come, `(batch, Tq, any)` or `(batch, any)`: their shape counts.
-            memory: What `prepare` returned.
-
-        Returns:
-            Nest of tensors `(batch, Tq, any)`, or `(batch, any)`; here a seed for each query,
-            from which follows what is dropped of its weights, or None without dropout.
-        """
-        if not self.dropout:
-            return None
-        return row_seeds((*ops.shape(query)[:-1], 1), self.drop.seed_generator)
-
-    def compute_mask(self, inputs, mask=None):
-        query_mask, _ = split_masks(mask, inputs)
-        return query_mask
-
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         query_shape, value_shape, _ = split_shapes(input_shape)
         return (*query_shape[:-1], value_shape[-1])
 
     def compute_output_spec(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         query, value, key = split_inputs(inputs)
         shape = self.compute_output_shape([query.shape, value.shape, key.shape])
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -301,5 +233,20 @@ class QueryValueAttention(keras.layers.Layer):
         scores_shape = (*query.shape[:-1], key.shape[-2])
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "dropout": self.dropout, "seed": self.seed}
+
+
+def _mask_uncovered_keys(mask, covered):
+    """Mask the keys, bool `(1, Tk)` or None, for which the score is not defined."""
+    if covered is None:
+        return mask
+    if isinstance(mask, StructuredMask):
+        return dataclasses.replace(mask, key_mask=combine(mask.key_mask, covered))
+    return combine(mask, covered)
+
+
+def add_query_axis(query, noise):
+    """Give a single query `(batch, D)` and its noise an axis of queries."""
+    noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
+    return ops.expand_dims(query, -2), noise

@@ -1,21 +1,23 @@
-"""Hard attention: a look at one key (Xu et al. 2015)."""
+"""Hard attention: attention to one sampled key (Xu et al. 2015)."""
+
+from typing import Literal
 
 import keras
-from keras import ops
 
 import keras_attention.score
 from keras_attention import arguments
 from keras_attention.layers.query_value.base import QueryValueAttention
-from keras_attention.layers.reinforce.reinforce import credit
-from keras_attention.normalize import hardmax, sample, softmax
-from keras_attention.read import weighted_sum
+from keras_attention.layers.query_value.perturbation import KeySampling
+from keras_attention.normalize import softmax
+from keras_attention.score import Score
+from keras_attention.types import Config
 
 ESTIMATORS = ("reinforce", "straight_through", "gumbel")
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class HardAttention(QueryValueAttention):
-    """Looks at one key, drawn by its weight, and learns where to look all the same.
+    """Attends to a single sampled key, and still learns where to attend.
 
     score: any; mask: padding, causal; normalize: softmax, then a one-hot sample;
     read: weighted sum.
@@ -24,15 +26,16 @@ class HardAttention(QueryValueAttention):
         s_i       ~ one-hot, key j with probability alpha_ij              (eq. 8)
         context_i = sum_j s_ij value_j                                    (eq. 9)
 
-    A sample has no gradient. What stands in for it is the estimator:
+    A sample has no gradient. The estimator says what replaces it:
 
-        "reinforce": the log-probability of what was drawn, for `keras_attention.ReinforceModel`
-            (or a training loop with `keras_attention.reinforce`) to reward (eq. 11-12). In any
-            other model the scores learn from the examples that read the expectation alone.
-        "straight_through": forward the sample, backward as if the weights had been read
-            (Bengio et al. 2013). Biased, in any model.
-        "gumbel": reads the relaxed sample softmax((log alpha + g) / temperature), g Gumbel noise
-            (Jang et al. 2017, Maddison et al. 2017). Biased, in any model; a mixture of values.
+        "reinforce": the log-probability of the sample, which `keras_attention.ReinforceModel` (or
+            a training loop with `keras_attention.reinforce`) rewards (eq. 11-12). In any other
+            model the scores learn only from the examples that use the expectation.
+        "straight_through": the forward pass uses the sample, the backward pass the gradient of the
+            expectation (Bengio et al. 2013). Biased; works in any model.
+        "gumbel": the relaxed sample softmax((log alpha + g) / temperature), with Gumbel noise g
+            (Jang et al. 2017, Maddison et al. 2017). Biased; works in any model; the context is a
+            mixture of values.
 
     Outside of training nothing is random. Weights: those of the score.
 
@@ -40,14 +43,15 @@ class HardAttention(QueryValueAttention):
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a
             `keras_attention.score.Score`.
         estimator: "reinforce", "straight_through" or "gumbel".
-        expectation_rate: Probability, in [0, 1), with which an example in training reads the
-            expectation `sum_j alpha_ij value_j` at all of its queries in the sample's place. None
-            is 0.5 with estimator="reinforce", as in the paper (section 4.1), and else 0.
-        temperature: Of "gumbel", a finite number above 0; None is 1, and any other estimator's.
-        inference: What is read outside of training: "mode", the key with the largest weight (the
-            first of equals), or "expectation", as in the paper.
-        seed: Seed of the draws, an int or None. Keras saves the seed, not how far the draws have
-            come: a layer with one, loaded from a `.keras` file, draws the same once more.
+        expectation_rate: Probability, in [0, 1), with which an example in training uses the
+            expectation `sum_j alpha_ij value_j` at all of its queries instead of samples. None
+            means 0.5 with estimator="reinforce", as in the paper (section 4.1), and 0 otherwise.
+        temperature: Temperature of "gumbel", a finite number above 0; None means 1. Only for
+            estimator="gumbel".
+        inference: The context outside of training: "mode", the value of the key with the largest
+            weight (the first of equal weights), or "expectation", as in the paper.
+        seed: Seed of the samples, an int or None. Keras saves the seed, but not the state of the
+            generator: a seeded layer that is loaded from a `.keras` file repeats its samples.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -55,10 +59,10 @@ class HardAttention(QueryValueAttention):
 
     Returns:
         Context `(batch, Tq, Dv)`, and with `return_attention_scores` alpha `(batch, Tq, Tk)`, not
-        what was drawn; `(batch, Dv)` and `(batch, Tk)` for a single query `(batch, Dq)`.
+        the samples; `(batch, Dv)` and `(batch, Tk)` for a single query `(batch, Dq)`.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is not as described.
 
     Example:
     >>> states, pixels = np.ones((2, 3, 8), "float32"), np.ones((2, 49, 16), "float32")
@@ -67,8 +71,9 @@ class HardAttention(QueryValueAttention):
     >>> context.shape, weights.shape
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 49]))
 
-    Differs from the paper: the coin for the expectation is thrown for each example, as its text
-    says, not for each batch as its code does; and there the context may be gated by beta.
+    Differs from the paper: the choice between sample and expectation is made for each example, as
+    in the paper's text, not for each batch, as in its code; and the context is not gated by beta,
+    as it may be in the paper.
 
     Reference:
         Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, Xu et al.
@@ -77,17 +82,17 @@ class HardAttention(QueryValueAttention):
 
     def __init__(
         self,
-        score="additive",
-        estimator="reinforce",
-        expectation_rate=None,
-        temperature=None,
-        inference="mode",
-        seed=None,
+        score: Score | str | Config = "additive",
+        estimator: Literal["reinforce", "straight_through", "gumbel"] = "reinforce",
+        expectation_rate: float | None = None,
+        temperature: float | None = None,
+        inference: Literal["mode", "expectation"] = "mode",
+        seed: int | None = None,
         **kwargs,
     ):
         if kwargs.get("dropout"):
             raise ValueError(
-                "Expected no `dropout`: one key is read, and none could be dropped. "
+                "Expected no `dropout`: the layer attends to one key, which cannot be dropped. "
                 f"Received: dropout={kwargs['dropout']!r}"
             )
         super().__init__(
@@ -108,61 +113,18 @@ class HardAttention(QueryValueAttention):
         self.temperature = arguments.positive_number("temperature", temperature, optional=True)
         self.inference = arguments.one_of("inference", inference, ("mode", "expectation"))
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def sample_noise(self, query, memory):
-        """Gumbel noise `(batch, Tq, Tk)` and whether to read the expectation, `(batch, Tq, 1)`.
-
-        The second is bool, one coin an example, or None where no coin is thrown.
-        """
-        batch, *queries = ops.shape(query)[:-1]
-        noise = sample.gumbel((batch, *queries, ops.shape(memory.keys)[-2]), self.seed_generator)
-        rate = self.expectation_rate
-        if rate is None:
-            rate = 0.5 if self.estimator == "reinforce" else 0.0
-        if not rate:
-            return noise, None
-        coin = keras.random.uniform((batch, *[1] * len(queries), 1), seed=self.seed_generator)
-        return noise, ops.broadcast_to(coin < rate, (batch, *queries, 1))
-
-    def read(self, weights, memory, noise=None):
-        return weighted_sum(self._looks(weights, noise), memory.values)
-
-    def add_sampling_loss(self, weights, noise, mask=None):
-        if self.estimator != "reinforce":
-            return
-        noise, expected = noise
-        real = ops.any(weights > 0, axis=-1)
-        if mask is not None:
-            real = ops.logical_and(real, mask)
-        drawn = real
-        if expected is not None:
-            drawn = ops.logical_and(real, ops.logical_not(expected[..., 0]))
-        chosen = sample.sample(weights, noise)
-        steps = ops.maximum(_total(ops.ones_like(weights[..., 0]), real), 1)
-        self.add_loss(
-            credit(
-                _total(sample.log_probability(weights, chosen), drawn),
-                _total(sample.entropy(weights), real) / steps,
-            )
+        default_rate = 0.5 if estimator == "reinforce" else 0.0
+        self.perturbation = KeySampling(
+            self.estimator,
+            self.seed_generator,
+            default_rate if self.expectation_rate is None else self.expectation_rate,
+            self.temperature or 1.0,
+            self.inference,
         )
 
-    def _looks(self, weights, noise):
-        """How much is read of each value, `(batch, Tq, Tk)`."""
-        if noise is None:
-            is_soft = self.inference == "expectation"
-            return weights if is_soft else hardmax(weights, mask=weights > 0)
-        noise, expected = noise
-        if self.estimator == "gumbel":
-            looks = sample.relaxed(weights, noise, self.temperature or 1.0)
-        else:
-            looks = sample.sample(weights, noise)
-        if self.estimator == "straight_through":
-            looks = looks + (weights - ops.stop_gradient(weights))
-        return looks if expected is None else ops.where(expected, weights, looks)
-
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
-        del config["dropout"]  # no weights are read that could be dropped
+        del config["dropout"]  # not an argument of this layer
         return {
             **config,
             "score": keras.saving.serialize_keras_object(self.score),
@@ -171,8 +133,3 @@ class HardAttention(QueryValueAttention):
             "temperature": self.temperature,
             "inference": self.inference,
         }
-
-
-def _total(x, real):
-    """Sum over an example's queries, of those that are real: `(batch,)`."""
-    return ops.sum(ops.where(real, x, ops.zeros_like(x)), axis=tuple(range(1, len(x.shape))))

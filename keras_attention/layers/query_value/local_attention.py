@@ -1,10 +1,12 @@
-"""Luong's local attention: a window around a place that each query has (Luong et al. 2015)."""
+"""Luong's local attention: each query attends to a window of keys (Luong et al. 2015)."""
+
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.additive.compare import compare
+from keras_attention.kernels.attention import compare
 from keras_attention.kernels.local.bands import cut, full_rows, joined, rows_of_block, sight
 from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
@@ -16,6 +18,8 @@ from keras_attention.mask import combine, hide, span
 from keras_attention.mask.structured_mask import as_structured_mask
 from keras_attention.normalize import gaussian, softmax
 from keras_attention.precision import to_score_precision
+from keras_attention.read import weighted_sum
+from keras_attention.types import Config, Initializer, Nest, Regularizer, Tensor
 
 ALIGNMENTS = ("predictive", "monotonic")
 SCORES = ("dot", "general", "concat")
@@ -23,14 +27,14 @@ SCORES = ("dot", "general", "concat")
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class LocalAttention(Luong):
-    """Luong's local attention, local-p and local-m: each query sees 2D + 1 keys at most.
+    """Luong's local attention, local-p and local-m: each query attends to at most 2D + 1 keys.
 
     score: dot, general or concat; mask: window, padding, causal; normalize: softmax in the window,
-    times a Gaussian where its centre is predicted; read: weighted sum of the window, then the
+    times a Gaussian where its center is predicted; read: weighted sum of the window, then the
     attentional vector if `units` is given.
 
-    A sentence is what stands from the first to the last key that any query may see. Its places are
-    s = 0, 1, ..., S - 1, however much padding stands before or behind.
+    The sentence extends from the first to the last key that is visible to any query. Its positions
+    are s = 0, 1, ..., S - 1, however much padding precedes or follows it.
 
         predictive (local-p): p_t = S sigmoid(v . tanh(query_t W))               equation 9
         monotonic (local-m):  p_t = t
@@ -41,11 +45,12 @@ class LocalAttention(Luong):
         with units: h~_t = tanh([context_t; query_t] Wc)                         equation 5
 
     The window's keys and values are gathered: time and memory grow with Tq (2D + 1), not with
-    Tq Tk, but for the rows of weights where asked for, and for masks of pairs. In local-m whole
-    blocks of queries gather at once, much faster, unless positions are given. Where D covers the
-    sentence, local-m is global attention. In the Gaussian alone p_t is differentiable: the
-    window's edges are steps. A target that is longer than the source leaves local-m's windows
-    empty behind the source's end, and an empty window reads zeros.
+    Tq Tk, except for the full rows of weights, if they are returned, and for an `attention_mask`.
+    In local-m, blocks of queries gather a common band of keys, which is much faster, unless
+    positions are given. If D covers the sentence, local-m is global attention. p_t is
+    differentiable only through the Gaussian: the window's edges are steps. In local-m, where the
+    target is longer than the source, windows beyond the source's end are empty, and an empty
+    window gives a zero context.
 
     Weights, in this order: `output_kernel` Wc (Dv + Dq, units) if `units` is given,
     with alignment="predictive" `position_kernel` W (Dq, Dq) and `position_scale` v (Dq, 1), then
@@ -55,41 +60,41 @@ class LocalAttention(Luong):
         window: Half width D of the window, an int of at least 1; 10 in the paper.
         alignment: "predictive" or "monotonic".
         score: "dot", "general" or "concat", as in `LuongAttention`.
-        units: Width of the attentional vector h~ that is returned in the context's place; None
-            returns the bare context.
-        renormalize: Whether the weights sum to 1 after the Gaussian too (under "monotonic" they
-            do anyway). The paper's sum to less, and at the window's edge are 0.135 of what the
-            softmax gave.
+        units: Width of the attentional vector h~ that is returned instead of the context; None
+            returns the context itself.
+        renormalize: Whether the weights sum to 1 after the Gaussian too (with "monotonic" they
+            always do). In the paper they sum to less than 1, and at the window's edge they are
+            0.135 times the softmax.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
-        kernel_initializer: Initializer of all kernels and of v. The paper draws from
-            U(-0.1, 0.1). With v = 0, every p_t is S / 2.
+        kernel_initializer: Initializer of all kernels and of v; U(-0.1, 0.1) in the paper. With
+            v = 0, every p_t is S / 2.
         kernel_regularizer: Regularizer of all kernels and of v.
 
     Call arguments:
         As in `LuongAttention`, and
         positions: t of each query, int, broadcastable to `(batch, Tq)`, or to `(batch,)` for a
             single query, with alignment="monotonic" only. None counts the queries that are not
-            masked: a masked one in the middle takes no place. So does an `AttentionDecoder`, which
-            hands the number of its step over by itself. A masked key in the middle does take a
-            place: a sequence with such a hole that attends to itself needs its positions.
+            masked: a masked query in the middle has no position. So does an `AttentionDecoder`,
+            which passes the number of its step by itself. A masked key in the middle does have a
+            position: a sequence with such a gap that attends to itself needs `positions`.
 
     Returns:
         Context `(batch, Tq, Dv)`, or h~ `(batch, Tq, units)`, and with `return_attention_scores`
         the weights in full rows `(batch, Tq, Tk)`; all without `Tq` for a single query.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is not as described.
 
     Example:
     >>> states, memory = np.ones((2, 3, 8), "float32"), np.ones((2, 50, 16), "float32")
     >>> keras_attention.LocalAttention(window=10, units=7)([states, memory]).shape
     TensorShape([2, 3, 7])
 
-    Differs from the paper: keys are counted from 0, where the paper says nothing. `concat` has a
-    full W, as in `LuongAttention`. The authors' released program differs from their paper: its
-    window stands around the whole number below p_t, and its local-m stays at the last word where
-    the target is longer than the source. Under a causal mask p_t still knows the length S.
+    Differs from the paper: keys are counted from 0, which the paper does not specify. `concat` has
+    a full W, as in `LuongAttention`. The authors' released program differs from their paper: its
+    window is centered at the integer below p_t, and its local-m stays at the last word where the
+    target is longer than the source. Under a causal mask, p_t still depends on the length S.
 
     Reference:
         Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning
@@ -98,15 +103,15 @@ class LocalAttention(Luong):
 
     def __init__(
         self,
-        window,
-        alignment="predictive",
-        score="general",
-        units=None,
-        renormalize=False,
-        dropout=0.0,
-        seed=None,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
+        window: int,
+        alignment: Literal["predictive", "monotonic"] = "predictive",
+        score: Literal["dot", "general", "concat"] = "general",
+        units: int | None = None,
+        renormalize: bool = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
         super().__init__(
@@ -122,7 +127,7 @@ class LocalAttention(Luong):
         self.alignment = arguments.one_of("alignment", alignment, ALIGNMENTS)
         self.renormalize = arguments.boolean("renormalize", renormalize)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.alignment == "predictive":
             width = split_shapes(input_shape)[0][-1]
@@ -131,98 +136,106 @@ class LocalAttention(Luong):
 
     def call(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-        positions=None,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        positions: Tensor | None = None,
+    ) -> Any:
         query, value, key = split_inputs(inputs)
         query_mask, key_mask = split_masks(mask, inputs)
         self._check(query, key, positions)
-        rows = self._rows(query, key, positions)
+        rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
-        visible = build_structured_mask(
+        mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
-        # A key that no query may see must not touch any number, be it NaN.
-        value, key = (hide(x, visible.key_is_visible()) for x in (value, key))
-        memory = self.prepare(value, key)._replace(mask=visible)
-        noise = self.sample_noise(query, memory) if training else None
-        output, *found = self._attend_nearby(query, memory, noise, positions, rows)
+        memory = self.prepare(value, key, mask)
+        noise = self.perturbation.sample(query, memory) if training else None
+        output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
         output = hide(output, query_mask)
-        # Full rows grow with Tq Tk: they are made only where somebody wants them.
-        accounts = training and type(self).add_sampling_loss is not Luong.add_sampling_loss
-        if return_attention_scores or accounts:
-            weights = full_rows(*found, ops.shape(query)[-2], ops.shape(key)[-2])
+        # Full rows of weights grow with Tq Tk: build them only if they are needed.
+        has_loss = bool(training) and self.perturbation.has_loss
+        if return_attention_scores or has_loss:
+            weights = full_rows(*band_weights, ops.shape(query)[-2], ops.shape(key)[-2])
             weights = hide(weights, query_mask)
-        if accounts:
-            self.add_sampling_loss(weights, noise, query_mask)
+        if has_loss:
+            self.add_perturbation_loss(weights, noise, query_mask)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
-    def attend(self, query, memory, noise=None, positions=None):
-        rows = self._rows(query, memory.values, positions)
-        output, *found = self._attend_nearby(query, memory, noise, positions, rows)
-        return output, full_rows(*found, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
+    def prepare(
+        self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
+    ) -> PreparedMemory:
+        return super().prepare(value, key, mask)  # the keys are gathered: no `StepKeys`
 
-    def _rows(self, query, key, positions):
-        """How many queries read together: more than one only where they stand side by side."""
+    def attend(
+        self,
+        query: Tensor,
+        memory: PreparedMemory,
+        noise: Nest = None,
+        positions: Tensor | None = None,
+        return_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        rows = self._count_rows_per_block(query, memory.values, positions)
+        output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
+        if not return_weights:
+            return output, None
+        return output, full_rows(*band_weights, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
+
+    def _count_rows_per_block(self, query, key, positions):
+        """Return how many queries share a band of keys: 1 unless their windows are adjacent."""
         is_single = len(query.shape) < len(key.shape)
         if self.alignment == "predictive" or positions is not None or is_single:
             return 1
         return rows_of_block(ops.shape(query)[-2], self.window, self.score_name != "concat")
 
-    def _attend_nearby(self, query, memory, noise, positions, rows):
-        """Output, the bands' weights `(batch, blocks, rows, any)`, the places that they are."""
+    def _attend_to_bands(self, query, memory, noise, positions, rows):
+        """Return output, weights of the bands `(batch, blocks, rows, n)`, and their key indices."""
         query = ops.cast(query, self.compute_dtype)
         rank, keys = len(memory.values.shape), ops.shape(memory.values)[-2]
         is_single = len(query.shape) < rank
         queries = 1 if is_single else ops.shape(query)[-2]
-        visible = as_structured_mask(memory.mask, queries, keys)
-        seen = combine(visible.key_is_visible(), ops.ones((*[1] * (rank - 2), keys), "bool"))
-        # A query that may see nothing must not touch any number, be it NaN.
-        sees = visible.query_has_visible_key()
-        asking = to_score_precision(
-            hide(query, sees[..., 0] if is_single and sees is not None else sees)
-        )
-        start, length = (x if is_single else x[..., None] for x in span(seen[..., None, :]))
+        mask = as_structured_mask(memory.mask, queries, keys)
+        visible = combine(mask.key_is_visible(), ops.ones((*[1] * (rank - 2), keys), "bool"))
+        # Fully masked queries are zeroed before they are projected: they may be NaN.
+        query_input = to_score_precision(mask.zero_masked_queries(query, is_single))
+        start, length = (x if is_single else x[..., None] for x in span(visible[..., None, :]))
         if positions is None:
             positions = ops.arange(queries, dtype="int32")
-        centre = cut(self._centre(asking, length, positions), rows, axis=-1)
-        places, distance, inside = window_around(centre, self.window, start, length)
+        center = cut(self._compute_center(query_input, length, positions), rows, axis=-1)
+        places, distance, inside = window_around(center, self.window, start, length)
         # Every block of queries now has a short memory of its own.
-        nearby = PreparedMemory(
-            gather_window(memory.keys, places),
-            gather_window(memory.values, places),
-            ops.logical_and(inside, sight(visible, seen, places, rows)),
-        )
-        scores = compare(self.score, cut(self.score.project_query(asking), rows), nearby.keys)
-        weights = self._weigh(scores, nearby.mask, distance)
+        keys_of_band = gather_window(memory.keys, places)
+        values_of_band = gather_window(memory.values, places)
+        band_mask = ops.logical_and(inside, sight(mask, visible, places, rows))
+        projected = cut(self.score.project_query(query_input), rows)
+        scores = compare(self.score, projected, keys_of_band, self.implementation)
+        weights = self._normalize_band(scores, band_mask, distance)
         noise = None if noise is None else cut(noise, rows)
-        context = joined(self.read(weights, nearby, noise), queries)
-        return self.transform_output(context, query), weights, places
+        context = weighted_sum(self.perturbation(weights, noise), values_of_band)
+        return self.transform_output(joined(context, queries), query), weights, places
 
-    def _centre(self, asking, length, positions):
-        """p_t, broadcastable to `(batch, Tq)`: a place in the sentence, or between two."""
+    def _compute_center(self, query, length, positions):
+        """Return p_t, a position in the sentence or between two, broadcastable to `(batch, Tq)`."""
         if self.alignment == "predictive":
-            hidden = ops.tanh(ops.matmul(asking, self.position_kernel))
+            hidden = ops.tanh(ops.matmul(query, self.position_kernel))
             share = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
             return ops.cast(length, share.dtype) * share
-        # Lone sizes: windows that are the same for all sequences are found once.
-        lone = [1] * (len(asking.shape) - 1 - len(positions.shape))
-        return ops.cast(ops.reshape(positions, (*lone, *ops.shape(positions))), asking.dtype)
+        # Axes of size 1: windows that all sequences share are computed once.
+        ones = [1] * (len(query.shape) - 1 - len(positions.shape))
+        return ops.cast(ops.reshape(positions, (*ones, *ops.shape(positions))), query.dtype)
 
-    def _weigh(self, scores, visible, distance):
+    def _normalize_band(self, scores, mask, distance):
         if self.alignment == "monotonic":
-            return softmax(scores, visible)
+            return softmax(scores, mask)
         return gaussian(
             scores,
-            visible,
+            mask,
             distance=distance,
             deviation=self.window / 2,
             renormalize=self.renormalize,
@@ -231,7 +244,7 @@ class LocalAttention(Luong):
     def _check(self, query, key, positions):
         if 0 in (*query.shape[:-1][len(key.shape) - 2 :], key.shape[-2]):
             raise ValueError(
-                "Expected one query and one key at least. "
+                "Expected at least one query and one key. "
                 f"Received: query {tuple(query.shape)}, key {tuple(key.shape)}"
             )
         if positions is not None and self.alignment == "predictive":
@@ -240,12 +253,14 @@ class LocalAttention(Luong):
                 f"Received: alignment='predictive', positions={positions!r}"
             )
 
-    def compute_output_spec(self, inputs, *args, positions=None, **kwargs):
+    def compute_output_spec(
+        self, inputs: Any, *args, positions: Tensor | None = None, **kwargs
+    ) -> Any:
         query, _, key = split_inputs(inputs)
         self._check(query, key, positions)
         return super().compute_output_spec(inputs, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "window": self.window,

@@ -1,4 +1,6 @@
-"""What Luong's global and local attention share: the scores, and the vector h~."""
+"""Base class of Luong's global and local attention: the scores, and the attentional vector h~."""
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,29 +12,30 @@ from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
 from keras_attention.precision import to_score_precision
 from keras_attention.score import AdditiveScore, DotScore, GeneralScore, LocationScore
+from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 
 class Luong(QueryValueAttention):
-    """Abstract: attention by one of Luong's scores, that may give the attentional vector h~.
+    """Abstract: attention with one of Luong's scores, and optionally the attentional vector h~.
 
     h~_i = tanh([context_i; query_i] Wc), with `output_kernel` Wc (Dv + Dq, units).
 
     Args:
         score: "dot", "general", "concat" or "location".
-        units: Width of h~; None gives the bare context.
-        max_length: Number of positions that score="location" knows.
+        units: Width of h~; None returns the context itself.
+        max_length: Number of positions that have weights with score="location".
         kernel_initializer: Initializer of all kernels.
         kernel_regularizer: Regularizer of all kernels.
-        **kwargs: Those of `QueryValueAttention`.
+        **kwargs: Arguments of `QueryValueAttention`.
     """
 
     def __init__(
         self,
-        score,
-        units=None,
-        max_length=None,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
+        score: str,
+        units: int | None = None,
+        max_length: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
         common = {"dtype": kwargs.get("dtype"), "name": "score"}
@@ -40,19 +43,19 @@ class Luong(QueryValueAttention):
             "kernel_initializer": kernel_initializer,
             "kernel_regularizer": kernel_regularizer,
         }
-        made = {
+        score_layer = {
             "dot": lambda: DotScore(**common),
             "general": lambda: GeneralScore(**kernel, **common),
             "concat": lambda: AdditiveScore(**kernel, **common),
             "location": lambda: LocationScore(max_length, **kernel, **common),
         }[score]()
-        super().__init__(score=made, normalize=softmax, **kwargs)
+        super().__init__(score=score_layer, normalize=softmax, **kwargs)
         self.score_name = score
         self.units = arguments.positive_integer("units", units, optional=True)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.units is not None:
             (*_, query_width), (*_, value_width), _ = split_shapes(input_shape)
@@ -68,20 +71,20 @@ class Luong(QueryValueAttention):
             autocast=False,
         )
 
-    def transform_output(self, context, query):
+    def transform_output(self, context: Tensor, query: Tensor) -> Tensor:
         if self.units is None:
             return context
         if query.shape[0] == 1 and context.shape[0] != 1:
-            # Not elsewhere: XLA has no gradient of it in a loop whose sizes are unknown.
+            # Only here, because XLA has no gradient of a broadcast in a loop of unknown sizes.
             query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
         joined = ops.concatenate([to_score_precision(context), to_score_precision(query)], axis=-1)
         return ops.cast(ops.tanh(ops.matmul(joined, self.output_kernel)), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = super().compute_output_shape(input_shape)
         return shape if self.units is None else (*shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "score": self.score_name,

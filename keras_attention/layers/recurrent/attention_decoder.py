@@ -1,13 +1,15 @@
-"""A recurrent cell that attends at every step: the decoder of Bahdanau 2015 and of Luong 2015."""
+"""A recurrent decoder that attends at every step (Bahdanau et al. 2015, Luong et al. 2015)."""
 
 import copy
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
-from keras_attention.layers.query_value.base import QueryValueAttention, for_loop
+from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
@@ -16,63 +18,68 @@ from keras_attention.layers.recurrent.cell_adapter import (
     pack_state,
     state_spec,
 )
-from keras_attention.layers.recurrent.decoder_state import DecoderState, first_decoder_state
-from keras_attention.layers.recurrent.masked_scan import over_time
+from keras_attention.layers.recurrent.decoder_state import DecoderState, initial_decoder_state
+from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
+from keras_attention.types import Config, Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionDecoder(keras.layers.Layer):
-    """Runs a recurrent cell over the target while it reads the source at every step.
+class AttentionDecoder(BaseLayer):
+    """Runs a recurrent cell over the target, and attends to the source at every step.
 
     score: its attention's; mask: padding; normalize: its attention's; read: its attention's, at
     every step of a recurrent cell.
 
-    attend="before" (Bahdanau): the previous state asks, and the cell takes in what is read.
+    attend="before" (Bahdanau): the query is the previous state, the context is an input of the
+    cell.
 
         context_t        = attention(query=state_{t-1}, memory)
         output_t, state_t = cell([inputs_t; context_t], state_{t-1})
 
-    attend="after" (Luong): the new state asks; with input feeding the next step gets the answer.
+    attend="after" (Luong): the query is the new output; with input feeding the attention's output
+    is an input of the next step.
 
         output_t, state_t = cell([inputs_t; attended_{t-1}], state_{t-1})
         attended_t       = attention(query=output_t, memory)
 
     The memory's keys are projected once per sequence. Without input feeding, "after" runs the
-    cell alone over time and then attends from all steps at once.
+    cell alone over time and then attends with the queries of all steps at once.
 
     Args:
-        cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, your own. Of a
-            stack the top cell's state asks. Gates' dropout is drawn once per batch as in `RNN`.
-        attention: A query/value layer of this package, e.g. `AdditiveAttention()`. Of several
-            heads the alignments are the mean.
+        cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, your own. The query
+            of a stack is the state of its top cell. The dropout masks of the gates are sampled
+            once per batch, as in `RNN`.
+        attention: A query/value layer of this package, e.g. `AdditiveAttention()`. The alignments
+            of several heads are averaged.
         attend: "before" or "after".
-        input_feeding: Whether the next step's input gets what this step read appended; with
-            attend="after" only (attend="before" always gives the cell what it reads).
-        output_mode: What a step puts out: "cell" (the cell's output), "attention" (what the
-            attention layer gives: a context, or Luong's attentional vector) or "both" ([cell;
-            attention], what Bahdanau's readout and Luong's h~ are made of). None: "cell" for
-            attend="before", "attention" for attend="after".
+        input_feeding: Whether the attention's output is appended to the next step's input; only
+            with attend="after" (attend="before" always passes the context to the cell).
+        output_mode: Output of a step: "cell" (the cell's output), "attention" (the attention
+            layer's output: a context, or Luong's attentional vector) or "both" ([cell; attention],
+            the input of Bahdanau's readout and of Luong's h~). None: "cell" for attend="before",
+            "attention" for attend="after".
 
     Call arguments:
         inputs: Target inputs `(batch, Tdec, D)`, shifted right by the caller.
         memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs.
         initial_state: The cell's states, nested in any way (an encoder's last states), or a
-            `DecoderState`; None lets the cell choose.
-        inputs_mask: Bool `(batch, Tdec)`, taken from `inputs`' Keras mask where not given. A
-            padded step leaves the state as it is, and its output and alignment are zero. The
-            outputs carry the inputs' Keras mask on; one given by hand is passed on by hand.
-        memory_mask: Bool `(batch, Tenc)`, taken from `memory`'s Keras mask where not given.
+            `DecoderState`; None = the cell's own initial state.
+        inputs_mask: Bool `(batch, Tdec)`; by default the Keras mask of `inputs`. A padded step does
+            not change the state, and its output and alignment are zero. The outputs have the
+            Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
+            to the next layer too.
+        memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
         return_state: Whether to return the final `DecoderState` too.
         training: Whether to apply dropout.
 
     Returns:
-        Outputs `(batch, Tdec, width)`, then the alignments and the state if asked for.
+        Outputs `(batch, Tdec, width)`, then, if requested, the alignments and the state.
 
     Raises:
-        ValueError: If an argument or a shape is not one of these.
+        ValueError: If an argument or a shape is not as described.
 
     Example:
     >>> decoder = keras_attention.AttentionDecoder(
@@ -82,8 +89,8 @@ class AttentionDecoder(keras.layers.Layer):
     >>> outputs.shape, alignments.shape
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
 
-    Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), a stack
-    in "before" asks with its top state, and the readout is yours to add.
+    Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
+    of a stack with "before" is its top state, and the readout is not included.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
@@ -91,7 +98,13 @@ class AttentionDecoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, cell, attention, attend="before", input_feeding=False, output_mode=None, **kwargs
+        self,
+        cell: keras.layers.Layer,
+        attention: QueryValueAttention,
+        attend: Literal["before", "after"] = "before",
+        input_feeding: bool = False,
+        output_mode: Literal["cell", "attention", "both"] | None = None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if not isinstance(attention, QueryValueAttention):
@@ -108,33 +121,33 @@ class AttentionDecoder(keras.layers.Layer):
         )
         if attend == "before" and input_feeding:
             raise ValueError(
-                "Expected `input_feeding` with attend='after' only: attend='before' already gives "
-                "the cell what it reads. Received: attend='before', input_feeding=True"
+                "Expected `input_feeding` with attend='after' only: attend='before' always passes "
+                "the context to the cell. Received: attend='before', input_feeding=True"
             )
         self.supports_masking = True
 
-    def build(self, inputs_shape, memory_shape):
+    def build(self, inputs_shape: Any, memory_shape: Any) -> None:
         self._check(inputs_shape, memory_shape)
         batch = inputs_shape[0]
-        if not self.attention.built:  # it may be shared with another layer
+        if not self.attention.built:  # the layer may be shared
             self.attention.build([(batch, output_size(self.cell)), tuple(memory_shape)])
-        self._read_size = self._width_read(memory_shape)
+        self._attention_width = self._compute_attention_width(memory_shape)
         is_fed = self.attend == "before" or self.input_feeding
-        self._cell_width = inputs_shape[-1] + (self._read_size if is_fed else 0)
+        self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
         if not self.cell.built:
             self.cell.build((batch, self._cell_width))
 
     def call(
         self,
-        inputs,
-        memory,
-        initial_state=None,
-        inputs_mask=None,
-        memory_mask=None,
-        return_attention_scores=False,
-        return_state=False,
-        training=None,
-    ):
+        inputs: Tensor,
+        memory: Tensor,
+        initial_state: Nest = None,
+        inputs_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        return_state: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         self._check(inputs.shape, memory.shape)
         inputs_mask, memory_mask = (
             None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
@@ -145,7 +158,8 @@ class AttentionDecoder(keras.layers.Layer):
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
         state = self.get_initial_state(batch_size, initial_state)
-        noise = self.attention.sample_noise(inputs, memory) if training else None
+        noise = self.attention.perturbation.sample(inputs, memory) if training else None
+        has_loss = bool(training) and self.attention.perturbation.has_loss
         weights_dtype = score_dtype(self.compute_dtype)
 
         def step(state, inputs, noise=None):
@@ -154,154 +168,164 @@ class AttentionDecoder(keras.layers.Layer):
 
         def cell_step(state, inputs):
             output, cell_state = self._run_cell([inputs], state, training)
-            following = DecoderState(cell_state, (), state.position + 1)
-            return (ops.cast(output, self.compute_dtype), state.position), following
+            next_state = DecoderState(cell_state, (), state.position + 1)
+            return (ops.cast(output, self.compute_dtype), state.position), next_state
 
-        anything = ops.zeros((batch_size, self._cell_width), self.compute_dtype)
-        with fixed_dropout_masks(self.cell, anything, state.cell, training):
+        zeros = ops.zeros((batch_size, self._cell_width), self.compute_dtype)
+        with fixed_dropout_masks(self.cell, zeros, state.cell, training):
             if self.attend == "after" and not self.input_feeding:
-                (outputs, positions), state = over_time(
+                (outputs, positions), state = masked_scan(
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
-                read, weights = self.attention.attend(outputs, memory, noise, positions)
-                weights = self.attention.average_heads(weights)
-                outputs = hide(self._put_out(outputs, read), inputs_mask)
-                weights = hide(weights, inputs_mask)
+                attended, weights = self.attention.attend(
+                    outputs, memory, noise, positions, return_attention_scores or has_loss
+                )
+                outputs = hide(self._select_output(outputs, attended), inputs_mask)
+                if weights is not None:
+                    weights = hide(self.attention.average_heads(weights), inputs_mask)
             else:
                 dtypes = [self.compute_dtype, weights_dtype]
-                (outputs, weights), state = over_time(
+                (outputs, weights), state = masked_scan(
                     step, state, [inputs, noise], inputs_mask, dtypes
                 )
-        if training:
-            self.attention.add_sampling_loss(weights, noise, inputs_mask)
+        if has_loss:
+            self.attention.add_perturbation_loss(weights, noise, inputs_mask)
         alignments = [ops.cast(weights, self.compute_dtype)] if return_attention_scores else []
         returned = [outputs, *alignments, *([state] if return_state else [])]
         return tuple(returned) if len(returned) > 1 else outputs
 
-    def prepare(self, memory, memory_mask=None):
-        """Projects the memory's keys, once per sequence.
+    def prepare(self, memory: Tensor, memory_mask: Tensor | None = None) -> PreparedMemory:
+        """Project the memory's keys, once per sequence.
 
         Args:
             memory: `(batch, Tenc, Dm)`.
             memory_mask: Bool `(batch, Tenc)` or None.
 
         Returns:
-            What `step` reads: a `Memory`, whose parts have a leading batch axis.
+            A `PreparedMemory` for `step`, whose tensors have the batch axis first.
         """
-        prepared = self.attention.prepare(memory, mask=padding(key_mask=memory_mask))
-        prepared = for_loop(prepared, self.attention.score)
+        mask = padding(key_mask=memory_mask)
+        prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
             return prepared
         rows = (ops.shape(memory)[0], 1, ops.shape(memory)[1])
         return prepared._replace(mask=ops.broadcast_to(prepared.mask, rows))
 
-    def get_initial_state(self, batch_size, initial_state=None):
-        """The `DecoderState` before the first step.
+    def get_initial_state(
+        self, batch_size: int | Tensor, initial_state: Nest = None
+    ) -> DecoderState:
+        """Return the `DecoderState` before the first step.
 
         Args:
             batch_size: An int or a scalar tensor.
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
-                that saving makes of one; None lets the cell choose.
-
-        Returns:
-            A `DecoderState`.
+                that saving makes of one; None = the cell's own initial state.
         """
-        fed_size = self._read_size if self.input_feeding else 0
-        return first_decoder_state(
+        fed_size = self._attention_width if self.input_feeding else 0
+        return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
         )
 
-    def step(self, inputs, state, memory, noise=None, training=False):
-        """One step, for decoding loops.
+    def step(
+        self,
+        inputs: Tensor,
+        state: DecoderState,
+        memory: PreparedMemory,
+        noise: Nest = None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """Run one step, for decoding loops.
 
         Args:
             inputs: `(batch, D)`.
             state: A `DecoderState`.
             memory: What `prepare` returned.
-            noise: What the attention drew for this step, a nest of `(batch, any)`; or None.
-            training: Whether the cell drops out, as in `call`, which has drawn what it drops. A
-                loop of your own leaves this False, within a model that trains too.
+            noise: The noise of this step, sampled by the attention's perturbation: a nest of
+                `(batch, n)`; or None.
+            training: Whether the cell applies dropout, as in `call`, which has sampled its masks.
+                A loop of your own leaves this False, also in a model that is being trained.
 
         Returns:
-            Output `(batch, width)`, alignment `(batch, Tenc)` in float32 at least, and the next
+            Output `(batch, width)`, alignment `(batch, Tenc)`, float32 or float64, and the next
             `DecoderState`.
         """
         if self.attend == "before":
-            asking = hidden_state(self.cell, state.cell)
-            read, weights = self.attention.attend(asking, memory, noise, state.position)
-            output, cell_state = self._run_cell([inputs, read], state, training)
+            query = hidden_state(self.cell, state.cell)
+            attended, weights = self.attention.attend(query, memory, noise, state.position)
+            output, cell_state = self._run_cell([inputs, attended], state, training)
         else:
-            answer = [state.attention] if self.input_feeding else []
-            output, cell_state = self._run_cell([inputs, *answer], state, training)
-            read, weights = self.attention.attend(output, memory, noise, state.position)
-        fed = ops.cast(read, self.compute_dtype) if self.input_feeding else ()
-        following = DecoderState(cell_state, fed, state.position + 1)
-        return self._put_out(output, read), self.attention.average_heads(weights), following
+            fed = [state.attention] if self.input_feeding else []
+            output, cell_state = self._run_cell([inputs, *fed], state, training)
+            attended, weights = self.attention.attend(output, memory, noise, state.position)
+        next_fed = ops.cast(attended, self.compute_dtype) if self.input_feeding else ()
+        next_state = DecoderState(cell_state, next_fed, state.position + 1)
+        output = self._select_output(output, attended)
+        return output, self.attention.average_heads(weights), next_state
 
     def _run_cell(self, inputs, state, training):
         inputs = ops.concatenate([ops.cast(x, self.compute_dtype) for x in inputs], axis=-1)
         output, cell_state = self.cell(inputs, state.cell, training=training)
         return output, pack_state(self.cell, cell_state)
 
-    def _put_out(self, output, read):
+    def _select_output(self, output, attended):
         mode = self.output_mode or ("cell" if self.attend == "before" else "attention")
-        output, read = (ops.cast(x, self.compute_dtype) for x in (output, read))
+        output, attended = (ops.cast(x, self.compute_dtype) for x in (output, attended))
         if mode == "both":
-            return ops.concatenate([output, read], axis=-1)
-        return output if mode == "cell" else read
+            return ops.concatenate([output, attended], axis=-1)
+        return output if mode == "cell" else attended
 
     def _check(self, inputs_shape, memory_shape):
         inputs_shape, memory_shape = tuple(inputs_shape), tuple(memory_shape)
         ranks = len(inputs_shape), len(memory_shape)
-        batch, of_memory = inputs_shape[0], memory_shape[0]
-        wrong_batch = None not in (batch, of_memory) and of_memory not in (1, batch)
-        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or wrong_batch:
+        batch, memory_batch = inputs_shape[0], memory_shape[0]
+        is_other_batch = None not in (batch, memory_batch) and memory_batch not in (1, batch)
+        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or is_other_batch:
             raise ValueError(
                 "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width) with "
                 f"known widths. Received: inputs {inputs_shape}, memory {memory_shape}"
             )
         if 0 in (inputs_shape[1], memory_shape[1]):
             raise ValueError(
-                "Expected `inputs` of one step and `memory` of one key at least. "
+                "Expected `inputs` of at least one step and `memory` of at least one key. "
                 f"Received: inputs {inputs_shape}, memory {memory_shape}"
             )
 
-    def _width_read(self, memory_shape):
+    def _compute_attention_width(self, memory_shape):
         query_shape = (None, output_size(self.cell))
         return self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return mask
 
     def compute_output_spec(
         self,
-        inputs,
-        memory,
-        initial_state=None,
-        inputs_mask=None,
-        memory_mask=None,
-        return_attention_scores=False,
-        return_state=False,
-        training=None,
-    ):
+        inputs: Tensor,
+        memory: Tensor,
+        initial_state: Nest = None,
+        inputs_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        return_state: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         self._check(inputs.shape, memory.shape)
         batch, steps, _ = inputs.shape
-        read_size = self._width_read(memory.shape)
+        attention_width = self._compute_attention_width(memory.shape)
 
         def spec(*shape):
             return keras.KerasTensor((batch, *shape), dtype=self.compute_dtype)
 
-        width = self._put_out(spec(output_size(self.cell)), spec(read_size)).shape[-1]
+        width = self._select_output(spec(output_size(self.cell)), spec(attention_width)).shape[-1]
         returned = [spec(steps, width)]
         if return_attention_scores:
             returned.append(spec(steps, memory.shape[1]))
         if return_state:
-            fed = spec(read_size) if self.input_feeding else ()
+            fed = spec(attention_width) if self.input_feeding else ()
             position = keras.KerasTensor((batch,), dtype="int32")
             returned.append(DecoderState(state_spec(self.cell, batch), fed, position))
         return tuple(returned) if len(returned) > 1 else returned[0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(self.cell),
@@ -312,8 +336,8 @@ class AttentionDecoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
-        config = copy.deepcopy(config)  # a stack of cells empties the config that it is made from
+    def from_config(cls, config: Config) -> "AttentionDecoder":
+        config = copy.deepcopy(config)  # `StackedRNNCells.from_config` empties its config
         for name in ("cell", "attention"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)

@@ -1,4 +1,4 @@
-"""Any Keras recurrent cell as seen by a loop of our own: its states, its output, its dropout."""
+"""A uniform interface to Keras recurrent cells for loops: states, outputs, dropout."""
 
 import contextlib
 
@@ -7,10 +7,10 @@ from keras import ops, tree
 
 
 def check_cell(name, cell, expected="a Keras recurrent cell"):
-    """Returns `cell` if it is a Keras recurrent cell.
+    """Return `cell` if it is a Keras recurrent cell.
 
     Raises:
-        ValueError: If it is anything else, a whole `RNN` layer included.
+        ValueError: If it is anything else, including an `RNN` layer.
     """
     is_cell = isinstance(cell, keras.layers.Layer) and hasattr(cell, "state_size")
     if not is_cell or isinstance(cell, keras.layers.RNN):
@@ -19,36 +19,41 @@ def check_cell(name, cell, expected="a Keras recurrent cell"):
 
 
 def pack_state(cell, state, dtype=None):
-    """`state`, nested in any way, as the nested list that the cell takes, in `dtype` if given.
+    """Return `state`, nested in any way, as the nested list that the cell takes.
+
+    Args:
+        cell: The recurrent cell.
+        state: Nest of tensors.
+        dtype: Dtype to cast to; None = no cast.
 
     Raises:
-        ValueError: If it has not as many tensors as the cell has states.
+        ValueError: If the tensors do not match the cell's states in number or width.
     """
-    structure = _plain(cell.state_size if tree.is_nested(cell.state_size) else [cell.state_size])
-    given, wanted = tree.flatten(state), tree.flatten(structure)
-    if len(given) != len(wanted):
+    structure = _to_lists(cell.state_size if tree.is_nested(cell.state_size) else [cell.state_size])
+    tensors, sizes = tree.flatten(state), tree.flatten(structure)
+    if len(tensors) != len(sizes):
         raise ValueError(
-            f"Expected a state of {len(wanted)} tensors for {type(cell).__name__}. "
-            f"Received: {len(given)} tensors"
+            f"Expected a state of {len(sizes)} tensors for {type(cell).__name__}. "
+            f"Received: {len(tensors)} tensors"
         )
-    widths = [tuple(x.shape)[1:] for x in given if hasattr(x, "shape")]
-    if any(width != (size,) for width, size in zip(widths, wanted, strict=False)):
+    widths = [tuple(x.shape)[1:] for x in tensors if hasattr(x, "shape")]
+    if any(width != (size,) for width, size in zip(widths, sizes, strict=False)):
         raise ValueError(
-            f"Expected states of shapes (batch, n) with n = {wanted} for {type(cell).__name__}. "
-            f"Received: {[tuple(x.shape) for x in given]}"
+            f"Expected states of shapes (batch, n) with n = {sizes} for {type(cell).__name__}. "
+            f"Received: {[tuple(x.shape) for x in tensors]}"
         )
     if dtype is not None:
-        given = [ops.cast(x, dtype) for x in given]
-    return tree.pack_sequence_as(structure, given)
+        tensors = [ops.cast(x, dtype) for x in tensors]
+    return tree.pack_sequence_as(structure, tensors)
 
 
-def _plain(nested):
-    """Lists in place of the tracking ones that layers keep: those are no trees to JAX."""
-    return [_plain(x) for x in nested] if tree.is_nested(nested) else nested
+def _to_lists(nested):
+    """Replace the tracking lists that layers store by lists: JAX does not treat them as trees."""
+    return [_to_lists(x) for x in nested] if tree.is_nested(nested) else nested
 
 
-def first_state(cell, batch_size):
-    """The state that the cell starts with: its own choice, else zeros."""
+def initial_state(cell, batch_size):
+    """Return the cell's own initial state, or zeros if it does not define one."""
     if hasattr(cell, "get_initial_state"):
         return pack_state(cell, cell.get_initial_state(batch_size=batch_size))
     sizes = tree.flatten(cell.state_size)
@@ -56,7 +61,7 @@ def first_state(cell, batch_size):
 
 
 def state_spec(cell, batch_size):
-    """Symbolic tensors of the shapes of the cell's states."""
+    """Return symbolic tensors with the shapes of the cell's states."""
     sizes = tree.flatten(cell.state_size)
     return pack_state(
         cell, [keras.KerasTensor((batch_size, n), dtype=cell.compute_dtype) for n in sizes]
@@ -64,14 +69,14 @@ def state_spec(cell, batch_size):
 
 
 def hidden_state(cell, state):
-    """The state that is the cell's output of the step before: h of an LSTM, the top of a stack."""
+    """Return the state that was the last output: h of an LSTM, that of a stack's top cell."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
     return tree.flatten(state)[0]
 
 
 def output_size(cell):
-    """Width of the cell's output."""
+    """Return the width of the cell's output."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return output_size(cell.cells[-1])
     size = getattr(cell, "output_size", None)
@@ -80,12 +85,17 @@ def output_size(cell):
 
 @contextlib.contextmanager
 def fixed_dropout_masks(cell, inputs, state, training):
-    """Inside, the cell uses one dropout mask for all steps, drawn by a step that is thrown away.
+    """Context manager: the cell reuses one dropout mask for all steps.
 
-    Only the shape of `inputs` counts; outside of training nothing is drawn.
+    A discarded step samples the mask. Keras cells sample their masks at their first step in
+    training, and keep them until they are reset; a mask that was sampled inside a compiled loop
+    could not leave it. Outside of training nothing is sampled.
 
-    Keras cells draw their masks at the first step that they take in training and keep them until
-    told to forget; drawn inside a compiled loop they could not leave it.
+    Args:
+        cell: The recurrent cell.
+        inputs: Inputs of one step; only the shape counts.
+        state: The cell's state.
+        training: Whether the cell applies dropout.
     """
     cells = getattr(cell, "cells", [cell])
     cells = [c for c in cells if hasattr(c, "reset_dropout_mask")]

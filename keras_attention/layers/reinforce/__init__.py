@@ -1,1 +1,1 @@
-"""REINFORCE for layers that sample: recorded log-probabilities, the loss, and a model class."""
+"""REINFORCE for layers that sample: credit tensors, the loss, and a model class for `fit`."""

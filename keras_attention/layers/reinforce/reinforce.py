@@ -1,75 +1,102 @@
-"""What a layer that samples leaves for REINFORCE, and what is made of it (Williams 1992)."""
+"""REINFORCE (Williams 1992): how sampling layers pass log-probabilities to the loss.
+
+REINFORCE needs two things that meet only after the forward pass: the log-probability of each
+example's samples, known inside a layer's `call`, and each example's cost, known to the model. A
+layer passes the first on by `add_loss`, the one channel from a layer to the loss that works in
+`fit` on every backend. `credit` encodes log-probability and entropy in a tensor whose sum has the
+value 0 and the gradient 0, so that adding it to a loss, as Keras does, changes nothing. `reinforce`
+finds these tensors among the losses by their shape, decodes them and builds the loss term from
+them. docs/reinforce.md explains it step by step.
+"""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from keras_attention.precision import at_least_float32
+from keras_attention.types import Tensor
 
-# A last shape (1, 2, 2) that no loss of anybody else's has.
-SHAPE = (1, 2, 2)
-# A model's own sum gives the gradients 1 and -1 to what cancels. They must not drown ours, which
-# are as small as 1 / batch: made this small, they cannot. float16 has no number as small as others.
-SMALL, SMALL_IN_FLOAT16 = 2.0**-40, 2.0**-10
+# The shape of a credit tensor after the batch axis; it serves to recognize one among the losses.
+CREDIT_SHAPE = (1, 2, 2)
+# Keras's own sum of the losses sends the gradients +1 and -1 to the two entries of a pair, next to
+# REINFORCE's gradient, which is as small as 1 / batch. Both 1s cancel, but rounding of 1 + gradient
+# would lose the gradient's low digits. Scaling the entries down makes REINFORCE's gradient on them
+# larger by the inverse factor, so that the 1s become negligible. Powers of two scale exactly;
+# float16 cannot represent 2^-40.
+GRADIENT_SCALE, GRADIENT_SCALE_FLOAT16 = 2.0**-40, 2.0**-10
 
 
 def credit(log_probability, entropy):
-    """What to `add_loss` in a call that has sampled, so that `reinforce` finds it.
+    """Encode what a layer sampled as a loss that `reinforce` can decode.
 
-    Its sum is exactly zero and so is that sum's gradient: a model that does not know of it, and
-    adds it to its loss as Keras does, is not disturbed.
+    To be passed to `add_loss` in a training call. The sum of the tensor is exactly zero and so is
+    the gradient of the sum: a model that adds it to its loss without knowing what it is trains as
+    if it were not there.
 
     Args:
-        log_probability: Of all that was drawn for each example, `(batch,)`.
-        entropy: Of what it was drawn from, `(batch,)`.
+        log_probability: Log-probability of all samples of each example, `(batch,)`.
+        entropy: Entropy of the distributions they were drawn from, `(batch,)`.
 
     Returns:
-        Tensor `(batch, 1, 2, 2)`: for each of the two, x and -x, where x has the value 0 and
-        2^-40 (2^-10 in float16) times the gradient of what was given.
+        Tensor `(batch, 1, 2, 2)`. Axis 2 holds log-probability and entropy. Axis 3 holds x and -x,
+        where x has the value 0 and the gradient of the log-probability or entropy times 2^-40
+        (2^-10 in float16).
     """
-    # Keras adds up losses of its floatx only.
+    # Keras sums losses in its floatx.
     gradients = ops.cast(ops.stack([log_probability, entropy], axis=-1), keras.config.floatx())
     gradients = ops.subtract(gradients, ops.stop_gradient(gradients))
-    gradients = ops.multiply(_small(gradients), gradients)
+    gradients = ops.multiply(_gradient_scale(gradients), gradients)
     return ops.expand_dims(ops.stack([gradients, -gradients], axis=-1), 1)
 
 
-def _small(gradients):
+def _gradient_scale(gradients):
     is_float16 = keras.backend.standardize_dtype(gradients.dtype) == "float16"
-    return SMALL_IN_FLOAT16 if is_float16 else SMALL
+    return GRADIENT_SCALE_FLOAT16 if is_float16 else GRADIENT_SCALE
 
 
 def is_credit(loss):
-    """Whether `credit` made this one of a model's losses."""
-    return len(loss.shape) == 4 and tuple(loss.shape[1:]) == SHAPE
+    """Return whether a loss of a model is a tensor made by `credit`."""
+    return len(loss.shape) == 4 and tuple(loss.shape[1:]) == CREDIT_SHAPE
 
 
-def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.002):
-    """REINFORCE's part of the loss, for a training loop of your own; `ReinforceModel` has one.
+def reinforce(
+    losses: Sequence[Tensor],
+    cost: Tensor,
+    baseline: float | Tensor = 0.0,
+    reward_weight: float = 0.1,
+    entropy_weight: float = 0.002,
+) -> Tensor:
+    """Compute the REINFORCE term of a loss, for custom training loops.
+
+    `ReinforceModel` adds it in `fit`. The term has the value 0 and the gradient of
 
         mean over examples of
             reward_weight * (cost + baseline) * log p(samples) - entropy_weight * entropy
 
-    in gradient; the value is 0, so what you report stays the loss itself. Minimized together with
-    the mean cost, it makes cheap samples more likely.
+    so that the reported loss remains the loss itself. Minimized together with the mean cost, it
+    makes samples of low cost more probable.
 
     Args:
-        losses: `layer.losses` or `model.losses` after a call with `training=True`; only what a
-            layer that samples, such as `HardAttention(estimator="reinforce")`, left there counts.
-            In an eager loop of your own a layer called twice keeps its last call's credit only.
-        cost: Of each example, `(batch,)`: the negated reward. Its gradient is stopped.
-        baseline: What reward to expect, a number or scalar tensor that the samples of this call
-            have no part in; the better it guesses, the less the gradient varies.
-        reward_weight: lambda_r of Xu et al. With 1 the gradient of the mean cost plus this one is
-            an unbiased estimate of the gradient of the expected mean cost.
+        losses: `layer.losses` or `model.losses` after a call with `training=True`. Only the
+            tensors that sampling layers, such as `HardAttention(estimator="reinforce")`, added are
+            used. In a custom eager loop, a layer that is called twice keeps only its last call's
+            tensor.
+        cost: Cost of each example, `(batch,)`: the negative reward. Its gradient is stopped.
+        baseline: The expected reward, a number or scalar tensor that does not depend on the samples
+            of this call; the closer it is, the smaller the variance of the gradient.
+        reward_weight: lambda_r of Xu et al. With 1, the gradient of the mean cost plus this term
+            is an unbiased estimate of the gradient of the expected mean cost.
         entropy_weight: lambda_e of Xu et al.
 
     Returns:
-        A scalar tensor. A replica of `tf.distribute` has to divide it by their number, like the
-        mean cost.
+        A scalar tensor. Under `tf.distribute`, each replica has to divide it by the number of
+        replicas, like the mean cost.
 
     Raises:
-        ValueError: If the cost is not of one number an example, the same examples in the same
-            order as those that were sampled for: none may be cut apart or put together between.
+        ValueError: If `cost` is not one number for each example. The examples must be those that
+            were sampled for, in the same order: splitting or merging examples in between is not
+            supported.
 
     Example:
     >>> layer = keras_attention.HardAttention("dot", seed=1)
@@ -86,17 +113,20 @@ def reinforce(losses, cost, baseline=0.0, reward_weight=0.1, entropy_weight=0.00
     credits = [loss for loss in losses if is_credit(loss)]
     if not credits:
         return ops.zeros((), "float32")
-    batches = {each.shape[0] for each in credits} | {cost.shape[0]}
-    if len(batches - {None}) > 1:
+    sampled_batches = {tensor.shape[0] for tensor in credits} - {None}
+    if len((sampled_batches | {cost.shape[0]}) - {None}) > 1:
         raise ValueError(
             "Expected `cost` of the batch that was sampled for. "
             f"Received: cost of shape {tuple(cost.shape)}, "
-            f"samples for batches of {sorted({each.shape[0] for each in credits} - {None})}"
+            f"samples for batches of {sorted(sampled_batches)}"
         )
     log_probability, entropy = (
-        sum(ops.divide(at_least_float32(each[:, 0, i, 0]), _small(each)) for each in credits)
+        sum(
+            ops.divide(at_least_float32(tensor[:, 0, i, 0]), _gradient_scale(tensor))
+            for tensor in credits
+        )
         for i in (0, 1)
     )
     advantage = ops.stop_gradient(ops.cast(ops.add(cost, baseline), log_probability.dtype))
-    credited = ops.multiply(reward_weight, ops.multiply(advantage, log_probability))
-    return ops.mean(ops.subtract(credited, ops.multiply(entropy_weight, entropy)))
+    weighted = ops.multiply(reward_weight, ops.multiply(advantage, log_probability))
+    return ops.mean(ops.subtract(weighted, ops.multiply(entropy_weight, entropy)))

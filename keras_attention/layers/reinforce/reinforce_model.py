@@ -1,6 +1,11 @@
-"""The model whose samples are rewarded by its own loss (Xu et al. 2015, section 4.1)."""
+"""A model that trains sampling layers by REINFORCE in `fit` (Xu et al. 2015, section 4.1).
+
+The negative compiled loss of an example is the reward of its samples. docs/reinforce.md explains
+how the parts work together.
+"""
 
 import numbers
+from typing import Any
 
 import keras
 from keras import ops, tree
@@ -8,59 +13,65 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.layers.reinforce.example_costs import ExampleCosts, replica_count
 from keras_attention.layers.reinforce.reinforce import is_credit, reinforce
+from keras_attention.types import Config, Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class ReinforceModel(keras.Model):
-    """A functional `keras.Model` that trains layers which sample by REINFORCE.
+    """A functional `keras.Model` that trains sampling layers by REINFORCE.
 
-    Any number of `HardAttention(estimator="reinforce")`, alone or in an `AttentionDecoder`, are
-    credited in plain `compile` and `fit`. With cost_i the share of example i in the compiled loss
-    (their mean is the loss), r_i = -cost_i and b the baseline, the gradient is that of
+    It supports any number of `HardAttention(estimator="reinforce")` layers, alone or in an
+    `AttentionDecoder`, with plain `compile` and `fit`. With cost_i the cost of example i in the
+    compiled loss (their mean is the loss), r_i = -cost_i its reward and b the baseline, the
+    gradient is that of
 
         mean_i( cost_i - reward_weight * (r_i - b) * log p(s_i | alpha) - entropy_weight * H_i )
 
-    where r_i - b is held constant (Xu et al., eq. 11-12). log p(s_i | alpha) sums over all samples
-    of the example: all layers, all steps that are not masked, nothing for a layer whose coin chose
-    the expectation. H_i sums the layers' entropies, each a mean over its steps as Keras's losses
-    are. b starts unknown (0) and follows the mean reward of the batches before this one,
+    where r_i - b is held constant (Xu et al., eq. 11-12). log p(s_i | alpha) is summed over all
+    samples of the example: over all layers and all steps that are not masked, except where a layer
+    used the expectation instead of a sample. H_i is the sum of the layers' entropies, each averaged
+    over its steps. b starts at 0 and is a moving average of the mean rewards of earlier batches,
 
         b = decay * b + (1 - decay) * mean_i(r_i),
 
-    divided by 1 - decay^batches, so that the first batches' zeros do not count.
+    divided by 1 - decay^batches to correct for the start at 0.
 
-    The reported `loss` is the compiled loss plus regularization as in any model: REINFORCE adds a
-    gradient, not a cost. `evaluate` and `predict` sample nothing. The model computes, saves and
-    exports as `keras.Model` does. Under `tf.distribute` each replica has a baseline of its own, and
-    saves the first's. With reward_weight=1, entropy_weight=0 and no coin the gradient
-    is an unbiased estimate of that of the expected loss; with a coin of rate m, of
+    The reported `loss` is the compiled loss plus regularization as in any model, because the
+    REINFORCE term has the value 0; it contributes a gradient only. `evaluate` and `predict` do not
+    sample. The model computes, saves and exports as `keras.Model` does. Under `tf.distribute` each
+    replica has its own baseline, and that of the first is saved. With reward_weight=1,
+    entropy_weight=0 and no `expectation_rate`, the gradient is an unbiased estimate of that of the
+    expected loss; with an `expectation_rate` of m, of
 
         (1 - m) E_s[loss(s)] + m loss(alpha)
 
-    (each layer and example having a coin of its own).
+    (drawn independently for each layer and example). docs/reinforce.md in the source repository
+    explains step by step how the log-probabilities reach the loss.
 
-    Weights: those of the layers, and of what `baseline` is computed from, two numbers.
+    Weights: those of the layers, and two numbers from which `baseline` is computed.
 
     Args:
         inputs: As in `keras.Model`.
         outputs: As in `keras.Model`: a tensor, or a list or dict of them.
         reward_weight: lambda_r, at least 0. The paper's code has 0.1.
         entropy_weight: lambda_e, at least 0. The paper's code has 0.002.
-        baseline_decay: How much of the baseline each batch keeps, in [0, 1).
+        baseline_decay: Decay of the moving average of rewards, in [0, 1).
         name: The model's name.
 
-    The compiled loss: any Keras loss, name of one, or function that gives a number for each
-    example at least (not a scalar), with a reduction; with several outputs one for all or a list
-    or dict, and `loss_weights` likewise. Its reduction, `sample_weight`, `class_weight` and
-    outputs' masks count as in Keras; an example of weight 0 is not credited. What layers `add_loss`
-    themselves, and regularization, is minimized but rewards nothing. "crossentropy" and "ce" are
-    refused: say which. Every layer that samples sees the batch's own examples, in their order.
+    The compiled loss: any Keras loss, the name of one, or a function that returns at least one
+    number for each example (not a scalar), with a reduction. With several outputs it may be one
+    loss for all or a list or dict, and so may `loss_weights`. Its reduction, `sample_weight`,
+    `class_weight` and the masks of the outputs are applied as in Keras; the samples of examples
+    with weight 0 are not rewarded. Losses that layers add by `add_loss`, and regularization, are
+    minimized but are not part of the reward. "crossentropy" and "ce" are refused because they do
+    not name one loss. Every sampling layer must be called on the examples of the batch, in their
+    order.
 
-    `keras.models.clone_model` gives the copy `reward_weight`, `entropy_weight` and
-    `baseline_decay` as they are by default, since Keras does not ask for them there.
+    `keras.models.clone_model` sets `reward_weight`, `entropy_weight` and `baseline_decay` of the
+    copy to their defaults, because Keras does not pass them on.
 
     Raises:
-        ValueError: If an argument is not one of these, or, by `compile`, if there is no such loss.
+        ValueError: If an argument is invalid, or, from `compile`, if the loss is not as described.
 
     Example:
     >>> query, value = keras.Input((3, 8)), keras.Input((None, 8))
@@ -73,27 +84,34 @@ class ReinforceModel(keras.Model):
     >>> float(model.baseline) < 0
     True
 
-    Differs from the paper: the baseline's first batches are corrected as Adam's averages are; the
-    coin is each example's; one sample an example (repeat an example for more).
+    Differs from the paper: the baseline has a bias correction like Adam's averages; whether the
+    expectation is used is drawn for each example, not for each batch; there is one sample for each
+    example (repeat an example for more).
 
     Reference:
         Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, Xu et al.
         (2015), section 4.1, https://arxiv.org/abs/1502.03044; Williams (1992).
     """
 
-    # *args and **kwargs make a functional model of it that can be saved.
+    # Keras saves a subclass as a functional model only if it passes on *args and **kwargs.
     def __init__(
-        self, *args, reward_weight=0.1, entropy_weight=0.002, baseline_decay=0.9, **kwargs
-    ):
+        self,
+        *args: Any,
+        reward_weight: float = 0.1,
+        entropy_weight: float = 0.002,
+        baseline_decay: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         if not args and not {"inputs", "outputs"} <= set(kwargs):
             raise ValueError(
                 "Expected `inputs` and `outputs`, as in a functional keras.Model. "
                 f"Received: {sorted(kwargs)}"
             )
         super().__init__(*args, **kwargs)
-        self.reward_weight = _weight("reward_weight", reward_weight)
-        self.entropy_weight = _weight("entropy_weight", entropy_weight)
+        self.reward_weight = _check_weight("reward_weight", reward_weight)
+        self.entropy_weight = _check_weight("entropy_weight", entropy_weight)
         self.baseline_decay = arguments.rate("baseline_decay", baseline_decay)
+        # The decayed sum of mean rewards and the decayed count of batches.
         self.rewards = self.add_weight(
             name="rewards",
             shape=(2,),
@@ -104,45 +122,59 @@ class ReinforceModel(keras.Model):
         )
 
     @property
-    def baseline(self):
-        """b: the average reward of the batches trained on, newer ones counting more; at first 0."""
+    def baseline(self) -> Tensor:
+        """The baseline b: the moving average of the mean rewards in training, 0 at the start."""
         return ops.divide_no_nan(self.rewards[0], self.rewards[1])
 
-    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs):
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         self.example_costs = ExampleCosts(loss, loss_weights, self.output, self.output_names)
         super().compile(optimizer, loss, loss_weights, *args, **kwargs)
 
-    def compile_from_config(self, config):
-        # Keras leaves this to a model with a `compile` of its own.
+    def compile_from_config(self, config: Config) -> None:
+        # Keras does not restore the compilation of models that override `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Nest | None = None,
+        y: Nest | None = None,
+        y_pred: Nest | None = None,
+        sample_weight: Nest | None = None,
+        training: bool = True,
+    ) -> Tensor:
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not any(map(is_credit, self.losses)):  # nothing was sampled, as in evaluation
             return loss
         cost = ops.stop_gradient(self.example_costs(y, y_pred, sample_weight))
-        weighs = _weighs(sample_weight, cost)
-        credited = reinforce(
+        has_weight = _has_weight(sample_weight, cost)
+        term = reinforce(
             self.losses,
             cost,
-            ops.where(weighs, self.baseline, 0.0),
+            ops.where(has_weight, self.baseline, 0.0),
             self.reward_weight,
             self.entropy_weight,
         )
-        self._follow(cost, ops.logical_and(weighs, ops.isfinite(cost)))
-        return ops.add(loss, ops.divide(credited, replica_count()))
+        self._update_baseline(cost, ops.logical_and(has_weight, ops.isfinite(cost)))
+        return ops.add(loss, ops.divide(term, replica_count()))
 
-    def _follow(self, cost, counts):
-        """Lets the baseline follow the mean reward of the examples that count, if any do."""
-        reward = ops.sum(ops.where(counts, -cost, 0.0))
-        examples = ops.sum(ops.cast(counts, cost.dtype))
-        news = ops.stack([ops.divide_no_nan(reward, examples), ops.minimum(examples, 1.0)])
-        kept = ops.multiply(self.rewards, self.baseline_decay)
-        added = ops.multiply(ops.cast(news, self.rewards.dtype), 1 - self.baseline_decay)
-        self.rewards.assign(ops.add(kept, added))
+    def _update_baseline(self, cost, is_counted):
+        """Update the moving average with the mean reward of the counted examples, if any."""
+        reward = ops.sum(ops.where(is_counted, -cost, 0.0))
+        examples = ops.sum(ops.cast(is_counted, cost.dtype))
+        batch = ops.stack([ops.divide_no_nan(reward, examples), ops.minimum(examples, 1.0)])
+        decayed = ops.multiply(self.rewards, self.baseline_decay)
+        added = ops.multiply(ops.cast(batch, self.rewards.dtype), 1 - self.baseline_decay)
+        self.rewards.assign(ops.add(decayed, added))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "reward_weight": self.reward_weight,
@@ -151,19 +183,21 @@ class ReinforceModel(keras.Model):
         }
 
 
-def _weighs(sample_weight, cost):
-    """Which examples have a weight that is not zero, in any output: bool `(batch,)`."""
+def _has_weight(sample_weight, cost):
+    """Return for each example whether it has a nonzero weight in any output: bool `(batch,)`."""
     weights = [None] if sample_weight is None else tree.flatten(sample_weight)
     if any(weight is None for weight in weights):
         return ops.ones_like(cost, dtype="bool")
-    found = False
+    has_weight = False
     for weight in weights:
-        weight = ops.not_equal(weight, 0)
-        found = ops.logical_or(found, ops.any(weight, axis=tuple(range(1, len(weight.shape)))))
-    return found
+        is_nonzero = ops.not_equal(weight, 0)
+        axes = tuple(range(1, len(is_nonzero.shape)))
+        has_weight = ops.logical_or(has_weight, ops.any(is_nonzero, axis=axes))
+    return has_weight
 
 
-def _weight(name, value):
+def _check_weight(name, value):
+    """Return `value` as a float if it is a finite number of at least 0."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value < float("inf"):
         raise ValueError(

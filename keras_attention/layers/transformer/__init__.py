@@ -1,1 +1,1 @@
-"""Transformer encoder and decoder blocks."""
+"""Encoder and decoder blocks of the Transformer."""

@@ -1,37 +1,40 @@
-"""What the blocks of a Transformer's encoder and decoder have in common."""
+"""The base class of the Transformer's encoder and decoder blocks."""
 
 import numbers
+from typing import Any, Literal
 
 import keras
 
 from keras_attention import arguments
+from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
+from keras_attention.types import Config
 
 
-class TransformerBlock(keras.layers.Layer):
-    """Abstract: self-attention and a feed-forward network, each in a residual of its own.
+class TransformerBlock(BaseLayer):
+    """Abstract base class: self-attention and a feed-forward network, each with a residual.
 
-    A final class says in `call` in which order they come, and what stands between them.
+    Subclasses define in `call` their order and what is between them.
     """
 
     def __init__(
         self,
-        num_heads,
-        hidden_dim,
-        key_dim=None,
-        num_key_value_heads=None,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm="post",
-        activation="relu",
-        window=None,
-        rotary_base=None,
-        use_bias=True,
-        seed=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        hidden_dim: int,
+        key_dim: int | None = None,
+        num_key_value_heads: int | None = None,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm: Literal["post", "pre"] = "post",
+        activation: Any = "relu",
+        window: int | None = None,
+        rotary_base: float | None = None,
+        use_bias: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden_dim = arguments.positive_integer("hidden_dim", hidden_dim)
         self.dropout = arguments.rate("dropout", dropout)
@@ -47,7 +50,7 @@ class TransformerBlock(keras.layers.Layer):
             "num_key_value_heads": num_key_value_heads,
             "use_bias": use_bias,
         }
-        self.order = {"window": window, "rotary_base": rotary_base}
+        self.position_options = {"window": window, "rotary_base": rotary_base}
         self.self_attention = self._attention(MultiHeadSelfAttention, "self_attention", 0)
         self.around_self_attention = self._residual("around_self_attention", 1)
         self.feed_forward = FeedForward(
@@ -55,32 +58,32 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.around_feed_forward = self._residual("around_feed_forward", 2)
         self.supports_masking = True
-        self.autocast = False  # else Keras would round a cache to the compute dtype
+        self.autocast = False  # otherwise Keras would cast a cache to the compute dtype
 
-    def _attention(self, kind, name, which):
-        order = self.order if kind is MultiHeadSelfAttention else {}
-        return kind(
+    def _attention(self, attention_class, name, sublayer):
+        is_self_attention = attention_class is MultiHeadSelfAttention
+        return attention_class(
             **self.heads,
-            **order,
+            **(self.position_options if is_self_attention else {}),
             dropout=self.attention_dropout,
-            seed=self._seed(which),
+            seed=self._seed(sublayer),
             dtype=self.dtype_policy,
             name=name,
         )
 
-    def _residual(self, name, which):
-        seed = self._seed(which)
+    def _residual(self, name, sublayer):
+        seed = self._seed(sublayer)
         return Residual(self.norm, self.dropout, seed=seed, dtype=self.dtype_policy, name=name)
 
-    def _seed(self, which):
-        """A seed for each of up to five parts: with one for all they would drop alike.
+    def _seed(self, sublayer):
+        """Return a distinct seed for each sublayer (0 to 4), so that their dropout is independent.
 
-        Nor do the parts of blocks whose seeds are neighbours share any.
+        The sublayers of blocks with consecutive seeds have distinct seeds too.
         """
-        return None if self.seed is None else (5 * self.seed + which) % 2**31
+        return None if self.seed is None else (5 * self.seed + sublayer) % 2**31
 
     def build_all(self, shape):
-        """Builds the parts that every block has."""
+        """Build the sublayers that every block has."""
         if len(shape) != 3 or shape[-1] is None:
             raise ValueError(
                 "Expected `inputs` (batch, T, width) with a known width. "
@@ -92,11 +95,11 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward.build(shape)
         self.around_feed_forward.build(shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             **self.heads,
-            **self.order,
+            **self.position_options,
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
             "attention_dropout": self.attention_dropout,

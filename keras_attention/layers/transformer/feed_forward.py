@@ -1,14 +1,16 @@
-"""The network that a Transformer applies to each position alone (Vaswani et al. 2017)."""
+"""The position-wise feed-forward network of a Transformer (Vaswani et al. 2017)."""
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 
-class FeedForward(keras.layers.Layer):
-    """`FFN(x) = activation(x W1 + b1) W2 + b2`, equation 2; the output is as wide as the input.
+
+class FeedForward(BaseLayer):
+    """`FFN(x) = activation(x W1 + b1) W2 + b2`, equation 2, with outputs of the inputs' width.
 
     Args:
         hidden_dim: Width of the hidden layer.
-        activation: Its activation, as in `keras.layers.Dense`.
+        activation: Activation of the hidden layer, as in `keras.layers.Dense`.
     """
 
     def __init__(self, hidden_dim, activation, **kwargs):

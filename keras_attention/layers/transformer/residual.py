@@ -1,19 +1,20 @@
-"""How a Transformer wraps each of its sublayers: residual, dropout, layer normalization."""
+"""Residual connection, dropout and layer normalization around a Transformer's sublayer."""
 
 import keras
 
+from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
 
 NORMS = ("post", "pre")
 
 
-class Residual(keras.layers.Layer):
-    """What stands before and after a sublayer.
+class Residual(BaseLayer):
+    """The operations before (`pre`) and after (`post`) a sublayer.
 
         post: LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
         pre:  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
 
-    The sum and the normalization are computed in float32 at least.
+    The sum and the normalization are computed in float32 (float64 under a float64 policy).
 
     Args:
         norm: "post" or "pre".
@@ -31,11 +32,11 @@ class Residual(keras.layers.Layer):
     def build(self, input_shape):
         self.normalize.build(input_shape)
 
-    def before(self, x):
-        """What the sublayer gets."""
+    def pre(self, x):
+        """Return the input of the sublayer."""
         return self.normalize(to_score_precision(x)) if self.norm == "pre" else x
 
-    def after(self, x, result, training):
-        """What becomes of `x` and of the sublayer's result, in float32 at least."""
-        total = to_score_precision(x) + self.drop(to_score_precision(result), training=training)
+    def post(self, x, output, training):
+        """Add the sublayer's output to `x`; the result is float32, or float64."""
+        total = to_score_precision(x) + self.drop(to_score_precision(output), training=training)
         return self.normalize(total) if self.norm == "post" else total

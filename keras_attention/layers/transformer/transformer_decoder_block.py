@@ -1,6 +1,7 @@
-"""One layer of a Transformer's decoder (Vaswani et al. 2017)."""
+"""The decoder block of the Transformer (Vaswani et al. 2017)."""
 
 import collections
+from typing import Any
 
 import keras
 from keras import ops, tree
@@ -11,21 +12,22 @@ from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAtte
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import combine, hide, padding
+from keras_attention.types import Nest, Shape, Tensor
 
 DecoderBlockCache = collections.namedtuple("DecoderBlockCache", ["written", "memory"])
-DecoderBlockCache.__doc__ = """What a `TransformerDecoderBlock` remembers from step to step.
+DecoderBlockCache.__doc__ = """The cache of a `TransformerDecoderBlock` in step-by-step decoding.
 
-    written: a `KeyValueCache` of the target so far; memory: the source's projected keys and values
-    and its mask, which no step changes. Every tensor has the batch in front.
+    written: a `KeyValueCache` of the target so far; memory: the projected keys and values of the
+    source and its mask, constant over the steps. The first axis of every tensor is the batch.
 """
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class TransformerDecoderBlock(TransformerBlock):
-    """Self-attention to what came before, attention to a memory, a network of each position.
+    """Causal self-attention, attention to a memory, and a position-wise feed-forward network.
 
     score: scaled dot per head; mask: padding, causal, window; normalize: softmax; read: weighted
-    sum, merge heads, of the target and then of the memory, then a network of each position.
+    sum, merge heads, of the target and then of the memory, then a position-wise network.
 
         norm="post":  h = LayerNorm(x + Dropout(MultiHeadSelfAttention(x, causal)))
                       r = LayerNorm(h + Dropout(MultiHeadAttention([h, memory])))
@@ -34,8 +36,8 @@ class TransformerDecoderBlock(TransformerBlock):
                       r = h + Dropout(MultiHeadAttention([LayerNorm(h), memory]))
                       y = r + Dropout(FFN(LayerNorm(r)))
 
-    With a cache the target comes piece by piece, and what comes out is what the whole gives. The
-    memory is projected once, when the cache is made:
+    With a cache the target is passed step by step, and the outputs equal those for the whole
+    target. The memory is projected once, when the cache is created:
 
         cache = block.get_initial_cache(memory, max_length, memory_mask)
         output, cache = block(x[:, :1], cache=cache)
@@ -48,33 +50,34 @@ class TransformerDecoderBlock(TransformerBlock):
         num_heads: Number of heads of both attentions.
         hidden_dim: Width of the network's hidden layer, 4 D in the paper.
         key_dim: Width of each head; None = D / num_heads.
-        num_key_value_heads: How many heads have keys and values of their own; None = all.
+        num_key_value_heads: Number of key/value heads, shared by groups of heads; None = num_heads.
         dropout: Fraction of each sublayer's output to drop in training, in [0, 1).
         attention_dropout: Fraction of the attention weights to drop in training.
         norm: "post" or "pre", as in `TransformerEncoderBlock`.
         activation: Activation of the hidden layer, as in `keras.layers.Dense`.
-        window: As in `MultiHeadSelfAttention`; the memory is seen as a whole.
+        window: As in `MultiHeadSelfAttention`; it does not restrict attention to the memory.
         rotary_base: As in `MultiHeadSelfAttention`; the memory's keys are not rotated.
         use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.
-        memory: `(batch, Tsource, Dm)`, an encoder's output; None with a cache, which holds it.
-        inputs_mask: Bool `(batch, Ttarget)`, taken from `inputs`' Keras mask where not given.
-        memory_mask: Bool `(batch, Tsource)`, taken from `memory`'s Keras mask where not given.
+        memory: `(batch, Tsource, Dm)`, an encoder's output; None with a cache, which contains it.
+        inputs_mask: Bool `(batch, Ttarget)`; None = the Keras mask of `inputs`.
+        memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
         return_attention_scores: Whether to return the weights of both attentions too.
         training: Whether to apply dropout.
-        cache: A `DecoderBlockCache`, or the lists that saving makes of one; None = all at once.
+        cache: A `DecoderBlockCache`, or the lists into which saving converts one; None = the whole
+            target is passed at once.
 
     Returns:
-        `(batch, Ttarget, D)`, zero where `inputs_mask` is False; then, if asked for, the weights
-        `(batch, num_heads, Ttarget, Ttarget)` (`max_length` in the last place with a cache) and
-        `(batch, num_heads, Ttarget, Tsource)`; then the next cache if one was given. The inputs'
-        Keras mask goes on.
+        `(batch, Ttarget, D)`, zero where `inputs_mask` is False; then, with
+        `return_attention_scores`, the weights `(batch, num_heads, Ttarget, Ttarget)` (with a cache,
+        the last axis is `max_length`) and `(batch, num_heads, Ttarget, Tsource)`; then the next
+        cache if one was passed. The inputs' Keras mask is propagated.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is invalid.
 
     Example:
     >>> block = keras_attention.TransformerDecoderBlock(num_heads=4, hidden_dim=32)
@@ -92,10 +95,10 @@ class TransformerDecoderBlock(TransformerBlock):
         Architecture, Xiong et al. (2020), https://arxiv.org/abs/2002.04745.
     """
 
-    def build(self, inputs_shape, memory_shape=None):
+    def build(self, inputs_shape: Shape, memory_shape: Shape | None = None) -> None:
         if memory_shape is None:
             raise ValueError(
-                "Expected a `memory` in the call that builds the block. Received: memory=None"
+                "Expected `memory` in the call that builds the block. Received: memory=None"
             )
         _check_memory(memory_shape)
         self.build_all(inputs_shape)
@@ -106,17 +109,17 @@ class TransformerDecoderBlock(TransformerBlock):
 
     def call(
         self,
-        inputs,
-        memory=None,
-        inputs_mask=None,
-        memory_mask=None,
-        return_attention_scores=False,
-        training=None,
-        cache=None,
-    ):
+        inputs: Tensor,
+        memory: Tensor | None = None,
+        inputs_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        cache: Nest | None = None,
+    ) -> Tensor | tuple[Any, ...]:
         if (memory is None) == (cache is None):
             raise ValueError(
-                "Expected either `memory` or `cache`, which holds the memory. "
+                "Expected either `memory` or `cache`, which contains the memory. "
                 f"Received: memory={memory!r}, cache={cache!r}"
             )
         mask, _ = split_masks(inputs_mask, inputs)
@@ -124,48 +127,51 @@ class TransformerDecoderBlock(TransformerBlock):
             _check_memory(memory.shape, inputs.shape[0])
             written, memory = None, self.prepare(memory, memory_mask)
         else:
-            written, memory = _parts(cache, inputs.shape[0])
+            written, memory = _split_cache(cache, inputs.shape[0])
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended = self.self_attention(
-            self.around_self_attention.before(x),
+            self.around_self_attention.pre(x),
             mask=mask,
             return_attention_scores=return_attention_scores,
             use_causal_mask=True,
             training=training,
             cache=written,
         )
-        attended, *others = attended if isinstance(attended, tuple) else (attended,)
-        scores = [others.pop(0)] if return_attention_scores else []
-        x = self.around_self_attention.after(x, attended, training)
-        before = self.around_cross_attention.before(x)
-        read, weights = self._read(before, mask, memory, return_attention_scores, training)
-        x = self.around_cross_attention.after(x, read, training)
-        fed = self.feed_forward(self.around_feed_forward.before(x))
-        x = self.around_feed_forward.after(x, fed, training)
+        attended, *extra_outputs = attended if isinstance(attended, tuple) else (attended,)
+        scores = [extra_outputs.pop(0)] if return_attention_scores else []
+        next_written = extra_outputs  # a list of one cache, or of none
+        x = self.around_self_attention.post(x, attended, training)
+        query = self.around_cross_attention.pre(x)
+        context, weights = self._attend_to_memory(
+            query, mask, memory, return_attention_scores, training
+        )
+        x = self.around_cross_attention.post(x, context, training)
+        transformed = self.feed_forward(self.around_feed_forward.pre(x))
+        x = self.around_feed_forward.post(x, transformed, training)
         output = hide(ops.cast(x, self.compute_dtype), mask)
         scores += [weights] if return_attention_scores else []
-        following = [DecoderBlockCache(*others, memory)] if others else []
-        return (output, *scores, *following) if scores or following else output
+        next_cache = [DecoderBlockCache(*next_written, memory)] if next_written else []
+        return (output, *scores, *next_cache) if scores or next_cache else output
 
-    def _read(self, query, mask, memory, return_weights, training):
-        """What the prepared memory answers, and the weights, None unless asked for."""
+    def _attend_to_memory(self, query, mask, memory, return_weights, training):
+        """Return the context from the prepared memory, and the weights or None."""
         memory = PreparedMemory(*memory)
         memory = memory._replace(mask=combine(memory.mask, padding(query_mask=mask)))
-        noise = self.cross_attention.sample_noise(query, memory) if training else None
-        read, weights = self.cross_attention.attend(
+        noise = self.cross_attention.perturbation.sample(query, memory) if training else None
+        context, weights = self.cross_attention.attend(
             query, memory, noise, return_weights=return_weights
         )
-        return read, ops.cast(weights, self.compute_dtype) if return_weights else None
+        return context, ops.cast(weights, self.compute_dtype) if return_weights else None
 
-    def prepare(self, memory, memory_mask=None):
-        """Projects the memory's keys and values, once per sequence.
+    def prepare(self, memory: Tensor, memory_mask: Tensor | None = None) -> PreparedMemory:
+        """Project the keys and values of the memory, once per sequence.
 
         Args:
             memory: `(batch, Tsource, Dm)`.
-            memory_mask: Bool `(batch, Tsource)`, the memory's Keras mask where not given.
+            memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
 
         Returns:
-            A `PreparedMemory` (keys, values, mask) of tensors that have the batch in front.
+            A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
         _check_memory(memory.shape)
         mask, _ = split_masks(memory_mask, memory)
@@ -174,59 +180,63 @@ class TransformerDecoderBlock(TransformerBlock):
             mask = ops.ones(ops.shape(memory)[:2], "bool")
         return self.cross_attention.prepare(memory, mask=padding(key_mask=mask))
 
-    def get_initial_cache(self, memory, max_length, memory_mask=None):
-        """A `DecoderBlockCache` before the first token.
+    def get_initial_cache(
+        self, memory: Tensor, max_length: int, memory_mask: Tensor | None = None
+    ) -> DecoderBlockCache:
+        """Return the `DecoderBlockCache` before the first token.
 
         Args:
             memory: `(batch, Tsource, Dm)`.
-            max_length: The most target tokens that it will hold.
-            memory_mask: Bool `(batch, Tsource)`, the memory's Keras mask where not given.
+            max_length: Maximum number of target tokens in the cache.
+            memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
 
         Raises:
-            ValueError: If `max_length` is not a positive integer, or the block not yet built.
+            ValueError: If `max_length` is not a positive integer, or the block is not built.
         """
         written = self.self_attention.get_initial_cache(ops.shape(memory)[0], max_length)
         return DecoderBlockCache(written, self.prepare(memory, memory_mask))
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Nest, mask: Nest | None = None) -> Tensor | None:
         return split_masks(mask, inputs)[0]
 
-    def compute_output_shape(self, inputs_shape, memory_shape=None):
+    def compute_output_shape(self, inputs_shape: Shape, memory_shape: Shape | None = None) -> Shape:
         return inputs_shape
 
     def compute_output_spec(
         self,
-        inputs,
-        memory=None,
-        inputs_mask=None,
-        memory_mask=None,
-        return_attention_scores=False,
-        training=None,
-        cache=None,
-    ):
+        inputs: Tensor,
+        memory: Tensor | None = None,
+        inputs_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        cache: Nest | None = None,
+    ) -> Any:
         if cache is None:
             written = None
         else:
-            written, memory = _parts(cache, inputs.shape[0])
-        output, own_weights, *written = self.self_attention.compute_output_spec(
+            written, memory = _split_cache(cache, inputs.shape[0])
+        output, self_weights, *written = self.self_attention.compute_output_spec(
             inputs, return_attention_scores=True, cache=written
         )
-        following = []
-        if cache is not None:
-            kept = tree.map_structure(
+        next_cache = []
+        if cache is None:
+            source_length = memory.shape[1]
+        else:
+            memory_spec = tree.map_structure(
                 lambda x: keras.KerasTensor(x.shape, x.dtype), PreparedMemory(*memory)
             )
-            following = [DecoderBlockCache(*written, kept)]
+            next_cache = [DecoderBlockCache(*written, memory_spec)]
+            source_length = memory_spec.keys.shape[-2]
         if not return_attention_scores:
-            return (output, *following) if following else output
-        source = memory.shape[1] if cache is None else kept.keys.shape[-2]
-        shape = (*own_weights.shape[:-1], source)
+            return (output, *next_cache) if next_cache else output
+        shape = (*self_weights.shape[:-1], source_length)
         weights = keras.KerasTensor(shape, dtype=self.compute_dtype)
-        return (output, own_weights, weights, *following)
+        return (output, self_weights, weights, *next_cache)
 
 
 def _check_memory(shape, batch=None):
-    """Refuses a memory that is no sequence, or one of another batch (None = not known)."""
+    """Raise a ValueError if the memory is not a sequence, or of another batch (None = unknown)."""
     shape = tuple(shape)
     if len(shape) != 3 or shape[-1] is None or None not in (shape[0], batch) and shape[0] != batch:
         raise ValueError(
@@ -235,8 +245,8 @@ def _check_memory(shape, batch=None):
         )
 
 
-def _parts(cache, batch):
-    """`written` and `memory` of a `DecoderBlockCache` or of the lists that saving makes of one."""
+def _split_cache(cache, batch):
+    """Return `written` and `memory` of a `DecoderBlockCache`, or of the lists of a saved one."""
     nests = (list, tuple)
     is_pair = isinstance(cache, nests) and len(cache) == 2
     if not is_pair or not isinstance(cache[1], nests) or len(cache[1]) != 3:
@@ -250,7 +260,7 @@ def _parts(cache, batch):
         None not in (n := x.shape[0], batch) and n != batch for x in memory
     ):
         raise ValueError(
-            f"Expected the memory of a `cache` that the block made, of batch {batch}. "
+            f"Expected the memory of a `cache` that this block created, of batch {batch}. "
             f"Received: tensors of shapes {[tuple(x.shape) for x in memory]}"
         )
     return written, PreparedMemory(*memory)

@@ -1,19 +1,23 @@
-"""One layer of a Transformer's encoder (Vaswani et al. 2017)."""
+"""The encoder block of the Transformer (Vaswani et al. 2017)."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.inputs import split_masks
+from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import hide
+from keras_attention.types import Nest, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class TransformerEncoderBlock(TransformerBlock):
-    """Self-attention, then a network of each position, each added to what it was given.
+    """Self-attention and a position-wise feed-forward network, each with a residual connection.
 
     score: scaled dot per head; mask: padding, causal, window; normalize: softmax; read: weighted
-    sum, merge heads, then a network of each position.
+    sum, merge heads, then a position-wise network.
 
         norm="post":  h = LayerNorm(x + Dropout(MultiHeadSelfAttention(x)))
                       y = LayerNorm(h + Dropout(FFN(h)))
@@ -21,12 +25,12 @@ class TransformerEncoderBlock(TransformerBlock):
                       y = h + Dropout(FFN(LayerNorm(h)))
         FFN(h) = activation(h W1 + b1) W2 + b2                                         (equation 2)
 
-    Post-norm is the paper's, and diverges in deep stacks without a warm-up of the learning rate;
-    pre-norm trains without one, and wants one more LayerNormalization behind the last block, which
-    is yours to add. With `use_causal_mask` it is a block of a decoder without an encoder (GPT).
+    Post-norm is the paper's; in deep stacks it diverges without a warm-up of the learning rate.
+    Pre-norm trains without a warm-up, and needs one more LayerNormalization after the last block,
+    which is not part of the block. With `use_causal_mask` the block is a decoder-only block (GPT).
 
-    With `dtype="float16"` (not "mixed_float16") give Adam an epsilon of 1e-3 or so: next to its
-    default of 1e-7 the squares of small gradients vanish in half precision.
+    With `dtype="float16"` (not "mixed_float16") use an epsilon of about 1e-3 in Adam, because its
+    default of 1e-7 and the squares of small gradients underflow in half precision.
 
     Weights: those of `self_attention` (a `MultiHeadSelfAttention`), of its normalization (gamma,
     beta), of the network (kernel (D, hidden_dim), bias, kernel (hidden_dim, D), bias) and of its
@@ -36,10 +40,10 @@ class TransformerEncoderBlock(TransformerBlock):
         num_heads: Number of heads.
         hidden_dim: Width of the network's hidden layer, 4 D in the paper.
         key_dim: Width of each head; None = D / num_heads.
-        num_key_value_heads: How many heads have keys and values of their own; None = all.
+        num_key_value_heads: Number of key/value heads, shared by groups of heads; None = num_heads.
         dropout: Fraction of each sublayer's output to drop in training, in [0, 1).
         attention_dropout: Fraction of the attention weights to drop in training.
-        norm: "post" or "pre": where the normalization stands.
+        norm: "post" or "pre": normalization after or before each sublayer.
         activation: Activation of the hidden layer, as in `keras.layers.Dense`.
         window: As in `MultiHeadSelfAttention`.
         rotary_base: As in `MultiHeadSelfAttention`.
@@ -48,17 +52,17 @@ class TransformerEncoderBlock(TransformerBlock):
 
     Call arguments:
         inputs: `(batch, T, D)`.
-        mask: Bool `(batch, T)`, True = a real position; the inputs' Keras mask where not given.
+        mask: Bool `(batch, T)`, True = a real position; None = the inputs' Keras mask.
         attention_mask, return_attention_scores, use_causal_mask, training, cache: As in
-            `MultiHeadSelfAttention`; `get_initial_cache` makes the first cache.
+            `MultiHeadSelfAttention`; `get_initial_cache` returns an empty cache.
 
     Returns:
         `(batch, T, D)`, zero where `mask` is False; then the attention's weights `(batch,
-        num_heads, T, T)` if asked for; then the next cache if one was given. The inputs' Keras
-        mask goes on.
+        num_heads, T, T)` with `return_attention_scores`; then the next cache if one was passed. The
+        inputs' Keras mask is propagated.
 
     Raises:
-        ValueError: If an argument, a shape or a mask is not one of these.
+        ValueError: If an argument, a shape or a mask is invalid.
 
     Example:
     >>> block = keras_attention.TransformerEncoderBlock(num_heads=4, hidden_dim=32)
@@ -73,23 +77,23 @@ class TransformerEncoderBlock(TransformerBlock):
         Architecture, Xiong et al. (2020), https://arxiv.org/abs/2002.04745.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.build_all(input_shape)
 
     def call(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-        cache=None,
-    ):
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        cache: Nest | None = None,
+    ) -> Tensor | tuple[Any, ...]:
         mask, _ = split_masks(mask, inputs)
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended = self.self_attention(
-            self.around_self_attention.before(x),
+            self.around_self_attention.pre(x),
             mask=mask,
             attention_mask=attention_mask,
             return_attention_scores=return_attention_scores,
@@ -97,33 +101,33 @@ class TransformerEncoderBlock(TransformerBlock):
             training=training,
             cache=cache,
         )
-        attended, *others = attended if isinstance(attended, tuple) else (attended,)
-        x = self.around_self_attention.after(x, attended, training)
-        fed = self.feed_forward(self.around_feed_forward.before(x))
-        x = self.around_feed_forward.after(x, fed, training)
+        attended, *weights_and_cache = attended if isinstance(attended, tuple) else (attended,)
+        x = self.around_self_attention.post(x, attended, training)
+        transformed = self.feed_forward(self.around_feed_forward.pre(x))
+        x = self.around_feed_forward.post(x, transformed, training)
         output = hide(ops.cast(x, self.compute_dtype), mask)
-        return (output, *others) if others else output  # weights, cache
+        return (output, *weights_and_cache) if weights_and_cache else output
 
-    def get_initial_cache(self, batch_size, max_length):
-        """As in `MultiHeadSelfAttention`."""
+    def get_initial_cache(self, batch_size: int | Tensor, max_length: int) -> KeyValueCache:
+        """Return an empty cache, as `MultiHeadSelfAttention.get_initial_cache` does."""
         return self.self_attention.get_initial_cache(batch_size, max_length)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Nest, mask: Nest | None = None) -> Tensor | None:
         return split_masks(mask, inputs)[0]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def compute_output_spec(
         self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-        cache=None,
-    ):
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        cache: Nest | None = None,
+    ) -> Any:
         return self.self_attention.compute_output_spec(
             inputs, return_attention_scores=return_attention_scores, cache=cache
         )

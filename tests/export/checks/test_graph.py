@@ -1,10 +1,10 @@
-"""What a server would load and then fail at is refused, and leaves nothing behind."""
+"""A graph that a server would load but could not run is refused, and no files remain."""
 
 import keras
 import pytest
 
 from keras_attention import export
-from keras_attention.export.checks import graph as graph_check
+from keras_attention.export.checks.graph import find_graph_problems, find_graph_remarks
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
@@ -22,7 +22,7 @@ def test_a_signature_that_must_be_compiled_is_refused(tmp_path):
     assert_refused(compiled, tmp_path, "no function with jit_compile=True")
 
 
-def test_a_layer_that_compiles_inside_a_loop_is_refused(tmp_path):
+def test_a_compiled_layer_inside_a_loop_is_refused(tmp_path):
     import tensorflow as tf
 
     class Compiled(keras.layers.Layer):
@@ -58,65 +58,65 @@ def test_python_in_a_branch_that_is_never_taken_is_refused(tmp_path):
     assert_refused(branch, tmp_path, "no tf.py_function.*PyFunc")
 
 
-def graph_of(called, uncalled=None):
-    """A MetaGraphDef with a signature that calls one function, beside another that none calls."""
+def make_graph(called, uncalled=None):
+    """Return a MetaGraphDef whose signature calls one function and leaves another uncalled."""
     import tensorflow as tf
 
-    made = [tf.function(each) if each else None for each in (called, uncalled)]
-    concrete = [each.get_concrete_function(tf.TensorSpec((2,))) for each in made if each]
+    functions = [tf.function(function) for function in (called, uncalled) if function]
+    concrete = [function.get_concrete_function(tf.TensorSpec((2,))) for function in functions]
 
     @tf.function
     def signature(x):
-        return [each(x) for each in made if each]
+        return [function(x) for function in functions]
 
-    whole = signature.get_concrete_function(tf.TensorSpec((2,))).graph.as_graph_def()
-    meta = tf.compat.v1.MetaGraphDef(graph_def=whole)
-    calls = [node.name for node in whole.node if "PartitionedCall" in node.op]
+    graph = signature.get_concrete_function(tf.TensorSpec((2,))).graph.as_graph_def()
+    meta = tf.compat.v1.MetaGraphDef(graph_def=graph)
+    calls = [node.name for node in graph.node if "PartitionedCall" in node.op]
     assert len(calls) == len(concrete)
-    # What calls the output is a node at the top, as in a graph of TensorFlow 1.
+    # The output is a top-level node, as in a graph of TensorFlow 1.
     meta.graph_def.node.add(name="end", op="Identity", input=[f"{calls[0]}:0", "^x"])
     meta.signature_def["serve"].outputs["y"].name = "end:0"
     return meta
 
 
-def compiled(x):
+def call_compiled(x):
     import tensorflow as tf
 
     return tf.function(lambda x: x + 1, jit_compile=True)(x)
 
 
-def python(x):
+def call_python(x):
     import tensorflow as tf
 
     return tf.numpy_function(abs, [x], tf.float32)
 
 
-@pytest.mark.parametrize("function", [compiled, python])
-def test_only_what_a_signature_reaches_is_a_problem(function):
-    assert len(list(graph_check.problems(graph_of(function, lambda x: x)))) == 1
-    assert list(graph_check.problems(graph_of(lambda x: x, function))) == []
+@pytest.mark.parametrize("function", [call_compiled, call_python])
+def test_only_functions_that_a_signature_calls_are_a_problem(function):
+    assert len(list(find_graph_problems(make_graph(function, lambda x: x)))) == 1
+    assert list(find_graph_problems(make_graph(lambda x: x, function))) == []
 
 
-def test_an_operation_that_a_server_lacks_is_one_in_a_function_that_is_called_or_at_the_top():
+def test_an_unknown_operation_is_a_problem_at_the_top_level_and_in_a_called_function():
     for called, problems in [(0, 1), (1, 0)]:
-        meta = graph_of(*[lambda x: x * 2, lambda x: x + 2][:: 1 - 2 * called])
+        meta = make_graph(*[lambda x: x * 2, lambda x: x + 2][:: 1 - 2 * called])
         for function in meta.graph_def.library.function:
             for node in function.node_def:
                 node.op = node.op.replace("Mul", "Own")
-        assert len(list(graph_check.problems(meta))) == problems
+        assert len(list(find_graph_problems(meta))) == problems
     meta.graph_def.node.add(name="other", op="Own")
-    assert len(list(graph_check.problems(meta))) == 1
+    assert len(list(find_graph_problems(meta))) == 1
 
 
-def test_what_draws_is_remarked_and_what_keeps_its_state_too():
+def test_unseeded_sampling_and_kept_state_are_remarked():
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(3)
-    for draw, remark in [
-        (lambda x: x + tf.random.uniform((2,)), r"it draws, ['RandomUniform']"),
-        (lambda x: tf.random.shuffle(x, seed=3), r"it draws, ['RandomShuffle']"),
-        (lambda x: x + generator.normal((2,)), "keeps something from one request to the next"),
+    for sample, remark in [
+        (lambda x: x + tf.random.uniform((2,)), r"it samples with ['RandomUniform']"),
+        (lambda x: tf.random.shuffle(x, seed=3), r"it samples with ['RandomShuffle']"),
+        (lambda x: x + generator.normal((2,)), "keeps state between requests"),
         (lambda x: x + tf.random.stateless_uniform((2,), (1, 2)), None),
     ]:
-        remarks = list(graph_check.remarks(graph_of(draw)))
-        assert [remark in each for each in remarks] == [True] * (remark is not None)
+        remarks = list(find_graph_remarks(make_graph(sample)))
+        assert [remark in line for line in remarks] == [True] * (remark is not None)

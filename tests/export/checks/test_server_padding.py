@@ -1,4 +1,4 @@
-"""Which answers count as changed where a server pads."""
+"""The tolerance for changes that a server's padding makes."""
 
 import ml_dtypes
 import numpy as np
@@ -14,7 +14,7 @@ outputs { key: "y" value { } }
 
 
 @pytest.mark.parametrize(
-    ("half", "dtype", "changed_to", "is_remarked"),
+    ("is_half", "dtype", "changed_to", "is_remarked"),
     [
         (True, "float16", 1.01, False),
         (True, ml_dtypes.bfloat16, 1.01, False),
@@ -24,15 +24,17 @@ outputs { key: "y" value { } }
         (False, "float32", 1.00005, False),
     ],
 )
-def test_answers_may_differ_as_much_as_an_export_may(
-    monkeypatch, half, dtype, changed_to, is_remarked
+def test_the_tolerance_is_that_of_the_output_check(
+    monkeypatch, is_half, dtype, changed_to, is_remarked
 ):
     from tensorflow.core.protobuf import meta_graph_pb2
 
     meta = meta_graph_pb2.MetaGraphDef()
     text_format.Parse(SIGNATURE, meta.signature_def["serve"])
-    answers = iter([np.ones((1, 2), dtype), np.full((1, 5), changed_to, dtype)])
-    monkeypatch.setattr(server_padding, "run_calls", lambda path, calls: [{"y": next(answers)}])
-    monkeypatch.setattr(server_padding, "computes_in_half", lambda path: half)
-    remarks = list(server_padding.remarks("1", meta, [("serve", {"x": np.ones((1, 2))})]))
-    assert len(remarks) == is_remarked
+    answers = [{"y": np.ones((1, 2), dtype)}]
+    padded_answers = [{"y": np.full((1, 5), changed_to, dtype)}]
+    monkeypatch.setattr(server_padding, "run_calls", lambda path, calls: padded_answers)
+    monkeypatch.setattr(server_padding, "has_half_precision", lambda path: is_half)
+    calls = [("serve", {"x": np.ones((1, 2))})]
+    remarks = server_padding.find_padding_remarks("1", meta, calls, answers)
+    assert len(list(remarks)) == is_remarked

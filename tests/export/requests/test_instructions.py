@@ -1,3 +1,5 @@
+"""The instructions of `how_to_serve`, and the example requests in them."""
+
 import json
 import shlex
 
@@ -8,14 +10,14 @@ from keras_attention import export
 from keras_attention.export.requests.instructions import _to_json
 
 
-def requests(path):
-    """The curl lines."""
+def curl_commands(path):
+    """Return the words of each curl line."""
     lines = [shlex.split(line) for line in export.how_to_serve(path).splitlines()]
     return [line for line in lines if line[:1] == ["curl"]]
 
 
-def test_the_text_says_what_can_be_asked_and_how(exported):
-    *_, path = exported
+def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
+    *_, path = translator_export
     text = export.how_to_serve(path)
     assert text.splitlines()[:8] == [
         "encode",
@@ -34,27 +36,29 @@ def test_the_text_says_what_can_be_asked_and_how(exported):
     assert docker in text
 
 
-def test_each_request_is_the_first_example_as_a_server_reads_it(exported):
-    _, examples, path = exported
+def test_each_request_is_the_first_example_in_the_servers_json(translator_export):
+    _, examples, path = translator_export
     bodies = {}
-    for curl, _, body, address in requests(path):
+    for curl, _, body, address in curl_commands(path):
         assert (curl, address) == ("curl", "http://localhost:8501/v1/models/translator:predict")
         bodies[json.loads(body)["signature_name"]] = json.loads(body)["inputs"]
     assert list(bodies) == ["encode", "serving_default"]
-    assert bodies["serving_default"] == {n: array.tolist() for n, array in examples[0].items()}
+    assert bodies["serving_default"] == {
+        name: array.tolist() for name, array in examples[0].items()
+    }
     assert bodies["encode"] == {"source": examples[0]["source"].tolist()}
 
 
-def test_a_long_request_is_sent_from_its_file(tmp_path):
+def test_a_long_request_is_passed_to_curl_as_a_file(tmp_path):
     model = keras.Sequential([keras.Input((16, 16, 3), name="x"), keras.layers.Rescaling(2.0)])
     path = export.saved_model(model, tmp_path / "image")
-    body = requests(path)[0][2]
+    body = curl_commands(path)[0][2]
     assert body == f"@{path}/assets.extra/requests/serving_default.json"
     request = json.loads((path / "assets.extra/requests/serving_default.json").read_text())
     assert np.shape(request["inputs"]["x"]) == (1, 16, 16, 3)
 
 
-def test_text_goes_into_a_request_as_text_and_other_bytes_in_base64():
+def test_utf8_is_sent_as_text_and_other_bytes_in_base64():
     texts = np.array([["ä'".encode(), b"\xff"]], object)
     assert _to_json(texts) == [["ä'", {"b64": "/w=="}]]
     assert _to_json(np.array(b"a", object)) == "a"

@@ -1,10 +1,14 @@
+"""Warm-up requests: written for every signature and example, and loaded again."""
+
+import keras
 import numpy as np
 
+from keras_attention import export
 from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.export.requests import warmup
 
 
-def requests(path):
+def load_requests(path):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -15,18 +19,18 @@ def requests(path):
         yield log.predict_log.request
 
 
-def test_the_server_is_warmed_up_with_every_signature_and_example(exported):
+def test_there_is_a_request_for_every_signature_and_example(translator_export):
     import tensorflow as tf
 
-    model, examples, path = exported
-    found = list(requests(path))
-    assert [request.model_spec.name for request in found] == ["translator"] * 4
-    names = [request.model_spec.signature_name for request in found]
+    model, examples, path = translator_export
+    requests = list(load_requests(path))
+    assert [request.model_spec.name for request in requests] == ["translator"] * 4
+    names = [request.model_spec.signature_name for request in requests]
     assert names == ["serving_default"] * 2 + ["encode"] * 2
 
     calls = [
         (name, {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()})
-        for name, request in zip(names, found, strict=True)
+        for name, request in zip(names, requests, strict=True)
     ]
     for (name, inputs), example in zip(calls, 2 * examples, strict=True):
         assert inputs.keys() == ({"source"} if name == "encode" else {"source", "target"})
@@ -34,17 +38,14 @@ def test_the_server_is_warmed_up_with_every_signature_and_example(exported):
             np.testing.assert_array_equal(array, example[key])
     for answer, example in zip(run_calls(path, calls), 2 * examples, strict=True):
         summary = answer["output"] if "output" in answer else answer["summary"]
-        own = model(example, training=False)["summary"]
+        expected = model(example, training=False)["summary"]
         if "output" not in answer:
-            np.testing.assert_allclose(summary, own, rtol=1e-5, atol=1e-6)
-        assert summary.shape == own.shape
+            np.testing.assert_allclose(summary, expected, rtol=1e-5, atol=1e-6)
+        assert summary.shape == expected.shape
 
 
-def test_text_and_half_precision_can_be_warmed_up_with(tmp_path):
-    import keras
+def test_strings_and_half_precision_can_be_in_a_request(tmp_path):
     import tensorflow as tf
-
-    from keras_attention import export
 
     specs = [tf.TensorSpec((None,), "string", "text"), tf.TensorSpec((), "bfloat16", "scale")]
 
@@ -52,12 +53,12 @@ def test_text_and_half_precision_can_be_warmed_up_with(tmp_path):
         return {"text": tf.strings.join([text, text]), "scale": keras.ops.multiply(scale, 2)}
 
     path = export.saved_model(None, tmp_path / "m", {"serving_default": (repeat, specs)})
-    for request, batch in zip(requests(path), (1, 3), strict=True):
+    for request, batch in zip(load_requests(path), (1, 3), strict=True):
         assert tf.make_ndarray(request.inputs["text"]).tolist() == [b"a"] * batch
         assert tf.make_ndarray(request.inputs["scale"]).dtype.name == "bfloat16"
 
 
-def test_a_request_without_a_signature_is_of_the_default_one_and_others_are_left_out(tmp_path):
+def test_a_request_without_a_signature_is_for_the_default_and_other_apis_are_skipped(tmp_path):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -66,7 +67,7 @@ def test_a_request_without_a_signature_is_of_the_default_one_and_others_are_left
     other.classify_log.request.model_spec.name = "m"
     (tmp_path / warmup.FILE).parent.mkdir()
     with tf.io.TFRecordWriter(str(tmp_path / warmup.FILE)) as records:
-        for each in (other, log):
-            records.write(each.SerializeToString())
-    ((name, inputs),) = warmup.read(tmp_path)
+        for record in (other, log):
+            records.write(record.SerializeToString())
+    ((name, inputs),) = warmup.load_warmup_requests(tmp_path)
     assert name == "serving_default" and inputs["x"].tolist() == [1, 2]

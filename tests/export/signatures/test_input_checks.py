@@ -1,4 +1,4 @@
-"""Inputs that TensorFlow would broadcast, wrap around or read past are refused in the graph."""
+"""Checks in the graph refuse inputs that TensorFlow would broadcast or wrap around."""
 
 import keras
 import numpy as np
@@ -6,35 +6,35 @@ import pytest
 
 from keras_attention import export
 from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import nodes, read
-from keras_attention.export.signatures.signature import collect
+from keras_attention.export.checks.graph import list_nodes, load_meta_graph
+from keras_attention.export.signatures.signature import collect_signatures
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """Two signatures: two inputs of the same batch and length; the first also ids below 5."""
+    """An export with two signatures: one with named sizes and ids below 5, one with two batches."""
     embedding = keras.layers.Embedding(5, 2)
     embedding.build()
     words = export.Spec("words", (None, "length"), "int32", below=5)
     mask = export.Spec("mask", (None, "length"), "bool")
     unused = keras.InputSpec(shape=(None, 2), dtype="float32", name="unused")
 
-    def read_words(words, mask, unused):
+    def sum_words(words, mask, unused):
         weights = keras.ops.cast(mask, "float32")[..., None]
-        return {"read": keras.ops.sum(embedding(words) * weights, axis=1)}
+        return {"sum": keras.ops.sum(embedding(words) * weights, axis=1)}
 
     points = [export.Spec(name, (name, 2), "float32", finite=name == "a") for name in "ab"]
     return export.saved_model(
         None,
         tmp_path_factory.mktemp("models") / "m",
         {
-            "serving_default": (read_words, [words, mask, unused]),
+            "serving_default": (sum_words, [words, mask, unused]),
             "distances": (lambda a, b: {"d": a[:, None] - b[None]}, points),
         },
     )
 
 
-def inputs(words=(2, 3), mask=(2, 3), unused=(2, 2), word=1, number=1):
+def make_inputs(words=(2, 3), mask=(2, 3), unused=(2, 2), word=1, number=1):
     return {
         "words": np.full(words, word, "int32"),
         "mask": np.ones(mask, bool),
@@ -42,19 +42,19 @@ def inputs(words=(2, 3), mask=(2, 3), unused=(2, 2), word=1, number=1):
     }
 
 
-def test_inputs_that_agree_are_answered(path):
+def test_inputs_of_equal_sizes_are_accepted(path):
     answers = run_calls(
         path,
         [
-            ("serving_default", inputs(**{k: (b, t) for k in ("words", "mask")}, unused=(b, 2)))
+            ("serving_default", make_inputs(words=(b, t), mask=(b, t), unused=(b, 2)))
             for b, t in ((1, 1), (4, 9), (0, 3))
         ],
     )
-    assert [answer["read"].shape for answer in answers] == [(1, 2), (4, 2), (0, 2)]
+    assert [answer["sum"].shape for answer in answers] == [(1, 2), (4, 2), (0, 2)]
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("changes", "message"),
     [
         ({"mask": (1, 3)}, "one size `batch`. .*words.*2 3.*mask.*1 3"),
         ({"unused": (1, 2)}, "one size `batch`. .*unused.*1 2"),
@@ -69,13 +69,13 @@ def test_inputs_that_agree_are_answered(path):
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_by_name(path, given, message):
+def test_mismatched_inputs_are_refused_by_name(path, changes, message):
     with pytest.raises(RuntimeError, match=message):
-        export.run_in_c_loader(path, "serving_default", inputs(**given))
+        export.run_in_c_loader(path, "serving_default", make_inputs(**changes))
 
 
 @pytest.mark.parametrize(
-    ("dtype", "below", "known", "unknown"),
+    ("dtype", "below", "valid", "invalid"),
     [
         ("uint8", 255, 254, 255),
         ("uint8", 256, 255, None),
@@ -84,39 +84,39 @@ def test_what_does_not_fit_is_refused_by_name(path, given, message):
         ("int64", 2**40, 2**40 - 1, 2**40),
     ],
 )
-def test_ids_may_be_below_more_than_their_dtype_holds(dtype, below, known, unknown):
+def test_below_may_be_more_than_the_dtype_can_hold(dtype, below, valid, invalid):
     import tensorflow as tf
 
     spec = export.Spec("x", (None,), dtype, below=below)
-    (signature,) = collect(None, {"serving_default": (lambda x: x, [spec])})
-    assert signature.outputs(tf.constant([known], dtype))["output"].numpy() == [known]
-    if unknown is not None:
+    (signature,) = collect_signatures(None, {"serving_default": (lambda x: x, [spec])})
+    assert signature.compute_outputs(tf.constant([valid], dtype))["output"].numpy() == [valid]
+    if invalid is not None:
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"ids from 0 to {below - 1}"):
-            signature.outputs(tf.constant([unknown], dtype))
+            signature.compute_outputs(tf.constant([invalid], dtype))
 
 
-def test_a_first_size_of_another_name_is_no_batch(path):
+def test_first_dimensions_of_different_names_may_differ(path):
     a, b = np.ones((3, 2), "float32"), np.ones((5, 2), "float32")
     assert export.run_in_c_loader(path, "distances", {"a": a, "b": b})["d"].shape == (3, 5, 2)
 
 
-def test_numbers_need_not_be_finite_where_the_spec_says_so(path):
+def test_a_spec_may_allow_numbers_that_are_not_finite(path):
     a, b = np.ones((3, 2), "float32"), np.full((5, 2), np.nan, "float32")
     assert np.isnan(export.run_in_c_loader(path, "distances", {"a": a, "b": b})["d"]).all()
     with pytest.raises(RuntimeError, match="finite numbers in `a`"):
         export.run_in_c_loader(path, "distances", {"a": b, "b": a})
 
 
-def test_a_functional_models_own_inputs_must_be_equally_many(exported):
-    *_, path = exported
-    unlike = {"source": np.ones((1, 2), "int32"), "target": np.ones((3, 2), "int32")}
+def test_the_inputs_of_a_functional_model_must_have_equal_batch_sizes(translator_export):
+    *_, path = translator_export
+    inputs = {"source": np.ones((1, 2), "int32"), "target": np.ones((3, 2), "int32")}
     with pytest.raises(RuntimeError, match="one size `batch`. .*source.*1 2.*target.*3 2"):
-        export.run_in_c_loader(path, "serving_default", unlike)
+        export.run_in_c_loader(path, "serving_default", inputs)
 
 
-def test_one_input_alone_has_nothing_to_agree_with(exported):
-    *_, path = exported  # of its two signatures, `encode` has one input
-    assert sum(node.op == "Assert" for node in nodes(read(path).graph_def)) == 1
+def test_a_single_input_has_no_size_check(translator_export):
+    *_, path = translator_export  # one of its two signatures, `encode`, has a single input
+    assert sum(node.op == "Assert" for node in list_nodes(load_meta_graph(path).graph_def)) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,6 @@ def test_one_input_alone_has_nothing_to_agree_with(exported):
     ],
     ids=str,
 )
-def test_a_spec_that_says_nothing_is_refused(spec):
+def test_an_invalid_spec_is_refused(spec):
     with pytest.raises(ValueError, match="inputs of signature 'serving_default' as .*Received: Sp"):
-        collect(None, {"serving_default": (lambda x: x, [spec])})
+        collect_signatures(None, {"serving_default": (lambda x: x, [spec])})

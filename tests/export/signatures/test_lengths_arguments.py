@@ -1,9 +1,9 @@
-"""What `with_lengths` takes for a sequence and for its end, and what it refuses."""
+"""Sequences and padding values that `with_lengths` accepts or refuses."""
 
 import pytest
 
 from keras_attention import export
-from keras_attention.export.signatures.signature import collect
+from keras_attention.export.signatures.signature import collect_signatures
 
 X = export.Spec("x", (None, None), "int32")
 SMALL = export.Spec("small", (None, None), "uint8")
@@ -20,7 +20,7 @@ MASK = export.Spec("mask", (None, None, 1), "bool")
             {"y": 0},
             r"inputs of shape \(batch, T, ...\), of \['x', 'small', 'half', 'mask'\]. .*'y'",
         ),
-        ({"x": "heard"}, r"`sequences\['x'\]` to be a padding value of int32.*'heard'"),
+        ({"x": "unknown"}, r"`sequences\['x'\]` to be a padding value of int32.*'unknown'"),
         ({"x": "mask"}, "the name of a bool input .*'mask'"),
         ({"x": None}, "padding value of int32.*None"),
         ({"x": [0]}, r"padding value of int32.*\[0\]"),
@@ -34,31 +34,33 @@ MASK = export.Spec("mask", (None, None, 1), "bool")
     ],
     ids=str,
 )
-def test_what_is_no_sequence_or_no_end_is_refused(sequences, message):
+def test_invalid_sequences_and_padding_values_are_refused(sequences, message):
     with pytest.raises(ValueError, match=message):
         export.with_lengths((lambda x, small, half, mask: x, [X, SMALL, HALF, MASK]), sequences)
 
 
 @pytest.mark.parametrize("first", ["sentences", 3])
-def test_each_sequence_has_a_length_however_its_first_size_is_called(first):
+def test_every_row_needs_a_length_whatever_the_batch_dimension_is_called(first):
     spec = export.Spec("x", (first, None), "int32")
-    (signature,) = collect(
+    (signature,) = collect_signatures(
         None, {"serving_default": export.with_lengths((lambda x: x, [spec]), {"x": 0})}
     )
     import tensorflow as tf
 
     x = tf.ones((3, 2), "int32")
-    assert signature.outputs(x, tf.constant([0, 1, 2]))["output"][:, 0].numpy().tolist() == [
+    assert signature.compute_outputs(x, tf.constant([0, 1, 2]))["output"][
+        :, 0
+    ].numpy().tolist() == [
         0,
         1,
         1,
     ]
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
-        signature.outputs(x, tf.constant([1]))  # not one length for all
+        signature.compute_outputs(x, tf.constant([1]))  # one length for three rows
 
 
-def test_lengths_that_the_function_takes_already_are_refused():
+def test_an_input_that_is_already_called_lengths_is_refused():
     parts = (lambda x, lengths: x, [X, export.Spec("lengths", (None,), "int32")])
     signature = export.with_lengths(parts, {"x": 0})
     with pytest.raises(ValueError, match=r"different input names .*\['x', 'lengths', 'lengths'\]"):
-        collect(None, {"serving_default": signature})
+        collect_signatures(None, {"serving_default": signature})

@@ -1,4 +1,4 @@
-"""What is derived from a model and what is refused, before anything is written."""
+"""Signatures: derived from a model or given; outputs without names are refused."""
 
 from collections import namedtuple
 
@@ -7,73 +7,76 @@ import numpy as np
 import pytest
 
 from keras_attention import export
-from keras_attention.export.signatures.signature import collect
+from keras_attention.export.signatures.signature import collect_signatures
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
 
-def inputs():
+def make_inputs():
     return keras.Input((2,), name="a"), keras.Input((2,), name="b")
 
 
-def difference(structure):
+def subtract(structure):
     a, b = keras.tree.flatten(structure)
     return keras.layers.Subtract()([a, b])
 
 
-def ask(signature, **arrays):
+def call(signature, **arrays):
     import tensorflow as tf
 
     tensors = [tf.constant(arrays[spec.name], spec.dtype) for spec in signature.specs]
-    return {name: tensor.numpy().tolist() for name, tensor in signature.outputs(*tensors).items()}
+    return {
+        name: tensor.numpy().tolist()
+        for name, tensor in signature.compute_outputs(*tensors).items()
+    }
 
 
 @pytest.mark.parametrize(
     "structure", [list, tuple, lambda pair: dict(zip("ab", pair, strict=True))]
 )
-def test_any_structure_of_inputs_is_served_by_the_names_of_its_inputs(structure):
-    a, b = inputs()
-    (signature,) = collect(keras.Model(structure([a, b]), difference([a, b])), None)
+def test_inputs_in_any_structure_are_served_by_name(structure):
+    a, b = make_inputs()
+    (signature,) = collect_signatures(keras.Model(structure([a, b]), subtract([a, b])), None)
     assert signature.name == "serving_default"
     assert sorted(spec.name for spec in signature.specs) == ["a", "b"]
-    assert ask(signature, a=[[5, 3]], b=[[1, 1]]) == {"output": [[4, 2]]}
+    assert call(signature, a=[[5, 3]], b=[[1, 1]]) == {"output": [[4, 2]]}
 
 
-def test_one_output_in_a_list_is_called_output_and_several_are_numbered():
-    a, _ = inputs()
+def test_a_single_output_is_named_output_and_several_are_numbered():
+    a, _ = make_inputs()
     twice = keras.layers.Rescaling(2.0)(a)
-    (one,) = collect(keras.Model(a, [twice]), None)
-    assert ask(one, a=[[1, 2]]) == {"output": [[2, 4]]}
-    (two,) = collect(keras.Model(a, (twice, a)), None)
-    assert ask(two, a=[[1, 2]]) == {"output_0": [[2, 4]], "output_1": [[1, 2]]}
+    (single,) = collect_signatures(keras.Model(a, [twice]), None)
+    assert call(single, a=[[1, 2]]) == {"output": [[2, 4]]}
+    (several,) = collect_signatures(keras.Model(a, (twice, a)), None)
+    assert call(several, a=[[1, 2]]) == {"output_0": [[2, 4]], "output_1": [[1, 2]]}
 
 
 def test_outputs_by_name_keep_their_names():
-    a, _ = inputs()
-    (signature,) = collect(
+    a, _ = make_inputs()
+    (signature,) = collect_signatures(
         keras.Model(a, {"twice": keras.layers.Rescaling(2.0)(a), "same": a}), None
     )
-    assert ask(signature, a=[[1, 2]]) == {"twice": [[2, 4]], "same": [[1, 2]]}
+    assert call(signature, a=[[1, 2]]) == {"twice": [[2, 4]], "same": [[1, 2]]}
 
 
-def test_a_sequential_model_is_served_by_its_inputs_name():
+def test_a_sequential_model_is_served_by_the_name_of_its_input():
     model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Rescaling(2.0)])
-    (signature,) = collect(model, None)
-    assert ask(signature, x=[[1, 2]]) == {"output": [[2, 4]]}
+    (signature,) = collect_signatures(model, None)
+    assert call(signature, x=[[1, 2]]) == {"output": [[2, 4]]}
 
 
-def test_unknown_dimensions_stay_unknown_and_known_ones_known():
-    (signature,) = collect(
+def test_known_and_unknown_dimensions_are_preserved():
+    (signature,) = collect_signatures(
         keras.Sequential([keras.Input(batch_shape=(3, None, 5)), keras.layers.Rescaling(2.0)]), None
     )
     assert signature.specs[0].shape.as_list() == [3, None, 5]
 
 
-def test_a_given_serving_default_replaces_the_models():
-    a, _ = inputs()
+def test_an_explicit_serving_default_replaces_the_derived_one():
+    a, _ = make_inputs()
     model = keras.Model(a, a)
-    (signature,) = collect(model, {"serving_default": (lambda x: {"minus": -x}, [X])})
-    assert ask(signature, x=[[1, 2]]) == {"minus": [[-1, -2]]}
+    (signature,) = collect_signatures(model, {"serving_default": (lambda x: {"minus": -x}, [X])})
+    assert call(signature, x=[[1, 2]]) == {"minus": [[-1, -2]]}
 
 
 class Subclassed(keras.Model):
@@ -84,16 +87,16 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize(
     "model", [Subclassed(), keras.Sequential([keras.layers.Dense(2)])], ids=["subclass", "unbuilt"]
 )
-def test_a_model_without_known_inputs_is_told_what_to_give(model, tmp_path):
+def test_a_model_without_known_inputs_is_refused_with_the_alternative(model, tmp_path):
     with pytest.raises(ValueError, match=r"signatures\['serving_default'\] = \(function, "):
         export.saved_model(model, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
 
-def test_a_subclassed_model_is_served_by_a_given_signature():
+def test_a_subclassed_model_is_served_with_an_explicit_signature():
     model = Subclassed()
-    (signature,) = collect(model, {"serving_default": (lambda x: model(x), [X])})
-    assert ask(signature, x=np.ones((1, 2))) == {"output": [[2, 2]]}
+    (signature,) = collect_signatures(model, {"serving_default": (lambda x: model(x), [X])})
+    assert call(signature, x=np.ones((1, 2))) == {"output": [[2, 2]]}
 
 
 Pair = namedtuple("Pair", "first second")
@@ -112,7 +115,7 @@ Pair = namedtuple("Pair", "first second")
         lambda x: np.ones(2),
     ],
 )
-def test_outputs_without_names_are_refused_by_the_signatures_name(result):
-    (signature,) = collect(None, {"serving_default": (result, [X])})
+def test_outputs_without_names_are_refused(result):
+    (signature,) = collect_signatures(None, {"serving_default": (result, [X])})
     with pytest.raises(ValueError, match="Expected signature 'serving_default' to return a tensor"):
-        ask(signature, x=[[1, 2]])
+        call(signature, x=[[1, 2]])

@@ -1,9 +1,9 @@
-"""Signatures that are none are refused by name, before anything is written."""
+"""Invalid signatures are refused by name, before any file is written."""
 
 import keras
 import pytest
 
-from keras_attention.export.signatures.signature import collect
+from keras_attention.export.signatures.signature import collect_signatures
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
@@ -25,26 +25,26 @@ class Subclassed(keras.Model):
 )
 def test_an_input_without_name_shape_or_dtype_is_refused(spec):
     with pytest.raises(ValueError, match="of signature 'serving_default' as keras_att"):
-        collect(None, {"serving_default": (lambda x: x, [spec])})
+        collect_signatures(None, {"serving_default": (lambda x: x, [spec])})
 
 
-def test_two_inputs_of_one_name_are_refused():
+def test_two_inputs_with_the_same_name_are_refused():
     with pytest.raises(ValueError, match=r"different input names in signature 'twice'.*'x', 'x'"):
-        collect(None, {"twice": (lambda x: x, [X, X])})
+        collect_signatures(None, {"twice": (lambda x: x, [X, X])})
 
 
 @pytest.mark.parametrize("function", [lambda y: y, lambda x, y: x, lambda: 0, Subclassed(), len])
-def test_a_function_whose_arguments_are_no_inputs_is_refused(function):
+def test_a_function_with_other_arguments_than_the_inputs_is_refused(function):
     other = keras.InputSpec(shape=(None, 2), dtype="float32", name="z")
     for specs in ([other], [X, other]):
         with pytest.raises(ValueError, match="function of signature 'odd' to take the inputs .'"):
-            collect(None, {"odd": (function, specs)})
+            collect_signatures(None, {"odd": (function, specs)})
 
 
 @pytest.mark.parametrize("signatures", [["a"], "a", 3])
-def test_signatures_are_a_dict(signatures):
+def test_signatures_that_are_no_dict_are_refused(signatures):
     with pytest.raises(ValueError, match="Expected `signatures` to be a dict.*signatures="):
-        collect(None, signatures)
+        collect_signatures(None, signatures)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_signatures_are_a_dict(signatures):
         (lambda x: x, [X], None),
     ],
 )
-def test_a_signature_is_a_function_with_specs(parts):
+def test_a_signature_without_function_and_specs_is_refused(parts):
     with pytest.raises(ValueError, match=r"Expected signature 'odd' to be \(function, list"):
-        collect(None, {"odd": parts})
+        collect_signatures(None, {"odd": parts})
 
 
 @pytest.mark.parametrize("name", ["", "a b", "signatures", 3])
 def test_a_name_that_tensorflow_cannot_store_is_refused(name):
     with pytest.raises(ValueError, match="Expected signature names of letters, digits"):
-        collect(None, {name: (lambda x: x, [X])})
+        collect_signatures(None, {name: (lambda x: x, [X])})

@@ -1,3 +1,5 @@
+"""`label`: the labels in models.config, under concurrent and killed processes."""
+
 import signal
 import subprocess
 import sys
@@ -7,26 +9,31 @@ import pytest
 
 from keras_attention.export import label
 from keras_attention.export.__main__ import main
-from keras_attention.export.versions import models_config
+from keras_attention.export.versions.models_config import (
+    get_or_add_entry,
+    load_config,
+    write_config,
+)
+from tests.export.versions.light_process import make_program
 
 
 @pytest.fixture
 def model(tmp_path):
-    return with_versions(tmp_path / "translator", 1, 2, 10)
+    return create_versions(tmp_path / "translator", 1, 2, 10)
 
 
-def with_versions(directory, *numbers):
+def create_versions(directory, *numbers):
     for number in numbers:
         (directory / str(number)).mkdir(parents=True)
         (directory / str(number) / "saved_model.pb").write_text("a model")
     return directory
 
 
-def entry(model):
-    return models_config.entry(models_config.read(model.parent), model.name)
+def load_entry(model):
+    return get_or_add_entry(load_config(model.parent), model.name)
 
 
-def test_labels_are_written_where_a_server_reads_them(model):
+def test_labels_are_written_to_models_config(model):
     assert label(model, {"stable": 2, "canary": 10}) == {"canary": 10, "stable": 2}
     assert (
         (model.parent / "models.config").read_text()
@@ -56,26 +63,26 @@ model_config_list {
     )
 
 
-def test_a_label_moves_and_the_others_stay(model):
+def test_a_label_moves_and_other_labels_stay(model):
     label(model, {"stable": 1, "canary": 2})
     assert label(model, {"stable": 2}) == {"canary": 2, "stable": 2}
-    assert list(entry(model).model_version_policy.specific.versions) == [2]
+    assert list(load_entry(model).model_version_policy.specific.versions) == [2]
 
 
-def test_without_labels_the_server_goes_back_to_the_largest(model):
+def test_without_labels_the_largest_version_is_served(model):
     label(model, {"stable": 1})
     assert label(model, {"stable": None, "never": None}) == {}
-    assert not entry(model).HasField("model_version_policy")
+    assert not load_entry(model).HasField("model_version_policy")
 
 
 @pytest.mark.parametrize("labels", [{}, {"never": None}], ids=str)
-def test_where_no_label_changes_the_models_own_policy_stays(model, labels):
-    config = models_config.read(model.parent)
-    policy = models_config.entry(config, model.name).model_version_policy
+def test_the_version_policy_stays_if_no_label_changes(model, labels):
+    config = load_config(model.parent)
+    policy = get_or_add_entry(config, model.name).model_version_policy
     policy.latest.num_versions = 2
-    models_config.write(model.parent, config)
+    write_config(model.parent, config)
     assert label(model, labels) == {}
-    assert entry(model).model_version_policy == policy
+    assert load_entry(model).model_version_policy == policy
 
 
 @pytest.mark.parametrize("labels", [None, "stable=1", ["stable"]], ids=str)
@@ -84,7 +91,7 @@ def test_labels_that_are_no_dict_are_refused(model, labels):
         label(model, labels)
 
 
-def test_without_a_lock_on_windows_it_says_so(model, monkeypatch, capsys):
+def test_windows_is_refused_because_it_has_no_lock(model, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(NotImplementedError, match="Expected a system with fcntl.flock"):
         label(model, {"stable": 1})
@@ -92,13 +99,13 @@ def test_without_a_lock_on_windows_it_says_so(model, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: Expected a system")
 
 
-def test_other_models_and_the_comment_at_the_head_stay(model):
+def test_other_models_and_the_comment_at_the_top_stay(model):
     other = 'model_config_list { config { name: "other" base_path: "/elsewhere" } }\n'
     (model.parent / "models.config").write_text(f"# mount at /models\n# both\n{other}")
     label(model, {"stable": 1})
     text = (model.parent / "models.config").read_text()
     assert text.startswith("# mount at /models\n# both\nmodel_config_list {")
-    names = [one.name for one in models_config.read(model.parent).model_config_list.config]
+    names = [entry.name for entry in load_config(model.parent).model_config_list.config]
     assert names == ["other", "translator"] and "/elsewhere" in text
 
 
@@ -115,26 +122,26 @@ def test_other_models_and_the_comment_at_the_head_stay(model):
     ],
     ids=str,
 )
-def test_what_cannot_be_labelled_is_refused_and_nothing_is_written(model, labels, message):
+def test_an_invalid_label_is_refused_and_nothing_is_written(model, labels, message):
     with pytest.raises(ValueError, match=message):
         label(model, {"canary": 1, **labels})
     assert not (model.parent / "models.config").exists()
 
 
-def test_a_file_that_is_none_is_refused_and_left_alone(model):
+def test_an_invalid_models_config_is_refused_and_not_changed(model):
     (model.parent / "models.config").write_text("model_config_list { confi")
     with pytest.raises(ValueError, match="Expected a server's configuration. .*models.config"):
         label(model, {"stable": 1})
     assert (model.parent / "models.config").read_text() == "model_config_list { confi"
 
 
-@pytest.mark.parametrize("place", ["translator/1", "none", "."])
-def test_what_is_no_model_is_refused(model, place):
+@pytest.mark.parametrize("name", ["translator/1", "none", "."])
+def test_a_directory_that_is_no_model_is_refused(model, name):
     with pytest.raises(ValueError, match="`directory` to be a model's"):
-        label(model.parent / place, {"stable": 1})
+        label(model.parent / name, {"stable": 1})
 
 
-def test_the_command_labels_and_removes(model, capsys):
+def test_the_command_sets_and_removes_labels(model, capsys):
     assert main(["label", str(model), "stable=2", "canary=10"]) == 0
     assert main(["label", str(model), "canary="]) == 0
     assert capsys.readouterr().out.splitlines() == ["canary=10 stable=2", "stable=2"]
@@ -144,36 +151,38 @@ def test_the_command_labels_and_removes(model, capsys):
         main(["label", str(model), "stable"])
 
 
-WRITER = """
+WRITER = make_program(
+    """
 import sys
 from pathlib import Path
-from keras_attention.export import label
+from keras_attention.export.versions.labels import label
 model, name, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
 for count in range(times):
     label(model, {f"{name}{count}": 1})
 """
+)
 
 
-def writer(model, name, times):
+def start_writer(model, name, times):
     command = [sys.executable, "-c", WRITER, str(model), name, str(times)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert started.stdout.readline() == "ready\n"
-    return started
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
 
 
-def test_processes_that_label_at_the_same_time_lose_nothing(model):
-    writers = [writer(model, name, 40) for name in "ab"]
-    for one in writers:
-        one.communicate()
-        assert one.returncode == 0
-    assert len(entry(model).version_labels) == 80
+def test_concurrent_processes_lose_no_label(model):
+    writers = [start_writer(model, name, 40) for name in "ab"]
+    for process in writers:
+        process.communicate()
+        assert process.returncode == 0
+    assert len(load_entry(model).version_labels) == 80
 
 
-def test_a_killed_process_leaves_a_whole_file_and_no_lock(model):
+def test_a_killed_process_leaves_a_complete_file_and_no_lock(model):
     label(model, {"stable": 2})
-    killed = writer(model, "a", 1_000_000)
-    while len(entry(model).version_labels) < 20:  # in the middle of it
+    killed = start_writer(model, "a", 1_000_000)
+    while len(load_entry(model).version_labels) < 20:  # kill it while it is writing
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()

@@ -1,3 +1,5 @@
+"""`prune`: which versions it removes, and that it never leaves an incomplete one."""
+
 import fcntl
 import os
 import re
@@ -9,7 +11,13 @@ import pytest
 
 from keras_attention.export import label, prune
 from keras_attention.export.__main__ import main
-from keras_attention.export.versions import models_config
+from keras_attention.export.versions.models_config import (
+    exclusive_lock,
+    get_or_add_entry,
+    load_config,
+    write_config,
+)
+from tests.export.versions.light_process import make_program
 
 
 @pytest.fixture
@@ -20,23 +28,23 @@ def model(tmp_path):
     return tmp_path / "m"
 
 
-def left(model):
+def list_names(model):
     return sorted(path.name for path in model.iterdir())
 
 
-def test_the_newest_by_number_stay(model):
+def test_the_newest_versions_by_number_stay(model):
     assert prune(model, keep=2) == [1, 2, 3]
-    assert left(model) == ["10", "9"]
+    assert list_names(model) == ["10", "9"]
     assert prune(model, keep=2) == []
 
 
-def test_a_labelled_version_and_one_that_is_served_stay(model):
+def test_labelled_and_served_versions_stay(model):
     label(model, {"stable": 2})
-    config = models_config.read(model.parent)
-    models_config.entry(config, "m").model_version_policy.specific.versions.append(3)
-    models_config.write(model.parent, config)
+    config = load_config(model.parent)
+    get_or_add_entry(config, "m").model_version_policy.specific.versions.append(3)
+    write_config(model.parent, config)
     assert prune(model, keep=1) == [1, 9]
-    assert left(model) == ["10", "2", "3"]
+    assert list_names(model) == ["10", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -48,65 +56,67 @@ def test_a_labelled_version_and_one_that_is_served_stay(model):
         ("specific { versions: 2 }", [1, 3, 9]),
     ],
 )
-def test_what_the_policy_has_served_stays(model, policy, removed):
+def test_versions_that_the_policy_serves_stay(model, policy, removed):
     (model.parent / "models.config").write_text(
         f'model_config_list {{ config {{ name: "m" model_version_policy {{ {policy} }} }} }}'
     )
     assert prune(model, keep=1) == removed
 
 
-def test_what_is_no_version_stays(model):
+def test_other_files_and_directories_stay(model):
     (model / "notes").mkdir()
     (model / "4").write_text("a file")
     prune(model, keep=1)
-    assert left(model) == ["10", "4", "notes"]
+    assert list_names(model) == ["10", "4", "notes"]
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1.0, True, None, "1", [1]])
-def test_nothing_to_keep_is_refused(model, keep):
+def test_an_invalid_keep_is_refused(model, keep):
     with pytest.raises(
         ValueError, match=f"`keep` to be an integer of at least 1.*{re.escape(repr(keep))}"
     ):
         prune(model, keep)
-    assert len(left(model)) == 5
+    assert len(list_names(model)) == 5
 
 
-KILLED = """
+KILLED = make_program(
+    """
 import os, shutil, signal, sys
-from keras_attention.export import prune
+from keras_attention.export.versions.prune import prune
 shutil.rmtree = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 prune(sys.argv[1], 1)
 """
+)
 
 
-def test_a_version_is_never_half_removed(model):
-    """Killed before it deletes a file, it has already taken the version away, whole."""
+def test_a_version_is_never_partly_removed(model):
+    """A process that is killed before it deletes a file has already renamed the version."""
     killed = subprocess.run([sys.executable, "-c", KILLED, str(model)])
     assert killed.returncode == -signal.SIGKILL
-    assert [name for name in left(model) if name.isdigit()] == ["10", "2", "3", "9"]
+    assert [name for name in list_names(model) if name.isdigit()] == ["10", "2", "3", "9"]
     assert prune(model, keep=4) == []
-    assert left(model) == ["10", "2", "3", "9"]
+    assert list_names(model) == ["10", "2", "3", "9"]
 
 
 def test_no_version_is_labelled_while_it_is_removed(model, monkeypatch):
-    """Whoever labels waits for the lock that is held here."""
-    rename, seen = os.rename, []
+    """`label` waits for the lock that `prune` holds."""
+    rename, renamed = os.rename, []
 
-    def looking(source, target):
+    def rename_and_check_lock(source, target):
         rename(source, target)
-        other = os.open(model.parent, os.O_RDONLY)
+        descriptor = os.open(model.parent, os.O_RDONLY)
         with pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(other)
-        seen.append(target)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        renamed.append(target)
 
-    monkeypatch.setattr(os, "rename", looking)
-    assert prune(model, keep=4) == [1] and len(seen) == 1
-    with models_config.alone(model.parent):
+    monkeypatch.setattr(os, "rename", rename_and_check_lock)
+    assert prune(model, keep=4) == [1] and len(renamed) == 1
+    with exclusive_lock(model.parent):
         pass
 
 
-def test_the_command_says_what_it_removed(model, capsys):
+def test_the_command_prints_the_removed_versions(model, capsys):
     assert main(["prune", str(model), "--keep", "3"]) == 0
     assert main(["prune", str(model), "--keep", "3"]) == 0
     assert capsys.readouterr().out.splitlines() == ["removed: 1 2", "removed: none"]

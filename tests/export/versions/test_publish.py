@@ -1,3 +1,5 @@
+"""`publish`: a version appears complete or not at all, whatever fails meanwhile."""
+
 import os
 import signal
 import subprocess
@@ -7,6 +9,7 @@ import pytest
 
 from keras_attention.export.versions import leftovers
 from keras_attention.export.versions.publish import publish
+from tests.export.versions.light_process import make_program
 
 
 def write(path):
@@ -14,39 +17,39 @@ def write(path):
     (path / "saved_model.pb").write_text("a model")
 
 
-def names(directory):
+def list_names(directory):
     return sorted(entry.name for entry in directory.iterdir())
 
 
-def test_the_first_version_is_1_and_missing_parents_are_made(tmp_path):
+def test_the_first_version_is_1_and_missing_parents_are_created(tmp_path):
     directory = tmp_path / "saved_models" / "m"
     assert publish(directory, write) == directory / "1"
-    assert names(directory) == ["1"]
+    assert list_names(directory) == ["1"]
     assert (directory / "1" / "saved_model.pb").read_text() == "a model"
 
 
-def test_the_next_version_follows_the_largest_by_number(tmp_path):
+def test_the_next_version_is_the_largest_plus_one(tmp_path):
     for name in ["9", "10", "2"]:
         (tmp_path / name).mkdir()
     assert publish(tmp_path, write).name == "11"
 
 
-def test_names_that_are_no_versions_are_ignored(tmp_path):
+def test_names_that_are_not_versions_are_ignored(tmp_path):
     for name in ["latest", "12b", "-3", "1.5", "1_000", "²", ".export-old"]:
         (tmp_path / name).mkdir()
     (tmp_path / "README.md").write_text("")
     assert publish(tmp_path, write).name == "1"
 
 
-def test_a_file_with_a_versions_name_is_no_place_for_one(tmp_path):
+def test_a_file_with_the_name_of_a_version_is_skipped(tmp_path):
     (tmp_path / "1").write_text("")
     assert publish(tmp_path, write).name == "2"
 
 
-def test_a_version_that_another_process_took_in_between_is_left_alone(tmp_path, monkeypatch):
+def test_a_version_that_another_process_creates_first_is_not_changed(tmp_path, monkeypatch):
     rename = os.rename
 
-    def slower(source, target):
+    def rename_too_late(source, target):
         if target.name == "1":
             target.mkdir()
             (target / "theirs").write_text("")
@@ -54,22 +57,22 @@ def test_a_version_that_another_process_took_in_between_is_left_alone(tmp_path, 
             target.write_text("")
         rename(source, target)
 
-    monkeypatch.setattr(os, "rename", slower)
+    monkeypatch.setattr(os, "rename", rename_too_late)
     assert publish(tmp_path, write).name == "3"
-    assert names(tmp_path) == ["1", "2", "3"]
-    assert names(tmp_path / "1") == ["theirs"]
+    assert list_names(tmp_path) == ["1", "2", "3"]
+    assert list_names(tmp_path / "1") == ["theirs"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("directory", [".", "saved_models/m"])
-def test_a_failure_leaves_nothing(tmp_path, error, directory):
+def test_a_failure_leaves_no_files(tmp_path, error, directory):
     def fail(path):
         write(path)
         raise error
 
     with pytest.raises(error):
         publish(tmp_path / directory, fail)
-    assert names(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
 def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
@@ -79,55 +82,58 @@ def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
 
     with pytest.raises(ValueError):
         publish(tmp_path / "saved_models" / "m", fail)
-    assert names(tmp_path / "saved_models") == ["theirs"]
+    assert list_names(tmp_path / "saved_models") == ["theirs"]
 
 
-KILLED = """
+KILLED = make_program(
+    """
 import os, pathlib, signal, sys
 from keras_attention.export.versions.publish import publish
+from tests.export.versions.light_process import make_program
 def write(path):
     path.mkdir()
     (path / "weights").write_text("many")
     os.kill(os.getpid(), signal.SIGKILL)
 publish(pathlib.Path(sys.argv[1]), write)
 """
+)
 
 
-def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path):
+def test_leftovers_of_a_killed_export_are_removed_by_the_next(tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
     assert killed.returncode == -signal.SIGKILL
-    assert len(names(tmp_path)) == 1
+    assert len(list_names(tmp_path)) == 1
     publish(tmp_path, write)
-    assert names(tmp_path) == ["1"]
+    assert list_names(tmp_path) == ["1"]
 
 
-def test_what_others_still_write_is_left_alone(tmp_path):
-    number = leftovers.name()
-    here = number.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
-    elsewhere = number.replace(f"-{os.getpid()}-", "-other-host-999999999-")
-    for name in (here, elsewhere):
+def test_directories_of_running_and_remote_processes_stay(tmp_path):
+    name = leftovers.make_temporary_name()
+    running = name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    remote = name.replace(f"-{os.getpid()}-", "-other-host-999999999-")
+    for name in (running, remote):
         (tmp_path / name).mkdir()
     publish(tmp_path, write)
-    assert names(tmp_path) == sorted([here, elsewhere, "1"])
+    assert list_names(tmp_path) == sorted([running, remote, "1"])
 
 
-def test_a_rename_that_fails_otherwise_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_rename_leaves_no_files(tmp_path, monkeypatch):
     def refuse(source, target):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(PermissionError):
         publish(tmp_path, write)
-    assert names(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
-def test_what_is_being_written_has_no_versions_name(tmp_path):
-    seen = []
-    publish(tmp_path, lambda path: (write(path), seen.extend(names(tmp_path))))
-    assert len(seen) == 1 and not seen[0].isdigit()
+def test_an_unfinished_version_has_no_number(tmp_path):
+    names = []
+    publish(tmp_path, lambda path: (write(path), names.extend(list_names(tmp_path))))
+    assert len(names) == 1 and not names[0].isdigit()
 
 
-def test_a_directory_that_cannot_be_made_says_so_before_anything_is_written(tmp_path):
+def test_a_directory_that_cannot_be_created_raises_before_anything_is_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
         publish(tmp_path / "file" / "m", write)

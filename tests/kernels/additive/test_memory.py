@@ -1,4 +1,4 @@
-"""No tensor of the programs, forward and gradient, is as large as what the plain steps make."""
+"""No tensor of a program, forward and gradient, is as large as those of the plain steps."""
 
 import math
 import re
@@ -8,61 +8,61 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.kernels.additive import attention as reading
+from keras_attention.kernels import tuning
+from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.mask.structured_mask import StructuredMask
 from tests.gradients import with_gradient
 
 BACKEND = keras.backend.backend()
-pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="has no program to look at")
+pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="has no program to inspect")
 BATCH, T, UNITS, WIDTH = 2, 64, 17, 3
 RNG = np.random.default_rng(0)
 QUERY, KEY = RNG.normal(size=(2, BATCH, T, UNITS)).astype("float32")
 SCALE = RNG.normal(size=UNITS).astype("float32")
 
 
-def plain(query, key, scale):
+def compute_plain_scores(query, key, scale):
     return ops.sum(ops.tanh(query[:, :, None] + key[:, None]) * scale, axis=-1)
 
 
-def loss(scores):
+def make_loss(scores):
     return lambda q, k: ops.sum(ops.sin(scores(q, k, SCALE)))
 
 
-def elements(text):
-    """The sizes of all tensors in the text of a program."""
+def sizes_in_text(text):
+    """Return the sizes of all tensors in the text of a program."""
     shapes = re.findall(r"(?:f32|float32|c64|s32|int32|i32|pred|bool)\[([\d,]+)\]", text)
     return [math.prod(map(int, shape.split(","))) for shape in shapes]
 
 
-def of_graph(graph):
-    """The sizes of all tensors of a graph and of the functions in it, loops' bodies among them."""
+def sizes_in_graph(graph):
+    """Return the sizes of all tensors of a graph and of its functions, loop bodies included."""
     definition = graph.as_graph_def(add_shapes=True)
     nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
     shapes = [s for n in nodes for s in n.attr["_output_shapes"].list.shape]
     return [math.prod(d.size for d in s.dim) for s in shapes if not s.unknown_rank]
 
 
-def sizes(function, *given):
-    """The sizes of all tensors in `function` and its gradient, compiled and not."""
+def sizes(function, *inputs):
+    """Return the sizes of all tensors of a function and its gradient, compiled and not."""
     if BACKEND == "jax":
         import jax
 
-        return elements(str(jax.make_jaxpr(jax.value_and_grad(function, (0, 1)))(*given)))
+        return sizes_in_text(str(jax.make_jaxpr(jax.value_and_grad(function, (0, 1)))(*inputs)))
     import tensorflow as tf
 
     run = with_gradient(function)
-    given = list(map(tf.constant, given))
-    plain = tf.function(run).get_concrete_function(*given)
-    program = tf.function(run, jit_compile=True).experimental_get_compiler_ir(*given)
-    return of_graph(plain.graph) + elements(program(stage="hlo"))
+    inputs = list(map(tf.constant, inputs))
+    plain = tf.function(run).get_concrete_function(*inputs)
+    program = tf.function(run, jit_compile=True).experimental_get_compiler_ir(*inputs)
+    return sizes_in_graph(plain.graph) + sizes_in_text(program(stage="hlo"))
 
 
-def test_no_tensor_has_an_element_for_every_pair_and_unit():
-    given = QUERY, KEY
-    assert max(sizes(loss(plain), *given)) >= BATCH * T * T * UNITS
-    found = sizes(loss(additive_scores), *given)
-    assert BATCH * T * T <= max(found) < 4 * BATCH * T * T
+def test_scores_have_no_element_for_every_pair_and_unit():
+    assert max(sizes(make_loss(compute_plain_scores), QUERY, KEY)) >= BATCH * T * T * UNITS
+    largest = max(sizes(make_loss(additive_scores), QUERY, KEY))
+    assert BATCH * T * T <= largest < 4 * BATCH * T * T
 
 
 SEEDS = RNG.integers(0, 2**31 - 1, (BATCH, T)).astype("int32")
@@ -74,15 +74,14 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize(("visible", "seeds"), CALLS.values(), ids=CALLS.keys())
-def test_reading_in_blocks_no_tensor_has_an_element_for_every_pair(visible, seeds, monkeypatch):
-    monkeypatch.setattr(reading, "PAIRS", 2 * BATCH * T)
-    monkeypatch.setattr(reading, "TERMS", 1)
+@pytest.mark.parametrize(("mask", "seeds"), CALLS.values(), ids=CALLS.keys())
+def test_blockwise_attention_has_no_element_for_every_pair(mask, seeds, monkeypatch):
+    monkeypatch.setattr(tuning, "ADDITIVE_PAIRS_PER_BLOCK", 2 * BATCH * T)
+    monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)
     value = np.ones((BATCH, T, WIDTH), "float32")
 
-    def read(query, key):
-        given = query, key, SCALE, value, visible, seeds, 0.3
-        return ops.sum(reading.additive_reading(*given)[0] ** 2)
+    def loss(query, key):
+        inputs = query, key, SCALE, value, mask, seeds, 0.3
+        return ops.sum(additive_attention(*inputs)[0] ** 2)
 
-    found = sizes(read, QUERY, KEY)
-    assert 0 < max(found) < BATCH * T * T
+    assert 0 < max(sizes(loss, QUERY, KEY)) < BATCH * T * T

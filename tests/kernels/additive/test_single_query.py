@@ -1,4 +1,4 @@
-"""One query at a time: the plain scores and gradients, by exponentials made before the loop."""
+"""Scores of one query at a time, with exponentials of the keys that are computed before a loop."""
 
 import keras
 import numpy as np
@@ -6,12 +6,12 @@ import pytest
 from keras import ops
 
 import keras_attention
-import keras_attention.kernels.additive.compare as compare_module
-from keras_attention.kernels.additive.compare import compare, once_per_sequence
-from keras_attention.kernels.additive.single_query import additive_step, exponentials
+from keras_attention.kernels import attention as attention_module
+from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
+from keras_attention.kernels.attention import compare, prepare_step_keys
 from keras_attention.score import AdditiveScore, DotScore
 from tests.gradients import gradients
-from tests.kernels.additive.test_xla import on_tensorflow, plain
+from tests.kernels.additive.test_xla import compute_plain_scores, on_tensorflow
 
 UNITS = 17
 
@@ -24,66 +24,74 @@ def arrays(size=1.0, batch=2, keys=7):
     ]
 
 
-def stepped(query, key, scale):
-    return additive_step(query, key, exponentials(key), scale)
+def step_keys(keys):
+    return StepKeys(keys, exponentials(keys))
+
+
+def compute_step(query, key, scale):
+    return additive_step(query, step_keys(key), scale)
 
 
 @pytest.mark.parametrize("size", [0.1, 1, 10])
-def test_scores_and_gradients_are_the_plain_ones(size):
-    given = arrays(size)
-    got, want = (ops.convert_to_numpy(f(*given)) for f in (stepped, plain))
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5 * np.abs(want).max())
+def test_scores_and_gradients_equal_the_plain_ones(size):
+    inputs = arrays(size)
+    functions = compute_step, compute_plain_scores
+    result, expected = (ops.convert_to_numpy(f(*inputs)) for f in functions)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     upstream = np.random.default_rng(1).normal(size=(2, 1, 7)).astype("float32")
-    found, wanted = (
-        gradients(lambda *x, f=f: ops.sum(ops.multiply(f(*x), upstream)), given)
-        for f in (stepped, plain)
+    results, expected_results = (
+        gradients(lambda *x, f=f: ops.sum(ops.multiply(f(*x), upstream)), inputs) for f in functions
     )
-    for got, want in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
+    for result, expected in zip(results, expected_results, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_beyond_a_tanh_is_saturated_and_nothing_is_nan():
+def test_huge_projections_give_finite_scores_and_gradients():
     query, key, scale = arrays(1e12)
-    found = [ops.convert_to_numpy(stepped(query, key, scale))]
-    found += gradients(lambda *x: ops.sum(stepped(*x)), (query, key, scale))
-    assert all(np.isfinite(x).all() for x in found)
+    results = [ops.convert_to_numpy(compute_step(query, key, scale))]
+    results += gradients(lambda *x: ops.sum(compute_step(*x)), (query, key, scale))
+    assert all(np.isfinite(x).all() for x in results)
 
 
 @pytest.mark.parametrize(
-    "score, is_compiled, prepared",
+    "score, implementation, is_compiled, expected",
     [
-        (AdditiveScore(UNITS), True, True),
-        (AdditiveScore(UNITS), False, False),
-        (AdditiveScore(UNITS, implementation="plain"), True, False),
-        (AdditiveScore(4), True, False),
-        (DotScore(), True, False),
+        (AdditiveScore(UNITS), "auto", True, True),
+        (AdditiveScore(UNITS), "auto", False, False),
+        (AdditiveScore(UNITS), "plain", True, False),
+        (AdditiveScore(4), "auto", True, False),
+        (DotScore(), "auto", True, False),
     ],
 )
-def test_only_a_compiler_is_given_exponentials(score, is_compiled, prepared, monkeypatch):
-    monkeypatch.setattr(compare_module, "is_compiled", lambda: is_compiled)
-    key = ops.ones((2, 7, getattr(score, "units", None) or 8))
-    assert (once_per_sequence(score, key) is not None) == prepared
+def test_exponentials_are_prepared_only_for_a_compiler(
+    score, implementation, is_compiled, expected, monkeypatch
+):
+    monkeypatch.setattr(attention_module, "is_compiled", lambda: is_compiled)
+    keys = ops.ones((2, 7, getattr(score, "units", None) or 8))
+    prepared = prepare_step_keys(score, keys, implementation)
+    assert isinstance(prepared, StepKeys) == expected
+    assert expected or prepared is keys
 
 
-def test_several_queries_and_one_memory_for_all_are_compared_as_before(monkeypatch):
-    monkeypatch.setattr(compare_module, "additive_step", None)
+def test_several_queries_and_a_shared_memory_do_not_use_the_exponentials(monkeypatch):
+    monkeypatch.setattr(attention_module, "additive_step", None)
     query, key, scale = arrays()
     score = AdditiveScore(UNITS)
     score(query, key)
-    compare(score, np.repeat(query, 3, axis=1), key, exponentials(key))
-    compare(score, query, key[:1], exponentials(key[:1]))
+    compare(score, np.repeat(query, 3, axis=1), step_keys(key))
+    compare(score, query, step_keys(key[:1]))
     with pytest.raises(TypeError):
-        compare(score, query, key, exponentials(key))
+        compare(score, query, step_keys(key))
 
 
 @on_tensorflow
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-def test_a_compiled_decoder_takes_the_step_and_learns_as_the_plain_one(known, monkeypatch):
+@pytest.mark.parametrize("is_static", [True, False], ids=["known", "unknown"])
+def test_compiled_decoder_uses_the_step_and_has_plain_gradients(is_static, monkeypatch):
     import tensorflow as tf
 
-    taken = []
+    calls = []
     monkeypatch.setattr(
-        compare_module, "additive_step", lambda *x: taken.append(x) or additive_step(*x)
+        attention_module, "additive_step", lambda *x: calls.append(x) or additive_step(*x)
     )
     rng = np.random.default_rng(2)
     target, memory = (rng.normal(size=(2, t, 5)).astype("float32") for t in (3, 6))
@@ -94,10 +102,10 @@ def test_a_compiled_decoder_takes_the_step_and_learns_as_the_plain_one(known, mo
         attention = keras_attention.AdditiveAttention(UNITS, implementation=implementation)
         decoder = keras_attention.AttentionDecoder(keras.layers.GRUCell(8), attention)
         decoder(target, memory)
-        shape = (None, None, 5) if not known else None
-        given = [tf.TensorSpec(shape or x.shape) for x in (target, memory)]
+        shape = None if is_static else (None, None, 5)
+        signature = [tf.TensorSpec(shape or x.shape) for x in (target, memory)]
 
-        @tf.function(input_signature=given, jit_compile=True)
+        @tf.function(input_signature=signature, jit_compile=True)
         def run(target, memory, decoder=decoder):
             with tf.GradientTape() as tape:
                 tape.watch([target, memory])
@@ -107,7 +115,7 @@ def test_a_compiled_decoder_takes_the_step_and_learns_as_the_plain_one(known, mo
             return outputs, *tape.gradient(loss, [target, memory, *variables])
 
         results.append(run(target, memory))
-        assert bool(taken) == (implementation == "auto")
-        taken.clear()
-    for got, want in zip(*results, strict=True):
-        np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+        assert bool(calls) == (implementation == "auto")
+        calls.clear()
+    for result, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)

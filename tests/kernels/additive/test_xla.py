@@ -1,4 +1,4 @@
-"""The kernels inside of graphs: compiled or not, of unknown sizes, and in loops."""
+"""Additive kernels inside graphs: compiled or not, with unknown sizes, and in loops."""
 
 import keras
 import numpy as np
@@ -6,9 +6,10 @@ import pytest
 from keras import ops
 
 import keras_attention
-from keras_attention.kernels.additive import attention as reading
-from keras_attention.kernels.additive import compare, formula, matmul
+from keras_attention.kernels import tuning
+from keras_attention.kernels.additive import formula, matmul
 from keras_attention.kernels.additive.scores import additive_scores
+from keras_attention.kernels.attention import compare
 from keras_attention.score import AdditiveScore
 from tests.gradients import gradients, with_gradient
 
@@ -25,95 +26,100 @@ def projections(batch=2, queries=7, keys=5):
     return [RNG.normal(size=size).astype("float32") for size in sizes]
 
 
-def plain(query, key, scale):
+def compute_plain_scores(query, key, scale):
     return ops.sum(ops.tanh(query[:, :, None] + key[:, None]) * scale, axis=-1)
 
 
-def loss(scores):
+def make_loss(scores):
     return lambda q, k: ops.sum(ops.sin(scores(q, k, SCALE)))
 
 
-def assert_near(found, wanted):
-    for got, want in zip(found, wanted, strict=True):
-        got, want = (ops.convert_to_numpy(x) for x in (got, want))
-        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+def assert_near(results, expected_results):
+    for result, expected in zip(results, expected_results, strict=True):
+        result, expected = (ops.convert_to_numpy(x) for x in (result, expected))
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 @on_tensorflow
 @compiled
-def test_sizes_may_be_unknown(compile_it):
+def test_unknown_sizes_give_plain_gradients(compile_it):
     import tensorflow as tf
 
     unknown = [tf.TensorSpec((None, None, UNITS))] * 2
-    run = tf.function(with_gradient(loss(additive_scores)), unknown, jit_compile=compile_it)
-    for given in (projections(), projections(3, 1, 9)):
-        assert_near(run(*given)[1:], gradients(loss(plain), given))
+    run = tf.function(with_gradient(make_loss(additive_scores)), unknown, jit_compile=compile_it)
+    for inputs in (projections(), projections(3, 1, 9)):
+        expected = gradients(make_loss(compute_plain_scores), inputs)
+        assert_near(run(*inputs)[1:], expected)
 
 
 @on_tensorflow
 @compiled
-@pytest.mark.parametrize("few", [0, 10**9], ids=["kernel", "plain"])
-def test_unknown_sizes_choose_when_they_are_known(compile_it, few, monkeypatch):
+@pytest.mark.parametrize("threshold", [0, 10**9], ids=["kernel", "plain"])
+def test_graph_chooses_the_formula_or_the_kernel_by_run_time_sizes(
+    compile_it, threshold, monkeypatch
+):
     import tensorflow as tf
 
-    taken = []
+    modules = []
 
-    def counted(module):
-        def scores(*given, scores=module.scores):
-            tf.py_function(lambda: taken.append(module.__name__.split(".")[-1]), [], [])
-            return scores(*given)
+    def record_calls(module):
+        def scores(*args, scores=module.scores):
+            tf.py_function(lambda: modules.append(module.__name__.split(".")[-1]), [], [])
+            return scores(*args)
 
         monkeypatch.setattr(module, "scores", scores)
 
     if not compile_it:  # XLA calls no Python
-        counted(matmul)
-        counted(formula)
-    monkeypatch.setattr(compare, "FEW_UNCOMPILED", few)
-    monkeypatch.setattr(compare, "FEW_PAIRS", few)
+        record_calls(matmul)
+        record_calls(formula)
+    monkeypatch.setattr(tuning, "ADDITIVE_MIN_ELEMENTS_UNCOMPILED", threshold)
+    monkeypatch.setattr(tuning, "ADDITIVE_MIN_PAIRS_UNCOMPILED", threshold)
     score = AdditiveScore(units=UNITS)
     query, key = projections()
     score(query, key)
     score.scale.assign(SCALE)
 
-    def summed(query, key):
-        return ops.sum(ops.sin(compare.compare(score, query, key)))
+    def loss(query, key):
+        return ops.sum(ops.sin(compare(score, query, key)))
 
     unknown = [tf.TensorSpec((None, None, UNITS))] * 2
-    found = tf.function(with_gradient(summed), unknown, jit_compile=compile_it)(query, key)
-    assert_near(found[1:], gradients(loss(plain), (query, key)))
+    results = tf.function(with_gradient(loss), unknown, jit_compile=compile_it)(query, key)
+    expected = gradients(make_loss(compute_plain_scores), (query, key))
+    assert_near(results[1:], expected)
     if not compile_it:
-        assert set(taken) == {"formula" if few else "matmul"}
+        assert set(modules) == {"formula" if threshold else "matmul"}
 
 
 @on_tensorflow
 @compiled
-def test_a_layer_of_unknown_sizes_reads_in_blocks(compile_it, monkeypatch):
+def test_layer_with_unknown_sizes_runs_blockwise(compile_it, monkeypatch):
     import tensorflow as tf
 
-    monkeypatch.setattr(reading, "PAIRS", 20)
-    monkeypatch.setattr(reading, "TERMS", 1)
+    monkeypatch.setattr(tuning, "ADDITIVE_PAIRS_PER_BLOCK", 20)
+    monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)
     layer = keras_attention.AdditiveAttention(units=UNITS)
     query, value = projections()
     layer([query, value])
     mask = np.arange(5) < 4
 
-    def summed(query, value):
-        seen = tf.broadcast_to(mask, tf.shape(value)[:2])
-        return tf.reduce_sum(layer([query, value], mask=[None, seen], use_causal_mask=True) ** 2)
+    def loss(query, value):
+        key_mask = tf.broadcast_to(mask, tf.shape(value)[:2])
+        context = layer([query, value], mask=[None, key_mask], use_causal_mask=True)
+        return tf.reduce_sum(context**2)
 
     run = tf.function(
-        with_gradient(summed), [tf.TensorSpec((None, None, UNITS))] * 2, jit_compile=compile_it
+        with_gradient(loss), [tf.TensorSpec((None, None, UNITS))] * 2, jit_compile=compile_it
     )
-    layer.score.implementation = "blockwise"
-    found = run(query, value)
-    assert "_XlaMustCompile" not in str(tf.function(summed).get_concrete_function(query, value))
-    layer.score.implementation = "plain"
-    assert_near(found[1:], gradients(summed, (query, value)))
+    layer.implementation = "blockwise"
+    results = run(query, value)
+    assert "_XlaMustCompile" not in str(tf.function(loss).get_concrete_function(query, value))
+    layer.implementation = "plain"
+    assert_near(results[1:], gradients(loss, (query, value)))
 
 
 @on_tensorflow
 @compiled
-def test_a_decoder_asks_it_at_every_step(compile_it):
+def test_decoder_steps_have_plain_gradients(compile_it):
     import tensorflow as tf
 
     attention = keras_attention.AdditiveAttention(units=UNITS)
@@ -121,20 +127,20 @@ def test_a_decoder_asks_it_at_every_step(compile_it):
     query, value = projections()
     decoder(query, value)
 
-    def summed(query, value):
+    def loss(query, value):
         return tf.reduce_sum(decoder(query, value) ** 2)
 
-    found = {}
-    for way in ("plain", "blockwise"):
-        attention.score.implementation = way
-        found[way] = tf.function(with_gradient(summed), jit_compile=compile_it)(query, value)
-    assert_near(found["blockwise"], found["plain"])
+    results = []
+    for implementation in ("plain", "blockwise"):
+        attention.implementation = implementation
+        results.append(tf.function(with_gradient(loss), jit_compile=compile_it)(query, value))
+    assert_near(*results)
 
 
 @on_tensorflow
 @compiled
 @pytest.mark.parametrize("implementation", ["auto", "blockwise"])
-def test_there_may_be_nothing_to_attend_to(compile_it, implementation):
+def test_empty_batch_and_empty_sequence_are_accepted(compile_it, implementation):
     import tensorflow as tf
 
     layer = keras_attention.AdditiveAttention(UNITS, implementation=implementation)

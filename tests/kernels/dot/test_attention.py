@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.kernels.dot.attention import can_run_blockwise, dot_attention
+from keras_attention.kernels.attention import can_run_dot_blockwise
+from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask.structured_mask import StructuredMask
 from tests.finite_differences import FINEST, TOLERANCE, differences, only_with_float64
@@ -126,7 +127,7 @@ def test_the_seeds_say_what_is_dropped(name):
 def test_it_is_chosen_by_size():
     def chosen(queries, keys, implementation="auto", batch=2, dropped=False):
         shapes = [(2, 4, queries, 8), (batch, 4, keys, 8), (batch, 4, keys, 8)]
-        return can_run_blockwise(
+        return can_run_dot_blockwise(
             *(keras.KerasTensor(shape) for shape in shapes), implementation, dropped
         )
 

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from keras_attention import MultiHeadAttention, MultiHeadSelfAttention
-from keras_attention.kernels.dot.attention import can_run_blockwise
+from keras_attention.kernels.attention import can_run_dot_blockwise
+from keras_attention.layers.query_value.perturbation import Perturbation
 from keras_attention.score import DotScore
 from tests.kernels.dot.test_in_layers import WIDTH, X, assert_same, pair, small_blocks
 
@@ -24,7 +25,7 @@ compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["graph", "x
 )
 def test_a_batch_of_one_for_all_is_read_the_plain_way(batches, kernel):
     query, key = (keras.KerasTensor((size, 2, 600, 4)) for size in batches)
-    assert can_run_blockwise(query, key, key) == kernel
+    assert can_run_dot_blockwise(query, key, key) == kernel
 
 
 def in_graph(layers, compile_it, *shapes, **call):
@@ -87,15 +88,17 @@ class Halved(DotScore):
         return super().compare(query, key) / 2
 
 
-class LastRead(MultiHeadAttention):
-    def read(self, weights, memory, noise=None):
-        return super().read(ops.ones_like(weights), memory, noise)
+class UniformWeights(Perturbation):
+    def __call__(self, weights, noise=None):
+        return ops.ones_like(weights)
 
 
-@pytest.mark.parametrize("what", ["read", "normalize", "score"])
-def test_a_subclass_scores_normalizes_and_reads_its_way(what):
-    layers = pair(LastRead if what == "read" else MultiHeadAttention)
+@pytest.mark.parametrize("what", ["perturbation", "normalize", "score"])
+def test_other_steps_have_no_kernel(what):
+    layers = pair(MultiHeadAttention)
     for layer in layers:
+        if what == "perturbation":
+            layer.perturbation = UniformWeights()
         if what == "normalize":
             layer.normalize = lambda scores, mask=None: ops.ones_like(scores)
         if what == "score":

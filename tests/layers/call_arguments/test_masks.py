@@ -16,28 +16,28 @@ QUERY_MASK, KEY_MASK = RNG.random((2, 3)) < 0.7, RNG.random((2, 7)) < 0.7
 PAIRS = RNG.random((2, 3, 7)) < 0.7
 
 
-def joined(query=QUERY, key=KEY, **masks):
+def dense_mask(query=QUERY, key=KEY, **masks):
     return np.broadcast_to(ops.convert_to_numpy(pair_mask(query, key, **masks)), (2, 3, 7))
 
 
-def test_no_mask_is_none():
+def test_without_masks_the_mask_is_none():
     assert pair_mask(QUERY, KEY) is None
 
 
-def test_all_masks_are_joined_by_and():
-    found = joined(
+def test_all_masks_are_combined_by_and():
+    actual = dense_mask(
         query_mask=QUERY_MASK, key_mask=KEY_MASK, attention_mask=PAIRS, use_causal_mask=True
     )
-    future = reference.causal(3, 7)
+    causal = reference.causal(3, 7)
     for b, i, j in np.ndindex(2, 3, 7):
-        wanted = QUERY_MASK[b, i] and KEY_MASK[b, j] and PAIRS[b, i, j] and future[i, j]
-        assert found[b, i, j] == wanted
+        is_visible = QUERY_MASK[b, i] and KEY_MASK[b, j] and PAIRS[b, i, j] and causal[i, j]
+        assert actual[b, i, j] == is_visible
 
 
-def test_a_key_mask_of_the_keys_rank_is_one_of_pairs():
-    np.testing.assert_array_equal(joined(key_mask=PAIRS), PAIRS)
-    of_all_queries = KEY_MASK[:, None]
-    np.testing.assert_array_equal(joined(key_mask=of_all_queries), np.repeat(of_all_queries, 3, 1))
+def test_key_mask_of_the_keys_rank_is_a_mask_of_pairs():
+    np.testing.assert_array_equal(dense_mask(key_mask=PAIRS), PAIRS)
+    one_row = KEY_MASK[:, None]
+    np.testing.assert_array_equal(dense_mask(key_mask=one_row), np.repeat(one_row, 3, 1))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float32"])
@@ -46,9 +46,9 @@ def test_a_key_mask_of_the_keys_rank_is_one_of_pairs():
     [PAIRS, PAIRS[:1], PAIRS[0], PAIRS[:, :1], PAIRS[:, :, :1], KEY_MASK[0], np.array([False])],
     ids=lambda mask: str(mask.shape),
 )
-def test_attention_masks_broadcast_and_may_be_numbers(mask, dtype):
+def test_attention_masks_broadcast_and_may_be_numeric(mask, dtype):
     expected = np.broadcast_to(mask, (2, 3, 7))
-    np.testing.assert_array_equal(joined(attention_mask=mask.astype(dtype)), expected)
+    np.testing.assert_array_equal(dense_mask(attention_mask=mask.astype(dtype)), expected)
     _, weights = Attention()(
         [QUERY, KEY], attention_mask=mask.astype(dtype), return_attention_scores=True
     )
@@ -56,7 +56,7 @@ def test_attention_masks_broadcast_and_may_be_numbers(mask, dtype):
 
 
 @pytest.mark.parametrize("mask", [KEY_MASK, KEY_MASK[:1], KEY_MASK[0]], ids=lambda m: str(m.shape))
-def test_a_single_query_has_masks_without_its_axis(mask):
+def test_masks_of_a_single_query_have_no_query_axis(mask):
     _, weights = Attention()(
         [QUERY[:, 0], KEY],
         mask=[np.array([True, False]), None],
@@ -68,11 +68,11 @@ def test_a_single_query_has_masks_without_its_axis(mask):
     np.testing.assert_array_equal(ops.convert_to_numpy(weights) > 0, expected)
 
 
-def test_more_leading_axes_have_masks_of_their_own():
+def test_additional_leading_axes_have_their_own_masks():
     query, key = QUERY[:, None], KEY[:, None]
-    found = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
-    expected = joined(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+    actual = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
+    expected = dense_mask(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
+    np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +92,20 @@ def test_masks_of_other_shapes_are_refused(masks, message):
         pair_mask(QUERY, KEY, **masks)
 
 
-def test_masks_of_the_inputs_count_even_beside_an_attention_mask():
+def test_keras_masks_are_combined_with_an_attention_mask():
     steps = np.where(KEY_MASK[..., None], KEY, 0)
     masked = keras.layers.Masking()(steps)
     for options in ({}, {"attention_mask": np.ones((1, 7), bool)}):
-        found = Attention()(masked, return_attention_scores=True, **options)
-        seen = ops.convert_to_numpy(found[1]) > 0
-        np.testing.assert_array_equal(seen, KEY_MASK[:, :, None] & KEY_MASK[:, None])
+        actual = Attention()(masked, return_attention_scores=True, **options)
+        visible = ops.convert_to_numpy(actual[1]) > 0
+        np.testing.assert_array_equal(visible, KEY_MASK[:, :, None] & KEY_MASK[:, None])
         cross = Attention()([QUERY, masked], return_attention_scores=True, **options)[1]
         np.testing.assert_array_equal(
             ops.convert_to_numpy(cross) > 0, np.repeat(KEY_MASK[:, None], 3, 1)
         )
 
 
-def test_masks_of_the_inputs_count_in_a_model_with_an_attention_mask():
+def test_keras_masks_are_combined_with_an_attention_mask_in_a_model():
     words, pairs = keras.Input((None,), dtype="int32"), keras.Input((None, None), dtype="bool")
     embedded = keras.layers.Embedding(11, 5, mask_zero=True)(words)
     outputs = Attention()(embedded, attention_mask=pairs, return_attention_scores=True)
@@ -118,7 +118,7 @@ def test_masks_of_the_inputs_count_in_a_model_with_an_attention_mask():
     )
 
 
-def test_the_output_carries_the_queries_mask_on():
+def test_output_carries_the_query_mask():
     masked = keras.layers.Masking()(np.where(QUERY_MASK[..., None], QUERY, 0).astype("float32"))
     summed = keras.layers.GlobalAveragePooling1D()(Attention()([masked, KEY]))
     context = ops.convert_to_numpy(Attention()([masked, KEY]))

@@ -7,46 +7,46 @@ from keras_attention.layers.call_arguments.query_positions import query_position
 QUERY, KEY = np.ones((2, 3, 5)), np.ones((2, 7, 5))
 
 
-def test_they_count_from_the_first_query_that_is_not_masked():
+def test_positions_start_at_the_first_unmasked_query():
     mask = np.array([[True, True, False], [False, True, True]])
     positions = ops.convert_to_numpy(query_positions(QUERY, KEY, mask))
     assert positions[mask].tolist() == [0, 1, 0, 1]
 
 
-def test_a_masked_query_in_the_middle_takes_no_place():
+def test_masked_query_in_the_middle_is_not_counted():
     mask = np.array([[True, False, True], [False, True, True]])
     positions = ops.convert_to_numpy(query_positions(QUERY, KEY, mask))
     assert positions[mask].tolist() == [0, 1, 0, 1]
     assert (positions >= 0).all()
 
 
-def test_without_a_mask_they_go_without_saying():
+def test_without_a_mask_positions_are_none():
     assert query_positions(QUERY, KEY) is None
     assert query_positions(QUERY[:, 0], KEY, np.array([True, False])) is None
 
 
-def test_given_ones_are_taken():
-    given = np.array([[4, 5, 6]])
+def test_explicit_positions_are_returned():
+    positions = np.array([[4, 5, 6]])
     mask = np.zeros((2, 3), bool)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(query_positions(QUERY, KEY, mask, given)), given
+        ops.convert_to_numpy(query_positions(QUERY, KEY, mask, positions)), positions
     )
     assert ops.convert_to_numpy(query_positions(QUERY, KEY, positions=4)).tolist() == 4
 
 
-def test_a_mask_of_another_shape_is_refused():
+def test_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"`query_mask` of shape \(2, 3\). Received: .* \(2, 7\)"):
         query_positions(QUERY, KEY, np.ones((2, 7), bool))
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("positions", "message"),
     [
-        (np.zeros((2, 3)), "Expected `positions` of an integer dtype. Received: dtype=float"),
+        (np.zeros((2, 3)), "Expected `positions` to be of an integer dtype. Received: .*float"),
         (np.zeros((2, 4), int), r"Received: positions of shape \(2, 4\)"),
         (np.zeros((1, 2, 3), int), r"Received: positions of shape \(1, 2, 3\)"),
     ],
 )
-def test_others_are_refused(given, message):
+def test_invalid_positions_are_refused(positions, message):
     with pytest.raises(ValueError, match=message):
-        query_positions(QUERY, KEY, None, given)
+        query_positions(QUERY, KEY, None, positions)

@@ -1,4 +1,4 @@
-"""Multi-head layers for the tests: data, layers of seeded weights, and what the formulas give."""
+"""Inputs, layers with seeded weights, and expected outputs for multi-head tests."""
 
 import numpy as np
 from keras import ops
@@ -19,7 +19,7 @@ def numpy(x):
 
 
 def seeded(layer, *inputs, **options):
-    """The layer, built by a call, its weights drawn from seeded numbers."""
+    """Build a layer by a call, and set seeded random weights."""
     layer(*inputs, **options)
     rng = np.random.default_rng(1)
     layer.set_weights([0.5 * rng.normal(size=w.shape) for w in layer.get_weights()])
@@ -27,7 +27,7 @@ def seeded(layer, *inputs, **options):
 
 
 def pairs(layer):
-    """The layer's weights as [query, key, value, output] x (kernel, bias or None)."""
+    """Return the weights as [query, key, value, output] x (kernel, bias or None)."""
     weights = [numpy(w).astype("float64") for w in layer.weights]
     if not layer.use_bias:
         return [(kernel, None) for kernel in weights]
@@ -35,7 +35,7 @@ def pairs(layer):
 
 
 def expected(layer, query, value, key, mask, weights=None, bias=None):
-    """Outputs and weights of a batch by the papers' formulas."""
+    """Return outputs and weights of a batch by the formulas of the papers."""
     weights = weights or pairs(layer)
 
     def one(query, value, key, mask, bias=None):

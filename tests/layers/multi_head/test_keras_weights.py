@@ -8,7 +8,15 @@ from keras_attention import (
     multi_head_from_keras,
     multi_head_to_keras,
 )
-from tests.layers.multi_head.multi_head_formulas import KEY, MASK, QUERY, VALUE, X, numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import (
+    KEY,
+    MASK,
+    QUERY,
+    VALUE,
+    X,
+    numpy,
+    seeded,
+)
 
 THEIRS = {
     "plain": lambda **o: keras.layers.MultiHeadAttention(3, 2, **o),
@@ -23,51 +31,51 @@ OURS = {
     "no_bias": {"num_heads": 5, "use_bias": False},
     "grouped": {"num_heads": 6, "key_dim": 2, "num_key_value_heads": 3},
 }
-# Where a query sees nothing Keras gives the bias, ours zeros.
+# Every query has a visible key: for the others Keras gives the bias, and our layer zeros.
 VISIBLE = MASK | ~MASK.any(-1, keepdims=True)
 
 
-def built(way, **options):
-    """Built by a call for the weights too: without, Keras on JAX knows one width for all."""
+def build(mode, **options):
+    """Build by a call that returns weights: otherwise Keras on JAX assumes equal widths."""
     call = QUERY, VALUE, KEY
-    return seeded(THEIRS[way](**options), *call, return_attention_scores=True)
+    return seeded(THEIRS[mode](**options), *call, return_attention_scores=True)
 
 
 def assert_same(ours, theirs):
-    """Equal outputs and weights for query, value and key of different widths."""
+    """Compare outputs and weights for query, value and key of different widths."""
     options = {"attention_mask": VISIBLE, "return_attention_scores": True}
-    found = ours([QUERY, VALUE, KEY], **options)
-    wanted = theirs(QUERY, VALUE, KEY, **options)
-    assert np.abs(numpy(wanted[0])).max() > 0.1
-    for got, want in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(numpy(got), numpy(want), atol=1e-5)
+    results = ours([QUERY, VALUE, KEY], **options)
+    expected = theirs(QUERY, VALUE, KEY, **options)
+    assert np.abs(numpy(expected[0])).max() > 0.1
+    for result, correct in zip(results, expected, strict=True):
+        np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-5)
 
 
-@pytest.mark.parametrize("way", THEIRS)
+@pytest.mark.parametrize("mode", THEIRS)
 @pytest.mark.parametrize("kind", [MultiHeadAttention, MultiHeadSelfAttention])
-def test_what_comes_from_keras_computes_the_same(way, kind):
-    theirs = built(way, name="theirs", dropout=0.25)
+def test_layer_from_keras_computes_the_same(mode, kind):
+    theirs = build(mode, name="theirs", dropout=0.25)
     ours = multi_head_from_keras(theirs, kind)
     assert_same(ours, theirs)
     assert (ours.name, ours.dropout, type(ours)) == ("theirs", 0.25, kind)
 
 
-@pytest.mark.parametrize("way", OURS)
+@pytest.mark.parametrize("mode", OURS)
 @pytest.mark.parametrize("kind", [MultiHeadAttention, MultiHeadSelfAttention])
-def test_what_goes_to_keras_computes_the_same(way, kind):
-    ours = seeded(kind(**OURS[way]), [QUERY, VALUE, KEY])
+def test_layer_to_keras_computes_the_same(mode, kind):
+    ours = seeded(kind(**OURS[mode]), [QUERY, VALUE, KEY])
     theirs = multi_head_to_keras(ours)
     assert_same(ours, theirs)
-    assert isinstance(theirs, keras.layers.GroupQueryAttention) == (way == "grouped")
+    assert isinstance(theirs, keras.layers.GroupQueryAttention) == (mode == "grouped")
 
 
-@pytest.mark.parametrize("way", THEIRS)
-def test_there_and_back_is_the_same_layer(way):
-    theirs = built(way, name="there_and_back")
+@pytest.mark.parametrize("mode", THEIRS)
+def test_conversion_to_keras_and_back_gives_the_same_layer(mode):
+    theirs = build(mode, name="there_and_back")
     again = multi_head_to_keras(multi_head_from_keras(theirs))
     assert type(again) is type(theirs)
-    for got, want in zip(again.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_array_equal(got, want)
+    for result, correct in zip(again.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(result, correct)
     same = ("name", "dropout", "use_bias", "seed", "dtype")
     assert all(again.get_config()[n] == theirs.get_config()[n] for n in same)
 
@@ -77,10 +85,10 @@ def test_windows_are_converted(is_causal):
     theirs = seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=3), X, X)
     ours = multi_head_from_keras(theirs)
     assert ours.window == 2
-    wanted = numpy(theirs(X, X, use_causal_mask=is_causal))
+    expected = numpy(theirs(X, X, use_causal_mask=is_causal))
     for layer in (ours, multi_head_from_keras(multi_head_to_keras(ours))):
-        found = layer(X, use_causal_mask=is_causal)
-        np.testing.assert_allclose(numpy(found), wanted, atol=1e-5)
+        results = layer(X, use_causal_mask=is_causal)
+        np.testing.assert_allclose(numpy(results), expected, atol=1e-5)
 
 
 def test_dtype_policies_are_converted():
@@ -99,15 +107,15 @@ def test_dtype_policies_are_converted():
         ({"sliding_window": 4}, "sliding_window=4"),
     ],
 )
-def test_what_ours_has_not_is_refused(options, message):
+def test_options_without_a_counterpart_here_are_refused(options, message):
     theirs = keras.layers.MultiHeadAttention(3, 2, **options)
     x = X if "attention_axes" not in options else X[:, :, None]
     theirs(x, x)
-    with pytest.raises(ValueError, match=f"Expected `.* to make a .* Received: {message}"):
+    with pytest.raises(ValueError, match=f"Expected `.* to convert to a .* Received: {message}"):
         multi_head_from_keras(theirs, MultiHeadAttention)
 
 
-def test_what_keras_has_not_is_refused():
+def test_options_without_a_counterpart_in_keras_are_refused():
     rotary = seeded(MultiHeadSelfAttention(2, 4, rotary_base=10.0), X)
     with pytest.raises(ValueError, match="Expected .* Received: rotary_base=10.0"):
         multi_head_to_keras(rotary)

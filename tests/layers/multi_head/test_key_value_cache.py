@@ -1,4 +1,4 @@
-"""A sequence taken piece by piece is the sequence taken as a whole."""
+"""A sequence in parts, with a cache, equals the whole sequence."""
 
 import keras
 import numpy as np
@@ -9,24 +9,24 @@ from keras_attention import KeyValueCache, MultiHeadSelfAttention
 from tests.layers.multi_head.multi_head_formulas import MASK, X, numpy, seeded
 from tests.layers.test_contract import compiled
 
-WAYS = {
+MODES = {
     "plain": {},
     "window": {"window": 2},
     "rotary": {"rotary_base": 30.0},
     "grouped": {"num_key_value_heads": 2, "value_dim": 3},
     "all": {"window": 3, "rotary_base": 30.0, "num_key_value_heads": 1, "use_bias": False},
 }
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 REAL = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
 PIECES = [(0, 1), (1, 4), (4, 6), (6, 7)]
 
 
-def built(way, **options):
-    return seeded(MultiHeadSelfAttention(4, 6, **WAYS[way], **options), X)
+def build(mode, **options):
+    return seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), X)
 
 
-def in_pieces(layer, x, mask=None, max_length=11):
-    """Outputs and the last cache."""
+def run_parts(layer, x, mask=None, max_length=11):
+    """Return outputs and the last cache."""
     cache, outputs = layer.get_initial_cache(len(x), max_length), []
     for first, last in PIECES:
         real = None if mask is None else mask[:, first:last]
@@ -35,54 +35,54 @@ def in_pieces(layer, x, mask=None, max_length=11):
     return np.concatenate(outputs, 1), cache
 
 
-@every_way
+@every_mode
 @pytest.mark.parametrize("mask", [None, REAL], ids=["no_mask", "mask"])
-def test_pieces_are_the_whole(way, mask):
-    layer = built(way)
+def test_parts_equal_the_whole(mode, mask):
+    layer = build(mode)
     poisoned = X if mask is None else np.where(mask[..., None], X, np.float32(np.nan))
-    found, cache = in_pieces(layer, poisoned, mask)
-    wanted = numpy(layer(X, mask=mask, use_causal_mask=True))
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    results, cache = run_parts(layer, poisoned, mask)
+    expected = numpy(layer(X, mask=mask, use_causal_mask=True))
+    np.testing.assert_allclose(results, expected, atol=1e-5)
     np.testing.assert_array_equal(numpy(cache.position), [7, 7])
     real = np.ones((2, 7), bool) if mask is None else mask
     np.testing.assert_array_equal(numpy(cache.mask), np.pad(real, [(0, 0), (0, 4)]))
 
 
 @pytest.mark.parametrize(("dtype", "last_place"), [("mixed_float16", 2**-10), ("bfloat16", 2**-7)])
-def test_pieces_are_the_whole_in_half_precision_but_for_the_last_place(dtype, last_place):
-    layer = built("all", dtype=dtype)
-    found, _ = in_pieces(layer, X)
-    wanted = numpy(ops.cast(layer(X, use_causal_mask=True), "float32"))
-    np.testing.assert_allclose(found.astype("float32"), wanted, rtol=last_place, atol=1e-5)
+def test_parts_equal_the_whole_in_half_precision_up_to_the_last_place(dtype, last_place):
+    layer = build("all", dtype=dtype)
+    results, _ = run_parts(layer, X)
+    expected = numpy(ops.cast(layer(X, use_causal_mask=True), "float32"))
+    np.testing.assert_allclose(results.astype("float32"), expected, rtol=last_place, atol=1e-5)
 
 
-@every_way
-def test_scores_of_a_piece_are_those_of_the_whole(way):
-    layer = built(way)
-    _, wanted = layer(X, use_causal_mask=True, return_attention_scores=True)
+@every_mode
+def test_weights_of_a_part_equal_those_of_the_whole(mode):
+    layer = build(mode)
+    _, expected = layer(X, use_causal_mask=True, return_attention_scores=True)
     _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 11))
     output, weights, following = layer(X[:, 4:], cache=cache, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(weights)[..., :7], numpy(wanted)[:, :, 4:], atol=1e-6)
+    np.testing.assert_allclose(numpy(weights)[..., :7], numpy(expected)[:, :, 4:], atol=1e-6)
     np.testing.assert_array_equal(numpy(weights)[..., 7:], 0)
     again, _ = layer(X[:, 4:], cache=cache)
     np.testing.assert_array_equal(numpy(again), numpy(output))
     assert isinstance(following, KeyValueCache)
 
 
-def test_an_attention_mask_goes_with_the_places():
-    layer, mask = built("plain"), MASK[:, 2:, :]
-    wanted = numpy(layer(X, attention_mask=np.pad(mask, [(0, 0), (6, 0), (0, 0)])))
+def test_attention_mask_has_a_column_for_each_slot():
+    layer, mask = build("plain"), MASK[:, 2:, :]
+    expected = numpy(layer(X, attention_mask=np.pad(mask, [(0, 0), (6, 0), (0, 0)])))
     _, cache = layer(X[:, :6], cache=layer.get_initial_cache(2, 11))
     allowed = np.pad(mask, [(0, 0), (0, 0), (0, 4)])
     output, _ = layer(X[:, 6:], cache=cache, attention_mask=allowed)
-    np.testing.assert_allclose(numpy(output), wanted[:, 6:], atol=1e-5)
+    np.testing.assert_allclose(numpy(output), expected[:, 6:], atol=1e-5)
     with pytest.raises(ValueError, match="`attention_mask` broadcastable to shape .2, 1, 11"):
         layer(X[:, 6:], cache=cache, attention_mask=mask)
 
 
-@every_way
-def test_it_runs_in_a_compiled_loop(way):
-    layer = built(way)
+@every_mode
+def test_cache_works_in_a_compiled_loop(mode):
+    layer = build(mode)
 
     def run(x):
         batch = ops.shape(x)[0]
@@ -95,36 +95,36 @@ def test_it_runs_in_a_compiled_loop(way):
         start = (ops.convert_to_tensor(0), layer.get_initial_cache(batch, 7), ops.zeros_like(x))
         return ops.while_loop(lambda i, *_: i < 7, step, start, maximum_iterations=7)[2]
 
-    wanted = numpy(layer(X, use_causal_mask=True))
+    expected = numpy(layer(X, use_causal_mask=True))
     x = ops.convert_to_tensor(X)
-    for found in (run(x), compiled(run)(x)):
-        np.testing.assert_allclose(numpy(found), wanted, atol=1e-5)
+    for results in (run(x), compiled(run)(x)):
+        np.testing.assert_allclose(numpy(results), expected, atol=1e-5)
 
 
-def test_rows_may_have_written_different_numbers_of_tokens():
-    layer = built("all")
+def test_rows_can_hold_different_numbers_of_tokens():
+    layer = build("all")
     _, cache = layer(X[:, :3], cache=layer.get_initial_cache(2, 11))
-    cache = cache._replace(position=ops.convert_to_tensor([3, 1]))  # row 1 takes two back
+    cache = cache._replace(position=ops.convert_to_tensor([3, 1]))  # row 1 removes two tokens
     output, cache = layer(X[:, 3:5], cache=cache)
     rows = X[:1, :5], np.concatenate([X[1:, :1], X[1:, 3:5]], 1)
     for row, x in enumerate(rows):
-        wanted = numpy(layer(x, use_causal_mask=True))[0, -2:]
-        np.testing.assert_allclose(numpy(output)[row], wanted, atol=1e-5)
+        expected = numpy(layer(x, use_causal_mask=True))[0, -2:]
+        np.testing.assert_allclose(numpy(output)[row], expected, atol=1e-5)
     np.testing.assert_array_equal(numpy(cache.position), [5, 3])
 
 
-def test_beyond_the_end_nothing_is_written_and_the_output_is_zero():
-    layer = built("rotary")
-    wanted = numpy(layer(X, use_causal_mask=True))
+def test_tokens_beyond_max_length_are_not_written_and_give_zero():
+    layer = build("rotary")
+    expected = numpy(layer(X, use_causal_mask=True))
     _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 5))
     output, cache = layer(X[:, 4:], cache=cache)
-    np.testing.assert_allclose(numpy(output)[:, :1], wanted[:, 4:5], atol=1e-5)
+    np.testing.assert_allclose(numpy(output)[:, :1], expected[:, 4:5], atol=1e-5)
     np.testing.assert_array_equal(numpy(output)[:, 1:], 0)
     assert numpy(cache.mask).all()
 
 
-def test_more_tokens_than_places_or_an_unknown_number_are_refused():
-    layer = built("plain")
+def test_more_tokens_than_slots_or_an_unknown_max_length_are_refused():
+    layer = build("plain")
     with pytest.raises(ValueError, match="Expected at most max_length=3 .* Received: 7 tokens"):
         layer(X, cache=layer.get_initial_cache(2, 3))
     with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
@@ -135,8 +135,8 @@ def test_more_tokens_than_places_or_an_unknown_number_are_refused():
         MultiHeadSelfAttention(2, 3).get_initial_cache(2, 7)
 
 
-def test_a_step_is_a_functional_model_that_can_be_saved(tmp_path):
-    layer = built("all")
+def test_functional_model_of_one_step_can_be_saved(tmp_path):
+    layer = build("all")
     token = keras.Input((1, 5))
     parts = [(x.shape[1:], x.dtype) for x in layer.get_initial_cache(1, 11)]
     cache = [keras.Input(s, dtype=keras.backend.standardize_dtype(d)) for s, d in parts]
@@ -148,5 +148,5 @@ def test_a_step_is_a_functional_model_that_can_be_saved(tmp_path):
     for i in range(7):
         output, *state = reloaded([ops.convert_to_tensor(X[:, i : i + 1]), *state])
         outputs.append(numpy(output))
-    wanted = numpy(layer(X, use_causal_mask=True))
-    np.testing.assert_allclose(np.concatenate(outputs, 1), wanted, atol=1e-5)
+    expected = numpy(layer(X, use_causal_mask=True))
+    np.testing.assert_allclose(np.concatenate(outputs, 1), expected, atol=1e-5)

@@ -17,7 +17,7 @@ from tests.layers.multi_head.multi_head_formulas import (
     seeded,
 )
 
-WAYS = {
+MODES = {
     "plain": {"num_heads": 3, "key_dim": 2},
     "value_dim": {"num_heads": 2, "key_dim": 3, "value_dim": 7},
     "no_bias": {"num_heads": 3, "key_dim": 2, "use_bias": False},
@@ -25,32 +25,32 @@ WAYS = {
     "multi_query": {"num_heads": 5, "key_dim": 3, "num_key_value_heads": 1},
     "as_wide_as_the_query": {"num_heads": 5},
 }
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 
 
-def built(way, dtype="float32"):
+def build(mode, dtype="float32"):
     inputs = [x.astype(dtype) for x in (QUERY, VALUE, KEY)]
-    return seeded(MultiHeadAttention(**WAYS[way], dtype=dtype), inputs)
+    return seeded(MultiHeadAttention(**MODES[mode], dtype=dtype), inputs)
 
 
-@every_way
-def test_it_is_the_papers_formula(way):
-    layer = built(way)
-    found = layer([QUERY, VALUE, KEY], attention_mask=MASK, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, QUERY, VALUE, KEY, MASK), strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
+@every_mode
+def test_output_equals_the_formula_of_the_paper(mode):
+    layer = build(mode)
+    results = layer([QUERY, VALUE, KEY], attention_mask=MASK, return_attention_scores=True)
+    for result, correct in zip(results, expected(layer, QUERY, VALUE, KEY, MASK), strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
-def test_it_is_the_papers_formula_to_ten_digits_in_float64():
-    layer = built("grouped", "float64")
+def test_output_equals_the_formula_of_the_paper_to_ten_digits_in_float64():
+    layer = build("grouped", "float64")
     inputs = [x.astype("float64") for x in (QUERY, VALUE, KEY)]
-    found = layer(inputs, attention_mask=MASK, return_attention_scores=True)
-    for got, want in zip(found, expected(layer, *inputs, MASK), strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-10, atol=1e-10)
+    results = layer(inputs, attention_mask=MASK, return_attention_scores=True)
+    for result, correct in zip(results, expected(layer, *inputs, MASK), strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-10, atol=1e-10)
 
 
-def test_its_gradients_are_differences_with_a_query_that_sees_nothing():
+def test_gradients_equal_finite_differences_with_a_fully_masked_query():
     arrays = QUERY[:1], VALUE[:1, :3, :2], KEY[:1, :3]
     layer = MultiHeadAttention(4, 1, value_dim=2, num_key_value_heads=2, dtype=FINEST)
     layer = seeded(layer, [x.astype(FINEST) for x in arrays])
@@ -60,22 +60,22 @@ def test_its_gradients_are_differences_with_a_query_that_sees_nothing():
     def loss(query, value, key):
         return ops.sum(ops.multiply(layer([query, value, key], attention_mask=mask), factors))
 
-    def written_out(query, value, key, *weights):
+    def compute_loss(query, value, key, *weights):
         weights = list(zip(weights[0::2], weights[1::2], strict=True))
         return np.sum(expected(layer, query, value, key, mask, weights)[0] * factors)
 
-    of_query, *_ = assert_gradients_are_differences(loss, written_out, arrays, layer.weights)
-    np.testing.assert_array_equal(of_query[0, 1], 0)
+    grad_query, *_ = assert_gradients_are_differences(loss, compute_loss, arrays, layer.weights)
+    np.testing.assert_array_equal(grad_query[0, 1], 0)
 
 
-def test_a_query_that_sees_nothing_gives_zeros_without_a_bias():
-    layer = built("plain")
+def test_fully_masked_query_gives_zero_without_the_output_bias():
+    layer = build("plain")
     output = numpy(layer([QUERY, VALUE, KEY], attention_mask=MASK))
     np.testing.assert_array_equal(output[0, 1], 0)
     assert (output[MASK.any(-1)] != 0).all()
 
 
-def test_one_head_without_projections_is_scaled_dot_attention():
+def test_one_head_with_identity_projections_is_scaled_dot_attention():
     layer = MultiHeadAttention(num_heads=1, use_bias=False)
     layer([QUERY, QUERY])
     layer.set_weights([np.eye(5)] * 4)
@@ -83,36 +83,37 @@ def test_one_head_without_projections_is_scaled_dot_attention():
     np.testing.assert_allclose(numpy(layer([QUERY, QUERY])), numpy(plain), atol=1e-6)
 
 
-@every_way
-def test_a_single_query_is_a_sequence_of_one(way):
-    layer = built(way)
+@every_mode
+def test_single_query_equals_a_sequence_of_one(mode):
+    layer = build(mode)
     output, weights = layer([QUERY, VALUE, KEY], return_attention_scores=True)
     one, its_weights = layer([QUERY[:, 1], VALUE, KEY], return_attention_scores=True)
     np.testing.assert_allclose(numpy(one), numpy(output)[:, 1], atol=1e-6)
     np.testing.assert_allclose(numpy(its_weights), numpy(weights)[:, :, 1], atol=1e-6)
 
 
-def test_grouped_heads_are_plain_heads_with_equal_keys_and_values():
-    grouped = built("grouped")
+def test_grouped_heads_equal_plain_heads_with_copied_keys_and_values():
+    grouped = build("grouped")
     plain = MultiHeadAttention(6, 2, value_dim=3)
     plain([QUERY, VALUE, KEY])
 
-    def copied(weight, width):
+    def copy_groups(weight, width):
         groups = numpy(weight).reshape((*weight.shape[:-1], 2, width))
         return np.repeat(groups, 3, axis=-2).reshape((*weight.shape[:-1], 6 * width))
 
     query, key, value, output = (grouped.weights[i : i + 2] for i in (0, 2, 4, 6))
-    key, value = [copied(w, 2) for w in key], [copied(w, 3) for w in value]
+    key, value = [copy_groups(w, 2) for w in key], [copy_groups(w, 3) for w in value]
     plain.set_weights([*map(numpy, query), *key, *value, *map(numpy, output)])
-    found = [layer([QUERY, VALUE, KEY]) for layer in (grouped, plain)]
-    np.testing.assert_allclose(*map(numpy, found), atol=1e-5)
+    results = [layer([QUERY, VALUE, KEY]) for layer in (grouped, plain)]
+    np.testing.assert_allclose(*map(numpy, results), atol=1e-5)
 
 
-def test_every_head_and_query_has_a_dropout_of_its_own():
+def test_every_head_and_query_has_its_own_dropout():
     value = np.ones((1, 1000, 2), "float32")
     layer = seeded(MultiHeadAttention(3, 2, dropout=0.5, seed=5), [QUERY[:1], value])
     prepared = layer.prepare(ops.convert_to_tensor(value))
-    seeds = ops.swapaxes(layer.sample_noise(QUERY[:1], prepared), -1, -2)  # of heads, queries
+    noise = layer.perturbation.sample(QUERY[:1], prepared)
+    seeds = layer.perturbation.row_seeds(noise)  # (batch, heads, queries)
     stays = numpy(keep_mask(seeds, ops.arange(1000, dtype="int32"), 0.5))
     assert stays.shape == (1, 3, 3, 1000)
     rows = stays.reshape(9, 1000).astype("float64")
@@ -122,8 +123,8 @@ def test_every_head_and_query_has_a_dropout_of_its_own():
     assert np.abs(outputs[0] - outputs[1]).max() > 0.01
 
 
-def test_its_weights_stand_in_the_documented_order():
-    names = [(w.name, tuple(w.shape)) for w in built("grouped").weights]
+def test_weights_are_in_the_documented_order():
+    names = [(w.name, tuple(w.shape)) for w in build("grouped").weights]
     assert names == [
         ("query_kernel", (5, 12)),
         ("query_bias", (12,)),
@@ -136,11 +137,11 @@ def test_its_weights_stand_in_the_documented_order():
     ]
 
 
-def test_a_width_that_the_heads_cannot_share_is_refused():
+def test_width_must_be_a_multiple_of_the_heads():
     with pytest.raises(ValueError, match="Expected a `key_dim`.* Received: num_heads=3, query .2,"):
         MultiHeadAttention(3)([QUERY, VALUE])
 
 
-def test_it_stacks_in_a_sequential_model():
+def test_layer_works_in_a_sequential_model():
     model = keras.Sequential([keras.Input((None, 5)), MultiHeadAttention(2, 3)])
     assert model.output_shape == (None, None, 5)

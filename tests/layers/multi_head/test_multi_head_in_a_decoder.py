@@ -1,4 +1,4 @@
-"""Several heads in an `AttentionDecoder`: one alignment a step, the mean of the heads'."""
+"""Several heads in an `AttentionDecoder`: the alignment of a step is the mean of the heads."""
 
 import keras
 import numpy as np
@@ -10,12 +10,12 @@ import keras_attention
 RNG = np.random.default_rng(0)
 TARGET, SOURCE = (RNG.normal(size=s).astype("float32") for s in ((2, 3, 5), (2, 7, 4)))
 SOURCE_MASK = np.arange(7) < np.array([[7], [4]])
-WAYS = {"before": ("before", False), "after": ("after", False), "feeding": ("after", True)}
+MODES = {"before": ("before", False), "after": ("after", False), "feeding": ("after", True)}
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_alignments_are_rows_over_the_source(way):
-    attend, feeding = WAYS[way]
+@pytest.mark.parametrize("mode", MODES)
+def test_alignments_have_one_row_per_step(mode):
+    attend, feeding = MODES[mode]
     attention = keras_attention.MultiHeadAttention(num_heads=2, dropout=0.1)
     cell = keras.layers.GRUCell(6)
     decoder = keras_attention.AttentionDecoder(cell, attention, attend, feeding)
@@ -29,7 +29,7 @@ def test_alignments_are_rows_over_the_source(way):
     decoder(TARGET, SOURCE, training=True)
 
 
-def test_the_alignment_is_the_mean_of_the_heads():
+def test_alignment_is_the_mean_of_the_heads():
     attention = keras_attention.MultiHeadAttention(num_heads=2)
     decoder = keras_attention.AttentionDecoder(
         keras.layers.GRUCell(6), attention, "after", output_mode="cell"

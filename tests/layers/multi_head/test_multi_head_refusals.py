@@ -8,7 +8,7 @@ from keras_attention import MultiHeadAttention, MultiHeadSelfAttention, multi_he
 from tests.layers.multi_head.multi_head_formulas import QUERY, VALUE, X, seeded
 
 
-def built(*args, **options):
+def build(*args, **options):
     return seeded(MultiHeadSelfAttention(*args, **options), X)
 
 
@@ -18,31 +18,40 @@ def built(*args, **options):
         (lambda cache: "ab", "Expected `cache` to be a KeyValueCache .*Received: a str"),
         (lambda cache: list(cache)[:3], "Expected `cache` to be a KeyValueCache .*a list of 3"),
         (lambda cache: [1, 2, 3, 4], "Expected `cache` to be a KeyValueCache .*a list of 4"),
-        (lambda cache: built(2, 6).get_initial_cache(2, 9), r"`cache.keys` of shape .2, 4, 9, 6."),
-        (lambda cache: built(4, 3).get_initial_cache(2, 9), r"Received: cache.keys .*2, 4, 9, 3."),
-        (lambda cache: built(4, 6, 2).get_initial_cache(2, 9), "Expected `cache.values` of shape"),
-        (lambda cache: built(4, 6).get_initial_cache(3, 9), "Expected `cache.keys` of shape"),
-        (lambda cache: built(4, 6).get_initial_cache(1, 9), "Expected `cache.keys` of shape"),
+        (
+            lambda cache: build(2, 6).get_initial_cache(2, 9),
+            r"`cache.keys` of shape .2, 4, 9, 6.",
+        ),
+        (
+            lambda cache: build(4, 3).get_initial_cache(2, 9),
+            r"Received: cache.keys .*2, 4, 9, 3.",
+        ),
+        (
+            lambda cache: build(4, 6, 2).get_initial_cache(2, 9),
+            "Expected `cache.values` of shape",
+        ),
+        (lambda cache: build(4, 6).get_initial_cache(3, 9), "Expected `cache.keys` of shape"),
+        (lambda cache: build(4, 6).get_initial_cache(1, 9), "Expected `cache.keys` of shape"),
         (lambda cache: cache._replace(mask=cache.mask[:, 1:]), "Expected `cache.mask` of shape"),
         (lambda cache: cache._replace(position=cache.mask), "Expected `cache.position` of shape"),
     ],
 )
-def test_a_cache_of_another_layer_is_refused(make, message):
-    layer = built(4, 6)
+def test_cache_of_another_layer_is_refused(make, message):
+    layer = build(4, 6)
     cache = make(layer.get_initial_cache(2, 9))
     with pytest.raises(ValueError, match=message):
         layer(X, cache=cache)
 
 
 @pytest.mark.parametrize("x", [X[:, 0], X[:, None]])
-def test_with_a_cache_the_inputs_are_sequences(x):
-    layer = built(4, 6)
+def test_inputs_with_a_cache_must_have_rank_3(x):
+    layer = build(4, 6)
     with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width. with a cache"):
         layer(x, cache=layer.get_initial_cache(2, 9))
 
 
-def test_with_a_cache_the_mask_is_of_the_new_tokens():
-    layer = built(4, 6)
+def test_mask_with_a_cache_must_be_that_of_the_new_tokens():
+    layer = build(4, 6)
     cache = layer.get_initial_cache(2, 9)
     with pytest.raises(ValueError, match=r"Expected `mask` of shape .2, 7.*of shape .2, 9."):
         layer(X, mask=np.ones((2, 9), bool), cache=cache)
@@ -50,9 +59,9 @@ def test_with_a_cache_the_mask_is_of_the_new_tokens():
     assert tuple(following.mask.shape) == (2, 9)
 
 
-def test_another_width_than_the_layer_was_built_with_is_refused():
+def test_inputs_of_another_width_are_refused():
     with pytest.raises(ValueError, match="Expected the width 5 .* Received: .*2, 7, 3"):
-        built(4, 6)(X[..., :3])
+        build(4, 6)(X[..., :3])
     layer = seeded(MultiHeadAttention(4, 6), [QUERY, VALUE])
     with pytest.raises(ValueError, match="Expected the width 11 .* Received: .*2, 7, 5"):
         layer([QUERY, X])
@@ -61,20 +70,20 @@ def test_another_width_than_the_layer_was_built_with_is_refused():
 @pytest.mark.parametrize(
     ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "one built for .* rank 4")]
 )
-def test_a_layer_of_keras_for_another_rank_is_refused(axes, message):
+def test_keras_layer_for_another_rank_is_refused(axes, message):
     theirs, x = keras.layers.MultiHeadAttention(3, 2, attention_axes=axes), X[:, :, None]
     theirs(x, x)
     with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
         multi_head_from_keras(theirs)
 
 
-def test_a_window_of_the_query_alone_is_refused_by_its_name():
+def test_sliding_window_of_one_is_refused():
     theirs = seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=1), X, X)
     with pytest.raises(ValueError, match="Expected `sliding_window`.* Received: sliding_window=1"):
         multi_head_from_keras(theirs)
 
 
-def test_a_layer_of_keras_with_lora_weights_is_refused():
+def test_keras_layer_with_lora_weights_is_refused():
     theirs = seeded(keras.layers.MultiHeadAttention(3, 2), X, X)
     theirs.query_dense.enable_lora(2)
     with pytest.raises(ValueError, match="Expected a `layer` of plain .*Received: .*lora_kernel_a"):

@@ -4,19 +4,25 @@ from keras import ops
 
 from keras_attention import MultiHeadSelfAttention
 from tests import reference
-from tests.layers.multi_head.multi_head_formulas import QUERY, X, expected, numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import (
+    QUERY,
+    X,
+    expected,
+    numpy,
+    seeded,
+)
 
-WAYS = {
+MODES = {
     "plain": {},
     "window": {"window": 2},
     "rotary": {"rotary_base": 30.0},
     "all": {"window": 3, "rotary_base": 30.0, "num_key_value_heads": 2, "value_dim": 3},
 }
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 
 
-def built(way="plain", x=X, **options):
-    return seeded(MultiHeadSelfAttention(4, 6, **WAYS[way], **options), x)
+def build(mode="plain", x=X, **options):
+    return seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), x)
 
 
 def formula(layer, x, is_causal):
@@ -28,37 +34,37 @@ def formula(layer, x, is_causal):
     return expected(layer, x, x, x, np.stack([mask] * len(x)))
 
 
-@every_way
+@every_mode
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_it_is_the_papers_formula(way, is_causal):
-    layer = built(way)
-    found = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
-    for got, want in zip(found, formula(layer, X, is_causal), strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
+def test_output_equals_the_formula_of_the_paper(mode, is_causal):
+    layer = build(mode)
+    results = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
+    for result, correct in zip(results, formula(layer, X, is_causal), strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
-@every_way
-def test_what_comes_later_changes_nothing_before(way):
-    layer, changed = built(way), X.copy()
+@every_mode
+def test_later_tokens_do_not_change_earlier_outputs(mode):
+    layer, changed = build(mode), X.copy()
     changed[:, 5:] += 3
     before, after = (numpy(layer(x, use_causal_mask=True)) for x in (X, changed))
     np.testing.assert_array_equal(after[:, :5], before[:, :5])
     assert np.abs(after[:, 5:] - before[:, 5:]).max() > 0.01
 
 
-@every_way
+@every_mode
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_the_tail_of_a_sequence_asks_as_in_the_whole(way, is_causal):
-    layer = built(way)
+def test_queries_at_the_tail_equal_those_of_the_whole(mode, is_causal):
+    layer = build(mode)
     whole = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
     tail = layer([X[:, -2:], X], use_causal_mask=is_causal, return_attention_scores=True)
     np.testing.assert_allclose(numpy(tail[0]), numpy(whole[0])[:, -2:], atol=1e-6)
     np.testing.assert_allclose(numpy(tail[1]), numpy(whole[1])[:, :, -2:], atol=1e-6)
 
 
-def test_rotary_scores_know_how_far_and_not_where():
-    layer = built("rotary")
-    same = np.repeat(X[:, :1], 7, axis=1)  # the same vector everywhere: only positions differ
+def test_rotary_scores_depend_on_relative_positions_only():
+    layer = build("rotary")
+    same = np.repeat(X[:, :1], 7, axis=1)  # the same vector at every position
     memory = layer.prepare(ops.convert_to_tensor(same))
 
     def scores(first):
@@ -72,19 +78,19 @@ def test_rotary_scores_know_how_far_and_not_where():
     assert np.abs(here[:, :, 0] - here[:, :, 1]).max() > 0.1
 
 
-def test_without_rotary_positions_a_permutation_is_carried_through():
-    layer, order = built(), np.random.default_rng(3).permutation(7)
+def test_without_rotary_positions_the_layer_is_permutation_equivariant():
+    layer, order = build(), np.random.default_rng(3).permutation(7)
     np.testing.assert_allclose(numpy(layer(X[:, order])), numpy(layer(X))[:, order], atol=1e-5)
-    turned = built("rotary")
+    turned = build("rotary")
     assert np.abs(numpy(turned(X[:, order])) - numpy(turned(X))[:, order]).max() > 0.01
 
 
-def test_a_window_beside_the_whole_sequence_sees_all():
+def test_window_over_the_whole_sequence_masks_nothing():
     wide = MultiHeadSelfAttention(4, 6, window=6)
-    np.testing.assert_allclose(numpy(seeded(wide, X)(X)), numpy(built()(X)), atol=1e-6)
+    np.testing.assert_allclose(numpy(seeded(wide, X)(X)), numpy(build()(X)), atol=1e-6)
 
 
-def test_rotary_positions_want_pairs():
+def test_rotary_positions_need_an_even_key_dim():
     with pytest.raises(
         ValueError, match="Expected an even `key_dim`.* Received: key_dim=3, rotary"
     ):

@@ -1,4 +1,4 @@
-"""The NTM cell is the paper's machine: against loops, finite differences and planted cases."""
+"""The NTM cell against loops of the paper's equations, finite differences and planted cases."""
 
 import keras
 import numpy as np
@@ -7,24 +7,24 @@ from keras import ops
 
 import keras_attention
 from keras_attention.layers.neural_turing_machine.head_parameters import (
-    head_parameters,
-    parameter_count,
+    count_parameters,
+    split_head_parameters,
 )
 from tests import reference_memory
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.gradients import gradients
 
 BATCH, STEPS, INPUTS, UNITS, SLOTS, WIDTH, CONTROL = 2, 3, 2, 2, 5, 3, 2
-SMALL = {"slots": SLOTS, "width": WIDTH, "controller_units": CONTROL}
+SIZES = {"slots": SLOTS, "width": WIDTH, "controller_units": CONTROL}
 
 
 def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def made(seed=1, scale=0.5, **options):
-    """A cell with seeded weights, none of them special, and a layer that runs it."""
-    cell = keras_attention.NTMCell(UNITS, **{**SMALL, "return_addresses": True, **options})
+def build_cell(seed=1, scale=0.5, **options):
+    """Build a cell with seeded random weights and a `keras.layers.RNN` that runs it."""
+    cell = keras_attention.NTMCell(UNITS, **{**SIZES, "return_addresses": True, **options})
     run = keras.layers.RNN(cell, return_sequences=True, dtype=options.get("dtype"))
     run.build((None, None, INPUTS))
     rng = np.random.default_rng(seed)
@@ -48,21 +48,21 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 
 @every_kind
-def test_it_is_the_papers_machine(kind):
-    cell, run = made(scale=1.5, **kind)
+def test_matches_the_papers_equations(kind):
+    cell, run = build_cell(scale=1.5, **kind)
     steps = cell.split_outputs(run(inputs(7)))
     for n, x in enumerate(inputs(7)):
         outputs, addresses, _ = reference_memory.machine(
             x, *cell.get_weights(), slots=SLOTS, write_heads=cell.write_heads
         )
         np.testing.assert_allclose(numpy(steps.outputs)[n], outputs, atol=2e-5)
-        found = np.concatenate([numpy(steps.read_addresses), numpy(steps.write_addresses)], 2)
-        np.testing.assert_allclose(found[n], addresses, atol=2e-5)
+        actual = np.concatenate([numpy(steps.read_addresses), numpy(steps.write_addresses)], 2)
+        np.testing.assert_allclose(actual[n], addresses, atol=2e-5)
 
 
 @every_kind
-def test_the_gradient_through_three_steps_is_that_of_the_machine(kind):
-    cell, run = made(dtype=FINEST, **kind)
+def test_gradients_through_three_steps_match_finite_differences(kind):
+    cell, run = build_cell(dtype=FINEST, **kind)
     toward = np.random.default_rng(2).normal(size=(STEPS, UNITS))
 
     def loss(x):
@@ -75,53 +75,54 @@ def test_the_gradient_through_three_steps_is_that_of_the_machine(kind):
         )
         return float((outputs * toward).sum())
 
-    found = assert_gradients_are_differences(
+    actual = assert_gradients_are_differences(
         loss, formula, [inputs(batch=1)], cell.trainable_variables, tolerance=2e-4
     )
-    assert all(np.abs(gradient).max() > 0 for gradient in found)
+    assert all(np.abs(gradient).max() > 0 for gradient in actual)
 
 
-def test_what_the_heads_are_told_is_in_its_range_and_clipped():
+def test_head_parameters_are_in_their_ranges_and_clipped():
     shape = {"heads": 2, "write_heads": 1, "width": WIDTH, "shifts": 3}
-    count = parameter_count(**shape)
-    assert count == 2 * (WIDTH + 6) + 2 * WIDTH  # the paper's M + 6 a head, and 2M a write head
+    count = count_parameters(**shape)
+    assert count == 2 * (WIDTH + 6) + 2 * WIDTH  # M + 6 for each head, and 2M for each write head
     for numbers in (np.zeros((1, count)), np.full((1, count), 20.0), np.full((1, count), -20.0)):
-        told = head_parameters(ops.convert_to_tensor(numbers, "float32"), **shape)
+        head_parameters = split_head_parameters(ops.convert_to_tensor(numbers, "float32"), **shape)
         for name in ("strengths", "gates", "shifts", "erasures"):
-            assert (numpy(getattr(told, name)) > 0).all()
-        assert (numpy(told.sharpness) >= 1).all()
-        np.testing.assert_allclose(numpy(told.shifts).sum(-1), 1, rtol=1e-6)
-    cell, run = made(clip=0.001)
+            assert (numpy(getattr(head_parameters, name)) > 0).all()
+        assert (numpy(head_parameters.sharpness) >= 1).all()
+        np.testing.assert_allclose(numpy(head_parameters.shifts).sum(-1), 1, rtol=1e-6)
+    cell, run = build_cell(clip=0.001)
     cell.to_heads.set_weights([1e6 * w for w in cell.to_heads.get_weights()])
     clipped = numpy(cell.split_outputs(run(inputs())).additions)
     np.testing.assert_allclose(np.abs(clipped), np.tanh(0.001), rtol=1e-4)
 
 
-def test_heads_that_only_shift_carry_a_one_hot_address_round_the_memory():
-    cell, run = made(controller="feedforward", address_start="first", clip=None)
+def test_heads_that_only_shift_rotate_a_one_hot_address():
+    cell, run = build_cell(controller="feedforward", address_start="first", clip=None)
     kernel, bias = (np.zeros(w.shape) for w in cell.to_heads.get_weights())
-    for start in (WIDTH, WIDTH + 6 + WIDTH):  # behind the key of the read head, of the write head
+    for start in (WIDTH, WIDTH + 6 + WIDTH):  # after the key of the read head and of the write head
         bias[start + 1], bias[start + 5] = -100, 100  # gate 0, all weight on the shift by +1
     erasure, addition = np.split(bias[-2 * WIDTH :], 2)  # views
     erasure[:], addition[:] = 100, 0.5
     cell.to_heads.set_weights([kernel, bias])
     steps = cell.split_outputs(run(inputs(7)))
-    moved = np.eye(SLOTS)[[1, 2, 3, 4, 0, 1, 2]]
-    np.testing.assert_allclose(numpy(steps.write_addresses)[0, :, 0], moved, atol=1e-6)
-    np.testing.assert_allclose(numpy(steps.read_addresses)[1, :, 0], moved, atol=1e-6)
-    # It reads before it writes: a slot's first visit finds the start, the second what was written.
+    rotated = np.eye(SLOTS)[[1, 2, 3, 4, 0, 1, 2]]
+    np.testing.assert_allclose(numpy(steps.write_addresses)[0, :, 0], rotated, atol=1e-6)
+    np.testing.assert_allclose(numpy(steps.read_addresses)[1, :, 0], rotated, atol=1e-6)
+    # The cell reads before it writes: the first read of a slot returns its initial value, the
+    # second the value written at the first visit.
     expected = np.r_[np.full(5, 1e-6), np.tanh([0.5, 0.5])][:, None] * np.ones(WIDTH)
     np.testing.assert_allclose(numpy(steps.reads)[0, :, 0], expected, rtol=1e-4)
 
 
-def test_a_zero_memory_has_finite_gradients():
-    cell, run = made(memory_start="learned")
+def test_zero_memory_has_finite_gradients():
+    cell, run = build_cell(memory_start="learned")
     cell.memory_weight.assign(np.zeros((SLOTS, WIDTH)))
-    found = gradients(lambda x: ops.sum(run(x) ** 2), [inputs()], cell.trainable_variables)
-    assert all(np.isfinite(gradient).all() for gradient in found)
+    actual = gradients(lambda x: ops.sum(run(x) ** 2), [inputs()], cell.trainable_variables)
+    assert all(np.isfinite(gradient).all() for gradient in actual)
 
 
-def test_nothing_is_saturated_at_the_start():
+def test_no_head_parameter_is_saturated_at_the_start():
     cell = keras_attention.NTMCell(8)
     run = keras.layers.RNN(cell)
     run(inputs(1, 64))

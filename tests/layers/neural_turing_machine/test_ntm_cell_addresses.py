@@ -1,4 +1,4 @@
-"""The NTM's addresses of every step can be had: in a functional model, in a SavedModel."""
+"""The recorded addresses of every step, in a functional model and in a SavedModel."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def machine(**options):
+def make_cell(**options):
     return keras_attention.NTMCell(
         5, slots=7, width=3, read_heads=2, write_heads=3, controller_units=4, **options
     )
@@ -30,82 +30,82 @@ def data(batch=2, steps=3):
     return np.random.default_rng(0).normal(size=(batch, steps, 2)).astype("float32")
 
 
-def viewer():
-    """A model that gives all that the machine did, by name, and its cell."""
-    cell = machine(return_addresses=True)
+def build_recording_model():
+    """Build a model whose outputs are the recorded steps by name; return it and its cell."""
+    cell = make_cell(return_addresses=True)
     inputs = keras.Input((None, 2), name="inputs")
     outputs = keras.layers.RNN(cell, return_sequences=True)(inputs)
     return keras.Model(inputs, cell.split_outputs(outputs)._asdict()), cell
 
 
-def test_the_parts_have_their_names_and_shapes_in_any_size():
-    model, _ = viewer()
+def test_parts_have_their_names_and_shapes_for_any_sizes():
+    model, _ = build_recording_model()
     for batch, steps in ((2, 3), (1, 11)):
-        found = model(data(batch, steps))
-        shapes = {name: tuple(x.shape) for name, x in found.items()}
+        actual = model(data(batch, steps))
+        shapes = {name: tuple(x.shape) for name, x in actual.items()}
         assert shapes == {name: (batch, steps, *shape) for name, shape in SHAPES.items()}
         for name in ("read_addresses", "write_addresses"):
-            np.testing.assert_allclose(numpy(found[name]).sum(-1), 1, rtol=1e-5)
+            np.testing.assert_allclose(numpy(actual[name]).sum(-1), 1, rtol=1e-5)
 
 
-def test_asking_for_addresses_changes_no_output_and_no_weight():
-    model, cell = viewer()
-    plain = keras.layers.RNN(machine(), return_sequences=True)
+def test_returning_addresses_changes_no_output_and_no_weight():
+    model, cell = build_recording_model()
+    plain = keras.layers.RNN(make_cell(), return_sequences=True)
     plain(data())
     assert [w.shape for w in plain.weights] == [w.shape for w in cell.weights]
     plain.set_weights(cell.get_weights())
     np.testing.assert_allclose(numpy(model(data())["outputs"]), numpy(plain(data())), atol=1e-6)
 
 
-def test_the_parts_are_the_states_of_every_step():
-    model, cell = viewer()
-    found = {name: numpy(x) for name, x in model(data()).items()}
+def test_parts_equal_the_states_of_every_step():
+    model, cell = build_recording_model()
+    actual = {name: numpy(x) for name, x in model(data()).items()}
     states = cell.get_initial_state(2)
     for t in range(3):
         output, states = cell(data()[:, t], states)
         *_, memory, reads, addresses = (numpy(x) for x in states)
-        both = np.concatenate([found["read_addresses"], found["write_addresses"]], 2)[:, t]
+        both = np.concatenate([actual["read_addresses"], actual["write_addresses"]], 2)[:, t]
         np.testing.assert_allclose(addresses.reshape(2, 5, 7), both, atol=1e-6)
-        np.testing.assert_allclose(reads.reshape(2, 2, 3), found["reads"][:, t], atol=1e-6)
+        np.testing.assert_allclose(reads.reshape(2, 2, 3), actual["reads"][:, t], atol=1e-6)
         one_step = cell.split_outputs(output)
-        np.testing.assert_allclose(numpy(one_step.additions), found["additions"][:, t], atol=1e-6)
+        np.testing.assert_allclose(numpy(one_step.additions), actual["additions"][:, t], atol=1e-6)
 
 
-def test_they_survive_saving(tmp_path):
-    model, _ = viewer()
+def test_recorded_steps_survive_saving(tmp_path):
+    model, _ = build_recording_model()
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
     expected = model(data())
-    for name, found in again(data()).items():
-        np.testing.assert_allclose(numpy(found), numpy(expected[name]), atol=1e-6)
+    for name, actual in loaded(data()).items():
+        np.testing.assert_allclose(numpy(actual), numpy(expected[name]), atol=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
-def test_a_served_model_has_them_under_the_signature_attention(tmp_path):
-    everything, _ = viewer()
-    model = keras.Model(everything.input, everything.output["outputs"])
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel needs TensorFlow")
+def test_export_returns_them_in_the_signature_attention(tmp_path):
+    recording_model, _ = build_recording_model()
+    model = keras.Model(recording_model.input, recording_model.output["outputs"])
 
     def attention(inputs):
-        steps = everything(inputs)
+        steps = recording_model(inputs)
         return {name: steps[name] for name in ("read_addresses", "write_addresses")}
 
     path = keras_attention.export.saved_model(
         model, tmp_path / "ntm", signatures={"attention": (attention, model.inputs)}
     )
-    given = {"inputs": data(3, 5)}
-    found = keras_attention.export.run_in_c_loader(path, "attention", given)
-    expected = everything(given["inputs"])
+    arrays = {"inputs": data(3, 5)}
+    actual = keras_attention.export.run_in_c_loader(path, "attention", arrays)
+    expected = recording_model(arrays["inputs"])
     for name in ("read_addresses", "write_addresses"):
-        np.testing.assert_allclose(found[name], numpy(expected[name]), rtol=1e-5, atol=1e-6)
-    served = keras_attention.export.run_in_c_loader(path, "serving_default", given)
+        np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-5, atol=1e-6)
+    served = keras_attention.export.run_in_c_loader(path, "serving_default", arrays)
     np.testing.assert_allclose(served["output"], numpy(expected["outputs"]), rtol=1e-5, atol=1e-6)
 
 
-def test_outputs_without_addresses_are_refused():
+def test_splitting_outputs_without_addresses_is_refused():
     with pytest.raises(ValueError, match="return_addresses=True.*return_addresses=False"):
-        machine().split_outputs(np.zeros((2, 3, 5), "float32"))
+        make_cell().split_outputs(np.zeros((2, 3, 5), "float32"))
     with pytest.raises(ValueError, match=r"of width 55. Received: .*\(2, 3, 5\)"):
-        machine(return_addresses=True).split_outputs(np.zeros((2, 3, 5), "float32"))
+        make_cell(return_addresses=True).split_outputs(np.zeros((2, 3, 5), "float32"))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_outputs_without_addresses_are_refused():
         ({"controller": keras.layers.Dense(3)}, "controller=<Dense"),
     ],
 )
-def test_arguments_that_do_not_fit_one_another_are_refused(arguments, message):
+def test_inconsistent_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: .*{message}|{message}"):
         keras_attention.NTMCell(5, **arguments)

@@ -1,4 +1,4 @@
-"""The NTM cell keeps its promises inside `keras.layers.RNN`: masks, loops, dtypes, batches of 1."""
+"""The NTM cell inside `keras.layers.RNN`: masks, loops, dtypes, batches of 1."""
 
 import keras
 import numpy as np
@@ -7,9 +7,9 @@ from keras import ops
 
 import keras_attention
 
-SMALL = {"slots": 7, "width": 3, "controller_units": 5}
+SIZES = {"slots": 7, "width": 3, "controller_units": 5}
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="compiles in TensorFlow's own way"
+    keras.backend.backend() != "tensorflow", reason="tf.function needs TensorFlow"
 )
 
 
@@ -22,8 +22,8 @@ def data(steps=5, batch=2):
     return rng.normal(size=(batch, steps, 3)).astype("float32")
 
 
-def machine(dtype=None, **options):
-    return keras_attention.NTMCell(11, **{**SMALL, **options}, dtype=dtype)
+def make_cell(dtype=None, **options):
+    return keras_attention.NTMCell(11, **{**SIZES, **options}, dtype=dtype)
 
 
 def run(cell, x, mask=None, **options):
@@ -32,81 +32,81 @@ def run(cell, x, mask=None, **options):
 
 
 @pytest.mark.parametrize("unroll", [False, True])
-def test_a_masked_step_freezes_every_state(unroll):
-    cell, x = machine(), data()
+def test_masked_step_leaves_every_state_unchanged(unroll):
+    cell, x = make_cell(), data()
     mask = np.array([[True, True, False, True, False], [True, False, False, False, False]])
     options = {"return_state": True, "unroll": unroll}
     _, *states = run(cell, x, mask=mask, **options)
-    _, *of_first = run(cell, x[:1, [0, 1, 3]], **options)
-    _, *of_second = run(cell, x[1:, :1], **options)
-    for found, first, second in zip(states, of_first, of_second, strict=True):
+    _, *first_states = run(cell, x[:1, [0, 1, 3]], **options)
+    _, *second_states = run(cell, x[1:, :1], **options)
+    for actual, first, second in zip(states, first_states, second_states, strict=True):
         expected = np.concatenate([numpy(first), numpy(second)])
-        np.testing.assert_allclose(numpy(found), expected, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_masked_steps_put_out_zeros_where_the_rnn_is_asked_for_them():
-    cell, mask = machine(), np.array([[True, False, True, False, False]] * 2)
+def test_masked_steps_return_zeros_with_zero_output_for_mask():
+    cell, mask = make_cell(), np.array([[True, False, True, False, False]] * 2)
     outputs = numpy(run(cell, data(), mask=mask, zero_output_for_mask=True))
     np.testing.assert_array_equal((outputs != 0).any(-1), mask)
 
 
-def test_unrolled_and_not_are_equal():
-    cell = machine(read_heads=2)
+def test_unrolled_loop_equals_symbolic_loop():
+    cell = make_cell(read_heads=2)
     looped, unrolled = (numpy(run(cell, data(), unroll=unroll)) for unroll in (False, True))
     np.testing.assert_allclose(unrolled, looped, atol=1e-6)
 
 
-def test_a_batch_of_one_is_a_row_of_a_larger_batch():
-    cell, x = machine(read_heads=2, write_heads=2), data(batch=3)
+def test_batch_of_one_equals_a_row_of_a_larger_batch():
+    cell, x = make_cell(read_heads=2, write_heads=2), data(batch=3)
     together = numpy(run(cell, x))
     for n in range(3):
         np.testing.assert_allclose(numpy(run(cell, x[n : n + 1]))[0], together[n], atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "bfloat16", "mixed_bfloat16"])
-def test_under_any_policy_only_the_outputs_are_rounded(dtype):
-    exact, cell = machine(), machine(dtype)
+def test_half_precision_policies_round_only_the_outputs(dtype):
+    exact, cell = make_cell(), make_cell(dtype)
     outputs = run(exact, data(11))
     half = run(cell, data(11))
     assert dtype.endswith(keras.backend.standardize_dtype(half.dtype))
     cell.set_weights(exact.get_weights())
-    # A layer in float32 around the cell rounds nothing itself.
+    # An RNN layer in float32 does not round the cell's outputs again.
     rounded = run(cell, data(11), dtype="float32")
     expected = ops.cast(ops.cast(outputs, half.dtype), "float32")
     np.testing.assert_allclose(numpy(rounded), numpy(expected), rtol=1e-2, atol=1e-6)
     assert {str(w.dtype) for w in cell.weights} == {"float32"}
 
 
-def test_states_stay_float32_from_step_to_step_under_a_global_half_precision_policy(monkeypatch):
-    seen, call = [], keras_attention.NTMCell.call
+def test_states_stay_float32_under_a_global_half_precision_policy(monkeypatch):
+    state_dtypes, call = [], keras_attention.NTMCell.call
 
-    def watched(self, inputs, states):
-        seen.extend(keras.backend.standardize_dtype(x.dtype) for x in states)
+    def record_dtypes(self, inputs, states):
+        state_dtypes.extend(keras.backend.standardize_dtype(x.dtype) for x in states)
         return call(self, inputs, states)
 
-    monkeypatch.setattr(keras_attention.NTMCell, "call", watched)
+    monkeypatch.setattr(keras_attention.NTMCell, "call", record_dtypes)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        cell = machine()
+        cell = make_cell()
         outputs = keras.layers.RNN(cell, return_sequences=True)(data())
     finally:
         keras.config.set_dtype_policy(before)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
-    assert set(seen) == {"float32"}
+    assert set(state_dtypes) == {"float32"}
     _, *states = run(cell, data(), dtype="float32", return_state=True)
-    exact = machine()
+    exact = make_cell()
     run(exact, data())
     exact.set_weights(cell.get_weights())
-    _, *wanted = run(exact, data(), return_state=True)
-    for got, want in zip(states[1:], wanted[1:], strict=True):
-        np.testing.assert_allclose(numpy(got), numpy(want), rtol=1e-5, atol=1e-9)
+    _, *exact_states = run(exact, data(), return_state=True)
+    for actual, expected in zip(states[1:], exact_states[1:], strict=True):
+        np.testing.assert_allclose(numpy(actual), numpy(expected), rtol=1e-5, atol=1e-9)
 
 
-def test_it_trains_compiled_with_masks_and_unknown_batch_and_time():
+def test_trains_compiled_with_masks_and_unknown_batch_and_time():
     words = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(5, 3, mask_zero=True)(words)
-    cell = machine(read_heads=2, write_heads=2)
+    cell = make_cell(read_heads=2, write_heads=2)
     y = keras.layers.Dense(5)(keras.layers.RNN(cell, return_sequences=True)(x))
     model = keras.Model(words, y)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -122,10 +122,10 @@ def test_it_trains_compiled_with_masks_and_unknown_batch_and_time():
 
 @on_tensorflow
 @pytest.mark.parametrize("masked", [False, True])
-def test_compiled_gradients_of_unknown_sizes_are_the_eager_ones(masked):
+def test_compiled_gradients_with_unknown_sizes_equal_eager_ones(masked):
     import tensorflow as tf
 
-    cell = machine(read_heads=2, write_heads=2, shift_range=2)
+    cell = make_cell(read_heads=2, write_heads=2, shift_range=2)
     layer = keras.layers.RNN(cell, return_sequences=True)
     layer(data())
     mask = np.array([[True, True, False, True, False]] * 2) if masked else None
@@ -137,5 +137,5 @@ def test_compiled_gradients_of_unknown_sizes_are_the_eager_ones(masked):
 
     spec = tf.TensorSpec((None, None, 3))
     compiled = tf.function(gradients, input_signature=[spec], jit_compile=True)
-    for got, want in zip(compiled(data()), gradients(data()), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+    for actual, expected in zip(compiled(data()), gradients(data()), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The NTM learns to copy: nothing but its memory could."""
+"""An NTM with a stateless controller learns to copy, which needs its memory."""
 
 import keras
 import numpy as np
@@ -9,16 +9,16 @@ import keras_attention
 LENGTH, BITS = 3, 3
 
 
-def copies(count, seed):
-    """Vectors of bits and a delimiter on a channel of its own, then silence; what to answer."""
-    answer = np.random.default_rng(seed).integers(0, 2, (count, LENGTH, BITS)).astype("float32")
-    question = np.zeros((count, 2 * LENGTH + 1, BITS + 1), "float32")
-    question[:, :LENGTH, :BITS], question[:, LENGTH, BITS] = answer, 1
-    return question, answer
+def make_copy_task(count, seed):
+    """Return inputs (bits, then a delimiter on a separate channel, then zeros) and the bits."""
+    targets = np.random.default_rng(seed).integers(0, 2, (count, LENGTH, BITS)).astype("float32")
+    sequences = np.zeros((count, 2 * LENGTH + 1, BITS + 1), "float32")
+    sequences[:, :LENGTH, :BITS], sequences[:, LENGTH, BITS] = targets, 1
+    return sequences, targets
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="300 steps take minutes uncompiled")
-def test_a_controller_without_a_state_copies_from_memory():
+def test_feedforward_controller_learns_to_copy_from_memory():
     keras.utils.set_random_seed(0)
     cell = keras_attention.NTMCell(
         BITS,
@@ -33,7 +33,7 @@ def test_a_controller_without_a_state_copies_from_memory():
     model = keras.Model(inputs, outputs)
     optimizer = keras.optimizers.Adam(0.01, clipvalue=10.0)
     model.compile(optimizer, "binary_crossentropy", jit_compile=True)
-    model.fit(*copies(16 * 300, seed=0), batch_size=16, shuffle=False, verbose=0)
-    question, answer = copies(256, seed=1)
-    wrong = (model.predict(question, batch_size=256, verbose=0) > 0.5) != answer
+    model.fit(*make_copy_task(16 * 300, seed=0), batch_size=16, shuffle=False, verbose=0)
+    sequences, targets = make_copy_task(256, seed=1)
+    wrong = (model.predict(sequences, batch_size=256, verbose=0) > 0.5) != targets
     assert wrong.mean() < 0.02  # a guess is wrong half of the time

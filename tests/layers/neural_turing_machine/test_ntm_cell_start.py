@@ -1,4 +1,4 @@
-"""Where the NTM's memory, addresses and reads start, and that they learn to."""
+"""The initial memory, addresses and reads of the NTM, and their gradients."""
 
 import keras
 import numpy as np
@@ -8,15 +8,15 @@ from keras import ops
 import keras_attention
 from tests.gradients import gradients
 
-SMALL = {"slots": 7, "width": 3, "read_heads": 2, "controller_units": 5}
+SIZES = {"slots": 7, "width": 3, "read_heads": 2, "controller_units": 5}
 
 
 def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def machine(**options):
-    cell = keras_attention.NTMCell(5, **{**SMALL, **options})
+def build_cell(**options):
+    cell = keras_attention.NTMCell(5, **{**SIZES, **options})
     run = keras.layers.RNN(cell, return_sequences=True)
     run(data())
     return cell, run
@@ -26,31 +26,31 @@ def data(batch=2):
     return np.random.default_rng(0).normal(size=(batch, 3, 2)).astype("float32")
 
 
-def test_the_states_are_flat_and_as_wide_as_they_say():
-    cell, _ = machine(return_addresses=True)
+def test_states_are_flat_and_have_the_declared_widths():
+    cell, _ = build_cell(return_addresses=True)
     states = cell.get_initial_state(batch_size=11)
     assert [tuple(x.shape) for x in states] == [(11, size) for size in cell.state_size]
     assert cell.state_size == [5 + 3 * 7 + 3 * 3, 5, 5, 7 * 3, 2 * 3, 3 * 7]
     assert all(isinstance(size, int) for size in cell.state_size)
-    _, following = cell(data()[:, 0], cell.get_initial_state(2))
-    assert [tuple(x.shape) for x in following] == [(2, size) for size in cell.state_size]
+    _, next_states = cell(data()[:, 0], cell.get_initial_state(2))
+    assert [tuple(x.shape) for x in next_states] == [(2, size) for size in cell.state_size]
 
 
-def test_a_constant_memory_starts_at_a_millionth():
-    *_, memory, _, _ = machine()[0].get_initial_state(2)
+def test_constant_memory_starts_at_1e_6():
+    *_, memory, _, _ = build_cell()[0].get_initial_state(2)
     np.testing.assert_allclose(numpy(memory), 1e-6, rtol=1e-6)
 
 
-def test_a_learned_memory_starts_with_slots_that_differ():
-    *_, memory, _, _ = machine(memory_start="learned")[0].get_initial_state(2)
+def test_learned_memory_starts_with_different_slots():
+    *_, memory, _, _ = build_cell(memory_start="learned")[0].get_initial_state(2)
     slots = numpy(memory)[0].reshape(7, 3)
     assert np.abs(slots).max() < 1
     assert np.abs(slots[:, None] - slots)[~np.eye(7, dtype=bool)].max(-1).min() > 0
 
 
 @pytest.mark.parametrize("address_start", ["learned", "first"])
-def test_the_first_address_is_a_distribution_and_never_uniform(address_start):
-    *_, addresses = machine(address_start=address_start)[0].get_initial_state(2)
+def test_first_address_is_a_distribution_and_not_uniform(address_start):
+    *_, addresses = build_cell(address_start=address_start)[0].get_initial_state(2)
     addresses = numpy(addresses).reshape(2, 3, 7)
     np.testing.assert_allclose(addresses.sum(-1), 1, rtol=1e-6)
     assert (addresses.max(-1) > 1.5 / 7).all()
@@ -58,9 +58,9 @@ def test_the_first_address_is_a_distribution_and_never_uniform(address_start):
         np.testing.assert_array_equal(addresses, np.broadcast_to(np.eye(7)[0], (2, 3, 7)))
 
 
-def test_equal_slots_at_a_uniform_address_stay_equal_for_ever():
-    """Why the first address may not be uniform: the pitfall itself."""
-    cell, run = machine()
+def test_equal_slots_with_a_uniform_address_stay_equal():
+    """This is why the first address must not be uniform."""
+    cell, run = build_cell()
     cell.address_weight.assign(np.zeros((3, 7)))
     *_, memory, _, _ = keras.layers.RNN(cell, return_state=True)(data())
     slots = numpy(memory).reshape(2, 7, 3)
@@ -71,59 +71,59 @@ def test_equal_slots_at_a_uniform_address_stay_equal_for_ever():
     assert np.abs(slots - slots[:, :1])[:, 1:].max(-1).min() > 1e-5
 
 
-def test_every_learned_start_is_reached_by_a_gradient():
-    cell, run = machine(memory_start="learned")
+def test_every_learned_start_has_a_gradient():
+    cell, run = build_cell(memory_start="learned")
     starts = [w for w in cell.trainable_variables if "_start" in w.path]
     assert [tuple(w.shape) for w in starts] == [(7, 3), (3, 7), (2, 3), (5,), (5,)]
-    found = gradients(lambda x: ops.sum(run(x) ** 2), [data()], starts)
-    assert all(np.abs(gradient).max() > 0 for gradient in found)
+    actual = gradients(lambda x: ops.sum(run(x) ** 2), [data()], starts)
+    assert all(np.abs(gradient).max() > 0 for gradient in actual)
     step, *_ = gradients(lambda x: ops.sum(run(x)[:, 0] ** 2), [data()])
     assert np.abs(step[:, 0]).max() > 0
 
 
-def test_an_initial_state_of_ones_own_takes_the_starts_place():
-    cell, run = machine()
-    again = keras.layers.RNN(cell, return_sequences=True, return_state=True)
-    whole = numpy(run(data()))
-    first, *states = again(data()[:, :1])
-    rest, *_ = again(data()[:, 1:], initial_state=states)
-    joined = np.concatenate([numpy(first), numpy(rest)], 1)
-    np.testing.assert_allclose(joined, whole, atol=1e-6)
+def test_custom_initial_state_replaces_the_start():
+    cell, run = build_cell()
+    stateful_run = keras.layers.RNN(cell, return_sequences=True, return_state=True)
+    whole_run = numpy(run(data()))
+    first, *states = stateful_run(data()[:, :1])
+    rest, *_ = stateful_run(data()[:, 1:], initial_state=states)
+    concatenated = np.concatenate([numpy(first), numpy(rest)], 1)
+    np.testing.assert_allclose(concatenated, whole_run, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "make",
+    "make_controller",
     [
         lambda: keras.layers.GRUCell(5),
         lambda: keras.layers.StackedRNNCells([keras.layers.LSTMCell(5), keras.layers.GRUCell(3)]),
         lambda: keras.layers.LSTMCell(5, dtype="mixed_float16"),
     ],
 )
-def test_a_recurrent_cell_of_ones_own_can_be_the_controller(make, tmp_path):
-    cell, run = machine(controller=make(), controller_units=None)
+def test_custom_recurrent_cell_can_be_the_controller(make_controller, tmp_path):
+    cell, run = build_cell(controller=make_controller(), controller_units=None)
     inputs = keras.Input((None, 2))
     model = keras.Model(inputs, run(inputs))
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(numpy(again(data())), numpy(model(data())), atol=1e-6)
-    found = gradients(lambda x: ops.sum(run(x) ** 2), [data()], cell.trainable_variables)
-    assert all(np.abs(gradient).max() > 0 for gradient in found)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(numpy(loaded(data())), numpy(model(data())), atol=1e-6)
+    actual = gradients(lambda x: ops.sum(run(x) ** 2), [data()], cell.trainable_variables)
+    assert all(np.abs(gradient).max() > 0 for gradient in actual)
 
 
-def test_no_two_kernels_start_with_the_same_numbers():
+def test_kernels_start_with_different_values():
     normal = keras.initializers.RandomNormal(stddev=1.0)
-    for given in (normal, "he_normal"):
-        cell, _ = machine(controller="feedforward", kernel_initializer=given)
+    for initializer in (normal, "he_normal"):
+        cell, _ = build_cell(controller="feedforward", kernel_initializer=initializer)
         kernels = [layer.kernel for layer in (cell.controller, cell.to_heads, cell.to_output)]
         starts = [numpy(kernel).ravel()[:7] for kernel in kernels]
         for one, other in zip(starts, [*starts[1:], starts[0]], strict=True):
             assert np.corrcoef(one, other)[0, 1] < 0.99
 
 
-def test_a_cell_that_is_not_built_has_no_start():
-    with pytest.raises(ValueError, match="Expected a cell that is built"):
+def test_initial_state_of_an_unbuilt_cell_is_refused():
+    with pytest.raises(ValueError, match="Expected a built cell.*not built"):
         keras_attention.NTMCell(3).get_initial_state(2)
 
 
-def test_a_config_may_leave_out_what_has_a_default():
+def test_config_may_omit_arguments_with_defaults():
     assert keras_attention.NTMCell.from_config({"units": 3}).units == 3

@@ -1,4 +1,4 @@
-"""Pointer decoders for the tests: how to make one, and the formulas for its weights."""
+"""Pointer decoders for the tests, and the paper's formulas with their weights."""
 
 import keras
 import numpy as np
@@ -20,8 +20,8 @@ def numpy(nest):
     return keras.tree.map_structure(lambda x: None if x is None else ops.convert_to_numpy(x), nest)
 
 
-def built(end_slot=False, elements=ELEMENTS, seed=1, **options):
-    """A decoder whose weights are seeded numbers, large enough for clear preferences."""
+def build_decoder(end_slot=False, elements=ELEMENTS, seed=1, **options):
+    """Build a decoder with seeded weights, large enough for clearly different probabilities."""
     decoder = PointerDecoder(UNITS, end_slot=end_slot, **options)
     decoder(np.zeros((BATCH, 2), "int32"), MEMORY[:, :elements], POINTS[:, :elements])
     rng = np.random.default_rng(seed)
@@ -30,32 +30,32 @@ def built(end_slot=False, elements=ELEMENTS, seed=1, **options):
 
 
 def formula(decoder, row, points=POINTS, memory=MEMORY, real=REAL):
-    """The paper's decoder with the layer's weights, for one row of the batch."""
+    """Return the paper's decoder with the layer's weights for one row of the batch."""
 
-    def number(weight):
+    def as_float64(weight):
         return numpy(weight).astype("float64")
 
     cell = decoder.cell
-    weights = [number(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+    weights = [as_float64(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
     score = decoder.score
     return Pointer(
         cell=lambda x, state: reference_recurrent.lstm(x, state, *weights),
-        w2=number(score.query_kernel),
-        w1=number(score.key_kernel),
-        v=number(score.scale),
-        begin=np.zeros(WIDTH) if decoder.begin is None else number(decoder.begin),
-        end=None if decoder.end is None else number(decoder.end),
+        w2=as_float64(score.query_kernel),
+        w1=as_float64(score.key_kernel),
+        v=as_float64(score.scale),
+        begin=np.zeros(WIDTH) if decoder.begin is None else as_float64(decoder.begin),
+        end=None if decoder.end is None else as_float64(decoder.end),
         memory=memory[row].astype("float64"),
         points=points[row].astype("float64"),
         real=real[row],
     )
 
 
-def state_of(row):
+def initial_state_of(row):
     return [state[row].astype("float64") for state in STATE]
 
 
 def decode(decoder, **options):
-    """Everything that was decoded, as numpy arrays."""
+    """Decode and return all fields as numpy arrays."""
     options = {"memory": MEMORY, "points": POINTS, "memory_mask": REAL, **options}
     return numpy(decoder.decode(initial_state=STATE, **options))

@@ -1,4 +1,4 @@
-"""The "LSTM + attention" to which Vinyals et al. compare (section 2.2), made of our layers."""
+"""The baseline "LSTM + attention" of Vinyals et al. (section 2.2), built from our layers."""
 
 import keras
 import numpy as np
@@ -17,8 +17,8 @@ from tests.layers.pointer.pointer_formulas import (
 from tests.reference_pointer import lstm_with_attention
 
 
-def baseline():
-    """The recipe in PointerDecoder's docstring, its weights seeded numbers."""
+def build_baseline():
+    """Build the recipe of PointerDecoder's docstring with seeded weights."""
     decoder = AttentionDecoder(
         keras.layers.LSTMCell(UNITS),
         AdditiveAttention(UNITS),
@@ -32,28 +32,29 @@ def baseline():
     return decoder
 
 
-def test_the_recipe_is_the_papers_baseline():
-    decoder = baseline()
+def test_documented_recipe_is_the_papers_baseline():
+    decoder = build_baseline()
     outputs, weights = numpy(
         decoder(POINTS, MEMORY, initial_state=STATE, return_attention_scores=True)
     )
     cell, score = decoder.cell, decoder.attention.score
-    of_cell = [numpy(w).astype("float64") for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
-    of_score = [numpy(w).astype("float64") for w in (score.query_kernel, score.key_kernel)]
+    cell_weights = [cell.kernel, cell.recurrent_kernel, cell.bias]
+    cell_weights = [numpy(w).astype("float64") for w in cell_weights]
+    score_kernels = [numpy(w).astype("float64") for w in (score.query_kernel, score.key_kernel)]
     for row in range(BATCH):
-        wanted, wanted_weights = lstm_with_attention(
+        expected, wanted_weights = lstm_with_attention(
             POINTS[row],
             [state[row] for state in STATE],
-            lambda x, state: reference_recurrent.lstm(x, state, *of_cell),
+            lambda x, state: reference_recurrent.lstm(x, state, *cell_weights),
             MEMORY[row],
-            *of_score,
+            *score_kernels,
             numpy(score.scale),
         )
-        np.testing.assert_allclose(outputs[row], wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(outputs[row], expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(weights[row], wanted_weights, rtol=1e-4, atol=1e-5)
 
 
-def test_a_dense_layer_answers_for_a_fixed_number_of_elements():
+def test_dense_layer_points_to_a_fixed_number_of_elements():
     inputs, memory = keras.Input((None, 2)), keras.Input((None, 7))
-    logits = keras.layers.Dense(ELEMENTS)(baseline()(inputs, memory))
+    logits = keras.layers.Dense(ELEMENTS)(build_baseline()(inputs, memory))
     assert keras.Model([inputs, memory], logits)([POINTS, MEMORY]).shape == (BATCH, 5, ELEMENTS)

@@ -1,4 +1,4 @@
-"""A PointerDecoder with teacher forcing. What it chooses itself: test_pointer_decoding.py."""
+"""A PointerDecoder with teacher forcing; test_decode.py tests its decoding loop."""
 
 import keras
 import numpy as np
@@ -14,13 +14,13 @@ from tests.layers.pointer.pointer_formulas import (
     POINTS,
     REAL,
     STATE,
-    built,
+    build_decoder,
     formula,
+    initial_state_of,
     numpy,
-    state_of,
 )
 
-LOWEST = np.finfo("float32").min
+MASKED_SCORE = np.finfo("float32").min
 TARGETS = {  # by end_slot
     False: np.array([[3, 1, 4, 0, 2], [2, 0, 1, -1, -1], [1, 3, 1, -1, -1]]),
     True: np.array([[3, 1, 4, 0, -1], [2, 3, 0, -1, -1], [1, 2, 1, 4, 0]]),
@@ -28,24 +28,24 @@ TARGETS = {  # by end_slot
 with_and_without_an_end = pytest.mark.parametrize("end_slot", [False, True])
 
 
-def expected(decoder, targets, points=POINTS, memory=MEMORY, **options):
-    """Log-probabilities as the layer gives them, and the last states."""
+def compute_expected(decoder, targets, points=POINTS, memory=MEMORY, **options):
+    """Compute the expected log-probabilities, in the layer's format, and the last states."""
     columns = ELEMENTS + decoder.end_slot
-    found, last = np.zeros((BATCH, targets.shape[1], columns)), []
+    actual, last = np.zeros((BATCH, targets.shape[1], columns)), []
     for row, indices in enumerate(targets):
         real = [i for i in indices if i >= 0]
         pointer = formula(decoder, row, points, memory)
-        steps, state = pointer.teacher_forced(real, state_of(row), **options)
-        found[row, : len(real)] = np.where(np.isinf(steps), LOWEST, steps)
+        steps, state = pointer.teacher_forced(real, initial_state_of(row), **options)
+        actual[row, : len(real)] = np.where(np.isinf(steps), MASKED_SCORE, steps)
         last.append(state)
-    return found, last
+    return actual, last
 
 
 @with_and_without_an_end
 @pytest.mark.parametrize("mask_visited", [False, True])
-def test_it_is_the_papers_loop(end_slot, mask_visited):
-    decoder, targets = built(end_slot), TARGETS[end_slot]
-    found, weights, last = decoder(
+def test_matches_the_papers_equations(end_slot, mask_visited):
+    decoder, targets = build_decoder(end_slot), TARGETS[end_slot]
+    actual, weights, last = decoder(
         targets,
         MEMORY,
         POINTS,
@@ -55,18 +55,18 @@ def test_it_is_the_papers_loop(end_slot, mask_visited):
         return_attention_scores=True,
         return_state=True,
     )
-    wanted, states = expected(decoder, targets, mask_visited=mask_visited)
-    np.testing.assert_allclose(numpy(found), wanted, rtol=1e-4, atol=1e-5)
+    expected, states = compute_expected(decoder, targets, mask_visited=mask_visited)
+    np.testing.assert_allclose(numpy(actual), expected, rtol=1e-4, atol=1e-5)
     real = (targets >= 0)[..., None]
-    np.testing.assert_allclose(numpy(weights), np.exp(wanted) * real, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(numpy(weights), np.exp(expected) * real, rtol=1e-4, atol=1e-6)
     for row, state in enumerate(states):
-        for got, want in zip(numpy(last), state, strict=True):
-            np.testing.assert_allclose(got[row], want, atol=1e-5)
+        for actual_state, expected_state in zip(numpy(last), state, strict=True):
+            np.testing.assert_allclose(actual_state[row], expected_state, atol=1e-5)
 
 
 @with_and_without_an_end
-def test_indices_are_the_vectors_shifted_right_behind_the_begin_symbol(end_slot):
-    decoder, targets = built(end_slot), TARGETS[end_slot]
+def test_indices_equal_points_shifted_right_after_the_begin_symbol(end_slot):
+    decoder, targets = build_decoder(end_slot), TARGETS[end_slot]
     by_index = decoder(targets, MEMORY, POINTS, memory_mask=REAL)
     rows = np.maximum(targets - end_slot, 0)
     vectors = np.take_along_axis(POINTS, rows[..., None], 1)
@@ -76,8 +76,8 @@ def test_indices_are_the_vectors_shifted_right_behind_the_begin_symbol(end_slot)
     np.testing.assert_allclose(numpy(by_vector), numpy(by_index), atol=1e-6)
 
 
-def test_without_an_initializer_it_begins_with_zeros():
-    decoder = built(begin_initializer=None)
+def test_without_a_begin_initializer_the_begin_symbol_is_zero():
+    decoder = build_decoder(begin_initializer=None)
     assert [w.path.split("/")[-1] for w in decoder.weights].count("begin") == 0
     shifted = np.concatenate([np.zeros_like(POINTS[:, :1]), POINTS[:, :-1]], axis=1)
     indices = np.broadcast_to(np.arange(ELEMENTS), (BATCH, ELEMENTS))
@@ -86,64 +86,64 @@ def test_without_an_initializer_it_begins_with_zeros():
     )
 
 
-def test_its_gradients_are_differences():
-    decoder, targets = built(True), TARGETS[True]
+def test_gradients_match_finite_differences():
+    decoder, targets = build_decoder(True), TARGETS[True]
     chosen = np.random.default_rng(3).normal(size=(BATCH, 5, ELEMENTS + 1)) / 10
     chosen[:, :, 1:] *= REAL[:, None]
 
     def loss(points, memory):
-        found = decoder(targets, memory, points, initial_state=STATE, memory_mask=REAL)
-        return ops.sum(ops.multiply(found, chosen.astype("float32")))
+        actual = decoder(targets, memory, points, initial_state=STATE, memory_mask=REAL)
+        return ops.sum(ops.multiply(actual, chosen.astype("float32")))
 
     def paper(points, memory):
-        return np.sum(expected(decoder, targets, points, memory)[0] * chosen)
+        return np.sum(compute_expected(decoder, targets, points, memory)[0] * chosen)
 
-    found = assert_gradients_are_differences(
+    actual = assert_gradients_are_differences(
         loss, paper, [POINTS, MEMORY], tolerance=5e-4, dtype="float32"
     )
-    for gradient in found:
+    for gradient in actual:
         np.testing.assert_array_equal(gradient[~REAL], 0)
         assert np.abs(gradient[REAL]).max() > 0.01
 
 
 @with_and_without_an_end
-def test_a_keras_cross_entropy_of_them_is_minus_log_p(end_slot):
-    decoder, targets = built(end_slot), TARGETS[end_slot]
+def test_keras_cross_entropy_equals_minus_log_probability(end_slot):
+    decoder, targets = build_decoder(end_slot), TARGETS[end_slot]
     real = (targets >= 0).astype("float32")
-    measure = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
 
     def loss(memory):
-        found = decoder(targets, memory, POINTS, memory_mask=REAL)
-        return measure(np.maximum(targets, 0), found, sample_weight=real)
+        actual = decoder(targets, memory, POINTS, memory_mask=REAL)
+        return cross_entropy(np.maximum(targets, 0), actual, sample_weight=real)
 
-    found = numpy(decoder(targets, MEMORY, POINTS, memory_mask=REAL))
-    chosen = np.take_along_axis(found, np.maximum(targets, 0)[..., None], -1)[..., 0]
+    actual = numpy(decoder(targets, MEMORY, POINTS, memory_mask=REAL))
+    chosen = np.take_along_axis(actual, np.maximum(targets, 0)[..., None], -1)[..., 0]
     assert chosen.min() > -50
     total = numpy(loss(ops.convert_to_tensor(MEMORY)))
     np.testing.assert_allclose(total, -np.sum(chosen * real), rtol=1e-5)
-    of_memory, *of_weights = gradients(loss, [MEMORY], decoder.trainable_variables)
-    assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in of_weights)
-    np.testing.assert_array_equal(of_memory[~REAL], 0)
+    grad_memory, *grad_weights = gradients(loss, [MEMORY], decoder.trainable_variables)
+    assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in grad_weights)
+    np.testing.assert_array_equal(grad_memory[~REAL], 0)
 
 
-def test_improbable_is_not_impossible():
-    decoder = built()
+def test_improbable_elements_keep_finite_log_probabilities():
+    decoder = build_decoder()
     decoder.score.scale.assign(200 * decoder.score.scale)
-    found, weights = decoder(TARGETS[False], MEMORY, POINTS, return_attention_scores=True)
-    found, weights = numpy(found), numpy(weights)
+    actual, weights = decoder(TARGETS[False], MEMORY, POINTS, return_attention_scores=True)
+    actual, weights = numpy(actual), numpy(weights)
     assert (weights[0] == 0).any()
-    assert np.abs(np.sort(found[0], -1)[:, 0]).min() > 100
-    assert found.min() > -1e5
+    assert np.abs(np.sort(actual[0], -1)[:, 0]).min() > 100
+    assert actual.min() > -1e5
 
 
-def test_a_pointer_without_elements_points_nowhere_and_learns_nothing():
-    decoder, nothing = built(), np.zeros_like(REAL)
+def test_fully_masked_memory_gives_zero_weights_and_gradients():
+    decoder, nothing = build_decoder(), np.zeros_like(REAL)
 
     def loss(points, memory):
-        found = decoder(TARGETS[False], memory, points, memory_mask=nothing)
-        return ops.sum(ops.exp(found) * np.float32(0.5)) + ops.sum(found * np.float32(0))
+        actual = decoder(TARGETS[False], memory, points, memory_mask=nothing)
+        return ops.sum(ops.exp(actual) * np.float32(0.5)) + ops.sum(actual * np.float32(0))
 
-    found = numpy(decoder(TARGETS[False], MEMORY, POINTS, memory_mask=nothing))
-    np.testing.assert_array_equal(found[TARGETS[False] >= 0], LOWEST)
+    actual = numpy(decoder(TARGETS[False], MEMORY, POINTS, memory_mask=nothing))
+    np.testing.assert_array_equal(actual[TARGETS[False] >= 0], MASKED_SCORE)
     for gradient in gradients(loss, [POINTS, MEMORY], decoder.trainable_variables):
         np.testing.assert_array_equal(gradient, 0)

@@ -1,4 +1,4 @@
-"""The same answers eager, in a graph, under XLA, in any size, from a file and in a server."""
+"""Equal results eager, in a graph, under XLA, for any size, from a file and from an export."""
 
 import keras
 import numpy as np
@@ -6,34 +6,42 @@ import pytest
 from keras import ops
 
 import keras_attention
-from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, POINTS, REAL, STATE, built, numpy
+from tests.layers.pointer.pointer_formulas import (
+    BATCH,
+    MEMORY,
+    POINTS,
+    REAL,
+    STATE,
+    build_decoder,
+    numpy,
+)
 
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.function and SavedModel are TensorFlow's"
 )
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="jax.jit is JAX's")
 with_and_without_an_end = pytest.mark.parametrize("end_slot", [False, True])
-every_way = pytest.mark.parametrize(
+every_search = pytest.mark.parametrize(
     ("end_slot", "allow_repeats", "beam_width"),
     [(False, False, 1), (False, False, 3), (True, False, 1), (True, True, 3)],
     ids=["orders", "beam of orders", "with an end", "beam with an end and repeats"],
 )
 NAMES = ("memory", "points", "mask", "hidden", "carry")
 DATA = dict(zip(NAMES, (MEMORY, POINTS, REAL, *STATE), strict=True))
-SMALL = {
+SMALL_DATA = {
     **{name: x[:2, :3] for name, x in DATA.items()},
     **{name: DATA[name][:2] for name in ("hidden", "carry")},
 }
 
 
-def decoding(decoder, **options):
-    """A function of plain tensors, with named outputs as a server has them."""
+def make_decode_function(decoder, **options):
+    """Return a function of tensors with named outputs, as a served signature has them."""
 
     def run(memory, points, mask, hidden, carry):
-        found = decoder.decode(
+        actual = decoder.decode(
             memory, points, mask, [hidden, carry], return_attention_scores=True, **options
         )
-        return found._asdict()
+        return actual._asdict()
 
     return run
 
@@ -48,7 +56,7 @@ def assert_same(one, other):
         np.testing.assert_allclose(numpy(one[name]), numpy(other[name]), atol=1e-5)
 
 
-def specs():
+def input_specs():
     return [
         keras.InputSpec(shape=(None, None, 7), dtype="float32", name="memory"),
         keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points"),
@@ -59,22 +67,22 @@ def specs():
 
 
 @on_tensorflow
-@every_way
-@pytest.mark.parametrize("known", [False, True], ids=["dynamic", "static"])
+@every_search
+@pytest.mark.parametrize("static_shapes", [False, True], ids=["dynamic", "static"])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
-def test_eager_and_compiled_answer_the_same(
-    end_slot, allow_repeats, beam_width, jit_compile, known
+def test_eager_and_compiled_decoding_are_equal(
+    end_slot, allow_repeats, beam_width, jit_compile, static_shapes
 ):
     import tensorflow as tf
 
-    open_ends = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in specs()]
-    run = decoding(
-        built(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
+    unknown_sizes = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in input_specs()]
+    run = make_decode_function(
+        build_decoder(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
     )
     compiled = tf.function(
-        run, jit_compile=jit_compile, input_signature=None if known else open_ends
+        run, jit_compile=jit_compile, input_signature=None if static_shapes else unknown_sizes
     )
-    for data in [DATA] if known else [DATA, SMALL]:
+    for data in [DATA] if static_shapes else [DATA, SMALL_DATA]:
         assert_same(compiled(**tensors(data)), run(**tensors(data)))
 
 
@@ -82,79 +90,79 @@ def test_eager_and_compiled_answer_the_same(
 @with_and_without_an_end
 @pytest.mark.parametrize("beam_width", [1, 3])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
-def test_any_number_of_elements_is_put_in_order(end_slot, beam_width, jit_compile):
+def test_any_number_of_elements_can_be_sorted(end_slot, beam_width, jit_compile):
     import tensorflow as tf
 
-    run = decoding(built(end_slot), beam_width=beam_width)
-    signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in specs()]
+    run = make_decode_function(build_decoder(end_slot), beam_width=beam_width)
+    signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in input_specs()]
     compiled = tf.function(run, signature, jit_compile=jit_compile)
     for elements in (1, 4, 9):
-        sized = {n: np.resize(DATA[n], (2, elements, DATA[n].shape[-1])) for n in NAMES[:2]}
-        data = {**SMALL, **sized, "mask": np.arange(elements) < [[elements], [1]]}
-        found = compiled(**tensors(data))
-        assert found["indices"].shape == (2, elements + end_slot)
-        assert_same(found, run(**tensors(data)))
+        resized = {n: np.resize(DATA[n], (2, elements, DATA[n].shape[-1])) for n in NAMES[:2]}
+        data = {**SMALL_DATA, **resized, "mask": np.arange(elements) < [[elements], [1]]}
+        actual = compiled(**tensors(data))
+        assert actual["indices"].shape == (2, elements + end_slot)
+        assert_same(actual, run(**tensors(data)))
 
 
 @on_jax
-@every_way
-def test_jax_jit_answers_the_same(end_slot, allow_repeats, beam_width):
+@every_search
+def test_jax_jit_gives_the_same_result(end_slot, allow_repeats, beam_width):
     import jax
 
-    run = decoding(
-        built(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
+    run = make_decode_function(
+        build_decoder(end_slot), max_length=5, beam_width=beam_width, allow_repeats=allow_repeats
     )
     assert_same(jax.jit(run)(**tensors(DATA)), run(**tensors(DATA)))
 
 
-def network(end_slot=False):
-    """A model of encoder and decoder, and the function that decodes points of any number."""
+def build_network(end_slot=False):
+    """Return a model of encoder and decoder, and a function that decodes any number of points."""
     points = keras.Input((None, 2), name="points")
     targets = keras.Input((None,), dtype="int32", name="targets")
     encoder = keras.layers.LSTM(3, return_sequences=True, return_state=True, use_cudnn=False)
     mask = keras.layers.Masking(-1.0)
     decoder = keras_attention.PointerDecoder(3, end_slot=end_slot)
     memory, *state = encoder(mask(points))
-    found = decoder(targets, memory, points, initial_state=state)
-    model = keras.Model({"points": points, "targets": targets}, found)
+    log_probabilities = decoder(targets, memory, points, initial_state=state)
+    model = keras.Model({"points": points, "targets": targets}, log_probabilities)
 
     def decode(points):
         memory, *state = encoder(mask(points))
-        found = decoder.decode(memory, points, initial_state=state, beam_width=3)
-        return {"indices": found.indices, "log_probabilities": found.log_probabilities}
+        pointed = decoder.decode(memory, points, initial_state=state, beam_width=3)
+        return {"indices": pointed.indices, "log_probabilities": pointed.log_probabilities}
 
     return model, decode
 
 
 @on_tensorflow
-def test_a_server_decodes(tmp_path):
-    model, decode = network()
+def test_exported_model_decodes(tmp_path):
+    model, decode = build_network()
     data = np.where(REAL[..., None], POINTS, np.float32(-1))
-    points = keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points")
+    spec = keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points")
     path = keras_attention.export.saved_model(
         model,
         tmp_path / "pointer",
-        signatures={"decode": (decode, [points])},
+        signatures={"decode": (decode, [spec])},
         example={"points": data, "targets": np.array([[1, 2]] * BATCH)},
     )
     more = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
-    for given in (data, data[:1, :2], more):
-        found = keras_attention.export.run_in_c_loader(path, "decode", {"points": given})
-        wanted = numpy(decode(given))
-        np.testing.assert_array_equal(found["indices"], wanted["indices"])
+    for points in (data, data[:1, :2], more):
+        actual = keras_attention.export.run_in_c_loader(path, "decode", {"points": points})
+        expected = numpy(decode(points))
+        np.testing.assert_array_equal(actual["indices"], expected["indices"])
         np.testing.assert_allclose(
-            found["log_probabilities"], wanted["log_probabilities"], atol=1e-5
+            actual["log_probabilities"], expected["log_probabilities"], atol=1e-5
         )
-        real = np.any(given != -1, axis=-1).sum(1)
-        assert (found["indices"] >= 0).sum(1).tolist() == real.tolist()
+        real = np.any(points != -1, axis=-1).sum(1)
+        assert (actual["indices"] >= 0).sum(1).tolist() == real.tolist()
 
 
 @with_and_without_an_end
-def test_a_saved_model_of_indices_is_the_same_model(end_slot, tmp_path):
-    model, _ = network(end_slot)
+def test_model_with_index_inputs_survives_saving(end_slot, tmp_path):
+    model, _ = build_network(end_slot)
     model.save(tmp_path / "pointer.keras")
-    again = keras.saving.load_model(tmp_path / "pointer.keras")
+    loaded = keras.saving.load_model(tmp_path / "pointer.keras")
     data = {"points": POINTS, "targets": np.array([[1, 2, 0, -1]] * BATCH)}
-    np.testing.assert_allclose(numpy(again(data)), numpy(model(data)), atol=1e-6)
+    np.testing.assert_allclose(numpy(loaded(data)), numpy(model(data)), atol=1e-6)
     assert model.output_shape == (None, None, None)
-    assert again(data).shape == (BATCH, 4, 5 + end_slot)
+    assert loaded(data).shape == (BATCH, 4, 5 + end_slot)

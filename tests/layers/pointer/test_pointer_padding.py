@@ -1,4 +1,4 @@
-"""Decoding sequences of different lengths, from other memories, in other dtypes, by other cells."""
+"""Decoding with padding, Keras masks, half precision, other cells and masked steps."""
 
 import keras
 import numpy as np
@@ -12,21 +12,21 @@ from tests.layers.pointer.pointer_formulas import (
     POINTS,
     REAL,
     STATE,
-    built,
+    build_decoder,
     decode,
     numpy,
 )
 
 with_and_without_an_end = pytest.mark.parametrize("end_slot", [False, True])
 with_and_without_repeats = pytest.mark.parametrize("allow_repeats", [False, True])
-every_width = pytest.mark.parametrize("beam_width", [1, 3])
+every_beam_width = pytest.mark.parametrize("beam_width", [1, 3])
 
 
 @with_and_without_an_end
-@every_width
-def test_padding_changes_nothing_whatever_stands_there(end_slot, beam_width):
-    decoder = built(end_slot)
-    found = decode(decoder, max_length=6, beam_width=beam_width)
+@every_beam_width
+def test_content_of_padding_does_not_change_the_result(end_slot, beam_width):
+    decoder = build_decoder(end_slot)
+    actual = decode(decoder, max_length=6, beam_width=beam_width)
     junk = [[0, 0], [0, 3], [0, 0]]
     longer = decode(
         decoder,
@@ -36,44 +36,44 @@ def test_padding_changes_nothing_whatever_stands_there(end_slot, beam_width):
         max_length=6,
         beam_width=beam_width,
     )
-    np.testing.assert_array_equal(longer.indices, found.indices)
-    np.testing.assert_allclose(longer.log_probabilities, found.log_probabilities, atol=1e-5)
+    np.testing.assert_array_equal(longer.indices, actual.indices)
+    np.testing.assert_allclose(longer.log_probabilities, actual.log_probabilities, atol=1e-5)
 
 
-@every_width
-def test_the_memorys_own_mask_is_taken(beam_width):
+@every_beam_width
+def test_keras_mask_of_the_memory_is_used(beam_width):
     points = np.where(REAL[..., None], POINTS, np.float32(-1))
     memory = keras.layers.Masking(-1.0)(points)
     memory = keras.layers.LSTM(7, return_sequences=True, use_cudnn=False)(memory)
-    decoder = built()
+    decoder = build_decoder()
     options = {"points": points, "beam_width": beam_width}
-    found = decode(decoder, memory=memory, memory_mask=None, **options)
-    np.testing.assert_array_equal(found.indices, decode(decoder, memory=memory, **options).indices)
-    assert found.lengths.tolist() == REAL.sum(1).tolist()
+    actual = decode(decoder, memory=memory, memory_mask=None, **options)
+    np.testing.assert_array_equal(actual.indices, decode(decoder, memory=memory, **options).indices)
+    assert actual.lengths.tolist() == REAL.sum(1).tolist()
 
 
 @with_and_without_an_end
 @with_and_without_repeats
-@every_width
-def test_where_there_is_nothing_to_point_to_it_ends(end_slot, allow_repeats, beam_width):
-    found = decode(
-        built(end_slot),
+@every_beam_width
+def test_fully_masked_memory_ends_decoding_at_once(end_slot, allow_repeats, beam_width):
+    actual = decode(
+        build_decoder(end_slot),
         memory_mask=np.zeros_like(REAL),
         max_length=4,
         beam_width=beam_width,
         allow_repeats=allow_repeats,
     )
-    assert found.lengths.tolist() == [int(end_slot)] * BATCH
-    assert found.indices.tolist() == [[0 if end_slot else -1, -1, -1, -1]] * BATCH
-    np.testing.assert_allclose(found.log_probabilities, 0, atol=1e-6)
+    assert actual.lengths.tolist() == [int(end_slot)] * BATCH
+    assert actual.indices.tolist() == [[0 if end_slot else -1, -1, -1, -1]] * BATCH
+    np.testing.assert_allclose(actual.log_probabilities, 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_finds_a_sequence_as_likely(dtype):
-    decoder, exact = built(dtype=dtype), built()
-    found, wanted = (decode(each, beam_width=200) for each in (decoder, exact))
-    np.testing.assert_allclose(found.log_probabilities, wanted.log_probabilities, atol=0.1)
-    assert found.log_probabilities.dtype == "float32"
+def test_half_precision_decodes_an_equally_probable_sequence(dtype):
+    decoder, exact = build_decoder(dtype=dtype), build_decoder()
+    actual, expected = (decode(each, beam_width=200) for each in (decoder, exact))
+    np.testing.assert_allclose(actual.log_probabilities, expected.log_probabilities, atol=0.1)
+    assert actual.log_probabilities.dtype == "float32"
 
 
 def test_any_cell_decodes():
@@ -81,8 +81,8 @@ def test_any_cell_decodes():
     decoder = PointerDecoder(7, cell=cell)
     indices = np.broadcast_to(np.arange(ELEMENTS), (BATCH, ELEMENTS))
     decoder(indices, MEMORY, POINTS)
-    found = numpy(decoder.decode(MEMORY, POINTS, beam_width=3))
-    np.testing.assert_array_equal(np.sort(found.indices, -1), indices)
+    actual = numpy(decoder.decode(MEMORY, POINTS, beam_width=3))
+    np.testing.assert_array_equal(np.sort(actual.indices, -1), indices)
 
 
 STEPS = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 0, 0]], bool)
@@ -91,39 +91,39 @@ STEPS = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 
 @with_and_without_an_end
 @pytest.mark.parametrize("mask_visited", [False, True])
 @pytest.mark.parametrize("junk", [-1, 0, 2, 99])
-def test_what_a_masked_step_points_to_cannot_matter(end_slot, mask_visited, junk):
-    decoder = built(end_slot)
+def test_target_of_a_masked_step_does_not_change_the_result(end_slot, mask_visited, junk):
+    decoder = build_decoder(end_slot)
     options = {"initial_state": STATE, "mask_visited": mask_visited, "return_state": True}
-    wanted = np.array([[1, 4, 3, 2], [2, 1, 0, 3], [4, 0, 1, 2]])
+    expected = np.array([[1, 4, 3, 2], [2, 1, 0, 3], [4, 0, 1, 2]])
     indices, count = np.full(STEPS.shape, junk), STEPS.sum(1)
-    for row, real, given in zip(indices, STEPS, wanted, strict=True):
-        row[real] = given[: real.sum()]
-    found, state = numpy(decoder(indices, MEMORY, POINTS, inputs_mask=STEPS, **options))
-    np.testing.assert_array_equal(found[~STEPS], 0)
+    for row, real, targets in zip(indices, STEPS, expected, strict=True):
+        row[real] = targets[: real.sum()]
+    actual, state = numpy(decoder(indices, MEMORY, POINTS, inputs_mask=STEPS, **options))
+    np.testing.assert_array_equal(actual[~STEPS], 0)
     for i in range(BATCH):
-        alone = decoder(
-            wanted[i : i + 1, : count[i]],
+        single_row = decoder(
+            expected[i : i + 1, : count[i]],
             MEMORY[i : i + 1],
             POINTS[i : i + 1],
             **{**options, "initial_state": [x[i : i + 1] for x in STATE]},
         )
-        steps, last = numpy(alone)
-        np.testing.assert_allclose(found[i, STEPS[i]], steps[0], atol=1e-5)
+        steps, last = numpy(single_row)
+        np.testing.assert_allclose(actual[i, STEPS[i]], steps[0], atol=1e-5)
         np.testing.assert_allclose([x[i] for x in state], [x[0] for x in last], atol=1e-5)
 
 
-def test_labels_of_padded_steps_cost_nothing():
-    decoder = built()
+def test_padded_steps_do_not_contribute_to_the_loss():
+    decoder = build_decoder()
     labels = np.array([[1, 4, 3, 2], [2, 1, -1, -1], [4, -1, -1, -1]])
-    found = decoder(labels, MEMORY, POINTS)
+    actual = decoder(labels, MEMORY, POINTS)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-    real = np.take_along_axis(numpy(found), np.maximum(labels, 0)[..., None], -1)[labels >= 0]
-    np.testing.assert_allclose(numpy(loss(labels, found)), -real.mean(), rtol=1e-5)
+    real = np.take_along_axis(numpy(actual), np.maximum(labels, 0)[..., None], -1)[labels >= 0]
+    np.testing.assert_allclose(numpy(loss(labels, actual)), -real.mean(), rtol=1e-5)
 
 
-def test_what_stands_in_a_masked_element_cannot_matter_even_if_it_is_pointed_to():
-    decoder = built()
+def test_content_of_a_masked_element_does_not_change_the_result_even_if_pointed_to():
+    decoder = build_decoder()
     poisoned = np.where(REAL[..., None], POINTS, np.float32(np.nan))
     targets = np.broadcast_to(np.arange(ELEMENTS)[::-1], (BATCH, ELEMENTS))
-    found = numpy(decoder(targets, MEMORY, poisoned, memory_mask=REAL))
-    assert np.isfinite(found).all()
+    actual = numpy(decoder(targets, MEMORY, poisoned, memory_mask=REAL))
+    assert np.isfinite(actual).all()

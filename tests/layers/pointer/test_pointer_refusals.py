@@ -1,11 +1,11 @@
-"""What a PointerDecoder cannot be asked is refused by name."""
+"""Invalid arguments of a PointerDecoder are refused by name."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_attention import PointerDecoder
-from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, POINTS, REAL, built
+from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, POINTS, REAL, build_decoder
 
 INDICES = np.zeros((BATCH, 3), "int32")
 
@@ -15,22 +15,22 @@ INDICES = np.zeros((BATCH, 3), "int32")
     [
         ((INDICES, MEMORY), "or indices with `points`.*points None"),
         ((POINTS, MEMORY[0]), r"`memory`.*memory \(5, 7\)"),
-        ((INDICES, MEMORY, POINTS[:, :4]), r"as many as the memory.*points \(3, 4, 2\)"),
+        ((INDICES, MEMORY, POINTS[:, :4]), r"the memory's Tin.*points \(3, 4, 2\)"),
         ((POINTS, MEMORY, POINTS), r"`inputs` \(batch, Tout\).*inputs \(3, 5, 2\)"),
         ((INDICES.astype("float32"), MEMORY, POINTS), "integer indices.*float32"),
-        ((POINTS[:2], MEMORY), r"the memory's batch.*inputs \(2, 5, 2\)"),
-        ((INDICES[:1], MEMORY, POINTS), r"the memory's batch.*inputs \(1, 3\)"),
-        ((INDICES[:, :0], MEMORY, POINTS), r"of one step at least.*inputs \(3, 0\)"),
-        ((INDICES, MEMORY[:, :0], POINTS[:, :0]), r"one element at least.*memory \(3, 0, 7\)"),
+        ((POINTS[:2], MEMORY), r"the memory's batch size.*inputs \(2, 5, 2\)"),
+        ((INDICES[:1], MEMORY, POINTS), r"the memory's batch size.*inputs \(1, 3\)"),
+        ((INDICES[:, :0], MEMORY, POINTS), r"at least one step.*inputs \(3, 0\)"),
+        ((INDICES, MEMORY[:, :0], POINTS[:, :0]), r"at least one element.*memory \(3, 0, 7\)"),
     ],
 )
-def test_shapes_that_do_not_belong_together(arguments, message):
+def test_mismatched_shapes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"(?s)Expected .*{message}"):
         PointerDecoder(3)(*arguments)
 
 
-def test_masks_of_other_shapes():
-    decoder = built()
+def test_masks_of_other_shapes_are_refused():
+    decoder = build_decoder()
     with pytest.raises(ValueError, match=r"`inputs_mask`.*\(3, 5\)"):
         decoder(INDICES, MEMORY, POINTS, inputs_mask=REAL)
     for run in (lambda **o: decoder(INDICES, MEMORY, POINTS, **o), decode):
@@ -38,13 +38,13 @@ def test_masks_of_other_shapes():
             run(memory_mask=REAL[:, :4])
 
 
-def test_a_mask_of_the_visited_without_indices():
+def test_mask_visited_without_indices_is_refused():
     with pytest.raises(ValueError, match="mask_visited=True, points=None"):
-        built()(POINTS, MEMORY, mask_visited=True)
+        build_decoder()(POINTS, MEMORY, mask_visited=True)
 
 
 def decode(**options):
-    return built().decode(MEMORY, **{"points": POINTS, **options})
+    return build_decoder().decode(MEMORY, **{"points": POINTS, **options})
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,25 @@ def decode(**options):
         ({"points": POINTS[:, :4]}, r"points \(3, 4, 2\)"),
         ({"initial_state": [MEMORY[:, 0]]}, "a state of 2 tensors"),
         ({"points": POINTS.tolist()}, r"`points` to be a tensor.*points=\[\["),
-        ({"points": keras.KerasTensor((3, 5, 2))}, "decode in a layer.*points=<KerasTensor"),
+        ({"points": keras.KerasTensor((3, 5, 2))}, "inside a layer.*points=<KerasTensor"),
     ],
 )
-def test_decoding_with_wrong_arguments(options, message):
+def test_invalid_decoding_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=f"(?s)Expected .*{message}"):
         decode(**options)
 
 
-def test_decoding_without_weights():
-    with pytest.raises(ValueError, match="called before it decodes.*my_pointer, not built"):
+def test_decoding_with_an_unbuilt_layer_is_refused():
+    with pytest.raises(ValueError, match="called before decoding.*my_pointer, not built"):
         PointerDecoder(3, name="my_pointer").decode(MEMORY, POINTS)
 
 
 @pytest.mark.parametrize("memory", [MEMORY.tolist(), keras.KerasTensor((3, 5, 7))])
-def test_decoding_what_is_no_tensor(memory):
+def test_decoding_of_non_tensors_is_refused(memory):
     with pytest.raises(ValueError, match="Expected `memory` to be a tensor.*Received: memory="):
-        built().decode(memory, POINTS)
+        build_decoder().decode(memory, POINTS)
 
 
-def test_decoding_nothing():
-    with pytest.raises(ValueError, match=r"one element at least.*memory \(3, 0, 7\)"):
-        built().decode(MEMORY[:, :0], POINTS[:, :0])
+def test_decoding_an_empty_memory_is_refused():
+    with pytest.raises(ValueError, match=r"at least one element.*memory \(3, 0, 7\)"):
+        build_decoder().decode(MEMORY[:, :0], POINTS[:, :0])

@@ -15,39 +15,39 @@ def numpy(x):
 
 @pytest.mark.parametrize("width", [6, 5, 1])
 @pytest.mark.parametrize("base", [10000.0, 20])
-def test_it_adds_the_papers_sinusoids(width, base):
-    found = numpy(PositionalEncoding(base=base)(X[..., :width]))
-    wanted = X[..., :width] + positional_encoding(range(7), width, base)
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+def test_adds_the_papers_sinusoids(width, base):
+    actual = numpy(PositionalEncoding(base=base)(X[..., :width]))
+    expected = X[..., :width] + positional_encoding(range(7), width, base)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_it_scales_the_inputs_as_the_paper_does():
-    found = numpy(PositionalEncoding(scale=True)(X))
-    np.testing.assert_allclose(found, X * 6**0.5 + positional_encoding(range(7), 6), atol=1e-6)
+def test_scale_multiplies_inputs_by_the_root_of_the_width():
+    actual = numpy(PositionalEncoding(scale=True)(X))
+    np.testing.assert_allclose(actual, X * 6**0.5 + positional_encoding(range(7), 6), atol=1e-6)
 
 
 @pytest.mark.parametrize("start", [3, np.array(3), np.array([3, 3])])
-def test_step_by_step_it_is_the_whole(start):
+def test_step_by_step_equals_the_whole_sequence(start):
     layer = PositionalEncoding()
-    whole, tail = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
-    np.testing.assert_allclose(tail, whole[:, 3:], atol=1e-6)
+    whole, rest = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
+    np.testing.assert_allclose(rest, whole[:, 3:], atol=1e-6)
 
 
 def test_rows_may_start_at_different_positions():
-    found = numpy(PositionalEncoding()(X, start=ops.convert_to_tensor([0, 11])))
+    actual = numpy(PositionalEncoding()(X, start=ops.convert_to_tensor([0, 11])))
     for row, first in enumerate([0, 11]):
-        wanted = X[row] + positional_encoding(range(first, first + 7), 6)
-        np.testing.assert_allclose(found[row], wanted, atol=1e-6)
+        expected = X[row] + positional_encoding(range(first, first + 7), 6)
+        np.testing.assert_allclose(actual[row], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
-def test_late_positions_are_told_apart_in_half_precision(dtype):
-    nothing = np.zeros((1, 1001, 6), "float32")
-    found = numpy(ops.cast(PositionalEncoding(dtype=dtype)(nothing), "float32"))[0]
-    np.testing.assert_allclose(found, positional_encoding(range(1001), 6), atol=8e-3)
+def test_late_positions_differ_in_half_precision(dtype):
+    zeros = np.zeros((1, 1001, 6), "float32")
+    actual = numpy(ops.cast(PositionalEncoding(dtype=dtype)(zeros), "float32"))[0]
+    np.testing.assert_allclose(actual, positional_encoding(range(1001), 6), atol=8e-3)
 
 
-def test_distances_do_not_depend_on_where():
+def test_distances_do_not_depend_on_the_position():
     encoding = numpy(PositionalEncoding()(np.zeros((1, 50, 8), "float32")))[0]
     products = encoding @ encoding.T
     for distance in (1, 7, 20):
@@ -55,7 +55,7 @@ def test_distances_do_not_depend_on_where():
         np.testing.assert_allclose(diagonal, diagonal[0], atol=1e-4)
 
 
-def test_any_length_at_run_time_and_the_mask_goes_on():
+def test_any_length_at_run_time_and_the_mask_is_propagated():
     tokens = keras.Input((None,), dtype="int32")
     embedded = keras.layers.Embedding(11, 6, mask_zero=True)(tokens)
     encoded = PositionalEncoding()(embedded)
@@ -66,8 +66,8 @@ def test_any_length_at_run_time_and_the_mask_goes_on():
         np.testing.assert_allclose(pooled[0], encoded[0, :2].mean(0), atol=1e-6)
 
 
-def test_wrong_shapes_are_refused():
+def test_invalid_shapes_are_refused():
     with pytest.raises(ValueError, match=r"`inputs` .batch, T, width. .* Received: inputs .2, 7."):
         PositionalEncoding()(X[..., 0])
-    with pytest.raises(ValueError, match=r"Expected `start` of shape .* of shape .2, 7."):
+    with pytest.raises(ValueError, match=r"Expected `start` to be integers .* of shape .2, 7."):
         PositionalEncoding()(X, start=np.zeros((2, 7), "int32"))

@@ -1,4 +1,4 @@
-"""Small problems for hard attention whose gradient can be had example by example."""
+"""Small problems for hard attention, with one gradient per example."""
 
 import keras
 import numpy as np
@@ -18,28 +18,28 @@ READOUT = RNG.normal(size=(STEPS * VALUES, OUTPUTS))
 READOUT_OF_TWO = RNG.normal(size=(2 * STEPS * VALUES, OUTPUTS))
 
 
-def repeated(x):
+def repeat(x):
     return np.repeat(np.asarray(x, "float32")[None], EXAMPLES, axis=0)
 
 
 def parameter(ids, array):
-    """An array that every example has a copy of: its gradient there is that example's."""
+    """Return a copy of an array for every example, whose gradient is that of the example."""
     table = keras.layers.Embedding(EXAMPLES, array.size)
     rows = keras.layers.Reshape(array.shape)(table(ids))
-    table.set_weights([repeated(array.ravel())])
+    table.set_weights([repeat(array.ravel())])
     return rows, table
 
 
-def built(layers, readout, rate=0.0, **options):
-    """Hard layers of [(query, key, value), ...] read through a matrix; each one's query learns."""
+def build(layers, readout, rate=0.0, **options):
+    """Build a model of hard layers [(query, key, value), ...] and a matrix; the queries learn."""
     ids = keras.Input((), dtype="int32")
     data, inputs, tables, contexts = [np.arange(EXAMPLES)], [ids], [], []
     for seed, (query, key, value) in enumerate(layers):
         memory = [keras.Input(x.shape) for x in (value, key)]
-        asking, table = parameter(ids, query)
+        queries_input, table = parameter(ids, query)
         layer = HardAttention("dot", expectation_rate=rate, seed=seed)
-        contexts.append(keras.layers.Flatten()(layer([asking, *memory])))
-        data += [repeated(value), repeated(key)]
+        contexts.append(keras.layers.Flatten()(layer([queries_input, *memory])))
+        data += [repeat(value), repeat(key)]
         inputs += memory
         tables.append(table)
     contexts = keras.layers.Concatenate()(contexts) if len(contexts) > 1 else contexts[0]
@@ -49,21 +49,21 @@ def built(layers, readout, rate=0.0, **options):
     return model, tables, data
 
 
-# With these the estimator says that it is unbiased.
+# The estimator is documented as unbiased for these options.
 EXACT = {"reward_weight": 1.0, "entropy_weight": 0.0}
 
 
 def gradients(model, tables, data, target, sample_weight=None):
-    """Every example's gradient by each table, of one step of `fit`; the tables stay as they are.
+    """Return every example's gradient of each table in one step of `fit`; restore the tables.
 
-    The loss is a mean: with as large a learning rate as there are examples, a step is the
-    gradient of each one's share.
+    The loss is a mean: with the number of examples as the learning rate, a step equals the
+    gradient of each example's loss.
     """
     before = [table.get_weights()[0] for table in tables]
     model.compile(keras.optimizers.SGD(float(EXAMPLES)), "mse", jit_compile=not ON_TORCH)
     model.fit(
         data,
-        repeated(target),
+        repeat(target),
         batch_size=EXAMPLES,
         shuffle=False,
         verbose=0,
@@ -76,9 +76,9 @@ def gradients(model, tables, data, target, sample_weight=None):
 
 
 def assert_mean_is(samples, expected, errors=4.0, precision=0.15):
-    """The mean of the samples is the expected one within so many standard errors.
+    """Check that the mean of the samples is the expected one within some standard errors.
 
-    And that says something: so many errors are less than `precision` of the gradient's norm.
+    These errors must be less than `precision` times the norm of the gradient.
     """
     expected = np.asarray(expected).ravel()
     error = samples.std(axis=0) / np.sqrt(len(samples))

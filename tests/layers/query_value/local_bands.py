@@ -1,4 +1,4 @@
-"""Local attention in bands for the tests: layers, data, and masks of every kind."""
+"""Layers, inputs and masks of every kind for the tests of local attention in bands."""
 
 import numpy as np
 from keras import ops
@@ -20,7 +20,7 @@ def inputs(queries, keys):
 
 
 def masks(kind, queries, keys):
-    """What a call is given, of masks of queries and keys, and which are real."""
+    """Return the mask arguments of a call, and which queries and keys are real."""
     real = [np.ones((BATCH, n), bool) for n in (queries, keys)]
     for n, mask in zip((queries, keys), real, strict=True):
         if "right" in kind:
@@ -47,5 +47,5 @@ def layers(score, window, **options):
     return layer
 
 
-def counted(real):
+def count_positions(real):
     return np.maximum(np.cumsum(real, axis=-1) - 1, 0)

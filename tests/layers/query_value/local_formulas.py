@@ -1,4 +1,4 @@
-"""Local attention for the tests: layers, data, and what the formulas give for their weights."""
+"""Layers, inputs and expected outputs for the tests of local attention."""
 
 import numpy as np
 from keras import ops
@@ -11,7 +11,7 @@ BATCH, QUERIES, KEYS, WIDTH = 3, 5, 13, 3
 RNG = np.random.default_rng(0)
 QUERY = RNG.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
 VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
-# A whole sentence; one with padding on both sides and a hole; a short one.
+# A sentence without padding; one with padding on both sides and a gap; a short one.
 KEY_MASK = np.ones((BATCH, KEYS), bool)
 KEY_MASK[1, :3] = KEY_MASK[1, 11:] = KEY_MASK[1, 6] = KEY_MASK[2, 4:] = False
 SCORES = {"dot": reference.dot, "general": reference.general, "concat": reference.additive}
@@ -22,8 +22,8 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def built(alignment="predictive", score="general", window=2, dtype="float32", **options):
-    """A layer whose weights are seeded numbers, none of them special."""
+def build(alignment="predictive", score="general", window=2, dtype="float32", **options):
+    """Return a layer whose weights are seeded random numbers."""
     layer = LocalAttention(window, alignment, score, dtype=dtype, **options)
     layer([QUERY, VALUE])
     rng = np.random.default_rng(1)
@@ -32,12 +32,12 @@ def built(alignment="predictive", score="general", window=2, dtype="float32", **
 
 
 def pairs(key_mask=KEY_MASK, queries=QUERIES):
-    """The mask of pairs that a mask of keys stands for."""
+    """Expand a mask of keys to a mask of pairs."""
     return np.repeat(key_mask[:, None], queries, 1)
 
 
 def formula(layer, query, value, mask, weights, positions=None):
-    """One sequence: what is read, and its weights."""
+    """Return the context and the weights of one sequence."""
     weights = list(weights)
     kernel = weights.pop(0) if layer.units else None
     is_predicted = layer.alignment == "predictive"
@@ -47,15 +47,15 @@ def formula(layer, query, value, mask, weights, positions=None):
         positions = range(len(query))
     scores = SCORES[layer.score_name](query, value, *weights)
     options = (layer.window, is_predicted, layer.renormalize and is_predicted)
-    context, found = reference_local.local(scores, value, mask, positions, *options)
+    context, results = reference_local.local(scores, value, mask, positions, *options)
     if kernel is not None:
         vectors = zip(context, query, strict=True)
         context = np.array([attentional_vector(c, q, kernel) for c, q in vectors])
-    return context, found
+    return context, results
 
 
 def expected(layer, query=QUERY, value=VALUE, mask=None, positions=None):
-    """The same for a batch."""
+    """Return the contexts and the weights of a batch."""
     weights = [numpy(w).astype("float64") for w in layer.weights]
     mask = pairs() if mask is None else mask
     positions = [None] * len(query) if positions is None else positions
@@ -64,6 +64,6 @@ def expected(layer, query=QUERY, value=VALUE, mask=None, positions=None):
     )
 
 
-def assert_close(found, wanted, tolerance=1e-5):
-    for got, want in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=tolerance, atol=tolerance)
+def assert_close(results, expected_outputs, tolerance=1e-5):
+    for result, correct in zip(results, expected_outputs, strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=tolerance, atol=tolerance)

@@ -39,21 +39,21 @@ def numpy(nest):
 
 @pytest.mark.parametrize("normalize", WEIGH)
 @pytest.mark.parametrize("name", ROWS)
-def test_any_score_and_normalizer_give_the_formulas_context_and_weights(name, normalize):
+def test_every_score_and_normalizer_give_the_context_and_weights_of_the_formula(name, normalize):
     row = ROWS[name]
     score, (query, key) = row.built(), row.arrays()
-    found = Attention(score, normalize)(
+    results = Attention(score, normalize)(
         [query, VALUES, key], attention_mask=MASK, return_attention_scores=True
     )
     scores = row.expected(score, query, key)
     expected = reference.each(
         lambda *x: reference.attention(*x, WEIGH[normalize]), scores, VALUES, MASK
     )
-    for got, want in zip(numpy(found), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-5)
+    for result, correct in zip(numpy(results), expected, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5, atol=2e-5)
 
 
-def test_names_and_objects_choose_the_same():
+def test_names_and_objects_are_equivalent():
     query, key = ROWS["scaled_dot"].arrays()
     by_name = Attention("scaled_dot", "sparsemax")([query, key])
     by_object = Attention(
@@ -62,10 +62,10 @@ def test_names_and_objects_choose_the_same():
     np.testing.assert_array_equal(*numpy([by_name, by_object]))
 
 
-def test_a_users_own_score_and_normalizer_are_used():
+def test_custom_score_and_normalizer_are_used():
     query, key = ROWS["dot"].arrays()
     layer = Attention(NegativeDistance(), squares)
-    found = layer([query, key], attention_mask=MASK, return_attention_scores=True)
+    results = layer([query, key], attention_mask=MASK, return_attention_scores=True)
 
     def distance(query, key):
         return -2 * reference.pairs(
@@ -74,11 +74,11 @@ def test_a_users_own_score_and_normalizer_are_used():
 
     scores = reference.each(distance, query, key)
     expected = reference.each(reference.attention, scores, key, MASK)
-    for got, want in zip(numpy(found), expected, strict=True):
-        np.testing.assert_allclose(got, want, atol=1e-5)
+    for result, correct in zip(numpy(results), expected, strict=True):
+        np.testing.assert_allclose(result, correct, atol=1e-5)
 
 
-def test_a_users_own_score_and_normalizer_are_saved_and_loaded(tmp_path):
+def test_custom_score_and_normalizer_are_saved_and_loaded(tmp_path):
     query, value = keras.Input((None, 5)), keras.Input((None, 5))
     layer = Attention(NegativeDistance(), squares)
     model = keras.Model([query, value], layer([query, value], return_attention_scores=True))
@@ -90,7 +90,7 @@ def test_a_users_own_score_and_normalizer_are_saved_and_loaded(tmp_path):
     assert (type(again.score), again.normalize) == (NegativeDistance, squares)
 
 
-def test_one_score_may_serve_two_layers():
+def test_two_layers_can_share_a_score():
     row = ROWS["general"]
     query, key = row.arrays()
     score = row.make()
@@ -100,20 +100,20 @@ def test_one_score_may_serve_two_layers():
     assert layers[0].weights[0] is layers[1].weights[0]
 
 
-def test_dropout_drops_weights_from_the_context_in_training_alone():
+def test_dropout_acts_on_the_context_in_training_only():
     query, key = ROWS["dot"].arrays()
     layer = Attention(dropout=0.5, seed=3)
     context, weights = numpy(layer([query, key], return_attention_scores=True))
     dropped, same = numpy(layer([query, key], return_attention_scores=True, training=True))
     np.testing.assert_array_equal(same, weights)
     assert np.abs(dropped - context).max() > 0.1
-    kept = [numpy(layer([query, key], training=True)) for _ in range(400)]
-    np.testing.assert_allclose(np.mean(kept, 0), context, atol=0.3)
-    assert np.std(kept, 0).max() > 0.1
+    outputs_kept = [numpy(layer([query, key], training=True)) for _ in range(400)]
+    np.testing.assert_allclose(np.mean(outputs_kept, 0), context, atol=0.3)
+    assert np.std(outputs_kept, 0).max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["float16", "mixed_bfloat16", FINEST])
-def test_dropout_trains_in_every_precision(dtype):
+def test_dropout_works_in_every_precision(dtype):
     query, key = ROWS["dot"].arrays()
     layer = Attention(dropout=0.5, dtype=dtype)
     context = layer([query, key], training=True)
@@ -121,7 +121,7 @@ def test_dropout_trains_in_every_precision(dtype):
 
 
 @pytest.mark.parametrize("name", ["dot_with_scale", "cosine", "additive_with_bias"])
-def test_a_score_of_another_precision_is_accepted(name):
+def test_score_can_have_another_precision_than_the_layer(name):
     row = ROWS[name]
     query, key = row.arrays()
     score = row.built()
@@ -129,7 +129,7 @@ def test_a_score_of_another_precision_is_accepted(name):
     np.testing.assert_allclose(finer, numpy(Attention(score)([query, key])), atol=1e-5)
 
 
-def test_a_single_key_is_read_whole_and_warns_of_nothing():
+def test_single_key_gets_weight_one_without_a_warning():
     query, key = (x[:, :1] for x in ROWS["dot"].arrays())
     np.testing.assert_allclose(numpy(Attention()([query, key])), key, atol=1e-6)
     hidden = Attention()([query, key], mask=[None, np.zeros((BATCH, 1), bool)])

@@ -1,4 +1,4 @@
-"""In the place of Keras's own attention layers: the same calls, and the same numbers."""
+"""Drop-in replacement of Keras's attention layers: the same calls give the same numbers."""
 
 import inspect
 
@@ -17,7 +17,7 @@ QUERY, VALUE, KEY, WIDE = (
 )
 QUERY_MASK, VALUE_MASK = RNG.random((2, 3)) < 0.6, np.arange(7) < np.array([[7], [4]])
 PAIRS = RNG.random((2, 3, 7)) < 0.6
-PAIRS[..., 0] = True  # nobody sees nothing
+PAIRS[..., 0] = True  # every query has a visible key
 
 
 def scaled_ours():
@@ -40,17 +40,17 @@ CALLS = {
     "query, value, key": ([QUERY, VALUE, KEY], {}),
     "a wider value": ([QUERY, WIDE, KEY], {}),
     "itself": ([VALUE, VALUE], {}),
-    "one memory for all": ([QUERY, VALUE[:1]], {}),
-    "one query for all": ([QUERY[:1], VALUE], {}),
+    "shared memory": ([QUERY, VALUE[:1]], {}),
+    "shared query": ([QUERY[:1], VALUE], {}),
     "without a batch": ([QUERY[0], VALUE[0]], {}),
     "heads": ([np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)], {}),
     "both masks": ([QUERY, VALUE], {"mask": [QUERY_MASK, VALUE_MASK]}),
     "three masks": ([QUERY, VALUE, KEY], {"mask": [QUERY_MASK, VALUE_MASK, VALUE_MASK]}),
     "no query mask": ([QUERY, VALUE], {"mask": [None, VALUE_MASK]}),
     "no value mask": ([QUERY, VALUE], {"mask": [QUERY_MASK, None]}),
-    "masks of nothing": ([QUERY, VALUE], {"mask": [None, None]}),
+    "masks of None": ([QUERY, VALUE], {"mask": [None, None]}),
     "a mask of pairs": ([QUERY, VALUE], {"mask": [None, PAIRS]}),
-    "a mask for all": ([QUERY, VALUE], {"mask": [QUERY_MASK[:1], VALUE_MASK[1:]]}),
+    "shared masks": ([QUERY, VALUE], {"mask": [QUERY_MASK[:1], VALUE_MASK[1:]]}),
     "masked heads": (
         [np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)],
         {"mask": [np.stack([QUERY_MASK] * 2, 1), VALUE_MASK[:, None, None]]},
@@ -63,7 +63,7 @@ every_call = pytest.mark.parametrize("call", CALLS)
 
 
 def pair(name, inputs):
-    """Keras's layer and ours, with the same weights that are none of them special."""
+    """Return Keras's layer and ours, with the same random weights."""
     theirs, ours = (make() for make in LAYERS[name])
     theirs(inputs), ours(inputs)
     rng = np.random.default_rng(1)
@@ -79,13 +79,13 @@ def numpy(nest):
 
 @every_layer
 @every_call
-def test_every_call_that_keras_takes_gives_its_numbers(name, call):
+def test_every_call_equals_keras(name, call):
     inputs, options = CALLS[call]
     theirs, ours = pair(name, inputs)
     context, weights = numpy(theirs(inputs, return_attention_scores=True, **options))
     context_ours, weights_ours = numpy(ours(inputs, return_attention_scores=True, **options))
     query_mask = (options.get("mask") or [None])[0]
-    if query_mask is not None:  # Keras hides masked queries from the context alone
+    if query_mask is not None:  # Keras masks queries in the context only
         weights = np.where(query_mask[..., None], weights, 0)
     np.testing.assert_allclose(context_ours, context, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(weights_ours, weights, rtol=1e-5, atol=1e-5)
@@ -94,7 +94,7 @@ def test_every_call_that_keras_takes_gives_its_numbers(name, call):
 
 @every_layer
 @pytest.mark.parametrize("return_attention_scores", [False, True])
-def test_symbolic_results_have_keras_shapes(name, return_attention_scores):
+def test_symbolic_shapes_equal_keras(name, return_attention_scores):
     inputs = [keras.KerasTensor((None, None, 5)), keras.KerasTensor((None, 7, 5))]
     theirs, ours = (
         make()(inputs, return_attention_scores=return_attention_scores) for make in LAYERS[name]
@@ -107,7 +107,7 @@ def _assert_same_tensor(a, b):
 
 
 @pytest.mark.parametrize("layer", ["Attention", "AdditiveAttention"])
-def test_every_argument_of_a_call_is_one_of_ours(layer):
+def test_call_has_every_argument_of_keras(layer):
     theirs, ours = (
         inspect.signature(getattr(module, layer).call).parameters
         for module in (keras.layers, keras_attention)
@@ -117,7 +117,7 @@ def test_every_argument_of_a_call_is_one_of_ours(layer):
 
 
 @pytest.mark.parametrize("layer", ["Attention", "AdditiveAttention"])
-def test_constructors_share_dropout_and_seed(layer):
+def test_constructors_share_dropout_and_seed_with_keras(layer):
     ours = getattr(keras_attention, layer)(dropout=0.25, seed=3, name="named", dtype="float16")
     theirs = getattr(keras.layers, layer)(dropout=0.25, seed=3, name="named", dtype="float16")
     shared = set(ours.get_config()) & set(theirs.get_config())
@@ -126,7 +126,7 @@ def test_constructors_share_dropout_and_seed(layer):
 
 
 @every_layer
-def test_implicit_masks_are_taken_and_passed_on_alike(name):
+def test_implicit_masks_are_used_and_passed_on_as_in_keras(name):
     masked_query = np.where(QUERY_MASK[..., None], QUERY, 0).astype("float32")
     masked_value = np.where(VALUE_MASK[..., None], VALUE, 0).astype("float32")
     masking = keras.layers.Masking()

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import HardAttention, export
-from keras_attention.export.checks.graph import read
+from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.layers.reinforce.reinforce import is_credit
 from tests import reference
 
@@ -22,37 +22,37 @@ def numpy(x):
 
 
 def soft_and_hard(read):
-    """Which queries have read one value exactly, bool (B,Tq,Tk), and which the expectation."""
-    exact = (read[:, :, None] == VALUE[:, None]).all(-1)
+    """Return which contexts are the expectation, and which are exactly one value, `(B,Tq,Tk)`."""
+    differentiate_exactly = (read[:, :, None] == VALUE[:, None]).all(-1)
     expectation = reference.each(
         lambda q, v, k: reference.attention(reference.dot(q, k), v)[0], *DATA
     )
-    return np.isclose(read, expectation, atol=1e-5).all(-1), exact
+    return np.isclose(read, expectation, atol=1e-5).all(-1), differentiate_exactly
 
 
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through"])
-def test_training_reads_one_value_anew_each_time(estimator):
+def test_training_samples_another_value_at_each_call(estimator):
     layer = HardAttention("dot", estimator, expectation_rate=0.0, seed=1)
     reads = [numpy(layer(DATA, training=True)) for _ in range(3)]
     chosen = [soft_and_hard(read)[1] for read in reads]
-    for each in chosen:
-        np.testing.assert_array_equal(each.sum(-1), 1)
+    for item in chosen:
+        np.testing.assert_array_equal(item.sum(-1), 1)
     assert (chosen[0] != chosen[1]).any()
     assert (chosen[1] != chosen[2]).any()
 
 
-def test_the_coin_gives_whole_examples_the_expectation():
-    layer, seen = HardAttention("dot", seed=1), []
+def test_expectation_is_chosen_for_whole_examples():
+    layer, is_soft = HardAttention("dot", seed=1), []
     for _ in range(30):
-        soft, exact = soft_and_hard(numpy(layer(DATA, training=True)))
-        np.testing.assert_array_equal(soft, ~exact.any(-1))
+        soft, differentiate_exactly = soft_and_hard(numpy(layer(DATA, training=True)))
+        np.testing.assert_array_equal(soft, ~differentiate_exactly.any(-1))
         assert (soft == soft[:, :1]).all()
-        seen.append(soft[:, 0])
-    assert 0.4 < np.mean(seen) < 0.6  # 330 throws: 3.6 standard errors
-    assert (np.mean(seen, axis=0) % 1 > 0).all()
+        is_soft.append(soft[:, 0])
+    assert 0.4 < np.mean(is_soft) < 0.6  # 330 examples: 3.6 standard errors
+    assert (np.mean(is_soft, axis=0) % 1 > 0).all()
 
 
-def test_inference_reads_the_mode_or_the_expectation_and_draws_nothing():
+def test_inference_uses_mode_or_expectation_and_samples_nothing():
     mode, expectation = HardAttention("dot"), HardAttention("dot", inference="expectation")
     best = reference.each(lambda q, k: reference.dot(q, k), QUERY, KEY).argmax(-1)
     np.testing.assert_array_equal(numpy(mode(DATA)), np.take_along_axis(VALUE, best[..., None], 1))
@@ -64,7 +64,7 @@ def test_inference_reads_the_mode_or_the_expectation_and_draws_nothing():
 
 
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through", "gumbel"])
-def test_the_weights_are_alpha_in_training_too(estimator):
+def test_returned_weights_are_alpha_in_training_too(estimator):
     layer = HardAttention("dot", estimator)
     _, trained = layer(DATA, training=True, return_attention_scores=True)
     expected = reference.each(lambda q, k: [reference.softmax(r) for r in reference.dot(q, k)],
@@ -72,7 +72,7 @@ def test_the_weights_are_alpha_in_training_too(estimator):
     np.testing.assert_allclose(numpy(trained), expected, atol=1e-5)
 
 
-def test_an_ordinary_model_is_not_disturbed():
+def test_sampling_loss_does_not_change_an_ordinary_model():
     inputs = [keras.Input((None, WIDTH)), keras.Input((None, WIDTH))]
     outputs = keras.layers.Dense(1)(HardAttention(seed=2)(inputs))
     model = keras.Model(inputs, outputs)
@@ -88,13 +88,13 @@ def test_an_ordinary_model_is_not_disturbed():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
-def test_nothing_random_is_exported(tmp_path):
+def test_exported_model_samples_nothing(tmp_path):
     inputs = [keras.Input((None, WIDTH), name="query"), keras.Input((None, WIDTH), name="value")]
     model = keras.Model(inputs, HardAttention()(inputs))
     path = export.saved_model(model, tmp_path / "hard")
-    graph = read(path).graph_def
+    graph = load_meta_graph(path).graph_def
     nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
     assert any("TopK" in node.op for node in nodes)
     assert not [node.op for node in nodes if "Random" in node.op or "RNG" in node.op.upper()]
-    found = export.run_in_c_loader(path, "serving_default", {"query": QUERY, "value": KEY})
-    np.testing.assert_allclose(found["output"], model([QUERY, KEY]), atol=1e-6)
+    results = export.run_in_c_loader(path, "serving_default", {"query": QUERY, "value": KEY})
+    np.testing.assert_allclose(results["output"], model([QUERY, KEY]), atol=1e-6)

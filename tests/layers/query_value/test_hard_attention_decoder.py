@@ -10,7 +10,7 @@ from tests.layers.query_value.hard_problems import (
     assert_mean_is,
     gradients,
     parameter,
-    repeated,
+    repeat,
 )
 from tests.reference_hard import expected_cost_of_a_decoder
 
@@ -25,7 +25,7 @@ MASK = np.array([True] * STEPS + [False] * (PADDED - STEPS))
 
 
 def problem(inputs_array, **options):
-    """A decoder whose first state learns; its third step is padding."""
+    """Build a decoder with a trainable initial state; its third step is padding."""
     ids, inputs = keras.Input((), dtype="int32"), keras.Input((None, WIDTH))
     memory, mask = keras.Input((None, WIDTH)), keras.Input((None,), dtype="bool")
     state, table = parameter(ids, STATE)
@@ -36,29 +36,32 @@ def problem(inputs_array, **options):
     model = ReinforceModel([ids, inputs, memory, mask], outputs, **{**EXACT, **options})
     cell.set_weights(WEIGHTS)
     cell.trainable = False
-    arrays = [repeated(inputs_array), repeated(MEMORY), repeated(MASK).astype(bool)]
+    arrays = [
+        repeat(inputs_array),
+        repeat(MEMORY),
+        repeat(MASK).astype(bool),
+    ]
     return model, [table], [np.arange(len(arrays[0])), *arrays]
 
 
-def test_the_gradient_through_time_is_the_expected_costs():
+def test_gradient_through_time_is_that_of_the_expected_cost():
     decoder = problem(INPUTS)
-    step_weights = repeated(MASK)
+    step_weights = repeat(MASK)
     gradients(*decoder, TARGETS, step_weights)  # from here on there is a baseline
-    [found] = gradients(*decoder, TARGETS, step_weights)
+    [results] = gradients(*decoder, TARGETS, step_weights)
 
     def expected(state):
         real = INPUTS[:STEPS]
         cost = expected_cost_of_a_decoder(state, real, MEMORY, *WEIGHTS, TARGETS)
         return cost / PADDED  # Keras divides by all steps
 
-    assert_mean_is(found, *differences(expected, [STATE]))
+    assert_mean_is(results, *differences(expected, [STATE]))
 
 
-def test_what_stands_under_masked_steps_changes_no_gradient():
+def test_targets_of_masked_steps_do_not_change_the_gradient():
     junk = INPUTS + np.where(MASK[:, None], 0, 1000)
-    found = [
-        gradients(*problem(x, entropy_weight=1.0), TARGETS, repeated(MASK))[0]
-        for x in (INPUTS, junk)
+    results = [
+        gradients(*problem(x, entropy_weight=1.0), TARGETS, repeat(MASK))[0] for x in (INPUTS, junk)
     ]
-    np.testing.assert_array_equal(*found)
-    assert np.abs(found[0]).max() > 0.01
+    np.testing.assert_array_equal(*results)
+    assert np.abs(results[0]).max() > 0.01

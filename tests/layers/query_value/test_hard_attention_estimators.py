@@ -1,4 +1,4 @@
-"""What stands in for the gradient that a sample does not have."""
+"""Estimators of the gradient of a sample."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import HardAttention
-from keras_attention.layers.reinforce.reinforce import SMALL
+from keras_attention.layers.reinforce.reinforce import GRADIENT_SCALE
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.gradients import gradients
@@ -20,7 +20,7 @@ QUERY, KEY, VALUE, MIX = (
 NOISE = RNG.gumbel(size=(BATCH, QUERIES, KEYS)).astype("float32")
 
 
-def noisy_read(layer, query, key, noise=NOISE):
+def attend_noisily(layer, query, key, noise=NOISE):
     layer.build([QUERY.shape, VALUE.shape, KEY.shape])
     memory = layer.prepare(ops.cast(VALUE, key.dtype), key)
     return layer.attend(query, memory, (ops.convert_to_tensor(noise), None))[0]
@@ -29,67 +29,73 @@ def noisy_read(layer, query, key, noise=NOISE):
 def test_straight_through_is_hard_forward_and_soft_backward():
     layer = HardAttention("dot", "straight_through")
     soft = HardAttention("dot", inference="expectation")
-    read = ops.convert_to_numpy(noisy_read(layer, QUERY, ops.convert_to_tensor(KEY)))
+    read = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
     assert (read[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
-    hard = gradients(lambda q, k: ops.sum(ops.multiply(noisy_read(layer, q, k), MIX)), [QUERY, KEY])
-    wanted = gradients(lambda q, k: ops.sum(ops.multiply(soft([q, VALUE, k]), MIX)), [QUERY, KEY])
-    for got, want in zip(hard, wanted, strict=True):
-        np.testing.assert_allclose(got, want, atol=1e-5)
+    hard = gradients(
+        lambda q, k: ops.sum(ops.multiply(attend_noisily(layer, q, k), MIX)), [QUERY, KEY]
+    )
+    expected_outputs = gradients(
+        lambda q, k: ops.sum(ops.multiply(soft([q, VALUE, k]), MIX)), [QUERY, KEY]
+    )
+    for result, correct in zip(hard, expected_outputs, strict=True):
+        np.testing.assert_allclose(result, correct, atol=1e-5)
 
 
-def test_gumbels_gradient_is_that_of_the_relaxed_sample():
+def test_gumbel_gradient_is_that_of_the_relaxed_sample():
     layer = HardAttention("dot", "gumbel", temperature=0.7, dtype=FINEST)
 
     def relaxed(query, key):
-        found = 0.0
+        results = 0.0
         for q, k, value, noise, mix in zip(query, key, VALUE, NOISE, MIX, strict=True):
             for i, scores in enumerate(reference.dot(q, k)):
                 alpha = reference.softmax(scores)
-                looks = reference.softmax((np.log(alpha) + noise[i]) / 0.7)
-                found += reference.inner(reference.times(looks, value), mix[i])
-        return found
+                samples = reference.softmax((np.log(alpha) + noise[i]) / 0.7)
+                results += reference.inner(reference.times(samples, value), mix[i])
+        return results
 
     assert_gradients_are_differences(
-        lambda q, k: ops.sum(noisy_read(layer, q, k) * ops.cast(MIX, q.dtype)),
+        lambda q, k: ops.sum(attend_noisily(layer, q, k) * ops.cast(MIX, q.dtype)),
         relaxed, [QUERY, KEY], tolerance=1e-5 if FINEST == "float64" else 1e-3,
     )  # fmt: skip
 
 
-def accounted(layer, weights, expected=None, mask=None):
-    """Of what the layer leaves in a training call: log-probability and entropy; and the sum."""
+def sampling_loss(layer, weights, expected=None, mask=None):
+    """Return log-probability and entropy of the loss of a training call; and its sum."""
     with keras.StatelessScope(collect_losses=True):
-        layer.add_sampling_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
+        layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
         [left] = layer.losses
-    return left[:, 0, 0, 0] / SMALL, left[:, 0, 1, 0] / SMALL, ops.sum(left)
+    return left[:, 0, 0, 0] / GRADIENT_SCALE, left[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(left)
 
 
-def test_log_probability_sums_and_entropy_averages_over_steps_that_are_real():
+def test_loss_sums_log_probabilities_and_averages_entropies_over_real_steps():
     layer = HardAttention("dot")
     weights = RNG.dirichlet(np.ones(KEYS), (BATCH, QUERIES)).astype("float32")
-    weights[0, 1] = 0  # sees nothing
+    weights[0, 1] = 0  # fully masked
     mask = np.ones((BATCH, QUERIES), bool)
     mask[0, 0] = mask[1] = False
     expected = np.zeros((BATCH, QUERIES, 1), bool)
     expected[2] = True
-    of_log, of_entropy, of_sum = (
-        gradients(lambda w, i=i: ops.sum(accounted(layer, w, expected, mask)[i]), [weights])[0]
+    grad_log, grad_entropy, grad_sum = (
+        gradients(lambda w, i=i: ops.sum(sampling_loss(layer, w, expected, mask)[i]), [weights])[0]
         for i in range(3)
     )
     real = mask & weights.any(-1)
     safe = np.where(real[..., None], weights, 1)
-    drawn = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
-    np.testing.assert_array_equal(of_sum, 0)
-    for got, want, counts in [
-        (of_log, drawn / safe, real & ~expected[..., 0]),
-        (of_entropy, -np.log(safe) / np.maximum(real.sum(-1), 1)[:, None, None], real),
+    draw = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
+    np.testing.assert_array_equal(grad_sum, 0)
+    for result, correct, counts in [
+        (grad_log, draw / safe, real & ~expected[..., 0]),
+        (grad_entropy, -np.log(safe) / np.maximum(real.sum(-1), 1)[:, None, None], real),
     ]:
-        # Up to what is the same for all keys, which a softmax does not see.
-        got, want = ((x * safe) - safe * (x * safe).sum(-1, keepdims=True) for x in (got, want))
-        np.testing.assert_allclose(got, want * counts[..., None], atol=1e-5)
+        # Gradients are compared up to a constant over the keys, to which a softmax is invariant.
+        result, correct = (
+            (x * safe) - safe * (x * safe).sum(-1, keepdims=True) for x in (result, correct)
+        )
+        np.testing.assert_allclose(result, correct * counts[..., None], atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan"), True, "hot"])
-def test_a_temperature_that_is_no_finite_number_above_0_is_refused(temperature):
+def test_temperature_must_be_a_finite_number_above_0(temperature):
     with pytest.raises(ValueError, match="`temperature` to be a finite number above 0 or None"):
         HardAttention(estimator="gumbel", temperature=temperature)
 

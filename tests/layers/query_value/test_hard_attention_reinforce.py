@@ -1,4 +1,4 @@
-"""The REINFORCE gradient against all samples there can be, enumerated."""
+"""The REINFORCE gradient compared with an enumeration of all samples."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from tests.layers.query_value.hard_problems import (
     TARGET,
     VALUE,
     assert_mean_is,
-    built,
+    build,
     gradients,
 )
 from tests.reference_hard import alphas, cost_of_the_expectation, expected_cost
@@ -25,8 +25,8 @@ ONE = [(QUERY, KEY, VALUE)]
 TWO = [(QUERY, KEY, VALUE), OTHER]
 
 
-def exact(layers, readout, rate=0.0):
-    """The gradient of the expected cost by every layer's query."""
+def differentiate_exactly(layers, readout, rate=0.0):
+    """Return the gradient of the expected cost by every layer's query."""
 
     def expected(*queries):
         asked = [(q, key, value) for q, (_, key, value) in zip(queries, layers, strict=True)]
@@ -36,61 +36,64 @@ def exact(layers, readout, rate=0.0):
     return differences(expected, [query for query, *_ in layers])
 
 
-def test_the_mean_gradient_is_the_expected_costs_gradient_without_and_with_a_baseline():
-    problem = built(ONE, READOUT)
+def test_mean_gradient_is_that_of_the_expected_cost_with_and_without_a_baseline():
+    problem = build(ONE, READOUT)
     model, *_ = problem
-    [expected] = exact(ONE, READOUT)
+    [expected] = differentiate_exactly(ONE, READOUT)
     [without] = gradients(*problem, TARGET)
     assert float(model.baseline) < -1
     [with_baseline] = gradients(*problem, TARGET)
     assert_mean_is(without, expected)
     assert_mean_is(with_baseline, expected)
-    # Stated: the baseline takes away more than half of the variance here.
+    # The baseline removes more than half of the variance here.
     assert with_baseline.var(axis=0).sum() < 0.5 * without.var(axis=0).sum()
 
 
-def test_with_a_coin_it_is_the_gradient_of_the_mixture():
-    problem = built(ONE, READOUT, rate=0.5)
-    [expected], [hard] = exact(ONE, READOUT, rate=0.5), exact(ONE, READOUT)
-    [found] = gradients(*problem, TARGET)
-    assert_mean_is(found, expected)
+def test_with_an_expectation_rate_the_gradient_is_that_of_the_mixture():
+    problem = build(ONE, READOUT, rate=0.5)
+    [expected], [hard] = (
+        differentiate_exactly(ONE, READOUT, rate=0.5),
+        differentiate_exactly(ONE, READOUT),
+    )
+    [results] = gradients(*problem, TARGET)
+    assert_mean_is(results, expected)
     with pytest.raises(AssertionError):
-        assert_mean_is(found, hard)
-    # Who reads the expectation is not credited: the gradient is then what calculus says.
-    [soft] = exact(ONE, READOUT, rate=1.0)
-    is_soft = np.isclose(found, soft.ravel(), rtol=1e-3, atol=1e-4).all(-1)
-    assert 0.49 < is_soft.mean() < 0.51  # 50000 throws: 4.5 standard errors
+        assert_mean_is(results, hard)
+    # Examples that use the expectation are not credited: their gradient is the exact one.
+    [soft] = differentiate_exactly(ONE, READOUT, rate=1.0)
+    is_soft = np.isclose(results, soft.ravel(), rtol=1e-3, atol=1e-4).all(-1)
+    assert 0.49 < is_soft.mean() < 0.51  # 50000 examples: 4.5 standard errors
 
 
-def test_several_layers_are_credited_each_for_its_own_samples():
-    problem = built(TWO, READOUT_OF_TWO)
+def test_each_of_several_layers_is_credited_for_its_own_samples():
+    problem = build(TWO, READOUT_OF_TWO)
     gradients(*problem, TARGET)  # from here on there is a baseline
-    found = gradients(*problem, TARGET)
-    for got, want in zip(found, exact(TWO, READOUT_OF_TWO), strict=True):
-        assert_mean_is(got, want)
+    results = gradients(*problem, TARGET)
+    for result, correct in zip(results, differentiate_exactly(TWO, READOUT_OF_TWO), strict=True):
+        assert_mean_is(result, correct)
 
 
-def test_the_weights_scale_reward_and_entropy():
-    [plain] = gradients(*built(ONE, READOUT), TARGET)
-    [halved] = gradients(*built(ONE, READOUT, reward_weight=0.5), TARGET)
+def test_reward_and_entropy_weights_scale_the_gradient():
+    [plain] = gradients(*build(ONE, READOUT), TARGET)
+    [halved] = gradients(*build(ONE, READOUT, reward_weight=0.5), TARGET)
     np.testing.assert_allclose(halved, plain / 2, rtol=1e-4, atol=1e-4)
-    [of_entropy] = gradients(*built(ONE, READOUT, reward_weight=0.0, entropy_weight=0.7), TARGET)
+    [grad_entropy] = gradients(*build(ONE, READOUT, reward_weight=0.0, entropy_weight=0.7), TARGET)
 
     def entropy(query):
         per_step = [-sum(a * np.log(a) for a in alpha) for alpha in alphas(query, KEY)]
         return -0.7 * np.mean(per_step)
 
     [expected] = differences(entropy, [QUERY])
-    np.testing.assert_allclose(of_entropy, np.tile(expected.ravel(), (len(plain), 1)), atol=1e-5)
+    np.testing.assert_allclose(grad_entropy, np.tile(expected.ravel(), (len(plain), 1)), atol=1e-5)
 
 
 @pytest.mark.parametrize("better", [0, 1])
-def test_the_better_of_two_arms_becomes_likelier(better):
+def test_the_better_of_two_keys_becomes_more_likely(better):
     keras.utils.set_random_seed(0)
     ids, arms, names = keras.Input((), dtype="int32"), keras.Input((2, 1)), keras.Input((2, 2))
-    asking = keras.layers.Embedding(2, 2, embeddings_initializer="zeros")(ids)
+    queries_input = keras.layers.Embedding(2, 2, embeddings_initializer="zeros")(ids)
     layer = HardAttention("dot", expectation_rate=0.0, seed=7)
-    read, weights = layer([asking, arms, names], return_attention_scores=True)
+    read, weights = layer([queries_input, arms, names], return_attention_scores=True)
     model = ReinforceModel([ids, arms, names], {"read": read, "weights": weights})
     model.compile(keras.optimizers.SGD(2.0), {"read": "mse"}, jit_compile=not ON_TORCH)
     assert model.jit_compile != ON_TORCH

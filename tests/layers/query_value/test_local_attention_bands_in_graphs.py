@@ -1,4 +1,4 @@
-"""Bands in graphs whose sizes are unknown, in training, and in few digits."""
+"""Bands in graphs of unknown sizes, in training, and in half precision."""
 
 import keras
 import numpy as np
@@ -7,7 +7,15 @@ from keras import ops
 
 from keras_attention import LocalAttention
 from tests.gradients import gradients
-from tests.layers.query_value.local_bands import BATCH, WIDTH, counted, inputs, layers, masks, numpy
+from tests.layers.query_value.local_bands import (
+    BATCH,
+    WIDTH,
+    count_positions,
+    inputs,
+    layers,
+    masks,
+    numpy,
+)
 
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="graphs of TensorFlow"
@@ -18,7 +26,7 @@ on_tensorflow = pytest.mark.skipif(
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("kind", ["none", "left causal holes", "pairs"])
 @pytest.mark.parametrize("score", ["dot", "concat"])
-def test_unknown_sizes_become_known_in_a_graph(jit_compile, kind, score):
+def test_graph_with_unknown_sizes_equals_eager(jit_compile, kind, score):
     import tensorflow as tf
 
     layer = layers(score, 4)
@@ -35,15 +43,15 @@ def test_unknown_sizes_become_known_in_a_graph(jit_compile, kind, score):
             options["attention_mask"] = pairs
         with tf.GradientTape() as tape:
             tape.watch([query, value])
-            found = layer([query, value], return_attention_scores=True, **options)
-            loss = sum(tf.reduce_sum(x**2) for x in found)
-        return *found, *tape.gradient(loss, [query, value])
+            results = layer([query, value], return_attention_scores=True, **options)
+            loss = sum(tf.reduce_sum(x**2) for x in results)
+        return *results, *tape.gradient(loss, [query, value])
 
     for lengths in [(70, 83), (3, 9), (40, 33)]:
         data, (options, real) = inputs(*lengths), masks(kind, *lengths)
         pairs = options.get("attention_mask", np.ones((BATCH, *lengths), bool))
-        found = step(*data, *real, pairs)
-        wanted = layer(data, return_attention_scores=True, **options)
+        results = step(*data, *real, pairs)
+        expected = layer(data, return_attention_scores=True, **options)
 
         def loss(query, value, options=options):
             return sum(
@@ -51,12 +59,12 @@ def test_unknown_sizes_become_known_in_a_graph(jit_compile, kind, score):
                 for x in layer([query, value], return_attention_scores=True, **options)
             )
 
-        for got, want in zip(found, [*wanted, *gradients(loss, data)], strict=True):
-            np.testing.assert_allclose(numpy(got), numpy(want), atol=1e-4)
+        for result, correct in zip(results, [*expected, *gradients(loss, data)], strict=True):
+            np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-4)
 
 
 @pytest.mark.parametrize("lengths", [(70, 83), (5, 9)])
-def test_dropout_is_that_of_the_seed_and_of_each_window(lengths):
+def test_dropout_depends_on_the_seed_and_the_window(lengths):
     data = inputs(*lengths)
     data[1][:] = np.eye(lengths[1], WIDTH)
     read = [
@@ -67,24 +75,24 @@ def test_dropout_is_that_of_the_seed_and_of_each_window(lengths):
     assert abs(read[0] - read[2]).max() > 0.1
 
 
-def test_dropping_weights_of_bands_keeps_their_mean():
+def test_dropout_in_bands_keeps_the_mean():
     layer = LocalAttention(4, "monotonic", "dot", dropout=0.5, seed=3)
     query, value = np.zeros((1, 4000, 3), "float32"), np.ones((1, 4000, 3), "float32")
     dropped, weights = layer([query, value], training=True, return_attention_scores=True)
     dropped = numpy(dropped)[0, :, 0]
     np.testing.assert_allclose(dropped.mean(), 1, atol=0.03)
-    # Of nine weights 1/9 each a binomially distributed number is kept, times 2.
+    # A binomially distributed number of the nine weights 1/9 is kept, and doubled.
     np.testing.assert_allclose(dropped[4:-4].std(), 1 / 3, atol=0.03)
     np.testing.assert_allclose(numpy(weights).sum(-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16"])
-def test_low_precision_gives_the_same_in_bands(policy):
+def test_bands_equal_single_queries_in_half_precision(policy):
     layer, data = layers("dot", 4, dtype=policy), inputs(70, 83)
     options, (real, _) = masks("left causal holes", 70, 83)
-    found = layer([100 * x for x in data], **options)
-    alone = layer([100 * x for x in data], positions=counted(real), **options)
-    assert keras.backend.standardize_dtype(found.dtype) == layer.compute_dtype
-    found, alone = (numpy(ops.cast(x, "float32")) for x in (found, alone))
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found, alone, atol=1e-2, rtol=1e-2)
+    results = layer([100 * x for x in data], **options)
+    alone = layer([100 * x for x in data], positions=count_positions(real), **options)
+    assert keras.backend.standardize_dtype(results.dtype) == layer.compute_dtype
+    results, alone = (numpy(ops.cast(x, "float32")) for x in (results, alone))
+    assert np.isfinite(results).all()
+    np.testing.assert_allclose(results, alone, atol=1e-2, rtol=1e-2)

@@ -1,4 +1,4 @@
-"""What a LocalAttention costs, and that it learns where to look."""
+"""Memory of LocalAttention, its dropout, and that predicted centers learn."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tests.layers.query_value.local_formulas import (
     QUERY,
     VALUE,
     assert_close,
-    built,
+    build,
     numpy,
 )
 
@@ -23,11 +23,11 @@ on_tensorflow = pytest.mark.skipif(
 
 
 def sizes(function, *arrays):
-    """How many elements each tensor of the function's graph has."""
+    """Return the number of elements of each tensor in the function's graph."""
     import tensorflow as tf
 
-    given = [tf.TensorSpec(x.shape, x.dtype) for x in arrays]
-    graph = tf.function(function).get_concrete_function(*given).graph
+    inputs = [tf.TensorSpec(x.shape, x.dtype) for x in arrays]
+    graph = tf.function(function).get_concrete_function(*inputs).graph
     shapes = [x.shape for operation in graph.get_operations() for x in operation.outputs]
     assert all(shape.rank is not None for shape in shapes)
     return [int(np.prod([size or 1 for size in shape])) for shape in shapes]
@@ -36,7 +36,7 @@ def sizes(function, *arrays):
 @on_tensorflow
 @pytest.mark.parametrize("alignment", ["predictive", "monotonic"])
 @pytest.mark.parametrize("ask", [False, True], ids=["context", "weights"])
-def test_no_tensor_grows_with_queries_times_keys(alignment, ask):
+def test_no_tensor_has_an_element_for_every_pair(alignment, ask):
     import tensorflow as tf
 
     layer = LocalAttention(WINDOW, alignment, "concat")
@@ -47,20 +47,20 @@ def test_no_tensor_grows_with_queries_times_keys(alignment, ask):
         with tf.GradientTape() as tape:
             tape.watch([query, value])
             mask = [query_mask, value_mask]
-            found = layer([query, value], mask=mask, return_attention_scores=ask, training=True)
-            loss = sum(tf.reduce_sum(x**2) for x in tf.nest.flatten(found))
+            results = layer([query, value], mask=mask, return_attention_scores=ask, training=True)
+            loss = sum(tf.reduce_sum(x**2) for x in tf.nest.flatten(results))
         return tape.gradient(loss, [query, value, *layer.trainable_variables])
 
     layer([sequence[:, :2], sequence[:, :2]])
     largest = max(sizes(training_step, sequence, sequence, mask, mask))
-    # Eight queries of local-m share a band: its corners come to the windows, its rows to no copy.
+    # Eight queries of local-m share a band: its corners add to the windows, without a copy per row.
     columns = 2 * WINDOW + {"predictive": 1, "monotonic": 8}[alignment]
     assert largest == max(LENGTH * columns * UNITS, ask * LENGTH * LENGTH)
 
 
 @on_tensorflow
 @pytest.mark.parametrize("causal", [False, True])
-def test_neighbours_windows_are_gathered_once(causal):
+def test_overlapping_windows_are_gathered_once(causal):
     layer = LocalAttention(WINDOW, "monotonic", "dot")
     sequence = np.zeros((1, LENGTH, UNITS), "float32")
     mask = np.ones((1, LENGTH), bool)
@@ -74,20 +74,20 @@ def test_neighbours_windows_are_gathered_once(causal):
     assert max(sizes(read, sequence, mask)) == bands < 1.5 * sequence.size
 
 
-def test_dropping_weights_keeps_their_mean():
+def test_dropout_keeps_the_mean():
     layer = LocalAttention(2, score="dot", dropout=0.5, seed=1)
     query, value = np.zeros((1, 4001, 3), "float32"), np.ones((1, 7, 3), "float32")
-    kept = numpy(layer([query, value]))
+    outputs_kept = numpy(layer([query, value]))
     dropped, weights = layer([query, value], training=True, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(dropped).mean(), kept.mean(), rtol=0.03)
-    np.testing.assert_allclose(numpy(weights).sum(-1), kept[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(numpy(dropped).mean(), outputs_kept.mean(), rtol=0.03)
+    np.testing.assert_allclose(numpy(weights).sum(-1), outputs_kept[..., 0], rtol=1e-5)
     assert (numpy(dropped) == 0).any()
-    np.testing.assert_array_equal(numpy(layer([query, value], training=False)), kept)
+    np.testing.assert_array_equal(numpy(layer([query, value], training=False)), outputs_kept)
 
 
-def test_predicted_places_move_to_where_the_loss_wants_them():
-    """All keys are alike, so that the place alone can tell one from another."""
-    keys, wanted = 11, np.array([2, 4, 6, 8])
+def test_predicted_centers_move_to_the_positions_that_the_loss_rewards():
+    """Keys are equal, so that only their positions differ."""
+    keys, expected = 11, np.array([2, 4, 6, 8])
     queries = keras.Input((4, 4))
     values = keras.Input((keys, 4))
     layer = LocalAttention(5)
@@ -97,28 +97,28 @@ def test_predicted_places_move_to_where_the_loss_wants_them():
         keras.optimizers.Adam(0.05), lambda y, weights: -ops.mean(ops.sum(y * weights, axis=-1))
     )
     data = [np.eye(4, dtype="float32")[None], np.zeros((1, keys, 4), "float32")]
-    target = np.eye(keys, dtype="float32")[wanted][None]
+    target = np.eye(keys, dtype="float32")[expected][None]
     before = numpy(model(data)).argmax(-1)[0]
     model.fit(data, target, epochs=150, verbose=0)
-    assert (before != wanted).sum() >= 2
-    assert numpy(model(data)).argmax(-1)[0].tolist() == wanted.tolist()
+    assert (before != expected).sum() >= 2
+    assert numpy(model(data)).argmax(-1)[0].tolist() == expected.tolist()
 
 
-def test_initial_weights_are_the_initializers():
+def test_initializer_applies_to_all_weights():
     options = {"kernel_initializer": keras.initializers.RandomUniform(-0.1, 0.1)}
     layer = LocalAttention(2, units=2, **options)
     layer([QUERY, VALUE])
     output_kernel, position_kernel, position_scale, kernel = map(numpy, layer.weights)
     assert [x.shape for x in (position_kernel, position_scale)] == [(3, 3), (3, 1)]
-    for each in (output_kernel, position_kernel, position_scale, kernel):
-        assert 0 < abs(each).max() <= 0.1
+    for item in (output_kernel, position_kernel, position_scale, kernel):
+        assert 0 < abs(item).max() <= 0.1
     assert len(set(position_kernel.ravel()) & set(kernel.ravel())) == 0
 
 
-def test_integer_positions_of_any_kind_will_do():
-    layer = built("monotonic")
-    wanted = numpy(layer([QUERY, VALUE], mask=[None, KEY_MASK]))
+def test_positions_can_have_any_integer_dtype():
+    layer = build("monotonic")
+    expected = numpy(layer([QUERY, VALUE], mask=[None, KEY_MASK]))
     for dtype in ("int32", "int64", "uint8"):
         positions = np.arange(5).astype(dtype)
-        found = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions)
-        assert_close([found], [wanted], 1e-6)
+        results = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions)
+        assert_close([results], [expected], 1e-6)

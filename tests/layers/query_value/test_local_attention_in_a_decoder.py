@@ -16,19 +16,19 @@ MEMORY = RNG.normal(size=(BATCH, KEYS, UNITS)).astype("float32")
 MEMORY_MASK = np.ones((BATCH, KEYS), bool)
 MEMORY_MASK[1, :2] = MEMORY_MASK[1, 7:] = False
 REAL = np.array([[True] * STEPS, [False, True, True, False, True]])
-WAYS = {
+MODES = {
     "before": {"attend": "before"},
     "after": {"attend": "after"},
     "feeding": {"attend": "after", "input_feeding": True},
 }
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 every_alignment = pytest.mark.parametrize("alignment", ALIGNMENTS)
 
 
-def built(way, alignment, window=2, **options):
+def build(mode, alignment, window=2, **options):
     attention = LocalAttention(window, alignment, units=2, **options)
     cell = keras.layers.GRUCell(UNITS)
-    decoder = AttentionDecoder(cell, attention, output_mode="both", **WAYS[way])
+    decoder = AttentionDecoder(cell, attention, output_mode="both", **MODES[mode])
     decoder(INPUTS, MEMORY)
     rng = np.random.default_rng(1)
     decoder.set_weights([rng.normal(size=w.shape) for w in decoder.get_weights()])
@@ -41,31 +41,31 @@ def run(decoder, real):
     )
 
 
-@every_way
+@every_mode
 @every_alignment
 @pytest.mark.parametrize("real", [None, REAL], ids=["all", "padded"])
-def test_it_reads_as_the_formula_does_from_what_the_cell_asked(way, alignment, real):
-    decoder = built(way, alignment)
+def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(mode, alignment, real):
+    decoder = build(mode, alignment)
     outputs, alignments = run(decoder, real)
     asked, read = np.split(numpy(outputs), [UNITS], axis=-1)
     real = np.ones_like(REAL) if real is None else real
-    if way == "before":  # the state before: of the last real step, or zero
+    if mode == "before":  # the state of the last real step before, or zero
         last = np.maximum.accumulate(real * np.arange(1, STEPS + 1), axis=1)
         states = np.concatenate([np.zeros((BATCH, 1, UNITS)), asked], axis=1)
         asked = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
     weights = [numpy(w).astype("float64") for w in decoder.attention.weights]
     mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(real, 1) - 1
-    wanted = reference.each(
+    expected = reference.each(
         lambda q, v, m, p: formula(decoder.attention, q, v, m, weights, p),
         asked, MEMORY, mask, positions,
     )  # fmt: skip
-    assert_close([read, alignments], [x * real[..., None] for x in wanted], 1e-4)
+    assert_close([read, alignments], [x * real[..., None] for x in expected], 1e-4)
 
 
-@every_way
+@every_mode
 @every_alignment
-def test_step_by_step_gives_what_one_call_gives(way, alignment):
-    decoder = built(way, alignment)
+def test_single_steps_equal_one_call(mode, alignment):
+    decoder = build(mode, alignment)
     outputs, alignments = map(numpy, run(decoder, None))
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
     state = decoder.get_initial_state(BATCH)
@@ -74,9 +74,9 @@ def test_step_by_step_gives_what_one_call_gives(way, alignment):
         assert_close([output, weights], [outputs[:, t], alignments[:, t]])
 
 
-@every_way
-def test_the_window_moves_with_the_decoding_loop(way):
-    decoder = built(way, "monotonic", window=1)
+@every_mode
+def test_window_moves_with_the_decoding_loop(mode):
+    decoder = build(mode, "monotonic", window=1)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
     readout = ops.convert_to_tensor(RNG.normal(size=(UNITS + 2, 7)).astype("float32"))
     embedding = ops.convert_to_tensor(RNG.normal(size=(7, WIDTH)).astype("float32"))
@@ -86,26 +86,26 @@ def test_the_window_moves_with_the_decoding_loop(way):
         output, weights, state = decoder.step(inputs, state, memory)
         return ops.matmul(output, readout), state, weights
 
-    given = {"state": decoder.get_initial_state(BATCH), "memory": memory}
-    given |= {"start_token": 0, "end_token": -1, "max_length": 7, "memory_mask": MEMORY_MASK}
+    arguments = {"state": decoder.get_initial_state(BATCH), "memory": memory}
+    arguments |= {"start_token": 0, "end_token": -1, "max_length": 7, "memory_mask": MEMORY_MASK}
     starts, lengths = np.array([0, 2]), np.array([KEYS, 5])
     t, s = np.arange(7), np.arange(KEYS) - starts[:, None]
     near = abs(t[:, None] - s[:, None]) <= 1
     near &= ((s >= 0) & (s < lengths[:, None]))[:, None]
     for decoded in (
-        decoding.greedy(step, **given).alignments,
-        decoding.beam_search(step, beam_width=3, **given).alignments[:, 0],
-        decoding.beam_search(step, beam_width=3, **given).alignments[:, 2],
+        decoding.greedy(step, **arguments).alignments,
+        decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 0],
+        decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 2],
     ):
         np.testing.assert_array_equal(numpy(decoded) > 0, near)
 
 
-@every_way
+@every_mode
 @every_alignment
-def test_what_is_dropped_is_drawn_as_a_seed_for_each_query(way, alignment):
-    decoder = built(way, alignment, dropout=0.5, seed=3)
+def test_dropout_noise_is_one_seed_for_each_query(mode, alignment):
+    decoder = build(mode, alignment, dropout=0.5, seed=3)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
-    noise = decoder.attention.sample_noise(ops.convert_to_tensor(INPUTS), memory)
+    noise = decoder.attention.perturbation.sample(ops.convert_to_tensor(INPUTS), memory)
     assert tuple(noise.shape) == (BATCH, STEPS, 1)
     assert len(np.unique(numpy(noise))) == BATCH * STEPS
     dropped, _ = decoder(INPUTS, MEMORY, return_attention_scores=True, training=True)

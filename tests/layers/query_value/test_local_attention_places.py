@@ -1,4 +1,4 @@
-"""Where a LocalAttention looks: sentences in padding, positions, edges."""
+"""Windows of LocalAttention: sentences with padding, positions, edges."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.layers.query_value.local_formulas import (
     QUERY,
     VALUE,
     assert_close,
-    built,
+    build,
     expected,
     numpy,
 )
@@ -27,40 +27,43 @@ SCORES = {"return_attention_scores": True}
 @pytest.mark.parametrize("before", [0, 3])
 @pytest.mark.parametrize("behind", [0, 5])
 def test_padding_on_either_side_changes_nothing(alignment, before, behind):
-    layer = built(alignment, units=2)
+    layer = build(alignment, units=2)
     masks = [np.ones(QUERY.shape[:2], bool), KEY_MASK]
     output, weights = layer([QUERY, VALUE], mask=masks, **SCORES)
     around = [(0, 0), (before, behind)]
     padded = [np.pad(x, [*around, (0, 0)], constant_values=np.nan) for x in (QUERY, VALUE)]
-    found = layer(padded, mask=[np.pad(m, around) for m in masks], **SCORES)
-    wanted = np.pad(numpy(output), [*around, (0, 0)]), np.pad(numpy(weights), [*around, around[1]])
-    assert_close(found, wanted)
+    results = layer(padded, mask=[np.pad(m, around) for m in masks], **SCORES)
+    expected_outputs = (
+        np.pad(numpy(output), [*around, (0, 0)]),
+        np.pad(numpy(weights), [*around, around[1]]),
+    )
+    assert_close(results, expected_outputs)
 
 
-def test_the_length_is_the_sentences_own():
-    layer = built()
+def test_sentence_length_excludes_padding():
+    layer = build()
     layer.set_weights([np.zeros(w.shape) for w in layer.weights])  # p_t = S / 2
     mask = np.zeros((3, KEYS), bool)
     mask[0] = True
     mask[1, 2:8] = True
-    mask[2, 2:6:3] = True  # two keys and a gap: four places
+    mask[2, 2:6:3] = True  # two keys and a gap: four positions
     _, weights = layer([QUERY, VALUE], mask=[None, mask], **SCORES)
-    best = 6, 2 + 3, 2 + 3  # of 13, 6 and 4 places; the middle of the last is the gap's
+    best = 6, 2 + 3, 2 + 3  # of 13, 6 and 4 positions; the middle of the last sentence is the gap
     assert numpy(weights).argmax(-1).tolist() == [[place] * QUERIES for place in best]
 
 
-def test_the_window_has_an_even_number_of_keys_around_a_place_between_two():
-    layer = built()
+def test_window_around_a_fractional_center_has_an_even_number_of_keys():
+    layer = build()
     layer.set_weights([np.zeros(w.shape) for w in layer.weights])
-    for keys, seen in [(6, [1, 2, 3, 4, 5]), (7, [2, 3, 4, 5])]:
+    for keys, is_soft in [(6, [1, 2, 3, 4, 5]), (7, [2, 3, 4, 5])]:
         _, weights = layer([QUERY, VALUE[:, :keys]], **SCORES)
-        assert np.flatnonzero(numpy(weights)[0, 0]).tolist() == seen
-        bell = np.exp(-2 * ((np.array(seen) - keys / 2) / 2) ** 2)
-        np.testing.assert_allclose(numpy(weights)[0, 0, seen], bell / len(seen), rtol=1e-5)
+        assert np.flatnonzero(numpy(weights)[0, 0]).tolist() == is_soft
+        bell = np.exp(-2 * ((np.array(is_soft) - keys / 2) / 2) ** 2)
+        np.testing.assert_allclose(numpy(weights)[0, 0, is_soft], bell / len(is_soft), rtol=1e-5)
 
 
-def test_monotonic_reads_nothing_behind_the_sources_end():
-    layer = built("monotonic", window=1)
+def test_monotonic_windows_beyond_the_end_of_the_source_are_empty():
+    layer = build("monotonic", window=1)
     context, weights = map(numpy, layer([QUERY, VALUE[:, :3]], **SCORES))
     near = abs(np.arange(QUERIES)[:, None] - np.arange(3)) <= 1
     np.testing.assert_array_equal(weights[0] > 0, near)
@@ -73,48 +76,48 @@ def test_monotonic_reads_nothing_behind_the_sources_end():
 @pytest.mark.parametrize(
     "positions", [[[3, 0, 7, 11, 1]] * 2 + [[0, 1, 2, 3, 2]], [[2, 4, 5, 9, 12]], [1, 0, 3, 2, 5]]
 )
-def test_queries_may_stand_anywhere(positions):
-    layer = built("monotonic")
+def test_positions_move_the_windows(positions):
+    layer = build("monotonic")
     positions = np.array(positions)
-    found = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions, **SCORES)
-    each = np.broadcast_to(positions, (3, QUERIES))
-    assert_close(found, expected(layer, positions=each))
+    results = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions, **SCORES)
+    item = np.broadcast_to(positions, (3, QUERIES))
+    assert_close(results, expected(layer, positions=item))
 
 
 @every_alignment
-def test_a_single_query_stands_where_it_is_told(alignment):
-    layer = built(alignment, units=2)
+def test_position_of_a_single_query_moves_its_window(alignment):
+    layer = build(alignment, units=2)
     masks = {"mask": [None, KEY_MASK], **SCORES}
     output, weights = layer([QUERY, VALUE], **masks)
     for t in range(QUERIES):
-        told = {"positions": np.array([t] * 3)} if alignment == "monotonic" else {}
-        found = layer([QUERY[:, t], VALUE], **masks, **told)
-        assert_close(found, [numpy(output)[:, t], numpy(weights)[:, t]])
+        recorded = {"positions": np.array([t] * 3)} if alignment == "monotonic" else {}
+        results = layer([QUERY[:, t], VALUE], **masks, **recorded)
+        assert_close(results, [numpy(output)[:, t], numpy(weights)[:, t]])
     first = layer([QUERY[:, 0], VALUE], **masks)
     assert_close(first, [numpy(output)[:, 0], numpy(weights)[:, 0]])
 
 
-def test_with_itself_a_sequence_has_its_windows_around_itself():
-    layer = built("monotonic", "dot", window=1)
+def test_self_attention_centers_windows_at_the_queries():
+    layer = build("monotonic", "dot", window=1)
     whole, hole = np.array([[0, 0, 1, 1, 1, 1, 1]] * 3), np.array([[0, 0, 1, 1, 0, 1, 1]] * 3)
-    # A masked query is no step, but a masked key is a place: with a hole they have to be told.
-    for mask, told in [(whole, {}), (hole, {"positions": np.arange(7) - 2})]:
+    # A masked query has no position, but a masked key has one: a gap needs explicit positions.
+    for mask, recorded in [(whole, {}), (hole, {"positions": np.arange(7) - 2})]:
         mask = mask.astype(bool)
-        _, weights = layer(VALUE[:, :7], mask=mask, **told, **SCORES)
+        _, weights = layer(VALUE[:, :7], mask=mask, **recorded, **SCORES)
         near = abs(np.arange(7)[:, None] - np.arange(7)) <= 1
-        wanted = near & mask[:, None] & mask[:, :, None]
-        np.testing.assert_array_equal(numpy(weights) > 0, wanted)
+        expected_outputs = near & mask[:, None] & mask[:, :, None]
+        np.testing.assert_array_equal(numpy(weights) > 0, expected_outputs)
 
 
 @every_alignment
 @pytest.mark.parametrize("use_causal_mask", [False, True])
-def test_keys_that_masked_queries_alone_may_see_cannot_matter(alignment, use_causal_mask):
-    layer, value = built(alignment, units=2), VALUE[:, :QUERIES]
+def test_keys_visible_only_to_masked_queries_change_nothing(alignment, use_causal_mask):
+    layer, value = build(alignment, units=2), VALUE[:, :QUERIES]
     query_mask = np.array([[True] * 5, [True] * 4 + [False], [False] * 5])
-    seen = np.array([[True] * 5, [True] * 4 + [not use_causal_mask], [False] * 5])
-    poisoned = np.where(seen[..., None], value, np.float32(np.nan))
+    is_soft = np.array([[True] * 5, [True] * 4 + [not use_causal_mask], [False] * 5])
+    poisoned = np.where(is_soft[..., None], value, np.float32(np.nan))
 
-    def everything(value):
+    def run_all(value):
         def loss(value):
             mask = [query_mask, None]
             output = layer([QUERY, value], mask=mask, use_causal_mask=use_causal_mask)
@@ -122,8 +125,8 @@ def test_keys_that_masked_queries_alone_may_see_cannot_matter(alignment, use_cau
 
         return gradients(loss, [value], layer.trainable_variables)
 
-    for got, want in zip(everything(poisoned), everything(value), strict=True):
-        np.testing.assert_array_equal(got, want)
+    for result, correct in zip(run_all(poisoned), run_all(value), strict=True):
+        np.testing.assert_array_equal(result, correct)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +137,9 @@ def test_keys_that_masked_queries_alone_may_see_cannot_matter(alignment, use_cau
         ("monotonic", np.arange(QUERIES + 1), r"Received: positions of shape \(6,\)"),
     ],
 )
-def test_positions_that_say_nothing_are_refused(alignment, positions, message):
+def test_wrong_positions_are_refused(alignment, positions, message):
     with pytest.raises(ValueError, match=message):
-        built(alignment)([QUERY, VALUE], positions=positions)
+        build(alignment)([QUERY, VALUE], positions=positions)
 
 
 @pytest.mark.parametrize(

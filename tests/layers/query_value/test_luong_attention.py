@@ -21,7 +21,7 @@ SCORES = {
 every_score = pytest.mark.parametrize("name", SCORES)
 
 
-def built(name, units=None, dtype="float32"):
+def build(name, units=None, dtype="float32"):
     layer = LuongAttention(name, units=units, dtype=dtype, **SCORES[name][0])
     layer([QUERY, VALUE])
     layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.weights])
@@ -45,61 +45,64 @@ def expected(name, layer):
 
 @every_score
 @pytest.mark.parametrize("units", [None, 2])
-def test_it_is_the_papers_formula(name, units):
-    layer = built(name, units)
-    found = layer([QUERY, VALUE], attention_mask=MASK, return_attention_scores=True)
-    assert found[0].shape == (2, 3, units or 5)
-    for got, want in zip(found, expected(name, layer), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-5, atol=1e-5)
+def test_output_equals_the_formula_of_the_paper(name, units):
+    layer = build(name, units)
+    results = layer([QUERY, VALUE], attention_mask=MASK, return_attention_scores=True)
+    assert results[0].shape == (2, 3, units or 5)
+    for result, correct in zip(results, expected(name, layer), strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
 @every_score
-def test_its_gradients_are_differences(name):
-    layer, (query, value, mask) = built(name, 2, FINEST), (x[:1] for x in (QUERY, VALUE, MASK))
+def test_gradients_equal_finite_differences(name):
+    layer, (query, value, mask) = (
+        build(name, 2, FINEST),
+        (x[:1] for x in (QUERY, VALUE, MASK)),
+    )
     factors = np.random.default_rng(2).normal(size=(1, 3, 2)).astype(FINEST)
 
     def loss(query, value):
         return ops.sum(ops.multiply(layer([query, value], attention_mask=mask), factors))
 
-    def written_out(query, value, *weights):
+    def compute_loss(query, value, *weights):
         h, _ = formula(name, query[0], value[0], mask[0], weights[1:], weights[0])
         return np.sum(h * factors[0])
 
-    assert_gradients_are_differences(loss, written_out, [query, value], layer.weights)
+    assert_gradients_are_differences(loss, compute_loss, [query, value], layer.weights)
 
 
 @pytest.mark.parametrize("name", ["general", "concat", "location"])
-def test_encoder_and_decoder_may_differ_in_width(name):
+def test_query_and_value_can_differ_in_width(name):
     layer = LuongAttention(name, units=2, **SCORES[name][0])
     wide = np.ones((2, 7, 13), "float32")
     assert layer([QUERY, wide]).shape == (2, 3, 2)
     assert tuple(layer.weights[0].shape) == (13 + 5, 2)
 
 
-def test_dot_refuses_different_widths():
+def test_dot_score_refuses_different_widths():
     with pytest.raises(ValueError, match="same width for a dot product"):
         LuongAttention("dot")([QUERY, np.ones((2, 7, 13), "float32")])
 
 
-def test_a_single_state_asks_as_it_does_in_a_sequence():
-    layer = built("general", units=2)
+def test_single_query_equals_a_sequence_of_one():
+    layer = build("general", units=2)
     sequence = ops.convert_to_numpy(layer([QUERY, VALUE]))
     for t in range(3):
         alone = ops.convert_to_numpy(layer([QUERY[:, t], VALUE]))
         np.testing.assert_allclose(alone, sequence[:, t], atol=1e-5)
 
 
-def test_a_query_that_sees_nothing_gives_the_vector_of_an_empty_context():
-    layer = built("general", units=2)
+def test_fully_masked_query_gives_the_attentional_vector_of_a_zero_context():
+    layer = build("general", units=2)
     blind = layer([QUERY, VALUE], mask=[None, np.zeros((2, 7), bool)])
     kernel = layer.get_weights()[0]
-    wanted = np.tanh(np.concatenate([np.zeros((2, 3, 5)), QUERY], -1) @ kernel)
-    np.testing.assert_allclose(ops.convert_to_numpy(blind), wanted, atol=1e-5)
+    expected_outputs = np.tanh(np.concatenate([np.zeros((2, 3, 5)), QUERY], -1) @ kernel)
+    np.testing.assert_allclose(ops.convert_to_numpy(blind), expected_outputs, atol=1e-5)
     masked = layer([QUERY, VALUE], mask=[np.zeros((2, 3), bool), None])
     np.testing.assert_array_equal(ops.convert_to_numpy(masked), 0)
 
 
-def test_location_never_looks_beyond_the_positions_it_knows():
+def test_location_score_ignores_keys_beyond_max_length():
     layer = LuongAttention("location", max_length=3)
     _, weights = layer([QUERY, VALUE], return_attention_scores=True)
     np.testing.assert_array_equal(ops.convert_to_numpy(weights)[..., 3:], 0)

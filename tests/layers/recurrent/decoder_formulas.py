@@ -1,4 +1,4 @@
-"""Decoders for the tests: how to make each, and what the formulas give for its weights."""
+"""Decoders and their expected outputs for the tests."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ CELLS = {
         [keras.layers.LSTMCell(3, **o), keras.layers.GRUCell(UNITS, **o)]
     ),
 }
-WAYS = {
+MODES = {
     "before": (AdditiveAttention, {"attend": "before"}),
     "after": (LuongAttention, {"attend": "after"}),
     "feeding": (LuongAttention, {"attend": "after", "input_feeding": True}),
@@ -31,9 +31,9 @@ def numpy(nest):
     return keras.tree.map_structure(ops.convert_to_numpy, nest)
 
 
-def built(cell, way, output_mode=None, attention_dropout=0.0, **cell_options):
-    """A decoder whose weights are seeded numbers, none of them special."""
-    attention, options = WAYS[way]
+def build(cell, mode, output_mode=None, attention_dropout=0.0, **cell_options):
+    """Return a decoder whose weights are seeded random numbers."""
+    attention, options = MODES[mode]
     decoder = AttentionDecoder(
         CELLS[cell](**cell_options),
         attention(units=2, dropout=attention_dropout),
@@ -47,7 +47,7 @@ def built(cell, way, output_mode=None, attention_dropout=0.0, **cell_options):
 
 
 def states(cell):
-    """Initial states, in the order of the cell."""
+    """Return initial states, in the order of the cell."""
     rng = np.random.default_rng(2)
     widths = {"gru": [UNITS], "lstm": [UNITS, UNITS], "stack": [3, 3, UNITS]}[cell]
     return [rng.normal(size=(BATCH, width)).astype("float32") for width in widths]
@@ -62,7 +62,7 @@ def cell_formula(cell):
 
 
 def read_formula(attention, memory, mask):
-    """Reading with one query: what is read, and the weights."""
+    """Return the function of one query that gives the attention output and the weights."""
     score = {"AdditiveAttention": reference.additive, "LuongAttention": reference.general}
     weights = [numpy(w).astype("float64") for w in attention.score.weights]
 
@@ -78,7 +78,7 @@ def read_formula(attention, memory, mask):
 
 
 def expected(decoder, cell, inputs, real, memory, memory_mask, state):
-    """One sequence: the cell's outputs, what was read, the alignments, the last flat state."""
+    """Return for one sequence: cell outputs, attention outputs, alignments, last flat state."""
     run, read = cell_formula(decoder.cell), read_formula(decoder.attention, memory, memory_mask)
     state = [state[:2], state[2:]] if cell == "stack" else state
     if decoder.attend == "before":

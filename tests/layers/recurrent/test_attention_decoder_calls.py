@@ -1,4 +1,4 @@
-"""How an AttentionDecoder may be called; what it computes: test_attention_decoder.py."""
+"""Calls of AttentionDecoder. Its outputs are tested in test_attention_decoder.py."""
 
 import keras
 import numpy as np
@@ -13,15 +13,15 @@ from tests.layers.recurrent.decoder_formulas import (
     INPUTS,
     MEMORY,
     MEMORY_MASK,
+    MODES,
     STEPS,
-    WAYS,
-    built,
+    build,
     numpy,
     states,
 )
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def assert_same(one, other):
@@ -30,9 +30,9 @@ def assert_same(one, other):
     )
 
 
-@every_way
-def test_alignments_and_state_are_returned_where_asked_for(way):
-    decoder = built("lstm", way)
+@every_mode
+def test_alignments_and_state_are_returned_on_request(mode):
+    decoder = build("lstm", mode)
     outputs = decoder(INPUTS, MEMORY)
     with_both = decoder(INPUTS, MEMORY, return_attention_scores=True, return_state=True)
     assert_same(with_both[0], outputs)
@@ -42,22 +42,22 @@ def test_alignments_and_state_are_returned_where_asked_for(way):
 
 
 @every_cell
-def test_an_initial_state_may_be_nested_in_any_way(cell):
-    decoder, flat = built(cell, "before"), states(cell)
-    wanted = decoder(INPUTS, MEMORY, initial_state=flat)
+def test_initial_state_can_be_nested_in_any_way(cell):
+    decoder, flat = build(cell, "before"), states(cell)
+    expected_outputs = decoder(INPUTS, MEMORY, initial_state=flat)
     nested = [flat[:2], flat[2:]] if cell == "stack" else [flat]
     ways = [tuple(flat), nested, decoder.get_initial_state(BATCH, flat)]
     for state in ways + (flat if cell == "gru" else []):
-        assert_same(decoder(INPUTS, MEMORY, initial_state=state), wanted)
+        assert_same(decoder(INPUTS, MEMORY, initial_state=state), expected_outputs)
     zeros = [np.zeros_like(x) for x in flat]
     assert_same(decoder(INPUTS, MEMORY), decoder(INPUTS, MEMORY, initial_state=zeros))
-    assert np.abs(numpy(wanted) - numpy(decoder(INPUTS, MEMORY))).max() > 0.01
+    assert np.abs(numpy(expected_outputs) - numpy(decoder(INPUTS, MEMORY))).max() > 0.01
 
 
 @every_cell
-@every_way
-def test_a_sequence_in_two_pieces_is_the_sequence_in_one(cell, way):
-    decoder = built(cell, way)
+@every_mode
+def test_two_parts_of_a_sequence_equal_the_whole(cell, mode):
+    decoder = build(cell, mode)
     whole, last = decoder(INPUTS, MEMORY, states(cell), return_state=True)
     first, state = decoder(INPUTS[:, :2], MEMORY, states(cell), return_state=True)
     second, end = decoder(INPUTS[:, 2:], MEMORY, state, return_state=True)
@@ -65,11 +65,11 @@ def test_a_sequence_in_two_pieces_is_the_sequence_in_one(cell, way):
     assert_same(end, last)
 
 
-def test_a_state_of_another_size_is_refused():
+def test_state_of_another_size_is_refused():
     with pytest.raises(ValueError, match="Expected a state of 2 tensors for LSTMCell. Received: 1"):
-        built("lstm", "before")(INPUTS, MEMORY, initial_state=states("gru"))
+        build("lstm", "before")(INPUTS, MEMORY, initial_state=states("gru"))
     with pytest.raises(ValueError, match=r"Expected states of shapes .* Received: \[\(2, 11\)\]"):
-        built("gru", "before")(INPUTS, MEMORY, initial_state=[np.ones((2, 11), "float32")])
+        build("gru", "before")(INPUTS, MEMORY, initial_state=[np.ones((2, 11), "float32")])
 
 
 def test_inputs_and_memory_without_a_time_axis_are_refused():
@@ -81,11 +81,11 @@ def test_inputs_and_memory_without_a_time_axis_are_refused():
 def test_masks_of_other_shapes_are_refused(name, length):
     expected = f"Expected `{name}` of shape .2, {length}.. Received: {name} of shape .2, 11."
     with pytest.raises(ValueError, match=expected):
-        built("gru", "after")(INPUTS, MEMORY, **{name: np.ones((2, 11), bool)})
+        build("gru", "after")(INPUTS, MEMORY, **{name: np.ones((2, 11), bool)})
 
 
-@every_way
-def test_keys_are_projected_once_a_sequence(way):
+@every_mode
+def test_keys_are_projected_once_per_sequence(mode):
     calls = []
 
     class Counting(keras_attention.score.GeneralScore):
@@ -94,14 +94,14 @@ def test_keys_are_projected_once_a_sequence(way):
             return super().project_key(key)
 
     attention = keras_attention.Attention(Counting())
-    AttentionDecoder(CELLS["gru"](), attention, **WAYS[way][1])(INPUTS, MEMORY)
+    AttentionDecoder(CELLS["gru"](), attention, **MODES[mode][1])(INPUTS, MEMORY)
     assert calls == [MEMORY.shape]
 
 
-@every_way
+@every_mode
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
-def test_masks_may_be_numbers(way, dtype):
-    decoder, real = built("gru", way), np.arange(STEPS) < np.array([[5], [2]])
+def test_masks_can_be_numbers(mode, dtype):
+    decoder, real = build("gru", mode), np.arange(STEPS) < np.array([[5], [2]])
     by_number, by_bool = (
         decoder(INPUTS, MEMORY, inputs_mask=a, memory_mask=b)
         for a, b in [(real.astype(dtype), MEMORY_MASK.astype(dtype)), (real, MEMORY_MASK)]
@@ -109,9 +109,9 @@ def test_masks_may_be_numbers(way, dtype):
     assert_same(by_number, by_bool)
 
 
-@every_way
-def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
-    decoder, masking = built("gru", way), keras.layers.Masking()
+@every_mode
+def test_keras_masks_are_used_and_passed_on(mode):
+    decoder, masking = build("gru", mode), keras.layers.Masking()
     real = np.arange(STEPS) < np.array([[5], [2]])
     inputs, memory = INPUTS * real[..., None], MEMORY * MEMORY_MASK[..., None]
     implicit = decoder(masking(inputs), masking(memory))
@@ -121,7 +121,7 @@ def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
     np.testing.assert_allclose(numpy(pooled), means, atol=1e-5)
 
 
-def test_a_memory_prepared_for_location_attention_has_a_row_for_every_sequence():
+def test_prepared_mask_of_location_attention_has_the_batch_axis():
     attention = keras_attention.LuongAttention("location", max_length=5)
     decoder = AttentionDecoder(CELLS["gru"](), attention)
     decoder(INPUTS, MEMORY)
@@ -130,14 +130,14 @@ def test_a_memory_prepared_for_location_attention_has_a_row_for_every_sequence()
     np.testing.assert_array_equal(numpy(prepared.mask), [[[True] * 5 + [False] * 2]] * BATCH)
 
 
-def test_parts_that_were_built_before_keep_their_weights():
-    old = built("lstm", "before")
+def test_cell_and_attention_built_before_keep_their_weights():
+    old = build("lstm", "before")
     new = AttentionDecoder(old.cell, old.attention)
     assert_same(new(INPUTS, MEMORY), old(INPUTS, MEMORY))
 
 
-def test_one_config_makes_any_number_of_decoders():
-    config = built("stack", "feeding", "both").get_config()
+def test_one_config_can_create_several_decoders():
+    config = build("stack", "feeding", "both").get_config()
     first, second = (AttentionDecoder.from_config(config) for _ in range(2))
     assert first.get_config() == second.get_config() == config
     assert first.cell is not second.cell

@@ -1,4 +1,4 @@
-"""The state of a decoder that is saved, reloaded and passed on."""
+"""Decoder states that are saved, reloaded and passed from call to call."""
 
 import keras
 import numpy as np
@@ -18,17 +18,17 @@ def data():
     return [rng.normal(size=s).astype("float32") for s in ((2, 4, 8), (2, 5, 6))]
 
 
-def test_a_reloaded_model_passes_a_whole_state_on(tmp_path):
+def test_reloaded_model_accepts_a_whole_state(tmp_path):
     inputs, memory = keras.Input((None, 8)), keras.Input((None, 6))
     _, state = decoder()(inputs, memory, return_state=True)
     model = keras.Model([inputs, memory], decoder()(inputs, memory, initial_state=state))
     model.save(tmp_path / "model.keras")
     reloaded = keras.saving.load_model(tmp_path / "model.keras")
-    found, expected = (ops.convert_to_numpy(m(data())) for m in (reloaded, model))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    results, expected = (ops.convert_to_numpy(m(data())) for m in (reloaded, model))
+    np.testing.assert_allclose(results, expected, atol=1e-6)
 
 
-def test_two_halves_with_the_state_between_are_one_whole():
+def test_two_halves_joined_by_the_state_equal_the_whole():
     inputs, memory = data()
     layer = decoder()
     whole = layer(inputs, memory)
@@ -50,14 +50,14 @@ def test_the_position_counts_real_steps(feeding):
 
 
 @pytest.mark.parametrize("shapes", [[(2, 5)], [(2, 7), (2, 3), (2, 3)], [(2,)]])
-def test_a_state_of_other_shapes_is_refused(shapes):
+def test_state_of_other_shapes_is_refused(shapes):
     inputs, memory = data()
     state = [np.zeros(shape, "float32") for shape in shapes]
     with pytest.raises(ValueError, match="Expected (a state|states) of"):
         decoder()(inputs, memory, initial_state=state)
 
 
-def test_inputs_of_another_rank_or_batch_are_refused_once_built_too():
+def test_built_decoder_refuses_inputs_of_another_rank_or_batch():
     inputs, memory = data()
     layer = decoder()
     layer(inputs, memory)

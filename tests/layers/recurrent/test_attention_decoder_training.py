@@ -7,25 +7,25 @@ from tests.layers.recurrent.decoder_formulas import (
     CELLS,
     INPUTS,
     MEMORY,
+    MODES,
     STEPS,
-    WAYS,
-    built,
+    build,
     numpy,
     states,
 )
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
-every_way = pytest.mark.parametrize("way", WAYS)
+every_mode = pytest.mark.parametrize("mode", MODES)
 ON_TORCH = keras.backend.backend() == "torch"
 
 
 @pytest.mark.parametrize(
-    ("cell", "way"), [("gru", "before"), ("lstm", "after"), ("stack", "feeding")]
+    ("cell", "mode"), [("gru", "before"), ("lstm", "after"), ("stack", "feeding")]
 )
-def test_dropout_in_cell_and_attention_trains_compiled(cell, way):
+def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
     keras.utils.set_random_seed(0)
     inputs, memory = keras.Input((None, 3)), keras.Input((None, 5))
-    decoder = built(cell, way, None, 0.3, dropout=0.2, recurrent_dropout=0.2)
+    decoder = build(cell, mode, None, 0.3, dropout=0.2, recurrent_dropout=0.2)
     decoder = AttentionDecoder.from_config(decoder.get_config())
     model = keras.Model([inputs, memory], decoder(inputs, memory))
     # PyTorch compiles for minutes.
@@ -40,11 +40,11 @@ def test_dropout_in_cell_and_attention_trains_compiled(cell, way):
 
 
 @every_cell
-@every_way
+@every_mode
 @pytest.mark.parametrize("where", ["attention_dropout", "dropout", "recurrent_dropout"])
-def test_dropout_acts_in_training_alone_and_anew_each_time(cell, way, where):
+def test_dropout_acts_in_training_only_and_differs_between_calls(cell, mode, where):
     options = {where: 0.5}
-    decoder, plain = built(cell, way, **options), built(cell, way)
+    decoder, plain = build(cell, mode, **options), build(cell, mode)
     inference = numpy(decoder(INPUTS, MEMORY))
     np.testing.assert_allclose(inference, numpy(plain(INPUTS, MEMORY)), atol=1e-6)
     state = states(cell)
@@ -53,17 +53,17 @@ def test_dropout_acts_in_training_alone_and_anew_each_time(cell, way, where):
     np.testing.assert_array_equal(numpy(decoder(INPUTS, MEMORY)), inference)
 
 
-@every_way
+@every_mode
 @pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
-def test_a_cell_keeps_one_dropout_mask_for_all_steps(way, compile_it):
-    decoder = built("gru", way, output_mode="cell", recurrent_dropout=0.5)
-    # With these gates a state is what is left of the state before: h r = h, z = 0, tanh(h).
+def test_cell_uses_one_dropout_mask_for_all_steps(mode, compile_it):
+    decoder = build("gru", mode, output_mode="cell", recurrent_dropout=0.5)
+    # With these gates the next state is tanh(h) after dropout: h r = h, z = 0.
     kernel, recurrent_kernel, bias = (np.zeros(w.shape) for w in decoder.cell.get_weights())
     recurrent_kernel[:, 4:] = 0.1 * np.eye(2)
     bias[0, :2], bias[0, 2:4] = -100, 100
     decoder.cell.set_weights([kernel, recurrent_kernel, bias])
     ones = [np.ones((2, 2), "float32")]
-    seen = set()
+    is_soft = set()
 
     def run():
         return decoder(INPUTS, MEMORY, ones, training=True)
@@ -75,16 +75,16 @@ def test_a_cell_keeps_one_dropout_mask_for_all_steps(way, compile_it):
     for _ in range(10):
         outputs = numpy(run())
         alive = outputs > 0
-        # A unit that is dropped is dropped from the first step on.
+        # A dropped unit is dropped at every step.
         assert (alive == alive[:, :1]).all()
-        seen.update(map(int, alive[:, 0].sum(-1)))
-        kept = np.arctanh(outputs[:, 1:]) / np.where(alive, outputs, 1)[:, :-1]
-        np.testing.assert_allclose(kept[alive[:, 1:]], 0.2, rtol=1e-3)
-    assert len(seen) > 1
+        is_soft.update(map(int, alive[:, 0].sum(-1)))
+        outputs_kept = np.arctanh(outputs[:, 1:]) / np.where(alive, outputs, 1)[:, :-1]
+        np.testing.assert_allclose(outputs_kept[alive[:, 1:]], 0.2, rtol=1e-3)
+    assert len(is_soft) > 1
 
 
-@every_way
-def test_it_learns_to_copy_what_it_reads(way):
+@every_mode
+def test_decoder_learns_to_copy_its_memory(mode):
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
     words = rng.integers(1, 5, (128, STEPS))
@@ -92,7 +92,7 @@ def test_it_learns_to_copy_what_it_reads(way):
     source, target = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
     memory = keras.layers.Embedding(5, 8)(source)
     memory = keras.layers.Bidirectional(keras.layers.GRU(8, return_sequences=True))(memory)
-    attention, options = WAYS[way]
+    attention, options = MODES[mode]
     decoder = AttentionDecoder(
         keras.layers.GRUCell(24), attention(units=16), output_mode="both", **options
     )
@@ -101,4 +101,4 @@ def test_it_learns_to_copy_what_it_reads(way):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
     history = model.fit([words, shifted], words, epochs=20, batch_size=32, verbose=0).history
-    assert history["accuracy"][-1] > 0.9  # the language model alone could have a quarter
+    assert history["accuracy"][-1] > 0.9  # a language model alone would reach a quarter

@@ -1,4 +1,4 @@
-"""Decoding drops nothing, also inside a model that trains at that moment."""
+"""Decoding applies no dropout, also inside a model that is being trained."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def cell():
 
 
 class DroppingCell(keras.layers.Layer):
-    """A cell of one's own that has a Dropout in it and no argument `training`."""
+    """A custom cell with a Dropout layer and without a `training` argument."""
 
     state_size = 3
 
@@ -34,7 +34,7 @@ class DroppingCell(keras.layers.Layer):
 
 
 class Inside(keras.layers.Layer):
-    """What runs inside a layer that may be training."""
+    """Runs a function inside a layer that may be in training."""
 
     def __init__(self, run):
         super().__init__()
@@ -69,17 +69,17 @@ def feeding(cell):
 
 @pytest.mark.parametrize("make", [pointing, reading, feeding])
 @pytest.mark.parametrize("cell", [cell, DroppingCell])
-def test_steps_of_ones_own_drop_nothing(make, cell):
+def test_custom_loops_in_a_training_model_apply_no_dropout(make, cell):
     _, run = make(cell())
-    wanted = ops.convert_to_numpy(run(MEMORY))
+    expected = ops.convert_to_numpy(run(MEMORY))
     inside = Inside(run)
     for training in (True, False, True):
-        found = ops.convert_to_numpy(inside(MEMORY, training=training))
-        np.testing.assert_array_equal(found, wanted)
+        results = ops.convert_to_numpy(inside(MEMORY, training=training))
+        np.testing.assert_array_equal(results, expected)
 
 
 @pytest.mark.parametrize("make", [pointing, reading, feeding])
-def test_a_training_call_drops_still(make):
+def test_training_call_applies_dropout(make):
     decoder, _ = make(cell())
     inputs = (np.array([[1, 0]] * 3), MEMORY, MEMORY) if make is pointing else (INPUTS, MEMORY)
     calm, first, second = (

@@ -1,6 +1,6 @@
-"""On JAX under `keras.distribution.DataParallel`, two devices learn what one learns.
+"""On JAX under `keras.distribution.DataParallel`, two devices learn the same as one.
 
-In a process of its own, for which XLA takes the CPU for two devices.
+Runs in a separate process, in which XLA presents the CPU as two devices.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 import keras_attention
 
 if keras.backend.backend() != "jax":
-    pytest.skip("keras.distribution is for JAX", allow_module_level=True)
+    pytest.skip("keras.distribution needs JAX", allow_module_level=True)
 
 
 def additive(query, memory):
@@ -38,11 +38,11 @@ def turing_machine(query, memory):
     return keras.layers.RNN(cell, return_sequences=True)(query)
 
 
-LAYERS = {each.__name__: each for each in (additive, multi_head, decoder, turing_machine)}
+LAYERS = {f.__name__: f for f in (additive, multi_head, decoder, turing_machine)}
 
 
-def learned(layer):
-    """The outputs of a model, and its losses in three epochs of `fit`."""
+def train(layer):
+    """Return the outputs of a model, and its losses in three epochs of `fit`."""
     keras.utils.set_random_seed(0)
     query, memory = keras.Input((3, 7)), keras.Input((5, 7))
     outputs = keras.layers.Dense(1)(layer(query, memory))
@@ -61,20 +61,20 @@ def learned(layer):
     }
 
 
-def on_one_and_on_two():
-    """Prints for each layer what it learns on one device, and then on two."""
-    one = {name: learned(layer) for name, layer in LAYERS.items()}
+def print_results():
+    """Print the results of all layers on one device, and on two."""
+    one = {name: train(layer) for name, layer in LAYERS.items()}
     devices = keras.distribution.list_devices()
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
-    two = {name: learned(layer) for name, layer in LAYERS.items()}
+    two = {name: train(layer) for name, layer in LAYERS.items()}
     print(json.dumps([one, two]))
 
 
 @pytest.fixture(scope="module")
-def found():
+def results():
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     environment["JAX_PLATFORMS"] = "cpu"
-    script = "from tests.layers.reinforce.test_data_parallel import on_one_and_on_two as go; go()"
+    script = "from tests.layers.reinforce.test_data_parallel import print_results as run; run()"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -82,8 +82,8 @@ def found():
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_two_devices_learn_what_one_learns(layer, found):
-    one, two = (each[layer] for each in found)
+def test_two_devices_learn_the_same_as_one(layer, results):
+    one, two = (result[layer] for result in results)
     assert (one["devices"], two["devices"]) == (1, 2)
     np.testing.assert_allclose(two["outputs"], one["outputs"], atol=1e-5)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""REINFORCE in a training loop of one's own."""
+"""REINFORCE in a custom training loop."""
 
 import keras
 import numpy as np
@@ -15,26 +15,28 @@ QUERY = RNG.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
 VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
 
 
-def test_a_loop_of_ones_own_gets_costs_times_the_scores_of_what_was_drawn():
+def test_custom_loop_gets_costs_times_the_score_function():
     layer, costs = HardAttention("dot", expectation_rate=0.0, seed=5), np.arange(BATCH) - 2.0
 
     def run(query):
-        with keras.StatelessScope(collect_losses=True):  # in which the seed stays as it is
-            read = layer([query, VALUE], training=True)
-            return read, reinforce(layer.losses, costs, -1.0, reward_weight=2, entropy_weight=0)
+        with keras.StatelessScope(collect_losses=True):  # in this scope the seed does not change
+            context = layer([query, VALUE], training=True)
+            return context, reinforce(layer.losses, costs, -1.0, reward_weight=2, entropy_weight=0)
 
-    read, value = run(ops.convert_to_tensor(QUERY))
+    context, value = run(ops.convert_to_tensor(QUERY))
     assert float(value) == 0
     _, weights = layer([QUERY, VALUE], return_attention_scores=True)
-    drawn = ops.convert_to_numpy(read) - ops.convert_to_numpy(weights) @ VALUE
-    [found] = gradients(lambda query: run(query)[1], [QUERY])
-    np.testing.assert_allclose(found, 2 * (costs - 1)[:, None, None] * drawn / BATCH, atol=1e-5)
+    sampled_minus_expected = ops.convert_to_numpy(context) - ops.convert_to_numpy(weights) @ VALUE
+    [actual] = gradients(lambda query: run(query)[1], [QUERY])
+    np.testing.assert_allclose(
+        actual, 2 * (costs - 1)[:, None, None] * sampled_minus_expected / BATCH, atol=1e-5
+    )
 
 
-def test_costs_of_another_shape_are_refused_and_other_losses_left_alone():
+def test_costs_of_another_shape_are_refused_and_other_losses_ignored():
     with pytest.raises(ValueError, match=r"Expected `cost` of shape \(batch,\)"):
         reinforce([], ops.ones((2, 3)))
     with pytest.raises(ValueError, match=r"Expected `cost` of the batch.*shape \(3,\).*\[2\]"):
         reinforce([credit(ops.ones((2,)), ops.ones((2,)))], ops.ones((3,)))
-    others = [ops.ones(()), ops.ones((2,)), ops.ones((2, 2, 2)), ops.ones((2, 3, 2, 2))]
-    assert float(reinforce(others, ops.ones((2,)))) == 0
+    other_losses = [ops.ones(()), ops.ones((2,)), ops.ones((2, 2, 2)), ops.ones((2, 3, 2, 2))]
+    assert float(reinforce(other_losses, ops.ones((2,)))) == 0

@@ -13,18 +13,18 @@ VALUE = RNG.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
 TARGET = RNG.normal(size=(BATCH, QUERIES, 1)).astype("float32")
 
 
-def built(model=ReinforceModel, seed=3, rate=0.0, **options):
-    """Score, sample, read out; weights drawn from seeded numbers."""
+def build_model(model=ReinforceModel, seed=3, rate=0.0, **options):
+    """Build a model of a sampling attention and a dense readout, with seeded weights."""
     inputs = [keras.Input((None, WIDTH)), keras.Input((None, WIDTH))]
-    read = HardAttention("general", expectation_rate=rate, seed=seed)(inputs)
-    made = model(inputs, keras.layers.Dense(1, name="readout")(read), **options)
+    context = HardAttention("general", expectation_rate=rate, seed=seed)(inputs)
+    instance = model(inputs, keras.layers.Dense(1, name="readout")(context), **options)
     rng = np.random.default_rng(1)
-    for weight in made.trainable_weights:
+    for weight in instance.trainable_weights:
         weight.assign(rng.normal(size=weight.shape))
-    return made
+    return instance
 
 
-def fitted(model, batches=1, sample_weight=None, **options):
+def fit_model(model, batches=1, sample_weight=None, **options):
     if not model.compiled:
         model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=JIT, **options)
     return model.fit(
@@ -41,19 +41,19 @@ def kernels(model):
     return [ops.convert_to_numpy(w) for w in model.trainable_weights]
 
 
-def test_the_reported_loss_is_the_compiled_loss():
-    plain, ours = built(keras.Model), built(reward_weight=5.0, entropy_weight=5.0)
-    np.testing.assert_allclose(fitted(ours), fitted(plain), rtol=1e-6)
+def test_reported_loss_is_the_compiled_loss():
+    plain, ours = build_model(keras.Model), build_model(reward_weight=5.0, entropy_weight=5.0)
+    np.testing.assert_allclose(fit_model(ours), fit_model(plain), rtol=1e-6)
     (score, *readout), (plain_score, *plain_readout) = kernels(ours), kernels(plain)
     for got, want in zip(readout, plain_readout, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
     assert np.abs(score - plain_score).max() > 0.01
 
 
-def test_the_baseline_is_the_mean_reward_of_batches_before_newer_ones_counting_more():
-    model = built(baseline_decay=0.6)
+def test_baseline_is_a_bias_corrected_moving_average_of_rewards():
+    model = build_model(baseline_decay=0.6)
     assert float(model.baseline) == 0
-    rewards = [-fitted(model)[0] for _ in range(3)]
+    rewards = [-fit_model(model)[0] for _ in range(3)]
     shares = np.array([0.36, 0.6, 1.0])
     np.testing.assert_allclose(float(model.baseline), (shares * rewards).sum() / shares.sum(), 1e-5)
     before = float(model.baseline)
@@ -61,26 +61,26 @@ def test_the_baseline_is_the_mean_reward_of_batches_before_newer_ones_counting_m
     assert float(model.baseline) == before
 
 
-def test_an_example_of_weight_zero_is_neither_credited_nor_a_reward():
+def test_example_of_weight_zero_is_not_rewarded_and_not_in_the_baseline():
     weight = np.zeros((BATCH, QUERIES))
     weight[0] = 1
     one = np.repeat(QUERY[:1], BATCH, 0), np.repeat(VALUE[:1], BATCH, 0)
-    found = []
+    actual = []
     for queries, values in [(QUERY, VALUE), one]:
-        model = built(reward_weight=1.0, entropy_weight=0.0)
+        model = build_model(reward_weight=1.0, entropy_weight=0.0)
         model.rewards.assign([-7.0, 1.0])
         model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
         model.train_on_batch([queries, values], TARGET, sample_weight=weight)
-        found.append([*kernels(model), float(model.baseline)])
-    for got, want in zip(*found, strict=True):
+        actual.append([*kernels(model), float(model.baseline)])
+    for got, want in zip(*actual, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
-    model = built()
+    model = build_model()
     model.rewards.assign([-7.0, 1.0])
-    fitted(model, sample_weight=np.zeros((BATCH, QUERIES)))
+    fit_model(model, sample_weight=np.zeros((BATCH, QUERIES)))
     assert float(model.baseline) == pytest.approx(-7)
 
 
-def test_models_without_samples_are_ordinary():
+def test_model_without_sampling_layers_trains_as_usual():
     inputs = keras.Input((WIDTH,))
     model = ReinforceModel(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd", "mse", jit_compile=JIT)
@@ -89,15 +89,15 @@ def test_models_without_samples_are_ordinary():
 
 
 @pytest.mark.skipif(not JIT, reason="Keras on torch has no steps_per_execution")
-def test_several_steps_in_one_execution_are_the_same_steps():
-    one, three = built(), built()
-    fitted(one, batches=3)
-    fitted(three, batches=3, steps_per_execution=3)
+def test_several_steps_per_execution_equal_single_steps():
+    one, three = build_model(), build_model()
+    fit_model(one, batches=3)
+    fit_model(three, batches=3, steps_per_execution=3)
     for got, want in zip(three.get_weights(), one.get_weights(), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def test_a_decoder_trains_in_half_precision():
+def test_decoder_trains_in_half_precision():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -113,20 +113,20 @@ def test_a_decoder_trains_in_half_precision():
     assert float(model.baseline) < 0
 
 
-def test_a_model_comes_back_from_its_file_and_trains_on(tmp_path):
+def test_loaded_model_continues_training(tmp_path):
     options = {"reward_weight": 0.3, "entropy_weight": 0.01, "baseline_decay": 0.5}
-    model = built(**options)
-    fitted(model, loss_weights=2.0)
+    model = build_model(**options)
+    fit_model(model, loss_weights=2.0)
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(again) is ReinforceModel
-    assert again.get_config().items() >= options.items()
-    assert float(again.baseline) == float(model.baseline)
-    draws, draws_again = (each.layers[2].seed_generator.state for each in (model, again))
-    draws_again.assign(ops.convert_to_numpy(draws))  # Keras starts them anew
-    for each in (model, again):
-        each.train_on_batch([QUERY, VALUE], TARGET)
-    for got, want in zip(again.get_weights(), model.get_weights(), strict=True):
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is ReinforceModel
+    assert loaded.get_config().items() >= options.items()
+    assert float(loaded.baseline) == float(model.baseline)
+    seed, loaded_seed = (m.layers[2].seed_generator.state for m in (model, loaded))
+    loaded_seed.assign(ops.convert_to_numpy(seed))  # Keras does not save the seed's state
+    for trained in (model, loaded):
+        trained.train_on_batch([QUERY, VALUE], TARGET)
+    for got, want in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
@@ -138,13 +138,13 @@ def test_a_model_comes_back_from_its_file_and_trains_on(tmp_path):
         ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
     ],
 )
-def test_wrong_arguments_are_refused_by_name(options, message):
+def test_invalid_arguments_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
-        built(**options)
+        build_model(**options)
 
 
-def test_what_cannot_be_trained_is_refused():
+def test_missing_inputs_or_loss_are_refused():
     with pytest.raises(ValueError, match="Expected `inputs` and `outputs`"):
         ReinforceModel(reward_weight=1.0)
     with pytest.raises(ValueError, match="Expected `loss` in compile"):
-        built().compile("adam")
+        build_model().compile("adam")

@@ -8,57 +8,57 @@ from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.layers.multi_head.multi_head_formulas import numpy, seeded
 from tests.layers.test_contract import compiled
-from tests.layers.transformer.transformer_formulas import HIDDEN, WAYS, decoded
+from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, decode_formula
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 5, 6)).astype("float32")
 MEMORY = RNG.normal(size=(2, 7, 3)).astype("float32")
 REAL = np.arange(5) < np.array([[5], [3]])
 REAL_MEMORY = np.arange(7) < np.array([[4], [7]])
-every_way = pytest.mark.parametrize("way", WAYS)
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
-def built(way, inputs=(X, MEMORY), **options):
-    block = TransformerDecoderBlock(hidden_dim=HIDDEN, **WAYS[way], **options)
+def build_block(variant, inputs=(X, MEMORY), **options):
+    block = TransformerDecoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options)
     return seeded(block, *inputs)
 
 
-def assert_near(found, wanted):
-    np.testing.assert_allclose(numpy(found), numpy(wanted), rtol=1e-4, atol=1e-5)
+def assert_near(actual, expected):
+    np.testing.assert_allclose(numpy(actual), numpy(expected), rtol=1e-4, atol=1e-5)
 
 
-@every_way
-def test_it_is_the_papers_formula(way):
-    block = built(way)
-    found = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
-    wanted = reference.each(lambda *x: decoded(block, *x), X, MEMORY, REAL, REAL_MEMORY)
-    assert len(found) == len(wanted) == 3
-    for got, want in zip(found, wanted, strict=True):
+@every_variant
+def test_matches_the_papers_formula(variant):
+    block = build_block(variant)
+    actual = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
+    expected = reference.each(lambda *x: decode_formula(block, *x), X, MEMORY, REAL, REAL_MEMORY)
+    assert len(actual) == len(expected) == 3
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("way", ["post", "pre"])
-def test_its_gradients_are_differences(way):
+@pytest.mark.parametrize("variant", ["post", "pre"])
+def test_gradients_match_finite_differences(variant):
     arrays = X[:1, :2], MEMORY[:1, :3]
-    block = built(way, [x.astype(FINEST) for x in arrays], dtype=FINEST)
+    block = build_block(variant, [x.astype(FINEST) for x in arrays], dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(FINEST)
     real = np.ones(2, bool), np.ones(3, bool)
 
     def loss(x, memory):
         return ops.sum(ops.multiply(block(x, memory), factors))
 
-    def written_out(x, memory):
-        return np.sum(decoded(block, x[0], memory[0], *real)[0] * factors[0])
+    def formula(x, memory):
+        return np.sum(decode_formula(block, x[0], memory[0], *real)[0] * factors[0])
 
-    assert_gradients_are_differences(loss, written_out, arrays)
+    assert_gradients_are_differences(loss, formula, arrays)
 
 
-@every_way
+@every_variant
 @pytest.mark.parametrize("pieces", [[1, 1, 1, 1, 1], [2, 3], [5]], ids=str)
-def test_piece_by_piece_it_is_the_whole(way, pieces):
-    block = built(way)
+def test_step_by_step_equals_the_whole_sequence(variant, pieces):
+    block = build_block(variant)
     whole = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
-    cache, outputs, seen = block.get_initial_cache(MEMORY, 11, REAL_MEMORY), [], []
+    cache, outputs, all_weights = block.get_initial_cache(MEMORY, 11, REAL_MEMORY), [], []
     first = 0
     for size in pieces:
         piece = slice(first, first + size)
@@ -66,14 +66,14 @@ def test_piece_by_piece_it_is_the_whole(way, pieces):
             X[:, piece], inputs_mask=REAL[:, piece], cache=cache, return_attention_scores=True
         )
         outputs.append(numpy(output))
-        seen.append(numpy(weights))
+        all_weights.append(numpy(weights))
         first += size
     assert_near(np.concatenate(outputs, 1), whole[0])
-    assert_near(np.concatenate(seen, 2), whole[2])
+    assert_near(np.concatenate(all_weights, 2), whole[2])
 
 
-def test_it_runs_in_a_compiled_loop():
-    block = built("pre")
+def test_cached_step_runs_in_a_compiled_loop():
+    block = build_block("pre")
 
     def run(x, memory):
         def step(index, written, outputs):
@@ -89,35 +89,35 @@ def test_it_runs_in_a_compiled_loop():
     assert_near(compiled(run)(*map(ops.convert_to_tensor, (X, MEMORY))), block(X, MEMORY))
 
 
-def test_the_memory_is_projected_once():
-    block, calls = built("post"), []
+def test_memory_is_projected_once():
+    block, calls = build_block("post"), []
     project = block.cross_attention.prepare
 
-    def counted(*args, **kwargs):
+    def record_call(*args, **kwargs):
         calls.append(args)
         return project(*args, **kwargs)
 
-    block.cross_attention.prepare = counted
+    block.cross_attention.prepare = record_call
     cache = block.get_initial_cache(MEMORY, 5)
     for i in range(5):
         _, cache = block(X[:, i : i + 1], cache=cache)
     assert len(calls) == 1
 
 
-def test_masks_come_with_the_inputs_and_go_on_with_the_outputs():
-    block, masking = built("post"), keras.layers.Masking()
+def test_keras_masks_are_used_and_propagated():
+    block, masking = build_block("post"), keras.layers.Masking()
     x, memory = masking(X * REAL[..., None]), masking(MEMORY * REAL_MEMORY[..., None])
-    wanted = block(X, MEMORY, inputs_mask=REAL, memory_mask=REAL_MEMORY)
+    expected = block(X, MEMORY, inputs_mask=REAL, memory_mask=REAL_MEMORY)
     implicit = block(x, memory)
-    assert_near(implicit, wanted)
+    assert_near(implicit, expected)
     pooled = keras.layers.GlobalAveragePooling1D()(implicit)
-    assert_near(pooled, [x[m].mean(0) for x, m in zip(numpy(wanted), REAL, strict=True)])
+    assert_near(pooled, [x[m].mean(0) for x, m in zip(numpy(expected), REAL, strict=True)])
     first, _ = block(X[:, :1], cache=block.get_initial_cache(memory, 5))
-    assert_near(first, wanted[:, :1])
+    assert_near(first, expected[:, :1])
 
 
-def test_memory_and_cache_are_one_or_the_other():
-    block = built("post")
+def test_exactly_one_of_memory_and_cache_is_required():
+    block = build_block("post")
     cache = block.get_initial_cache(MEMORY, 5)
     with pytest.raises(ValueError, match="Expected either `memory` or `cache`"):
         block(X, MEMORY, cache=cache)
@@ -125,19 +125,19 @@ def test_memory_and_cache_are_one_or_the_other():
         block(X)
     with pytest.raises(ValueError, match=r"Expected `memory_mask` of shape .2, 7.*of shape .2, 5"):
         block(X, MEMORY, memory_mask=REAL)
-    with pytest.raises(ValueError, match="Expected a layer that is built"):
+    with pytest.raises(ValueError, match="Expected a layer that is build_block"):
         TransformerDecoderBlock(2, 3).get_initial_cache(MEMORY, 5)
 
 
-def test_a_step_is_a_functional_model_that_can_be_saved(tmp_path):
-    block = built("grouped")
+def test_step_is_a_functional_model_that_can_be_saved(tmp_path):
+    block = build_block("grouped")
     start = block.get_initial_cache(MEMORY, 5, REAL_MEMORY)
     leaves = [ops.convert_to_tensor(x) for x in keras.tree.flatten(start)]
     inputs = [keras.Input((1, 6))] + [
         keras.Input(x.shape[1:], dtype=keras.backend.standardize_dtype(x.dtype)) for x in leaves
     ]
-    output, following = block(inputs[0], cache=keras.tree.pack_sequence_as(start, inputs[1:]))
-    model = keras.Model(inputs, [output, *keras.tree.flatten(following)])
+    output, next_cache = block(inputs[0], cache=keras.tree.pack_sequence_as(start, inputs[1:]))
+    model = keras.Model(inputs, [output, *keras.tree.flatten(next_cache)])
     model.save(tmp_path / "step.keras")
     reloaded, outputs = keras.saving.load_model(tmp_path / "step.keras"), []
     for i in range(5):

@@ -7,46 +7,46 @@ from keras_attention import TransformerEncoderBlock
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.layers.multi_head.multi_head_formulas import numpy, seeded
-from tests.layers.transformer.transformer_formulas import HIDDEN, WAYS, encoded
+from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, encode_formula
 
 X = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
 REAL = np.arange(7) < np.array([[7], [4]])
-every_way = pytest.mark.parametrize("way", WAYS)
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
-def built(way, x=X, **options):
-    return seeded(TransformerEncoderBlock(hidden_dim=HIDDEN, **WAYS[way], **options), x)
+def build_block(variant, x=X, **options):
+    return seeded(TransformerEncoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options), x)
 
 
-@every_way
+@every_variant
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_it_is_the_papers_formula(way, is_causal):
-    block = built(way)
-    found = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
-    wanted = reference.each(lambda x, real: encoded(block, x, real, is_causal), X, REAL)
-    for got, want in zip(found, wanted, strict=True):
+def test_matches_the_papers_formula(variant, is_causal):
+    block = build_block(variant)
+    actual = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
+    expected = reference.each(lambda x, real: encode_formula(block, x, real, is_causal), X, REAL)
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("way", ["post", "pre"])
-def test_its_gradients_are_differences(way):
+@pytest.mark.parametrize("variant", ["post", "pre"])
+def test_gradients_match_finite_differences(variant):
     x, real = X[:1, :3], np.array([True, True, False])
-    block = built(way, x.astype(FINEST), dtype=FINEST)
+    block = build_block(variant, x.astype(FINEST), dtype=FINEST)
     factors = np.random.default_rng(2).normal(size=x.shape).astype(FINEST)
 
     def loss(x):
         return ops.sum(ops.multiply(block(x, mask=real[None]), factors))
 
-    def written_out(x):
-        return np.sum(encoded(block, x[0], real)[0] * factors[0])
+    def formula(x):
+        return np.sum(encode_formula(block, x[0], real)[0] * factors[0])
 
-    (of_x,) = assert_gradients_are_differences(loss, written_out, [x])
-    np.testing.assert_array_equal(of_x[0, 2], 0)
+    (grad_x,) = assert_gradients_are_differences(loss, formula, [x])
+    np.testing.assert_array_equal(grad_x[0, 2], 0)
 
 
-def test_a_post_norm_block_is_pytorchs_encoder_layer():
+def test_post_norm_block_equals_pytorchs_encoder_layer():
     torch = pytest.importorskip("torch")
-    block = built("post")
+    block = build_block("post")
     theirs = torch.nn.TransformerEncoderLayer(
         6, 2, HIDDEN, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
     ).eval()
@@ -70,25 +70,25 @@ def test_a_post_norm_block_is_pytorchs_encoder_layer():
         }
     )
     with torch.no_grad():
-        wanted = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
-    found = numpy(block(X, mask=REAL))
-    np.testing.assert_allclose(found[REAL], wanted[REAL], rtol=1e-4, atol=1e-5)
+        expected = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
+    actual = numpy(block(X, mask=REAL))
+    np.testing.assert_allclose(actual[REAL], expected[REAL], rtol=1e-4, atol=1e-5)
 
 
-@every_way
-def test_piece_by_piece_it_is_the_causal_block(way):
-    block, outputs = built(way), []
+@every_variant
+def test_step_by_step_equals_the_causal_block(variant):
+    block, outputs = build_block(variant), []
     cache = block.get_initial_cache(2, 11)
     for first, last in [(0, 3), (3, 4), (4, 7)]:
         output, cache = block(X[:, first:last], cache=cache)
         outputs.append(numpy(output))
-    wanted = numpy(block(X, use_causal_mask=True))
-    np.testing.assert_allclose(np.concatenate(outputs, 1), wanted, rtol=1e-4, atol=1e-5)
+    expected = numpy(block(X, use_causal_mask=True))
+    np.testing.assert_allclose(np.concatenate(outputs, 1), expected, rtol=1e-4, atol=1e-5)
 
 
-@every_way
-def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
-    block, masking = built(way), keras.layers.Masking()
+@every_variant
+def test_keras_masks_are_used_and_propagated(variant):
+    block, masking = build_block(variant), keras.layers.Masking()
     implicit = block(masking(X * REAL[..., None]))
     np.testing.assert_allclose(numpy(implicit), numpy(block(X, mask=REAL)), atol=1e-6)
     pooled = numpy(keras.layers.GlobalAveragePooling1D()(implicit))
@@ -96,15 +96,15 @@ def test_masks_come_with_the_inputs_and_go_on_with_the_outputs(way):
     np.testing.assert_allclose(pooled, means, atol=1e-5)
 
 
-def test_sublayers_drop_each_in_their_own_way():
-    block = built("post", dropout=0.5, attention_dropout=0.5, seed=5)
+def test_sublayers_have_independent_dropout():
+    block = build_block("post", dropout=0.5, attention_dropout=0.5, seed=5)
     parts = block.self_attention, block.around_self_attention, block.around_feed_forward
     assert len({part.drop.seed for part in parts}) == 3
-    still, moved = (numpy(block(X, training=t)) for t in (False, True))
-    assert np.abs(still - moved).max() > 0.1
+    inference, training_output = (numpy(block(X, training=t)) for t in (False, True))
+    assert np.abs(inference - training_output).max() > 0.1
 
 
-def test_a_stack_learns_in_half_precision_what_stands_two_places_back():
+def test_stack_learns_in_half_precision_to_copy_from_two_positions_before():
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 5, size=(64, 6))
     inputs = keras.Input((None,), dtype="int32")

@@ -1,4 +1,4 @@
-"""A stack of decoder blocks that writes greedily, from its caches, in the C++ code of a server."""
+"""Cached greedy decoding with a stack of decoder blocks, exported and run by the C++ loader."""
 
 import keras
 import numpy as np
@@ -19,19 +19,19 @@ WORDS, WIDTH, LENGTH, START, END = 11, 6, 7, 1, 2
 SOURCE = np.array([[3, 4, 5, 6, 7], [8, 9, 3, 0, 0], [10, 0, 0, 0, 0]], "int32")
 
 
-def stack():
-    """A functional model (source, target) -> logits, and its greedy writing with caches."""
+def build_stack():
+    """Build a functional model (source, target) -> logits, and its cached greedy decoding."""
     keras.utils.set_random_seed(0)
     source = keras.Input((None,), dtype="int32", name="source")
     target = keras.Input((None,), dtype="int32", name="target")
     embed = keras.layers.Embedding(WORDS, WIDTH, mask_zero=True, embeddings_initializer="normal")
-    place, emit = PositionalEncoding(scale=True), keras.layers.Dense(WORDS)
-    read = TransformerEncoderBlock(2, 11, norm="pre")
+    positions, emit = PositionalEncoding(scale=True), keras.layers.Dense(WORDS)
+    encoder = TransformerEncoderBlock(2, 11, norm="pre")
     blocks = [
         TransformerDecoderBlock(2, 11, key_dim=4, norm="pre", window=3, rotary_base=20.0)
         for _ in range(2)
     ]
-    memory, x = read(place(embed(source))), place(embed(target))
+    memory, x = encoder(positions(embed(source))), positions(embed(target))
     for block in blocks:
         x = block(x, memory)
     model = keras.Model({"source": source, "target": target}, {"logits": emit(x)})
@@ -40,19 +40,19 @@ def stack():
 
     def decode(source):
         real = ops.not_equal(source, 0)
-        memory = read(place(embed(source)))
+        memory = encoder(positions(embed(source)))
         caches = [block.get_initial_cache(memory, LENGTH, real) for block in blocks]
 
         def step(tokens, state, memory):
-            x = place(embed(ops.expand_dims(tokens, 1)), start=state[0].position)
-            following = []
-            for block, written, known in zip(blocks, state, memory, strict=True):
-                cache = DecoderBlockCache(written, known)
+            x = positions(embed(ops.expand_dims(tokens, 1)), start=state[0].position)
+            next_written = []
+            for block, written, prepared in zip(blocks, state, memory, strict=True):
+                cache = DecoderBlockCache(written, prepared)
                 x, _, weights, cache = block(x, cache=cache, return_attention_scores=True)
-                following.append(cache.written)
-            return emit(x)[:, 0], following, ops.mean(weights[:, :, 0], axis=1)
+                next_written.append(cache.written)
+            return emit(x)[:, 0], next_written, ops.mean(weights[:, :, 0], axis=1)
 
-        found = greedy(
+        decoded = greedy(
             step,
             [cache.written for cache in caches],
             START,
@@ -61,16 +61,20 @@ def stack():
             memory=[cache.memory for cache in caches],
             memory_mask=real,
         )
-        return {"tokens": found.tokens, "scores": found.scores, "alignments": found.alignments}
+        return {
+            "tokens": decoded.tokens,
+            "scores": decoded.scores,
+            "alignments": decoded.alignments,
+        }
 
     return model, decode
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="the tensorflow backend alone exports"
+    keras.backend.backend() != "tensorflow", reason="export needs the TensorFlow backend"
 )
-def test_cached_greedy_writing_runs_in_a_server(tmp_path):
-    model, decode = stack()
+def test_exported_model_runs_cached_greedy_decoding(tmp_path):
+    model, decode = build_stack()
     example = {"source": SOURCE, "target": SOURCE[:, :3]}
     spec = keras.InputSpec(shape=(None, None), dtype="int32", name="source")
     path = export.saved_model(
@@ -78,8 +82,8 @@ def test_cached_greedy_writing_runs_in_a_server(tmp_path):
     )
     assert len(set(numpy(decode(ops.convert_to_tensor(SOURCE))["tokens"]).ravel())) > 2
     for source in (SOURCE, SOURCE[1:, :3], SOURCE[2:, :1]):
-        wanted = decode(ops.convert_to_tensor(source))
-        found = export.run_in_c_loader(path, "decode", {"source": source})
-        np.testing.assert_array_equal(found["tokens"], numpy(wanted["tokens"]))
+        expected = decode(ops.convert_to_tensor(source))
+        actual = export.run_in_c_loader(path, "decode", {"source": source})
+        np.testing.assert_array_equal(actual["tokens"], numpy(expected["tokens"]))
         for name in ("scores", "alignments"):
-            np.testing.assert_allclose(found[name], numpy(wanted[name]), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-4, atol=1e-5)

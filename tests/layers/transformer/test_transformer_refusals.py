@@ -1,4 +1,4 @@
-"""What a Transformer's parts refuse, and the shapes and seeds that they give."""
+"""Refused arguments of the Transformer's layers, and their output shapes and seeds."""
 
 import keras
 import numpy as np
@@ -12,44 +12,44 @@ X = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
 MEMORY = np.random.default_rng(1).normal(size=(2, 7, 3)).astype("float32")
 
 
-def decoder():
+def build_decoder():
     return seeded(TransformerDecoderBlock(2, 11), X, MEMORY)
 
 
 @pytest.mark.parametrize("memory", [MEMORY[:, 0], MEMORY[:, None], np.repeat(MEMORY, 2, axis=0)])
 @pytest.mark.parametrize("is_built", [False, True])
-def test_a_memory_of_another_shape_is_refused(memory, is_built):
-    block = decoder() if is_built else TransformerDecoderBlock(2, 11)
+def test_memory_of_another_shape_is_refused(memory, is_built):
+    block = build_decoder() if is_built else TransformerDecoderBlock(2, 11)
     with pytest.raises(ValueError, match="Expected (`memory`|the same batch) .*Received: "):
         block(X, memory)
 
 
-def test_a_memory_of_another_width_is_refused():
+def test_memory_of_another_width_is_refused():
     with pytest.raises(ValueError, match="Expected the width 3 .*Received: .*2, 7, 2"):
-        decoder()(X, MEMORY[..., :2])
+        build_decoder()(X, MEMORY[..., :2])
 
 
-def test_a_block_is_built_with_a_memory():
-    with pytest.raises(ValueError, match="Expected a `memory` in the call that builds the block"):
+def test_building_without_a_memory_is_refused():
+    with pytest.raises(ValueError, match="Expected `memory` in the call that builds the block"):
         TransformerDecoderBlock(2, 11)(X)
-    with pytest.raises(ValueError, match="Expected a `memory` in the call that builds the block"):
-        TransformerDecoderBlock(2, 11)(X, cache=decoder().get_initial_cache(MEMORY, 5))
+    with pytest.raises(ValueError, match="Expected `memory` in the call that builds the block"):
+        TransformerDecoderBlock(2, 11)(X, cache=build_decoder().get_initial_cache(MEMORY, 5))
 
 
-def test_a_cache_that_is_no_decoders_is_refused():
-    block = decoder()
+def test_cache_of_another_layer_is_refused():
+    block = build_decoder()
     cache = block.get_initial_cache(MEMORY, 5)
     for wrong in (cache.written, cache.memory, cache.written[:2], "ab"):
         with pytest.raises(ValueError, match="Expected `cache` to be a DecoderBlockCache"):
             block(X, cache=wrong)
     with pytest.raises(ValueError, match="Expected `cache` to be a KeyValueCache"):
         block(X, cache=[cache.memory, cache.memory])
-    with pytest.raises(ValueError, match="Expected the memory of a `cache` that the block made"):
+    with pytest.raises(ValueError, match="memory of a `cache` that this block created"):
         block(X, cache=(cache.written, block.get_initial_cache(MEMORY[:1], 5).memory))
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_another_width_than_the_block_was_built_with_is_refused(norm):
+def test_other_width_than_the_block_was_built_with_is_refused(norm):
     block = seeded(TransformerEncoderBlock(2, 11, norm=norm), X)
     for x in (X[..., :4], X[:, 0]):
         with pytest.raises(ValueError, match="incompatible with the layer"):
@@ -57,20 +57,20 @@ def test_another_width_than_the_block_was_built_with_is_refused(norm):
 
 
 @pytest.mark.parametrize("start", [1.7, np.array([0.0, 1.0], "float32"), True, np.array([1, 2, 3])])
-def test_a_start_that_is_no_position_of_each_row_is_refused(start):
-    with pytest.raises(ValueError, match="Expected `start` of shape .* integers"):
+def test_start_of_another_shape_or_dtype_is_refused(start):
+    with pytest.raises(ValueError, match="Expected `start` to be integers of shape"):
         PositionalEncoding()(X, start=start)
-    with pytest.raises(ValueError, match="Expected `start` of shape .* integers"):
+    with pytest.raises(ValueError, match="Expected `start` to be integers of shape"):
         PositionalEncoding()(X[:1], start=np.array([1, 2]))
 
 
 @pytest.mark.parametrize("seed", ["a", 1.5, True])
-def test_a_seed_is_an_integer(seed):
+def test_seed_must_be_an_integer(seed):
     with pytest.raises(ValueError, match=f"Expected `seed` to be .* Received: seed={seed!r}"):
         TransformerEncoderBlock(2, 11, seed=seed)
 
 
-def test_blocks_with_neighbouring_seeds_share_none():
+def test_blocks_with_consecutive_seeds_share_no_sublayer_seed():
     seeds = []
     for seed in (0, 1, 2):
         block = TransformerDecoderBlock(2, 11, dropout=0.5, attention_dropout=0.5, seed=seed)
@@ -81,18 +81,18 @@ def test_blocks_with_neighbouring_seeds_share_none():
     assert len(set(seeds)) == 15
 
 
-def test_shapes_are_known_without_a_call():
+def test_output_shapes_are_known_without_a_call():
     for layer in (TransformerEncoderBlock(2, 11), PositionalEncoding()):
         assert tuple(layer.compute_output_shape((None, 5, 6))) == (None, 5, 6)
         x = ops.convert_to_tensor(np.stack([X, 2 * X, 3 * X], axis=1))
-        found = numpy(keras.layers.TimeDistributed(layer)(x))
+        actual = numpy(keras.layers.TimeDistributed(layer)(x))
         for i in range(3):
-            np.testing.assert_allclose(found[:, i], numpy(layer(x[:, i])), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(actual[:, i], numpy(layer(x[:, i])), rtol=1e-5, atol=1e-5)
     shape = TransformerDecoderBlock(2, 11).compute_output_shape((2, 5, 6), (2, 7, 3))
     assert tuple(shape) == (2, 5, 6)
 
 
-def test_without_biases_the_attentions_have_kernels_alone():
+def test_without_bias_the_attentions_have_kernels_only():
     block = seeded(TransformerDecoderBlock(2, 11, use_bias=False), X, MEMORY)
     assert len(block.self_attention.weights) == len(block.cross_attention.weights) == 4
     again = TransformerDecoderBlock.from_config(block.get_config())

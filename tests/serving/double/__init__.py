@@ -1,7 +1,8 @@
-"""A stand-in for tensorflow_model_server, where there is none: for tests only.
+"""A stand-in for tensorflow_model_server, for tests on a machine that does not have it.
 
-It takes the real server's flags, speaks its two protocols on the loopback interface (gRPC by the
-official stubs, REST by `http.server`), watches the versions as the real one does, and answers by
-TensorFlow's C++ loader with XLA switched off, without Keras and without TensorFlow's Python. What
-is TensorFlow's is real here, and what is TensorFlow Serving's is imitated: its batching not at all.
+It takes the real server's flags, implements its two protocols on the loopback interface (gRPC with
+the official stubs, REST with `http.server`), and watches the versions as the real one does.
+TensorFlow's C++ loader computes the answers, with XLA switched off, without Keras and without
+TensorFlow's Python. So TensorFlow's part is real, and TensorFlow Serving's part is imitated, except
+for its batching, which is missing.
 """

@@ -1,4 +1,4 @@
-"""PredictionService and ModelService, by their official stubs."""
+"""PredictionService and ModelService, with their official stubs."""
 
 import functools
 from concurrent import futures
@@ -12,7 +12,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from double.predict import predict, signatures
+from double.predict import list_signatures, predict
 from double.protos import to_array, to_proto
 from double.refusal import Refusal
 
@@ -21,7 +21,7 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 
 def start(models, port):
-    """Starts a server on the loopback interface, and returns it."""
+    """Start a server on the loopback interface, and return it."""
     options = [*UNLIMITED, ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(16), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
@@ -33,8 +33,8 @@ def start(models, port):
     return server
 
 
-def _answers(method):
-    """What is refused goes to the client with its code."""
+def _send_refusals(method):
+    """Decorate a method so that a `Refusal` goes to the client, with its code."""
 
     @functools.wraps(method)
     def answer(self, request, context):
@@ -50,12 +50,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, models):
         self.models = models
 
-    @_answers
+    @_send_refusals
     def Predict(self, request):  # noqa: N802
         spec = request.model_spec
         inputs = {name: to_array(proto) for name, proto in request.inputs.items()}
-        found = predict(self.models, spec, inputs, request.output_filter)
-        version, signature, outputs = found
+        answer = predict(self.models, spec, inputs, request.output_filter)
+        version, signature, outputs = answer
         response = predict_pb2.PredictResponse()
         response.model_spec.name = spec.name
         response.model_spec.version.value = version
@@ -64,11 +64,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.outputs[name].CopyFrom(to_proto(array))
         return response
 
-    @_answers
+    @_send_refusals
     def GetModelMetadata(self, request):  # noqa: N802
         version, loaded = self.models.find(request.model_spec)
         metadata = get_model_metadata_pb2.SignatureDefMap()
-        for name, signature in signatures(loaded).items():
+        for name, signature in list_signatures(loaded).items():
             metadata.signature_def[name].CopyFrom(signature)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = request.model_spec.name
@@ -81,7 +81,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, models):
         self.models = models
 
-    @_answers
+    @_send_refusals
     def GetModelStatus(self, request):  # noqa: N802
         states = self.models.states(request.model_spec.name)
         return get_model_status_pb2.GetModelStatusResponse(model_version_status=states)

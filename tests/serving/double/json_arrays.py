@@ -1,4 +1,4 @@
-"""JSON to arrays of a signature's inputs, by rows or by columns, and outputs back."""
+"""Convert JSON, by rows or by columns, to a signature's inputs, and outputs to JSON."""
 
 import base64
 import binascii
@@ -9,17 +9,17 @@ from double.refusal import INVALID, Refusal
 from keras_attention.export.checks.c_loader.tensors import DTYPES, STRING
 
 
-def inputs_of(asked, signature):
-    """Arrays by name, of `{"instances": rows}` or `{"inputs": columns}`."""
+def parse_inputs(body, signature):
+    """Return the arrays by name from `{"instances": rows}` or `{"inputs": columns}`."""
     names = list(signature.inputs)
-    if "inputs" in asked:
-        columns = asked["inputs"]
+    if "inputs" in body:
+        columns = body["inputs"]
         if not isinstance(columns, dict) or _is_text(columns):
             if len(names) != 1:
                 raise Refusal(INVALID, f"Expected inputs by name: {sorted(names)}")
             columns = {names[0]: columns}
     else:
-        rows = asked["instances"]
+        rows = body["instances"]
         if not isinstance(rows, list) or not rows:
             raise Refusal(INVALID, "Expected a list of instances that is not empty")
         if len(names) == 1 and not (isinstance(rows[0], dict) and names[0] in rows[0]):
@@ -33,10 +33,10 @@ def inputs_of(asked, signature):
     return {name: _to_array(name, columns[name], signature.inputs[name].dtype) for name in names}
 
 
-def to_json(outputs, is_row):
-    """What the server answers: `{"predictions": rows}` or `{"outputs": columns}`."""
+def to_json(outputs, by_rows):
+    """Return the server's answer: `{"predictions": rows}` or `{"outputs": columns}`."""
     columns = {name: _to_lists(name, array) for name, array in outputs.items()}
-    if not is_row:
+    if not by_rows:
         return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
     if not all(array.ndim for array in outputs.values()):
         raise Refusal(INVALID, "Expected outputs with a batch dimension for `instances`")
@@ -51,11 +51,11 @@ def to_json(outputs, is_row):
 def _to_array(name, value, number):
     try:
         if number == STRING:
-            return _text(value)
+            return _to_strings(value)
         dtype, array = np.dtype(DTYPES[number]), np.array(value)
         fits = array.dtype.kind == dtype.kind or (dtype.kind in "fu" and array.dtype.kind == "i")
         if array.size and not fits:
-            raise ValueError(f"{array.dtype} in place of {dtype}")
+            raise ValueError(f"{array.dtype} instead of {dtype}")
         if array.size and dtype.kind in "iu":
             if not np.iinfo(dtype).min <= array.min() <= array.max() <= np.iinfo(dtype).max:
                 raise ValueError(f"a number beyond {dtype}")
@@ -64,19 +64,19 @@ def _to_array(name, value, number):
         raise Refusal(INVALID, f"JSON of input {name!r}: {error}") from error
 
 
-def _text(value):
-    def leaves(value):
+def _to_strings(value):
+    def encode(value):
         if isinstance(value, list):
-            return [leaves(one) for one in value]
+            return [encode(item) for item in value]
         if isinstance(value, str):
             return value.encode()
         if _is_text(value):
             return base64.b64decode(value["b64"], validate=True)
-        raise ValueError(f"{value!r} is no string")
+        raise ValueError(f"{value!r} is not a string")
 
-    array = np.array(leaves(value), object)
-    if not all(isinstance(one, bytes) for one in array.flat):
-        raise ValueError("lists of unlike lengths")
+    array = np.array(encode(value), object)
+    if not all(isinstance(text, bytes) for text in array.flat):
+        raise ValueError("lists of different lengths")
     return array
 
 
@@ -85,13 +85,13 @@ def _is_text(value):
 
 
 def _to_lists(name, array):
-    """Strings as text, or as `b64` where the output's name says that they are bytes."""
+    """Convert an array to lists; strings become text, or `b64` if the name ends in `_bytes`."""
     if array.dtype.name in ("float16", "bfloat16"):
         raise Refusal(12, f"JSON has no {array.dtype}: output {name!r}")
     if array.dtype != object:
         return array.tolist()
     if name.endswith("_bytes"):
-        texts = [{"b64": base64.b64encode(one).decode()} for one in array.flat]
+        texts = [{"b64": base64.b64encode(text).decode()} for text in array.flat]
     else:
-        texts = [one.decode(errors="replace") for one in array.flat]
+        texts = [text.decode(errors="replace") for text in array.flat]
     return np.array([*texts, None], object)[:-1].reshape(array.shape).tolist()

@@ -1,4 +1,4 @@
-"""The models of a configuration file, each with the versions that it asks for."""
+"""The models of a configuration file, each with its requested versions."""
 
 import struct
 import threading
@@ -11,14 +11,14 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from double.configured import labelled, wanted
+from double.configured import list_requested_versions, resolve_labels
 from double.refusal import INVALID, MISSING, Refusal
 from double.warmup import warm_up
 from keras_attention.export.checks.c_loader.model import LoaderError, Model
 
 
 class Loaded:
-    """A loaded and warm version, closed when the last request that uses it is done."""
+    """A loaded version after its warm-up, closed when the last request that uses it is done."""
 
     def __init__(self, path):
         self.model = Model(path, tensorflow.__path__[0], disable_xla=True)
@@ -30,13 +30,13 @@ class Loaded:
 
 
 class Models:
-    """What is served.
+    """All served models.
 
     Args:
         config_file: pathlib.Path of a ModelServerConfig as text.
-        wait: Seconds between two looks at the directories.
-        reread: Seconds between two readings of the file; 0 = it is read once.
-        allows_unavailable: Whether new labels may be of versions that are not loaded.
+        wait: Seconds between two scans of the directories.
+        reread: Seconds after which the file is read again; 0 = it is read once.
+        allows_unavailable: Whether new labels may name versions that are not loaded.
     """
 
     def __init__(self, config_file, wait, reread=0, allows_unavailable=False):
@@ -45,58 +45,58 @@ class Models:
         self.configs, self.labels = {}, {}
         self.loaded, self.failed = {}, {}  # name: {version: Loaded, or (code, message)}
         self.lock = threading.Lock()
-        refused = self.read()
-        if refused:
-            raise SystemExit(f"Failed to start server. Error: FAILED_PRECONDITION: {refused}")
+        refusal = self.read_config()
+        if refusal:
+            raise SystemExit(f"Failed to start server. Error: FAILED_PRECONDITION: {refusal}")
 
-    def read(self):
-        """Reads the file; why its labels were not taken over, if they were not."""
+    def read_config(self):
+        """Read the file; return the reason if its labels are refused."""
         config = text_format.Parse(self.config_file.read_text(), ModelServerConfig())
         with self.lock:
-            self.configs = {one.name: one for one in config.model_config_list.config}
-            for kept in (self.loaded, self.failed):
-                for name in [*kept]:
+            self.configs = {entry.name: entry for entry in config.model_config_list.config}
+            for versions_by_name in (self.loaded, self.failed):
+                for name in [*versions_by_name]:
                     if name not in self.configs:
-                        del kept[name]
+                        del versions_by_name[name]
                 for name in self.configs:
-                    kept.setdefault(name, {})
-            self.labels, refused = labelled(
+                    versions_by_name.setdefault(name, {})
+            self.labels, refusal = resolve_labels(
                 self.configs, self.loaded, self.labels, self.allows_unavailable
             )
-        return refused
+        return refusal
 
     def watch(self):
-        """Looks again and again."""
+        """Update the versions, and read the file again, in an endless loop."""
         last = time.monotonic()
         while True:
             time.sleep(self.wait)
             if self.reread and time.monotonic() - last >= self.reread:
                 last = time.monotonic()
-                refused = self.read()
-                if refused:
-                    print(refused, flush=True)
-            self.look()
+                refusal = self.read_config()
+                if refusal:
+                    print(refusal, flush=True)
+            self.update()
 
-    def look(self):
-        """Loads the versions that are wanted now, and only then drops those that are not."""
+    def update(self):
+        """Load the versions that are requested now, and then drop the others."""
         for name, config in self.configs.items():
-            asked = wanted(config)
-            for version in asked:
+            requested = list_requested_versions(config)
+            for version in requested:
                 if version not in {**self.loaded[name], **self.failed[name]}:
                     self._load(name, version)
-            # An old version stays until a wanted one stands in for it.
+            # An old version stays until a requested one has replaced it.
             with self.lock:
                 loaded, failed = self.loaded[name], self.failed[name]
-                if any(version in loaded for version in asked):
+                if any(version in loaded for version in requested):
                     for version in [*loaded]:
-                        if version not in asked:
+                        if version not in requested:
                             del loaded[version]
                 for version in [*failed]:
-                    if version not in asked:
+                    if version not in requested:
                         del failed[version]
 
     def find(self, spec):
-        """Number and `Loaded` of what a ModelSpec asks for."""
+        """Return the number and the `Loaded` of the version that a ModelSpec names."""
         with self.lock:
             if spec.name not in self.configs:
                 raise Refusal(MISSING, f"Servable not found for request: Latest({spec.name})")
@@ -104,8 +104,8 @@ class Models:
             if spec.version_label:
                 labels = self.labels.get(spec.name, {})
                 if spec.version_label not in labels:
-                    said = f"Unrecognized servable version label: {spec.version_label}"
-                    raise Refusal(INVALID, said)
+                    message = f"Unrecognized servable version label: {spec.version_label}"
+                    raise Refusal(INVALID, message)
                 version = labels[spec.version_label]
             elif spec.HasField("version"):
                 version = spec.version.value
@@ -116,7 +116,7 @@ class Models:
             return version, loaded[version]
 
     def states(self, name):
-        """A ModelVersionStatus of each version, the newest first."""
+        """Return a ModelVersionStatus for each version, the newest first."""
         if name not in self.configs:
             raise Refusal(MISSING, f"Could not find any versions of model {name}")
         with self.lock:
@@ -137,7 +137,7 @@ class Models:
         except (LoaderError, Refusal) as error:
             failed = error.code, str(error)
         except (DecodeError, struct.error, ValueError) as error:
-            failed = INVALID, f"Warm-up requests that cannot be read: {error}"
+            failed = INVALID, f"Warm-up requests that cannot be parsed: {error}"
         else:
             with self.lock:
                 self.loaded[name][version] = loaded

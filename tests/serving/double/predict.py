@@ -1,17 +1,17 @@
-"""One prediction, whatever the protocol that it came by."""
+"""A prediction, for either protocol."""
 
 from double.refusal import INVALID, Refusal
 from keras_attention.export.checks.c_loader.model import LoaderError
 
 
-def predict(models, spec, inputs, wanted=()):
-    """Version, signature's name and outputs by name, of arrays by name.
+def predict(models, spec, inputs, selected=()):
+    """Return the version, the signature's name and the outputs by name.
 
     Args:
         models: `Models`.
         spec: ModelSpec of the request.
         inputs: Dict of name to array.
-        wanted: Names of the outputs to return; none = all.
+        selected: Names of the outputs to return; empty = all.
     """
     version, loaded = models.find(spec)
     signature = spec.signature_name or "serving_default"
@@ -21,13 +21,13 @@ def predict(models, spec, inputs, wanted=()):
         raise Refusal(error.code, str(error)) from error
     except ValueError as error:
         raise Refusal(INVALID, str(error)) from error
-    unknown = set(wanted) - outputs.keys()
+    unknown = set(selected) - outputs.keys()
     if unknown:
         raise Refusal(INVALID, f"output tensor alias not found in signature: {sorted(unknown)}")
-    return version, signature, {name: outputs[name] for name in wanted or outputs}
+    return version, signature, {name: outputs[name] for name in selected or outputs}
 
 
-def signatures(loaded):
-    """SignatureDef by name, without those that are TensorFlow's own."""
-    found = loaded.model.signatures
-    return {name: found[name] for name in found if not name.startswith("__")}
+def list_signatures(loaded):
+    """Return the SignatureDefs by name, without TensorFlow's own."""
+    signatures = loaded.model.signatures
+    return {name: signatures[name] for name in signatures if not name.startswith("__")}

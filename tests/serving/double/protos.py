@@ -1,15 +1,15 @@
-"""TensorProto to array and back, without TensorFlow's Python; strings are objects of bytes."""
+"""Convert TensorProto to array and back, without TensorFlow's Python; strings are bytes objects."""
 
 import math
 
-import ml_dtypes  # noqa: F401  (lets numpy know the name "bfloat16")
+import ml_dtypes  # noqa: F401  (registers the dtype name "bfloat16" with numpy)
 import numpy as np
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
 from double.refusal import INVALID, Refusal
 from keras_attention.export.checks.c_loader.tensors import DTYPES, NUMBERS, STRING
 
-LARGEST = 2**28  # elements
+MAX_ELEMENTS = 2**28
 FIELDS = {
     "float32": "float_val",
     "float64": "double_val",
@@ -25,12 +25,17 @@ FIELDS = {
 
 
 def to_array(proto):
-    """The array of a TensorProto: of its bytes, or of its values, the last of them repeated."""
+    """Convert a TensorProto to an array, from its bytes or from its values.
+
+    If there are fewer values than elements, the last value is repeated.
+    """
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     size = math.prod(shape)
     is_text = proto.dtype == STRING
-    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or size > LARGEST:
-        raise Refusal(INVALID, f"Expected a shape of {LARGEST} elements at most. Received: {shape}")
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or size > MAX_ELEMENTS:
+        raise Refusal(
+            INVALID, f"Expected a shape of {MAX_ELEMENTS} elements at most. Received: {shape}"
+        )
     if proto.dtype not in DTYPES and not is_text:
         raise Refusal(INVALID, f"Expected numbers, bools or strings. Received: {proto.dtype}")
     dtype = object if is_text else np.dtype(DTYPES[proto.dtype])
@@ -56,7 +61,7 @@ def to_array(proto):
 
 
 def to_proto(array):
-    """The TensorProto of an array."""
+    """Convert an array to a TensorProto."""
     is_text = array.dtype == object
     proto = TensorProto(dtype=STRING if is_text else NUMBERS[array.dtype.name])
     for size in array.shape:

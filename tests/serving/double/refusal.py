@@ -1,10 +1,10 @@
-"""What a client is told in place of an answer."""
+"""The error that a client gets instead of an answer."""
 
-INVALID, MISSING = 3, 5  # of the codes that gRPC and TensorFlow share
+INVALID, MISSING = 3, 5  # status codes of both gRPC and TensorFlow
 
 
 class Refusal(Exception):
-    """What is wrong with a request, or with a version; `code` is gRPC's."""
+    """An invalid request or version; `code` is gRPC's status code."""
 
     def __init__(self, code, message):
         super().__init__(message)

@@ -8,39 +8,39 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from double.json_arrays import inputs_of, to_json
-from double.predict import predict, signatures
+from double.json_arrays import parse_inputs, to_json
+from double.predict import list_signatures, predict
 from double.refusal import INVALID, MISSING, Refusal
 
 STATUS = {INVALID: 400, MISSING: 404, 8: 429, 9: 412, 11: 400, 12: 501, 14: 503}
-PLACE = re.compile(
+PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-    r"(?P<what>:predict|/metadata)?"
+    r"(?P<action>:predict|/metadata)?"
 )
 
 
 def start(models, port):
-    """Starts a server on the loopback interface."""
+    """Start a server on the loopback interface."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):  # noqa: N802
-            self._answer(lambda place: _get(models, place))
+            self._answer(lambda match: _get(models, match))
 
         def do_POST(self):  # noqa: N802
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(lambda place: _predict(models, place, body))
+            self._answer(lambda match: _predict(models, match, body))
 
         def log_message(self, *_):
             pass
 
-        def _answer(self, found):
-            place = PLACE.fullmatch(self.path)
+        def _answer(self, handle):
+            match = PATH.fullmatch(self.path)
             try:
-                if place is None:
+                if match is None:
                     raise Refusal(INVALID, f"Malformed request: {self.command} {self.path}")
-                status, answer = 200, found(place)
+                status, answer = 200, handle(match)
             except Refusal as error:
                 status, answer = STATUS.get(error.code, 500), {"error": str(error)}
             body = json.dumps(answer).encode()
@@ -54,19 +54,19 @@ def start(models, port):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-def _spec(place, signature=""):
-    spec = ModelSpec(name=place["name"], signature_name=signature)
-    if place["version"]:
-        spec.version.value = int(place["version"])
-    if place["label"]:
-        spec.version_label = place["label"]
+def _make_spec(match, signature=""):
+    spec = ModelSpec(name=match["name"], signature_name=signature)
+    if match["version"]:
+        spec.version.value = int(match["version"])
+    if match["label"]:
+        spec.version_label = match["label"]
     return spec
 
 
-def _get(models, place):
-    if place["what"] == ":predict":
+def _get(models, match):
+    if match["action"] == ":predict":
         raise Refusal(INVALID, "Expected POST for :predict")
-    if place["what"] is None:
+    if match["action"] is None:
         states = [
             {
                 "version": str(state.version),
@@ -76,29 +76,31 @@ def _get(models, place):
                     "error_message": state.status.error_message,
                 },
             }
-            for state in models.states(place["name"])
+            for state in models.states(match["name"])
         ]
         return {"model_version_status": states}
-    version, loaded = models.find(_spec(place))
-    found = {name: MessageToDict(one) for name, one in signatures(loaded).items()}
-    spec = {"name": place["name"], "signature_name": "", "version": str(version)}
-    return {"model_spec": spec, "metadata": {"signature_def": {"signature_def": found}}}
+    version, loaded = models.find(_make_spec(match))
+    signatures = {
+        name: MessageToDict(signature) for name, signature in list_signatures(loaded).items()
+    }
+    spec = {"name": match["name"], "signature_name": "", "version": str(version)}
+    return {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
 
 
-def _predict(models, place, body):
-    if place["what"] != ":predict":
+def _predict(models, match, body):
+    if match["action"] != ":predict":
         raise Refusal(INVALID, "Expected POST to end in :predict")
     try:
-        asked = json.loads(body)
-    except ValueError as error:  # JSON's, and that of text that is not UTF-8
+        request = json.loads(body)
+    except ValueError as error:  # Also raised for text that is not UTF-8.
         raise Refusal(INVALID, f"JSON Parse error: {error}") from error
-    if not isinstance(asked, dict) or ("instances" in asked) == ("inputs" in asked):
+    if not isinstance(request, dict) or ("instances" in request) == ("inputs" in request):
         raise Refusal(INVALID, "Expected an object with either `instances` or `inputs`")
-    name = asked.get("signature_name", "serving_default")
-    spec = _spec(place, name if isinstance(name, str) else "?")
+    name = request.get("signature_name", "serving_default")
+    spec = _make_spec(match, name if isinstance(name, str) else "?")
     _, loaded = models.find(spec)
-    signature = signatures(loaded).get(spec.signature_name)
+    signature = list_signatures(loaded).get(spec.signature_name)
     if signature is None:
         raise Refusal(INVALID, f"Serving signature name not found: {name}")
-    outputs = predict(models, spec, inputs_of(asked, signature))[2]
-    return to_json(outputs, is_row="instances" in asked)
+    outputs = predict(models, spec, parse_inputs(request, signature))[2]
+    return to_json(outputs, by_rows="instances" in request)

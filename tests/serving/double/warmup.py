@@ -1,4 +1,4 @@
-"""The requests of an export that a server sends to itself: if one fails, so does the loading."""
+"""Warm-up requests, which a server sends to itself: if one fails, loading the version fails."""
 
 import struct
 
@@ -8,16 +8,16 @@ from double.protos import to_array
 
 
 def warm_up(model, path):
-    """Sends a loaded model the requests in its version directory, if there are any."""
+    """Send a loaded model the warm-up requests in its version directory, if there are any."""
     file = path / "assets.extra" / "tf_serving_warmup_requests"
-    for record in _records(file.read_bytes()) if file.exists() else ():
+    for record in _split_records(file.read_bytes()) if file.exists() else ():
         request = PredictionLog.FromString(record).predict_log.request
         inputs = {name: to_array(proto) for name, proto in request.inputs.items()}
         model.run(request.model_spec.signature_name, inputs)
 
 
-def _records(content):
-    """The records of a TFRecord file: each between its length and two checksums, not looked at."""
+def _split_records(content):
+    """Yield the records of a TFRecord file; the checksums around them are not verified."""
     start = 0
     while start < len(content):
         (length,) = struct.unpack_from("<Q", content, start)

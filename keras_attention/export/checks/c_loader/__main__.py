@@ -1,4 +1,4 @@
-"""Answers a file of requests with a file of outputs; prints what went wrong, if it did."""
+"""Answer a file of requests with a file of outputs; print the error if a request fails."""
 
 import argparse
 import sys
@@ -8,46 +8,46 @@ from pathlib import Path
 import numpy as np
 
 
-def main():
-    """Returns the exit code."""
+def main() -> int:
+    """Run the program; return its exit code."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("model", help="a version directory, with saved_model.pb in it")
-    parser.add_argument("requests", help=".npz of the inputs, written from pack()")
-    parser.add_argument("answers", help=".npz of the outputs, to be read with unpack()")
+    parser.add_argument("model", help="a version directory, which holds saved_model.pb")
+    parser.add_argument("requests", help=".npz file of the inputs, written from pack()")
+    parser.add_argument("answers", help=".npz file of the outputs, to be loaded with unpack()")
     parser.add_argument("signatures", nargs="*", help="the signature of each request")
     parser.add_argument("--disable-xla", action="store_true")
     try:
-        _answer(parser.parse_args())
+        _answer_requests(parser.parse_args())
     except Exception as error:
         print(error)
         return 1
     return 0
 
 
-def _answer(given):
-    """Reads the requests, asks the model, writes the answers."""
+def _answer_requests(options: argparse.Namespace) -> None:
+    """Load the requests, run the model on them, and write the answers."""
     export = Path(__file__).parents[2]
-    _without_init("keras_attention", export.parent)
-    _without_init("keras_attention.export", export)
+    _register_namespace("keras_attention", export.parent)
+    _register_namespace("keras_attention.export", export)
     from keras_attention.export.checks.c_loader.arrays import pack, unpack
-    from keras_attention.export.checks.c_loader.library import tensorflow_folder
+    from keras_attention.export.checks.c_loader.library import find_tensorflow_folder
     from keras_attention.export.checks.c_loader.model import Model
 
-    folder = tensorflow_folder()
-    _without_init("tensorflow", folder)
-    model = Model(given.model, folder, given.disable_xla)
-    with np.load(given.requests) as requests:
-        rows = unpack(requests, len(given.signatures))
-    answers = [model.run(*call) for call in zip(given.signatures, rows, strict=True)]
-    # With either of them here, this process would prove less than it claims.
+    folder = find_tensorflow_folder()
+    _register_namespace("tensorflow", folder)
+    model = Model(options.model, folder, options.disable_xla)
+    with np.load(options.requests) as requests:
+        rows = unpack(requests, len(options.signatures))
+    answers = [model.run(*call) for call in zip(options.signatures, rows, strict=True)]
+    # If either package were imported, this process would not prove that a server needs neither.
     present = [name for name in ("keras", "tensorflow.python") if name in sys.modules]
     if present:
         raise RuntimeError(f"Expected neither Keras nor tensorflow.python. Received: {present}")
-    np.savez(given.answers, **pack(answers))
+    np.savez(options.answers, **pack(answers))
 
 
-def _without_init(name, folder):
-    """Lets modules of a package be imported while the package's own code, and Keras, is not."""
+def _register_namespace(name: str, folder: str | Path) -> None:
+    """Make a package's modules importable without running its `__init__`, which imports Keras."""
     package = types.ModuleType(name)
     package.__path__ = [str(folder)]
     sys.modules[name] = package

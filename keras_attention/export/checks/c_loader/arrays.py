@@ -1,14 +1,17 @@
-"""Arrays from one process to another in an .npz file, strings and bfloat16 too, without pickle."""
+"""Pack arrays, including strings and bfloat16, into an .npz file without pickle."""
 
-import ml_dtypes  # noqa: F401  (lets numpy know the name "bfloat16")
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ml_dtypes  # noqa: F401  (registers the dtype name "bfloat16" with numpy)
 import numpy as np
 
 
-def as_array(value):
-    """Returns numbers as an array, and str or bytes as an object array of bytes."""
+def as_array(value: Any) -> np.ndarray:
+    """Convert numbers to an array, and str or bytes to an object array of bytes."""
     if isinstance(value, np.ndarray) and value.dtype.kind not in "USO":
         return value
-    # As objects, because numpy's own strings drop trailing zero bytes.
+    # numpy's own string dtypes drop trailing zero bytes, so strings become objects.
     array = np.array(value, object)
     is_text = [isinstance(leaf, str | bytes) for leaf in array.flat]
     if not any(is_text):
@@ -21,40 +24,40 @@ def as_array(value):
     return array
 
 
-def pack(rows):
-    """Turns a list of {name: array} into one dict of arrays that .npz can hold.
+def pack(rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Merge a list of {name: array} into one dict of arrays that .npz can hold.
 
-    A key is `row/dtype/name`. Strings (object arrays of bytes) are kept as their lengths and all
-    their bytes in a row.
+    A key is `row/dtype/name`. Strings (object arrays of bytes) are stored as two arrays: their
+    lengths, and the concatenation of all their bytes.
     """
-    flat = {}
+    packed = {}
     for row, arrays in enumerate(rows):
         for name, array in arrays.items():
             if array.dtype == object:
                 lengths = np.array([len(text) for text in array.flat], "int64")
-                flat[f"{row}/string/{name}"] = lengths.reshape(array.shape)
-                flat[f"{row}/bytes/{name}"] = np.frombuffer(b"".join(array.flat), "uint8")
+                packed[f"{row}/string/{name}"] = lengths.reshape(array.shape)
+                packed[f"{row}/bytes/{name}"] = np.frombuffer(b"".join(array.flat), "uint8")
             else:
-                flat[f"{row}/{array.dtype.name}/{name}"] = array
-    return flat
+                packed[f"{row}/{array.dtype.name}/{name}"] = array
+    return packed
 
 
-def unpack(flat, count):
-    """Returns the list of {name: array} that `pack` was given; `count` is its length."""
+def unpack(packed: Mapping[str, np.ndarray], count: int) -> list[dict[str, np.ndarray]]:
+    """Return the list of {name: array} from which `pack` made the dict; `count` is its length."""
     rows = [{} for _ in range(count)]
-    for key in flat:
+    for key in packed:
         row, kind, name = key.split("/", 2)
         if kind == "string":
-            rows[int(row)][name] = _cut(flat[f"{row}/bytes/{name}"].tobytes(), flat[key])
+            rows[int(row)][name] = _split_text(packed[f"{row}/bytes/{name}"].tobytes(), packed[key])
         elif kind != "bytes":
-            rows[int(row)][name] = flat[key].view(kind)
+            rows[int(row)][name] = packed[key].view(kind)
     return rows
 
 
-def _cut(text, lengths):
-    """Cuts the text into pieces of the given lengths, as an array of the lengths' shape."""
-    pieces, start = np.empty(lengths.shape, object), 0
+def _split_text(text: bytes, lengths: np.ndarray) -> np.ndarray:
+    """Split the text into strings of the given lengths; the result has the lengths' shape."""
+    strings, start = np.empty(lengths.shape, object), 0
     for index, length in enumerate(lengths.flat):
-        pieces.flat[index] = text[start : start + length]
+        strings.flat[index] = text[start : start + length]
         start += length
-    return pieces
+    return strings

@@ -1,4 +1,4 @@
-"""TensorFlow's C library, opened from the installed package without importing it."""
+"""TensorFlow's C library, loaded from the installed package without importing the package."""
 
 import ctypes
 import importlib.util
@@ -25,12 +25,12 @@ class Output(ctypes.Structure):
 
 
 class String(ctypes.Structure):
-    """TF_TString: 24 bytes, read and written by TensorFlow's functions only."""
+    """TF_TString: 24 opaque bytes, accessed only through TensorFlow's functions."""
 
     _fields_ = [("opaque", ctypes.c_uint64 * 3)]
 
 
-FUNCTIONS = {  # name: its result, its arguments
+FUNCTIONS = {  # name: (type of the result, *types of the arguments)
     "TF_NewStatus": (pointer,),
     "TF_DeleteStatus": (None, pointer),
     "TF_GetCode": (int32, pointer),
@@ -65,25 +65,25 @@ FUNCTIONS = {  # name: its result, its arguments
     "_ZN10tensorflow21DisableXlaCompilationEv": (None,),  # tensorflow::DisableXlaCompilation()
 }
 
-NAMES = (  # in the order in which they must be opened
+LIBRARY_FILES = (  # one pair per platform, in the order in which the files must be loaded
     ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"),  # Linux
     ("libtensorflow_framework.2.dylib", "libtensorflow_cc.2.dylib"),  # macOS
 )
 
 
-def tensorflow_folder():
-    """Where TensorFlow is installed."""
-    found = importlib.util.find_spec("tensorflow")
-    if found is None or not found.submodule_search_locations:
+def find_tensorflow_folder() -> str:
+    """Return the folder in which TensorFlow is installed."""
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or not spec.submodule_search_locations:
         raise RuntimeError(
             f"Expected tensorflow to be installed. Received: python={sys.executable}"
         )
-    return found.submodule_search_locations[0]
+    return spec.submodule_search_locations[0]
 
 
-def open_library(folder):
-    """The C API in TensorFlow's folder, with the types of its functions declared."""
-    for names in NAMES:
+def open_library(folder: str) -> ctypes.CDLL:
+    """Load the C API from TensorFlow's folder, and declare the types of its functions."""
+    for names in LIBRARY_FILES:
         paths = [os.path.join(folder, name) for name in names]
         if all(os.path.exists(path) for path in paths):
             *_, library = (ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL) for path in paths)
@@ -91,7 +91,7 @@ def open_library(folder):
                 function = getattr(library, name)
                 function.restype, function.argtypes = result, arguments
             return library
-    expected = " or ".join(" and ".join(names) for names in NAMES)
+    expected = " or ".join(" and ".join(names) for names in LIBRARY_FILES)
     raise RuntimeError(
         f"Expected TensorFlow's C++ library beside its Python code: {expected}. "
         f"Received: folder={folder!r} with {sorted(os.listdir(folder))}"

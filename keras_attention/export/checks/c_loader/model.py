@@ -3,15 +3,20 @@
 import contextlib
 import ctypes
 import os
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
 
 from keras_attention.export.checks.c_loader.library import Output, open_library
-from keras_attention.export.checks.c_loader.tensors import delete, to_array, to_tensor
+from keras_attention.export.checks.c_loader.tensors import delete_tensor, to_array, to_tensor
+
+INVALID_ARGUMENT = 3  # a status code of TensorFlow and gRPC
 
 
 class LoaderError(RuntimeError):
-    """What TensorFlow reports; `code` is that of its status, and of gRPC's."""
+    """An error reported by TensorFlow; `code` is its status code, which equals gRPC's."""
 
-    def __init__(self, code, message):
+    def __init__(self, code: int, message: str):
         super().__init__(message)
         self.code = code
 
@@ -20,23 +25,23 @@ class Model:
     """A loaded SavedModel whose signatures can be called.
 
     Args:
-        path: The version directory, with `saved_model.pb` in it.
-        folder: Where TensorFlow is installed.
-        disable_xla: Whether to start as TensorFlow Serving does by default.
+        path: The version directory, which holds `saved_model.pb`.
+        folder: The folder in which TensorFlow is installed.
+        disable_xla: Whether to switch off XLA, as TensorFlow Serving does by default.
     """
 
-    def __init__(self, path, folder, disable_xla):
+    def __init__(self, path: str | os.PathLike, folder: str, disable_xla: bool):
         self.library = open_library(folder)
         if disable_xla:
             self.library._ZN10tensorflow21DisableXlaCompilationEv()
         self.graph = self.library.TF_NewGraph()
-        with contextlib.ExitStack() as given_back, contextlib.ExitStack() as given_back_if_it_fails:
-            given_back_if_it_fails.callback(self.library.TF_DeleteGraph, self.graph)
+        with contextlib.ExitStack() as cleanup, contextlib.ExitStack() as cleanup_on_failure:
+            cleanup_on_failure.callback(self.library.TF_DeleteGraph, self.graph)
             options = self.library.TF_NewSessionOptions()
-            given_back.callback(self.library.TF_DeleteSessionOptions, options)
+            cleanup.callback(self.library.TF_DeleteSessionOptions, options)
             meta_graph = self.library.TF_NewBuffer()
-            given_back.callback(self.library.TF_DeleteBuffer, meta_graph)
-            with self._status(f"loading {path}") as status:
+            cleanup.callback(self.library.TF_DeleteBuffer, meta_graph)
+            with self._check_status(f"loading {path}") as status:
                 self.session = self.library.TF_LoadSessionFromSavedModel(
                     options,
                     None,
@@ -48,14 +53,14 @@ class Model:
                     status,
                 )
             content = meta_graph.contents
-            self.signatures = _read_signatures(ctypes.string_at(content.data, content.length))
-            given_back_if_it_fails.pop_all()
+            self.signatures = _parse_signatures(ctypes.string_at(content.data, content.length))
+            cleanup_on_failure.pop_all()
 
-    def run(self, name, inputs):
-        """Calls one signature; threads may call at once.
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Call one signature; several threads may do so at once.
 
         Args:
-            name: Its name.
+            name: Name of the signature.
             inputs: Dict of input name to array; strings are object arrays of bytes.
 
         Returns:
@@ -63,8 +68,8 @@ class Model:
 
         Raises:
             ValueError: If there is no such signature, or it has other inputs.
-            LoaderError: If TensorFlow refuses, with its message; or its graph has not what the
-                signature names.
+            LoaderError: If TensorFlow reports an error, with its message, or if the signature
+                names a tensor that is not in the graph.
         """
         callable_names = sorted(key for key in self.signatures if not key.startswith("__"))
         if name not in callable_names:
@@ -75,74 +80,80 @@ class Model:
                 f"Expected the inputs {sorted(signature.inputs)} for signature {name!r}. "
                 f"Received: inputs={sorted(inputs)}"
             )
-        with contextlib.ExitStack() as given_back:
-            fed = []
+        with contextlib.ExitStack() as cleanup:
+            input_tensors = []
             for array in inputs.values():
-                fed.append(to_tensor(self.library, array))
-                given_back.callback(delete, self.library, fed[-1], array)
-            fetched = (ctypes.c_void_p * len(signature.outputs))()
-            # Before the inputs, whose memory an output may share: the last one here is the first.
-            given_back.callback(self._delete, fetched)
-            with self._status(f"running signature {name!r}") as status:
+                input_tensors.append(to_tensor(self.library, array))
+                cleanup.callback(delete_tensor, self.library, input_tensors[-1], array)
+            output_tensors = (ctypes.c_void_p * len(signature.outputs))()
+            # Outputs may share memory with inputs, so they are deleted first: ExitStack runs its
+            # callbacks in reverse order.
+            cleanup.callback(self._delete_outputs, output_tensors)
+            with self._check_status(f"running signature {name!r}") as status:
                 self.library.TF_SessionRun(
                     self.session,
                     None,
-                    self._places(signature.inputs[key] for key in inputs),
-                    (ctypes.c_void_p * len(fed))(*fed),
-                    len(fed),
-                    self._places(signature.outputs.values()),
-                    fetched,
-                    len(fetched),
+                    self._find_in_graph(signature.inputs[key] for key in inputs),
+                    (ctypes.c_void_p * len(input_tensors))(*input_tensors),
+                    len(input_tensors),
+                    self._find_in_graph(signature.outputs.values()),
+                    output_tensors,
+                    len(output_tensors),
                     None,
                     0,
                     None,
                     status,
                 )
-            pairs = zip(signature.outputs, fetched, strict=True)
+            pairs = zip(signature.outputs, output_tensors, strict=True)
             return {key: to_array(self.library, tensor) for key, tensor in pairs}
 
-    def close(self):
-        """Gives back the model's memory; no call may be under way, and none come after."""
-        with self._status("closing") as status:
+    def close(self) -> None:
+        """Free the model's memory; no call may be running, and none may follow."""
+        with self._check_status("closing") as status:
             self.library.TF_DeleteSession(self.session, status)
         self.library.TF_DeleteGraph(self.graph)
 
     @contextlib.contextmanager
-    def _status(self, what):
-        """A TF_Status to hand to TensorFlow; raises what is in it afterwards."""
+    def _check_status(self, action: str) -> Iterator[int]:
+        """Provide a TF_Status for a call of TensorFlow; raise the error that it reports."""
         status = self.library.TF_NewStatus()
         try:
             yield status
             code = self.library.TF_GetCode(status)
             if code:
                 message = self.library.TF_Message(status).decode(errors="replace")
-                raise LoaderError(code, f"TensorFlow's C loader failed in {what}: {message[:1500]}")
+                raise LoaderError(
+                    code, f"TensorFlow's C loader failed in {action}: {message[:1500]}"
+                )
         finally:
             self.library.TF_DeleteStatus(status)
 
-    def _delete(self, tensors):
-        """Gives back what TensorFlow returned; nothing, where it failed."""
+    def _delete_outputs(self, tensors: Iterable[int | None]) -> None:
+        """Delete the tensors that TensorFlow returned; after a failure there are none."""
         for tensor in tensors:
             if tensor:
                 self.library.TF_DeleteTensor(tensor)
 
-    def _places(self, infos):
-        """Where in the graph the given TensorInfo are, as an array of TF_Output."""
-        places = []
+    def _find_in_graph(self, infos: Iterable):
+        """Return the graph's outputs that the given TensorInfo name, as an array of TF_Output."""
+        outputs = []
         for info in infos:
             name, _, index = info.name.rpartition(":")
             operation = self.library.TF_GraphOperationByName(self.graph, name.encode())
-            if not operation:  # TF_SessionRun would follow the null pointer
-                what = "Expected a signature of tensors that are in the graph. Received:"
-                raise LoaderError(3, f"{what} {info.name!r}, which is not")  # INVALID_ARGUMENT
-            places.append(Output(operation, int(index)))
-        return (Output * len(places))(*places)
+            if not operation:  # TF_SessionRun would dereference the null pointer.
+                raise LoaderError(
+                    INVALID_ARGUMENT,
+                    "Expected a signature of tensors that are in the graph. "
+                    f"Received: {info.name!r}, which is not",
+                )
+            outputs.append(Output(operation, int(index)))
+        return (Output * len(outputs))(*outputs)
 
 
-def _read_signatures(serialized_meta_graph):
-    """The SignatureDef by name, from a MetaGraphDef."""
-    # Here, so that this file can be imported where TensorFlow is not. The protos are plain
-    # protobuf: they need nothing else of it.
+def _parse_signatures(serialized_meta_graph: bytes) -> dict:
+    """Return the SignatureDef by name, from a serialized MetaGraphDef."""
+    # This import is local so that this file can be imported where TensorFlow is not installed.
+    # The protos are plain protobuf code and import nothing else of TensorFlow.
     from tensorflow.core.protobuf import meta_graph_pb2
 
     return dict(meta_graph_pb2.MetaGraphDef.FromString(serialized_meta_graph).signature_def)

@@ -1,4 +1,4 @@
-"""NumPy arrays to TF_Tensor and back; strings are object arrays of bytes."""
+"""Convert numpy arrays to TF_Tensor and back; strings are object arrays of bytes."""
 
 import ctypes
 
@@ -27,12 +27,12 @@ DTYPES = {
 NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
-def to_tensor(library, array):
-    """A TF_Tensor with a copy of the array, to be given back with `delete`."""
+def to_tensor(library: ctypes.CDLL, array: np.ndarray) -> int:
+    """Return a TF_Tensor with a copy of the array, to be freed with `delete_tensor`."""
     is_text = array.dtype == object
     if not is_text and array.dtype.name not in NUMBERS:
         raise ValueError(f"Expected a dtype of {sorted(NUMBERS)}. Received: dtype={array.dtype}")
-    # Before anything is allocated, which nobody would give back.
+    # Check before allocating, or the buffer would leak.
     if is_text and not all(isinstance(text, bytes) for text in array.flat):
         raise ValueError(f"Expected bytes in an array of objects. Received: {array!r}")
     number = STRING if is_text else NUMBERS[array.dtype.name]
@@ -40,7 +40,8 @@ def to_tensor(library, array):
     shape = (ctypes.c_int64 * array.ndim)(*array.shape)
     tensor = library.TF_AllocateTensor(number, shape, array.ndim, length)
     if is_text:
-        for string, text in zip(_strings(library, tensor, array.size), array.flat, strict=True):
+        strings = _view_strings(library, tensor, array.size)
+        for string, text in zip(strings, array.flat, strict=True):
             library.TF_StringInit(string)
             library.TF_StringCopy(string, text, len(text))
     elif length:
@@ -49,17 +50,15 @@ def to_tensor(library, array):
     return tensor
 
 
-def to_array(library, tensor):
-    """An array with a copy of what TensorFlow returned."""
+def to_array(library: ctypes.CDLL, tensor: int) -> np.ndarray:
+    """Return an array with a copy of a TF_Tensor that TensorFlow returned."""
     shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
     number = library.TF_TensorType(tensor)
     if number == STRING:
         array = np.empty(shape, object)
-        for index, string in enumerate(_strings(library, tensor, array.size)):
-            start, length = (
-                library.TF_StringGetDataPointer(string),
-                library.TF_StringGetSize(string),
-            )
+        for index, string in enumerate(_view_strings(library, tensor, array.size)):
+            start = library.TF_StringGetDataPointer(string)
+            length = library.TF_StringGetSize(string)
             array.flat[index] = ctypes.string_at(start, length)
         return array
     if number not in DTYPES:
@@ -70,14 +69,14 @@ def to_array(library, tensor):
     return array
 
 
-def delete(library, tensor, array):
-    """Gives back what `to_tensor` made of the array: its strings, then the tensor."""
+def delete_tensor(library: ctypes.CDLL, tensor: int, array: np.ndarray) -> None:
+    """Free what `to_tensor` allocated for the array: its strings, then the tensor."""
     if array.dtype == object:
-        for string in _strings(library, tensor, array.size):
+        for string in _view_strings(library, tensor, array.size):
             library.TF_StringDealloc(string)
     library.TF_DeleteTensor(tensor)
 
 
-def _strings(library, tensor, count):
-    """The places of the strings that a tensor holds."""
+def _view_strings(library: ctypes.CDLL, tensor: int, count: int):
+    """Return the tensor's buffer as an array of `count` TF_TString."""
     return (String * count).from_address(library.TF_TensorData(tensor)) if count else []

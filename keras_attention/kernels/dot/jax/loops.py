@@ -6,7 +6,7 @@ from jax import numpy as jnp
 
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask import combine
-from keras_attention.normalize.masked import LOWEST
+from keras_attention.normalize.masked import MASKED_SCORE
 
 
 class Blocks:
@@ -148,7 +148,7 @@ class Blocks:
         if given["pairs"] is not None:
             masks.append(lax.dynamic_slice(given["pairs"], corner, size))
         mask = combine(*masks)
-        return query, key, value, scores if mask is None else jnp.where(mask, scores, LOWEST)
+        return query, key, value, scores if mask is None else jnp.where(mask, scores, MASKED_SCORE)
 
     def _near(self, row, start, rows, columns):
         """Masks `(rows, columns)` of a causal mask, a window, and the ends of a band."""

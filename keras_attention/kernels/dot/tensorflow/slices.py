@@ -1,146 +1,160 @@
-"""Queries, keys and masks cut as a `Layout` says, on TensorFlow."""
+"""Division of queries, keys, masks and biases into the blocks of a `Layout`, on TensorFlow."""
+
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_attention.kernels.dot.tensorflow.overlap_add import overlap_add
-from keras_attention.kernels.dropout import keep_mask
+from keras_attention.kernels.dot.block_layout import choose
+from keras_attention.mask import combine
+
+
+class Block(NamedTuple):
+    """Position of one block of scores.
+
+    index: index among all blocks; group: index of its first group in the batch; corner: its first
+    `(sequence, head, query, key)`, counted with padding; size: the number of each.
+    """
+
+    index: Any
+    group: Any
+    corner: tuple
+    size: tuple
 
 
 class BlockSlicer:
-    """Cuts tensors, and finds the part of each that a block of queries is concerned with.
+    """Pads tensors to whole blocks, and slices the part that belongs to one block.
 
-    Heads that share keys are one row of `heads`: its blocks are those of all of them.
+    A group is the heads that share keys and values. A block holds one head of one sequence, or all
+    heads of all sequences.
 
     Args:
-        plan: A `Layout`.
-        visible: The `Visible` that it is of.
-        shape: `(batch, groups, shared)`: groups of keys, and heads that share each of them.
-        seeds: Int32 `(batch, groups * shared, Tq)` of the dropout, or None.
-        rate: Fraction of the weights to drop.
-        by_norm: As in `attend_block`.
+        layout: A `Layout`.
+        visible: Its `StructuredMask`.
+        heads: `(batch, groups, shared)`: sequences, groups of each, and heads of a group.
+        is_short: Whether the layout's only block holds all heads, a bool or a scalar tensor.
     """
 
-    def __init__(self, plan, visible, shape, seeds=None, rate=0.0, by_norm=False):
-        self.plan, self.visible, self.rate, self.by_norm = plan, visible, rate, by_norm
-        self.batch, self.groups, self.shared = shape
-        self.heads = self.batch * self.groups
-        self.count = self.shared * plan.blocks  # of one row of heads
-        self.seeds = None if seeds is None else self.blocks(seeds)
-        self.key_mask, self.pairs = self._masks()
+    def __init__(self, layout, visible, heads, is_short):
+        self.layout, self.visible, self.is_short = layout, visible, is_short
+        self.batch, self.groups, self.shared = heads
+        # Sequences of a block, groups of each and heads of a group.
+        self.block_heads = [choose(is_short, size, 1) for size in heads]
+        self.block_groups = self.block_heads[0] * self.block_heads[1]
+        # Groups of the batch, and heads of a group, that the loops visit one after the other.
+        self.group_count = choose(is_short, 1, self.batch * self.groups)
+        self.shared_count = choose(is_short, 1, self.shared)
+        self.count = self.group_count * self.shared_count * layout.blocks
+        self.query_margins = 0, layout.blocks * layout.rows - visible.queries
+        self.key_margins = (0, 0) if layout.band is None else layout.band[:2]
 
-    def blocks(self, x):
-        """`(batch, heads, Tq, ...)` -> `(heads * blocks, rows, ...)`, the last block padded."""
-        over = self.plan.blocks * self.plan.rows - self.visible.queries
-        x = pad(x, 2, 0, over)
-        return tf.reshape(x, (self.heads * self.count, self.plan.rows, *x.shape[3:]))
+    def find_block(self, segment, group, i):
+        """Return the i-th `Block` of a segment, among the blocks of a group's heads."""
+        shared, block = i // segment.count, segment.first + i % segment.count
+        row, band = block * self.layout.rows, self.layout.band
+        sequences, groups, heads = self.block_heads
+        return Block(
+            (group * self.shared_count + shared) * self.layout.blocks + block,
+            group,
+            (
+                group // self.groups,
+                group % self.groups * self.shared + shared,
+                row,
+                0 if band is None else band.first + row,
+            ),
+            (sequences, groups * heads, self.layout.rows, segment.columns),
+        )
 
-    def joined(self, blocks, width):
-        """The way back, of a tensor `(heads * blocks, rows, width)`."""
-        heads = self.groups * self.shared
-        length = self.plan.blocks * self.plan.rows
-        x = tf.reshape(blocks, (self.batch, heads, length, width))
-        return x[:, :, : self.visible.queries]
+    def split_queries(self, x):
+        """`(batch, heads, Tq, width)` -> `(blocks, groups, heads of a group * rows, width)`.
 
-    def rows_of_keys(self, x):
-        """`(batch, groups, Tk, width)` -> `(heads, front + Tk + back + over, width)`."""
-        x = self.with_margins(x, 2)
-        return tf.reshape(x, (self.heads, x.shape[2] or tf.shape(x)[2], x.shape[-1]))
+        The last axes are those of one block.
+        """
+        x = pad(x, {2: self.query_margins})
+        rows = self.block_heads[2] * self.layout.rows
+        return tf.reshape(x, (self.count, self.block_groups, rows, x.shape[3]))
 
-    def without_margins(self, x):
-        """Gradients of the keys `(heads, width, Tk + over)` as they stand in `rows_of_keys`."""
-        return tf.transpose(x[:, :, : self.visible.keys], (0, 2, 1))
+    def merge_queries(self, x):
+        """Reverse `split_queries`."""
+        heads, length = self.groups * self.shared, self.layout.blocks * self.layout.rows
+        x = tf.reshape(x, (self.batch, heads, length, x.shape[3]))
+        return x if _is_zero(*self.query_margins) else x[:, :, : self.visible.queries]
 
-    def overlap_add(self, x):
-        """Gradients of the keys `(bands, width, columns)`, summed over the bands they stand in."""
-        return overlap_add(x, self.plan, self.heads, self.shared, self.visible.keys)
+    def pad_keys(self, x):
+        """`(batch, groups, Tk, width)` -> `(batch * groups, front + Tk + back, width)`."""
+        x = pad(x, {2: self.key_margins})
+        return tf.reshape(x, (self.batch * self.groups, x.shape[2] or tf.shape(x)[2], x.shape[3]))
 
-    def start(self, block):
-        """The first key that a block meets, counted with those that keys are padded with."""
-        return 0 if self.plan.band is None else self.plan.band.first + block * self.plan.rows
+    def slice_keys(self, x, block):
+        """Slice `(groups, columns, width)` of `pad_keys`."""
+        size = self.block_groups, block.size[3], x.shape[2]
+        return tf.slice(x, (block.group, block.corner[3], 0), size)
 
-    def columns(self, x, start, count):
-        """The keys `(count, width)` from `start` on, of one head's `(Tk, width)`."""
-        if _is_zero(start, self.plan.over) and count is self.visible.keys:
-            return x
-        return tf.slice(x, (start, 0), (count, x.shape[-1]))
+    def merge_keys(self, x):
+        """Sum gradients `(..., groups, width, columns)`: `(batch, groups, Tk, width)`.
 
-    def sight(self, head, block, start, count, end=None):
-        """What a block's queries see of the keys from `start` on.
+        Without bands there is one for each group, with bands one for each block.
+        """
+        width, columns = x.shape[2], self.layout.segments[0].columns
+        if self.layout.band is not None:
+            shape = self.shared_count, self.layout.blocks, width, columns
+            x = tf.reshape(x, (self.batch * self.groups, *shape))
+            x = tf.reduce_sum(x, axis=1)
+            x = tf.signal.overlap_and_add(tf.transpose(x, (0, 2, 1, 3)), self.layout.rows)
+            x = tf.pad(x, ((0, 0), (0, 0), (self.layout.band.first, self.visible.keys)))
+            front = self.layout.band.front
+            x = x[..., front : front + self.visible.keys]
+        x = tf.reshape(x, (self.batch, self.groups, width, self.visible.keys))
+        return tf.linalg.matrix_transpose(x)
+
+    def pad_scores(self, x):
+        """Pad a mask or a bias `(batch or 1, heads or 1, Tq or 1, Tk or 1)`."""
+        margins = {2: self.query_margins, 3: self.key_margins}
+        return pad(x, {axis: margins[axis] for axis in margins if x.shape[axis] != 1})
+
+    def fit_block(self, x, block):
+        """Return the block's corner and size in `pad_scores`, whose axes of size 1 stay whole."""
+        corner, size = list(block.corner), list(block.size)
+        if x.shape[0] is None:  # The graph learns only at run time whether it is 1.
+            batch = tf.shape(x)[0]
+            corner[0], size[0] = corner[0] % batch, tf.minimum(size[0], batch)
+        for axis, length in enumerate(x.shape):
+            if length == 1:
+                corner[axis], size[axis] = 0, 1
+        return corner, size
+
+    def slice_scores(self, x, block):
+        """Slice the part of `pad_scores` that broadcasts to the block's scores."""
+        return tf.slice(x, *self.fit_block(x, block))
+
+    def position_keys(self, block):
+        """Return the positions `(columns,)` of the keys; padding lies outside of the sequence."""
+        return tf.range(block.size[3]) + (block.corner[3] - self.key_margins[0])
+
+    def build_position_mask(self, block):
+        """Build the mask of the causal mask, the window and the bands' padding.
 
         Returns:
-            Bool, broadcastable to `(rows, count)`, False from the key `end` on; None = all.
+            Bool, broadcastable to `(rows, columns)`; or None.
         """
-        row, masks = block * self.plan.rows, []
-        batch = head // self.groups
-        key = tf.range(count)[None, :] + start
-        if end is not None:
-            masks.append(key < end)
-        if self.key_mask is not None:
-            mask = self.key_mask[batch % tf.shape(self.key_mask)[0]]
-            masks.append(tf.slice(mask, (start,), (count,))[None])
-        if self.pairs is not None:
-            mask = self.pairs[batch % tf.shape(self.pairs)[0]]
-            masks.append(tf.slice(mask, (row, start), (self.plan.rows, count)))
-        if self.visible.causal or self.visible.window is not None:
-            offset = self.visible.keys - self.visible.queries
-            place = tf.range(self.plan.rows)[:, None] + (row + offset)
-            key = self._number(key)
-            if self.visible.causal:
-                masks.append(key <= place)
-            if self.visible.window is not None:
-                masks.append(key >= place - self.visible.window)
-                if not self.visible.causal:
-                    masks.append(key <= place + self.visible.window)
-        sight = None
-        for mask in masks:
-            sight = mask if sight is None else tf.logical_and(sight, mask)
-        return sight
-
-    def keep_mask(self, index, start, count):
-        """Bool `(rows, count)`: which of a block's weights dropout keeps; None = all."""
-        if self.seeds is None:
-            return None
-        return keep_mask(self.seeds[index], self._number(tf.range(count) + start), self.rate)
-
-    def _number(self, key):
-        """Which key it is, without those that keys are padded with in front."""
-        return key if self.plan.band is None else key - self.plan.band.front
-
-    def with_margins(self, x, axis):
-        """What stands along the keys' axis, with those places around it that a block may meet."""
-        front, back = (0, 0) if self.plan.band is None else self.plan.band[:2]
-        return pad(x, axis, front, back + self.plan.over)
-
-    def _masks(self):
-        """Key mask `(batch or 1, Tk)` and pairs `(batch or 1, Tq, Tk)`, padded, each or None."""
-        plan, visible, pairs = self.plan, self.visible, self.visible.pairs
-        key_mask = visible.key_mask
-        if pairs is not None:
-            pairs = tf.convert_to_tensor(pairs)
-            while len(pairs.shape) < 3:
-                pairs = pairs[None]
-            if pairs.shape[1] == 1:  # the same keys for all queries
-                of_keys = tf.broadcast_to(pairs[:, 0], (tf.shape(pairs)[0], visible.keys))
-                key_mask = of_keys if key_mask is None else tf.logical_and(key_mask, of_keys)
-                pairs = None
-        if key_mask is None and plan.band is not None:
-            key_mask = tf.ones((1, visible.keys), "bool")
-        if key_mask is not None:
-            key_mask = self.with_margins(tf.convert_to_tensor(key_mask), 1)
-        if pairs is not None:
-            shape = (tf.shape(pairs)[0], visible.queries, visible.keys)
-            pairs = self.with_margins(tf.broadcast_to(pairs, shape), 2)
-            pairs = pad(pairs, 1, 0, plan.blocks * plan.rows - visible.queries)
-        return key_mask, pairs
+        visible, masks, key = self.visible, [], self.position_keys(block)
+        row = block.corner[2] + (visible.keys - visible.queries)
+        query = tf.range(block.size[2])[:, None] + row
+        if self.layout.band is not None:
+            masks.append((key >= 0) & (key < visible.keys))
+        if visible.causal:
+            masks.append(key <= query)
+        if visible.window is not None:
+            masks.append(key >= query - visible.window)
+            if not visible.causal:
+                masks.append(key <= query + visible.window)
+        return combine(*masks)
 
 
-def pad(x, axis, front, back):
-    """Zeros, or False, before and after what stands along an axis."""
-    if _is_zero(front, back):
+def pad(x, margins):
+    """Pad with zeros by the `(front, back)` of each axis in `margins`."""
+    if _is_zero(*(size for pair in margins.values() for size in pair)):
         return x
-    padding = [(0, 0)] * len(x.shape)
-    padding[axis] = (front, back)
-    return tf.pad(x, padding)
+    return tf.pad(x, [margins.get(axis, (0, 0)) for axis in range(len(x.shape))])
 
 
 def _is_zero(*sizes):

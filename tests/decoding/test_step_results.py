@@ -1,4 +1,4 @@
-"""A step that returns something else than it should is refused by name."""
+"""Invalid results of a step are refused by name; NaN logits never reach a score."""
 
 import functools
 from collections import OrderedDict
@@ -19,7 +19,7 @@ def decode_with(decode, step, state, memory_mask=MASK):
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize(
-    ("returned", "message"),
+    ("make_result", "message"),
     [
         (lambda n, state: (ops.zeros((n, 5)), [state, state], None), "a state of 2"),
         (lambda n, state: (ops.zeros((n, 5)), ops.zeros((n, 3)), None), "in place of"),
@@ -35,12 +35,12 @@ def decode_with(decode, step, state, memory_mask=MASK):
         (lambda n, state: None, "Received: NoneType"),
     ],
 )
-def test_a_step_that_returns_other_shapes_is_refused(decode, returned, message):
-    def wrong(tokens, state, memory):
-        return returned(tokens.shape[0], state)
+def test_result_of_other_shapes_is_refused(decode, make_result, message):
+    def return_result(tokens, state, memory):
+        return make_result(tokens.shape[0], state)
 
     with pytest.raises(ValueError, match=message):
-        decode_with(decode, wrong, ops.zeros((3, 2)))
+        decode_with(decode, return_result, ops.zeros((3, 2)))
 
 
 @pytest.mark.parametrize("decode", DECODERS)
@@ -53,16 +53,16 @@ def test_a_step_that_returns_other_shapes_is_refused(decode, returned, message):
         lambda state: {"a": state["a"], "b": None},
     ],
 )
-def test_a_state_of_another_structure_is_refused(decode, change):
-    def renamed(tokens, state, memory):
+def test_state_of_another_structure_is_refused(decode, change):
+    def change_structure(tokens, state, memory):
         return ops.zeros((ops.shape(tokens)[0], 5)), change(state), None
 
     state = {"a": ops.zeros((3, 2)), "b": ops.zeros((3, 2))}
     with pytest.raises(ValueError, match="Expected .* state"):
-        decode_with(decode, renamed, state, None)
+        decode_with(decode, change_structure, state, None)
 
 
-def test_a_cell_that_returns_a_list_keeps_the_tuple_of_the_state():
+def test_state_returned_as_a_list_is_passed_on_as_a_tuple():
     def cell(tokens, state, memory):
         assert isinstance(state, tuple)
         return ops.zeros((ops.shape(tokens)[0], 5)), list(state), None
@@ -70,13 +70,13 @@ def test_a_cell_that_returns_a_list_keeps_the_tuple_of_the_state():
     decode_with(greedy, cell, (ops.zeros((3, 2)), ops.zeros((3, 2))), None)
 
 
-def test_a_state_keeps_its_names_in_whatever_order_they_come_back():
-    def turned(tokens, state, memory):
+def test_state_dict_in_another_order_is_matched_by_its_keys():
+    def reorder(tokens, state, memory):
         logits = ops.one_hot(ops.cast(state["a"], "int32"), 5, dtype="float32")
         return logits, OrderedDict(b=state["b"], a=state["a"]), None
 
     state = {"a": ops.full((3,), 2), "b": ops.full((3,), 3)}
-    tokens = ops.convert_to_numpy(decode_with(greedy, turned, state, None).tokens)
+    tokens = ops.convert_to_numpy(decode_with(greedy, reorder, state, None).tokens)
     np.testing.assert_array_equal(tokens, np.full((3, 3), 2))
 
 
@@ -89,12 +89,12 @@ def test_a_state_keeps_its_names_in_whatever_order_they_come_back():
         ([np.nan] * 3, None, None),
     ],
 )
-def test_no_score_is_ever_nan(decode, logits, token, probability):
-    def broken(tokens, state, memory):
+def test_nan_logits_give_finite_scores(decode, logits, token, probability):
+    def return_logits(tokens, state, memory):
         row = ops.convert_to_tensor(np.array([logits], "float32"))
         return ops.repeat(row, tokens.shape[0], axis=0), state, None
 
-    decoded = decode(broken, ops.zeros((3, 2)), 0, end_token=-1, max_length=5)
+    decoded = decode(return_logits, ops.zeros((3, 2)), 0, end_token=-1, max_length=5)
     tokens, scores = (
         np.reshape(ops.convert_to_numpy(part), (3, *rest))
         for part, rest in ((decoded.tokens, (-1, 5)), (decoded.scores, (-1,)))

@@ -1,4 +1,4 @@
-"""A `max_length` that is a tensor: sizes that a graph learns at run time."""
+"""A `max_length` that is a tensor, known only at run time in a graph."""
 
 import keras
 import numpy as np
@@ -6,11 +6,11 @@ import pytest
 from keras import ops
 
 from keras_attention.decoding import beam_search, greedy
-from keras_attention.decoding.penalties import largest_to_come, length_penalties
+from keras_attention.decoding.penalties import length_penalties, max_remaining_penalty
 from tests.decoding.toy import END, PAD, START, Toy
 
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="elsewhere a graph knows its sizes"
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow graphs have unknown sizes"
 )
 TOY = Toy(seed=5, vocabulary=5, batch=3)
 every_search = pytest.mark.parametrize(
@@ -25,7 +25,7 @@ every_search = pytest.mark.parametrize(
 
 
 def decode(search, length, **options):
-    found = search(
+    decoded = search(
         TOY.step,
         TOY.state(),
         START,
@@ -36,19 +36,19 @@ def decode(search, length, **options):
         pad_token=PAD,
         **options,
     )
-    return tuple(found)
+    return tuple(decoded)
 
 
-def assert_same(found, wanted):
-    for one, other in zip(found, wanted, strict=True):
-        assert tuple(one.shape) == tuple(other.shape)
-        one, other = ops.convert_to_numpy(one), ops.convert_to_numpy(other)
-        np.testing.assert_allclose(one, other, atol=1e-5)
+def assert_same(decoded, expected):
+    for part, expected_part in zip(decoded, expected, strict=True):
+        assert tuple(part.shape) == tuple(expected_part.shape)
+        part, expected_part = ops.convert_to_numpy(part), ops.convert_to_numpy(expected_part)
+        np.testing.assert_allclose(part, expected_part, atol=1e-5)
 
 
 @every_search
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
-def test_a_tensor_means_what_its_number_means(search, options, dtype):
+def test_tensor_length_gives_the_result_of_an_int(search, options, dtype):
     length = ops.convert_to_tensor(np.asarray(6, dtype))
     assert_same(decode(search, length, **options), decode(search, 6, **options))
 
@@ -56,7 +56,7 @@ def test_a_tensor_means_what_its_number_means(search, options, dtype):
 @on_tensorflow
 @every_search
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
-def test_it_may_be_known_only_when_the_graph_runs(search, options, jit_compile):
+def test_length_can_be_unknown_until_the_graph_runs(search, options, jit_compile):
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None,))], jit_compile=jit_compile)
@@ -69,19 +69,22 @@ def test_it_may_be_known_only_when_the_graph_runs(search, options, jit_compile):
 
 @pytest.mark.parametrize("search", [greedy, beam_search])
 @pytest.mark.parametrize("length", [[3], 3.0])
-def test_other_tensors_are_refused(search, length):
+def test_tensor_that_is_not_an_integer_scalar_is_refused(search, length):
     with pytest.raises(ValueError, match="Expected `max_length` to be an integer"):
         decode(search, ops.convert_to_tensor(np.asarray(length)))
 
 
 @pytest.mark.parametrize("alpha", [-1.5, 0.0, 0.7])
-def test_the_penalties_of_a_tensor_are_those_of_its_number(alpha):
-    wanted = length_penalties(7, alpha)
-    found = length_penalties(ops.convert_to_tensor(7), alpha)
-    assert_same([found, largest_to_come(found)], [wanted, largest_to_come(wanted)])
+def test_length_penalties_of_a_tensor_equal_those_of_an_int(alpha):
+    expected = length_penalties(7, alpha)
+    penalties = length_penalties(ops.convert_to_tensor(7), alpha)
+    assert_same(
+        [penalties, max_remaining_penalty(penalties)],
+        [expected, max_remaining_penalty(expected)],
+    )
 
 
-def test_penalties_of_a_tensor_are_held_in_float32():
+def test_length_penalties_of_a_tensor_are_clipped_to_float32():
     high, low = (
         ops.convert_to_numpy(length_penalties(ops.convert_to_tensor(50), alpha))
         for alpha in (1e3, -1e3)

@@ -1,0 +1,35 @@
+"""The base class of the package's layers and scores: freezing a layer reaches its sub-layers."""
+
+import functools
+from typing import Any
+
+import keras
+
+
+class BaseLayer(keras.layers.Layer):
+    """A Keras layer whose `trainable=False` also freezes the sub-layers that `build` creates.
+
+    Keras asks each variable whether it is trainable. A constructor's `trainable=False` and a flag
+    from a `.keras` file set only the layer's own flag, and an attribute that is set before `build`
+    does not reach sub-layers that `build` creates. So a frozen layer sets its flag again at the end
+    of `build`: Keras's setter passes it on to every sub-layer and variable. A trainable layer
+    leaves its sub-layers alone, so that a frozen cell in a trainable decoder stays frozen.
+
+    The `build` of every subclass does this by itself.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _freeze_after(cls.build)
+
+
+def _freeze_after(build):
+    @functools.wraps(build)
+    def build_and_freeze(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        if not self.trainable:
+            # On TensorFlow, assigning the value that an attribute already has does nothing.
+            keras.layers.Layer.trainable.fset(self, False)
+
+    return build_and_freeze

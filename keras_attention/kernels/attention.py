@@ -1,0 +1,268 @@
+"""The only place that chooses how an attention is evaluated: by the plain steps or by a kernel."""
+
+import logging
+import math
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from keras_attention.kernels import tuning
+from keras_attention.kernels.additive.attention import additive_attention
+from keras_attention.kernels.additive.scores import additive_scores
+from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
+from keras_attention.kernels.dot.attention import dot_attention
+from keras_attention.kernels.xla_context import is_compiled
+from keras_attention.mask.structured_mask import StructuredMask
+from keras_attention.normalize import softmax
+from keras_attention.precision import at_least_float32
+from keras_attention.read import weighted_sum
+from keras_attention.score.score import Score
+from keras_attention.types import Nest, Normalizer, Tensor
+
+IMPLEMENTATIONS = ("auto", "plain", "blockwise")
+Implementation = Literal["auto", "plain", "blockwise"]
+
+logger = logging.getLogger("keras_attention.kernels")
+
+
+def attention(
+    score: Score,
+    normalize: Normalizer,
+    perturbation: Any,
+    query: Tensor,
+    memory: Any,
+    mask: StructuredMask,
+    noise: Nest = None,
+    *,
+    bias: Tensor | None = None,
+    implementation: Implementation = "auto",
+    return_weights: bool = True,
+    groups: int | None = None,
+    dtype: str = "float32",
+) -> tuple[Tensor, Tensor | None]:
+    """Score, mask, normalize and read, by the fastest implementation of the same numbers.
+
+    The caller has zeroed masked positions and then projected: every input is finite. Domains of
+    the kernels: additive kernels clip projections to +-43; the dot kernels clip scores to +-1e38,
+    as the normalizers do. Inputs whose batch axes differ are left to the plain steps, which
+    broadcast.
+
+    Args:
+        score: A `Score`; its `kernel_family` says which kernels compute the same numbers.
+        normalize: A function `(scores, mask) -> weights`. Only softmax has kernels.
+        perturbation: A `Perturbation` of the weights, or None.
+        query: Projected queries `(batch, ..., Tq, D)`, float32 or float64; with `groups`,
+            `(batch, heads, Tq, D)`.
+        memory: Has `keys`, projected `(batch, ..., Tk, D)` or a `StepKeys`, and `values`
+            `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
+        mask: A `StructuredMask`, the same for all heads.
+        noise: What the perturbation sampled for these queries, or None outside of training.
+        bias: Added to the scores, broadcastable to them, or None.
+        implementation: "plain", "blockwise", or "auto": by the sizes.
+        return_weights: Whether to return the weights too. Beside a context that is computed without
+            them they are computed separately.
+        groups: Number of heads of keys and values, which divides the number of heads of the
+            queries: consecutive heads share keys. None = the tensors have no axis of heads.
+        dtype: Compute dtype of the layer.
+
+    Returns:
+        Context, like the queries but of the values' width and dtype; and the weights
+        `(batch, ..., Tq, Tk)` before the perturbation, or None.
+    """
+    keys, values = memory.keys, memory.values
+    is_dropout = perturbation is None or perturbation.kernel_family == "dropout"
+    seeds, rate = None, 0.0
+    if is_dropout and noise is not None:
+        seeds, rate = perturbation.row_seeds(noise), perturbation.rate
+    family = score.kernel_family if normalize is softmax and is_dropout else None
+    options = seeds is not None, bias is not None, groups is not None
+    if family == "additive" and can_run_additive_blockwise(
+        score, query, keys, values, implementation, *options
+    ):
+        _log("additive, blockwise", query, keys)
+        keys = keys.keys if isinstance(keys, StepKeys) else keys
+        inputs = query, keys, score.scale, values, mask, seeds, rate
+        return additive_attention(*inputs, return_weights)
+    is_dot = family == "dot" and can_run_dot_blockwise(
+        query, keys, values, implementation, *options
+    )
+    weights = None
+    if return_weights or not is_dot:
+        weights = _weigh(score, normalize, query, keys, mask, bias, implementation, groups)
+    if is_dot:
+        _log("dot product, blockwise", query, keys)
+        context = _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups)
+    else:
+        perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
+        context = weighted_sum(_group_heads(perturbed, groups), values)
+        context = _group_heads(context, groups and query.shape[-3])
+    return context, weights if return_weights else None
+
+
+def compare(
+    score: Score, query: Tensor, keys: Any, implementation: Implementation = "auto"
+) -> Tensor:
+    """Return the scores `(batch, ..., Tq, Tk)`, those of `score.compare` to rounding.
+
+    Args:
+        score: A `Score`.
+        query: Projected queries `(batch, ..., Tq, D)`.
+        keys: Projected keys `(batch, ..., Tk, D)`, or a `StepKeys`.
+        implementation: As in `attention`.
+    """
+    if isinstance(keys, StepKeys):
+        is_same_batch = tuple(query.shape[:-2]) == tuple(keys.keys.shape[:-2])
+        if query.shape[-2] == 1 and is_same_batch:
+            _log("additive, single query", query, keys.keys)
+            return additive_step(query, keys, score.scale)
+        keys = keys.keys
+    if can_compare_blockwise(score, query, keys, implementation):
+        _log("additive scores", query, keys)
+        is_large = _is_large_at_run_time(query, keys, implementation)
+        return additive_scores(query, keys, score.scale, is_large)
+    _log("plain", query, keys)
+    return score.compare(query, keys)
+
+
+def prepare_step_keys(
+    score: Score, keys: Tensor, implementation: Implementation = "auto"
+) -> Tensor | StepKeys:
+    """Return projected keys as loops over single queries use them, computed once per sequence.
+
+    Under XLA, an additive score's keys `(batch, Tk, units)` become `StepKeys`. Without a compiler a
+    reciprocal takes as long as the tanh that it replaces, and the keys are returned unchanged.
+    """
+    has_kernel = score.kernel_family == "additive" and implementation != "plain"
+    is_large = len(keys.shape) == 3 and keys.shape[-1] >= tuning.ADDITIVE_MIN_UNITS
+    return StepKeys(keys, exponentials(keys)) if has_kernel and is_large and is_compiled() else keys
+
+
+def can_compare_blockwise(score, query, keys, implementation="auto"):
+    """Return whether `additive_scores` is to compute these scores."""
+    if score.kernel_family != "additive" or 0 in (*query.shape, *keys.shape):
+        return False
+    if implementation != "auto" or tuple(query.shape[:-2]) != tuple(keys.shape[:-2]):
+        return implementation == "blockwise"
+    (*outer, queries, units), key_count = query.shape, keys.shape[-2]
+    if units < tuning.ADDITIVE_MIN_UNITS:
+        return False
+    if queries is not None and queries <= tuning.ADDITIVE_MAX_PLAIN_QUERIES:
+        return False
+    if None in (queries, key_count):
+        return True
+    pairs = queries * key_count
+    elements = math.prod(size or 1 for size in outer) * pairs * units
+    if is_compiled():
+        return elements >= tuning.ADDITIVE_MIN_ELEMENTS_COMPILED
+    is_large = elements >= tuning.ADDITIVE_MIN_ELEMENTS_UNCOMPILED
+    return is_large and pairs >= tuning.ADDITIVE_MIN_PAIRS_UNCOMPILED
+
+
+def can_run_additive_blockwise(
+    score,
+    query,
+    keys,
+    values,
+    implementation="auto",
+    has_dropout=False,
+    has_bias=False,
+    has_heads=False,
+):
+    """Return whether `additive_attention` is to compute this attention."""
+    if has_bias or has_heads:
+        return False
+    keys = keys.keys if isinstance(keys, StepKeys) else keys
+    if len({tuple(x.shape[:-2]) for x in (query, keys, values)}) > 1 or query.shape[-2] == 1:
+        return False
+    if not can_compare_blockwise(score, query, keys, implementation):
+        return False
+    *outer, queries, _ = query.shape
+    sizes = (*(size or 1 for size in outer), queries, keys.shape[-2])
+    is_large = None not in sizes and math.prod(sizes) > tuning.ADDITIVE_PAIRS_PER_BLOCK
+    return implementation == "blockwise" or is_large
+
+
+def can_run_dot_blockwise(
+    query,
+    keys,
+    values,
+    implementation="auto",
+    has_dropout=False,
+    has_bias=False,
+    has_heads=True,
+):
+    """Return whether `dot_attention` is to compute this attention."""
+    queries, key_count = query.shape[-2], keys.shape[-2]
+    batches = {query.shape[0], keys.shape[0], values.shape[0]}
+    # Inputs with different batch sizes are left to the plain steps, which broadcast.
+    is_broadcast = len(batches - {None}) > 1 or (len(batches) > 1 and 1 in batches)
+    is_rank_right = len(query.shape) == len(keys.shape) == (4 if has_heads else 3)
+    if implementation == "plain" or not is_rank_right or is_broadcast:
+        return False
+    if 0 in batches or key_count == 0 or queries in (0, 1):
+        return False
+    if keras.backend.backend() == "torch" and (has_dropout or has_bias):
+        # PyTorch's fused attention has no seeded dropout, and takes either a mask or a bias: NaN at
+        # a masked place of the bias would spoil the sum of the two.
+        return False
+    if implementation == "blockwise" or None in (queries, key_count):
+        return True
+    return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
+
+
+def _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups):
+    """Return the context of `dot_attention`; without `groups`, of a single head."""
+    inputs = [query, keys, at_least_float32(values), seeds]
+    if groups is None:
+        inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
+    *inputs, seeds = inputs
+    context = dot_attention(*inputs, mask, seeds, rate, dtype=dtype, bias=bias)
+    return ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
+
+
+def _weigh(score, normalize, query, keys, mask, bias, implementation, groups):
+    """Return the weights by the plain steps: score, mask, normalize."""
+    scores = compare(score, _group_heads(query, groups), keys, implementation)
+    scores = _group_heads(scores, groups and query.shape[-3])
+    scores = scores if bias is None else scores + bias
+    visible = mask.dense()
+    if groups is not None and visible is not None:
+        visible = ops.expand_dims(visible, -3)
+    return normalize(scores, mask=visible)
+
+
+def _group_heads(x, groups):
+    """`(batch, ..., heads, T, D)` -> `(batch, ..., groups, heads * T / groups, D)`, or back again.
+
+    The heads that share a group's keys become more queries of one head, so that shared keys and
+    values need no copies. `groups` of None = there is no axis of heads.
+    """
+    if groups is None or x.shape[-3] == groups:
+        return x
+    *outer, _, _, width = ops.shape(x)
+    return ops.reshape(x, (*outer, groups, -1, width))
+
+
+def _is_large_at_run_time(query, keys, implementation):
+    """Return whether a kernel is faster, as a scalar tensor where only the graph knows the sizes.
+
+    None = no choice is left to the graph: XLA knows the sizes when it compiles.
+    """
+    queries, key_count, elements = query.shape[-2], keys.shape[-2], query.shape[-1]
+    if implementation != "auto" or None not in (queries, key_count) or is_compiled():
+        return None
+    pairs = ops.cast(ops.shape(query)[-2], "float32") * ops.cast(ops.shape(keys)[-2], "float32")
+    for size in ops.shape(query)[:-2]:
+        elements = elements * ops.cast(size, "float32")
+    return ops.logical_and(
+        pairs * elements >= tuning.ADDITIVE_MIN_ELEMENTS_UNCOMPILED,
+        pairs >= tuning.ADDITIVE_MIN_PAIRS_UNCOMPILED,
+    )
+
+
+def _log(kernel, query, keys):
+    if logger.isEnabledFor(logging.DEBUG):
+        keys = keys.keys if isinstance(keys, StepKeys) else keys
+        shapes = tuple(query.shape), tuple(keys.shape)
+        logger.debug("%s: queries %s, keys %s", kernel, *shapes)

@@ -1,0 +1,189 @@
+"""Random perturbations of the attention weights in training: dropout, and sampling of one key.
+
+A perturbation is an object with three functions, so that a loop over time can draw all random
+numbers before its first step: `sample` draws the noise for all queries, calling the object applies
+the noise to weights, and `loss` is a loss that makes the sampling trainable.
+"""
+
+from typing import Literal
+
+import keras
+from keras import ops
+
+from keras_attention.kernels.dropout import apply_dropout, row_seeds
+from keras_attention.layers.reinforce.reinforce import credit
+from keras_attention.normalize import hardmax, sample
+from keras_attention.types import Nest, Tensor
+
+
+class Perturbation:
+    """Abstract: what happens to the weights between normalizing and reading.
+
+    kernel_family: "dropout" if the kernels for seeded dropout compute the same numbers, else None.
+    A subclass that defines `__call__` has no kernels, unless it says so itself.
+    has_loss: Whether `loss` has to be called, with all weights, once per training call.
+    """
+
+    kernel_family: Literal["dropout"] | None = None
+    has_loss: bool = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__call__" in vars(cls) and "kernel_family" not in vars(cls):
+            cls.kernel_family = None
+
+    def sample(self, query: Tensor, memory) -> Nest:
+        """Draw the noise of all queries in training, outside of any loop over time.
+
+        Args:
+            query: `(batch, Tq, D)` or `(batch, D)`; only the shape counts.
+            memory: The `PreparedMemory` that the queries attend to.
+
+        Returns:
+            Nest of tensors `(batch, Tq, n)`, or `(batch, n)`; or None.
+        """
+        raise NotImplementedError
+
+    def __call__(self, weights: Tensor, noise: Nest = None) -> Tensor:
+        """Return the weights `(batch, ..., Tq, Tk)` by which the values are read.
+
+        Args:
+            weights: What the normalizer returned.
+            noise: What `sample` returned for these queries; None outside of training.
+        """
+        raise NotImplementedError
+
+    def loss(self, weights: Tensor, noise: Nest, mask: Tensor | None = None) -> Tensor | None:
+        """Return what a layer adds to its losses in a training call.
+
+        Args:
+            weights: All weights of the call, `(batch, Tq, Tk)`, or `(batch, Tk)`.
+            noise: What `sample` returned.
+            mask: Bool `(batch, Tq)`, or `(batch,)`, True = a real query; or None.
+        """
+        return None
+
+
+class SeededDropout(Perturbation):
+    """Dropout of weights, determined by one sampled seed per query.
+
+    A kernel that knows the seeds can recompute which weights of a block are dropped.
+
+    Args:
+        rate: Fraction of the weights to drop, in [0, 1).
+        seed_generator: A `keras.random.SeedGenerator`; None if the rate is 0.
+        heads: Number of heads, each with seeds of its own; None = weights without an axis of heads.
+    """
+
+    kernel_family = "dropout"
+
+    def __init__(
+        self,
+        rate: float,
+        seed_generator: keras.random.SeedGenerator | None,
+        heads: int | None = None,
+    ):
+        self.rate = rate
+        self.seed_generator = seed_generator
+        self.heads = heads
+
+    def sample(self, query: Tensor, memory) -> Tensor | None:
+        """Draw a seed for each query and head: int32 `(batch, Tq, heads or 1)`."""
+        if not self.rate:
+            return None
+        return row_seeds((*ops.shape(query)[:-1], self.heads or 1), self.seed_generator)
+
+    def __call__(self, weights: Tensor, noise: Tensor | None = None) -> Tensor:
+        if noise is None:
+            return weights
+        return apply_dropout(weights, self.row_seeds(noise), self.rate)
+
+    def row_seeds(self, noise: Tensor) -> Tensor:
+        """Return the noise as one seed for each row of weights, `(batch, ..., Tq)`."""
+        return noise[..., 0] if self.heads is None else ops.swapaxes(noise, -1, -2)
+
+
+class KeySampling(Perturbation):
+    """Attention to one sampled key, with an estimator of the gradient (Xu et al. 2015).
+
+    Args:
+        estimator: "reinforce", "straight_through" or "gumbel".
+        seed_generator: A `keras.random.SeedGenerator`.
+        expectation_rate: Probability with which an example keeps its weights in training.
+        temperature: Temperature of the relaxed samples of "gumbel".
+        inference: "mode", the key with the largest weight, or "expectation", the weights.
+    """
+
+    def __init__(
+        self,
+        estimator: Literal["reinforce", "straight_through", "gumbel"],
+        seed_generator: keras.random.SeedGenerator,
+        expectation_rate: float,
+        temperature: float = 1.0,
+        inference: Literal["mode", "expectation"] = "mode",
+    ):
+        self.estimator = estimator
+        self.seed_generator = seed_generator
+        self.expectation_rate = expectation_rate
+        self.temperature = temperature
+        self.inference = inference
+        self.has_loss = estimator == "reinforce"
+
+    def sample(self, query: Tensor, memory) -> tuple[Tensor, Tensor | None]:
+        """Draw Gumbel noise, and one coin per example.
+
+        Returns:
+            Noise `(batch, Tq, Tk)`; and bool `(batch, Tq, 1)`, True = the example keeps its
+            weights, or None if the expectation rate is 0.
+        """
+        batch, *queries = ops.shape(query)[:-1]
+        shape = (batch, *queries, ops.shape(memory.values)[-2])
+        noise = sample.gumbel(shape, self.seed_generator)
+        if not self.expectation_rate:
+            return noise, None
+        coin = keras.random.uniform((batch, *[1] * len(queries), 1), seed=self.seed_generator)
+        keeps_weights = ops.broadcast_to(coin < self.expectation_rate, (batch, *queries, 1))
+        return noise, keeps_weights
+
+    def __call__(
+        self, weights: Tensor, noise: tuple[Tensor, Tensor | None] | None = None
+    ) -> Tensor:
+        if noise is None:
+            is_soft = self.inference == "expectation"
+            return weights if is_soft else hardmax(weights, mask=weights > 0)
+        gumbel, keeps_weights = noise
+        if self.estimator == "gumbel":
+            sampled = sample.sample_relaxed(weights, gumbel, self.temperature)
+        else:
+            sampled = sample.sample(weights, gumbel)
+        if self.estimator == "straight_through":
+            sampled = sampled + (weights - ops.stop_gradient(weights))
+        return sampled if keeps_weights is None else ops.where(keeps_weights, weights, sampled)
+
+    def loss(
+        self,
+        weights: Tensor,
+        noise: tuple[Tensor, Tensor | None],
+        mask: Tensor | None = None,
+    ) -> Tensor | None:
+        """Return the log-probabilities and entropies of the samples, as REINFORCE needs them."""
+        if not self.has_loss:
+            return None
+        gumbel, keeps_weights = noise
+        is_real = ops.any(weights > 0, axis=-1)
+        if mask is not None:
+            is_real = ops.logical_and(is_real, mask)
+        is_sampled = is_real
+        if keeps_weights is not None:
+            is_sampled = ops.logical_and(is_real, ops.logical_not(keeps_weights[..., 0]))
+        samples = sample.sample(weights, gumbel)
+        steps = ops.maximum(_sum_queries(ops.ones_like(weights[..., 0]), is_real), 1)
+        return credit(
+            _sum_queries(sample.log_probability(weights, samples), is_sampled),
+            _sum_queries(sample.entropy(weights), is_real) / steps,
+        )
+
+
+def _sum_queries(x, is_real):
+    """Sum `x` over the real queries of each example: `(batch,)`."""
+    return ops.sum(ops.where(is_real, x, ops.zeros_like(x)), axis=tuple(range(1, len(x.shape))))

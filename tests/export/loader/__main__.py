@@ -1,0 +1,54 @@
+"""Answer pickled calls from standard input: `python -P tests/export/loader`."""
+
+import pickle
+import sys
+import types
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[3] / "keras_attention"
+
+
+def main():
+    """Answer until standard input ends."""
+    register_namespace("keras_attention", PACKAGE)
+    register_namespace("keras_attention.export", PACKAGE / "export")
+    from keras_attention.export.checks.c_loader.library import find_tensorflow_folder
+
+    folder = find_tensorflow_folder()
+    register_namespace("tensorflow", folder)
+    while True:
+        try:
+            path, calls = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answers = answer_calls(path, calls, folder)
+        except Exception as error:
+            answers = str(error)
+        present = [name for name in ("keras", "tensorflow.python") if name in sys.modules]
+        if present:
+            answers = f"Expected neither Keras nor tensorflow.python. Received: {present}"
+        pickle.dump(answers, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+def answer_calls(path, calls, folder):
+    """Load the model, and return its answers; the next list of calls finds no state of it."""
+    from keras_attention.export.checks.c_loader.model import Model
+
+    model = Model(path, folder, disable_xla=True)
+    try:
+        return [model.run(signature, inputs) for signature, inputs in calls]
+    finally:
+        model.close()
+
+
+def register_namespace(name, folder):
+    """Make a package's modules importable without running its `__init__`."""
+    package = types.ModuleType(name)
+    package.__path__ = [str(folder)]
+    sys.modules[name] = package
+
+
+if __name__ == "__main__":
+    main()

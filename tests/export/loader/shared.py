@@ -1,0 +1,72 @@
+"""The shared loader process, and the fixture that lets a test module use it."""
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_attention.export.checks.c_loader.arrays import as_array
+
+PROGRAM = Path(__file__).parent
+# The modules that call `run_calls` by name.
+CALLERS = ("check", "checks.fresh_process", "checks.outputs", "checks.server_padding")
+
+
+class LoaderProcess:
+    """A process that answers like `keras_attention.export.checks.fresh_process.run_calls`."""
+
+    def __init__(self):
+        self.process = None  # started by the first call
+
+    def start(self):
+        """Start the process."""
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        command = [sys.executable, "-P", str(PROGRAM)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe)
+
+    def run_calls(self, path, calls, disable_xla=True):
+        """Run `(signature, inputs)` pairs; raise RuntimeError with the loader's message."""
+        if not disable_xla:
+            raise ValueError("Expected XLA to be disabled: it cannot be enabled again.")
+        calls = [
+            (signature, {name: as_array(value) for name, value in inputs.items()})
+            for signature, inputs in calls
+        ]
+        if self.process is None:
+            self.start()
+        pickle.dump((str(path), calls), self.process.stdin)
+        self.process.stdin.flush()
+        answers = pickle.load(self.process.stdout)
+        if isinstance(answers, str):
+            raise RuntimeError(answers)
+        return answers
+
+    def close(self):
+        """End the process."""
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def loader_process():
+    process = LoaderProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def use_shared_loader(request):
+    """Let the package run its calls in the shared process; a module can override this fixture."""
+    process = request.getfixturevalue("loader_process")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CALLERS:
+            module = importlib.import_module(f"keras_attention.export.{name}")
+            patch.setattr(module, "run_calls", process.run_calls)
+        yield
