@@ -132,17 +132,10 @@ def main(
     if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
             f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "
-            "divide it. "
-            f"Received: sequences={sequences}, batch={batch}"
+            f"divide {SEQUENCES_PER_EPOCH}. Received: sequences={sequences}, batch={batch}"
         )
-    epochs, steps = (
-        (2, 2)
-        if quick
-        else (
-            sequences // SEQUENCES_PER_EPOCH,
-            SEQUENCES_PER_EPOCH // batch,
-        )
-    )
+    epochs, steps = sequences // SEQUENCES_PER_EPOCH, SEQUENCES_PER_EPOCH // batch
+    epochs, steps = (2, 2) if quick else (epochs, steps)
     counts = (8, 2) if quick else (TEST_SEQUENCES, LONGER_TEST_SEQUENCES)
     name = f"ntm_{task}" + ("" if controller == "lstm" else f"_{controller}")
     name += "_quick" if quick else ""
