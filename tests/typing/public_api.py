@@ -75,7 +75,7 @@ def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
     layer = keras_attention.MultiHeadSelfAttention(2)
     cache = layer.get_initial_cache(batch_size=2, max_length=9)
     assert_type(cache, keras_attention.KeyValueCache)
-    layer.get_initial_cache("2", 9)  # pyright: ignore[reportArgumentType]
+    layer.get_initial_cache(2, "9")  # pyright: ignore[reportArgumentType]
 
     block = keras_attention.TransformerDecoderBlock(2, 16)
     assert_type(block.get_initial_cache(memory, 9), keras_attention.DecoderBlockCache)
@@ -106,7 +106,7 @@ def search(state: Nest, memory: Tensor) -> keras_attention.decoding.Decoded:
         return tokens, state, memory
 
     tokens = np.zeros(2, "int32")
-    keras_attention.decoding.greedy(step, state, tokens, 1, max_length="9")  # pyright: ignore[reportArgumentType]
+    keras_attention.decoding.greedy(step, state, tokens, "end", 9)  # pyright: ignore[reportArgumentType]
     keras_attention.decoding.greedy(step, state, tokens, end_token=1, max_length=9, memory=memory)
     return keras_attention.decoding.beam_search(
         step, state, tokens, end_token=1, max_length=9, beam_width=3, length_penalty=0.6
