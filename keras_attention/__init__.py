@@ -4,7 +4,17 @@ Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value
 `units`. Masks are bool, True = visible.
 """
 
-from keras_attention import decoding, export, mask, memory, normalize, read, score, visualize
+from keras_attention import (
+    decoding,
+    export,
+    mask,
+    memory,
+    normalize,
+    read,
+    score,
+    testing,
+    visualize,
+)
 from keras_attention.layers import (
     AdditiveAttention,
     Attention,
@@ -64,5 +74,6 @@ __all__ = [
     "read",
     "reinforce",
     "score",
+    "testing",
     "visualize",
 ]

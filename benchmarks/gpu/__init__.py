@@ -1,1 +1,1 @@
-"""Every layer under XLA's GPU compiler, on machines with a GPU and on machines without."""
+"""Compile every layer by XLA for a GPU, on machines with and without one."""

@@ -1,7 +1,7 @@
-"""Compiles for an H200 on a machine without a GPU, with XLA's own GPU compiler.
+"""Compile for an H200 on a machine without a GPU, with XLA's own GPU compiler.
 
 Needs `pip install -e ".[gpu-aot]"`: JAX's CUDA plugin, which holds the compiler, and NVIDIA's
-assembler. Nothing is run: this shows that a program compiles, not its numbers nor its speed.
+assembler. Nothing is run: a success shows that a program compiles, not that its numbers are right.
 """
 
 import functools
@@ -13,27 +13,27 @@ from pathlib import Path
 TARGET = Path(__file__).with_name("h200.txtpb")
 
 
-def missing():
-    """What this machine lacks for it, in words, or None."""
-    if not _module("jax") or not _module("jax_plugins.xla_cuda13"):
+def missing_requirement():
+    """Return what this machine lacks for the compilation, in words, or None."""
+    if not _find_module("jax") or not _find_module("jax_plugins.xla_cuda13"):
         return "JAX with its CUDA 13 plugin"
-    wheel = _module("nvidia.cu13")
+    wheel = _find_module("nvidia.cu13")
     folders = [f"{folder}/bin" for folder in wheel.submodule_search_locations] if wheel else []
     path = os.pathsep.join([*folders, os.environ.get("PATH", "")])
     return None if shutil.which("ptxas", path=path) else "ptxas of CUDA 13"
 
 
-def _module(name):
+def _find_module(name):
     try:
         return importlib.util.find_spec(name)
-    except ModuleNotFoundError:  # of what stands before the dot
+    except ModuleNotFoundError:  # the parent package is missing
         return None
 
 
 @functools.cache
-def h200():
-    """The device to compile for. A process asks before it uses JAX for anything else."""
-    # The plugin wants to find all of CUDA's libraries, which only running needs.
+def get_h200():
+    """Return the device to compile for. Call it before the process uses JAX otherwise."""
+    # The plugin checks for all of CUDA's libraries, which only running a program needs.
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     from jax.experimental import topologies
 
@@ -45,8 +45,12 @@ def h200():
 
 
 def compile_for_h200(hlo):
-    """Serialized HLO -> the text of what is made of it; raises if the compiler refuses it."""
-    device = h200()
+    """Compile serialized HLO and return the compiled module's text.
+
+    Raises:
+        RuntimeError: If the compiler refuses the program.
+    """
+    device = get_h200()
     import jax
     from jaxlib import _jax, xla_client
 
@@ -54,15 +58,15 @@ def compile_for_h200(hlo):
 
     options = xla_client.CompileOptions()
     if jax.__version_info__ < (0, 11):
-        # For Triton's matrix products, these choose sizes of tiles that they then refuse ("Couldn't
-        # find output tile sizes"): with a GPU they would have tried them. cuBLAS multiplies.
+        # Without a GPU to try them on, these versions choose tile sizes for Triton's matrix
+        # products that they then refuse ("Couldn't find output tile sizes"), so use cuBLAS.
         options.env_option_overrides = [("xla_gpu_enable_triton_gemm", False)]
     executable = device.client.compile(from_hlo(hlo), _jax.DeviceList((device,)), options)
     return executable.hlo_modules()[0].to_string()
 
 
 def compile_program(name):
-    """`compile_for_h200` of a program of `tracing.names()`."""
+    """Trace and compile a program of `tracing.names()`."""
     from benchmarks.gpu import tracing
 
     return compile_for_h200(tracing.trace(name).hlo())

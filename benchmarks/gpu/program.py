@@ -1,23 +1,26 @@
-"""One XLA program in TensorFlow's own words, with inputs and what XLA made of them on the CPU.
+"""An XLA program that TensorFlow lowered, with its inputs and its outputs on the CPU.
 
-Reading one needs numpy alone, so that a machine with a GPU may have no TensorFlow.
+Loading one needs numpy alone, so that a machine with a GPU needs no TensorFlow.
 """
 
 import dataclasses
 import json
 from pathlib import Path
 
-import ml_dtypes  # JAX and TensorFlow have it; numpy learns bfloat16 from it
+import ml_dtypes  # adds bfloat16 to numpy; JAX and TensorFlow depend on it
 import numpy as np
 
 
 @dataclasses.dataclass
 class Program:
-    """What a compiler needs, and what its result is compared with.
+    """A program, its inputs and its expected outputs.
 
-    hlo: the serialized XLA module, as TensorFlow lowered it. parameters: its arguments, then the
-    variables as they were. outputs: name and value of each result in the program's order; the name
-    begins with "value", "gradient" or "variable" (one as it is afterwards).
+    Args:
+        name: Case, dtype policy and kind, joined by dots.
+        hlo: The serialized XLA module, as TensorFlow lowered it.
+        parameters: Its arguments, then the variables' values before the run.
+        outputs: Name and value of each output in the program's order. A name begins with "value",
+            "gradient" or "variable" (a variable's value after the run).
     """
 
     name: str
@@ -26,30 +29,30 @@ class Program:
     outputs: list
 
     def save(self, folder):
-        """Writes it to `folder`/`name`."""
+        """Write the program to `folder`/`name`."""
         path = Path(folder) / self.name
         path.mkdir(parents=True, exist_ok=True)
         (path / "program.hlo").write_bytes(self.hlo)
         arrays = [*self.parameters, *(value for _, value in self.outputs)]
-        kept = {
+        description = {
             "outputs": [name for name, _ in self.outputs],
             "dtypes": [str(a.dtype) for a in arrays],
         }
-        (path / "program.json").write_text(json.dumps(kept), encoding="utf-8")
-        np.savez(path / "arrays.npz", *(_storable(a) for a in arrays))
+        (path / "program.json").write_text(json.dumps(description), encoding="utf-8")
+        np.savez(path / "arrays.npz", *(_to_storable(a) for a in arrays))
 
 
-def _storable(array):
-    """An array that numpy's own files can hold: they know no bfloat16."""
+def _to_storable(array):
+    """Convert bfloat16, which numpy's files cannot hold, to float32."""
     return array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
 
 
 def load(path):
-    """The program that was saved as `path`, folder and name."""
+    """Load the program that was saved at `path`, its folder and name."""
     path = Path(path)
-    kept = json.loads((path / "program.json").read_text(encoding="utf-8"))
+    description = json.loads((path / "program.json").read_text(encoding="utf-8"))
     with np.load(path / "arrays.npz") as file:
-        arrays = [file[f"arr_{i}"].astype(np.dtype(d)) for i, d in enumerate(kept["dtypes"])]
-    count = len(arrays) - len(kept["outputs"])
-    outputs = list(zip(kept["outputs"], arrays[count:], strict=True))
+        arrays = [file[f"arr_{i}"].astype(np.dtype(d)) for i, d in enumerate(description["dtypes"])]
+    count = len(arrays) - len(description["outputs"])
+    outputs = list(zip(description["outputs"], arrays[count:], strict=True))
     return Program(path.name, (path / "program.hlo").read_bytes(), arrays[:count], outputs)

@@ -1,4 +1,4 @@
-"""Runs a program by JAX's client on one of its devices, and measures how far it is off."""
+"""Run a program on a device by JAX's client and measure its errors."""
 
 import dataclasses
 import time
@@ -10,13 +10,13 @@ from jaxlib import _jax, xla_client
 
 from benchmarks.gpu.stablehlo import from_hlo
 
-# Relative errors that pass: of values, of gradients (with variables after an update).
+# Maximum relative errors of values, and of gradients and updated variables.
 LIMITS = {"float32": (1e-4, 1e-3), "mixed_bfloat16": (3e-2, 6e-2)}
 
 
 @dataclasses.dataclass
 class Result:
-    """How a program did: errors as pairs (values, gradients), seconds of compilation."""
+    """A program's errors, as pairs (values, gradients), and its compilation time in seconds."""
 
     name: str
     full_precision: tuple
@@ -25,15 +25,16 @@ class Result:
 
     @property
     def passes(self):
-        """Whether the errors in full precision are within the limits; NaN is not."""
+        """True if the errors in full precision are within the limits; NaN is not."""
         limits = LIMITS[self.name.split(".")[1]]
         return all(e <= limit for e, limit in zip(self.full_precision, limits, strict=True))
 
 
 def check(program, device):
-    """Compiles for the device, runs there, and compares with what the program came with.
+    """Compile a program for the device, run it there and compare it with its expected outputs.
 
-    Twice: with float32 products in float32, and as the device chooses (TF32 on a GPU).
+    It runs twice: with float32 products in float32, and in the device's default precision, which
+    is TF32 on a GPU.
     """
     full, seconds = _run(program, device, full_precision=True)
     default, _ = _run(program, device, full_precision=False)
@@ -47,35 +48,35 @@ def _run(program, device, full_precision):
         module, _jax.DeviceList((device,)), xla_client.CompileOptions()
     )
     seconds = time.perf_counter() - start
-    with jax.enable_x64(True):  # TensorFlow counts in int64
+    with jax.enable_x64(True):  # TensorFlow's counters are int64
         parameters = [jax.device_put(x, device) for x in program.parameters]
         results = executable.execute_sharded(parameters).disassemble_into_single_device_arrays()
         return [np.asarray(x) for (x,) in results], seconds
 
 
 def errors(program, results):
-    """The largest relative errors: of values, of gradients and updated variables."""
+    """Return the largest relative errors of values, and of gradients and updated variables."""
     values, gradients = [0.0], [0.0]
-    # A gradient may be zero but for rounding (a key's bias moves all scores of a query alike): what
-    # is a thousandth of the largest gradients counts as that much.
-    sizes = [_size(x) for name, x in program.outputs if name.startswith("gradient")]
-    for (name, expected), found in zip(program.outputs, results, strict=True):
-        found, expected = (np.asarray(x, "float64") for x in (found, expected))
+    # A gradient may be zero except for rounding errors (a key's bias shifts all scores of a query
+    # alike), so the error is relative to at least a thousandth of the largest gradient.
+    sizes = [_rms(x) for name, x in program.outputs if name.startswith("gradient")]
+    for (name, expected), result in zip(program.outputs, results, strict=True):
+        result, expected = (np.asarray(x, "float64") for x in (result, expected))
         floor = 1e-3 * max(1.0, *sizes) if name.startswith("gradient") else 1e-3
-        kind = values if name.startswith("value") else gradients
-        kind.append(relative_error(found, expected, floor))
+        group = values if name.startswith("value") else gradients
+        group.append(relative_error(result, expected, floor))
     return float(np.max(values)), float(np.max(gradients))
 
 
-def relative_error(found, expected, floor):
-    """Size of the difference by the expected size, at least `floor`; NaN if a number is."""
-    if found.shape != expected.shape:
+def relative_error(result, expected, floor):
+    """Return the difference's RMS over the expected RMS or `floor`; NaN if the result has NaN."""
+    if result.shape != expected.shape:
         raise ValueError(
-            f"Expected a result of shape {expected.shape}. Received: found.shape={found.shape}"
+            f"Expected a result of shape {expected.shape}. Received: result.shape={result.shape}"
         )
-    return _size(found - expected) / max(_size(expected), floor)
+    return _rms(result - expected) / max(_rms(expected), floor)
 
 
-def _size(array):
-    """Root of the mean square."""
+def _rms(array):
+    """Return the root mean square; 0 of no elements."""
     return np.sqrt(np.mean(np.square(array, dtype="float64"))) if np.size(array) else 0.0

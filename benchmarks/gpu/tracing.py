@@ -1,4 +1,4 @@
-"""Every row of the layers' contract as programs that TensorFlow traced: forward and training."""
+"""Trace each case of the layers' contract by TensorFlow: a forward pass and a training step."""
 
 import inspect
 import itertools
@@ -9,26 +9,27 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.gpu.program import Program
-from tests.layers.contract_rows import ROWS, WIDTH
+from keras_attention.testing.data import WIDTH
+from tests.layers.contract.rows import ROWS
 
 BATCH, QUERIES, KEYS = 3, 5, 11
 
 
-def forward(row, layer):
-    """A pass without training: output and weights."""
+def create_forward(case, layer):
+    """Return a function that runs the layer in inference: output and weights."""
 
     def run(names, *data):
-        outputs = row.call(layer, *data, training=False)
+        outputs = case.call(layer, *data, training=False)
         names += ["value output", "value weights"]
         return outputs
 
     return run
 
 
-def training_step(row, layer):
-    """Forward, backward and an update by SGD: loss, outputs, gradients.
+def create_training_step(case, layer):
+    """Return a function that runs one step of SGD: loss, outputs and gradients.
 
-    SGD, because Adam makes full steps of gradients that are zero but for rounding.
+    Adam would make full steps from gradients that are zero except for rounding errors.
     """
     variables = layer.trainable_variables
     optimizer = keras.optimizers.SGD(0.01)
@@ -38,50 +39,50 @@ def training_step(row, layer):
         sources = {"query": data[0], "value": data[1], **{v.path: v.value for v in variables}}
         with tf.GradientTape() as tape:
             tape.watch(data[:2])
-            outputs = row.call(layer, *data, training=True)
+            outputs = case.call(layer, *data, training=True)
             loss = sum(tf.reduce_sum(tf.cast(x, "float32") ** 2) for x in outputs)
             loss += sum(tf.cast(extra, "float32") for extra in layer.losses)
-        found = tape.gradient(loss, sources)
-        zero_where_none = [
-            tf.zeros(v.shape, v.dtype) if found[v.path] is None else found[v.path]
+        gradients = tape.gradient(loss, sources)
+        variable_gradients = [
+            tf.zeros(v.shape, v.dtype) if gradients[v.path] is None else gradients[v.path]
             for v in variables
         ]
         if variables:
-            optimizer.apply(zero_where_none, variables)
-        found = {name: gradient for name, gradient in found.items() if gradient is not None}
+            optimizer.apply(variable_gradients, variables)
+        gradients = {name: grad for name, grad in gradients.items() if grad is not None}
         names += ["value loss", "value output", "value weights"]
-        names += [f"gradient {name}" for name in found]
-        return [loss, *outputs, *found.values()]
+        names += [f"gradient {name}" for name in gradients]
+        return [loss, *outputs, *gradients.values()]
 
     return run
 
 
-KINDS = {"forward": forward, "training": training_step}
+KINDS = {"forward": create_forward, "training": create_training_step}
 PROGRAMS = ["float32.forward", "float32.training", "mixed_bfloat16.training"]
 
 
 def names():
-    """The names of all programs: row, dtype policy and kind, joined by dots."""
+    """Return the names of all programs: case, dtype policy and kind, joined by dots."""
     return [".".join(parts) for parts in itertools.product(ROWS, PROGRAMS)]
 
 
 def trace(name):
-    """The program of that name, traced by TensorFlow."""
-    row_name, policy, kind = name.split(".")
-    row = ROWS[row_name]
+    """Trace the program of a name of `names()`."""
+    case_name, policy, kind = name.split(".")
+    case = ROWS[case_name]
     keras.utils.set_random_seed(0)
-    takes_dropout = "dropout" in inspect.signature(row.layer.__init__).parameters
-    layer = row.make(dtype=policy, **({"dropout": 0.1} if takes_dropout else {}))
-    data = inputs()
-    row.call(layer, *data)
+    takes_dropout = "dropout" in inspect.signature(case.layer_class.__init__).parameters
+    layer = case.make(dtype=policy, **({"dropout": 0.1} if takes_dropout else {}))
+    data = create_inputs()
+    case.call(layer, *data)
     rng = np.random.default_rng(1)
     for variable in layer.trainable_variables:
         variable.assign(0.5 * rng.normal(size=variable.shape))
-    return Traced(name, KINDS[kind](row, layer), data)
+    return Traced(name, KINDS[kind](case, layer), data)
 
 
-def inputs():
-    """Queries, values and their masks: one sequence has no real value, one is whole."""
+def create_inputs():
+    """Return queries, values and masks: one sequence has no visible key, one has no padding."""
     rng = np.random.default_rng(0)
     query = rng.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
     value = rng.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
@@ -91,30 +92,30 @@ def inputs():
 
 
 class Traced:
-    """What XLA compiles when TensorFlow runs `function(names, *data)`, which fills in the names."""
+    """The XLA program of `function(names, *data)`, which appends its outputs' names to `names`."""
 
     def __init__(self, name, function, data):
-        def collecting(*tensors):
+        def run(*tensors):
             self.output_names = []
             return function(self.output_names, *tensors)
 
         self.name = name
         self.arguments = [tf.constant(x) for x in data]
-        self.function = tf.function(collecting, jit_compile=True, autograph=False)
+        self.function = tf.function(run, jit_compile=True, autograph=False)
         concrete = self.function.get_concrete_function(*self.arguments)
         self.captures = concrete.captured_inputs
         self.variables = {id(variable.handle): variable for variable in concrete.variables}
         self.ir = self.function.experimental_get_compiler_ir(*self.arguments)
 
     def hlo(self):
-        """The serialized XLA module."""
+        """Return the serialized XLA module."""
         return self.ir(stage="hlo_serialized")
 
     def program(self):
-        """The module with its parameters and, from one run by XLA on the CPU, its outputs."""
+        """Return the module with its parameters, and its outputs from a run by XLA on the CPU."""
         head = self.ir(stage="hlo").split("\n", 1)[0]
         hlo = self.hlo()
-        # XLA's parameters are the arguments, then what the function captured.
+        # XLA's parameters are the arguments, then the tensors that the function captured.
         parameters = [x.numpy() for x in self.arguments] + [self._value(c) for c in self.captures]
         if [p.shape for p in parameters] != _parameter_shapes(head):
             raise ValueError(
@@ -140,12 +141,12 @@ class Traced:
 
 
 def _updated_parameters(head):
-    """{output: parameter} of the variables in the first line of a module's text."""
+    """Parse {output: parameter} of the updated variables from a module text's first line."""
     return {int(o): int(p) for o, p in re.findall(r"\{(\d+)\}: \((\d+), \{\}", head)}
 
 
 def _parameter_shapes(head):
-    """The shapes of the parameters in the first line of a module's text."""
+    """Parse the parameters' shapes from a module text's first line."""
     layout = head.split("entry_computation_layout=")[1].split("->")[0]
     sizes = re.findall(r"\w+\[([\d,]*)\]", layout)
-    return [tuple(int(n) for n in each.split(",") if n) for each in sizes]
+    return [tuple(int(n) for n in shape.split(",") if n) for shape in sizes]

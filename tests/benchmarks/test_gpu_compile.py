@@ -1,4 +1,4 @@
-"""Each layer's forward pass and training step compile with XLA for an H200; none is needed."""
+"""Each layer's forward pass and training step compile by XLA for an H200, without a GPU."""
 
 import concurrent.futures
 import multiprocessing
@@ -11,8 +11,8 @@ from benchmarks.gpu import ahead
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow traces the programs", allow_module_level=True)
-if ahead.missing():
-    reason = f'needs {ahead.missing()}: pip install -e ".[gpu-aot]"'
+if ahead.missing_requirement():
+    reason = f'needs {ahead.missing_requirement()}: pip install -e ".[gpu-aot]"'
     pytest.skip(reason, allow_module_level=True)
 
 from benchmarks.gpu import tracing
@@ -20,7 +20,7 @@ from benchmarks.gpu import tracing
 
 @pytest.fixture(scope="module")
 def compiler():
-    """Processes that trace and compile; the GPU compiler wants to be there before JAX is."""
+    """Processes that trace and compile, because the GPU compiler must be loaded before JAX runs."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as processes:
         yield processes
@@ -29,13 +29,13 @@ def compiler():
 
 @pytest.fixture(scope="module")
 def compiling(compiler, request):
-    """{name: its future}: all that are asked for, so that no process waits for a test."""
-    asked = [getattr(item, "callspec", None) for item in request.session.items]
-    names = {each.params.get("program") for each in asked if each} & set(tracing.names())
+    """Submit all selected programs at once; return {name: future}."""
+    specs = [getattr(item, "callspec", None) for item in request.session.items]
+    names = {spec.params.get("program") for spec in specs if spec} & set(tracing.names())
     return {name: compiler.submit(ahead.compile_program, name) for name in sorted(names)}
 
 
-# A training step has the forward pass in it, but for what is there without dropout and draws.
+# A training step contains the forward pass, except for paths without dropout and sampling.
 FORWARD = {"additive", "additive_blockwise", "multi_head_self", "hard", "decoder_hard"}
 PROGRAMS = [
     pytest.param(name, marks=pytest.mark.slow if is_slow else ())
@@ -45,16 +45,16 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_it_compiles_for_the_gpu(program, compiling):
+def test_program_compiles_for_the_gpu(program, compiling):
     assert "is_scheduled=true" in compiling[program].result()
 
 
-def test_the_compiler_is_the_gpus(compiler):
+def test_compiler_is_the_gpu_compiler(compiler):
     text = compiler.submit(ahead.compile_program, "additive.float32.forward").result()
-    assert "fusion_backend_config" in text  # a CPU's programs have none
+    assert "fusion_backend_config" in text  # CPU programs have none
 
 
-def test_what_the_gpu_has_no_code_for_is_refused(compiler):
+def test_operation_without_gpu_code_is_refused(compiler):
     import jax
 
     unknown = jax.ffi.ffi_call("nobody_has_this", jax.ShapeDtypeStruct((4,), "float32"))

@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 from keras_attention import KeyValueCache, MultiHeadSelfAttention
+from keras_attention.testing.evaluate import compile_function as compiled
 from tests.layers.multi_head.multi_head_formulas import MASK, X, numpy, seeded
-from tests.layers.test_contract import compiled
 
 MODES = {
     "plain": {},

@@ -4,10 +4,10 @@ import pytest
 from keras import ops
 
 from keras_attention import DecoderBlockCache, TransformerDecoderBlock
+from keras_attention.testing.evaluate import compile_function as compiled
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.layers.multi_head.multi_head_formulas import numpy, seeded
-from tests.layers.test_contract import compiled
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, decode_formula
 
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_attention import DecoderBlockCache, PositionalEncoding, TransformerDecoderBlock
 from keras_attention.decoding import beam_search, greedy
+from keras_attention.testing.evaluate import compile_function as compiled
 from tests.layers.multi_head.multi_head_formulas import numpy, seeded
-from tests.layers.test_contract import compiled
 
 VOCABULARY, WIDTH, LENGTH, START, END = 7, 6, 9, 0, 1
 MEMORY = np.random.default_rng(0).normal(size=(2, 5, WIDTH)).astype("float32")

@@ -1,0 +1,24 @@
+"""How the checks call a layer."""
+
+import functools
+from collections.abc import Callable
+
+
+def request_scores(call: Callable) -> Callable:
+    """Complete a function `(layer, query, value, query_mask, value_mask, **options)`.
+
+    The masks default to None, and `return_attention_scores` defaults to True.
+    """
+
+    @functools.wraps(call)
+    def adapter(layer, query, value, query_mask=None, value_mask=None, **options):
+        options = {"return_attention_scores": True, **options}
+        return call(layer, query, value, query_mask, value_mask, **options)
+
+    return adapter
+
+
+@request_scores
+def call_query_value(layer, query, value, query_mask, value_mask, **options):
+    """Call a layer with the interface of `keras.layers.Attention`."""
+    return layer([query, value], mask=[query_mask, value_mask], **options)

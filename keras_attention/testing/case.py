@@ -1,0 +1,106 @@
+"""A layer under test: how to create it, how to call it and which features it has."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_attention.testing.calls import call_query_value
+from keras_attention.testing.data import WIDTH, example_batch
+from keras_attention.testing.evaluate import Evaluator
+
+
+@dataclasses.dataclass(eq=False)
+class LayerCase:
+    """What the checks need to know about a layer.
+
+    Args:
+        layer: The layer's class, or a function of keyword arguments (`dtype`, `trainable` and the
+            constructor's) that returns a new layer.
+        arguments: Constructor arguments. A callable value is called without arguments each time
+            that a layer is created: use it to create sub-layers.
+        call: A function `(layer, query, value, query_mask=None, value_mask=None, **options)` that
+            calls the layer and returns `(output, weights)`: `(batch, Tq, any)` and
+            `(batch, Tq, Tk)`. The options are `attention_mask`, `use_causal_mask`, `training` and
+            `return_attention_scores`; with `return_attention_scores=False` it returns the output
+            alone. See `keras_attention.testing.request_scores`.
+        width: The width of the example queries and values.
+        fully_masked_output_is_zero: Whether a query without visible keys has an output of zero.
+            False where the output holds more than the context.
+        takes_masks: Whether the layer takes `query_mask` and `value_mask`.
+        takes_attention_mask: Whether it takes `attention_mask` and `use_causal_mask`.
+        takes_query: Whether the output has a query axis.
+        max_input: The largest inputs that must not give NaN, where a part of the layer overflows
+            earlier than the compute dtype does. Default None.
+        all_arguments: Every constructor argument, each with a value that is not its default. If
+            given, the check of the config compares every one of them. Default None.
+        wrong_arguments: Pairs of constructor arguments to refuse and a piece of the message.
+        error_pattern: The regular expression that the message of every such refusal matches.
+        package: The package under which the class is registered for saving; None for any.
+    """
+
+    layer: Callable
+    arguments: dict = dataclasses.field(default_factory=dict)
+    call: Callable = call_query_value
+    width: int = WIDTH
+    fully_masked_output_is_zero: bool = True
+    takes_masks: bool = True
+    takes_attention_mask: bool = True
+    takes_query: bool = True
+    max_input: float | None = None
+    all_arguments: dict | None = None
+    wrong_arguments: list = dataclasses.field(default_factory=list)
+    error_pattern: str = "Expected .* Received: "
+    package: str | None = None
+    evaluators: dict = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def layer_class(self) -> type:
+        """The class of the layer."""
+        return self.layer if isinstance(self.layer, type) else type(self.make())
+
+    @property
+    def name(self) -> str:
+        """The class and the constructor arguments, for messages."""
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.arguments.items() if not callable(v))
+        return f"{self.layer_class.__name__}({arguments})"
+
+    def make(self, **options: Any) -> keras.layers.Layer:
+        """Return a new layer. The options override `arguments`; sub-layers get the same dtype."""
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(options.get("dtype", policy))
+        try:
+            arguments = {**self.arguments, **options}
+            return self.layer(**{k: v() if callable(v) else v for k, v in arguments.items()})
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+    def batch(self, *args: int, **kwargs: int) -> tuple:
+        """Return `example_batch` with this case's width."""
+        return example_batch(*args, width=self.width, **kwargs)
+
+    def build(self, **options: Any) -> keras.layers.Layer:
+        """Return a new, built layer whose weights are seeded random numbers, none of them zero."""
+        layer = self.make(**options)
+        self.call(layer, *(keras.KerasTensor(x.shape, "float32") for x in self.batch()[:2]))
+        rng = np.random.default_rng(1)
+        layer.set_weights([0.5 * rng.normal(size=w.shape) for w in layer.get_weights()])
+        return layer
+
+    def evaluator(self, dtype: str = "float32") -> Evaluator:
+        """Return the evaluator of a built layer, which is shared: do not change its layer."""
+        if dtype not in self.evaluators:
+            self.evaluators[dtype] = Evaluator(self.call, self.build(dtype=dtype))
+        return self.evaluators[dtype]
+
+    def functional_model(self, layer: keras.layers.Layer) -> keras.Model:
+        """Return a functional model of the layer: unknown batch and lengths, masks as inputs."""
+        inputs = [keras.Input((None, self.width), name=name) for name in ("query", "value")]
+        inputs += [
+            keras.Input((None,), dtype="bool", name=name) for name in ("query_mask", "value_mask")
+        ]
+        output, weights = self.call(layer, *inputs)
+        return keras.Model(inputs, {"output": output, "weights": weights})

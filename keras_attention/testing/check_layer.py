@@ -1,0 +1,116 @@
+"""Run every check on a layer."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_attention.testing import (
+    config,
+    freezing,
+    masking,
+    precision,
+    same_numbers,
+    saved_model,
+    state,
+    training,
+)
+from keras_attention.testing.case import LayerCase
+
+CHECKS = [
+    check
+    for module in (
+        masking,
+        precision,
+        same_numbers,
+        saved_model,
+        config,
+        state,
+        freezing,
+        training,
+    )
+    for check in module.CHECKS
+]
+# Arguments with which a check is run more than once.
+ARGUMENTS = {
+    masking.check_masked_inputs_have_no_effect: [float("nan"), float("inf"), -float("inf")],
+    masking.check_fully_masked_query_returns_zero: ["float32", "mixed_float16", "mixed_bfloat16"],
+    masking.check_attention_mask_has_effect_of_masks: ["float32", "mixed_float16"],
+    precision.check_finite_inputs_give_no_nan: ["float32", "mixed_float16", "mixed_bfloat16"],
+    same_numbers.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
+    state.check_call_leaves_no_state: [False, True],
+    freezing.check_frozen_layer_is_not_trained: list(freezing.FREEZERS),
+}
+
+
+def check_layer(layer: keras.layers.Layer | Callable, **options: Any) -> None:
+    """Check that an attention layer keeps the promises of this package's layers.
+
+    The layer is called with queries, values, their masks and `return_attention_scores=True`, as
+    `keras.layers.Attention` is. If yours is called otherwise, give a function as `call`.
+
+    Args:
+        layer: A layer, a layer class, or a function of keyword arguments that returns a new layer.
+            A layer is created again from its config for each check; its own weights do not change.
+        options: Fields of `keras_attention.testing.LayerCase`: `arguments`, `call`, `width`,
+            `takes_masks=False` and others for what the layer does not have.
+
+    Raises:
+        AssertionError: If the layer breaks a promise. The message names the layer and the promise.
+
+    Example:
+    >>> keras_attention.testing.check_layer(keras.layers.Attention())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    AssertionError: Attention() breaks the promise: a fully masked query returns zero, ...
+    """
+    case = LayerCase(_create_again(layer) if _is_layer(layer) else layer, **options)
+    for check, arguments in list_checks(case):
+        check(case, *arguments)
+
+
+def list_checks(case: LayerCase) -> Iterator[tuple[Callable, tuple]]:
+    """Yield every check that applies to a case with its further arguments, for a test runner.
+
+    Example:
+    >>> case = keras_attention.testing.LayerCase(keras_attention.Attention)
+    >>> check, arguments = next(keras_attention.testing.list_checks(case))
+    >>> check.promise
+    'a fully masked query returns zero, with zero gradients'
+    >>> check(case, *arguments)
+    """
+    for check in CHECKS:
+        if check.applies(case):
+            for argument in ARGUMENTS.get(check, [None]):
+                yield check, () if argument is None else (argument,)
+
+
+def _is_layer(layer):
+    return isinstance(layer, keras.layers.Layer)
+
+
+def _create_again(layer):
+    """Return a function of options that creates the layer from its config."""
+
+    def create(**options):
+        config = copy.deepcopy(layer.get_config())
+        if "dtype" in options:
+            _set_dtype(config, options["dtype"])
+        try:
+            return type(layer).from_config({**config, **options})
+        except TypeError as error:  # Keras wraps the constructor's error
+            raise error.__context__ or error from None
+
+    return create
+
+
+def _set_dtype(nest, dtype):
+    """Set the dtype in every layer's config in a nest, in place."""
+    if isinstance(nest, dict):
+        is_layer = "class_name" in nest and "dtype" in (nest.get("config") or {})
+        if is_layer and nest["class_name"] != "DTypePolicy":
+            nest["config"]["dtype"] = dtype
+        nest = list(nest.values())
+    if isinstance(nest, list | tuple):
+        for part in nest:
+            _set_dtype(part, dtype)

@@ -1,0 +1,25 @@
+"""Example inputs of the checks."""
+
+import numpy as np
+
+BATCH, QUERIES, KEYS, WIDTH = 2, 3, 7, 5
+
+
+def example_batch(
+    size: int = BATCH, queries: int = QUERIES, keys: int = KEYS, width: int = WIDTH
+) -> tuple:
+    """Return queries, values and their masks as numpy arrays.
+
+    In the first sequence every key is masked. In the second one the last query and the keys from
+    the fifth on are masked.
+
+    Returns:
+        Queries `(size, queries, width)` and values `(size, keys, width)`, float32; bool masks
+        `(size, queries)` and `(size, keys)`.
+    """
+    rng = np.random.default_rng(0)
+    query = rng.normal(size=(size, queries, width)).astype("float32")
+    value = rng.normal(size=(size, keys, width)).astype("float32")
+    query_mask, value_mask = np.ones((size, queries), bool), np.ones((size, keys), bool)
+    query_mask[1, -1] = value_mask[0] = value_mask[1, 4:] = False
+    return query, value, query_mask, value_mask

@@ -1,0 +1,139 @@
+"""The checks that masked positions have no effect and fully masked queries return zero."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_attention.testing.case import LayerCase
+from keras_attention.testing.data import BATCH, KEYS, QUERIES
+from keras_attention.testing.evaluate import compile_function, to_numpy
+from keras_attention.testing.promise import promise, require
+
+
+def _takes_masks(case: LayerCase) -> bool:
+    return case.takes_masks
+
+
+def _takes_attention_mask(case: LayerCase) -> bool:
+    return case.takes_attention_mask
+
+
+@promise("a fully masked query returns zero, with zero gradients", _takes_masks)
+def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32") -> None:
+    """Mask every key of one sequence, and one query of the other."""
+    evaluator = case.evaluator(dtype)
+    data = case.batch()
+    (output, weights), grads = evaluator.outputs_and_gradients(*data)
+    _check_zeros(case, output, weights)
+    for grad in grads:
+        require(np.isfinite(grad).all(), "A gradient is not finite")
+    np.testing.assert_array_equal(grads[1][0], 0, "gradient of values whose mask is False")
+    if case.fully_masked_output_is_zero:
+        np.testing.assert_array_equal(grads[0][0], 0, "gradient of queries without visible keys")
+
+
+@promise("a fully masked query returns zero when compiled", _takes_masks)
+def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
+    """Compile the call by XLA; without gradients."""
+    layer = case.evaluator(dtype).layer
+    query, value, *masks = case.batch()
+    call = compile_function(lambda query, value: case.call(layer, query, value, *masks))
+    _check_zeros(case, *to_numpy(call(query, value)))
+
+
+def _check_zeros(case, output, weights):
+    np.testing.assert_array_equal(weights[0], 0, "weights where every key is masked")
+    if case.fully_masked_output_is_zero:
+        np.testing.assert_array_equal(output[0], 0, "output where every key is masked")
+    if case.takes_query:
+        np.testing.assert_array_equal(weights[1, -1], 0, "weights of a masked query")
+        np.testing.assert_array_equal(output[1, -1], 0, "output of a masked query")
+
+
+@promise("masked queries and values have no effect, not even if they are NaN", _takes_masks)
+def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) -> None:
+    """Replace every masked query and value; compare outputs and all gradients bit by bit."""
+    query, value, query_mask, value_mask = case.batch()
+
+    def evaluate(query, value):
+        outputs, grads = case.evaluator().outputs_and_gradients(
+            query, value, query_mask, value_mask
+        )
+        return [*outputs, *grads]
+
+    expected = evaluate(query, value)
+    filled_query = np.where(query_mask[..., None], query, np.float32(fill))
+    filled_value = np.where(value_mask[..., None], value, np.float32(fill))
+    _assert_equal(evaluate(filled_query, filled_value), expected)
+
+
+@promise("what `attention_mask` masks has no effect, not even if it is NaN", _takes_attention_mask)
+def check_attention_mask_has_effect_of_masks(case: LayerCase, dtype: str = "float32") -> None:
+    """Mask one query and one key by `attention_mask`, and plant NaN there."""
+    query, value, *_ = case.batch()
+    attention_mask = np.ones((QUERIES, KEYS), bool)
+    attention_mask[1] = attention_mask[:, 2] = False
+
+    def evaluate(query, value):
+        (output, weights), grads = case.evaluator(dtype).outputs_and_gradients(
+            query, value, attention_mask=attention_mask, loss_queries=slice(None, None, 2)
+        )
+        np.testing.assert_array_equal(weights[:, 1], 0, "weights of a fully masked query")
+        if case.fully_masked_output_is_zero:
+            np.testing.assert_array_equal(output[:, 1], 0, "output of a fully masked query")
+        return [output[:, ::2], weights, *grads]
+
+    expected = evaluate(query, value)
+    value[:, 2] = np.nan
+    if case.fully_masked_output_is_zero:
+        query[:, 1] = np.nan
+    _assert_equal(evaluate(query, value), expected)
+
+
+@promise("appended padding changes nothing", _takes_masks)
+def check_appended_padding_has_no_effect(case: LayerCase) -> None:
+    """Append four masked queries and values."""
+    query, value, query_mask, value_mask = case.batch()
+    evaluator = case.evaluator()
+    output, weights = evaluator.outputs(query, value, query_mask, value_mask)
+    padding = np.full((BATCH, 4, case.width), 9.0, "float32")
+    longer = [np.concatenate([x, padding], 1) for x in (query, value)]
+    masks = [np.pad(mask, [(0, 0), (0, 4)]) for mask in (query_mask, value_mask)]
+    padded_output, padded_weights = evaluator.outputs(*longer, *masks)
+    if case.takes_query:
+        np.testing.assert_allclose(padded_output[:, :QUERIES], output, atol=1e-5)
+        np.testing.assert_allclose(padded_weights[:, :QUERIES, :KEYS], weights, atol=1e-5)
+        np.testing.assert_array_equal(padded_output[:, QUERIES:], 0)
+    else:
+        np.testing.assert_allclose(padded_output, output, atol=1e-5)
+    np.testing.assert_array_equal(padded_weights[..., KEYS:], 0)
+
+
+@promise("`use_causal_mask` masks later keys", _takes_attention_mask)
+def check_causal_mask_masks_later_keys(case: LayerCase) -> None:
+    """Change the last key: only the last query may change, and it must."""
+    query, value, *_ = case.batch()
+    value = value[:, :QUERIES]
+    evaluator = case.evaluator()
+    output, _ = evaluator.outputs(query, value, use_causal_mask=True)
+    value[:, -1] += 7
+    changed_output, weights = evaluator.outputs(query, value, use_causal_mask=True)
+    np.testing.assert_allclose(changed_output[:, :-1], output[:, :-1], atol=1e-6)
+    np.testing.assert_array_equal(np.triu(weights[0], 1), 0)
+    difference = np.abs(changed_output[:, -1] - output[:, -1]).max()
+    require(difference > 0.01, f"The last query ignores the last key: difference {difference}")
+
+
+def _assert_equal(arrays, expected):
+    for array, expected_array in zip(arrays, expected, strict=True):
+        np.testing.assert_array_equal(array, expected_array)
+
+
+CHECKS: list[Callable] = [
+    check_fully_masked_query_returns_zero,
+    check_fully_masked_query_returns_zero_compiled,
+    check_masked_inputs_have_no_effect,
+    check_attention_mask_has_effect_of_masks,
+    check_appended_padding_has_no_effect,
+    check_causal_mask_masks_later_keys,
+]

@@ -1,0 +1,33 @@
+"""The check that a layer learns in a compiled model."""
+
+import inspect
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from keras_attention.testing.case import LayerCase
+from keras_attention.testing.promise import promise, require
+
+
+@promise("the layer learns in a model that is compiled by XLA")
+def check_layer_learns_when_compiled(case: LayerCase) -> None:
+    """Fit random targets for 24 steps, with dropout if the layer has it."""
+    keras.utils.set_random_seed(1)  # how much a sampling layer learns depends on its draws
+    has_dropout = "dropout" in inspect.signature(case.layer_class.__init__).parameters
+    layer = case.make(dropout=0.1) if has_dropout else case.make()
+    query, value, *_ = case.batch(6, 3, 7)
+    inputs = [keras.Input((None, case.width)) for _ in range(2)]
+    model = keras.Model(inputs, keras.layers.Dense(1)(case.call(layer, *inputs)[0]))
+    uses_xla = keras.backend.backend() != "torch"
+    model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=uses_xla)
+    shape = model([query, value]).shape
+    target = np.random.default_rng(2).normal(size=shape).astype("float32")
+    history = model.fit(
+        [query, value], target, epochs=12, batch_size=3, shuffle=False, verbose=0
+    ).history["loss"]
+    require(model.jit_compile == uses_xla, "The model is not compiled by XLA")
+    require(history[-1] < 0.9 * history[0], f"The loss went from {history[0]} to {history[-1]}")
+
+
+CHECKS: list[Callable] = [check_layer_learns_when_compiled]

@@ -1,0 +1,61 @@
+"""Contract cases of SelfAttention2D."""
+
+from keras import ops
+
+import keras_attention
+from keras_attention.testing import request_scores
+from tests.layers.contract.common import INITIALIZERS, Case
+
+
+@request_scores
+def call_on_image(layer, query, value, query_mask, value_mask, **options):
+    """Call an image layer without a query: the values are the pixels of a one-pixel-wide image."""
+    axis = 2 if layer.data_format == "channels_last" else 3
+    image = value if axis == 2 else ops.swapaxes(value, 1, 2)
+    result = layer(ops.expand_dims(image, axis), **options)
+    output, *weights = result if isinstance(result, tuple) else (result,)
+    output = ops.squeeze(output, axis)
+    output = output if axis == 2 else ops.swapaxes(output, 1, 2)
+    return (output, *weights) if weights else output
+
+
+IMAGE = {
+    "call": call_on_image,
+    "takes_masks": False,
+    "takes_attention_mask": False,
+    "takes_query": False,
+}
+
+ROWS = {
+    "self_attention_2d": Case(
+        keras_attention.SelfAttention2D,
+        all_arguments={
+            **INITIALIZERS,
+            "key_reduction": 2,
+            "value_reduction": None,
+            "pool_keys": True,
+            "spectral_normalization": True,
+            "data_format": "channels_first",
+            "implementation": "plain",
+        },
+        wrong_arguments=[
+            ({"implementation": True}, "implementation=True"),
+            ({"key_reduction": 0}, "key_reduction=0"),
+            ({"value_reduction": 2.5}, "value_reduction=2.5"),
+            ({"pool_keys": "max"}, "pool_keys='max'"),
+            ({"spectral_normalization": 1}, "spectral_normalization=1"),
+            ({"data_format": "NHWC"}, "data_format='NHWC'"),
+        ],
+        **IMAGE,
+    ),
+    "self_attention_2d_released": Case(
+        keras_attention.SelfAttention2D,
+        {"pool_keys": True, "spectral_normalization": True},
+        **IMAGE,
+    ),
+    "self_attention_2d_channels_first": Case(
+        keras_attention.SelfAttention2D,
+        {"value_reduction": None, "data_format": "channels_first", "implementation": "blockwise"},
+        **IMAGE,
+    ),
+}

@@ -1,0 +1,63 @@
+"""Contract cases of LuongAttention and LocalAttention."""
+
+import keras_attention
+from tests.layers.contract.common import DROPOUT, INITIALIZERS, Case
+
+ROWS = {
+    "luong_dot": Case(keras_attention.LuongAttention, {"score": "dot"}),
+    "luong_general": Case(
+        keras_attention.LuongAttention,
+        all_arguments={
+            **INITIALIZERS,
+            "score": "location",
+            "units": 7,
+            "max_length": 11,
+            "dropout": 0.25,
+            "seed": 3,
+            "implementation": "plain",
+        },
+        wrong_arguments=[
+            *DROPOUT,
+            ({"implementation": "fast"}, "implementation='fast'"),
+            ({"score": "scaled_dot"}, "score='scaled_dot'"),
+            ({"score": "location"}, "max_length=None"),
+            ({"max_length": 7}, "max_length=7"),
+            ({"units": -1}, "units=-1"),
+        ],
+    ),
+    "luong_blockwise": Case(keras_attention.LuongAttention, {"implementation": "blockwise"}),
+    "luong_concat": Case(keras_attention.LuongAttention, {"score": "concat"}),
+    "luong_location": Case(keras_attention.LuongAttention, {"score": "location", "max_length": 20}),
+    "luong_attentional_vector": Case(
+        keras_attention.LuongAttention, {"units": 7}, fully_masked_output_is_zero=False
+    ),
+    "local_predictive": Case(
+        keras_attention.LocalAttention,
+        {"window": 3},
+        all_arguments={
+            **INITIALIZERS,
+            "window": 2,
+            "alignment": "monotonic",
+            "score": "concat",
+            "units": 7,
+            "renormalize": True,
+            "dropout": 0.25,
+            "seed": 3,
+        },
+        wrong_arguments=[
+            *DROPOUT,
+            ({"window": 0}, "window=0"),
+            ({"window": 2.5}, "window=2.5"),
+            ({"alignment": "local-p"}, "alignment='local-p'"),
+            ({"score": "location"}, "score='location'"),
+            ({"renormalize": "yes"}, "renormalize='yes'"),
+            ({"units": -1}, "units=-1"),
+        ],
+    ),
+    "local_renormalized": Case(
+        keras_attention.LocalAttention, {"window": 2, "score": "concat", "renormalize": True}
+    ),
+    "local_monotonic": Case(
+        keras_attention.LocalAttention, {"window": 2, "alignment": "monotonic", "score": "dot"}
+    ),
+}

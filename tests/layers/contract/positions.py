@@ -1,0 +1,28 @@
+"""Contract cases of PositionalEncoding."""
+
+from keras import ops
+
+import keras_attention
+from keras_attention.testing import request_scores
+from tests.layers.contract.common import Case
+
+
+@request_scores
+def call_positional_encoding(layer, query, value, query_mask, value_mask, **options):
+    """Return weights of zero: the layer is no attention."""
+    output = layer(query)
+    rows, columns = (ops.cast(ops.zeros_like(x[..., 0]), output.dtype) for x in (query, value))
+    weights = ops.expand_dims(rows, 2) + ops.expand_dims(columns, 1)
+    return (output, weights) if options["return_attention_scores"] else output
+
+
+ROWS = {
+    "positional_encoding": Case(
+        keras_attention.PositionalEncoding,
+        call=call_positional_encoding,
+        takes_masks=False,
+        takes_attention_mask=False,
+        all_arguments={"base": 100.0, "scale": True},
+        wrong_arguments=[({"base": 0}, "base=0"), ({"scale": 2}, "scale=2")],
+    ),
+}

@@ -1,0 +1,28 @@
+"""The contract cases of all layers by name. A new layer adds a case to its family's file."""
+
+from tests.layers.contract import (
+    image,
+    luong,
+    multi_head,
+    neural_turing_machine,
+    pointer,
+    pooling,
+    positions,
+    query_value,
+    recurrent,
+    transformer,
+)
+
+FAMILIES = (
+    query_value,
+    luong,
+    multi_head,
+    transformer,
+    recurrent,
+    pointer,
+    pooling,
+    image,
+    positions,
+    neural_turing_machine,
+)
+ROWS = {name: case for family in FAMILIES for name, case in family.ROWS.items()}
