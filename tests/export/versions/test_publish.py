@@ -89,7 +89,6 @@ KILLED = make_program(
     """
 import os, pathlib, signal, sys
 from keras_attention.export.versions.publish import publish
-from tests.export.versions.light_process import make_program
 def write(path):
     path.mkdir()
     (path / "weights").write_text("many")
