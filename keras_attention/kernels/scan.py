@@ -1,10 +1,14 @@
 """A loop over time that is differentiable under XLA on every backend."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops, tree
 
+from keras_attention.types import Nest
 
-def scan(step, carry, inputs, dtypes):
+
+def scan(step: Callable, carry: Nest, inputs: Nest, dtypes: Nest) -> tuple[Nest, Nest]:
     """Run `carry, outputs = step(carry, inputs[t])` for every t.
 
     On TensorFlow, `keras.ops.scan` requires outputs of the carry's shape and has no gradient under
