@@ -99,6 +99,6 @@ class ScoreSlicer:
         corner, size = list(block.corner), list(block.size)
         if x.shape[0] is None:  # The graph learns only at run time whether it is 1.
             batch = tf.shape(x)[0]
-            corner[0], size[0] = corner[0] % batch, tf.minimum(size[0], batch)
+            corner[0], size[0] = corner[0] % tf.maximum(batch, 1), tf.minimum(size[0], batch)
         axes = zip(x.shape, corner, size, strict=True)
         return zip(*[(0, 1) if n == 1 else (at, m) for n, at, m in axes], strict=True)
