@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
-from tests.kernels.dot.dot_formulas import BATCH, sight
+from tests.kernels.dot.dot_formulas import BATCH, visible_pairs
 
 RNG = np.random.default_rng(0)
 SIZES = [(5, 5), (3, 7), (7, 3)]
@@ -27,7 +27,7 @@ def test_matches_the_dense_mask(queries, keys, causal, window):
     for is_used in itertools.product([False, True], repeat=3):
         some = {n: x for (n, x), used in zip(masks.items(), is_used, strict=True) if used}
         mask = StructuredMask(queries, keys, **some, causal=causal, window=window)
-        expected = sight(queries, keys, **some, causal=causal, window=window)
+        expected = visible_pairs(queries, keys, **some, causal=causal, window=window)
         np.testing.assert_array_equal(numpy(mask.dense(), expected.shape), expected)
         has_key, is_visible = expected.any(axis=2), expected.any(axis=1)
         np.testing.assert_array_equal(numpy(mask.query_has_visible_key(), has_key.shape), has_key)

@@ -11,42 +11,32 @@ from keras_attention.kernels.xla_context import is_compiled
 class BlockLoops:
     """Computes attention and its gradients with the weights of one block at a time.
 
-    Queries are `(blocks, groups, rows, D)`, and contexts alike, by `BlockSlicer.split_queries`;
-    keys and values are `(batch * groups * Tk, width)`, by `BlockSlicer.pad_keys`.
-
-    Args:
-        slicer: A `BlockSlicer`.
-        seeds, rate, bias: As in `blockwise_attention`.
+    Queries and contexts are split by `BlockSlicer.split_queries`, keys and values padded by
+    `BlockSlicer.pad_keys`. The other arguments are those of `blockwise_attention`.
     """
 
     def __init__(self, slicer, seeds, rate, bias):
         self.slicer, self.rate, self.scores = slicer, rate, ScoreSlicer(slicer, bias)
         self.seeds = None if seeds is None else slicer.split_queries(seeds[..., None])
-        # Under XLA it is faster to reuse the softmax normalizer of the forward pass in the backward
-        # pass; without XLA, to leave the softmax to one operation.
+        # Under XLA it is faster to reuse the softmax normalizer in the backward pass; without XLA,
+        # to leave the softmax to one operation.
         self.keeps_norm = is_compiled()
 
     def attend(self, query, key, value):
-        """Return the context, and with `keeps_norm` the softmax normalizer.
-
-        The normalizer has a width of 2: the maximum of the scores and the sum of the exponentials.
-        """
+        """Return the context, and with `keeps_norm` the scores' maximum and exponentials' sum."""
 
         def attend_block(block, *arrays):
             keys, values = (self.slicer.slice_keys(x, block) for x in (key, value))
             results = self._attend_block(block, query[block.index], keys, values)
             return [a.write(block.index, x) for a, x in zip(arrays, results, strict=True)]
 
+        size, shape = self.slicer.count, query.shape[1:-1]
         widths = [value.shape[1], 2] if self.keeps_norm else [value.shape[1]]
-        shapes = [(self.slicer.count, *query.shape[1:-1], width) for width in widths]
-        arrays = [create_array(query.dtype, *shape) for shape in shapes]
+        arrays = [create_array(query.dtype, size, *shape, width) for width in widths]
         return [array.stack() for array in self._for_each_block(attend_block, *arrays)]
 
     def differentiate(self, query, key, value, upstream, context, *norm):
-        """Return the gradients of query, key, value and bias, with the weights computed anew.
-
-        `upstream` is the gradient of the context; it is zero where a query is fully masked.
-        """
+        """Return the gradients of query, key, value and bias; `upstream` is the context's."""
         slicer, scores = self.slicer, self.scores
 
         def differentiate_block(block, grad_query, grad_keys, grad_bias):

@@ -1,12 +1,9 @@
-"""Masks and a bias of the scores, for one block at a time, on TensorFlow.
-
-They have the shape `(batch or 1, heads or 1, Tq or 1, Tk or 1)`; axes of size 1 are not sliced.
-"""
+"""Masks and bias `(batch or 1, heads or 1, Tq or 1, Tk or 1)` of one block, on TensorFlow."""
 
 import tensorflow as tf
 
 from keras_attention.kernels.dot.block_layout import choose
-from keras_attention.kernels.dot.tensorflow.for_each import add_at, create_sums
+from keras_attention.kernels.dot.tensorflow.for_each import create_sums
 from keras_attention.kernels.dot.tensorflow.slices import pad
 from keras_attention.mask import combine
 from keras_attention.normalize.masked import MASKED_SCORE
@@ -25,10 +22,11 @@ class ScoreSlicer:
 
     def mask_scores(self, scores, block):
         """Return scores plus bias, the lowest where masked."""
-        mask = combine(*(self._slice(x, block) for x in self.masks), self._mask_positions(block))
+        masks = (tf.slice(x, *self._fit(x, block)) for x in self.masks)
+        mask = combine(*masks, self._mask_positions(block))
         shape, scores = tf.shape(scores), tf.reshape(scores, block.size)
         if self.bias is not None:
-            scores = scores + self._slice(self.bias, block)
+            scores = scores + tf.slice(self.bias, *self._fit(self.bias, block))
         if mask is not None:
             scores = tf.where(mask, scores, tf.constant(MASKED_SCORE, scores.dtype))
         return tf.reshape(scores, shape)
@@ -55,7 +53,8 @@ class ScoreSlicer:
             grad = tf.roll(grad, corner[3], axis=3)
         grad = tf.reshape(grad, (size[0] * size[1] * size[2], tf.shape(self.bias)[3]))
         index = (corner[0] * self.bias.shape[1] + corner[1]) * self.bias_blocks
-        return add_at(array, index + corner[2] // self.layout.rows, grad)
+        index = index + corner[2] // self.layout.rows
+        return array.write(index, array.read(index) + grad)
 
     def merge_bias(self, x):
         """Return the gradient in the bias's own shape, of the stacked array."""
@@ -88,9 +87,7 @@ class ScoreSlicer:
         if visible.causal:
             masks.append(key <= query)
         if visible.window is not None:
-            masks.append(key >= query - visible.window)
-            if not visible.causal:
-                masks.append(key <= query + visible.window)
+            masks.append(tf.abs(key - query) <= visible.window)
         return combine(*masks)
 
     def _pad(self, x):
@@ -102,11 +99,6 @@ class ScoreSlicer:
         corner, size = list(block.corner), list(block.size)
         if x.shape[0] is None:  # The graph learns only at run time whether it is 1.
             batch = tf.shape(x)[0]
-            corner[0], size[0] = corner[0] % batch, tf.minimum(size[0], batch)
-        for axis, length in enumerate(x.shape):
-            if length == 1:
-                corner[axis], size[axis] = 0, 1
-        return corner, size
-
-    def _slice(self, x, block):
-        return tf.slice(x, *self._fit(x, block))
+            corner[0], size[0] = corner[0] % tf.maximum(batch, 1), tf.minimum(size[0], batch)
+        axes = zip(x.shape, corner, size, strict=True)
+        return zip(*[(0, 1) if n == 1 else (at, m) for n, at, m in axes], strict=True)

@@ -1,31 +1,22 @@
 """Division of queries, keys and gradients into the blocks of a `Layout`, on TensorFlow."""
 
-from typing import Any, NamedTuple
+import collections
 
 import tensorflow as tf
 
 from keras_attention.kernels.dot.block_layout import choose
-from keras_attention.kernels.dot.tensorflow.for_each import add_at, create_array, create_sums
+from keras_attention.kernels.dot.tensorflow.for_each import create_array, create_sums
 
-
-class Block(NamedTuple):
-    """A block of scores; padding counts."""
-
-    index: Any  # among all blocks
-    group: Any  # the first one of the batch
-    corner: tuple  # the first sequence, head, query and key
-    size: tuple  # the number of each
+# The position of a block of scores: its index among all blocks, the index of its first group in the
+# batch, its first `(sequence, head, query, key)` and the number of each. Padding counts.
+Block = collections.namedtuple("Block", ["index", "group", "corner", "size"])
 
 
 class BlockSlicer:
     """Pads tensors to whole blocks, slices the part of one block, and merges gradients.
 
-    A group is the heads that share keys and values. A block holds one head of one sequence, or all
-    heads of all sequences if `is_short`, a bool or a scalar tensor.
-
-    Args:
-        layout, visible: A `Layout` and its `StructuredMask`.
-        heads: `(batch, groups, shared)`: sequences, groups of each, and heads of a group.
+    `heads` is `(batch, groups, shared)`; a group is the `shared` heads with the same keys. A block
+    holds one head of one sequence; if `is_short`, the only block holds all heads of all sequences.
     """
 
     def __init__(self, layout, visible, heads, is_short):
@@ -87,7 +78,7 @@ class BlockSlicer:
         if self.layout.band is not None:
             return array.write(block.index, grad)
         margins = {len(grad.shape) - 1: (0, self.visible.keys - block.size[3])}
-        return add_at(array, block.group, pad(grad, margins))
+        return array.write(block.group, array.read(block.group) + pad(grad, margins))
 
     def merge_keys(self, x):
         """Return the gradient `(batch, groups, Tk, width)` of the stacked array."""
