@@ -15,7 +15,7 @@ def draw_text(sentences):
     from matplotlib.patches import Rectangle
 
     figure = Figure(dpi=150)
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     left = MARGIN if sentences[0].bar is None else MARGIN + BAR_WIDTH + 2 * WORD_SPACE
     y, right = MARGIN, PAGE_WIDTH - MARGIN
@@ -32,7 +32,7 @@ def draw_text(sentences):
             label = axes.text(
                 0, 0, text, fontsize=FONT_SIZE, fontfamily=families, parse_math=False, va="center"
             )
-            width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
+            width = label.get_window_extent(canvas.get_renderer()).width / figure.dpi
             if x > left and x + width > PAGE_WIDTH - MARGIN:
                 x, y = left, y + LINE_HEIGHT
             label.set_position((x, y + LINE_HEIGHT / 2))

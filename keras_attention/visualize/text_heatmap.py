@@ -60,8 +60,8 @@ def text_heatmap(
             f"Expected `weights` to be one matrix (Tq, Tk). Received: rank {get_rank(weights)}"
         )
     [sample] = parse_samples(weights, source_tokens, target_tokens)
-    headings = [split_graphemes(split_emoji(make_visible(token))) for token in sample.source]
-    labels = [split_emoji(make_visible(token)) for token in sample.target]
+    headings = [split_graphemes(split_emoji(make_visible(token))) for token in sample.source or []]
+    labels = [split_emoji(make_visible(token)) for token in sample.target or []]
     height = max(map(len, headings))
     margin = max(map(terminal_width, labels))
     lines = [" " * (margin + 1) + format_heading(headings, height, n) for n in range(height)]
