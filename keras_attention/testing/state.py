@@ -8,7 +8,6 @@ from keras_attention.testing.case import LayerCase
 from keras_attention.testing.evaluate import compile_function
 from keras_attention.testing.promise import promise, require
 
-
 KERAS_ATTRIBUTES = {"_called"}  # Keras sets it in the first call
 
 
