@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
-from tests.kernels.dot.dot_formulas import BATCH, sight
+from tests.kernels.dot.dot_formulas import BATCH, visible_pairs
 
 RNG = np.random.default_rng(0)
 SIZES = [(5, 5), (3, 7), (7, 3)]
@@ -27,7 +27,7 @@ def test_it_says_what_the_table_says(queries, keys, causal, window):
     for given in itertools.product([False, True], repeat=3):
         some = {n: x for (n, x), there in zip(masks.items(), given, strict=True) if there}
         visible = StructuredMask(queries, keys, **some, causal=causal, window=window)
-        wanted = sight(queries, keys, **some, causal=causal, window=window)
+        wanted = visible_pairs(queries, keys, **some, causal=causal, window=window)
         np.testing.assert_array_equal(numpy(visible.dense(), wanted.shape), wanted)
         sees, seen = wanted.any(axis=2), wanted.any(axis=1)
         np.testing.assert_array_equal(numpy(visible.query_has_visible_key(), sees.shape), sees)

@@ -1,4 +1,4 @@
-"""Dot-product attention in float64 loops, and the cases that every way to it is put to."""
+"""Dot-product attention in float64 loops, and the masks that every kernel is tested with."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ QUERY = RNG.normal(size=(BATCH, HEADS, QUERIES, WIDTH)).astype("float32")
 KEY = RNG.normal(size=(BATCH, GROUPS, KEYS, WIDTH)).astype("float32")
 VALUE = RNG.normal(size=(BATCH, GROUPS, KEYS, VALUE_WIDTH)).astype("float32")
 KEY_MASK = RNG.random((BATCH, KEYS)) < 0.6
-KEY_MASK[0, :5] = False  # with a causal mask the first query of this sequence sees nothing
+KEY_MASK[0, :5] = False  # With a causal mask the first query of this sequence is masked.
 KEY_MASK[1, 0] = True
 PAIRS = RNG.random((BATCH, QUERIES, KEYS)) < 0.6
-PAIRS[1, 3] = False  # a query that sees nothing
+PAIRS[1, 3] = False  # a fully masked query
 QUERY_MASK = RNG.random((BATCH, QUERIES)) < 0.6
 QUERY_MASK[:, -2] = False
 CASES = {
@@ -29,36 +29,38 @@ CASES = {
 }
 
 
-def sight(queries, keys, query_mask=None, key_mask=None, pairs=None, causal=False, window=None):
-    """Bool `(batch, queries, keys)`, pair by pair."""
-    seen = np.ones((BATCH, queries, keys), bool)
-    for b, i, j in np.ndindex(seen.shape):
+def visible_pairs(
+    queries, keys, query_mask=None, key_mask=None, pairs=None, causal=False, window=None
+):
+    """Return the mask `(batch, queries, keys)`, bool, pair by pair."""
+    visible = np.ones((BATCH, queries, keys), bool)
+    for b, i, j in np.ndindex(visible.shape):
         place = i + keys - queries
         if query_mask is not None:
-            seen[b, i, j] &= query_mask[b, i]
+            visible[b, i, j] &= query_mask[b, i]
         if key_mask is not None:
-            seen[b, i, j] &= key_mask[b, j]
+            visible[b, i, j] &= key_mask[b, j]
         if pairs is not None:
-            seen[b, i, j] &= np.broadcast_to(pairs, seen.shape)[b, i, j]
-        seen[b, i, j] &= not causal or j <= place
-        seen[b, i, j] &= window is None or abs(j - place) <= window
-    return seen
+            visible[b, i, j] &= np.broadcast_to(pairs, visible.shape)[b, i, j]
+        visible[b, i, j] &= not causal or j <= place
+        visible[b, i, j] &= window is None or abs(j - place) <= window
+    return visible
 
 
-def attention(query, key, value, seen, stays=None, rate=0.0, bias=0.0):
-    """Context in loops over sequences, heads and queries."""
+def attention(query, key, value, visible, keep=None, rate=0.0, bias=0.0):
+    """Compute the context in loops over sequences, heads and queries."""
     query, key, value = (np.asarray(x, "float64") for x in (query, key, value))
     shared = query.shape[1] // key.shape[1]
     bias = np.broadcast_to(np.asarray(bias, "float64"), (*query.shape[:3], key.shape[2]))
     context = np.zeros((*query.shape[:3], value.shape[3]))
     for b, h, i in np.ndindex(query.shape[:3]):
-        keys = np.flatnonzero(seen[b, i])
+        keys = np.flatnonzero(visible[b, i])
         if not len(keys):
             continue
         scores = key[b, h // shared, keys] @ query[b, h, i] + bias[b, h, i, keys]
         weights = np.exp(scores - scores.max())
         weights = weights / weights.sum()
-        if stays is not None:
-            weights = weights * stays[b, h, i, keys] / (1 - rate)
+        if keep is not None:
+            weights = weights * keep[b, h, i, keys] / (1 - rate)
         context[b, h, i] = weights @ value[b, h // shared, keys]
     return context

@@ -1,4 +1,4 @@
-"""No tensor of all weights is made, and what cannot be seen is not met."""
+"""No tensor holds all weights, and blocks skip masked keys."""
 
 import math
 import re
@@ -10,72 +10,73 @@ from keras import ops
 
 import keras_attention
 from keras_attention.kernels.dot.attention import dot_attention
-from keras_attention.kernels.dot.block_layout import layout
-from keras_attention.kernels.dot.tensorflow import loops
+from keras_attention.kernels.dot.block_layout import layout, rows_per_block
+from keras_attention.kernels.dot.tensorflow.loops import BlockLoops
 from keras_attention.mask.structured_mask import StructuredMask
+from tests.gradients import gradients
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="elsewhere attention is the backend's"
+    keras.backend.backend() != "tensorflow", reason="these kernels are TensorFlow's"
 )
 LONG = 4096
-WAYS = {
+CALLS = {
     "all": {},
     "causal": {"use_causal_mask": True},
     "padding": {"mask": np.arange(LONG)[None] < LONG - 9},
 }
 
 
-def met(length, **masks):
-    """How many pairs of query and key the blocks of one head met, by running them."""
-    count = []
+def count_pairs(length, **masks):
+    """Return the number of query-key pairs that the blocks of one head compute, by running them."""
+    counts = {"_attend_block": 0, "_differentiate_block": 0}
 
-    def counting(name):
-        step = getattr(loops, name)
+    def count(name, arguments):
+        step = getattr(BlockLoops, name)
 
-        def counted(query, key, *others):
-            count.append(query.shape[0] * key.shape[0])
-            return step(query, key, *others)
+        def counted(self, block, *arrays):
+            query, key = (arrays[i] for i in arguments)
+            counts[name] += query.shape[-2] * key.shape[-2]
+            return step(self, block, *arrays)
 
         return counted
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("attend_block", "differentiate_block"):
-            patch.setattr(loops, name, counting(name))
+        patch.setattr(BlockLoops, "_attend_block", count("_attend_block", (0, 1)))
+        patch.setattr(BlockLoops, "_differentiate_block", count("_differentiate_block", (2, 0)))
         x = ops.ones((1, 1, length, 4))
         visible = StructuredMask(length, length, **masks)
-        from tests.gradients import gradients
-
         gradients(
             lambda q: ops.sum(dot_attention(q, x, x, visible, implementation="blockwise")), [x]
         )
-    half = len(count) // 2
-    assert count[:half] == count[half:]  # forward and backward
-    return sum(count[:half])
+    forward, backward = counts.values()
+    assert forward == backward
+    return forward
 
 
-def test_a_causal_mask_skips_what_is_above_the_diagonal():
-    assert met(4096) == 4096**2
-    assert met(4096, causal=True) <= 0.57 * 4096**2
-    assert met(1024, causal=True) <= 0.63 * 1024**2
+def test_causal_mask_skips_keys_above_the_diagonal():
+    assert count_pairs(4096) == 4096**2
+    assert count_pairs(4096, causal=True) <= 0.57 * 4096**2
+    assert count_pairs(1024, causal=True) <= 0.63 * 1024**2
 
 
 @pytest.mark.parametrize("length", [2048, 8192])
-def test_a_window_meets_its_band_alone(length):
-    assert met(length, window=64) == length * (128 + 2 * 64)
-    assert met(length, window=64, causal=True) == length * (128 + 64)
+def test_window_computes_its_band_only(length):
+    assert count_pairs(length, window=64) == length * (128 + 2 * 64)
+    assert count_pairs(length, window=64, causal=True) == length * (128 + 64)
 
 
-def test_the_layout_covers_every_query_once():
+def test_layout_covers_every_query_once():
     for case in ({}, {"causal": True}, {"window": 2}, {"window": 2, "causal": True}):
         for queries, keys in ((1, 1), (7, 11), (11, 7), (600, 600), (3000, 3000)):
-            plan = layout(StructuredMask(queries, keys, **case))
+            visible = StructuredMask(queries, keys, **case)
+            plan = layout(visible, rows_per_block(visible))
             blocks = [s.first + i for s in plan.segments for i in range(s.count)]
             assert blocks == list(range(plan.blocks))
             assert queries <= plan.blocks * plan.rows < queries + plan.rows
 
 
-def largest(function, *arguments):
-    """Elements of the largest tensor in the program that XLA is given."""
+def max_elements(function, *arguments):
+    """Return the number of elements of the largest tensor in the program before XLA compiles it."""
     import tensorflow as tf
 
     function = tf.function(function, jit_compile=True)
@@ -84,13 +85,13 @@ def largest(function, *arguments):
     return max(math.prod(map(int, shape.split(","))) for shape in shapes)
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "gradient"])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_no_tensor_of_all_weights_is_made(way, backward, dropout):
+def test_no_tensor_holds_all_weights(call, backward, dropout):
     import tensorflow as tf
 
-    def largest_of(implementation):
+    def max_elements_of(implementation):
         layer = keras_attention.MultiHeadSelfAttention(
             2, 4, dropout=dropout, seed=1, implementation=implementation
         )
@@ -99,11 +100,11 @@ def test_no_tensor_of_all_weights_is_made(way, backward, dropout):
 
         def run(x):
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(layer(x, training=True, **way))
+                loss = tf.reduce_sum(layer(x, training=True, **call))
             return tape.gradient(loss, weights) if backward else loss
 
-        return largest(run, tf.zeros((1, LONG, 8)))
+        return max_elements(run, tf.zeros((1, LONG, 8)))
 
-    assert largest_of("auto") <= LONG * 512  # one block of one head
-    if not (dropout or way or backward):
-        assert largest_of("plain") == 2 * LONG**2
+    assert max_elements_of("auto") <= LONG * 512  # one block of one head
+    if not (dropout or call or backward):
+        assert max_elements_of("plain") == 2 * LONG**2

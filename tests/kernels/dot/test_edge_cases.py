@@ -1,4 +1,4 @@
-"""Batches of one for all and of none, too wide windows, subclasses with ways of their own."""
+"""Batches of size 1 or 0, windows wider than the sequence, subclasses with their own steps."""
 
 import keras
 import numpy as np
@@ -23,13 +23,13 @@ compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["graph", "x
     [((2, 2), True), ((None, None), True), ((None, 2), True)]
     + [((None, 1), False), ((1, None), False), ((2, 1), False), ((0, 0), False)],
 )
-def test_a_batch_of_one_for_all_is_read_the_plain_way(batches, kernel):
+def test_broadcast_batches_are_left_to_the_plain_steps(batches, kernel):
     query, key = (keras.KerasTensor((size, 2, 600, 4)) for size in batches)
     assert can_run_dot_blockwise(query, key, key) == kernel
 
 
-def in_graph(layers, compile_it, *shapes, **call):
-    """Output and gradients of each layer, as a `tf.function` of unknown sizes gives them."""
+def create_graphs(layers, compile_it, *shapes, **call):
+    """Return for each layer a `tf.function` of unknown sizes: its output and gradients."""
     import tensorflow as tf
 
     def function(layer):
@@ -47,28 +47,30 @@ def in_graph(layers, compile_it, *shapes, **call):
 
 @on_tensorflow
 @compiled
-@pytest.mark.parametrize("of_query, of_value", [(3, 1), (1, 3), (3, 3)])
-def test_a_batch_may_turn_out_to_be_one_for_all(compile_it, of_query, of_value):
+@pytest.mark.parametrize("query_batch, value_batch", [(3, 1), (1, 3), (3, 3)])
+def test_unknown_batch_may_be_one_at_run_time(compile_it, query_batch, value_batch):
     rng = np.random.default_rng(0)
-    query, value = (rng.normal(size=(n, 7, WIDTH)).astype("float32") for n in (of_query, of_value))
+    query, value = (
+        rng.normal(size=(n, 7, WIDTH)).astype("float32") for n in (query_batch, value_batch)
+    )
     layers = pair(MultiHeadAttention, num_key_value_heads=2)
-    for batch in (None, of_query if of_query > 1 else None):
+    for batch in (None, query_batch if query_batch > 1 else None):
         shapes = (batch, None, WIDTH), (None, None, WIDTH)
-        plain, blockwise = in_graph(layers, compile_it, *shapes)
+        plain, blockwise = create_graphs(layers, compile_it, *shapes)
         assert_same(blockwise(query, value), plain(query, value))
 
 
 @on_tensorflow
 @pytest.mark.parametrize("shape", [(0, 7, WIDTH), (2, 0, WIDTH), (0, 0, WIDTH)])
-@pytest.mark.parametrize("known", [(None, None), (None, 7)])
-def test_there_may_be_nothing_to_attend_to(shape, known):
-    if known[1] not in (None, shape[1]):
-        pytest.skip("another length")
+@pytest.mark.parametrize("lengths", [(None, None), (None, 7)])
+def test_empty_sequences_and_batches(shape, lengths):
+    if lengths[1] not in (None, shape[1]):
+        pytest.skip("the signature has another length")
     for options in ({}, {"window": 2}):
         layer = MultiHeadSelfAttention(4, 2, **options)
         layer.build((None, None, WIDTH))
         layer.implementation = "blockwise"
-        (run,) = in_graph([layer], False, (*known, WIDTH))
+        (run,) = create_graphs([layer], False, (*lengths, WIDTH))
         empty = np.ones(shape, "float32")
         assert [x.shape for x in run(empty)] == [shape, shape]
         assert layer(empty).shape == shape
@@ -77,9 +79,9 @@ def test_there_may_be_nothing_to_attend_to(shape, known):
 @on_tensorflow
 @compiled
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_window_may_be_wider_than_what_there_is(compile_it, causal):
+def test_window_may_be_wider_than_the_sequence(compile_it, causal):
     shape, layers = (None, None, WIDTH), pair(window=3_000_000)
-    plain, blockwise = in_graph(layers, compile_it, shape, use_causal_mask=causal)
+    plain, blockwise = create_graphs(layers, compile_it, shape, use_causal_mask=causal)
     assert_same(blockwise(X), plain(X))
 
 
@@ -93,15 +95,15 @@ class UniformWeights(Perturbation):
         return ops.ones_like(weights)
 
 
-@pytest.mark.parametrize("what", ["perturbation", "normalize", "score"])
-def test_other_steps_have_no_kernel(what):
+@pytest.mark.parametrize("step", ["perturbation", "normalize", "score"])
+def test_other_steps_have_no_kernel(step):
     layers = pair(MultiHeadAttention)
     for layer in layers:
-        if what == "perturbation":
+        if step == "perturbation":
             layer.perturbation = UniformWeights()
-        if what == "normalize":
+        if step == "normalize":
             layer.normalize = lambda scores, mask=None: ops.ones_like(scores)
-        if what == "score":
+        if step == "score":
             layer.score.__class__ = Halved
     plain, blockwise = (ops.convert_to_numpy(layer(X)) for layer in layers)
     np.testing.assert_array_equal(plain, blockwise)

@@ -1,4 +1,4 @@
-"""The same numbers eager, in a graph and under XLA, of sizes known or not, in loops and exports."""
+"""The same numbers eagerly, in graphs, under XLA, with unknown sizes, in loops and exports."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
 )
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, 4, 7)).astype("int32")
-SOME = ["causal_and_padding", "window_and_any"]
+SOME_CASES = ["causal_and_padding", "window_and_any"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +25,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-def everything(case, implementation, seeds=SEEDS):
-    """A function of query, key, value and upstream that gives the context and three gradients."""
+def create_step(case, implementation, seeds=SEEDS):
+    """Return a function of query, key, value and upstream: the context and three gradients."""
     import tensorflow as tf
 
     def run(query, key, value, upstream):
@@ -41,72 +41,72 @@ def everything(case, implementation, seeds=SEEDS):
     return run
 
 
-def arrays():
+def create_inputs():
     import tensorflow as tf
 
     upstream = np.random.default_rng(2).normal(size=(2, 4, 7, 5)).astype("float32")
     return [tf.constant(x) for x in (QUERY, KEY, VALUE, upstream)]
 
 
-def assert_same(found, wanted):
-    for got, want in zip(found, wanted, strict=True):
+def assert_same(actual, expected):
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", SOME_CASES)
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_a_graph_gives_the_same(name, compiled):
+def test_graph_equals_eager(name, compiled):
     import tensorflow as tf
 
-    run = everything(CASES[name], "blockwise")
-    assert_same(tf.function(run, jit_compile=compiled)(*arrays()), run(*arrays()))
+    run = create_step(CASES[name], "blockwise")
+    assert_same(tf.function(run, jit_compile=compiled)(*create_inputs()), run(*create_inputs()))
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", SOME_CASES)
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("many", [1, 10**6], ids=["large", "small"])
-def test_sizes_that_are_not_known_yet_choose_in_the_graph(name, compiled, many, monkeypatch):
+@pytest.mark.parametrize("min_weights", [1, 10**6], ids=["large", "small"])
+def test_unknown_sizes_choose_blocks_in_the_graph(name, compiled, min_weights, monkeypatch):
     import tensorflow as tf
 
-    wanted = everything(CASES[name], "blockwise")(*arrays())
-    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", many)
-    shapes = [tf.TensorSpec((None, x.shape[1], None, x.shape[3])) for x in arrays()]
-    run = everything(CASES[name], "auto")
+    expected = create_step(CASES[name], "blockwise")(*create_inputs())
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", min_weights)
+    shapes = [tf.TensorSpec((None, x.shape[1], None, x.shape[3])) for x in create_inputs()]
+    run = create_step(CASES[name], "auto")
     run = tf.function(run, input_signature=shapes, jit_compile=compiled)
-    assert_same(run(*arrays()), wanted)
+    assert_same(run(*create_inputs()), expected)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_it_works_in_a_loop(compiled):
+def test_gradient_in_a_while_loop(compiled):
     import tensorflow as tf
 
-    query, key, value, _ = arrays()
+    query, key, value, _ = create_inputs()
     visible = StructuredMask(7, 11, causal=True)
 
     @tf.function(jit_compile=compiled)
-    def looped(query):
+    def loop(query):
         def step(i, query):
-            read = dot_attention(query, key, value, visible, implementation="blockwise")
-            return i + 1, query + read[..., :3]
+            context = dot_attention(query, key, value, visible, implementation="blockwise")
+            return i + 1, query + context[..., :3]
 
         with tf.GradientTape() as tape:
             tape.watch(query)
-            done = ops.while_loop(lambda i, _: i < 2, step, (0, query), maximum_iterations=2)[1]
-        return done, tape.gradient(done, query)
+            state = ops.while_loop(lambda i, _: i < 2, step, (0, query), maximum_iterations=2)[1]
+        return state, tape.gradient(state, query)
 
-    def unrolled(query):
+    def unroll(query):
         with tf.GradientTape() as tape:
             tape.watch(query)
-            done = query
+            state = query
             for _ in range(2):
-                read = dot_attention(done, key, value, visible, implementation="blockwise")
-                done = done + read[..., :3]
-        return done, tape.gradient(done, query)
+                context = dot_attention(state, key, value, visible, implementation="blockwise")
+                state = state + context[..., :3]
+        return state, tape.gradient(state, query)
 
-    assert_same(looped(query), unrolled(query))
+    assert_same(loop(query), unroll(query))
 
 
-def test_an_export_runs_where_xla_is_off(tmp_path):
+def test_export_runs_without_xla(tmp_path):
     layer = keras_attention.MultiHeadSelfAttention(2, 4, window=2, implementation="blockwise")
     inputs = keras.Input((None, 8), name="x")
     model = keras.Model(inputs, {"y": layer(inputs, use_causal_mask=True)})
@@ -114,5 +114,5 @@ def test_an_export_runs_where_xla_is_off(tmp_path):
     path = keras_attention.export.saved_model(model, tmp_path / "layer", example={"x": x})
     assert b"_XlaMustCompile" not in (path / "saved_model.pb").read_bytes()
     longer = np.random.default_rng(1).normal(size=(3, 11, 8)).astype("float32")
-    found = keras_attention.export.run_in_c_loader(path, "serving_default", {"x": longer})
-    np.testing.assert_allclose(found["y"], layer(longer, use_causal_mask=True), atol=1e-5)
+    actual = keras_attention.export.run_in_c_loader(path, "serving_default", {"x": longer})
+    np.testing.assert_allclose(actual["y"], layer(longer, use_causal_mask=True), atol=1e-5)

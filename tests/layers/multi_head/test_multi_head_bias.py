@@ -29,7 +29,6 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MAX_ROWS_PER_BLOCK", 2)
-    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_MASKED_ROWS_PER_BLOCK", 2)
     monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 

@@ -8,22 +8,19 @@ from keras_attention.kernels.dot.tensorflow.loops import BlockLoops
 from keras_attention.kernels.dot.tensorflow.slices import BlockSlicer
 
 
-def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None):
+def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None):
     """Compute attention block by block, and recompute the weights for the gradient.
 
-    Time grows with Tq * Tk, less what a causal mask or a window skips. Memory grows with the length
-    of the sequences only. A block holds the scores of one head, but those of all heads and
-    sequences if these are short: then the loop has a single iteration.
+    Memory grows with the length of the sequences only, and a causal mask or a window skips keys. A
+    block holds one head, but all heads and sequences if these are short: the loop runs once then.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
-        key: `(batch, groups, Tk, D)`, where groups divide heads.
-        value: `(batch, groups, Tk, Dv)`.
+        key, value: `(batch, groups, Tk, D or Dv)`, where groups divide heads.
         visible: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the seeds of the dropout; or None.
         rate: Fraction of the weights to drop. The others are not scaled here.
         bias: `(batch or 1, heads or 1, Tq or 1, Tk or 1)`, added to the scores; or None.
-        rows: Queries per block; None = by the sizes.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`. The caller has to zero it where queries are fully masked.
@@ -37,7 +34,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     is_short = visible.queries * visible.keys < tuning.DOT_MIN_WEIGHTS_PER_HEAD
     if not isinstance(batch, int):  # An empty batch is one block of no heads.
         is_short = tf.logical_or(is_short, batch == 0)
-    rows = rows or rows_per_block(visible, is_single=is_short)
+    rows = rows_per_block(visible, is_single=is_short)
     heads = batch, key.shape[1], query.shape[1] // key.shape[1]
     slicer = BlockSlicer(layout(visible, rows, is_short), visible, heads, is_short)
     loops = BlockLoops(slicer, seeds, rate, bias)
@@ -48,8 +45,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         context, *norm = loops.attend(*inputs)
 
         def differentiate(upstream):
-            upstream = slicer.split_queries(upstream)
-            return loops.differentiate(*inputs, upstream, context, *norm)
+            return loops.differentiate(*inputs, slicer.split_queries(upstream), context, *norm)
 
         return slicer.merge_queries(context), differentiate
 
@@ -57,5 +53,4 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
 
 
 def _broadcast_batch(x, batch):
-    shape = tf.concat([batch[None], tf.shape(x)[1:]], axis=0)
-    return tf.ensure_shape(tf.broadcast_to(x, shape), (None, *x.shape[1:]))
+    return tf.broadcast_to(x, (batch, x.shape[1], x.shape[2] or tf.shape(x)[2], x.shape[3]))

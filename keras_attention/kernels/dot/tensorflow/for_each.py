@@ -23,11 +23,6 @@ def create_array(dtype, size, *shape):
 
 
 def create_sums(dtype, size, *shape):
-    """Create a TensorArray of zeros for `add_at`: a loop would copy a tensor that it updates."""
+    """Create a TensorArray of zeros to add to; a loop would copy a tensor that it updates."""
     array = tf.TensorArray(dtype, size, clear_after_read=False)
     return array.unstack(tf.zeros((size, *shape), dtype))
-
-
-def add_at(array, index, x):
-    """Add to one tensor of `create_sums`."""
-    return array.write(index, array.read(index) + x)

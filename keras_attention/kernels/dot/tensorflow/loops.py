@@ -11,42 +11,32 @@ from keras_attention.kernels.xla_context import is_compiled
 class BlockLoops:
     """Computes attention and its gradients with the weights of one block at a time.
 
-    Queries are `(blocks, groups, rows, D)`, and contexts alike, by `BlockSlicer.split_queries`;
-    keys and values are `(batch * groups * Tk, width)`, by `BlockSlicer.pad_keys`.
-
-    Args:
-        slicer: A `BlockSlicer`.
-        seeds, rate, bias: As in `blockwise_attention`.
+    Queries and contexts are split by `BlockSlicer.split_queries`, keys and values padded by
+    `BlockSlicer.pad_keys`. The other arguments are those of `blockwise_attention`.
     """
 
     def __init__(self, slicer, seeds, rate, bias):
         self.slicer, self.rate, self.scores = slicer, rate, ScoreSlicer(slicer, bias)
         self.seeds = None if seeds is None else slicer.split_queries(seeds[..., None])
-        # Under XLA it is faster to reuse the softmax normalizer of the forward pass in the backward
-        # pass; without XLA, to leave the softmax to one operation.
+        # Under XLA it is faster to reuse the softmax normalizer in the backward pass; without XLA,
+        # to leave the softmax to one operation.
         self.keeps_norm = is_compiled()
 
     def attend(self, query, key, value):
-        """Return the context, and with `keeps_norm` the softmax normalizer.
-
-        The normalizer has a width of 2: the maximum of the scores and the sum of the exponentials.
-        """
+        """Return the context, and with `keeps_norm` the scores' maximum and exponentials' sum."""
 
         def attend_block(block, *arrays):
             keys, values = (self.slicer.slice_keys(x, block) for x in (key, value))
             results = self._attend_block(block, query[block.index], keys, values)
             return [a.write(block.index, x) for a, x in zip(arrays, results, strict=True)]
 
+        size, shape = self.slicer.count, query.shape[1:-1]
         widths = [value.shape[1], 2] if self.keeps_norm else [value.shape[1]]
-        shapes = [(self.slicer.count, *query.shape[1:-1], width) for width in widths]
-        arrays = [create_array(query.dtype, *shape) for shape in shapes]
+        arrays = [create_array(query.dtype, size, *shape, width) for width in widths]
         return [array.stack() for array in self._for_each_block(attend_block, *arrays)]
 
     def differentiate(self, query, key, value, upstream, context, *norm):
-        """Return the gradients of query, key, value and bias, with the weights computed anew.
-
-        `upstream` is the gradient of the context; it is zero where a query is fully masked.
-        """
+        """Return the gradients of query, key, value and bias; `upstream` is the context's."""
         slicer, scores = self.slicer, self.scores
 
         def differentiate_block(block, grad_query, grad_keys, grad_bias):
@@ -62,7 +52,7 @@ class BlockLoops:
 
         grad_query, grad_keys, grad_bias = self._for_each_block(
             differentiate_block,
-            create_array(query.dtype, *query.shape),
+            create_array(query.dtype, slicer.count, *query.shape[1:]),
             [slicer.create_key_sums(x.dtype, x.shape[1]) for x in (key, value)],
             [] if scores.bias is None else [scores.create_bias_sums()],
         )
@@ -75,10 +65,14 @@ class BlockLoops:
     def _for_each_block(self, body, *state):
         for segment in self.slicer.layout.segments:
 
-            def visit(i, *state, segment=segment):
-                return body(self.slicer.find_block(segment, i), *state)
+            def visit_head(head, *state, segment=segment):
+                def visit_block(i, *state):
+                    return body(self.slicer.find_block(segment, head, i), *state)
 
-            state = for_each_index(segment.count * self.slicer.head_count, visit, *state)
+                # A loop of its own lets XLA slice the keys of a head only once.
+                return for_each_index(segment.count, visit_block, *state)
+
+            state = for_each_index(self.slicer.head_count, visit_head, *state)
         return state
 
     def _attend_block(self, block, query, key, value):
@@ -104,9 +98,8 @@ class BlockLoops:
         # The mean of `grad_weights` under `weights`, without another pass over the block.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
         grad_scores = weights * (self._apply_dropout(grad_weights, block) - mean)
-        # Gradients of keys and values are transposed, `(width, columns)`: XLA takes three times as
-        # long for a product whose large factor is transposed. Their sums must be transposed too, or
-        # XLA turns the product around again.
+        # Keep gradients of keys and values, and their sums, transposed: XLA takes three times as
+        # long for a product whose large factor is transposed, and would turn it around for the sum.
         grad_value = tf.matmul(upstream, self._apply_dropout(weights, block), transpose_a=True)
         grad_key = tf.matmul(query, grad_scores, transpose_a=True)
         return tf.matmul(grad_scores, key), grad_scores, grad_key, grad_value

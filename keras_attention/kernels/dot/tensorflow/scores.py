@@ -1,36 +1,32 @@
-"""Masks and a bias of the scores, for one block at a time, on TensorFlow.
-
-They have the shape `(batch or 1, heads or 1, Tq or 1, Tk or 1)`; axes of size 1 are not sliced.
-"""
+"""Masks and bias `(batch or 1, heads or 1, Tq or 1, Tk or 1)` of one block, on TensorFlow."""
 
 import tensorflow as tf
 
 from keras_attention.kernels.dot.block_layout import choose
-from keras_attention.kernels.dot.tensorflow.for_each import add_at, create_sums
+from keras_attention.kernels.dot.tensorflow.for_each import create_sums
 from keras_attention.kernels.dot.tensorflow.slices import pad
 from keras_attention.mask import combine
 from keras_attention.normalize.masked import LOWEST
 
 
 class ScoreSlicer:
-    """Adds the bias to a block's scores, masks them, and sums up the gradient of the bias.
-
-    Args:
-        slicer: The `BlockSlicer` of queries and keys.
-        bias: The bias, or None.
-    """
+    """Adds a bias or None to a block's scores, masks them, and sums the gradient of the bias."""
 
     def __init__(self, slicer, bias):
         self.slicer, self.layout, self.visible = slicer, slicer.layout, slicer.visible
-        self.bias = None if bias is None else self._pad(bias)
+        self.bias = bias
+        if bias is not None:
+            self.bias, self.bias_shape = self._pad(bias), tf.shape(bias)
+            self.bias_blocks = 1 if bias.shape[2] == 1 else self.layout.blocks
         self.masks = [self._pad(tf.convert_to_tensor(mask)) for mask in self._collect_masks()]
 
     def mask_scores(self, scores, block):
         """Return scores plus bias, the lowest where masked."""
-        mask = combine(*(self._slice(x, block) for x in self.masks), self._mask_positions(block))
+        masks = (tf.slice(x, *self._fit(x, block)) for x in self.masks)
+        mask = combine(*masks, self._mask_positions(block))
         shape, scores = tf.shape(scores), tf.reshape(scores, block.size)
         if self.bias is not None:
-            scores = scores + self._slice(self.bias, block)
+            scores = scores + tf.slice(self.bias, *self._fit(self.bias, block))
         if mask is not None:
             scores = tf.where(mask, scores, tf.constant(LOWEST, scores.dtype))
         return tf.reshape(scores, shape)
@@ -42,34 +38,29 @@ class ScoreSlicer:
     def create_bias_sums(self):
         """Create an array with an entry for each block of the bias."""
         batch, heads, rows, length = tf.unstack(tf.shape(self.bias))
-        count = choose(self.slicer.is_short, 1, batch * heads * self._count_blocks())
+        count = choose(self.slicer.is_short, 1, batch * heads * self.bias_blocks)
         return create_sums(self.bias.dtype, count, batch * heads * rows // count, length)
 
     def add_bias(self, array, grad, block):
         """Add the gradient of a block's scores, summed along the axes of size 1."""
-        corner, (batch, *_) = self._fit(self.bias, block)
-        axes = [axis for axis, size in enumerate(self.bias.shape) if size == 1]
-        grad = tf.reduce_sum(tf.reshape(grad, block.size), axes, keepdims=True)
-        if self.bias.shape[0] is None:
-            shape = block.size[0] // tf.maximum(batch, 1), batch, *tf.unstack(tf.shape(grad))[1:]
-            grad = tf.reduce_sum(tf.reshape(grad, shape), axis=0)
+        corner, size = self._fit(self.bias, block)
+        # Each axis becomes two: the one to sum, and the one that the bias has.
+        pairs = zip(block.size, size, strict=True)
+        shape = [length for n, m in pairs for length in (n // tf.maximum(m, 1), m)]
+        grad = tf.reduce_sum(tf.reshape(grad, shape), axis=(0, 2, 4, 6))
         if self.bias.shape[3] != 1:
             grad = pad(grad, {3: (0, self.slicer.padded_keys - block.size[3])})
             grad = tf.roll(grad, corner[3], axis=3)
-        head = corner[0] * self.bias.shape[1] + corner[1]
-        size = tf.shape(grad)
-        grad = tf.reshape(grad, (size[0] * size[1] * size[2], size[3]))
-        return add_at(array, head * self._count_blocks() + corner[2] // self.layout.rows, grad)
+        grad = tf.reshape(grad, (size[0] * size[1] * size[2], tf.shape(self.bias)[3]))
+        index = (corner[0] * self.bias.shape[1] + corner[1]) * self.bias_blocks
+        index = index + corner[2] // self.layout.rows
+        return array.write(index, array.read(index) + grad)
 
     def merge_bias(self, x):
         """Return the gradient in the bias's own shape, of the stacked array."""
+        front = 0 if self.bias.shape[3] == 1 else self.slicer.key_margins[0]
         x = tf.reshape(x, tf.shape(self.bias))
-        if self.bias.shape[2] != 1:
-            x = x[:, :, : self.visible.queries]
-        if self.bias.shape[3] != 1:
-            front = self.slicer.key_margins[0]
-            x = x[..., front : front + self.visible.keys]
-        return x
+        return tf.slice(x, (0, 0, 0, front), self.bias_shape)
 
     def _collect_masks(self):
         masks, pairs = [], self.visible.pairs
@@ -96,9 +87,7 @@ class ScoreSlicer:
         if visible.causal:
             masks.append(key <= query)
         if visible.window is not None:
-            masks.append(key >= query - visible.window)
-            if not visible.causal:
-                masks.append(key <= query + visible.window)
+            masks.append(tf.abs(key - query) <= visible.window)
         return combine(*masks)
 
     def _pad(self, x):
@@ -110,14 +99,6 @@ class ScoreSlicer:
         corner, size = list(block.corner), list(block.size)
         if x.shape[0] is None:  # The graph learns only at run time whether it is 1.
             batch = tf.shape(x)[0]
-            corner[0], size[0] = corner[0] % batch, tf.minimum(size[0], batch)
-        for axis, length in enumerate(x.shape):
-            if length == 1:
-                corner[axis], size[axis] = 0, 1
-        return corner, size
-
-    def _slice(self, x, block):
-        return tf.slice(x, *self._fit(x, block))
-
-    def _count_blocks(self):
-        return 1 if self.bias.shape[2] == 1 else self.layout.blocks
+            corner[0], size[0] = corner[0] % tf.maximum(batch, 1), tf.minimum(size[0], batch)
+        axes = zip(x.shape, corner, size, strict=True)
+        return zip(*[(0, 1) if n == 1 else (at, m) for n, at, m in axes], strict=True)

@@ -1,37 +1,22 @@
 """Division of queries, keys and gradients into the blocks of a `Layout`, on TensorFlow."""
 
-from typing import Any, NamedTuple
+import collections
 
 import tensorflow as tf
 
 from keras_attention.kernels.dot.block_layout import choose
-from keras_attention.kernels.dot.tensorflow.for_each import add_at, create_array, create_sums
+from keras_attention.kernels.dot.tensorflow.for_each import create_array, create_sums
 
-
-class Block(NamedTuple):
-    """Position of one block of scores.
-
-    index: index among all blocks; group: its first group of the batch; corner: its first
-    `(sequence, head, query, key)`, counted with padding; size: the number of each.
-    """
-
-    index: Any
-    group: Any
-    corner: tuple
-    size: tuple
+# The position of a block of scores: its index among all blocks, the index of its first group in the
+# batch, its first `(sequence, head, query, key)` and the number of each. Padding counts.
+Block = collections.namedtuple("Block", ["index", "group", "corner", "size"])
 
 
 class BlockSlicer:
     """Pads tensors to whole blocks, slices the part of one block, and merges gradients.
 
-    A group is the heads that share keys and values. A block holds one head of one sequence, or all
-    heads of all sequences.
-
-    Args:
-        layout: A `Layout`.
-        visible: Its `StructuredMask`.
-        heads: `(batch, groups, shared)`: sequences, groups of each, and heads of a group.
-        is_short: Whether the layout's only block holds all heads, a bool or a scalar tensor.
+    `heads` is `(batch, groups, shared)`; a group is the `shared` heads with the same keys. A block
+    holds one head of one sequence; if `is_short`, the only block holds all heads of all sequences.
     """
 
     def __init__(self, layout, visible, heads, is_short):
@@ -48,10 +33,10 @@ class BlockSlicer:
         self.key_margins = (0, 0) if layout.band is None else layout.band[:2]
         self.padded_keys = visible.keys + sum(self.key_margins)
 
-    def find_block(self, segment, i):
-        """Return the i-th `Block` of a segment, head by head."""
+    def find_block(self, segment, head, i):
+        """Return the i-th `Block` of a segment and a head."""
         (_, groups, shared), band = self.heads, self.layout.band
-        head, block = i // segment.count, segment.first + i % segment.count
+        block = segment.first + i
         row = block * self.layout.rows
         start = 0 if band is None else band.first + row
         corner = head // (groups * shared), head % (groups * shared), row, start
@@ -67,7 +52,7 @@ class BlockSlicer:
         """Reverse `split_queries`."""
         (batch, groups, shared), length = self.heads, self.layout.blocks * self.layout.rows
         x = tf.reshape(x, (batch, groups * shared, length, x.shape[-1]))
-        return x if is_zero(*self.query_margins) else x[:, :, : self.visible.queries]
+        return x[:, :, : self.visible.queries]
 
     def pad_keys(self, x):
         """`(batch, groups, Tk, width)` -> `(batch * groups * padded Tk, width)`."""
@@ -83,17 +68,17 @@ class BlockSlicer:
 
     def create_key_sums(self, dtype, width):
         """Create the transposed gradients: of each block with bands, else of each group."""
-        shape = *self.group_axis, width, self.layout.segments[0].columns
-        if self.layout.band is not None:
-            return create_array(dtype, self.count, *shape)
-        return create_sums(dtype, self.group_count, *shape[:-1], self.visible.keys)
+        if self.layout.band is None:
+            return create_sums(dtype, self.group_count, *self.group_axis, width, self.visible.keys)
+        columns = self.layout.segments[0].columns
+        return create_array(dtype, self.count, *self.group_axis, width, columns)
 
     def add_keys(self, array, grad, block):
         """Add a block's transposed gradient `(groups, width, columns)`."""
         if self.layout.band is not None:
             return array.write(block.index, grad)
         margins = {len(grad.shape) - 1: (0, self.visible.keys - block.size[3])}
-        return add_at(array, block.group, pad(grad, margins))
+        return array.write(block.group, array.read(block.group) + pad(grad, margins))
 
     def merge_keys(self, x):
         """Return the gradient `(batch, groups, Tk, width)` of the stacked array."""
@@ -110,11 +95,6 @@ class BlockSlicer:
 
 def pad(x, margins):
     """Pad with zeros by the `(front, back)` of each axis in `margins`."""
-    if is_zero(*(size for pair in margins.values() for size in pair)):
+    if all(isinstance(size, int) and size == 0 for pair in margins.values() for size in pair):
         return x
     return tf.pad(x, [margins.get(axis, (0, 0)) for axis in range(len(x.shape))])
-
-
-def is_zero(*sizes):
-    """Return True if all sizes are known to be zero."""
-    return all(isinstance(size, int) and size == 0 for size in sizes)

@@ -1,4 +1,4 @@
-"""On JAX: no table of all weights is made, a window costs its band, and a GPU's way is the same."""
+"""JAX: no array holds all weights, a window computes its band only, and GPUs give the same."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 if keras.backend.backend() != "jax":
-    pytest.skip("this way is JAX's", allow_module_level=True)
+    pytest.skip("this kernel is JAX's", allow_module_level=True)
 
 import jax
 
@@ -16,7 +16,16 @@ import keras_attention
 from keras_attention.kernels.dot import attention as dot_attention_module
 from keras_attention.kernels.dot.jax import blockwise as blockwise_jax
 from keras_attention.mask.structured_mask import StructuredMask
-from tests.kernels.dot.dot_formulas import CASES, KEY, KEYS, QUERIES, QUERY, VALUE, attention, sight
+from tests.kernels.dot.dot_formulas import (
+    CASES,
+    KEY,
+    KEYS,
+    QUERIES,
+    QUERY,
+    VALUE,
+    attention,
+    visible_pairs,
+)
 
 LONG = 4096
 CALLS = {
@@ -25,12 +34,12 @@ CALLS = {
     "padding": {"mask": np.arange(LONG)[None] < LONG - 9},
     "bias": {"attention_bias": np.zeros((2, 1, LONG), "float32")},
 }
-WAYS = "plain", "blockwise"
+IMPLEMENTATIONS = "plain", "blockwise"
 BLOCK = LONG * 512  # scores of one head
 
 
-def largest(function, *arguments):
-    """Elements of the largest array that a program makes, in its loops, too."""
+def max_elements(function, *arguments):
+    """Return the number of elements of a program's largest array, including those in its loops."""
 
     def sizes(jaxpr):
         for equation in jaxpr.eqns:
@@ -45,8 +54,8 @@ def largest(function, *arguments):
     return max(sizes(jax.make_jaxpr(function)(*arguments).jaxpr))
 
 
-def gradient_of(layer, **call):
-    """A function of the input that gives the gradient with respect to it."""
+def differentiate(layer, **call):
+    """Return a function that computes the gradient with respect to the input."""
 
     def loss(x):
         with keras.StatelessScope():
@@ -57,71 +66,77 @@ def gradient_of(layer, **call):
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_no_array_of_all_weights_is_made(call, dropout):
-    def largest_of(implementation):
+def test_no_array_holds_all_weights(call, dropout):
+    def max_elements_of(implementation):
         layer = keras_attention.MultiHeadSelfAttention(
             2, 4, dropout=dropout, seed=1, implementation=implementation
         )
         layer.build((None, None, 8))
-        return largest(gradient_of(layer, **call), np.zeros((1, LONG, 8), "float32"))
+        return max_elements(differentiate(layer, **call), np.zeros((1, LONG, 8), "float32"))
 
-    assert largest_of("auto") <= BLOCK
-    assert largest_of("plain") == 2 * LONG**2
+    assert max_elements_of("auto") <= BLOCK
+    assert max_elements_of("plain") == 2 * LONG**2
 
 
 @pytest.mark.parametrize("length", [2048, 8192])
-def test_a_window_makes_its_band_alone(length):
+def test_window_computes_its_band_only(length):
     layer = keras_attention.MultiHeadSelfAttention(2, 4, window=64)
     layer.build((None, None, 8))
     x = np.zeros((1, length, 8), "float32")
-    assert largest(gradient_of(layer), x) <= max(128 * (128 + 2 * 64), 8 * (length + 128))
+    assert max_elements(differentiate(layer), x) <= max(128 * (128 + 2 * 64), 8 * (length + 128))
 
 
-def test_masks_of_many_blocks_are_no_table():
+def test_masks_of_many_blocks_are_not_a_table():
     layer = keras_attention.MultiHeadSelfAttention(2, 4)
     layer.build((None, None, 8))
     x = np.zeros((1, 2 * LONG, 8), "float32")
-    assert largest(gradient_of(layer, use_causal_mask=True), x) <= 2 * BLOCK
+    assert max_elements(differentiate(layer, use_causal_mask=True), x) <= 2 * BLOCK
 
 
 @pytest.mark.parametrize("name", ["padding", "any_of_all_sequences", "causal_window"])
-def test_where_there_is_room_for_all_heads_at_once_it_is_the_same(name, monkeypatch):
+def test_all_heads_at_once_on_a_gpu_give_the_same(name, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     visible = StructuredMask(QUERIES, KEYS, **CASES[name])
-    sees = np.asarray(sight(QUERIES, KEYS, **CASES[name])).any(axis=-1)[:, None, :, None]
-    rows = {"rows": 2}  # as no other test has them: what is compiled is kept
+    has_visible_key = np.asarray(visible_pairs(QUERIES, KEYS, **CASES[name])).any(axis=-1)[
+        :, None, :, None
+    ]
+    rows = {"rows": 2}  # No other test has them, because JAX keeps compiled programs.
 
-    def read(*arrays):
-        return np.where(sees, blockwise_jax.blockwise_attention(*arrays, visible, **rows), 0)
+    def attend(*arrays):
+        return np.where(
+            has_visible_key, blockwise_jax.blockwise_attention(*arrays, visible, **rows), 0
+        )
 
     def gradients():
         def loss(*arrays):
-            found = blockwise_jax.blockwise_attention(*arrays, visible, **rows)
-            return ops.sum(ops.where(sees, found, 0) ** 2)
+            actual = blockwise_jax.blockwise_attention(*arrays, visible, **rows)
+            return ops.sum(ops.where(has_visible_key, actual, 0) ** 2)
 
         return jax.grad(loss, argnums=(0, 1, 2))(QUERY, KEY, VALUE)
 
-    wanted = attention(QUERY, KEY, VALUE, sight(QUERIES, KEYS, **CASES[name]))
-    np.testing.assert_allclose(read(QUERY, KEY, VALUE), wanted, rtol=1e-5, atol=1e-5)
+    expected = attention(QUERY, KEY, VALUE, visible_pairs(QUERIES, KEYS, **CASES[name]))
+    np.testing.assert_allclose(attend(QUERY, KEY, VALUE), expected, rtol=1e-5, atol=1e-5)
     at_once = gradients()
     monkeypatch.undo()
     rows["rows"] = 4
-    for found, one_by_one in zip(at_once, gradients(), strict=True):
-        np.testing.assert_allclose(found, one_by_one, rtol=1e-4, atol=1e-5)
+    for actual, one_after_another in zip(at_once, gradients(), strict=True):
+        np.testing.assert_allclose(actual, one_after_another, rtol=1e-4, atol=1e-5)
 
 
-def test_its_gradient_has_a_gradient():
-    layers = [keras_attention.MultiHeadSelfAttention(2, 3, implementation=i) for i in WAYS]
+def test_second_derivative():
+    layers = [
+        keras_attention.MultiHeadSelfAttention(2, 3, implementation=i) for i in IMPLEMENTATIONS
+    ]
     for layer in layers:
         layer.build((None, None, 6))
     layers[1].set_weights(layers[0].get_weights())
     x = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
 
-    def of(layer):
+    def differentiate_twice(layer):
         first = jax.grad(lambda x: ops.sum(layer(x) ** 2))
         return jax.grad(lambda x: ops.sum(first(x) ** 2))(x)
 
-    plain, blockwise = map(of, layers)
+    plain, blockwise = map(differentiate_twice, layers)
     assert np.abs(plain).max() > 0.1
     np.testing.assert_allclose(blockwise, plain, rtol=1e-4, atol=1e-5)
     jax.jvp(layers[0], (x,), (x,))
@@ -130,42 +145,42 @@ def test_its_gradient_has_a_gradient():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_half_precision_on_a_gpu_is_for_jax_itself(name, monkeypatch):
+def test_half_precision_on_a_gpu_uses_fused_attention(name, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(blockwise_jax, "blockwise_attention", None)
-    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # as wide as the keys
-    found = dot_attention_module.dot_attention(
+    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # of the width of the keys
+    actual = dot_attention_module.dot_attention(
         *map(ops.convert_to_tensor, (QUERY, KEY, value)),
         StructuredMask(QUERIES, KEYS, **case),
         implementation="blockwise",
         dtype="bfloat16",
     )
-    wanted = attention(QUERY, KEY, value, sight(QUERIES, KEYS, **case))
-    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05)
-    blind = ~sight(QUERIES, KEYS, **case).any(axis=-1)
-    np.testing.assert_array_equal(np.swapaxes(found, 1, 2)[blind], 0)
+    expected = attention(QUERY, KEY, value, visible_pairs(QUERIES, KEYS, **case))
+    np.testing.assert_allclose(actual, expected, rtol=0.05, atol=0.05)
+    is_masked = ~visible_pairs(QUERIES, KEYS, **case).any(axis=-1)
+    np.testing.assert_array_equal(np.swapaxes(actual, 1, 2)[is_masked], 0)
 
 
-def test_heads_that_share_keys_have_smaller_blocks():
+def test_heads_that_share_keys_have_fewer_rows_per_block():
     layer = keras_attention.MultiHeadSelfAttention(16, 2, num_key_value_heads=1)
     layer.build((None, None, 8))
-    assert largest(gradient_of(layer), np.zeros((1, 2048, 8), "float32")) <= BLOCK
+    assert max_elements(differentiate(layer), np.zeros((1, 2048, 8), "float32")) <= BLOCK
 
 
 @pytest.mark.parametrize("shape", ["b, 1024, 6", "2, t, 6"])
-def test_a_program_of_open_sizes_can_be_exported(shape):
+def test_program_of_symbolic_sizes_can_be_exported(shape):
     layer = keras_attention.MultiHeadSelfAttention(2, 3)
     layer.build((None, None, 6))
     shape = jax.export.symbolic_shape(shape, constraints=["t >= 1024"] if "t" in shape else ())
     x = np.random.default_rng(0).normal(size=(2, 1024, 6)).astype("float32")
-    given = jax.ShapeDtypeStruct(shape, "float32")
-    exported = jax.export.export(jax.jit(lambda x: layer(x)))(given)
+    argument = jax.ShapeDtypeStruct(shape, "float32")
+    exported = jax.export.export(jax.jit(lambda x: layer(x)))(argument)
     np.testing.assert_allclose(exported.call(x), layer(x), rtol=1e-5, atol=1e-6)
 
 
-def test_several_devices_have_their_share_each(monkeypatch):
+def test_several_devices_divide_the_batch(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 2)
     layer = keras_attention.MultiHeadSelfAttention(2, 4, implementation="blockwise")
     layer.build((None, None, 8))
     program = str(jax.make_jaxpr(lambda x: layer(x))(np.zeros((6, 30, 8), "float32")))
-    assert "length=6" not in program  # a loop over sequences could not be shared out
+    assert "length=6" not in program  # A loop over sequences could not be divided.

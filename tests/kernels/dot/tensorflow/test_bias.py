@@ -1,4 +1,4 @@
-"""A bias raises the scores of blocks as in the formula, and its gradient has its shape."""
+"""A bias is added to the scores of blocks as in the formula; its gradient has its own shape."""
 
 import keras
 import numpy as np
@@ -23,32 +23,32 @@ from tests.kernels.dot.dot_formulas import (
     QUERY,
     VALUE,
     attention,
-    sight,
+    visible_pairs,
 )
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="on PyTorch a bias takes the plain steps"
+    keras.backend.backend() == "torch", reason="PyTorch computes a bias by the plain steps"
 )
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-# Of a block; only on TensorFlow are keys cut in pieces where there are more.
-SCORES = {"at_once": 2**21, "pieces": 12} if ON_TENSORFLOW else {"at_once": 2**21}
+# From this many weights per head on, TensorFlow has several blocks; otherwise one for all heads.
+MIN_WEIGHTS = {"blocks": 1, "single_block": 10**6} if ON_TENSORFLOW else {"blocks": 1}
 FULL = BATCH, HEADS, QUERIES, KEYS
 SHAPES = {
-    "of_all": FULL,
-    "of_heads": (HEADS, QUERIES, KEYS),
-    "of_sequences": (BATCH, 1, QUERIES, KEYS),
-    "of_pairs": (QUERIES, KEYS),
-    "of_keys": (1, HEADS, 1, KEYS),
-    "of_keys_of_sequences": (BATCH, 1, 1, KEYS),
-    "of_queries": (HEADS, QUERIES, 1),
+    "full": FULL,
+    "heads": (HEADS, QUERIES, KEYS),
+    "sequences": (BATCH, 1, QUERIES, KEYS),
+    "pairs": (QUERIES, KEYS),
+    "keys": (1, HEADS, 1, KEYS),
+    "keys_of_sequences": (BATCH, 1, 1, KEYS),
+    "queries": (HEADS, QUERIES, 1),
     "one": (1,),
 }
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (BATCH, HEADS, QUERIES)).astype("int32")
 UPSTREAM = np.random.default_rng(2).normal(size=(*QUERY.shape[:3], VALUE.shape[3]))
-SOME = ["causal_and_padding", "window_and_any"]
-WAYS = [(name, "of_all") for name in CASES]
-WAYS += [(SOME[i % 2], shape) for i, shape in enumerate(SHAPES)]
-every_way = pytest.mark.parametrize(("name", "shape"), WAYS)
+SOME_CASES = ["causal_and_padding", "window_and_any"]
+VARIANTS = [(name, "full") for name in CASES]
+VARIANTS += [(SOME_CASES[i % 2], shape) for i, shape in enumerate(SHAPES)]
+every_variant = pytest.mark.parametrize(("name", "shape"), VARIANTS)
 
 
 @pytest.fixture(autouse=True)
@@ -58,119 +58,119 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-@pytest.fixture(params=SCORES.values(), ids=SCORES.keys())
-def cut_keys(request, monkeypatch):
-    monkeypatch.setattr("keras_attention.kernels.dot.block_layout.SCORES", request.param)
+@pytest.fixture(params=MIN_WEIGHTS.values(), ids=MIN_WEIGHTS.keys())
+def both_kinds_of_blocks(request, monkeypatch):
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", request.param)
 
 
-def drawn(shape):
+def sample(shape):
     return np.random.default_rng(3).normal(size=shape).astype("float32")
 
 
-def read(query, key, value, bias, case, implementation="blockwise", **options):
+def attend(query, key, value, bias, case, implementation="blockwise", **options):
     visible = StructuredMask(ops.shape(query)[2], ops.shape(key)[2], **case)
     return dot_attention(
         query, key, value, visible, implementation=implementation, bias=bias, **options
     )
 
 
-def everything(case, arrays, **options):
-    """The context, and the gradients of query, key, value and bias."""
+def evaluate(case, arrays, **options):
+    """Return the context and the gradients of query, key, value and bias."""
 
     def loss(*arrays):
-        return ops.sum(ops.multiply(read(*arrays, case, **options), UPSTREAM.astype("float32")))
+        return ops.sum(ops.multiply(attend(*arrays, case, **options), UPSTREAM.astype("float32")))
 
-    context = read(*map(ops.convert_to_tensor, arrays), case, **options)
+    context = attend(*map(ops.convert_to_tensor, arrays), case, **options)
     return [ops.convert_to_numpy(context), *gradients(loss, arrays)]
 
 
-def assert_same(found, wanted, tolerance=1e-5):
-    for got, want in zip(found, wanted, strict=True):
+def assert_same(actual, expected, tolerance=1e-5):
+    for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
-@every_way
-def test_it_equals_the_loops(name, shape, cut_keys):
-    case, bias = CASES[name], drawn(SHAPES[shape])
-    found = read(*map(ops.convert_to_tensor, (QUERY, KEY, VALUE, bias)), case)
-    wanted = attention(QUERY, KEY, VALUE, sight(QUERIES, KEYS, **case), bias=bias)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+@every_variant
+def test_context_equals_the_loops(name, shape, both_kinds_of_blocks):
+    case, bias = CASES[name], sample(SHAPES[shape])
+    actual = attend(*map(ops.convert_to_tensor, (QUERY, KEY, VALUE, bias)), case)
+    expected = attention(QUERY, KEY, VALUE, visible_pairs(QUERIES, KEYS, **case), bias=bias)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("any", "of_keys"), ("causal_window", "of_queries")])
-def test_its_gradient_is_of_differences_of_the_loops(name, shape):
+@pytest.mark.parametrize(("name", "shape"), [("any", "keys"), ("causal_window", "queries")])
+def test_gradient_equals_finite_differences_of_the_loops(name, shape):
     case, arrays = CASES[name], [x.astype("float64") for x in (QUERY, KEY, VALUE)]
 
     def loss(bias):
-        found = read(*map(ops.convert_to_tensor, arrays), bias, case)
-        return ops.sum(ops.multiply(found, UPSTREAM))
+        actual = attend(*map(ops.convert_to_tensor, arrays), bias, case)
+        return ops.sum(ops.multiply(actual, UPSTREAM))
 
     def formula(bias):
-        seen = sight(QUERIES, KEYS, **case)
-        return np.sum(attention(*arrays, seen, bias=bias) * UPSTREAM)
+        visible = visible_pairs(QUERIES, KEYS, **case)
+        return np.sum(attention(*arrays, visible, bias=bias) * UPSTREAM)
 
-    bias = drawn(SHAPES[shape]).astype("float64")
+    bias = sample(SHAPES[shape]).astype("float64")
     assert_same(gradients(loss, [bias]), differences(formula, [bias]), 1e-6)
 
 
-@every_way
-def test_gradients_are_those_of_the_plain_steps(name, shape, cut_keys):
-    arrays = QUERY, KEY, VALUE, drawn(SHAPES[shape])
-    table = sight(QUERIES, KEYS, **CASES[name])[:, None]
-    stays = keep_mask(SEEDS, np.arange(KEYS, dtype="int32"), 0.3)
+@every_variant
+def test_gradients_equal_the_plain_steps(name, shape, both_kinds_of_blocks):
+    arrays = QUERY, KEY, VALUE, sample(SHAPES[shape])
+    table = visible_pairs(QUERIES, KEYS, **CASES[name])[:, None]
+    keep = keep_mask(SEEDS, np.arange(KEYS, dtype="int32"), 0.3)
 
     def loss(query, key, value, bias):
         key, value = (ops.repeat(x, HEADS // GROUPS, axis=1) for x in (key, value))
         weights = softmax(ops.matmul(query, ops.swapaxes(key, 2, 3)) + bias, table)
-        read = ops.matmul(ops.where(stays, weights, 0.0) / 0.7, value)
-        return ops.sum(ops.multiply(read, UPSTREAM.astype("float32")))
+        context = ops.matmul(ops.where(keep, weights, 0.0) / 0.7, value)
+        return ops.sum(ops.multiply(context, UPSTREAM.astype("float32")))
 
-    found = everything(CASES[name], arrays, seeds=SEEDS, rate=0.3)
-    assert_same(found[1:], gradients(loss, arrays))
+    actual = evaluate(CASES[name], arrays, seeds=SEEDS, rate=0.3)
+    assert_same(actual[1:], gradients(loss, arrays))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_hidden_of_it_may_be_anything(name):
+def test_masked_bias_may_be_nan(name):
     case = CASES[name]
-    seen = np.broadcast_to(sight(QUERIES, KEYS, **case)[:, None], FULL)
-    bias = drawn(FULL)
-    wanted = everything(case, (QUERY, KEY, VALUE, bias))
-    planted = np.where(seen, bias, np.float32(np.nan))
-    assert_same(everything(case, (QUERY, KEY, VALUE, planted)), wanted, tolerance=0)
-    np.testing.assert_array_equal(wanted[-1][~seen], 0)
+    visible = np.broadcast_to(visible_pairs(QUERIES, KEYS, **case)[:, None], FULL)
+    bias = sample(FULL)
+    expected = evaluate(case, (QUERY, KEY, VALUE, bias))
+    planted = np.where(visible, bias, np.float32(np.nan))
+    assert_same(evaluate(case, (QUERY, KEY, VALUE, planted)), expected, tolerance=0)
+    np.testing.assert_array_equal(expected[-1][~visible], 0)
 
 
 @pytest.mark.parametrize("size", [3e38, np.inf])
-def test_it_may_be_large(size, cut_keys):
-    bias = np.where(drawn(FULL) > 0, np.float32(size), -np.float32(size))
-    bias[:, :, 2] = -size  # of scores equally low all keys are read
+def test_large_bias_gives_finite_gradients(size, both_kinds_of_blocks):
+    bias = np.where(sample(FULL) > 0, np.float32(size), -np.float32(size))
+    bias[:, :, 2] = -size  # Equally low scores give equal weights.
     arrays = [np.sign(x) * np.float32(1e12) for x in (QUERY, KEY)]
-    found = everything(CASES["causal_and_padding"], (*arrays, VALUE, bias))
-    assert all(np.isfinite(x).all() for x in found)
+    actual = evaluate(CASES["causal_and_padding"], (*arrays, VALUE, bias))
+    assert all(np.isfinite(x).all() for x in actual)
 
 
 @pytest.mark.parametrize(
     ("name", "shape", "compiled"),
-    [("causal_and_padding", "of_keys", False), ("window_and_any", "of_heads", True)],
+    [("causal_and_padding", "keys", False), ("window_and_any", "heads", True)],
     ids=["graph", "xla"],
 )
-@pytest.mark.parametrize("many", [1, 10**6], ids=["large", "small"])
+@pytest.mark.parametrize("min_weights", [1, 10**6], ids=["large", "small"])
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="graphs are TensorFlow's")
-def test_graphs_of_unknown_sizes_give_the_same(name, shape, compiled, many, monkeypatch):
+def test_graphs_of_unknown_sizes_give_the_same(name, shape, compiled, min_weights, monkeypatch):
     import tensorflow as tf
 
-    case, arrays = CASES[name], (QUERY, KEY, VALUE, drawn(SHAPES[shape]))
+    case, arrays = CASES[name], (QUERY, KEY, VALUE, sample(SHAPES[shape]))
     options = {"seeds": SEEDS, "rate": 0.3}
-    wanted = everything(case, arrays, **options)
-    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", many)
+    expected = evaluate(case, arrays, **options)
+    monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", min_weights)
 
     def run(*arrays):
         with tf.GradientTape() as tape:
             tape.watch(arrays)
-            context = read(*arrays, case, "auto", **options)
+            context = attend(*arrays, case, "auto", **options)
         return context, *tape.gradient(context, arrays, tf.constant(UPSTREAM, "float32"))
 
     shapes = [(None, x.shape[1], None, x.shape[3]) for x in arrays[:3]]
     signature = [tf.TensorSpec(s) for s in (*shapes, [None] * len(SHAPES[shape]))]
     run = tf.function(run, input_signature=signature, jit_compile=compiled)
-    assert_same([x.numpy() for x in run(*map(tf.constant, arrays))], wanted)
+    assert_same([x.numpy() for x in run(*map(tf.constant, arrays))], expected)

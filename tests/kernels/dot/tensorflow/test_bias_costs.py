@@ -1,20 +1,20 @@
-"""A bias costs what it has itself, forward and in its gradient: no table of all weights is made."""
+"""A bias needs memory of its own size, also for its gradient: no tensor holds all weights."""
 
 import keras
 import pytest
 
 import keras_attention
-from tests.kernels.dot.test_costs import largest
+from tests.kernels.dot.test_costs import max_elements
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="elsewhere a bias takes the plain steps"
+    keras.backend.backend() != "tensorflow", reason="this measures the program for XLA"
 )
 LENGTH, HEADS, BATCH = 2048, 2, 3
-OF_KEYS, OF_PAIRS = (HEADS, 1, LENGTH), (HEADS, LENGTH, LENGTH)
+KEY_BIAS, PAIR_BIAS = (HEADS, 1, LENGTH), (HEADS, LENGTH, LENGTH)
 
 
-def largest_of(implementation, shape, **call):
-    """Elements of the largest tensor of a training step with such a bias."""
+def max_elements_of(implementation, shape, **call):
+    """Return the size of the largest tensor of a training step with a bias of a shape."""
     import tensorflow as tf
 
     layer = keras_attention.MultiHeadSelfAttention(HEADS, 4, implementation=implementation)
@@ -26,15 +26,15 @@ def largest_of(implementation, shape, **call):
             loss = tf.reduce_sum(layer(x, attention_bias=bias, **call))
         return tape.gradient(loss, [x, bias])
 
-    return largest(run, tf.zeros((BATCH, LENGTH, 8)), tf.zeros(shape))
+    return max_elements(run, tf.zeros((BATCH, LENGTH, 8)), tf.zeros(shape))
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_bias_of_keys_makes_no_more_than_a_block(causal):
-    assert largest_of("auto", OF_KEYS, use_causal_mask=causal) <= 512 * LENGTH
+def test_bias_of_keys_needs_no_tensor_larger_than_a_block(causal):
+    assert max_elements_of("auto", KEY_BIAS, use_causal_mask=causal) <= 512 * LENGTH
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_bias_of_pairs_makes_no_more_than_it_has(causal):
-    assert largest_of("auto", OF_PAIRS, use_causal_mask=causal) <= HEADS * LENGTH**2
-    assert largest_of("plain", OF_PAIRS) >= BATCH * HEADS * LENGTH**2
+def test_bias_of_pairs_needs_no_tensor_larger_than_itself(causal):
+    assert max_elements_of("auto", PAIR_BIAS, use_causal_mask=causal) <= HEADS * LENGTH**2
+    assert max_elements_of("plain", PAIR_BIAS) >= BATCH * HEADS * LENGTH**2
