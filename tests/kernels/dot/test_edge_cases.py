@@ -95,15 +95,15 @@ class UniformWeights(Perturbation):
         return ops.ones_like(weights)
 
 
-@pytest.mark.parametrize("what", ["perturbation", "normalize", "score"])
-def test_other_steps_have_no_kernel(what):
+@pytest.mark.parametrize("step", ["perturbation", "normalize", "score"])
+def test_other_steps_have_no_kernel(step):
     layers = pair(MultiHeadAttention)
     for layer in layers:
-        if what == "perturbation":
+        if step == "perturbation":
             layer.perturbation = UniformWeights()
-        if what == "normalize":
+        if step == "normalize":
             layer.normalize = lambda scores, mask=None: ops.ones_like(scores)
-        if what == "score":
+        if step == "score":
             layer.score.__class__ = Halved
     plain, blockwise = (ops.convert_to_numpy(layer(X)) for layer in layers)
     np.testing.assert_array_equal(plain, blockwise)

@@ -37,7 +37,6 @@ every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys()
 def small_blocks(monkeypatch):
     """Use blocks of three queries on TensorFlow."""
     monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MAX_ROWS_PER_BLOCK", 3)
-    monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_MASKED_ROWS_PER_BLOCK", 3)
     monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 

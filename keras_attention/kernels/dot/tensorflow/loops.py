@@ -65,10 +65,14 @@ class BlockLoops:
     def _for_each_block(self, body, *state):
         for segment in self.slicer.layout.segments:
 
-            def visit(i, *state, segment=segment):
-                return body(self.slicer.find_block(segment, i), *state)
+            def visit_head(head, *state, segment=segment):
+                def visit_block(i, *state):
+                    return body(self.slicer.find_block(segment, head, i), *state)
 
-            state = for_each_index(segment.count * self.slicer.head_count, visit, *state)
+                # A loop of its own lets XLA slice the keys of a head only once.
+                return for_each_index(segment.count, visit_block, *state)
+
+            state = for_each_index(self.slicer.head_count, visit_head, *state)
         return state
 
     def _attend_block(self, block, query, key, value):
@@ -94,9 +98,8 @@ class BlockLoops:
         # The mean of `grad_weights` under `weights`, without another pass over the block.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
         grad_scores = weights * (self._apply_dropout(grad_weights, block) - mean)
-        # Gradients of keys and values are transposed, `(width, columns)`: XLA takes three times as
-        # long for a product whose large factor is transposed. Their sums must be transposed too, or
-        # XLA turns the product around again.
+        # Keep gradients of keys and values, and their sums, transposed: XLA takes three times as
+        # long for a product whose large factor is transposed, and would turn it around for the sum.
         grad_value = tf.matmul(upstream, self._apply_dropout(weights, block), transpose_a=True)
         grad_key = tf.matmul(query, grad_scores, transpose_a=True)
         return tf.matmul(grad_scores, key), grad_scores, grad_key, grad_value

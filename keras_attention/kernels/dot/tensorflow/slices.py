@@ -33,10 +33,10 @@ class BlockSlicer:
         self.key_margins = (0, 0) if layout.band is None else layout.band[:2]
         self.padded_keys = visible.keys + sum(self.key_margins)
 
-    def find_block(self, segment, i):
-        """Return the i-th `Block` of a segment, head by head."""
+    def find_block(self, segment, head, i):
+        """Return the i-th `Block` of a segment and a head."""
         (_, groups, shared), band = self.heads, self.layout.band
-        head, block = i // segment.count, segment.first + i % segment.count
+        block = segment.first + i
         row = block * self.layout.rows
         start = 0 if band is None else band.first + row
         corner = head // (groups * shared), head % (groups * shared), row, start
