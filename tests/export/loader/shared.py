@@ -39,7 +39,8 @@ class LoaderProcess:
         ]
         if self.process is None:
             self.start()
-        pickle.dump((str(path), calls), self.process.stdin)
+        # The process keeps its own working directory, so it needs an absolute path.
+        pickle.dump((str(Path(path).resolve()), calls), self.process.stdin)
         self.process.stdin.flush()
         answers = pickle.load(self.process.stdout)
         if isinstance(answers, str):

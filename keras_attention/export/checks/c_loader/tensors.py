@@ -2,6 +2,7 @@
 
 import ctypes
 
+import ml_dtypes  # noqa: F401  (registers the dtype name "bfloat16" with numpy)
 import numpy as np
 
 from keras_attention.export.checks.c_loader.library import String
