@@ -367,7 +367,6 @@ class MultiHeadAttention(QueryValueAttention):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "implementation": self.implementation,
         }
 
 

@@ -112,5 +112,4 @@ class AdditiveAttention(QueryValueAttention):
         return {
             **super().get_config(),
             **{name: score[name] for name in SCORE_ARGUMENTS},
-            "implementation": self.implementation,
         }

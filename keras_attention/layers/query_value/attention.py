@@ -103,5 +103,4 @@ class Attention(QueryValueAttention):
             **super().get_config(),
             "score": keras.saving.serialize_keras_object(self.score),
             "normalize": keras_attention.normalize.serialize(self.normalize),
-            "implementation": self.implementation,
         }

@@ -234,7 +234,12 @@ class QueryValueAttention(BaseLayer):
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "dropout": self.dropout, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "dropout": self.dropout,
+            "seed": self.seed,
+            "implementation": self.implementation,
+        }
 
 
 def _mask_uncovered_keys(mask, covered):

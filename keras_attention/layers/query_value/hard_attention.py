@@ -6,6 +6,7 @@ import keras
 
 import keras_attention.score
 from keras_attention import arguments
+from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.query_value.perturbation import KeySampling
 from keras_attention.normalize import softmax
@@ -52,6 +53,9 @@ class HardAttention(QueryValueAttention):
             weight (the first of equal weights), or "expectation", as in the paper.
         seed: Seed of the samples, an int or None. Keras saves the seed, but not the state of the
             generator: a seeded layer that is loaded from a `.keras` file repeats its samples.
+        implementation: How scores with a hidden layer (score="additive") are computed: "plain"
+            by the formula with its tensor of `(batch, Tq, Tk, units)`, "blockwise" without that
+            tensor, with the same numbers to rounding, "auto" by whichever is faster for the sizes.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -88,6 +92,7 @@ class HardAttention(QueryValueAttention):
         temperature: float | None = None,
         inference: Literal["mode", "expectation"] = "mode",
         seed: int | None = None,
+        implementation: Implementation = "auto",
         **kwargs,
     ):
         if kwargs.get("dropout"):
@@ -99,8 +104,14 @@ class HardAttention(QueryValueAttention):
             score=keras_attention.score.get(score, kwargs.get("dtype")),
             normalize=softmax,
             seed=seed,
+            implementation=implementation,
             **kwargs,
         )
+        if implementation == "blockwise" and self.score.kernel_family != "additive":
+            raise ValueError(
+                "Expected implementation='auto' or 'plain' unless the score is additive. "
+                f"Received: score={score!r}, implementation='blockwise'"
+            )
         self.estimator = arguments.one_of("estimator", estimator, ESTIMATORS)
         self.expectation_rate = expectation_rate
         if expectation_rate is not None:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.attention import compare
+from keras_attention.kernels.attention import Implementation, compare
 from keras_attention.kernels.local.bands import (
     build_band_mask,
     merge_blocks,
@@ -76,6 +76,9 @@ class LocalAttention(Luong):
         kernel_initializer: Initializer of all kernels and of v; U(-0.1, 0.1) in the paper. With
             v = 0, every p_t is S / 2.
         kernel_regularizer: Regularizer of all kernels and of v.
+        implementation: How scores with a hidden layer (score="concat") are computed: "plain"
+            by the formula with its tensor of `(batch, Tq, Tk, units)`, "blockwise" without that
+            tensor, with the same numbers to rounding, "auto" by whichever is faster for the sizes.
 
     Call arguments:
         As in `LuongAttention`, and
@@ -118,8 +121,14 @@ class LocalAttention(Luong):
         seed: int | None = None,
         kernel_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
+        implementation: Implementation = "auto",
         **kwargs,
     ):
+        if implementation == "blockwise" and score != "concat":
+            raise ValueError(
+                "Expected implementation='auto' or 'plain' unless score='concat'. "
+                f"Received: score={score!r}, implementation='blockwise'"
+            )
         super().__init__(
             score=arguments.one_of("score", score, SCORES),
             units=units,
@@ -127,6 +136,7 @@ class LocalAttention(Luong):
             seed=seed,
             kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,
+            implementation=implementation,
             **kwargs,
         )
         self.window = arguments.positive_integer("window", window)

@@ -111,5 +111,4 @@ class LuongAttention(Luong):
         return {
             **super().get_config(),
             "max_length": self.max_length,
-            "implementation": self.implementation,
         }

@@ -41,7 +41,7 @@ def small_blocks(monkeypatch):
 
 def attend(query, key, value, case, **options):
     visible = StructuredMask(query.shape[2], key.shape[2], **case)
-    return dot_attention(query, key, value, visible, implementation="blockwise", **options)
+    return dot_attention(query, key, value, visible, **options)
 
 
 def numpy(x):

@@ -25,7 +25,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-def create_step(case, implementation, seeds=SEEDS):
+def create_step(case, seeds=SEEDS):
     """Return a function of query, key, value and upstream: the context and three gradients."""
     import tensorflow as tf
 
@@ -33,9 +33,7 @@ def create_step(case, implementation, seeds=SEEDS):
         visible = StructuredMask(ops.shape(query)[2], ops.shape(key)[2], **case)
         with tf.GradientTape() as tape:
             tape.watch([query, key, value])
-            context = dot_attention(
-                query, key, value, visible, seeds, 0.3, implementation=implementation
-            )
+            context = dot_attention(query, key, value, visible, seeds, 0.3)
         return context, *tape.gradient(context, [query, key, value], upstream)
 
     return run
@@ -58,7 +56,7 @@ def assert_same(actual, expected):
 def test_graph_equals_eager(name, compiled):
     import tensorflow as tf
 
-    run = create_step(CASES[name], "blockwise")
+    run = create_step(CASES[name])
     assert_same(tf.function(run, jit_compile=compiled)(*create_inputs()), run(*create_inputs()))
 
 
@@ -68,10 +66,10 @@ def test_graph_equals_eager(name, compiled):
 def test_unknown_sizes_choose_blocks_in_the_graph(name, compiled, min_weights, monkeypatch):
     import tensorflow as tf
 
-    expected = create_step(CASES[name], "blockwise")(*create_inputs())
+    expected = create_step(CASES[name])(*create_inputs())
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", min_weights)
     shapes = [tf.TensorSpec((None, x.shape[1], None, x.shape[3])) for x in create_inputs()]
-    run = create_step(CASES[name], "auto")
+    run = create_step(CASES[name])
     run = tf.function(run, input_signature=shapes, jit_compile=compiled)
     assert_same(run(*create_inputs()), expected)
 
@@ -86,7 +84,7 @@ def test_gradient_in_a_while_loop(compiled):
     @tf.function(jit_compile=compiled)
     def loop(query):
         def step(i, query):
-            context = dot_attention(query, key, value, visible, implementation="blockwise")
+            context = dot_attention(query, key, value, visible)
             return i + 1, query + context[..., :3]
 
         with tf.GradientTape() as tape:
@@ -99,7 +97,7 @@ def test_gradient_in_a_while_loop(compiled):
             tape.watch(query)
             state = query
             for _ in range(2):
-                context = dot_attention(state, key, value, visible, implementation="blockwise")
+                context = dot_attention(state, key, value, visible)
                 state = state + context[..., :3]
         return state, tape.gradient(state, query)
 

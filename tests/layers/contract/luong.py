@@ -43,6 +43,7 @@ ROWS = {
             "renormalize": True,
             "dropout": 0.25,
             "seed": 3,
+            "implementation": "plain",
         },
         wrong_arguments=[
             *DROPOUT,
@@ -52,6 +53,11 @@ ROWS = {
             ({"score": "location"}, "score='location'"),
             ({"renormalize": "yes"}, "renormalize='yes'"),
             ({"units": -1}, "units=-1"),
+            ({"implementation": "fast"}, "implementation='fast'"),
+            (
+                {"implementation": "blockwise"},
+                "score='general', implementation='blockwise'",
+            ),
         ],
     ),
     "local_renormalized": Case(

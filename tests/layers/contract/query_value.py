@@ -62,6 +62,7 @@ ROWS = {
             "temperature": 0.5,
             "inference": "expectation",
             "seed": 3,
+            "implementation": "plain",
         },
         wrong_arguments=[
             ({"score": "dott"}, "score='dott'"),
@@ -70,6 +71,11 @@ ROWS = {
             ({"temperature": 0.5}, "estimator='reinforce', temperature=0.5"),
             ({"estimator": "gumbel", "temperature": 0}, "temperature=0"),
             ({"inference": "sample"}, "inference='sample'"),
+            ({"implementation": "fast"}, "implementation='fast'"),
+            (
+                {"score": "dot", "implementation": "blockwise"},
+                "score='dot', implementation='blockwise'",
+            ),
         ],
     ),
     "hard_straight_through": Case(

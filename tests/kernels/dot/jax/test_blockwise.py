@@ -152,7 +152,6 @@ def test_half_precision_on_a_gpu_uses_fused_attention(name, monkeypatch):
     actual = dot_attention_module.dot_attention(
         *map(ops.convert_to_tensor, (QUERY, KEY, value)),
         StructuredMask(QUERIES, KEYS, **case),
-        implementation="blockwise",
         dtype="bfloat16",
     )
     expected = attention(QUERY, KEY, value, visible_pairs(QUERIES, KEYS, **case))

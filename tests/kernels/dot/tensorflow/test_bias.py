@@ -69,9 +69,7 @@ def sample(shape):
 
 def attend(query, key, value, bias, case, implementation="blockwise", **options):
     visible = StructuredMask(ops.shape(query)[2], ops.shape(key)[2], **case)
-    return dot_attention(
-        query, key, value, visible, implementation=implementation, bias=bias, **options
-    )
+    return dot_attention(query, key, value, visible, bias=bias, **options)
 
 
 def evaluate(case, arrays, **options):

@@ -37,9 +37,7 @@ def evaluate(case, seeds, compiled=None, signature=None, arrays=(QUERY, KEY, VAL
         visible = StructuredMask(ops.shape(query)[2], ops.shape(key)[2], **case)
         with tf.GradientTape() as tape:
             tape.watch([query, key, value])
-            context = dot_attention(
-                query, key, value, visible, seeds, 0.3, implementation="blockwise"
-            )
+            context = dot_attention(query, key, value, visible, seeds, 0.3)
         return context, *tape.gradient(context, [query, key, value], upstream)
 
     if compiled is not None:
