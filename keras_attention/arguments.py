@@ -3,15 +3,24 @@
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Return True if `value` is an integer of Python or numpy, and not a bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_real(value: Any) -> TypeGuard[float]:
+    """Return True if `value` is a real number of Python or numpy, and not a bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
     """Return `value` as an int if it is an integer of at least 1 (or None, if `optional`)."""
     if optional and value is None:
         return None
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or value < 1:
+    if not is_integer(value) or value < 1:
         or_none = " or None" if optional else ""
         raise ValueError(
             f"Expected `{name}` to be an integer of at least 1{or_none}. Received: {name}={value!r}"
@@ -21,8 +30,7 @@ def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
 
 def rate(name: str, value: Any) -> float:
     """Return `value` as a float if it is a number with 0 <= value < 1."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < 1:
+    if not is_real(value) or not 0 <= value < 1:
         raise ValueError(
             f"Expected `{name}` to be a number in the range [0, 1). Received: {name}={value!r}"
         )
@@ -33,8 +41,7 @@ def positive_number(name: str, value: Any, optional: bool = False) -> Any:
     """Return `value` as a float if it is a finite number above 0 (or None, if `optional`)."""
     if optional and value is None:
         return None
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
+    if not is_real(value) or not 0 < value < math.inf:
         or_none = " or None" if optional else ""
         raise ValueError(
             f"Expected `{name}` to be a finite number above 0{or_none}. Received: {name}={value!r}"

@@ -12,6 +12,9 @@ Shape: TypeAlias = tuple[int | None, ...]
 Nest: TypeAlias = Any
 """A tensor, or lists, tuples and dicts of tensors nested to any depth, as in `keras.tree`."""
 
+Layer: TypeAlias = Any
+"""A `keras.layers.Layer`: to a type checker, every class of Keras is unknown."""
+
 Initializer: TypeAlias = Any
 """A `keras.initializers.Initializer`, or its name or config."""
 
@@ -27,6 +30,7 @@ Config: TypeAlias = dict[str, Any]
 __all__ = [
     "Config",
     "Initializer",
+    "Layer",
     "Nest",
     "Normalizer",
     "Regularizer",

@@ -1,13 +1,12 @@
 """Convert the arguments of a decoding loop, and refuse invalid ones by name."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_attention.arguments import positive_integer
+from keras_attention.arguments import is_integer, is_real, positive_integer
 from keras_attention.types import Nest, Shape, Tensor
 
 # The product of a larger penalty and a log-probability could overflow float32.
@@ -16,7 +15,7 @@ MAX_PENALTY = 1e30
 
 def to_token(name: str, value: Any) -> int:
     """Return the token id `value` as an int."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+    if not is_integer(value):
         raise ValueError(f"Expected `{name}` to be an integer. Received: {name}={value!r}")
     return int(value)
 
@@ -51,9 +50,9 @@ def are_compatible(shape: Shape, other: Shape) -> bool:
 def to_start_tokens(value: Any, leaves: Sequence[Tensor]) -> Tensor:
     """Return one start token per row, int32 `(batch,)`, from an int or an integer tensor."""
     tokens = to_tensor("`start_token`", value)
-    is_integer = "int" in keras.backend.standardize_dtype(tokens.dtype)
+    has_integers = "int" in keras.backend.standardize_dtype(tokens.dtype)
     rows = leaves[0].shape[0]
-    if not is_integer or not (tokens.shape == () or are_compatible(tokens.shape, (rows,))):
+    if not has_integers or not (tokens.shape == () or are_compatible(tokens.shape, (rows,))):
         raise ValueError(
             f"Expected `start_token` to be an integer or an integer tensor (batch,) = ({rows},). "
             f"Received: start_token={value!r}"
@@ -63,8 +62,7 @@ def to_start_tokens(value: Any, leaves: Sequence[Tensor]) -> Tensor:
 
 def to_penalty(name: str, value: Any) -> float:
     """Return `value` as a float of magnitude at most `MAX_PENALTY`."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not abs(value) <= MAX_PENALTY:
+    if not is_real(value) or not abs(value) <= MAX_PENALTY:
         raise ValueError(f"Expected `{name}` to be a finite number. Received: {name}={value!r}")
     return float(value)
 

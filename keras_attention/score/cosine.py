@@ -1,11 +1,11 @@
 """Cosine score: score = beta cos(q, k), with a learned strength beta."""
 
 import math
-import numbers
 
 import keras
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
@@ -49,8 +49,7 @@ class CosineScore(Score):
 
     def __init__(self, strength: float = 10.0, **kwargs):
         super().__init__(**kwargs)
-        is_number = isinstance(strength, numbers.Real) and not isinstance(strength, bool)
-        if not is_number or not 1 < strength < math.inf:
+        if not arguments.is_real(strength) or not 1 < strength < math.inf:
             raise ValueError(
                 f"Expected `strength` to be a number above 1. Received: strength={strength!r}"
             )

@@ -10,7 +10,7 @@ from keras_attention.types import Shape, Tensor
 
 
 class Score(BaseLayer):
-    """How well each key matches each query: an abstract score.
+    """Abstract score: how well each key matches each query.
 
     A score of your own is a subclass that defines `compare` alone; pass it to
     `keras_attention.Attention(score=...)`. Projections are defined by `project_query` and
@@ -77,6 +77,6 @@ class Score(BaseLayer):
             self.project_query(to_score_precision(query)), self.project_key(to_score_precision(key))
         )
 
-    def compute_output_spec(self, query, key) -> keras.KerasTensor:
+    def compute_output_spec(self, query: Tensor, key: Tensor) -> keras.KerasTensor:
         shape = (*query.shape[:-1], key.shape[-2])
         return keras.KerasTensor(shape, dtype=score_dtype(self.compute_dtype))

@@ -1,7 +1,10 @@
-"""How the checks call a layer."""
+"""The interface by which the checks call a layer."""
 
 import functools
 from collections.abc import Callable
+from typing import Any
+
+from keras_attention.types import Tensor
 
 
 def request_scores(call: Callable) -> Callable:
@@ -19,6 +22,13 @@ def request_scores(call: Callable) -> Callable:
 
 
 @request_scores
-def call_query_value(layer, query, value, query_mask, value_mask, **options):
+def call_query_value(
+    layer: Callable,
+    query: Tensor,
+    value: Tensor,
+    query_mask: Tensor | None,
+    value_mask: Tensor | None,
+    **options: Any,
+) -> Any:
     """Call a layer with the interface of `keras.layers.Attention`."""
     return layer([query, value], mask=[query_mask, value_mask], **options)

@@ -1,4 +1,4 @@
-"""A layer under test: how to create it, how to call it and which features it has."""
+"""The description of a layer under test."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from keras_attention.testing.evaluate import Evaluator
 
 @dataclasses.dataclass(eq=False)
 class LayerCase:
-    """What the checks need to know about a layer.
+    """A layer under test: how to create it, how to call it and which features it has.
 
     Args:
         layer: The layer's class, or a function of keyword arguments (`dtype`, `trainable` and the

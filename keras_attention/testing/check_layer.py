@@ -72,6 +72,9 @@ def check_layer(layer: keras.layers.Layer | Callable, **options: Any) -> None:
 def list_checks(case: LayerCase) -> Iterator[tuple[Callable, tuple]]:
     """Yield every check that applies to a case with its further arguments, for a test runner.
 
+    Args:
+        case: The layer under test.
+
     Example:
     >>> case = keras_attention.testing.LayerCase(keras_attention.Attention)
     >>> check, arguments = next(keras_attention.testing.list_checks(case))

@@ -13,6 +13,12 @@ def example_batch(
     In the first sequence every key is masked. In the second one the last query and the keys from
     the fifth on are masked.
 
+    Args:
+        size: Batch size, at least 2.
+        queries: Queries per sequence.
+        keys: Values per sequence.
+        width: Width of queries and values.
+
     Returns:
         Queries `(size, queries, width)` and values `(size, keys, width)`, float32; bool masks
         `(size, queries)` and `(size, keys)`.

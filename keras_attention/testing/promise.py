@@ -30,8 +30,7 @@ def promise(text: str, applies: Callable[[LayerCase], bool] = lambda case: True)
                     f"{type(error).__name__}: {error}"
                 ) from error
 
-        check.promise = text
-        check.applies = applies
+        vars(check).update(promise=text, applies=applies)
         return check
 
     return decorate

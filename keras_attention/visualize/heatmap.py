@@ -70,7 +70,8 @@ def heatmap(
     """
     samples = parse_samples(weights, source_tokens, target_tokens)
     titles = parse_titles(titles, len(samples))
-    columns = positive_integer("columns", columns, optional=True) or default_columns(samples)
+    columns = positive_integer("columns", columns, optional=True)
+    grid_columns = min(columns or default_columns(samples), len(samples))
     path = path if path is None else to_picture_path(path)
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -81,7 +82,7 @@ def heatmap(
     panels = [
         draw_matrix(figure, sample, title) for sample, title in zip(samples, titles, strict=True)
     ]
-    arrange_panels(figure, panels, min(columns, len(samples)))
+    arrange_panels(figure, panels, grid_columns)
     if path is not None:
         save_figure(figure, path)
     return figure

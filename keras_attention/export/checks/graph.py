@@ -22,6 +22,9 @@ UNSEEDED_SAMPLING_OPS = frozenset(
 def load_meta_graph(path: str | os.PathLike):
     """Load the one MetaGraphDef of a version directory's SavedModel.
 
+    Args:
+        path: The version directory, which holds `saved_model.pb`.
+
     Raises:
         ValueError: If the file is truncated or damaged.
     """

@@ -76,7 +76,7 @@ def _cast_to_spec(signature: Signature, spec, row: Mapping[str, Any]) -> np.ndar
     array = as_array(row[spec.name])
     dtype = spec.dtype.as_numpy_dtype
     fits = np.can_cast(array.dtype, dtype, casting="same_kind")
-    fits = fits and (array.dtype == object) == (spec.dtype == "string")
+    fits = fits and (array.dtype == object) == (spec.dtype.name == "string")
     cast = array.astype(dtype) if fits else array
     is_rounded = array.dtype.kind in "iu" and not np.array_equal(cast, array)
     if not fits or is_rounded or not spec.shape.is_compatible_with(array.shape):
@@ -102,7 +102,7 @@ def _default_examples(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
                 array = 0.1 * random.standard_normal(shape)
             elif spec.dtype.is_integer or spec.dtype.is_bool:
                 array = np.ones(shape)
-            elif spec.dtype == "string":
+            elif spec.dtype.name == "string":
                 array = np.full(shape, b"a", object)
             else:
                 raise ValueError(

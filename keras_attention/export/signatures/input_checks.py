@@ -36,7 +36,7 @@ def refuse_mismatches(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[
     ]
     for spec, tensor in zip(specs, tensors, strict=True):
         if spec.below is not None:
-            checks.append(_assert_ids_below(spec, tensor))
+            checks.append(_assert_ids_below(spec.name, spec.below, tensor))
         if spec.finite and tensor.dtype.is_floating:
             message = f"Expected finite numbers in `{spec.name}`. Received: NaN or infinity"
             checks.append(assert_true(tf.reduce_all(tf.math.is_finite(tensor)), message))
@@ -74,16 +74,16 @@ def _assert_equal_sizes(size: str, occurrences: list[tuple[str, Tensor, int]]):
     )
 
 
-def _assert_ids_below(spec: Spec, ids: Tensor):
+def _assert_ids_below(name: str, below: int, ids: Tensor):
     """Assert that all ids are from 0 to `below - 1`."""
     import tensorflow as tf
 
     is_valid = ids >= 0
     # If `below` is larger than the dtype can hold, every value is less than `below`.
-    if spec.below <= ids.dtype.max:
-        is_valid = tf.logical_and(is_valid, ids < tf.constant(spec.below, ids.dtype))
+    if below <= ids.dtype.max:
+        is_valid = tf.logical_and(is_valid, ids < tf.constant(below, ids.dtype))
     return assert_true(
         tf.reduce_all(is_valid),
-        f"Expected the values of `{spec.name}` to be ids from 0 to {spec.below - 1}. Received:",
+        f"Expected the values of `{name}` to be ids from 0 to {below - 1}. Received:",
         tf.boolean_mask(ids, tf.logical_not(is_valid)),
     )

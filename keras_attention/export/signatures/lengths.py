@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_attention.arguments import is_integer, is_real
 from keras_attention.export.signatures.input_checks import assert_true, with_dependencies
 from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import Spec
@@ -103,19 +104,18 @@ def _check_sequences(inputs: Mapping[str, Spec], sequences: Mapping[str, Any]) -
             )
 
 
-def _is_value_of(dtype: str, padding: Any) -> bool:
+def _is_value_of(dtype_name: str, padding: Any) -> bool:
     """Return True if the dtype can hold the value (rounded, in a floating-point dtype)."""
     import tensorflow as tf
 
-    dtype = tf.as_dtype(dtype)
+    dtype = tf.as_dtype(dtype_name)
     if dtype == tf.string:
         return isinstance(padding, str | bytes)
     if dtype.is_bool:
         return isinstance(padding, numbers.Integral) and padding in (False, True)
-    kind, to_python = (numbers.Integral, int) if dtype.is_integer else (numbers.Real, float)
-    is_number = isinstance(padding, kind) and not isinstance(padding, bool)
+    is_number, to_python = (is_integer, int) if dtype.is_integer else (is_real, float)
     real = dtype.real_dtype
-    return is_number and to_python(real.min) <= padding <= to_python(real.max)
+    return is_number(padding) and to_python(real.min) <= padding <= to_python(real.max)
 
 
 def _mask_by_length(

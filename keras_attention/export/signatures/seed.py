@@ -109,7 +109,11 @@ def _call_with_seed(
     # The states are random numbers. Consecutive numbers would not do: a generator increments its
     # own state, so two generators would reach the same one and give the same numbers.
     start_states = tf.random.stateless_uniform(
-        (len(states), 2), seed, minval=None, maxval=None, dtype="uint32"
+        (len(states), 2),
+        seed,
+        minval=None,  # pyright: ignore[reportArgumentType] # The stubs lack None: all integers.
+        maxval=None,
+        dtype="uint32",
     )
     mapping = list(zip(states, tf.unstack(start_states), strict=True))
     scope = keras.StatelessScope(state_mapping=mapping)

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import keras
 
@@ -37,8 +37,8 @@ class Signature(NamedTuple):
     def compute_outputs(self, *tensors: Tensor) -> dict[str, Tensor]:
         """Check the tensors, in the order of the inputs, and call the function with them."""
         names = [spec.name for spec in self.inputs]
-        tensors = refuse_mismatches(self.inputs, tensors)
-        return self.compute_unchecked(**dict(zip(names, tensors, strict=True)))
+        checked = refuse_mismatches(self.inputs, tensors)
+        return self.compute_unchecked(**dict(zip(names, checked, strict=True)))
 
     def compute_unchecked(self, **tensors: Tensor) -> dict[str, Tensor]:
         """Call the function; return a dict of tensors, named `output` if there is only one."""
@@ -89,7 +89,7 @@ def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Sig
     return _make_signature(name, (_wrap_model(model), model.inputs, [model]))
 
 
-def has_inputs(model: Any) -> bool:
+def has_inputs(model: Any) -> TypeGuard[keras.Model]:
     """Return True for a model with known inputs, as a Functional or a built Sequential one."""
     return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None))
 

@@ -51,6 +51,9 @@ class Spec(NamedTuple):
 def as_spec(description: Any) -> Spec:
     """Convert any of the classes that describe a tensor to a `Spec`, and name its batch size.
 
+    Args:
+        description: A `Spec`, `keras.InputSpec`, `keras.KerasTensor` or `tf.TensorSpec`.
+
     Raises:
         ValueError, TypeError: If the name, shape or dtype is missing or invalid.
     """

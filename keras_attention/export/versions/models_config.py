@@ -35,6 +35,9 @@ def exclusive_lock(directory: Path) -> Iterator[None]:
     The lock is on the directory itself and leaves no file; it ends with the process that holds it.
     On a network file system it may exclude only processes of the same host.
 
+    Args:
+        directory: The directory of models.
+
     Raises:
         NotImplementedError: On Windows.
     """

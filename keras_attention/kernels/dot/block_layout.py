@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_attention.kernels import tuning
+from keras_attention.types import Tensor
 
 
 class Segment(NamedTuple):
@@ -46,7 +47,7 @@ class Layout(NamedTuple):
     band: Band | None
 
 
-def layout(visible, rows, is_single=False):
+def layout(visible, rows, is_single: bool | Tensor = False):
     """Return the `Layout` of a `StructuredMask`.
 
     Args:
@@ -89,7 +90,7 @@ def layout(visible, rows, is_single=False):
     return Layout(rows, blocks, segments, None)
 
 
-def rows_per_block(visible, heads=1, is_single=False):
+def rows_per_block(visible, heads=1, is_single: bool | Tensor = False):
     """Return the number of queries per block that keeps its scores in a core's cache.
 
     Args:

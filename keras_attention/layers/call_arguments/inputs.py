@@ -1,6 +1,10 @@
 """The `inputs` and `mask` arguments of query/value layers, in all accepted forms."""
 
+from typing import Any
+
 from keras import ops
+
+from keras_attention.types import Nest, Tensor
 
 NAMES = "a tensor, [query, value] or [query, value, key]"
 
@@ -8,7 +12,8 @@ NAMES = "a tensor, [query, value] or [query, value, key]"
 def split_inputs(inputs):
     """Return `(query, value, key)` for one tensor, `[query, value]` or `[query, value, key]`.
 
-    Tensors may be symbolic.
+    Args:
+        inputs: The layer's `inputs` argument. Tensors may be symbolic.
 
     Raises:
         ValueError: If `inputs` is none of these, or the shapes do not fit together.
@@ -99,6 +104,6 @@ def split_masks(mask, inputs):
     return query_mask, key_mask if value_mask is None else value_mask
 
 
-def compute_query_mask(layer, inputs, mask=None):
+def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | None:
     """Return the query's mask: the `compute_mask` of layers with one output per query."""
     return split_masks(mask, inputs)[0]

@@ -11,7 +11,14 @@ def pair_mask(
 ):
     """Combine the masks of a query/value layer's call by AND into a dense mask.
 
-    The arguments are those of `build_structured_mask`.
+    Args:
+        query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
+        key: `(batch, ..., Tk, Dk)`.
+        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
+        key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs `(batch, ..., Tq, Tk)`, or None.
+        attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
+            single query), or None.
+        use_causal_mask: Whether to add a causal mask, aligned to the lower right.
 
     Returns:
         Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.

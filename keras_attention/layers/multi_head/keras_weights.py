@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
+from keras_attention.types import Layer
 
 SHARED = (
     "dropout",
@@ -20,7 +21,7 @@ SHARED = (
 
 
 def multi_head_from_keras(
-    layer: keras.layers.Layer, kind: type[MultiHeadAttention] = MultiHeadSelfAttention
+    layer: Layer, kind: type[MultiHeadAttention] = MultiHeadSelfAttention
 ) -> MultiHeadAttention:
     """Convert a multi-head layer of Keras to a layer of this package.
 
@@ -103,7 +104,7 @@ def multi_head_from_keras(
     return _copy_weights(layer, converted)
 
 
-def multi_head_to_keras(layer: MultiHeadAttention) -> keras.layers.Layer:
+def multi_head_to_keras(layer: MultiHeadAttention) -> Layer:
     """Convert a multi-head layer of this package to a layer of Keras.
 
     Args:

@@ -31,7 +31,10 @@ def check_cache(cache, batch, heads, key_dim, value_dim):
 
     Args:
         cache: The `cache` argument of a call.
-        batch, heads, key_dim, value_dim: Expected sizes; None = any.
+        batch: Expected batch size; None = any.
+        heads: Expected number of heads; None = any.
+        key_dim: Expected width of a key; None = any.
+        value_dim: Expected width of a value; None = any.
 
     Raises:
         ValueError: If it is not a cache, or has the sizes of another layer or batch.

@@ -225,7 +225,10 @@ class MultiHeadAttention(QueryValueAttention):
         """As in the base class.
 
         Args:
-            value, key, mask, for_steps: As in the base class.
+            value: As in the base class.
+            key: As in the base class.
+            mask: As in the base class.
+            for_steps: As in the base class.
             positions: Positions of the keys for rotary positions, int `(batch, Tk)`; None counts
                 from 0.
 
@@ -261,10 +264,13 @@ class MultiHeadAttention(QueryValueAttention):
         """As in the base class.
 
         Args:
-            query, memory, noise, return_weights: As in the base class.
+            query: As in the base class.
+            memory: As in the base class.
+            noise: As in the base class.
             positions: Positions of the queries among the keys, for rotary positions and the window,
                 int `(batch, Tq)`, or `(batch,)` for a single query; None places the last query at
                 the last key.
+            return_weights: As in the base class.
             bias: What `prepare_attention_bias` returned, or None.
 
         Returns:

@@ -12,6 +12,12 @@ DEFAULT_UNITS = 100
 def make_controller(controller, units, kernel_initializer, dtype):
     """Return the layer for a controller's name, or the recurrent cell that was passed.
 
+    Args:
+        controller: "lstm", "feedforward" or a Keras recurrent cell.
+        units: Width of a controller given by name, None = `DEFAULT_UNITS`; with a cell, None.
+        kernel_initializer: Initializer of the kernels of a controller given by name.
+        dtype: Dtype policy of a controller given by name.
+
     Raises:
         ValueError: If it is neither, if `units` is passed with a cell, or if the cell has dropout.
     """
@@ -50,6 +56,12 @@ def control_width(controller):
 
 def control(controller, inputs, states, dtype):
     """Run the controller for one step.
+
+    Args:
+        controller: The layer that `make_controller` returned.
+        inputs: `(batch, width)`.
+        states: The list of its states; empty for a feed-forward controller.
+        dtype: Dtype of a cell's output and next states.
 
     Returns:
         Its output `(batch, control_width)` and the list of its next states.

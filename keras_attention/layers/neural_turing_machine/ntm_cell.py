@@ -1,7 +1,6 @@
 """The Neural Turing Machine as a recurrent cell with an addressable memory."""
 
 import copy
-import numbers
 from typing import Any, Literal
 
 import keras
@@ -355,7 +354,7 @@ class NTMCell(BaseLayer):
 
 def check_shift_range(shift_range, slots):
     """Return R as an int if it is at least 0 and all 2R + 1 shifts are different."""
-    is_integer = isinstance(shift_range, numbers.Integral) and not isinstance(shift_range, bool)
+    is_integer = arguments.is_integer(shift_range)
     if not is_integer or shift_range < 0 or 2 * shift_range + 1 > slots:
         raise ValueError(
             "Expected `shift_range` to be an integer of at least 0 with 2 shift_range + 1 <= "

@@ -56,6 +56,7 @@ def decode(
     elements. A polygon that closes with its first point needs `allow_repeats=True`.
 
     Args:
+        layer: The `PointerDecoder`.
         memory: `(batch, Tin, Dm)`.
         points: The elements' own vectors `(batch, Tin, D)`; None = the memory.
         memory_mask: Bool `(batch, Tin)`; None = the memory's Keras mask, if it has one.

@@ -3,10 +3,10 @@
 Vaswani et al. (2017), section 3.5.
 """
 
-import numbers
-
 import numpy as np
 from keras import ops
+
+from keras_attention import arguments
 
 
 def angles(positions, width, base, dtype="float32"):
@@ -29,7 +29,6 @@ def angles(positions, width, base, dtype="float32"):
 
 def check_base(name, value):
     """Return `value` as a float if it can be the base of wavelengths, a number above 1."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 1 < value < float("inf"):
+    if not arguments.is_real(value) or not 1 < value < float("inf"):
         raise ValueError(f"Expected `{name}` to be a number above 1. Received: {name}={value!r}")
     return float(value)

@@ -176,7 +176,8 @@ class LocalAttention(Luong):
         # Full rows of weights grow with Tq Tk: build them only if they are needed.
         has_loss = bool(training) and self.perturbation.has_loss
         if return_attention_scores or has_loss:
-            weights = spread_bands(*band_weights, ops.shape(query)[-2], ops.shape(key)[-2])
+            queries, keys = ops.shape(query)[-2], ops.shape(key)[-2]
+            weights = spread_bands(*band_weights, queries=queries, keys=keys)
             weights = hide(weights, query_mask)
         if has_loss:
             self.add_perturbation_loss(weights, noise, query_mask)
@@ -201,7 +202,8 @@ class LocalAttention(Luong):
         output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
         if not return_weights:
             return output, None
-        return output, spread_bands(*band_weights, ops.shape(query)[-2], ops.shape(memory.keys)[-2])
+        queries, keys = ops.shape(query)[-2], ops.shape(memory.keys)[-2]
+        return output, spread_bands(*band_weights, queries=queries, keys=keys)
 
     def _count_rows_per_block(self, query, key, positions):
         """Return how many queries share a band of keys: 1 unless their windows are adjacent."""

@@ -47,7 +47,9 @@ class Luong(QueryValueAttention):
             "dot": lambda: DotScore(**common),
             "general": lambda: GeneralScore(**kernel, **common),
             "concat": lambda: AdditiveScore(**kernel, **common),
-            "location": lambda: LocationScore(max_length, **kernel, **common),
+            "location": lambda: LocationScore(
+                arguments.positive_integer("max_length", max_length), **kernel, **common
+            ),
         }[score]()
         super().__init__(score=score_layer, normalize=softmax, **kwargs)
         self.score_name = score

@@ -132,6 +132,10 @@ class KeySampling(Perturbation):
     def sample(self, query: Tensor, memory) -> tuple[Tensor, Tensor | None]:
         """Draw Gumbel noise, and one coin per example.
 
+        Args:
+            query: `(batch, Tq, D)`, or `(batch, D)` for a single query.
+            memory: A `PreparedMemory`.
+
         Returns:
             Noise `(batch, Tq, Tk)`; and bool `(batch, Tq, 1)`, True = the example keeps its
             weights, or None if the expectation rate is 0.

@@ -232,7 +232,7 @@ class AttentionDecoder(BaseLayer):
         state: DecoderState,
         memory: PreparedMemory,
         noise: Nest = None,
-        training: bool = False,
+        training: bool | None = False,
     ) -> tuple[Tensor, Tensor, DecoderState]:
         """Run one step, for decoding loops.
 

@@ -9,6 +9,11 @@ from keras import ops, tree
 def check_cell(name, cell, expected="a Keras recurrent cell"):
     """Return `cell` if it is a Keras recurrent cell.
 
+    Args:
+        name: Name of the argument, for the error message.
+        cell: Value of the argument.
+        expected: Description of the allowed values, for the error message.
+
     Raises:
         ValueError: If it is anything else, including an `RNN` layer.
     """

@@ -120,13 +120,15 @@ def reinforce(
             f"Received: cost of shape {tuple(cost.shape)}, "
             f"samples for batches of {sorted(sampled_batches)}"
         )
-    log_probability, entropy = (
-        sum(
-            ops.divide(at_least_float32(tensor[:, 0, i, 0]), _gradient_scale(tensor))
-            for tensor in credits
-        )
-        for i in (0, 1)
-    )
+    log_probability, entropy = _sum_credits(credits, 0), _sum_credits(credits, 1)
     advantage = ops.stop_gradient(ops.cast(ops.add(cost, baseline), log_probability.dtype))
     weighted = ops.multiply(reward_weight, ops.multiply(advantage, log_probability))
     return ops.mean(ops.subtract(weighted, ops.multiply(entropy_weight, entropy)))
+
+
+def _sum_credits(credits: list[Tensor], index: int) -> Tensor:
+    """Return the sum of an entry of all credits for each example, `(batch,)`."""
+    return sum(
+        ops.divide(at_least_float32(tensor[:, 0, index, 0]), _gradient_scale(tensor))
+        for tensor in credits
+    )

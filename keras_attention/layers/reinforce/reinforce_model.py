@@ -4,7 +4,6 @@ The negative compiled loss of an example is the reward of its samples. docs/rein
 how the parts work together.
 """
 
-import numbers
 from typing import Any
 
 import keras
@@ -198,8 +197,7 @@ def _has_weight(sample_weight, cost):
 
 def _check_weight(name, value):
     """Return `value` as a float if it is a finite number of at least 0."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf"):
+    if not arguments.is_real(value) or not 0 <= value < float("inf"):
         raise ValueError(
             f"Expected `{name}` to be a number of at least 0. Received: {name}={value!r}"
         )

@@ -1,6 +1,5 @@
 """The base class of the Transformer's encoder and decoder blocks."""
 
-import numbers
 from typing import Any, Literal
 
 import keras
@@ -41,7 +40,7 @@ class TransformerBlock(BaseLayer):
         self.attention_dropout = arguments.rate("attention_dropout", attention_dropout)
         self.norm = arguments.one_of("norm", norm, NORMS)
         self.activation = keras.activations.get(activation)
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
+        if seed is not None and not arguments.is_integer(seed):
             raise ValueError(f"Expected `seed` to be an integer or None. Received: seed={seed!r}")
         self.seed = None if seed is None else int(seed)
         self.heads = {

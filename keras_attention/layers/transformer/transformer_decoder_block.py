@@ -150,7 +150,7 @@ class TransformerDecoderBlock(TransformerBlock):
         x = self.around_feed_forward.post(x, transformed, training)
         output = hide(ops.cast(x, self.compute_dtype), mask)
         scores += [weights] if return_attention_scores else []
-        next_cache = [DecoderBlockCache(*next_written, memory)] if next_written else []
+        next_cache = [DecoderBlockCache(*next_written, memory=memory)] if next_written else []
         return (output, *scores, *next_cache) if scores or next_cache else output
 
     def _attend_to_memory(self, query, mask, memory, return_weights, training):
@@ -226,7 +226,7 @@ class TransformerDecoderBlock(TransformerBlock):
             memory_spec = tree.map_structure(
                 lambda x: keras.KerasTensor(x.shape, x.dtype), PreparedMemory(*memory)
             )
-            next_cache = [DecoderBlockCache(*written, memory_spec)]
+            next_cache = [DecoderBlockCache(*written, memory=memory_spec)]
             source_length = memory_spec.keys.shape[-2]
         if not return_attention_scores:
             return (output, *next_cache) if next_cache else output

@@ -43,7 +43,9 @@ def _answer_requests(options: argparse.Namespace) -> None:
     present = [name for name in ("keras", "tensorflow.python") if name in sys.modules]
     if present:
         raise RuntimeError(f"Expected neither Keras nor tensorflow.python. Received: {present}")
-    np.savez(options.answers, **pack(answers))
+    arrays = pack(answers)
+    # The stubs refuse any dict of arrays, because one could be named `allow_pickle`.
+    np.savez(options.answers, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def _register_namespace(name: str, folder: str | Path) -> None:

@@ -89,7 +89,8 @@ class BlockSlicer:
             shape = self.head_count // self.group_count, self.layout.blocks, width, columns
             x = tf.reduce_sum(tf.reshape(x, (batch * groups, *shape)), axis=1)
             x = tf.signal.overlap_and_add(tf.transpose(x, (0, 2, 1, 3)), self.layout.rows)
-            x = tf.pad(x, ((0, 0), (0, 0), (band.first, keys)))[..., band.front : band.front + keys]
+            x = tf.pad(x, ((0, 0), (0, 0), (band.first, keys)))
+            x = x[:, :, band.front : band.front + keys]
         return tf.linalg.matrix_transpose(tf.reshape(x, (batch, groups, width, keys)))
 
 
