@@ -27,7 +27,7 @@ class BlockLoops:
         self.attend.defvjp(self._forward, self._backward)
 
     def pad(self, arrays, masks):
-        """Pad to whole blocks and bands, and transpose keys and values.
+        """Pad to a multiple of the block and band size, and transpose keys and values.
 
         Args:
             arrays: Queries `(batch, heads, Tq, D)`; keys and values `(batch, groups, Tk, width)`;

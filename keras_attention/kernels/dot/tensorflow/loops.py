@@ -96,7 +96,7 @@ class BlockLoops:
         grad_scores = weights * (self._apply_dropout(grad_weights, block) - mean)
         # Gradients of keys and values are transposed, `(width, columns)`: XLA takes three times as
         # long for a product whose large factor is transposed. Their sums must be transposed too, or
-        # XLA turns the product around again.
+        # XLA undoes the transposition.
         grad_value = tf.matmul(upstream, self._apply_dropout(weights, block), transpose_a=True)
         grad_key = tf.matmul(query, grad_scores, transpose_a=True)
         return tf.matmul(grad_scores, key), grad_scores, grad_key, grad_value
