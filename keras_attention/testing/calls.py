@@ -1,4 +1,4 @@
-"""How the checks call a layer."""
+"""Functions by which the checks call a layer."""
 
 import functools
 from collections.abc import Callable

@@ -29,7 +29,7 @@ def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
     trained = [v.path for v in model.trainable_weights if id(v) not in head_ids]
     require(not trained, f"The model trains weights of the frozen layer: {trained}")
     require(len(model.trainable_weights) == 2, "The model does not train its other weights")
-    if frozen_by == "file":  # the model with the longest way to its flags
+    if frozen_by == "file":  # its trainable flags have passed through the config
         _check_fit(case, model, head)
 
 
@@ -51,7 +51,7 @@ def _check_fit(case, model, head):
     before = [np.array(w) for w in model.get_weights()]
     inputs = dict(zip([x.name for x in model.inputs], case.batch(), strict=True))
     target = np.full(model(inputs).shape, 10.0, "float32")
-    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=_runs_eagerly())
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=_should_run_eagerly())
     model.fit(inputs, target, verbose=0)
     for variable, value in zip(model.weights, before, strict=True):
         is_equal = np.array_equal(keras.ops.convert_to_numpy(variable), value)
@@ -73,7 +73,7 @@ def _reload(model):
         return keras.saving.load_model(path)
 
 
-def _runs_eagerly():
+def _should_run_eagerly():
     """JAX compiles every eager operation by itself; the others need no compiler for one step."""
     return keras.backend.backend() != "jax"
 

@@ -13,7 +13,7 @@ from keras_attention.testing.promise import promise
 SIZES = (3, 5, 11)
 
 
-def _runs_tensorflow(case: LayerCase) -> bool:
+def _is_on_tensorflow(case: LayerCase) -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
@@ -48,7 +48,7 @@ def run_in_c_loader(cases: dict[str, LayerCase]) -> dict[str, list]:
     return {name: [results[f"{name}_output"], results[f"{name}_weights"]] for name in cases}
 
 
-@promise("a SavedModel gives the same numbers in TensorFlow's C++ loader", _runs_tensorflow)
+@promise("a SavedModel gives the same numbers in TensorFlow's C++ loader", _is_on_tensorflow)
 def check_same_numbers_in_c_loader(case: LayerCase, results: list | None = None) -> None:
     """Compare with the layer.
 
