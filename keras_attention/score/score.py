@@ -10,7 +10,7 @@ from keras_attention.types import Shape, Tensor
 
 
 class Score(BaseLayer):
-    """How well each key matches each query: an abstract score.
+    """Abstract score: a measure of how well each key matches each query.
 
     A score of your own is a subclass that defines `compare` alone; pass it to
     `keras_attention.Attention(score=...)`. Projections are defined by `project_query` and
