@@ -15,7 +15,7 @@ from tests.layers.query_value.local_formulas import (
     VALUE,
     assert_close,
     build,
-    expected,
+    compute_expected,
     numpy,
 )
 
@@ -81,7 +81,7 @@ def test_positions_move_the_windows(positions):
     positions = np.array(positions)
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions, **SCORES)
     item = np.broadcast_to(positions, (3, QUERIES))
-    assert_close(results, expected(layer, positions=item))
+    assert_close(results, compute_expected(layer, positions=item))
 
 
 @every_alignment

@@ -77,7 +77,7 @@ def read_formula(attention, memory, mask):
     return read
 
 
-def expected(decoder, cell, inputs, real, memory, memory_mask, state):
+def compute_expected(decoder, cell, inputs, real, memory, memory_mask, state):
     """Return for one sequence: cell outputs, attention outputs, alignments, last flat state."""
     run, read = cell_formula(decoder.cell), read_formula(decoder.attention, memory, memory_mask)
     state = [state[:2], state[2:]] if cell == "stack" else state

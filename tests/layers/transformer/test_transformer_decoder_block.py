@@ -7,7 +7,7 @@ from keras_attention import DecoderBlockCache, TransformerDecoderBlock
 from keras_attention.testing.evaluate import compile_function as compiled
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
-from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, decode_formula
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 def build_block(variant, inputs=(X, MEMORY), **options):
     block = TransformerDecoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options)
-    return seeded(block, *inputs)
+    return build_seeded(block, *inputs)
 
 
 def assert_near(actual, expected):
@@ -31,7 +31,9 @@ def assert_near(actual, expected):
 def test_matches_the_papers_formula(variant):
     block = build_block(variant)
     actual = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
-    expected = reference.each(lambda *x: decode_formula(block, *x), X, MEMORY, REAL, REAL_MEMORY)
+    expected = reference.for_each_sequence(
+        lambda *x: decode_formula(block, *x), X, MEMORY, REAL, REAL_MEMORY
+    )
     assert len(actual) == len(expected) == 3
     for got, want in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
