@@ -221,11 +221,14 @@ def draw(documents, attend, words, shapes, path):
     [_], *weights = predictions(short[:1], attend, words, shapes)
     sentences = short[0].sentences[:6]
     if len(weights) == 1:
-        [of_words] = weights[0]
-        drawn = of_words, [word for sentence in sentences for word in sentence][: len(of_words)]
+        [word_weights] = weights[0]
+        drawn = (
+            word_weights,
+            [word for sentence in sentences for word in sentence][: len(word_weights)],
+        )
     else:
-        [of_words], [of_sentences] = weights
-        drawn = of_words, sentences, of_sentences
+        [word_weights], [sentence_weights] = weights
+        drawn = word_weights, sentences, sentence_weights
     for file in (path, path.with_suffix(".html")):
         keras_attention.visualize.colored_text(*drawn, path=file)
     print(f"A test review colored by its weights: {path} and {path.with_suffix('.html')}")
