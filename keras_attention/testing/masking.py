@@ -10,15 +10,15 @@ from keras_attention.testing.evaluate import compile_function, to_numpy
 from keras_attention.testing.promise import promise, require
 
 
-def _supports_masks(case: LayerCase) -> bool:
+def _has_masks(case: LayerCase) -> bool:
     return case.takes_masks
 
 
-def _supports_attention_mask(case: LayerCase) -> bool:
+def _has_attention_mask(case: LayerCase) -> bool:
     return case.takes_attention_mask
 
 
-@promise("a fully masked query returns zero, with zero gradients", _supports_masks)
+@promise("a fully masked query returns zero, with zero gradients", _has_masks)
 def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32") -> None:
     """Mask every key of one sequence, and one query of the other."""
     evaluator = case.evaluator(dtype)
@@ -32,7 +32,7 @@ def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32
         np.testing.assert_array_equal(grads[0][0], 0, "gradient of queries without visible keys")
 
 
-@promise("a fully masked query returns zero when compiled", _supports_masks)
+@promise("a fully masked query returns zero when compiled", _has_masks)
 def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
     """Compile the call by XLA; without gradients."""
     layer = case.evaluator(dtype).layer
@@ -50,7 +50,7 @@ def _check_zeros(case, output, weights):
         np.testing.assert_array_equal(output[1, -1], 0, "output of a masked query")
 
 
-@promise("masked queries and values have no effect, not even if they are NaN", _supports_masks)
+@promise("masked queries and values have no effect, not even if they are NaN", _has_masks)
 def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) -> None:
     """Replace every masked query and value; compare outputs and all gradients bit by bit."""
     query, value, query_mask, value_mask = case.batch()
@@ -67,9 +67,7 @@ def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) ->
     _assert_equal(evaluate(filled_query, filled_value), expected)
 
 
-@promise(
-    "what `attention_mask` masks has no effect, not even if it is NaN", _supports_attention_mask
-)
+@promise("what `attention_mask` masks has no effect, not even if it is NaN", _has_attention_mask)
 def check_attention_mask_has_effect_of_masks(case: LayerCase, dtype: str = "float32") -> None:
     """Mask one query and one key by `attention_mask`, and plant NaN there."""
     query, value, *_ = case.batch()
@@ -92,7 +90,7 @@ def check_attention_mask_has_effect_of_masks(case: LayerCase, dtype: str = "floa
     _assert_equal(evaluate(query, value), expected)
 
 
-@promise("appended padding changes nothing", _supports_masks)
+@promise("appended padding changes nothing", _has_masks)
 def check_appended_padding_has_no_effect(case: LayerCase) -> None:
     """Append four masked queries and values."""
     query, value, query_mask, value_mask = case.batch()
@@ -111,7 +109,7 @@ def check_appended_padding_has_no_effect(case: LayerCase) -> None:
     np.testing.assert_array_equal(padded_weights[..., KEYS:], 0)
 
 
-@promise("`use_causal_mask` masks later keys", _supports_attention_mask)
+@promise("`use_causal_mask` masks later keys", _has_attention_mask)
 def check_causal_mask_masks_later_keys(case: LayerCase) -> None:
     """Change the last key: only the last query may change, and it must."""
     query, value, *_ = case.batch()

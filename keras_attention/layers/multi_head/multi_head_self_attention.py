@@ -73,8 +73,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             `x`, such as `[x[:, -1:], x]` for the output of the last position only.
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
-        cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With a
-            cache, `mask` is that of the new tokens and is stored in the cache, and
+        cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
+            a cache, `mask` is that of the new tokens and is stored in the cache, and
             `attention_mask` is broadcastable to `(batch, T, max_length)`.
         attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
             num_heads, T, max_length)`.
