@@ -93,10 +93,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     Example:
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
     >>> layer = keras_attention.MultiHeadSelfAttention(num_heads=4, key_dim=2)
-    >>> whole = layer(x, use_causal_mask=True)
+    >>> expected = layer(x, use_causal_mask=True)
     >>> _, cache = layer(x[:, :2], cache=layer.get_initial_cache(2, max_length=5))
     >>> last, cache = layer(x[:, 2:], cache=cache)
-    >>> bool(np.allclose(last, whole[:, 2:], atol=1e-6))
+    >>> bool(np.allclose(last, expected[:, 2:], atol=1e-6))
     True
 
     Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the
