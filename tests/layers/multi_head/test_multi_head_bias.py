@@ -100,15 +100,15 @@ def test_bias_at_masked_positions_changes_nothing(mode):
 @pytest.mark.parametrize("options", [{}, {"window": 2, "rotary_base": 50.0}], ids=["all", "near"])
 def test_bias_of_new_tokens_works_with_a_cache(mode, options):
     layer, bias = build_self_attention(mode, **options), draw((1, 4, 7, 7))
-    whole = layer(X, use_causal_mask=True, attention_bias=bias)
+    expected = layer(X, use_causal_mask=True, attention_bias=bias)
     slot_bias = np.pad(bias, ((0, 0), (0, 0), (0, 0), (0, 2)), constant_values=np.nan)
     cache, results = layer.get_initial_cache(2, 9), []
     for first, end in ((0, 4), (4, 5), (5, 7)):
         rows = slot_bias[:, :, first:end]
         output, cache = layer(X[:, first:end], cache=cache, attention_bias=rows)
         results.append(numpy(output))
-    np.testing.assert_allclose(np.concatenate(results, axis=1), numpy(whole), atol=1e-5)
-    assert np.abs(numpy(whole) - numpy(layer(X, use_causal_mask=True))).max() > 0.01
+    np.testing.assert_allclose(np.concatenate(results, axis=1), numpy(expected), atol=1e-5)
+    assert np.abs(numpy(expected) - numpy(layer(X, use_causal_mask=True))).max() > 0.01
 
 
 @every_mode

@@ -49,9 +49,9 @@ def test_attention_between_the_projections_equals_pytorch(groups):
         (torch.tensor(X) @ kernel).reshape(2, 7, n, 4).transpose(1, 2)
         for kernel, n in ((query, 6), (key, groups), (value, groups))
     ]
-    read = torch.nn.functional.scaled_dot_product_attention(
+    context = torch.nn.functional.scaled_dot_product_attention(
         *heads, is_causal=True, enable_gqa=groups != 6
     )
-    expected = read.transpose(1, 2).reshape(2, 7, 24) @ output
+    expected = context.transpose(1, 2).reshape(2, 7, 24) @ output
     results = numpy(layer(X, use_causal_mask=True))
     np.testing.assert_allclose(results, expected.numpy(), atol=1e-5)

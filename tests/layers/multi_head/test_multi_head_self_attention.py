@@ -56,10 +56,10 @@ def test_later_tokens_do_not_change_earlier_outputs(mode):
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_queries_at_the_tail_equal_those_of_the_whole(mode, is_causal):
     layer = build(mode)
-    whole = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
+    expected = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
     tail = layer([X[:, -2:], X], use_causal_mask=is_causal, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(tail[0]), numpy(whole[0])[:, -2:], atol=1e-6)
-    np.testing.assert_allclose(numpy(tail[1]), numpy(whole[1])[:, :, -2:], atol=1e-6)
+    np.testing.assert_allclose(numpy(tail[0]), numpy(expected[0])[:, -2:], atol=1e-6)
+    np.testing.assert_allclose(numpy(tail[1]), numpy(expected[1])[:, :, -2:], atol=1e-6)
 
 
 def test_rotary_scores_depend_on_relative_positions_only():

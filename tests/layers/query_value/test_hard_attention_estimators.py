@@ -29,8 +29,8 @@ def attend_noisily(layer, query, key, noise=NOISE):
 def test_straight_through_is_hard_forward_and_soft_backward():
     layer = HardAttention("dot", "straight_through")
     soft = HardAttention("dot", inference="expectation")
-    read = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
-    assert (read[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
+    contexts = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
+    assert (contexts[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
     hard = gradients(
         lambda q, k: ops.sum(ops.multiply(attend_noisily(layer, q, k), MIX)), [QUERY, KEY]
     )

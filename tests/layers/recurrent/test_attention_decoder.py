@@ -52,8 +52,8 @@ def run(decoder, cell, real=REAL, **options):
 def test_decoder_equals_the_loop_of_the_paper(cell, attend):
     decoder = build(cell, attend, output_mode="both")
     outputs, alignments, state = run(decoder, cell)
-    cell_outputs, read, weights, last = formulas(decoder, cell)
-    expected_outputs = np.concatenate([cell_outputs, read], -1)
+    cell_outputs, attended, weights, last = formulas(decoder, cell)
+    expected_outputs = np.concatenate([cell_outputs, attended], -1)
     np.testing.assert_allclose(numpy(outputs), expected_outputs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(numpy(alignments), weights, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(flatten_state(state), last, rtol=1e-4, atol=1e-5)
@@ -98,8 +98,8 @@ def test_gradients_equal_finite_differences(attend):
 
     def formula(inputs, memory):
         def one(*row):
-            output, read, *_ = compute_expected(decoder, "gru", *row[:4], list(row[4:]))
-            return np.concatenate([output, read], -1)
+            output, attended, *_ = compute_expected(decoder, "gru", *row[:4], list(row[4:]))
+            return np.concatenate([output, attended], -1)
 
         results = reference.for_each_sequence(
             one, inputs, real, memory, MEMORY_MASK, *states("gru")

@@ -28,8 +28,8 @@ def test_matches_the_papers_formula(variant, is_causal):
     expected = reference.for_each_sequence(
         lambda x, real: encode_formula(block, x, real, is_causal), X, REAL
     )
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["post", "pre"])
