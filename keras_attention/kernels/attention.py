@@ -245,9 +245,9 @@ def _group_heads(x, groups):
 
 
 def _is_large_at_run_time(query, keys, implementation):
-    """Return whether a kernel is faster, as a scalar tensor where only the graph knows the sizes.
+    """Return whether a kernel is faster: a bool scalar tensor if sizes are known only at run time.
 
-    None = no choice is left to the graph: XLA knows the sizes when it compiles.
+    None = no choice at run time is needed, also because XLA knows all sizes when it compiles.
     """
     queries, key_count, elements = query.shape[-2], keys.shape[-2], query.shape[-1]
     if implementation != "auto" or None not in (queries, key_count) or is_compiled():

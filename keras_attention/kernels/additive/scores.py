@@ -20,7 +20,7 @@ def additive_scores(query, key, scale, is_large=None):
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
         key: Projected keys `(batch, ..., Tk, units)`.
         scale: `(units,)`.
-        is_large: Bool scalar tensor, False = use the plain formula after all; None = never use it.
+        is_large: Bool scalar tensor, False = use the plain formula; None = never use it.
 
     Returns:
         Scores `(batch, ..., Tq, Tk)`.

@@ -35,7 +35,7 @@ def dot_attention(
         mask: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.
-        implementation: "blockwise", or "auto": by the sizes, if only the graph knows them.
+        implementation: "blockwise", or "auto": by the sizes, if they are known only at run time.
         dtype: Compute dtype of the layer.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype, or None. It may be
             anything at masked positions. Not on PyTorch.

@@ -215,7 +215,7 @@ class LocalAttention(Luong):
             positions = ops.arange(queries, dtype="int32")
         center = split_blocks(self._compute_center(query_input, length, positions), rows, axis=-1)
         places, distance, inside = window_around(center, self.window, start, length)
-        # Every block of queries now has a short memory of its own.
+        # From here on, every block of queries has its own short memory: the keys of its band.
         keys_of_band = gather_window(memory.keys, places)
         values_of_band = gather_window(memory.values, places)
         band_mask = ops.logical_and(inside, build_band_mask(mask, visible, places, rows))
