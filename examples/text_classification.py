@@ -48,7 +48,7 @@ from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, w
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train
 
-# The shapes that documents are padded to, one compiled program each. Longer ones are truncated.
+# The shapes to which documents are padded or truncated. A program is compiled for each.
 SHAPES = {
     ("hierarchical", "imdb_reviews"): ((14, MAX_WORDS), (32, MAX_WORDS)),
     ("hierarchical", "movie_rationales"): ((56, MAX_WORDS), (96, MAX_WORDS)),
