@@ -82,7 +82,10 @@ def _make_case(family, length, dtype, step, backend, mode):
 
 
 def _shrink(family):
-    """Return the family at small sizes: every kind of case of the first one, else only forward."""
+    """Return the family at small sizes, for a quick run.
+
+    The first family keeps every kind of case; the others keep only the forward pass in float32.
+    """
     lengths, fields = family.quick_lengths, ("half_lengths", "memory_lengths", "served_lengths")
     is_first = family is next(iter(FAMILIES.values()))
     return dataclasses.replace(

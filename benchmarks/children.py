@@ -34,7 +34,7 @@ def make_environment(backend, device, quick):
 
 
 class Child:
-    """A process with one backend that answers questions; it is restarted after it died.
+    """A process with one backend that answers questions, and is restarted after a crash.
 
     Args:
         backend: "tensorflow", "jax" or "torch".

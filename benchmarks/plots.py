@@ -52,7 +52,7 @@ def _draw_plot(family, case, panels, quantity, path):
 
     steps = [step for step in family.steps if any(key[0] == step for key in panels)]
     columns = list(dict.fromkeys(column for _, column in panels))
-    styles = {each.name: n for n, each in enumerate(family.contestants)}
+    styles = {contestant.name: n for n, contestant in enumerate(family.contestants)}
     figure, axes = pyplot.subplots(
         len(steps),
         len(columns),

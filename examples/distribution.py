@@ -110,7 +110,7 @@ class Replicas:
         return {name: float(value) for name, value in self._figures().items()}
 
     def _check_size(self, *batch):
-        """Return the batch if it can be divided evenly, since all replicas count alike."""
+        """Return the batch if it can be divided evenly: replicas are weighted equally."""
         count = self.strategy.num_replicas_in_sync
         size = tf.shape(tf.nest.flatten(batch)[0])[0]
         message = f"Expected batches that {count} replicas can share evenly. Received: a batch of "

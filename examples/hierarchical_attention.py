@@ -121,11 +121,11 @@ def agreement(documents, word_weights, sentence_weights, share=0.1):
         Dict of means over the documents, by name.
     """
     rng, rows = np.random.default_rng(0), []
-    for document, of_words, of_sentences in zip(
+    for document, document_word_weights, document_sentence_weights in zip(
         documents, word_weights, sentence_weights, strict=True
     ):
         parts = list(  # the weights end where the document was truncated
-            zip(document.sentences, of_words, of_sentences, strict=False)
+            zip(document.sentences, document_word_weights, document_sentence_weights, strict=False)
         )
         if not any(sentence for sentence, *_ in parts):
             continue

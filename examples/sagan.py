@@ -232,7 +232,7 @@ def quality(gan, classifier, test_features, count):
     features, logits = classifier.predict(images, batch_size=frechet.BATCH, verbose=0)
     return {
         "Fréchet distance": frechet.distance(features, test_features),
-        "of the class asked for": float((logits.argmax(-1) == classes).mean()),
+        "of the requested class": float((logits.argmax(-1) == classes).mean()),
     }
 
 

@@ -91,7 +91,7 @@ def _to_json(value):
 
 
 def _from_json(value):
-    """Convert to an array; text becomes bytes, and floats float32, in which they were sent."""
+    """Convert to an array; text becomes bytes, and floats become float32, their served dtype."""
     first = value
     while isinstance(first, list) and first:
         first = first[0]

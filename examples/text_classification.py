@@ -48,7 +48,7 @@ from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, w
 from examples.report import Report
 from examples.training import as_dataset, check_folders, minutes_of, train
 
-# The shapes that documents are padded to, one compiled program each. Longer ones are truncated.
+# The shapes to which documents are padded or truncated. A program is compiled for each.
 SHAPES = {
     ("hierarchical", "imdb_reviews"): ((14, MAX_WORDS), (32, MAX_WORDS)),
     ("hierarchical", "movie_rationales"): ((56, MAX_WORDS), (96, MAX_WORDS)),
@@ -221,11 +221,14 @@ def draw(documents, attend, words, shapes, path):
     [_], *weights = predictions(short[:1], attend, words, shapes)
     sentences = short[0].sentences[:6]
     if len(weights) == 1:
-        [of_words] = weights[0]
-        drawn = of_words, [word for sentence in sentences for word in sentence][: len(of_words)]
+        [word_weights] = weights[0]
+        drawn = (
+            word_weights,
+            [word for sentence in sentences for word in sentence][: len(word_weights)],
+        )
     else:
-        [of_words], [of_sentences] = weights
-        drawn = of_words, sentences, of_sentences
+        [word_weights], [sentence_weights] = weights
+        drawn = word_weights, sentences, sentence_weights
     for file in (path, path.with_suffix(".html")):
         keras_attention.visualize.colored_text(*drawn, path=file)
     print(f"A test review colored by its weights: {path} and {path.with_suffix('.html')}")

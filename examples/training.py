@@ -30,7 +30,7 @@ def train(
     """Train a compiled model epoch by epoch, or resume a killed run after its last whole epoch.
 
     With several workers (`examples.distribution`) only the chief writes files and returns. The
-    others read the same directory, and exit their programs here.
+    others load checkpoints from the same directory, and their programs end here.
 
     Args:
         model: A compiled `keras.Model`.
@@ -44,8 +44,9 @@ def train(
             other settings is refused.
         after_epoch: Function of the epoch's number that returns a dict of figures to record.
         variables: Variables to save that belong neither to the model nor to its optimizer.
-        count_targets: Function of a batch's targets. It returns how many of them the loss is a
-            mean over, if the loss leaves out some; see `distribution.Replicas`.
+        count_targets: Needed if the loss is a mean that leaves out some targets, such as padding:
+            function of a batch's targets that returns the number of targets in the mean; see
+            `distribution.Replicas`.
 
     Returns:
         The learning curve: for each epoch, those of earlier runs included, a dict of its figures
@@ -186,7 +187,8 @@ def _load(path, variables):
 
 def _save(path, variables, curve):
     values = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    content = io.BytesIO()  # writing to a full disk, numpy ends in an error of its own
+    # Build the file in memory: writing to a full disk, numpy raises another error than `OSError`.
+    content = io.BytesIO()
     np.savez(content, *values, curve=json.dumps(curve))
     try:
         write(path, lambda file: file.write(content.getbuffer()))

@@ -71,7 +71,7 @@ def main(
         "transformer",
         lambda words, _: Transformer(len(words), Words.start, Words.end, **settings),
         lambda steps: adam(steps, warmup, peak),
-        smoothed_cross_entropy(label_smoothing),
+        make_smoothed_cross_entropy(label_smoothing),
         {**settings, **schedule},
         joint_words=True,
         epochs=epochs,
@@ -181,7 +181,7 @@ class Transformer(SequenceToSequence):
         return self.read_out(x)[:, 0], [position + 1, written], alignment
 
 
-def smoothed_cross_entropy(smoothing):
+def make_smoothed_cross_entropy(smoothing):
     """Return a cross entropy with label smoothing that leaves out padding.
 
     The loss has one value per word, (batch, T). Keras takes their mean and divides it by the number

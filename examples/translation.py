@@ -90,7 +90,7 @@ def experiment(
         f"{name}: {network.model.count_params():,} weights, {len(german)} and {len(english)} words"
     )
     scorer = tf.function(
-        lambda inputs, target: summed_entropy(network.model(inputs, training=False), target),
+        lambda inputs, target: sum_cross_entropy(network.model(inputs, training=False), target),
         jit_compile=True,
     )
     curve = train(
@@ -180,7 +180,7 @@ def perplexity(scorer, pairs, german, english):
     return float(np.exp(entropy / words))
 
 
-def summed_entropy(logits, target):
+def sum_cross_entropy(logits, target):
     """Return the summed cross entropy of a batch, without padding."""
     costs = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
     return ops.sum(ops.where(target != 0, costs, 0.0))

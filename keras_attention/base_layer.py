@@ -9,7 +9,7 @@ import keras
 class BaseLayer(keras.layers.Layer):
     """A Keras layer whose `trainable=False` also freezes the sub-layers that `build` creates.
 
-    Keras asks each variable whether it is trainable. A constructor's `trainable=False` and a flag
+    Keras checks the trainable flag of each variable. A constructor's `trainable=False` and a flag
     from a `.keras` file set only the layer's own flag, and an attribute that is set before `build`
     does not reach sub-layers that `build` creates. So a frozen layer sets its flag again at the end
     of `build`: Keras's setter passes it on to every sub-layer and variable. A trainable layer

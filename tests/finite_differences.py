@@ -39,6 +39,6 @@ def assert_gradients_are_differences(
     arrays = [np.array(x, dtype) for x in arrays]
     actual = gradients(loss, arrays, variables)
     expected = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=tolerance, atol=tolerance)
     return actual

@@ -44,8 +44,8 @@ def pytest_cmdline_main(config):
     if CHILD not in os.environ:
         return
     pipe, selection = os.environ.pop(CHILD).split(",", 1)  # tests may start pytest themselves
-    # pytest's plugins that write files do not do so in a worker of pytest-xdist, which they know
-    # by this attribute. pytest-cov knows one by its value, and measures as usual if it is None.
+    # pytest's plugins recognize a worker of pytest-xdist by this attribute, and write no files in
+    # it. pytest-cov checks its value instead, and measures as usual if the value is None.
     config.workerinput = None
     coverage = config.pluginmanager.get_plugin("_cov")
     if coverage:
@@ -135,7 +135,8 @@ class Child:
         self.send("finish", nodeid, location)
 
     def pytest_unconfigure(self):
-        pickle.dump(None, self.events)  # the pipe itself may stay open in processes of the tests
+        # The pipe may stay open in processes that tests started, so its end is marked explicitly.
+        pickle.dump(None, self.events)
         self.events.close()
 
 
@@ -143,8 +144,8 @@ class Process:
     """A child process and the events that it has sent about its current file."""
 
     def __init__(self, number, items, config, events):
-        self.items = {item.nodeid: item for item in items}  # those that are not finished
-        self.current, self.waiting = None, []
+        self.items = {item.nodeid: item for item in items}  # tests that are not finished
+        self.current, self.waiting = None, []  # node id of the running test; events to report
         self.output = tempfile.TemporaryFile("w+", errors="replace")
         with tempfile.NamedTemporaryFile(delete=False) as self.selection:
             pickle.dump(list(self.items), self.selection)
@@ -153,7 +154,9 @@ class Process:
         options = [arg for arg in config.invocation_params.args if arg not in paths]
         files = list(dict.fromkeys(str(item.path) for item in items))
         environment = {**os.environ, CHILD: f"{writer},{self.selection.name}"}
-        if config.pluginmanager.has_plugin("_cov"):  # combines all files of such names at the end
+        if config.pluginmanager.has_plugin(
+            "_cov"
+        ):  # it combines all files with this prefix at the end
             data = os.environ.get("COVERAGE_FILE", ".coverage")
             environment["COVERAGE_FILE"] = f"{data}.process-{os.getpid()}-{number}"
         self.process = subprocess.Popen(

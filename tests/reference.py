@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 
-def each(function, *batches):
+def for_each_sequence(function, *batches):
     """Apply a function to every sequence of a batch and stack the results."""
     results = [function(*rows) for rows in zip(*batches, strict=True)]
     if isinstance(results[0], tuple):

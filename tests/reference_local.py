@@ -13,7 +13,7 @@ def sentence(mask):
     return (visible[0], visible[-1]) if visible else None
 
 
-def predicted(query, mask, kernel, scale):
+def predict_centers(query, mask, kernel, scale):
     """Equation 9: p_t = S sigmoid(v . tanh(W h_t))."""
     first, last = sentence(mask) or (0, -1)
     hidden = [reference.tanh(reference.times(h, kernel)) for h in query]
@@ -22,7 +22,7 @@ def predicted(query, mask, kernel, scale):
     ]
 
 
-def local(scores, value, mask, centers, width, has_bell, renormalize=False):
+def local(scores, value, mask, centers, width, has_gaussian, renormalize=False):
     """Equations 7 and 10: softmax in the window, times the Gaussian of sigma = D / 2."""
     first, last = sentence(mask) or (0, -1)
     weights = np.zeros(np.shape(scores))
@@ -39,8 +39,8 @@ def local(scores, value, mask, centers, width, has_bell, renormalize=False):
         total = sum(exponentials.values())
         for s in window:
             sigma = width / 2
-            bell = math.exp(-((s - center) ** 2) / (2 * sigma**2)) if has_bell else 1
-            weights[t, first + s] = exponentials[s] / total * bell
+            gaussian = math.exp(-((s - center) ** 2) / (2 * sigma**2)) if has_gaussian else 1
+            weights[t, first + s] = exponentials[s] / total * gaussian
         if renormalize:
             weights[t] /= weights[t].sum()
     return reference.weighted_sum(weights, value), weights

@@ -11,7 +11,7 @@ import numpy as np
 from tests import reference
 
 
-def columns(kernel, bias, heads):
+def split_heads(kernel, bias, heads):
     """Split a kernel and its bias into the parts of the heads."""
     kernel = np.asarray(kernel, "float64")
     bias = np.zeros(kernel.shape[1]) if bias is None else np.asarray(bias, "float64")
@@ -48,8 +48,8 @@ def multi_head(query, key, value, weights, heads, groups=None, mask=None, base=N
     """
     (query_weights, key_weights, value_weights, (output_kernel, output_bias)) = weights
     groups = groups or heads
-    query_parts = columns(*query_weights, heads)
-    key_parts, value_parts = columns(*key_weights, groups), columns(*value_weights, groups)
+    query_parts = split_heads(*query_weights, heads)
+    key_parts, value_parts = split_heads(*key_weights, groups), split_heads(*value_weights, groups)
     contexts, all_rows = [], []
     for head in range(heads):
         group = head // (heads // groups)

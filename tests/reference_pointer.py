@@ -36,7 +36,7 @@ class Pointer(NamedTuple):
     real: Any
 
     def step(self, x, state, visited=()):
-        """Return log p(C_i) of every index (first the end's, if there is one) and the next state.
+        """Return log p(C_i) of every index, the end first if there is one, and the next state.
 
         u_j = v . tanh(W1 e_j + W2 d_i), softmax over the real j that are not in `visited`.
         """
@@ -50,7 +50,7 @@ class Pointer(NamedTuple):
         return log_softmax(scores, visible), state
 
     def next_input(self, index):
-        """Return the input of the step that follows one which pointed to `index`."""
+        """Return the input of the step after the one that pointed to `index`."""
         return self.points[index if self.end is None else index - 1]
 
     def teacher_forced(self, targets, state, mask_visited=False):

@@ -64,27 +64,27 @@ def attentional_vector(context, query, kernel):
     return reference.tanh(reference.times([*context, *query], kernel))
 
 
-def decode_before(inputs, real, state, cell, read, top):
+def decode_before(inputs, real, state, cell, attend, top):
     """Bahdanau et al. (2015): c_i from query s_{i-1}; s_i from x_i, c_i and s_{i-1}.
 
-    `cell(inputs, state)` returns output and state, `read(query)` context and weights, `top(state)`
-    the query. Returns outputs, contexts, weights, and the last state.
+    `cell(inputs, state)` returns output and state, `attend(query)` context and weights, and
+    `top(state)` the query. Returns outputs, contexts, weights, and the last state.
     """
     steps = []
     for x, is_real in zip(inputs, real, strict=True):
-        context, weights = read(top(state))
+        context, weights = attend(top(state))
         output, next_state = cell(np.array([*x, *context]), state)
         steps.append([is_real * part for part in (output, context, weights)])
         state = next_state if is_real else state
     return *(np.array(part) for part in zip(*steps, strict=True)), state
 
 
-def decode_after(inputs, real, state, cell, read, fed=None):
+def decode_after(inputs, real, state, cell, attend, fed=None):
     """Luong et al. (2015): h_t is the query; `fed` is h~_0 with input feeding, or None."""
     steps = []
     for x, is_real in zip(inputs, real, strict=True):
         output, next_state = cell(np.array(x if fed is None else [*x, *fed]), state)
-        context, weights = read(output)
+        context, weights = attend(output)
         steps.append([is_real * part for part in (output, context, weights)])
         if is_real:
             state, fed = next_state, None if fed is None else context

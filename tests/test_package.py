@@ -37,7 +37,7 @@ def test_all_public_names_exist():
         assert getattr(keras_attention, name).__doc__
 
 
-def _imported_modules(path):
+def _list_imported_modules(path):
     """Return the full names of all modules that a file imports, inside functions as well."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -69,7 +69,7 @@ def test_imports_run_one_way(path):
         "export": leaves | {"export"},
         "visualize": leaves | {"visualize"},
     }.get(folder)
-    names = _imported_modules(path)
+    names = _list_imported_modules(path)
     assert not any(name.startswith("keras.src") for name in names)
     imported = {n.split(".")[1] for n in names if n.startswith("keras_attention.")}
     if allowed is not None:
@@ -91,6 +91,6 @@ def test_layer_families_import_only_the_families_they_compose(path):
         "transformer": {"multi_head", "query_value"},
         "self_attention_2d.py": {"query_value"},  # for `PreparedMemory`
     }.get(inner[0], set())
-    names = _imported_modules(path)
+    names = _list_imported_modules(path)
     families = {n.split(".")[2] for n in names if n.startswith("keras_attention.layers.")}
     assert families <= {inner[0], "call_arguments", "positions"} | composed

@@ -57,8 +57,8 @@ def _run(program, device, full_precision):
 def errors(program, results):
     """Return the largest relative errors of values, and of gradients and updated variables."""
     values, gradients = [0.0], [0.0]
-    # A gradient may be zero except for rounding errors (a key's bias shifts all scores of a query
-    # alike), so the error is relative to at least a thousandth of the largest gradient.
+    # A gradient may be zero except for rounding errors (a bias of the keys adds the same number to
+    # all scores of a query), so the error is relative to at least 1/1000 of the largest gradient.
     sizes = [_rms(x) for name, x in program.outputs if name.startswith("gradient")]
     for (name, expected), result in zip(program.outputs, results, strict=True):
         result, expected = (np.asarray(x, "float64") for x in (result, expected))

@@ -117,14 +117,14 @@ class Traced:
         hlo = self.hlo()
         # XLA's parameters are the arguments, then the tensors that the function captured.
         parameters = [x.numpy() for x in self.arguments] + [self._value(c) for c in self.captures]
-        if [p.shape for p in parameters] != _parameter_shapes(head):
+        if [p.shape for p in parameters] != _parse_parameter_shapes(head):
             raise ValueError(
-                f"Expected parameters of the shapes {_parameter_shapes(head)}. "
+                f"Expected parameters of the shapes {_parse_parameter_shapes(head)}. "
                 f"Received: name={self.name!r}, shapes={[p.shape for p in parameters]}"
             )
         results = [np.asarray(x) for x in tf.nest.flatten(self.function(*self.arguments))]
         results = iter(zip(self.output_names, results, strict=True))
-        updated = _updated_parameters(head)
+        updated = _parse_updated_parameters(head)
         outputs = []
         for i in range(len(self.output_names) + len(updated)):
             if i in updated:
@@ -140,12 +140,12 @@ class Traced:
         return np.asarray(self.variables[id(capture)].read_value() if is_variable else capture)
 
 
-def _updated_parameters(head):
+def _parse_updated_parameters(head):
     """Parse {output: parameter} of the updated variables from a module text's first line."""
     return {int(o): int(p) for o, p in re.findall(r"\{(\d+)\}: \((\d+), \{\}", head)}
 
 
-def _parameter_shapes(head):
+def _parse_parameter_shapes(head):
     """Parse the parameters' shapes from a module text's first line."""
     layout = head.split("entry_computation_layout=")[1].split("->")[0]
     sizes = re.findall(r"\w+\[([\d,]*)\]", layout)

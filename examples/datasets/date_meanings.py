@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 
 
-def preferred(readings):
+def select_preferred(readings):
     """Return the reading with the most languages, from a dict of readings to sets of languages."""
     return max(readings, key=lambda reading: (len(readings[reading]), reading))
 
@@ -22,7 +22,7 @@ def keep_one_order(patterns):
     for pattern in patterns:
         separators, order = digit_order(pattern)
         readings[separators][order] |= pattern.languages
-    orders_kept = {separators: preferred(orders) for separators, orders in readings.items()}
+    orders_kept = {separators: select_preferred(orders) for separators, orders in readings.items()}
     return [p for p in patterns if orders_kept[digit_order(p)[0]] == digit_order(p)[1]]
 
 
@@ -48,7 +48,7 @@ def keep_one_meaning(patterns):
         for text, day in probes(pattern):
             if text in ambiguous:
                 readings[text][day] |= pattern.languages
-    meanings_kept = meaning | {text: preferred(days) for text, days in readings.items()}
+    meanings_kept = meaning | {text: select_preferred(days) for text, days in readings.items()}
     return [p for p in patterns if all(meanings_kept[text] == day for text, day in probes(p))]
 
 

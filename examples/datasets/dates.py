@@ -1,7 +1,8 @@
 """Dates in the formats of the world's languages, with the same dates in ISO 8601.
 
->>> import numpy as np >>> dates = Dates(languages={"de", "en", "ja"}) >>> text, iso, locale =
-dates.sample(1, np.random.default_rng(0), split="train")[0]
+>>> import numpy as np
+>>> dates = Dates(languages={"de", "en", "ja"})
+>>> text, iso, locale = dates.sample(1, np.random.default_rng(0), split="train")[0]
 
 The splits divide the days, 1900-01-01 to 2099-12-31, not the texts: a day of the `validation` or
 `test` split (a tenth of all days each, by a fixed hash) is not in training in any language.
@@ -52,10 +53,10 @@ class Dates:
         if split not in days_by_split():
             raise ValueError(f"Expected one of {list(days_by_split())}. Received: split={split!r}")
         days = rng.choice(days_by_split()[split], count).tolist()
-        ways = rng.integers(len(self.patterns), size=count).tolist()
+        indices = rng.integers(len(self.patterns), size=count).tolist()
         samples = []
-        for day, way in zip(days, ways, strict=True):
-            date, pattern = datetime.date.fromordinal(day), self.patterns[way]
+        for day, index in zip(days, indices, strict=True):
+            date, pattern = datetime.date.fromordinal(day), self.patterns[index]
             samples.append((pattern.render(date), date.isoformat(), self.locale(pattern)))
         return samples
 

@@ -57,11 +57,11 @@ def attention(
         memory: Has `keys`, projected `(batch, ..., Tk, D)` or a `StepKeys`, and `values`
             `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
         mask: A `StructuredMask`, the same for all heads.
-        noise: What the perturbation sampled for these queries, or None outside of training.
+        noise: The noise that the perturbation sampled for these queries; None outside of training.
         bias: Added to the scores, broadcastable to them, or None.
         implementation: "plain", "blockwise", or "auto": by the sizes.
-        return_weights: Whether to return the weights too. Beside a context that is computed without
-            them they are computed separately.
+        return_weights: Whether to return the weights too. If a kernel computes the context without
+            weights, they are computed separately.
         groups: Number of heads of keys and values, which divides the number of heads of the
             queries: consecutive heads share keys. None = the tensors have no axis of heads.
         dtype: Compute dtype of the layer.
@@ -128,10 +128,10 @@ def compare(
 def prepare_step_keys(
     score: Score, keys: Tensor, implementation: Implementation = "auto"
 ) -> Tensor | StepKeys:
-    """Return projected keys as loops over single queries use them, computed once per sequence.
+    """Prepare projected keys, once per sequence, for a loop that attends with one query at a time.
 
-    Under XLA, an additive score's keys `(batch, Tk, units)` become `StepKeys`. Without a compiler a
-    reciprocal takes as long as the tanh that it replaces, and the keys are returned unchanged.
+    Under XLA, an additive score's keys `(batch, Tk, units)` become `StepKeys`. Without a compiler
+    the keys are returned unchanged, because a reciprocal takes as long as the tanh it replaces.
     """
     has_kernel = score.kernel_family == "additive" and implementation != "plain"
     is_large = len(keys.shape) == 3 and keys.shape[-1] >= tuning.ADDITIVE_MIN_UNITS
@@ -197,14 +197,14 @@ def can_run_dot_blockwise(
     batches = {query.shape[0], keys.shape[0], values.shape[0]}
     # Inputs with different batch sizes are left to the plain steps, which broadcast.
     is_broadcast = len(batches - {None}) > 1 or (len(batches) > 1 and 1 in batches)
-    is_rank_right = len(query.shape) == len(keys.shape) == (4 if has_heads else 3)
-    if implementation == "plain" or not is_rank_right or is_broadcast:
+    has_kernel_rank = len(query.shape) == len(keys.shape) == (4 if has_heads else 3)
+    if implementation == "plain" or not has_kernel_rank or is_broadcast:
         return False
     if 0 in batches or key_count == 0 or queries in (0, 1):
         return False
     if keras.backend.backend() == "torch" and (has_dropout or has_bias):
-        # PyTorch's fused attention has no seeded dropout, and takes either a mask or a bias: NaN at
-        # a masked place of the bias would spoil the sum of the two.
+        # PyTorch's fused attention has no seeded dropout, and accepts a mask or a bias, not both.
+        # Adding the mask to the bias would not help: NaN at masked positions of the bias remains.
         return False
     if implementation == "blockwise" or None in (queries, key_count):
         return True
@@ -245,9 +245,9 @@ def _group_heads(x, groups):
 
 
 def _is_large_at_run_time(query, keys, implementation):
-    """Return whether a kernel is faster, as a scalar tensor where only the graph knows the sizes.
+    """Return whether a kernel is faster: a bool scalar tensor if sizes are known only at run time.
 
-    None = no choice is left to the graph: XLA knows the sizes when it compiles.
+    None = no choice at run time is needed, also because XLA knows all sizes when it compiles.
     """
     queries, key_count, elements = query.shape[-2], keys.shape[-2], query.shape[-1]
     if implementation != "auto" or None not in (queries, key_count) or is_compiled():

@@ -110,8 +110,8 @@ class StructuredMask:
         if self.query_mask is None:
             # Without a window the last query attends to all keys; with one, each key is visible to
             # the query of its own position.
-            fewest = self.keys if self.window is not None else 1
-            if not is_ordered or _is_at_most(fewest, self.queries):
+            min_queries = self.keys if self.window is not None else 1
+            if not is_ordered or _is_at_most(min_queries, self.queries):
                 return self.key_mask
         if not is_ordered:
             return combine(self.key_mask, _any(self.query_mask))

@@ -33,12 +33,13 @@ class LayerCase:
         takes_masks: Whether the layer takes `query_mask` and `value_mask`.
         takes_attention_mask: Whether it takes `attention_mask` and `use_causal_mask`.
         takes_query: Whether the output has a query axis.
-        max_input: The largest inputs that must not give NaN, where a part of the layer overflows
-            earlier than the compute dtype does. Default None.
+        max_input: The largest input that must not give NaN; None = near the largest number of the
+            compute dtype. Pass a smaller one if a part of the layer overflows earlier.
         all_arguments: Every constructor argument, each with a value that is not its default. If
             given, the check of the config compares every one of them. Default None.
-        wrong_arguments: Pairs of constructor arguments to refuse and a piece of the message.
-        error_pattern: The regular expression that the message of every such refusal matches.
+        wrong_arguments: Pairs of a dict of constructor arguments that must be refused, and a part
+            of the error message.
+        error_pattern: Regular expression that each of these error messages must match.
         package: The package under which the class is registered for saving; None for any.
     """
 

@@ -18,7 +18,7 @@ def to_numpy(nest: Any) -> tuple:
 
 
 def compile_function(function: Callable) -> Callable:
-    """Compile a function of tensors by XLA. On torch it is returned as it is."""
+    """Compile a function of tensors by XLA. On torch it is returned unchanged."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

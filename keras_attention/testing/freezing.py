@@ -29,7 +29,7 @@ def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
     trained = [v.path for v in model.trainable_weights if id(v) not in head_ids]
     require(not trained, f"The model trains weights of the frozen layer: {trained}")
     require(len(model.trainable_weights) == 2, "The model does not train its other weights")
-    if frozen_by == "file":  # the model with the longest way to its flags
+    if frozen_by == "file":  # its trainable flags have passed through the config
         _check_fit(case, model, head)
 
 

@@ -20,7 +20,7 @@ MAX_INPUT = {
 
 @promise("integer inputs give the numbers of equal float inputs")
 def check_integers_equal_floats(case: LayerCase) -> None:
-    """Call the layer on int32 and on float32 inputs of the same whole numbers."""
+    """Call the layer on int32 and on float32 inputs of equal values."""
     query, value, *masks = case.batch()
     query, value = np.round(3 * query), np.round(3 * value)
     evaluator = case.evaluator()

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attention.visualize.arrays import check_unit_range, to_array
 
-ROW_HEIGHT, MIN_HEIGHT, MAX_HEIGHT = 0.12, 0.4, 3.2  # inches: one matrix row, a whole panel
+ROW_HEIGHT, MIN_HEIGHT, MAX_HEIGHT = 0.12, 0.4, 3.2  # inches: of one matrix row, of a panel
 FONT_SIZE = 9  # points
 
 

@@ -105,7 +105,7 @@ def test_program_that_does_not_compile_is_reported_in_the_table(traced, tmp_path
     assert "FAILS: " in row and count == "0 passed, 1 failed"
 
 
-def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):
+def test_missing_gpu_is_reported_in_one_line(monkeypatch, capsys):
     def raise_error(platform):
         raise RuntimeError(f"no {platform}")
 

@@ -109,5 +109,5 @@ def test_the_splits_have_different_digits():
     parts = {split: digit_grids.mnist(split, PREPARED) for split in digit_grids.SPLITS}
     assert [len(labels) for _, labels in parts.values()] == [55_000, 5_000, 10_000]
     assert all(images.shape[1:] == (28, 28) for images, _ in parts.values())
-    train, *others = ({image.tobytes() for image in images} for images, _ in parts.values())
-    assert not any(train & other for other in others)
+    train, *other_splits = ({image.tobytes() for image in images} for images, _ in parts.values())
+    assert not any(train & split for split in other_splits)

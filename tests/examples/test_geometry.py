@@ -30,8 +30,8 @@ def test_all_points_are_left_of_every_edge_of_a_hull(n):
         corners = corners_of(indices)
         assert corners[0] == min(corners) and len(set(corners)) == len(corners) >= 3
         for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
-            others = [c for c in range(n) if c not in (a, b)]
-            assert (geometry.turn(instance[a], instance[b], instance[others]) > 0).all()
+            other_points = [c for c in range(n) if c not in (a, b)]
+            assert (geometry.turn(instance[a], instance[b], instance[other_points]) > 0).all()
 
 
 def test_triangles_have_increasing_indices_and_are_ordered_by_incenter():
@@ -115,8 +115,8 @@ def test_only_triangles_with_an_empty_circumcircle_are_in_a_triangulation():
             edges = corners[1:] - corners[0]
             center = corners[0] + np.linalg.solve(2 * edges, (edges**2).sum(axis=1))
             distances = np.linalg.norm(instance - center, axis=1)
-            others = [index for index in range(6) if index not in triple]
-            empty = (distances[others] > distances[triple[0]]).all()
+            other_points = [index for index in range(6) if index not in triple]
+            empty = (distances[other_points] > distances[triple[0]]).all()
             assert empty == (triple in triangles)
 
 

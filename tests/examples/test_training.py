@@ -124,12 +124,12 @@ def test_the_curve_of_a_resumed_run_has_all_epochs(tmp_path):
 
 
 def test_generated_batches_of_different_lengths_make_a_data_set():
-    def generated():
+    def generate_batches():
         for length in (3, 5):
             x = np.zeros((2, length, 7), "float32")
             yield (x, np.ones(2, "int32")), x[..., 0], x[..., 1]
 
-    data = training.as_dataset(generated, 2)
+    data = training.as_dataset(generate_batches, 2)
     assert int(data.cardinality()) == 2
     shapes = [inputs[0].shape for inputs, _, _ in data]
     assert shapes == [(2, 3, 7), (2, 5, 7)]

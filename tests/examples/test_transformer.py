@@ -71,7 +71,7 @@ def test_the_smoothed_loss_is_that_of_the_paper():
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     probabilities = np.full((2, 3, 5), 0.1 / 5) + 0.9 * np.eye(5)[target]
     expected = -(probabilities * log_p).sum(-1)[target != 0].mean()
-    loss = transformer.smoothed_cross_entropy(0.1)(target, logits)
+    loss = transformer.make_smoothed_cross_entropy(0.1)(target, logits)
     assert np.mean(loss) == pytest.approx(expected, abs=1e-5)
 
 

@@ -49,7 +49,7 @@ def test_sentences_of_similar_length_share_a_batch():
 
 def test_perplexity_counts_each_word_once_and_no_padding():
     def uniform(inputs, target):
-        return translation.summed_entropy(keras.ops.zeros((*target.shape, 8)), target)
+        return translation.sum_cross_entropy(keras.ops.zeros((*target.shape, 8)), target)
 
     german, english = (Words(side) for side in zip(*PAIRS, strict=True))
     assert translation.perplexity(uniform, PAIRS, german, english) == pytest.approx(8)

@@ -36,9 +36,9 @@ def test_rows_and_columns_are_independent_of_one_another():
 def test_part_of_a_row_equals_the_same_part_of_the_whole():
     seeds = np.array([[5, 2**31 - 2], [0, 77]], "int32")
     columns = np.arange(40, dtype="int32")
-    whole = ops.convert_to_numpy(keep_mask(seeds, columns, 0.4))
+    full_mask = ops.convert_to_numpy(keep_mask(seeds, columns, 0.4))
     part = ops.convert_to_numpy(keep_mask(seeds[:, 1:], columns[13:29], 0.4))
-    np.testing.assert_array_equal(part, whole[:, 1:, 13:29])
+    np.testing.assert_array_equal(part, full_mask[:, 1:, 13:29])
 
 
 def test_seed_determines_the_mask_on_every_backend():

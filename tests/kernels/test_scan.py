@@ -59,11 +59,11 @@ def test_scan_equals_a_python_loop(steps):
 
 
 def test_gradient_equals_that_of_a_python_loop():
-    of_scan, of_loop = (
+    scan_gradients, loop_gradients = (
         gradients(lambda *x, r=r: loss(r, *x), ARRAYS) for r in (run_scan, run_loop)
     )
-    assert np.abs(of_loop[0]).max() > 0.01
-    assert_same(of_scan, of_loop)
+    assert np.abs(loop_gradients[0]).max() > 0.01
+    assert_same(scan_gradients, loop_gradients)
 
 
 def test_compiled_scan_gives_the_same_results_and_gradients():
@@ -73,8 +73,10 @@ def test_compiled_scan_gives_the_same_results_and_gradients():
     elif keras.backend.backend() == "jax":
         import jax
 
-        of_loss = jax.grad(lambda *x: loss(run_scan, *x), (0, 1))
-        assert_same([jax.jit(run_scan)(*ARRAYS), list(jax.jit(of_loss)(*ARRAYS))], expected)
+        compute_gradients = jax.grad(lambda *x: loss(run_scan, *x), (0, 1))
+        assert_same(
+            [jax.jit(run_scan)(*ARRAYS), list(jax.jit(compute_gradients)(*ARRAYS))], expected
+        )
     else:
         pytest.skip("nothing is compiled here")
 
@@ -105,6 +107,6 @@ def test_number_of_steps_and_sequences_can_be_unknown(compiled):
 
 
 def test_gradient_of_an_output_can_be_missing():
-    (of_start, of_inputs) = gradients(lambda h, x: ops.sum(run_scan(h, x)[1][0][0]), ARRAYS)
-    assert np.abs(of_start).max() > 0
-    np.testing.assert_array_equal(of_inputs[1:], 0)
+    (grad_start, grad_inputs) = gradients(lambda h, x: ops.sum(run_scan(h, x)[1][0][0]), ARRAYS)
+    assert np.abs(grad_start).max() > 0
+    np.testing.assert_array_equal(grad_inputs[1:], 0)

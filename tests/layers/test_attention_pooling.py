@@ -19,24 +19,26 @@ def build_layer(units=2, dtype="float32", **options):
     return layer
 
 
-def expected(layer, inputs, mask):
+def compute_expected(layer, inputs, mask):
     weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
-    return reference.each(lambda x, m: reference_recurrent.pooling(x, m, *weights), inputs, mask)
+    return reference.for_each_sequence(
+        lambda x, m: reference_recurrent.pooling(x, m, *weights), inputs, mask
+    )
 
 
 def test_matches_the_papers_formula():
     layer = build_layer()
     actual = layer(INPUTS, mask=MASK, return_attention_scores=True)
-    for got, want in zip(actual, expected(layer, INPUTS, MASK), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-5, atol=1e-5)
+    for result, correct in zip(actual, compute_expected(layer, INPUTS, MASK), strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
 def test_matches_the_papers_formula_to_ten_digits_in_float64():
     layer, inputs = build_layer(dtype="float64"), INPUTS.astype("float64")
     actual = layer(inputs, mask=MASK, return_attention_scores=True)
-    for got, want in zip(actual, expected(layer, inputs, MASK), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(got), want, rtol=1e-10, atol=1e-10)
+    for result, correct in zip(actual, compute_expected(layer, inputs, MASK), strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
@@ -73,8 +75,12 @@ def test_documents_are_pooled_sentence_by_sentence():
     layer = build_layer()
     actual = layer(documents, mask=masks, return_attention_scores=True)
     for d in range(2):
-        for got, want in zip(actual, expected(layer, documents[d], masks[d]), strict=True):
-            np.testing.assert_allclose(ops.convert_to_numpy(got)[d], want, rtol=1e-5, atol=1e-5)
+        for result, correct in zip(
+            actual, compute_expected(layer, documents[d], masks[d]), strict=True
+        ):
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(result)[d], correct, rtol=1e-5, atol=1e-5
+            )
 
 
 def test_document_output_has_a_mask_of_its_sentences():

@@ -29,7 +29,7 @@ only_with_xla = pytest.mark.skipif(BACKEND == "torch", reason="torch does not co
 
 
 def is_first(name):
-    """Whether a case is the one of its layer with every argument."""
+    """Return True for one case per layer: the one that lists all of its arguments."""
     return bool(ROWS[name].all_arguments)
 
 

@@ -29,12 +29,12 @@ def build_layer(images=IMAGES, dtype="float32", **options):
     return layer
 
 
-def expected(layer, images):
+def compute_expected(layer, images):
     weights = {w.path.split("/")[-2]: numpy(w).astype("float64") for w in layer.weights[1:]}
     kernels = [weights[f"{n}_projection"] for n in ("query", "key", "value")]
     kernels.append(weights.get("output_projection"))
     gamma = float(numpy(layer.gamma))
-    return reference.each(
+    return reference.for_each_sequence(
         lambda x: reference_image.self_attention_2d(x, gamma, *kernels, layer.pool_keys), images
     )
 
@@ -43,8 +43,8 @@ def expected(layer, images):
 def test_matches_the_papers_formula(variant):
     layer = build_layer(**variant)
     actual = layer(IMAGES, return_attention_scores=True)
-    for got, want in zip(actual, expected(layer, IMAGES), strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-5, atol=1e-5)
+    for result, correct in zip(actual, compute_expected(layer, IMAGES), strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
@@ -53,8 +53,8 @@ def test_matches_the_papers_formula_to_ten_digits_in_float64(variant):
     images = IMAGES.astype("float64")
     layer = build_layer(images, dtype="float64", **variant)
     actual = layer(images, return_attention_scores=True)
-    for got, want in zip(actual, expected(layer, images), strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-10, atol=1e-10)
+    for result, correct in zip(actual, compute_expected(layer, images), strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-10, atol=1e-10)
 
 
 @every_variant
@@ -123,9 +123,9 @@ def test_channels_first_equals_channels_last_transposed(variant):
     last = build_layer(**variant)
     first = build_layer(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **variant)
     first.set_weights(last.get_weights())
-    want, same = map(numpy, last(IMAGES, return_attention_scores=True))
-    got, weights = first(IMAGES.transpose(0, 3, 1, 2), return_attention_scores=True)
-    np.testing.assert_allclose(numpy(got).transpose(0, 2, 3, 1), want, atol=1e-6)
+    correct, same = map(numpy, last(IMAGES, return_attention_scores=True))
+    result, weights = first(IMAGES.transpose(0, 3, 1, 2), return_attention_scores=True)
+    np.testing.assert_allclose(numpy(result).transpose(0, 2, 3, 1), correct, atol=1e-6)
     np.testing.assert_allclose(numpy(weights), same, atol=1e-7)
 
 

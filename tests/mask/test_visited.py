@@ -5,14 +5,14 @@ from keras import ops
 from keras_attention.mask import combine, padding, visited
 
 
-def visited_mask(indices, keys):
+def compute_visited_mask(indices, keys):
     return ops.convert_to_numpy(visited(np.array(indices), keys))
 
 
 def test_key_is_visible_until_it_was_pointed_to():
     expected = ["xxx", "xx.", ".x.", ".x.", "..."]
     mask = [[sign == "x" for sign in row] for row in expected]
-    np.testing.assert_array_equal(visited_mask([-1, 2, 0, 0, 1], 3), mask)
+    np.testing.assert_array_equal(compute_visited_mask([-1, 2, 0, 0, 1], 3), mask)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
@@ -25,7 +25,7 @@ def test_every_sequence_has_its_own_visits(dtype):
 
 
 def test_indices_outside_the_keys_mask_nothing():
-    assert visited_mask([-1, 5, 3, -7], 3).all()
+    assert compute_visited_mask([-1, 5, 3, -7], 3).all()
 
 
 def test_combines_with_padding():

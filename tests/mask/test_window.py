@@ -20,7 +20,7 @@ def test_window_is_aligned_to_the_lower_right():
     np.testing.assert_array_equal(ops.convert_to_numpy(window(3, 5, width=1)), expected)
 
 
-def test_width_of_zero_is_the_own_position_only():
+def test_only_the_own_position_is_visible_with_a_width_of_zero():
     np.testing.assert_array_equal(
         ops.convert_to_numpy(window(5, 5, width=0)), np.eye(5, dtype=bool)
     )

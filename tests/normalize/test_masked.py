@@ -32,7 +32,9 @@ def scores_and_mask(dtype="float32"):
 
 def compute_expected(normalize, scores, mask):
     formula = FORMULAS[normalize]
-    return reference.each(lambda s, m: reference.row_by_row(formula, s, m), scores, mask)
+    return reference.for_each_sequence(
+        lambda s, m: reference.row_by_row(formula, s, m), scores, mask
+    )
 
 
 def compute_weights(normalize, scores, mask=None):

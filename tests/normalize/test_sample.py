@@ -38,10 +38,10 @@ def test_tfp_and_keras_formulas_give_equal_values_and_gradients():
 
     ours, theirs = both(sample_ops, SCORES), both(sample_tfp, SCORES)
     has_visible_key = MASK.any(-1)  # a fully masked row has no distribution
-    for got, want in zip(ours, theirs, strict=True):
-        assert got.shape == (7, 3)
+    for result, correct in zip(ours, theirs, strict=True):
+        assert result.shape == (7, 3)
         np.testing.assert_allclose(
-            got[has_visible_key], want[has_visible_key], rtol=1e-6, atol=1e-6
+            result[has_visible_key], correct[has_visible_key], rtol=1e-6, atol=1e-6
         )
     for i in range(2):
         actual = [

@@ -19,13 +19,13 @@ def test_average_matches_hand_computed_context():
 
 
 def test_matches_the_formula():
-    expected = reference.each(reference.weighted_sum, *arrays())
+    expected = reference.for_each_sequence(reference.weighted_sum, *arrays())
     np.testing.assert_allclose(ops.convert_to_numpy(weighted_sum(*arrays())), expected, atol=1e-5)
 
 
 @only_with_float64
 def test_matches_the_formula_to_ten_digits_in_float64():
-    expected = reference.each(reference.weighted_sum, *arrays())
+    expected = reference.for_each_sequence(reference.weighted_sum, *arrays())
     weights, value = (x.astype("float64") for x in arrays())
     np.testing.assert_allclose(weighted_sum(weights, value), expected, atol=1e-10)
 

@@ -38,10 +38,10 @@ class Row:
         layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
         return layer
 
-    def expected(self, layer, query, key):
+    def compute_expected(self, layer, query, key):
         """Evaluate the formula with the weights of a score."""
         weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
-        return reference.each(lambda q, k: self.formula(q, k, *weights), query, key)
+        return reference.for_each_sequence(lambda q, k: self.formula(q, k, *weights), query, key)
 
 
 def compute_cosine(query, key, raw):

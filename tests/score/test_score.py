@@ -21,7 +21,7 @@ def test_score_equals_the_formula(row):
     layer, arrays = row.build(), row.arrays()
     result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result, row.compute_expected(layer, *arrays), rtol=1e-5, atol=1e-5)
 
 
 @only_with_float64
@@ -30,7 +30,7 @@ def test_score_equals_the_formula_to_ten_digits_in_float64(row):
     layer, arrays = row.build("float64"), row.arrays("float64")
     result = ops.convert_to_numpy(layer(*arrays))
     assert result.dtype == np.float64
-    np.testing.assert_allclose(result, row.expected(layer, *arrays), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(result, row.compute_expected(layer, *arrays), rtol=1e-10, atol=1e-10)
 
 
 @every_score
@@ -54,7 +54,7 @@ def test_half_precision_inputs_give_float32_scores(row):
     layer, (query, key) = row.build("float16"), row.arrays("float16")
     result = layer(query, key)
     assert keras.backend.standardize_dtype(result.dtype) == "float32"
-    expected = row.expected(layer, query, key)
+    expected = row.compute_expected(layer, query, key)
     np.testing.assert_allclose(ops.convert_to_numpy(result), expected, rtol=2e-3, atol=2e-3)
 
 
@@ -73,7 +73,7 @@ def test_gradients_equal_finite_differences(row):
         return ops.sum(ops.multiply(layer(query, key), factors))
 
     def formula(query, key, *weights):
-        scores = reference.each(lambda q, k: row.formula(q, k, *weights), query, key)
+        scores = reference.for_each_sequence(lambda q, k: row.formula(q, k, *weights), query, key)
         return np.sum(scores * factors)
 
     outputs_found = assert_gradients_are_differences(loss, formula, [query, key], layer.weights)

@@ -72,7 +72,7 @@ def find_graph_problems(meta) -> Iterator[str]:
             f"server has no Python. Received: {python}"
         )
     defined_here = {function.signature.name for function in functions}
-    # A server loads all nodes of the graph, but it does not inspect functions that nobody calls.
+    # A server loads all nodes of the graph, but it does not inspect functions that no node calls.
     loaded = {node.op for node in (*meta.graph_def.node, *nodes)}
     operations = {op for op in loaded if not op.startswith("_")} - defined_here
     unknown = sorted(op for op in operations if not hasattr(tf.raw_ops, op))

@@ -12,7 +12,7 @@ class Spec(NamedTuple):
 
     Within a request, dimensions of the same name must have equal sizes, in one input or in
     several. A served signature refuses a request otherwise, where TensorFlow may broadcast: a mask
-    with one column would mask or show a whole sentence.
+    with one column would mask a sentence completely, or not at all.
 
     Args:
         name: The input's name.

@@ -79,7 +79,7 @@ def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dic
             else:
                 entry.version_labels[name] = version
         has_new_label = any(version is not None for version in labels.values())
-        # Without any change the version policy stays: it may have been set by hand.
+        # Without any change the version policy stays: the user may have edited it.
         if has_new_label or dict(entry.version_labels) != previous_labels:
             entry.ClearField("model_version_policy")
             if entry.version_labels:

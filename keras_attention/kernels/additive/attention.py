@@ -57,7 +57,8 @@ def additive_attention(
     result = _differentiable_attention(masks, rows, rate, return_weights)(*arrays)
     result = ops.reshape(result, (*outer, queries, ops.shape(result)[-1]))
     context = ops.cast(result[..., : value.shape[-1]], value.dtype)
-    # Fully masked queries get a zero context, and send no gradient back even if theirs is NaN.
+    # Fully masked queries get a zero context and zero gradients, even if the upstream gradient is
+    # NaN.
     context = mask.zero_masked_queries(context)
     return context, result[..., value.shape[-1] :] if return_weights else None
 
@@ -129,12 +130,12 @@ def _split_blocks(rows, key):
     """Split each `(batch or 1, Tq, n)` into blocks `(blocks, batch or 1, rows per block, n)`."""
     (batch, queries, _), keys = ops.shape(rows["query"]), ops.shape(key)[1]
     is_static = all(isinstance(size, int) for size in (batch, queries, keys))
-    at_most, at_least = (min, max) if is_static else (ops.minimum, ops.maximum)
-    # XLA pads its loop to this many terms anyway.
-    fewest = tuning.ADDITIVE_TERMS_PER_ITERATION
-    size = at_least(tuning.ADDITIVE_PAIRS_PER_BLOCK // at_least(batch * keys, 1), fewest)
-    size = at_least(at_most(size, queries), 1)
-    count = at_least(-(-queries // size), 1)  # XLA refuses a loop of zero iterations
+    minimum, maximum = (min, max) if is_static else (ops.minimum, ops.maximum)
+    # The loop for XLA pads its rows to this number anyway.
+    min_rows = tuning.ADDITIVE_TERMS_PER_ITERATION
+    size = maximum(tuning.ADDITIVE_PAIRS_PER_BLOCK // maximum(batch * keys, 1), min_rows)
+    size = maximum(minimum(size, queries), 1)
+    count = maximum(-(-queries // size), 1)  # XLA refuses a loop of zero iterations
     missing = count * size - queries
 
     def split(x):

@@ -1,14 +1,14 @@
 """Additive scores without a compiler: matrix products, a few units at a time.
 
-tanh(q + k) is a fraction of e^(q + k) - e^-(q + k) and e^(q + k) + e^-(q + k). Over a common
+tanh(q + k) is the fraction (e^(q + k) - e^-(q + k)) / (e^(q + k) + e^-(q + k)). Over a common
 denominator, the sum of several units' fractions is one fraction. Its numerator and denominator are
 sums, over all choices of signs s, of
 
     e^(s . q) e^(s . k),        in the numerator times s . scale.
 
-So one product of two small matrices gives each of them for all pairs at once, and a pair costs one
-division for several units. Without fusion, the elementwise operations on all pairs take most of the
-time, and few of them are left.
+So a product of two small matrices gives the numerators of all pairs at once, a second product their
+denominators, and a pair costs one division for several units. Without fusion, the elementwise
+operations on all pairs take most of the time, and few of them are left.
 """
 
 import itertools
@@ -19,7 +19,8 @@ from keras import ops
 from keras_attention.kernels import tuning
 from keras_attention.kernels.scan import scan
 
-# The largest sum of absolute exponents of one group, of a query and a key, that float32 holds.
+# The maximum over query-key pairs of the absolute exponents, summed over one group of units: above
+# it, the exponentials would overflow in float32.
 MAX_EXPONENT_PER_GROUP = 80.0
 
 

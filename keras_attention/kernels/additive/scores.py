@@ -13,14 +13,14 @@ def additive_scores(query, key, scale, is_large=None):
     """Compute `scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`.
 
     Equal to the plain form within 1e-5 of the scores' size for projections up to +-40. Projections
-    are clipped to +-43: there the tanh is 1 to the last digit, unless the other projection is as
-    large with the opposite sign, a sum that has no digits left in the plain form.
+    are clipped to +-43, where a tanh is +-1 to the last digit. The exception is a query and a key
+    that are both so large and of opposite signs: in the plain form, rounding spoils their sum too.
 
     Args:
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
         key: Projected keys `(batch, ..., Tk, units)`.
         scale: `(units,)`.
-        is_large: Bool scalar tensor, False = use the plain formula after all; None = never use it.
+        is_large: Bool scalar tensor, False = use the plain formula; None = never use it.
 
     Returns:
         Scores `(batch, ..., Tq, Tk)`.
@@ -33,7 +33,7 @@ def additive_scores(query, key, scale, is_large=None):
     """
     query, key = (ops.convert_to_tensor(x) for x in (query, key))
     if tuple(query.shape[:-2]) != tuple(key.shape[:-2]):
-        # One memory for all queries, or one sequence of queries for all memories.
+        # One sequence of keys serves all sequences of queries, or the reverse: broadcast it.
         batch = ops.shape(query[..., 0, 0] + key[..., 0, 0])
         query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
     outer = ops.shape(query)[:-2]
@@ -56,7 +56,8 @@ def clip_projections(x):
 def as_tensor(scale, query):
     """Return `scale` as a tensor in the projections' dtype.
 
-    `tf.custom_gradient` would want a variable's gradient apart from those of the arguments.
+    Given a variable, `tf.custom_gradient` would require its gradient separately from those of the
+    arguments.
     """
     return ops.cast(ops.reshape(scale, (-1,)), query.dtype)
 

@@ -1,7 +1,7 @@
 """Blocks of queries that share one band of keys each: the windows of neighbors overlap.
 
-The windows of b consecutive queries, 2D + 1 keys each, cover at most b + 2D different keys. A block
-of one query has its window for a band.
+The windows of b consecutive queries, 2D + 1 keys each, cover at most b + 2D different keys. If a
+block is a single query, its band is its window.
 """
 
 from keras import ops

@@ -18,9 +18,10 @@ def window_around(center, width, start, length):
         length: Length S of the sequence, likewise.
 
     Returns:
-        Indices of keys, int32 `(batch, ..., rows + 2 width)`; and of shape `(batch, ..., rows,
-        rows + 2 width)` their distances from each center, in its dtype and with its gradient, and
-        bool, True = in the window and in the sequence.
+        A tuple `(indices, distance, inside)`: the band's indices of keys, int32
+        `(batch, ..., rows + 2 width)`; the distance of each from each center, in the center's dtype
+        and differentiable, `(batch, ..., rows, rows + 2 width)`; and bool of the same shape, True =
+        in the window and in the sequence.
 
     Example:
     >>> from keras_attention.kernels.local.windows import window_around

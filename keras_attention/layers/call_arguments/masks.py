@@ -82,9 +82,9 @@ def check_mask(name, mask, expected, exact_rank=True):
     if mask is None:
         return
     shape = tuple(mask.shape)
-    is_rank_right = len(shape) == len(expected) if exact_rank else 0 < len(shape) <= len(expected)
+    has_valid_rank = len(shape) == len(expected) if exact_rank else 0 < len(shape) <= len(expected)
     sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
-    if not is_rank_right or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
+    if not has_valid_rank or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
         relation = "of" if exact_rank else "broadcastable to"
         raise ValueError(
             f"Expected `{name}` {relation} shape {tuple(expected)}. "

@@ -7,7 +7,7 @@ from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAtte
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.types import Layer
 
-SHARED = (
+COMMON_ARGUMENTS = (
     "dropout",
     "use_bias",
     "seed",
@@ -71,7 +71,7 @@ def multi_head_from_keras(
             f"quantize. Received: a layer with {other_weights}"
         )
     config = layer.get_config()
-    options = {name: config[name] for name in SHARED}
+    options = {name: config[name] for name in COMMON_ARGUMENTS}
     if is_grouped:
         options |= {"num_heads": config["num_query_heads"], "key_dim": config["head_dim"]}
         options |= {"num_key_value_heads": config["num_key_value_heads"]}
@@ -79,7 +79,7 @@ def multi_head_from_keras(
         options |= {name: config[name] for name in ("num_heads", "key_dim", "value_dim")}
     if config.get("sliding_window") == 1:
         raise ValueError(
-            "Expected `sliding_window` to be None or at least 2, which is a window of 1 here. "
+            "Expected `sliding_window` to be None or at least 2 (a `window` of 1 in this package). "
             "Received: sliding_window=1"
         )
     if kind is MultiHeadSelfAttention and config["sliding_window"] is not None:
@@ -135,7 +135,7 @@ def multi_head_to_keras(layer: MultiHeadAttention) -> Layer:
         )
     _check_built(layer)
     config = layer.get_config()
-    options = {name: config[name] for name in SHARED}
+    options = {name: config[name] for name in COMMON_ARGUMENTS}
     if layer.rotary_base is not None:
         raise ValueError(
             "Expected a layer without rotary positions, which Keras does not have. "
@@ -166,13 +166,16 @@ def _check_built(layer):
 
 
 def _input_widths(layer):
-    """Return the widths of query, key and value: first axes of the weights of highest rank."""
+    """Return the widths of query, key and value: the first axis of each kernel.
+
+    The kernels are the weights of the highest rank.
+    """
     rank = max(len(w.shape) for w in layer.weights)
     return [w.shape[0] for w in layer.weights if len(w.shape) == rank][:3]
 
 
 def _copy_weights(source, target):
-    """Copy weights: heads have an axis of their own in Keras, and the same order of numbers."""
+    """Copy weights by reshaping: Keras gives heads their own axis, in the same memory order."""
     for old, new in zip(source.weights, target.weights, strict=True):
         new.assign(ops.reshape(old, new.shape))
     return target

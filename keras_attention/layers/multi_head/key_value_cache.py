@@ -39,8 +39,8 @@ def check_cache(cache, batch, heads, key_dim, value_dim):
     Raises:
         ValueError: If it is not a cache, or has the sizes of another layer or batch.
     """
-    is_four = isinstance(cache, (list, tuple)) and len(cache) == 4
-    if not is_four or not all(hasattr(x, "shape") for x in cache):
+    has_four_parts = isinstance(cache, (list, tuple)) and len(cache) == 4
+    if not has_four_parts or not all(hasattr(x, "shape") for x in cache):
         size = f" of {len(cache)}" if isinstance(cache, (list, tuple)) else ""
         raise ValueError(
             "Expected `cache` to be a KeyValueCache (keys, values, mask, position). "
@@ -66,7 +66,7 @@ def check_cache(cache, batch, heads, key_dim, value_dim):
 
 
 def extend_cache(cache, keys, values, mask):
-    """Write new tokens behind the earlier tokens of each row; drop those beyond the last slot.
+    """Write new tokens after the earlier tokens of each row; drop those beyond the last slot.
 
     Args:
         cache: A `KeyValueCache`.
@@ -78,7 +78,7 @@ def extend_cache(cache, keys, values, mask):
         The next `KeyValueCache`.
 
     Raises:
-        ValueError: If there are statically more new tokens than the cache has slots.
+        ValueError: If it is known statically that the new tokens outnumber the cache's slots.
     """
     max_length, tokens = cache.keys.shape[-2], keys.shape[-2]
     if None not in (max_length, tokens) and tokens > max_length:

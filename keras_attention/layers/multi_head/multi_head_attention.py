@@ -74,12 +74,11 @@ class MultiHeadAttention(QueryValueAttention):
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" stores all weights. "blockwise" gives the same numbers, to rounding,
-            without storing them: block by block on TensorFlow and JAX; by fused attention on
-            PyTorch, and on GPUs in half precision on JAX, if there is neither dropout nor an
-            `attention_bias`. With either, PyTorch stores all weights. "auto" is "blockwise" from
-            512 queries and keys on, where that is faster in graphs. Weights that are returned are
-            computed separately. A gradient of a gradient under XLA on TensorFlow, or on PyTorch,
-            and `jax.jvp` need "plain".
+            without storing them. TensorFlow and JAX compute block by block. Without dropout and
+            `attention_bias`, PyTorch, and JAX on GPUs in half precision, use fused attention; with
+            either of them, PyTorch stores all weights. "auto" is "blockwise" from 512 queries and
+            keys on, where that is faster in graphs. Returned weights are computed separately.
+            Second derivatives (on PyTorch, and on TensorFlow under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
@@ -317,9 +316,10 @@ class MultiHeadAttention(QueryValueAttention):
         return output, weights
 
     def _mask_prepared_memory(self, memory, queries, positions):
-        """Add the window to a dense mask, and zero the keys and values that are masked now.
+        """Add the window to a dense mask, and zero the keys and values that it masks.
 
-        `prepare` has zeroed what its mask masked; a window or a cache may mask more.
+        `prepare` has zeroed only the positions that its own mask masks; a window or a cache may
+        mask more.
         """
         mask, keys = memory.mask, ops.shape(memory.keys)[-2]
         if self.window is not None:

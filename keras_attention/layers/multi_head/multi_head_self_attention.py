@@ -1,4 +1,4 @@
-"""Multi-head self-attention, of a whole sequence or step by step with a cache."""
+"""Multi-head self-attention, in one call or step by step with a key/value cache."""
 
 from typing import Any
 
@@ -73,8 +73,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             `x`, such as `[x[:, -1:], x]` for the output of the last position only.
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
-        cache: A `KeyValueCache`, or the list that saving makes of one; None = no cache. With a
-            cache, `mask` is that of the new tokens and is stored in the cache, and
+        cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
+            a cache, `mask` is that of the new tokens and is stored in the cache, and
             `attention_mask` is broadcastable to `(batch, T, max_length)`.
         attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
             num_heads, T, max_length)`.
@@ -83,8 +83,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         Output `(batch, T, D)`, zero for a query without a visible key (no bias is added); then,
         with `return_attention_scores`, the weights `(batch, num_heads, T, T)`, or `(batch,
         num_heads, T, max_length)` with a cache; then, with a cache, the next cache. A token beyond
-        `max_length` is not written and gives zeros, because the number of earlier tokens is not
-        known when a graph is made.
+        `max_length` is not written and gives zeros; it is not an error, because the number of
+        earlier tokens is known only at run time.
 
     Raises:
         ValueError: If an argument, a shape or a mask is not as described, or if `max_length` of the
@@ -93,10 +93,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     Example:
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
     >>> layer = keras_attention.MultiHeadSelfAttention(num_heads=4, key_dim=2)
-    >>> whole = layer(x, use_causal_mask=True)
+    >>> expected = layer(x, use_causal_mask=True)
     >>> _, cache = layer(x[:, :2], cache=layer.get_initial_cache(2, max_length=5))
     >>> last, cache = layer(x[:, 2:], cache=cache)
-    >>> bool(np.allclose(last, whole[:, 2:], atol=1e-6))
+    >>> bool(np.allclose(last, expected[:, 2:], atol=1e-6))
     True
 
     Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the

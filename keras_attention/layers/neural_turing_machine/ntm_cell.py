@@ -128,7 +128,7 @@ class NTMCell(BaseLayer):
     additions use tanh, gates and erasures a sigmoid, strengths softplus and sharpness 1 + softplus.
     The memory start is constant unless `memory_start="learned"`. The paper does not specify the
     initial addresses and has no epsilon. As in Collier and Beel, reading precedes writing and the
-    controller's numbers are clipped; unlike theirs, the output is not clipped.
+    controller's numbers are clipped; their output is clipped too, the output here is not.
 
     Reference:
         Neural Turing Machines, Graves, Wayne, Danihelka (2014), https://arxiv.org/abs/1410.5401;

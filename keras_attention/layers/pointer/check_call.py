@@ -45,5 +45,5 @@ def check_inputs(inputs, memory, points, mask_visited):
     if mask_visited and points is None:
         raise ValueError(
             "Expected `points` and integer indices with `mask_visited`, since visited elements "
-            "cannot be told from vectors. Received: mask_visited=True, points=None"
+            "cannot be determined from vectors. Received: mask_visited=True, points=None"
         )

@@ -43,9 +43,9 @@ class AdditiveAttention(QueryValueAttention):
             "blockwise" gives the same numbers, to rounding, without that tensor; for long
             sequences it does not store scores or weights either, unless the weights are returned,
             and recomputes them (and the dropout) block by block in the gradient. An
-            `attention_mask` still has an element for each pair. "auto" chooses what is faster for
-            the sizes, including sizes that only the graph knows. Forward-mode derivatives, as by
-            `jax.jvp`, need "plain".
+            `attention_mask` still has an element for each pair. "auto" chooses the faster one for
+            the sizes, including sizes that are known only at run time. Forward-mode
+            derivatives, as by `jax.jvp`, need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

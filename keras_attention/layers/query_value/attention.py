@@ -34,12 +34,12 @@ class Attention(QueryValueAttention):
             (`keras_attention.normalize.masked` makes one of `scores -> weights`).
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
-        implementation: "plain" computes the four steps with their `(batch, Tq, Tk)` weights.
-            "blockwise", only for the scores "additive", "dot", "general" and "scaled_dot", gives
-            the same numbers, to rounding, without them, unless they are returned, and is described
-            in `AdditiveAttention` and `LuongAttention`; dot products need softmax for it. "auto"
-            chooses what is faster for the sizes. A gradient of a gradient under XLA on TensorFlow,
-            or on PyTorch, and `jax.jvp` need "plain".
+        implementation: "plain" computes the four steps with all `(batch, Tq, Tk)` weights.
+            "blockwise" gives the same numbers, to rounding, and stores the weights only if they are
+            returned; it supports the scores "additive", "dot", "general" and "scaled_dot", the last
+            three with softmax only, and is described in `AdditiveAttention` and `LuongAttention`.
+            "auto" chooses the faster one for the sizes. Second derivatives (on PyTorch, and on
+            TensorFlow under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,

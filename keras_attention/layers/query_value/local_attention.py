@@ -84,9 +84,9 @@ class LocalAttention(Luong):
         As in `LuongAttention`, and
         positions: t of each query, int, broadcastable to `(batch, Tq)`, or to `(batch,)` for a
             single query, with alignment="monotonic" only. None counts the queries that are not
-            masked: a masked query in the middle has no position. So does an `AttentionDecoder`,
-            which passes the number of its step by itself. A masked key in the middle does have a
-            position: a sequence with such a gap that attends to itself needs `positions`.
+            masked, so that a masked query in the middle has no position. A masked key in the middle
+            does have one: if a sequence with such a gap attends to itself, pass `positions`. An
+            `AttentionDecoder` passes the number of each step, also counted without masked steps.
 
     Returns:
         Context `(batch, Tq, Dv)`, or h~ `(batch, Tq, units)`, and with `return_attention_scores`
@@ -227,7 +227,7 @@ class LocalAttention(Luong):
             positions = ops.arange(queries, dtype="int32")
         center = split_blocks(self._compute_center(query_input, length, positions), rows, axis=-1)
         places, distance, inside = window_around(center, self.window, start, length)
-        # Every block of queries now has a short memory of its own.
+        # From here on, every block of queries has its own short memory: the keys of its band.
         keys_of_band = gather_window(memory.keys, places)
         values_of_band = gather_window(memory.values, places)
         band_mask = ops.logical_and(inside, build_band_mask(mask, visible, places, rows))
@@ -242,8 +242,8 @@ class LocalAttention(Luong):
         """Return p_t, a position in the sentence or between two, broadcastable to `(batch, Tq)`."""
         if self.alignment == "predictive":
             hidden = ops.tanh(ops.matmul(query, self.position_kernel))
-            share = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
-            return ops.cast(length, share.dtype) * share
+            fraction = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
+            return ops.cast(length, fraction.dtype) * fraction
         # Axes of size 1: windows that all sequences share are computed once.
         ones = [1] * (len(query.shape) - 1 - len(positions.shape))
         return ops.cast(ops.reshape(positions, (*ones, *ops.shape(positions))), query.dtype)

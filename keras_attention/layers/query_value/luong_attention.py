@@ -41,8 +41,8 @@ class LuongAttention(Luong):
         implementation: "plain" computes all `(batch, Tq, Tk)` scores and weights. "blockwise", not
             for score="location", gives the same numbers, to rounding, without storing them, unless
             the weights are returned (or, for dot products on PyTorch, in training with dropout).
-            "auto" chooses what is faster for the sizes. A gradient of a gradient under XLA on
-            TensorFlow, or on PyTorch, and `jax.jvp` need "plain".
+            "auto" chooses the faster one for the sizes. Second derivatives (on PyTorch, and on
+            TensorFlow under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

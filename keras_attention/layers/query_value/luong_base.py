@@ -77,7 +77,8 @@ class Luong(QueryValueAttention):
         if self.units is None:
             return context
         if query.shape[0] == 1 and context.shape[0] != 1:
-            # Only here, because XLA has no gradient of a broadcast in a loop of unknown sizes.
+            # Broadcast in this case only: XLA has no gradient of a broadcast in a loop of unknown
+            # sizes.
             query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
         features = ops.concatenate(
             [to_score_precision(context), to_score_precision(query)], axis=-1

@@ -45,7 +45,7 @@ class Perturbation:
         raise NotImplementedError
 
     def __call__(self, weights: Tensor, noise: Nest = None) -> Tensor:
-        """Return the weights `(batch, ..., Tq, Tk)` by which the values are read.
+        """Return the perturbed weights `(batch, ..., Tq, Tk)`, which multiply the values.
 
         Args:
             weights: What the normalizer returned.
@@ -54,7 +54,7 @@ class Perturbation:
         raise NotImplementedError
 
     def loss(self, weights: Tensor, noise: Nest, mask: Tensor | None = None) -> Tensor | None:
-        """Return what a layer adds to its losses in a training call.
+        """Return the tensor that the layer adds to its losses in a training call.
 
         Args:
             weights: All weights of the call, `(batch, Tq, Tk)`, or `(batch, Tk)`.

@@ -29,8 +29,7 @@ from keras_attention.types import Config, Nest, Tensor
 class AttentionDecoder(BaseLayer):
     """Runs a recurrent cell over the target, and attends to the source at every step.
 
-    score: its attention's; mask: padding; normalize: its attention's; read: its attention's, at
-    every step of a recurrent cell.
+    score, normalize, read: those of `attention`, at every step of a recurrent cell; mask: padding.
 
     attend="before" (Bahdanau): the query is the previous state, the context is an input of the
     cell.
@@ -219,7 +218,7 @@ class AttentionDecoder(BaseLayer):
         Args:
             batch_size: An int or a scalar tensor.
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
-                that saving makes of one; None = the cell's own initial state.
+                into which saving converts one; None = the cell's own initial state.
         """
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
@@ -242,8 +241,8 @@ class AttentionDecoder(BaseLayer):
             memory: What `prepare` returned.
             noise: The noise of this step, sampled by the attention's perturbation: a nest of
                 `(batch, n)`; or None.
-            training: Whether the cell applies dropout, as in `call`, which has sampled its masks.
-                A loop of your own leaves this False, also in a model that is being trained.
+            training: Whether the cell applies dropout. Only `call`, which samples the dropout masks
+                before its loop, passes True. Leave it False in your own loops, even in training.
 
         Returns:
             Output `(batch, width)`, alignment `(batch, Tenc)`, float32 or float64, and the next

@@ -74,7 +74,7 @@ def state_spec(cell, batch_size):
 
 
 def hidden_state(cell, state):
-    """Return the state that was the last output: h of an LSTM, that of a stack's top cell."""
+    """Return the state that equals the last output: h of an LSTM; of a stack, its top cell's."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
     return tree.flatten(state)[0]

@@ -21,8 +21,8 @@ def initial_decoder_state(cell, batch_size, state, fed_size, dtype):
     Args:
         cell: The recurrent cell.
         batch_size: An int or a scalar tensor.
-        state: The cell's states, nested in any way; or a `DecoderState`, or the list that saving
-            makes of one; or None.
+        state: The cell's states, nested in any way; or a `DecoderState`, or the list into which
+            saving converts one; or None.
         fed_size: Width of the output that input feeding appends; 0 without input feeding.
         dtype: Dtype of the output that input feeding appends.
 

@@ -100,8 +100,8 @@ def _per_example_loss(loss, y, y_pred, sample_weight):
         )
     per_example = ops.sum(elements, axis=tuple(range(1, len(elements.shape))))
     # A reduction divides the sum of all elements by a number that depends on its kind, the mask and
-    # the weights. A loss of ones tells this number: reduced loss / sum. The ratio for the elements
-    # themselves would be undefined if they sum to 0.
+    # the weights. Its inverse is the quotient of the reduced loss and the sum if every element is
+    # 1. The quotient for the real elements would be undefined if they sum to 0.
     reduced = _UnitLoss(loss, loss.reduction)(*call_arguments)
     total = ops.sum(_UnitLoss(loss, None)(*call_arguments))
     examples = ops.multiply(ops.cast(ops.shape(per_example)[0], "float32"), replica_count())

@@ -30,9 +30,9 @@ GRADIENT_SCALE, GRADIENT_SCALE_FLOAT16 = 2.0**-40, 2.0**-10
 def credit(log_probability, entropy):
     """Encode what a layer sampled as a loss that `reinforce` can decode.
 
-    To be passed to `add_loss` in a training call. The sum of the tensor is exactly zero and so is
-    the gradient of the sum: a model that adds it to its loss without knowing what it is trains as
-    if it were not there.
+    To be passed to `add_loss` in a training call. The sum of the tensor and the gradient of this
+    sum are exactly zero. A model that just adds the tensor to its loss, without `reinforce`, is
+    therefore trained as if it were not there.
 
     Args:
         log_probability: Log-probability of all samples of each example, `(batch,)`.
@@ -94,9 +94,9 @@ def reinforce(
         replicas, like the mean cost.
 
     Raises:
-        ValueError: If `cost` is not one number for each example. The examples must be those that
-            were sampled for, in the same order: splitting or merging examples in between is not
-            supported.
+        ValueError: If `cost` is not one number for each example. The examples must be those of the
+            sampling layers' inputs, in the same order: splitting or merging examples in between is
+            not supported.
 
     Example:
     >>> layer = keras_attention.HardAttention("dot", seed=1)
@@ -116,7 +116,7 @@ def reinforce(
     sampled_batches = {tensor.shape[0] for tensor in credits} - {None}
     if len((sampled_batches | {cost.shape[0]}) - {None}) > 1:
         raise ValueError(
-            "Expected `cost` of the batch that was sampled for. "
+            "Expected `cost` to have the batch size of the samples. "
             f"Received: cost of shape {tuple(cost.shape)}, "
             f"samples for batches of {sorted(sampled_batches)}"
         )

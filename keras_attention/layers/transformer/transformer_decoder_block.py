@@ -82,9 +82,9 @@ class TransformerDecoderBlock(TransformerBlock):
     Example:
     >>> block = keras_attention.TransformerDecoderBlock(num_heads=4, hidden_dim=32)
     >>> target, source = np.ones((2, 3, 8), "float32"), np.ones((2, 5, 8), "float32")
-    >>> whole = block(target, source)
-    >>> last, cache = block(target, cache=block.get_initial_cache(source, max_length=7))
-    >>> bool(np.allclose(last, whole, atol=1e-5))
+    >>> expected = block(target, source)
+    >>> output, cache = block(target, cache=block.get_initial_cache(source, max_length=7))
+    >>> bool(np.allclose(output, expected, atol=1e-5))
     True
 
     Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.

@@ -24,7 +24,7 @@ SHAPES = [(), (0,), (3, 0, 2), (2, 3, 5)]
 
 @pytest.fixture(scope="module", autouse=True)
 def use_shared_loader():
-    """Do not share a process here: these tests are about the package's own."""
+    """Override the shared process: these tests check the process that the package starts."""
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ SEEDS = np.random.default_rng(2).integers(0, 2**31 - 1, (2, QUERIES)).astype("in
 RATE = 0.4
 
 
-# Blocks of three queries, the last of one query; and one block for all queries. Only the first on
-# JAX, which compiles every call anew.
+# Blocks of three queries, the last of one query; and one block for all queries. JAX runs only the
+# first, because it compiles every call again.
 PAIRS = [2 * KEYS * 3, 2**19] if keras.backend.backend() != "jax" else [2 * KEYS * 3]
 
 
@@ -129,7 +129,7 @@ def test_results_equal_the_formula_of_the_paper():
         scores = reference.additive(query, key, eye, eye, scale)
         return reference.attention(scores, value, mask)
 
-    expected = reference.each(formula, query, key, value, mask)
+    expected = reference.for_each_sequence(formula, query, key, value, mask)
     inputs = query, key, scale, value, mask
     assert_same(additive_attention(*inputs, return_weights=True), expected)
 

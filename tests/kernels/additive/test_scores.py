@@ -9,7 +9,7 @@ from tests.finite_differences import assert_gradients_are_differences
 from tests.gradients import gradients
 
 IMPLEMENTATIONS = {"xla": xla, "matmul": matmul}
-if keras.backend.backend() == "jax":  # compiles every operation anew: only the one that it uses
+if keras.backend.backend() == "jax":  # compiles every operation again: test only the one it uses
     del IMPLEMENTATIONS["matmul"]
 kernel = scores.additive_scores
 
@@ -46,7 +46,9 @@ def assert_near(result, expected, tolerance):
 def test_scores_equal_the_formula_of_the_paper(implementation):
     query, key, scale = arrays()
     eye = np.eye(19)
-    expected = reference.each(lambda q, k: reference.additive(q, k, eye, eye, scale), query, key)
+    expected = reference.for_each_sequence(
+        lambda q, k: reference.additive(q, k, eye, eye, scale), query, key
+    )
     assert_near(kernel(query, key, scale), expected, 1e-6)
 
 

@@ -81,8 +81,8 @@ def test_gradients_equal_finite_differences_of_the_loops(case):
         return np.sum(attention(*arrays, visible_pairs(3, 4, **case)) * upstream)
 
     arrays = [x.astype(FINEST) for x in (query, key, value)]
-    for got, want in zip(gradients(loss, arrays), differences(formula, arrays), strict=True):
-        np.testing.assert_allclose(got, want, rtol=TOLERANCE, atol=TOLERANCE)
+    for result, correct in zip(gradients(loss, arrays), differences(formula, arrays), strict=True):
+        np.testing.assert_allclose(result, correct, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("plant", [np.nan, np.inf])

@@ -33,12 +33,12 @@ def count_pairs(length, **masks):
     def count(name, arguments):
         step = getattr(BlockLoops, name)
 
-        def counted(self, block, *arrays):
+        def count_and_run(self, block, *arrays):
             query, key = (arrays[i] for i in arguments)
             counts[name] += query.shape[-2] * key.shape[-2]
             return step(self, block, *arrays)
 
-        return counted
+        return count_and_run
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BlockLoops, "_attend_block", count("_attend_block", (0, 1)))

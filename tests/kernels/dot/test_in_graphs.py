@@ -47,8 +47,8 @@ def create_inputs():
 
 
 def assert_same(actual, expected):
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SOME_CASES)

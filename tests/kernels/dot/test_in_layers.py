@@ -50,8 +50,8 @@ def evaluate(layer, x, **call):
 
 
 def assert_same(actual, expected, tolerance=1e-4):
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=tolerance, atol=tolerance)
 
 
 @every_variant

@@ -109,9 +109,9 @@ def test_value_mask_and_key_mask_are_combined_by_and():
 @pytest.mark.parametrize("dtype", ["int32", "float32", "bool"])
 def test_numeric_masks_are_cast_to_bool(dtype):
     actual = numpy_masks([QUERY_MASK.astype(dtype), VALUE_MASK.astype(dtype)], [QUERY, VALUE])
-    for got, want in zip(actual, [QUERY_MASK, VALUE_MASK], strict=True):
-        assert got.dtype == bool
-        np.testing.assert_array_equal(got, want)
+    for result, correct in zip(actual, [QUERY_MASK, VALUE_MASK], strict=True):
+        assert result.dtype == bool
+        np.testing.assert_array_equal(result, correct)
 
 
 def test_list_of_masks_for_one_tensor_is_refused():

@@ -1,4 +1,4 @@
-"""What the contract cases of all families share."""
+"""Class and arguments that the contract cases of all families share."""
 
 import functools
 

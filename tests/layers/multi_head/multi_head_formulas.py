@@ -18,7 +18,7 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def seeded(layer, *inputs, **options):
+def build_seeded(layer, *inputs, **options):
     """Build a layer by a call, and set seeded random weights."""
     layer(*inputs, **options)
     rng = np.random.default_rng(1)
@@ -34,7 +34,7 @@ def pairs(layer):
     return list(zip(weights[0::2], weights[1::2], strict=True))
 
 
-def expected(layer, query, value, key, mask, weights=None, bias=None):
+def compute_expected(layer, query, value, key, mask, weights=None, bias=None):
     """Return outputs and weights of a batch by the formulas of the papers."""
     weights = weights or pairs(layer)
 
@@ -51,4 +51,6 @@ def expected(layer, query, value, key, mask, weights=None, bias=None):
             bias,
         )
 
-    return reference.each(one, query, value, key, mask, *([] if bias is None else [bias]))
+    return reference.for_each_sequence(
+        one, query, value, key, mask, *([] if bias is None else [bias])
+    )

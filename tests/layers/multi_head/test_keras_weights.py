@@ -14,8 +14,8 @@ from tests.layers.multi_head.multi_head_formulas import (
     QUERY,
     VALUE,
     X,
+    build_seeded,
     numpy,
-    seeded,
 )
 
 THEIRS = {
@@ -38,7 +38,7 @@ VISIBLE = MASK | ~MASK.any(-1, keepdims=True)
 def build(mode, **options):
     """Build by a call that returns weights: otherwise Keras on JAX assumes equal widths."""
     call = QUERY, VALUE, KEY
-    return seeded(THEIRS[mode](**options), *call, return_attention_scores=True)
+    return build_seeded(THEIRS[mode](**options), *call, return_attention_scores=True)
 
 
 def assert_same(ours, theirs):
@@ -63,7 +63,7 @@ def test_layer_from_keras_computes_the_same(mode, kind):
 @pytest.mark.parametrize("mode", OURS)
 @pytest.mark.parametrize("kind", [MultiHeadAttention, MultiHeadSelfAttention])
 def test_layer_to_keras_computes_the_same(mode, kind):
-    ours = seeded(kind(**OURS[mode]), [QUERY, VALUE, KEY])
+    ours = build_seeded(kind(**OURS[mode]), [QUERY, VALUE, KEY])
     theirs = multi_head_to_keras(ours)
     assert_same(ours, theirs)
     assert isinstance(theirs, keras.layers.GroupQueryAttention) == (mode == "grouped")
@@ -82,7 +82,7 @@ def test_conversion_to_keras_and_back_gives_the_same_layer(mode):
 
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_windows_are_converted(is_causal):
-    theirs = seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=3), X, X)
+    theirs = build_seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=3), X, X)
     ours = multi_head_from_keras(theirs)
     assert ours.window == 2
     expected = numpy(theirs(X, X, use_causal_mask=is_causal))
@@ -116,10 +116,10 @@ def test_options_without_a_counterpart_here_are_refused(options, message):
 
 
 def test_options_without_a_counterpart_in_keras_are_refused():
-    rotary = seeded(MultiHeadSelfAttention(2, 4, rotary_base=10.0), X)
+    rotary = build_seeded(MultiHeadSelfAttention(2, 4, rotary_base=10.0), X)
     with pytest.raises(ValueError, match="Expected .* Received: rotary_base=10.0"):
         multi_head_to_keras(rotary)
-    grouped = seeded(MultiHeadAttention(4, 2, value_dim=3, num_key_value_heads=2), X)
+    grouped = build_seeded(MultiHeadAttention(4, 2, value_dim=3, num_key_value_heads=2), X)
     with pytest.raises(ValueError, match="Expected .* Received: value_dim=3, key_dim=2"):
         multi_head_to_keras(grouped)
 

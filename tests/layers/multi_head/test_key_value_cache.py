@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import KeyValueCache, MultiHeadSelfAttention
 from keras_attention.testing.evaluate import compile_function as compiled
-from tests.layers.multi_head.multi_head_formulas import MASK, X, numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import MASK, X, build_seeded, numpy
 
 MODES = {
     "plain": {},
@@ -22,7 +22,7 @@ PIECES = [(0, 1), (1, 4), (4, 6), (6, 7)]
 
 
 def build(mode, **options):
-    return seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), X)
+    return build_seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), X)
 
 
 def run_parts(layer, x, mask=None, max_length=11):
@@ -61,12 +61,12 @@ def test_weights_of_a_part_equal_those_of_the_whole(mode):
     layer = build(mode)
     _, expected = layer(X, use_causal_mask=True, return_attention_scores=True)
     _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 11))
-    output, weights, following = layer(X[:, 4:], cache=cache, return_attention_scores=True)
+    output, weights, next_cache = layer(X[:, 4:], cache=cache, return_attention_scores=True)
     np.testing.assert_allclose(numpy(weights)[..., :7], numpy(expected)[:, :, 4:], atol=1e-6)
     np.testing.assert_array_equal(numpy(weights)[..., 7:], 0)
     again, _ = layer(X[:, 4:], cache=cache)
     np.testing.assert_array_equal(numpy(again), numpy(output))
-    assert isinstance(following, KeyValueCache)
+    assert isinstance(next_cache, KeyValueCache)
 
 
 def test_attention_mask_has_a_column_for_each_slot():
@@ -140,8 +140,8 @@ def test_functional_model_of_one_step_can_be_saved(tmp_path):
     token = keras.Input((1, 5))
     parts = [(x.shape[1:], x.dtype) for x in layer.get_initial_cache(1, 11)]
     cache = [keras.Input(s, dtype=keras.backend.standardize_dtype(d)) for s, d in parts]
-    output, following = layer(token, cache=KeyValueCache(*cache))
-    model = keras.Model([token, *cache], [output, *following])
+    output, next_cache = layer(token, cache=KeyValueCache(*cache))
+    model = keras.Model([token, *cache], [output, *next_cache])
     model.save(tmp_path / "step.keras")
     reloaded = keras.saving.load_model(tmp_path / "step.keras")
     state, outputs = layer.get_initial_cache(2, 11), []

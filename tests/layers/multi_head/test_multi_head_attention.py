@@ -12,9 +12,9 @@ from tests.layers.multi_head.multi_head_formulas import (
     MASK,
     QUERY,
     VALUE,
-    expected,
+    build_seeded,
+    compute_expected,
     numpy,
-    seeded,
 )
 
 MODES = {
@@ -30,14 +30,16 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 
 def build(mode, dtype="float32"):
     inputs = [x.astype(dtype) for x in (QUERY, VALUE, KEY)]
-    return seeded(MultiHeadAttention(**MODES[mode], dtype=dtype), inputs)
+    return build_seeded(MultiHeadAttention(**MODES[mode], dtype=dtype), inputs)
 
 
 @every_mode
 def test_output_equals_the_formula_of_the_paper(mode):
     layer = build(mode)
     results = layer([QUERY, VALUE, KEY], attention_mask=MASK, return_attention_scores=True)
-    for result, correct in zip(results, expected(layer, QUERY, VALUE, KEY, MASK), strict=True):
+    for result, correct in zip(
+        results, compute_expected(layer, QUERY, VALUE, KEY, MASK), strict=True
+    ):
         np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
@@ -46,14 +48,14 @@ def test_output_equals_the_formula_of_the_paper_to_ten_digits_in_float64():
     layer = build("grouped", "float64")
     inputs = [x.astype("float64") for x in (QUERY, VALUE, KEY)]
     results = layer(inputs, attention_mask=MASK, return_attention_scores=True)
-    for result, correct in zip(results, expected(layer, *inputs, MASK), strict=True):
+    for result, correct in zip(results, compute_expected(layer, *inputs, MASK), strict=True):
         np.testing.assert_allclose(numpy(result), correct, rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_equal_finite_differences_with_a_fully_masked_query():
     arrays = QUERY[:1], VALUE[:1, :3, :2], KEY[:1, :3]
     layer = MultiHeadAttention(4, 1, value_dim=2, num_key_value_heads=2, dtype=FINEST)
-    layer = seeded(layer, [x.astype(FINEST) for x in arrays])
+    layer = build_seeded(layer, [x.astype(FINEST) for x in arrays])
     mask = MASK[:1, :, :3]
     factors = np.random.default_rng(2).normal(size=(1, 3, 5)).astype(FINEST)
 
@@ -62,7 +64,7 @@ def test_gradients_equal_finite_differences_with_a_fully_masked_query():
 
     def compute_loss(query, value, key, *weights):
         weights = list(zip(weights[0::2], weights[1::2], strict=True))
-        return np.sum(expected(layer, query, value, key, mask, weights)[0] * factors)
+        return np.sum(compute_expected(layer, query, value, key, mask, weights)[0] * factors)
 
     grad_query, *_ = assert_gradients_are_differences(loss, compute_loss, arrays, layer.weights)
     np.testing.assert_array_equal(grad_query[0, 1], 0)
@@ -110,7 +112,7 @@ def test_grouped_heads_equal_plain_heads_with_copied_keys_and_values():
 
 def test_every_head_and_query_has_its_own_dropout():
     value = np.ones((1, 1000, 2), "float32")
-    layer = seeded(MultiHeadAttention(3, 2, dropout=0.5, seed=5), [QUERY[:1], value])
+    layer = build_seeded(MultiHeadAttention(3, 2, dropout=0.5, seed=5), [QUERY[:1], value])
     prepared = layer.prepare(ops.convert_to_tensor(value))
     noise = layer.perturbation.sample(QUERY[:1], prepared)
     seeds = layer.perturbation.row_seeds(noise)  # (batch, heads, queries)

@@ -13,9 +13,9 @@ from tests.layers.multi_head.multi_head_formulas import (
     QUERY,
     VALUE,
     X,
-    expected,
+    build_seeded,
+    compute_expected,
     numpy,
-    seeded,
 )
 
 RNG = np.random.default_rng(3)
@@ -38,11 +38,11 @@ def draw(shape):
 
 def build(mode, **options):
     layer = MultiHeadAttention(4, 2, num_key_value_heads=2, implementation=mode, **options)
-    return seeded(layer, [QUERY, VALUE, KEY])
+    return build_seeded(layer, [QUERY, VALUE, KEY])
 
 
 def build_self_attention(mode, **options):
-    return seeded(MultiHeadSelfAttention(4, 2, implementation=mode, **options), X)
+    return build_seeded(MultiHeadSelfAttention(4, 2, implementation=mode, **options), X)
 
 
 @every_mode
@@ -51,7 +51,9 @@ def test_bias_is_added_to_the_scores(mode, shape):
     layer, bias = build(mode), draw(shape)
     call = {"attention_mask": MASK, "attention_bias": bias}
     results = layer([QUERY, VALUE, KEY], return_attention_scores=True, **call)
-    expected_outputs = expected(layer, QUERY, VALUE, KEY, MASK, bias=np.broadcast_to(bias, FULL))
+    expected_outputs = compute_expected(
+        layer, QUERY, VALUE, KEY, MASK, bias=np.broadcast_to(bias, FULL)
+    )
     for result, correct in zip(results, expected_outputs, strict=True):
         np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
     alone = layer([QUERY, VALUE, KEY], **call)
@@ -98,15 +100,15 @@ def test_bias_at_masked_positions_changes_nothing(mode):
 @pytest.mark.parametrize("options", [{}, {"window": 2, "rotary_base": 50.0}], ids=["all", "near"])
 def test_bias_of_new_tokens_works_with_a_cache(mode, options):
     layer, bias = build_self_attention(mode, **options), draw((1, 4, 7, 7))
-    whole = layer(X, use_causal_mask=True, attention_bias=bias)
-    of_places = np.pad(bias, ((0, 0), (0, 0), (0, 0), (0, 2)), constant_values=np.nan)
+    expected = layer(X, use_causal_mask=True, attention_bias=bias)
+    slot_bias = np.pad(bias, ((0, 0), (0, 0), (0, 0), (0, 2)), constant_values=np.nan)
     cache, results = layer.get_initial_cache(2, 9), []
     for first, end in ((0, 4), (4, 5), (5, 7)):
-        rows = of_places[:, :, first:end]
+        rows = slot_bias[:, :, first:end]
         output, cache = layer(X[:, first:end], cache=cache, attention_bias=rows)
         results.append(numpy(output))
-    np.testing.assert_allclose(np.concatenate(results, axis=1), numpy(whole), atol=1e-5)
-    assert np.abs(numpy(whole) - numpy(layer(X, use_causal_mask=True))).max() > 0.01
+    np.testing.assert_allclose(np.concatenate(results, axis=1), numpy(expected), atol=1e-5)
+    assert np.abs(numpy(expected) - numpy(layer(X, use_causal_mask=True))).max() > 0.01
 
 
 @every_mode
@@ -140,11 +142,11 @@ def test_functional_model_accepts_a_bias_with_padding(mode):
     model = keras.Model([words, bias], layer(embedded, attention_bias=bias))
     assert model.output_shape == (None, None, 5)
     inputs = np.array([[3, 1, 4, 0, 0], [5, 2, 6, 5, 3]], "int32")
-    of_all = draw((2, 4, 5, 5))
-    planted = of_all.copy()
+    dense_bias = draw((2, 4, 5, 5))
+    planted = dense_bias.copy()
     planted[0, :, :, 3:] = planted[0, :, 3:] = np.nan
     results = numpy(model([inputs, planted]))
-    np.testing.assert_array_equal(results, numpy(model([inputs, of_all])))
+    np.testing.assert_array_equal(results, numpy(model([inputs, dense_bias])))
     np.testing.assert_array_equal(results[0, 3:], 0)
     assert np.isfinite(results).all() and np.abs(results).max() > 0.01
 

@@ -10,8 +10,8 @@ from tests.layers.multi_head.multi_head_formulas import (
     QUERY,
     VALUE,
     X,
+    build_seeded,
     numpy,
-    seeded,
 )
 
 torch = pytest.importorskip("torch")
@@ -22,7 +22,7 @@ def tensor(x):
 
 
 def test_output_equals_pytorch_multi_head_attention():
-    layer = seeded(MultiHeadAttention(num_heads=5), [QUERY, VALUE, KEY])
+    layer = build_seeded(MultiHeadAttention(num_heads=5), [QUERY, VALUE, KEY])
     theirs = torch.nn.MultiheadAttention(5, 5, kdim=2, vdim=11, batch_first=True)
     kernels, biases = layer.weights[0::2], layer.weights[1::2]
     named = ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
@@ -43,15 +43,15 @@ def test_output_equals_pytorch_multi_head_attention():
 @pytest.mark.parametrize("groups", [2, 6])
 def test_attention_between_the_projections_equals_pytorch(groups):
     layer = MultiHeadSelfAttention(6, 4, num_key_value_heads=groups, use_bias=False)
-    layer = seeded(layer, X)
+    layer = build_seeded(layer, X)
     query, key, value, output = (tensor(w) for w in layer.weights)
     heads = [
         (torch.tensor(X) @ kernel).reshape(2, 7, n, 4).transpose(1, 2)
         for kernel, n in ((query, 6), (key, groups), (value, groups))
     ]
-    read = torch.nn.functional.scaled_dot_product_attention(
+    context = torch.nn.functional.scaled_dot_product_attention(
         *heads, is_causal=True, enable_gqa=groups != 6
     )
-    expected = read.transpose(1, 2).reshape(2, 7, 24) @ output
+    expected = context.transpose(1, 2).reshape(2, 7, 24) @ output
     results = numpy(layer(X, use_causal_mask=True))
     np.testing.assert_allclose(results, expected.numpy(), atol=1e-5)

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import MultiHeadSelfAttention
 from tests.gradients import gradients
-from tests.layers.multi_head.multi_head_formulas import X, numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import X, build_seeded, numpy
 
 POISONED = X.copy()
 POISONED[:, 0] = np.nan
@@ -16,7 +16,7 @@ GROUPS = pytest.mark.parametrize("groups", [None, 1])
 
 
 def build(**options):
-    return seeded(MultiHeadSelfAttention(4, 6, **options), X)
+    return build_seeded(MultiHeadSelfAttention(4, 6, **options), X)
 
 
 @GROUPS
@@ -47,7 +47,9 @@ def test_attention_mask_and_window_combine():
         np.tri(7, dtype=bool),
         np.random.default_rng(3).random((2, 7, 7)) < 0.6,
     ):
-        expected_outputs = seeded(MultiHeadSelfAttention(4, 6), X)(X, attention_mask=near & mask)
+        expected_outputs = build_seeded(MultiHeadSelfAttention(4, 6), X)(
+            X, attention_mask=near & mask
+        )
         np.testing.assert_allclose(
             numpy(layer(X, attention_mask=mask)), numpy(expected_outputs), rtol=1e-5, atol=1e-5
         )

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from keras_attention import MultiHeadAttention, MultiHeadSelfAttention, multi_head_from_keras
-from tests.layers.multi_head.multi_head_formulas import QUERY, VALUE, X, seeded
+from tests.layers.multi_head.multi_head_formulas import QUERY, VALUE, X, build_seeded
 
 
 def build(*args, **options):
-    return seeded(MultiHeadSelfAttention(*args, **options), X)
+    return build_seeded(MultiHeadSelfAttention(*args, **options), X)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_mask_with_a_cache_must_be_that_of_the_new_tokens():
     cache = layer.get_initial_cache(2, 9)
     with pytest.raises(ValueError, match=r"Expected `mask` of shape .2, 7.*of shape .2, 9."):
         layer(X, mask=np.ones((2, 9), bool), cache=cache)
-    _, following = layer(X, mask=np.ones((1, 7), bool), cache=cache)
-    assert tuple(following.mask.shape) == (2, 9)
+    _, next_cache = layer(X, mask=np.ones((1, 7), bool), cache=cache)
+    assert tuple(next_cache.mask.shape) == (2, 9)
 
 
 def test_inputs_of_another_width_are_refused():
     with pytest.raises(ValueError, match="Expected the width 5 .* Received: .*2, 7, 3"):
         build(4, 6)(X[..., :3])
-    layer = seeded(MultiHeadAttention(4, 6), [QUERY, VALUE])
+    layer = build_seeded(MultiHeadAttention(4, 6), [QUERY, VALUE])
     with pytest.raises(ValueError, match="Expected the width 11 .* Received: .*2, 7, 5"):
         layer([QUERY, X])
 
@@ -78,13 +78,13 @@ def test_keras_layer_for_another_rank_is_refused(axes, message):
 
 
 def test_sliding_window_of_one_is_refused():
-    theirs = seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=1), X, X)
+    theirs = build_seeded(keras.layers.MultiHeadAttention(3, 2, sliding_window=1), X, X)
     with pytest.raises(ValueError, match="Expected `sliding_window`.* Received: sliding_window=1"):
         multi_head_from_keras(theirs)
 
 
 def test_keras_layer_with_lora_weights_is_refused():
-    theirs = seeded(keras.layers.MultiHeadAttention(3, 2), X, X)
+    theirs = build_seeded(keras.layers.MultiHeadAttention(3, 2), X, X)
     theirs.query_dense.enable_lora(2)
     with pytest.raises(ValueError, match="Expected a `layer` of plain .*Received: .*lora_kernel_a"):
         multi_head_from_keras(theirs)

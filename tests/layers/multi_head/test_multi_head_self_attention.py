@@ -7,9 +7,9 @@ from tests import reference
 from tests.layers.multi_head.multi_head_formulas import (
     QUERY,
     X,
-    expected,
+    build_seeded,
+    compute_expected,
     numpy,
-    seeded,
 )
 
 MODES = {
@@ -22,7 +22,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def build(mode="plain", x=X, **options):
-    return seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), x)
+    return build_seeded(MultiHeadSelfAttention(4, 6, **MODES[mode], **options), x)
 
 
 def formula(layer, x, is_causal):
@@ -31,7 +31,7 @@ def formula(layer, x, is_causal):
         mask &= reference.causal(7, 7)
     if layer.window is not None:
         mask &= reference.window(7, 7, layer.window)
-    return expected(layer, x, x, x, np.stack([mask] * len(x)))
+    return compute_expected(layer, x, x, x, np.stack([mask] * len(x)))
 
 
 @every_mode
@@ -56,10 +56,10 @@ def test_later_tokens_do_not_change_earlier_outputs(mode):
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_queries_at_the_tail_equal_those_of_the_whole(mode, is_causal):
     layer = build(mode)
-    whole = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
+    expected = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
     tail = layer([X[:, -2:], X], use_causal_mask=is_causal, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(tail[0]), numpy(whole[0])[:, -2:], atol=1e-6)
-    np.testing.assert_allclose(numpy(tail[1]), numpy(whole[1])[:, :, -2:], atol=1e-6)
+    np.testing.assert_allclose(numpy(tail[0]), numpy(expected[0])[:, -2:], atol=1e-6)
+    np.testing.assert_allclose(numpy(tail[1]), numpy(expected[1])[:, :, -2:], atol=1e-6)
 
 
 def test_rotary_scores_depend_on_relative_positions_only():
@@ -87,7 +87,7 @@ def test_without_rotary_positions_the_layer_is_permutation_equivariant():
 
 def test_window_over_the_whole_sequence_masks_nothing():
     wide = MultiHeadSelfAttention(4, 6, window=6)
-    np.testing.assert_allclose(numpy(seeded(wide, X)(X)), numpy(build()(X)), atol=1e-6)
+    np.testing.assert_allclose(numpy(build_seeded(wide, X)(X)), numpy(build()(X)), atol=1e-6)
 
 
 def test_rotary_positions_need_an_even_key_dim():

@@ -81,7 +81,7 @@ def test_recorded_steps_survive_saving(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel needs TensorFlow")
-def test_export_returns_them_in_the_signature_attention(tmp_path):
+def test_export_returns_the_addresses_in_the_signature_attention(tmp_path):
     recording_model, _ = build_recording_model()
     model = keras.Model(recording_model.input, recording_model.output["outputs"])
 

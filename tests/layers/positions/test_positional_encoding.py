@@ -29,8 +29,8 @@ def test_scale_multiplies_inputs_by_the_root_of_the_width():
 @pytest.mark.parametrize("start", [3, np.array(3), np.array([3, 3])])
 def test_step_by_step_equals_the_whole_sequence(start):
     layer = PositionalEncoding()
-    whole, rest = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
-    np.testing.assert_allclose(rest, whole[:, 3:], atol=1e-6)
+    one_call, rest = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
+    np.testing.assert_allclose(rest, one_call[:, 3:], atol=1e-6)
 
 
 def test_rows_may_start_at_different_positions():

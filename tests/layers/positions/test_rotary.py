@@ -13,8 +13,8 @@ def test_rotation_is_a_complex_product():
     actual = ops.convert_to_numpy(rotate(ops.convert_to_tensor(X), POSITIONS, 10000.0))
     for row in range(2):
         for head in range(3):
-            want = reference_multi_head.rotate(X[row, head], POSITIONS[row], 10000.0)
-            np.testing.assert_allclose(actual[row, head], want, atol=2e-3 if row else 1e-5)
+            correct = reference_multi_head.rotate(X[row, head], POSITIONS[row], 10000.0)
+            np.testing.assert_allclose(actual[row, head], correct, atol=2e-3 if row else 1e-5)
 
 
 def test_position_zero_and_vector_norms_are_unchanged():

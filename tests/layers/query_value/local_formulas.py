@@ -42,7 +42,7 @@ def formula(layer, query, value, mask, weights, positions=None):
     kernel = weights.pop(0) if layer.units else None
     is_predicted = layer.alignment == "predictive"
     if is_predicted:
-        positions = reference_local.predicted(query, mask, weights.pop(0), weights.pop(0))
+        positions = reference_local.predict_centers(query, mask, weights.pop(0), weights.pop(0))
     elif positions is None:
         positions = range(len(query))
     scores = SCORES[layer.score_name](query, value, *weights)
@@ -54,12 +54,12 @@ def formula(layer, query, value, mask, weights, positions=None):
     return context, results
 
 
-def expected(layer, query=QUERY, value=VALUE, mask=None, positions=None):
+def compute_expected(layer, query=QUERY, value=VALUE, mask=None, positions=None):
     """Return the contexts and the weights of a batch."""
     weights = [numpy(w).astype("float64") for w in layer.weights]
     mask = pairs() if mask is None else mask
     positions = [None] * len(query) if positions is None else positions
-    return reference.each(
+    return reference.for_each_sequence(
         lambda q, v, m, p: formula(layer, q, v, m, weights, p), query, value, mask, positions
     )
 

@@ -29,16 +29,18 @@ def formula(query, value, key, mask, weights):
     return reference.attention(scores, value, mask)
 
 
-def expected(layer, query, value, key, mask):
+def compute_expected(layer, query, value, key, mask):
     weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
-    return reference.each(lambda *x: formula(*x, weights), query, value, key, mask)
+    return reference.for_each_sequence(lambda *x: formula(*x, weights), query, value, key, mask)
 
 
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_output_equals_the_formula_of_the_paper(use_bias):
     layer = build(use_bias)
     results = layer([QUERY, VALUE, KEY], attention_mask=MASK, return_attention_scores=True)
-    for result, correct in zip(results, expected(layer, QUERY, VALUE, KEY, MASK), strict=True):
+    for result, correct in zip(
+        results, compute_expected(layer, QUERY, VALUE, KEY, MASK), strict=True
+    ):
         np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
@@ -47,7 +49,7 @@ def test_output_equals_the_formula_of_the_paper_to_ten_digits_in_float64():
     layer = build(dtype="float64")
     inputs = [x.astype("float64") for x in (QUERY, VALUE, KEY)]
     results = layer(inputs, attention_mask=MASK, return_attention_scores=True)
-    for result, correct in zip(results, expected(layer, *inputs, MASK), strict=True):
+    for result, correct in zip(results, compute_expected(layer, *inputs, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-10, atol=1e-10)
 
 

@@ -45,8 +45,8 @@ def test_every_score_and_normalizer_give_the_context_and_weights_of_the_formula(
     results = Attention(score, normalize)(
         [query, VALUES, key], attention_mask=MASK, return_attention_scores=True
     )
-    scores = row.expected(score, query, key)
-    expected = reference.each(
+    scores = row.compute_expected(score, query, key)
+    expected = reference.for_each_sequence(
         lambda *x: reference.attention(*x, WEIGH[normalize]), scores, VALUES, MASK
     )
     for result, correct in zip(numpy(results), expected, strict=True):
@@ -72,8 +72,8 @@ def test_custom_score_and_normalizer_are_used():
             lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k, strict=True)), query, key
         )
 
-    scores = reference.each(distance, query, key)
-    expected = reference.each(reference.attention, scores, key, MASK)
+    scores = reference.for_each_sequence(distance, query, key)
+    expected = reference.for_each_sequence(reference.attention, scores, key, MASK)
     for result, correct in zip(numpy(results), expected, strict=True):
         np.testing.assert_allclose(result, correct, atol=1e-5)
 

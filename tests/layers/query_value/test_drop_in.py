@@ -20,7 +20,7 @@ PAIRS = RNG.random((2, 3, 7)) < 0.6
 PAIRS[..., 0] = True  # every query has a visible key
 
 
-def scaled_ours():
+def build_ours_scaled():
     return keras_attention.Attention(DotScore(use_scale=True))
 
 
@@ -31,7 +31,7 @@ def additive_ours():
 
 LAYERS = {
     "dot": (keras.layers.Attention, keras_attention.Attention),
-    "scaled": (lambda: keras.layers.Attention(use_scale=True), scaled_ours),
+    "scaled": (lambda: keras.layers.Attention(use_scale=True), build_ours_scaled),
     "additive": (keras.layers.AdditiveAttention, additive_ours),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)

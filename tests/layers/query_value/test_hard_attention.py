@@ -24,7 +24,7 @@ def numpy(x):
 def soft_and_hard(read):
     """Return which contexts are the expectation, and which are exactly one value, `(B,Tq,Tk)`."""
     differentiate_exactly = (read[:, :, None] == VALUE[:, None]).all(-1)
-    expectation = reference.each(
+    expectation = reference.for_each_sequence(
         lambda q, v, k: reference.attention(reference.dot(q, k), v)[0], *DATA
     )
     return np.isclose(read, expectation, atol=1e-5).all(-1), differentiate_exactly
@@ -54,7 +54,7 @@ def test_expectation_is_chosen_for_whole_examples():
 
 def test_inference_uses_mode_or_expectation_and_samples_nothing():
     mode, expectation = HardAttention("dot"), HardAttention("dot", inference="expectation")
-    best = reference.each(lambda q, k: reference.dot(q, k), QUERY, KEY).argmax(-1)
+    best = reference.for_each_sequence(lambda q, k: reference.dot(q, k), QUERY, KEY).argmax(-1)
     np.testing.assert_array_equal(numpy(mode(DATA)), np.take_along_axis(VALUE, best[..., None], 1))
     assert soft_and_hard(numpy(expectation(DATA)))[0].all()
     for layer in (mode, expectation):
@@ -67,8 +67,9 @@ def test_inference_uses_mode_or_expectation_and_samples_nothing():
 def test_returned_weights_are_alpha_in_training_too(estimator):
     layer = HardAttention("dot", estimator)
     _, trained = layer(DATA, training=True, return_attention_scores=True)
-    expected = reference.each(lambda q, k: [reference.softmax(r) for r in reference.dot(q, k)],
-                              QUERY, KEY)  # fmt: skip
+    expected = reference.for_each_sequence(
+        lambda q, k: [reference.softmax(row) for row in reference.dot(q, k)], QUERY, KEY
+    )
     np.testing.assert_allclose(numpy(trained), expected, atol=1e-5)
 
 

@@ -50,12 +50,12 @@ def test_gradient_through_time_is_that_of_the_expected_cost():
     gradients(*decoder, TARGETS, step_weights)  # from here on there is a baseline
     [results] = gradients(*decoder, TARGETS, step_weights)
 
-    def expected(state):
+    def compute_expected(state):
         real = INPUTS[:STEPS]
         cost = expected_cost_of_a_decoder(state, real, MEMORY, *WEIGHTS, TARGETS)
         return cost / PADDED  # Keras divides by all steps
 
-    assert_mean_is(results, *differences(expected, [STATE]))
+    assert_mean_is(results, *differences(compute_expected, [STATE]))
 
 
 def test_targets_of_masked_steps_do_not_change_the_gradient():

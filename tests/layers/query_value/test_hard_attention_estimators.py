@@ -29,8 +29,8 @@ def attend_noisily(layer, query, key, noise=NOISE):
 def test_straight_through_is_hard_forward_and_soft_backward():
     layer = HardAttention("dot", "straight_through")
     soft = HardAttention("dot", inference="expectation")
-    read = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
-    assert (read[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
+    contexts = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
+    assert (contexts[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
     hard = gradients(
         lambda q, k: ops.sum(ops.multiply(attend_noisily(layer, q, k), MIX)), [QUERY, KEY]
     )
@@ -44,7 +44,7 @@ def test_straight_through_is_hard_forward_and_soft_backward():
 def test_gumbel_gradient_is_that_of_the_relaxed_sample():
     layer = HardAttention("dot", "gumbel", temperature=0.7, dtype=FINEST)
 
-    def relaxed(query, key):
+    def compute_relaxed(query, key):
         results = 0.0
         for q, k, value, noise, mix in zip(query, key, VALUE, NOISE, MIX, strict=True):
             for i, scores in enumerate(reference.dot(q, k)):
@@ -55,7 +55,7 @@ def test_gumbel_gradient_is_that_of_the_relaxed_sample():
 
     assert_gradients_are_differences(
         lambda q, k: ops.sum(attend_noisily(layer, q, k) * ops.cast(MIX, q.dtype)),
-        relaxed, [QUERY, KEY], tolerance=1e-5 if FINEST == "float64" else 1e-3,
+        compute_relaxed, [QUERY, KEY], tolerance=1e-5 if FINEST == "float64" else 1e-3,
     )  # fmt: skip
 
 

@@ -28,12 +28,16 @@ TWO = [(QUERY, KEY, VALUE), OTHER]
 def differentiate_exactly(layers, readout, rate=0.0):
     """Return the gradient of the expected cost by every layer's query."""
 
-    def expected(*queries):
-        asked = [(q, key, value) for q, (_, key, value) in zip(queries, layers, strict=True)]
-        hard, soft = (f(asked, readout, TARGET) for f in (expected_cost, cost_of_the_expectation))
+    def compute_expected(*queries):
+        layers_of_queries = [
+            (q, key, value) for q, (_, key, value) in zip(queries, layers, strict=True)
+        ]
+        hard, soft = (
+            f(layers_of_queries, readout, TARGET) for f in (expected_cost, cost_of_the_expectation)
+        )
         return (1 - rate) * hard + rate * soft
 
-    return differences(expected, [query for query, *_ in layers])
+    return differences(compute_expected, [query for query, *_ in layers])
 
 
 def test_mean_gradient_is_that_of_the_expected_cost_with_and_without_a_baseline():

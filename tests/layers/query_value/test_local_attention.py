@@ -17,7 +17,7 @@ from tests.layers.query_value.local_formulas import (
     WIDTH,
     assert_close,
     build,
-    expected,
+    compute_expected,
     formula,
     numpy,
     pairs,
@@ -36,7 +36,7 @@ def test_output_equals_the_formula_of_the_paper(alignment, score, units, window)
     layer = build(alignment, score, window, units=units)
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], return_attention_scores=True)
     assert results[0].shape == (len(QUERY), QUERIES, units or WIDTH)
-    assert_close(results, expected(layer))
+    assert_close(results, compute_expected(layer))
 
 
 @every_alignment
@@ -44,7 +44,7 @@ def test_output_equals_the_formula_of_the_paper(alignment, score, units, window)
 def test_attention_mask_applies_inside_the_window(alignment, score):
     layer = build(alignment, score)
     results = layer([QUERY, VALUE], attention_mask=MASK, return_attention_scores=True)
-    assert_close(results, expected(layer, mask=MASK))
+    assert_close(results, compute_expected(layer, mask=MASK))
 
 
 @every_alignment
@@ -52,15 +52,15 @@ def test_causal_mask_applies_inside_the_window(alignment):
     layer, causal = build(alignment), np.tri(QUERIES, KEYS, KEYS - QUERIES, bool)
     options = {"use_causal_mask": True, "return_attention_scores": True}
     mask = np.repeat(causal[None], len(QUERY), 0)
-    assert_close(layer([QUERY, VALUE], **options), expected(layer, mask=mask))
+    assert_close(layer([QUERY, VALUE], **options), compute_expected(layer, mask=mask))
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], **options)
-    assert_close(results, expected(layer, mask=mask & pairs()))
+    assert_close(results, compute_expected(layer, mask=mask & pairs()))
 
 
 def test_renormalized_weights_sum_to_one():
     layer = build(renormalize=True)
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], return_attention_scores=True)
-    assert_close(results, expected(layer))
+    assert_close(results, compute_expected(layer))
     np.testing.assert_allclose(numpy(results[1]).sum(-1), 1, atol=1e-6)
     _, papers = build()([QUERY, VALUE], return_attention_scores=True)
     assert (numpy(papers).sum(-1) < 0.99).any()
@@ -72,10 +72,10 @@ def test_weights_equal_global_attention_with_a_window_mask_and_a_gaussian(score)
     layer, width = build(score=score), 2
     everywhere = LuongAttention(score)
     everywhere.build([QUERY.shape, VALUE.shape])
-    kernel, scale, *of_score = layer.get_weights()
-    everywhere.set_weights(of_score)
-    centres = KEYS / (1 + np.exp(-np.tanh(QUERY @ kernel) @ scale))
-    distance = np.arange(KEYS) - centres
+    kernel, scale, *score_weights = layer.get_weights()
+    everywhere.set_weights(score_weights)
+    centers = KEYS / (1 + np.exp(-np.tanh(QUERY @ kernel) @ scale))
+    distance = np.arange(KEYS) - centers
     mask = abs(distance) <= width
     _, weights = everywhere([QUERY, VALUE], attention_mask=mask, return_attention_scores=True)
     expected_outputs = numpy(weights) * np.exp(-(distance**2) / (2 * (width / 2) ** 2))
@@ -110,9 +110,9 @@ def test_gradients_equal_finite_differences(alignment, score, renormalize):
 
     results = assert_gradients_are_differences(loss, compute_loss, [query, value], layer.weights)
     if alignment == "predictive":
-        of_kernel, of_scale = results[3:5]
-        assert abs(of_kernel).max() > 1e-3
-        assert abs(of_scale).max() > 1e-3
+        grad_kernel, grad_scale = results[3:5]
+        assert abs(grad_kernel).max() > 1e-3
+        assert abs(grad_scale).max() > 1e-3
 
 
 @every_alignment

@@ -82,14 +82,18 @@ def test_bands_of_documents_equal_those_of_sentences(kind):
     lengths, layer = (70, 83), layers("general", 4)
     data, (options, _) = inputs(*lengths), masks(kind, *lengths)
 
-    def stacked(x):
+    def stack_with_reversed(x):
         return x if x is None or isinstance(x, bool) else np.stack([x, x[::-1]])
 
     alone = layer(data, return_attention_scores=True, **options)
     arguments = {
-        name: [stacked(x) for x in item] if name == "mask" else stacked(item)
+        name: [stack_with_reversed(x) for x in item]
+        if name == "mask"
+        else stack_with_reversed(item)
         for name, item in options.items()
     }
-    results = layer([stacked(x) for x in data], return_attention_scores=True, **arguments)
+    results = layer(
+        [stack_with_reversed(x) for x in data], return_attention_scores=True, **arguments
+    )
     for result, correct in zip(results, alone, strict=True):
-        np.testing.assert_allclose(numpy(result), stacked(numpy(correct)), atol=1e-5)
+        np.testing.assert_allclose(numpy(result), stack_with_reversed(numpy(correct)), atol=1e-5)

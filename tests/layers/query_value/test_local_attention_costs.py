@@ -35,8 +35,8 @@ def sizes(function, *arrays):
 
 @on_tensorflow
 @pytest.mark.parametrize("alignment", ["predictive", "monotonic"])
-@pytest.mark.parametrize("ask", [False, True], ids=["context", "weights"])
-def test_no_tensor_has_an_element_for_every_pair(alignment, ask):
+@pytest.mark.parametrize("return_weights", [False, True], ids=["context", "weights"])
+def test_no_tensor_has_an_element_for_every_pair(alignment, return_weights):
     import tensorflow as tf
 
     layer = LocalAttention(WINDOW, alignment, "concat")
@@ -47,7 +47,9 @@ def test_no_tensor_has_an_element_for_every_pair(alignment, ask):
         with tf.GradientTape() as tape:
             tape.watch([query, value])
             mask = [query_mask, value_mask]
-            results = layer([query, value], mask=mask, return_attention_scores=ask, training=True)
+            results = layer(
+                [query, value], mask=mask, return_attention_scores=return_weights, training=True
+            )
             loss = sum(tf.reduce_sum(x**2) for x in tf.nest.flatten(results))
         return tape.gradient(loss, [query, value, *layer.trainable_variables])
 
@@ -55,7 +57,7 @@ def test_no_tensor_has_an_element_for_every_pair(alignment, ask):
     largest = max(sizes(training_step, sequence, sequence, mask, mask))
     # Eight queries of local-m share a band: its corners add to the windows, without a copy per row.
     columns = 2 * WINDOW + {"predictive": 1, "monotonic": 8}[alignment]
-    assert largest == max(LENGTH * columns * UNITS, ask * LENGTH * LENGTH)
+    assert largest == max(LENGTH * columns * UNITS, return_weights * LENGTH * LENGTH)
 
 
 @on_tensorflow

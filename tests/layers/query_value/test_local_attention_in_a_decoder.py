@@ -47,19 +47,19 @@ def run(decoder, real):
 def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(mode, alignment, real):
     decoder = build(mode, alignment)
     outputs, alignments = run(decoder, real)
-    asked, read = np.split(numpy(outputs), [UNITS], axis=-1)
+    queries, contexts = np.split(numpy(outputs), [UNITS], axis=-1)
     real = np.ones_like(REAL) if real is None else real
     if mode == "before":  # the state of the last real step before, or zero
         last = np.maximum.accumulate(real * np.arange(1, STEPS + 1), axis=1)
-        states = np.concatenate([np.zeros((BATCH, 1, UNITS)), asked], axis=1)
-        asked = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
+        states = np.concatenate([np.zeros((BATCH, 1, UNITS)), queries], axis=1)
+        queries = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
     weights = [numpy(w).astype("float64") for w in decoder.attention.weights]
     mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(real, 1) - 1
-    expected = reference.each(
+    expected = reference.for_each_sequence(
         lambda q, v, m, p: formula(decoder.attention, q, v, m, weights, p),
-        asked, MEMORY, mask, positions,
+        queries, MEMORY, mask, positions,
     )  # fmt: skip
-    assert_close([read, alignments], [x * real[..., None] for x in expected], 1e-4)
+    assert_close([contexts, alignments], [x * real[..., None] for x in expected], 1e-4)
 
 
 @every_mode

@@ -15,7 +15,7 @@ from tests.layers.query_value.local_formulas import (
     VALUE,
     assert_close,
     build,
-    expected,
+    compute_expected,
     numpy,
 )
 
@@ -81,7 +81,7 @@ def test_positions_move_the_windows(positions):
     positions = np.array(positions)
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions, **SCORES)
     item = np.broadcast_to(positions, (3, QUERIES))
-    assert_close(results, expected(layer, positions=item))
+    assert_close(results, compute_expected(layer, positions=item))
 
 
 @every_alignment
@@ -99,9 +99,9 @@ def test_position_of_a_single_query_moves_its_window(alignment):
 
 def test_self_attention_centers_windows_at_the_queries():
     layer = build("monotonic", "dot", window=1)
-    whole, hole = np.array([[0, 0, 1, 1, 1, 1, 1]] * 3), np.array([[0, 0, 1, 1, 0, 1, 1]] * 3)
+    no_gap, gap = np.array([[0, 0, 1, 1, 1, 1, 1]] * 3), np.array([[0, 0, 1, 1, 0, 1, 1]] * 3)
     # A masked query has no position, but a masked key has one: a gap needs explicit positions.
-    for mask, recorded in [(whole, {}), (hole, {"positions": np.arange(7) - 2})]:
+    for mask, recorded in [(no_gap, {}), (gap, {"positions": np.arange(7) - 2})]:
         mask = mask.astype(bool)
         _, weights = layer(VALUE[:, :7], mask=mask, **recorded, **SCORES)
         near = abs(np.arange(7)[:, None] - np.arange(7)) <= 1

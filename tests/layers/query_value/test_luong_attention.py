@@ -37,10 +37,12 @@ def formula(name, query, value, mask, score_weights, output_kernel=None):
     return context, weights
 
 
-def expected(name, layer):
+def compute_expected(name, layer):
     weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
     output_kernel = weights.pop(0) if layer.units else None
-    return reference.each(lambda *x: formula(name, *x, weights, output_kernel), QUERY, VALUE, MASK)
+    return reference.for_each_sequence(
+        lambda *x: formula(name, *x, weights, output_kernel), QUERY, VALUE, MASK
+    )
 
 
 @every_score
@@ -49,7 +51,7 @@ def test_output_equals_the_formula_of_the_paper(name, units):
     layer = build(name, units)
     results = layer([QUERY, VALUE], attention_mask=MASK, return_attention_scores=True)
     assert results[0].shape == (2, 3, units or 5)
-    for result, correct in zip(results, expected(name, layer), strict=True):
+    for result, correct in zip(results, compute_expected(name, layer), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
 
 
@@ -94,10 +96,10 @@ def test_single_query_equals_a_sequence_of_one():
 
 def test_fully_masked_query_gives_the_attentional_vector_of_a_zero_context():
     layer = build("general", units=2)
-    blind = layer([QUERY, VALUE], mask=[None, np.zeros((2, 7), bool)])
+    outputs = layer([QUERY, VALUE], mask=[None, np.zeros((2, 7), bool)])
     kernel = layer.get_weights()[0]
     expected_outputs = np.tanh(np.concatenate([np.zeros((2, 3, 5)), QUERY], -1) @ kernel)
-    np.testing.assert_allclose(ops.convert_to_numpy(blind), expected_outputs, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(outputs), expected_outputs, atol=1e-5)
     masked = layer([QUERY, VALUE], mask=[np.zeros((2, 3), bool), None])
     np.testing.assert_array_equal(ops.convert_to_numpy(masked), 0)
 

@@ -66,7 +66,7 @@ def read_formula(attention, memory, mask):
     score = {"AdditiveAttention": reference.additive, "LuongAttention": reference.general}
     weights = [numpy(w).astype("float64") for w in attention.score.weights]
 
-    def read(query):
+    def attend(query):
         scores = score[type(attention).__name__]([query], memory, *weights)
         (context,), (row,) = reference.attention(scores, memory, [mask])
         if isinstance(attention, LuongAttention):
@@ -74,17 +74,17 @@ def read_formula(attention, memory, mask):
             context = reference_recurrent.attentional_vector(context, query, kernel)
         return context, row
 
-    return read
+    return attend
 
 
-def expected(decoder, cell, inputs, real, memory, memory_mask, state):
+def compute_expected(decoder, cell, inputs, real, memory, memory_mask, state):
     """Return for one sequence: cell outputs, attention outputs, alignments, last flat state."""
-    run, read = cell_formula(decoder.cell), read_formula(decoder.attention, memory, memory_mask)
+    run, attend = cell_formula(decoder.cell), read_formula(decoder.attention, memory, memory_mask)
     state = [state[:2], state[2:]] if cell == "stack" else state
     if decoder.attend == "before":
         top = (lambda state: state[-1][0]) if cell == "stack" else (lambda state: state[0])
-        *steps, state = reference_recurrent.decode_before(inputs, real, state, run, read, top)
+        *steps, state = reference_recurrent.decode_before(inputs, real, state, run, attend, top)
     else:
         fed = np.zeros(2) if decoder.input_feeding else None
-        *steps, state = reference_recurrent.decode_after(inputs, real, state, run, read, fed)
+        *steps, state = reference_recurrent.decode_after(inputs, real, state, run, attend, fed)
     return *steps, np.concatenate(keras.tree.flatten(state))

@@ -15,7 +15,7 @@ from tests.layers.recurrent.decoder_formulas import (
     MODES,
     STEPS,
     build,
-    expected,
+    compute_expected,
     numpy,
     states,
 )
@@ -26,13 +26,13 @@ REAL = np.array([[True] * STEPS, [True, True, False, True, False]])
 EVERYTHING = {"return_attention_scores": True, "return_state": True}
 
 
-def flat(state):
+def flatten_state(state):
     return np.concatenate([numpy(x) for x in keras.tree.flatten(state.cell)], axis=-1)
 
 
 def formulas(decoder, cell, real=REAL):
     batch = zip(INPUTS, real, MEMORY, MEMORY_MASK, *states(cell), strict=True)
-    sequences = [expected(decoder, cell, *row[:4], list(row[4:])) for row in batch]
+    sequences = [compute_expected(decoder, cell, *row[:4], list(row[4:])) for row in batch]
     return [np.stack(parts) for parts in zip(*sequences, strict=True)]
 
 
@@ -52,11 +52,11 @@ def run(decoder, cell, real=REAL, **options):
 def test_decoder_equals_the_loop_of_the_paper(cell, attend):
     decoder = build(cell, attend, output_mode="both")
     outputs, alignments, state = run(decoder, cell)
-    cell_outputs, read, weights, last = formulas(decoder, cell)
-    expected_outputs = np.concatenate([cell_outputs, read], -1)
+    cell_outputs, attended, weights, last = formulas(decoder, cell)
+    expected_outputs = np.concatenate([cell_outputs, attended], -1)
     np.testing.assert_allclose(numpy(outputs), expected_outputs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(numpy(alignments), weights, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(flat(state), last, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(flatten_state(state), last, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(numpy(outputs)[~REAL], 0)
     np.testing.assert_array_equal(numpy(alignments)[~REAL], 0)
 
@@ -83,7 +83,7 @@ def test_single_steps_equal_one_call(cell, attend):
         output, alignment, state = decoder.step(ops.convert_to_tensor(INPUTS[:, t]), state, memory)
         np.testing.assert_allclose(numpy(output), numpy(outputs)[:, t], atol=1e-5)
         np.testing.assert_allclose(numpy(alignment), numpy(alignments)[:, t], atol=1e-5)
-    np.testing.assert_allclose(flat(state), flat(last), atol=1e-5)
+    np.testing.assert_allclose(flatten_state(state), flatten_state(last), atol=1e-5)
 
 
 @every_attend
@@ -98,10 +98,12 @@ def test_gradients_equal_finite_differences(attend):
 
     def formula(inputs, memory):
         def one(*row):
-            output, read, *_ = expected(decoder, "gru", *row[:4], list(row[4:]))
-            return np.concatenate([output, read], -1)
+            output, attended, *_ = compute_expected(decoder, "gru", *row[:4], list(row[4:]))
+            return np.concatenate([output, attended], -1)
 
-        results = reference.each(one, inputs, real, memory, MEMORY_MASK, *states("gru"))
+        results = reference.for_each_sequence(
+            one, inputs, real, memory, MEMORY_MASK, *states("gru")
+        )
         return np.sum(results * factors)
 
     results = assert_gradients_are_differences(
@@ -138,5 +140,5 @@ def test_contents_of_padded_steps_change_nothing(attend):
 @every_attend
 def test_sequence_without_a_real_step_keeps_the_initial_state(attend):
     _, alignments, state = run(build("stack", attend), "stack", np.zeros_like(REAL))
-    np.testing.assert_array_equal(flat(state), np.concatenate(states("stack"), -1))
+    np.testing.assert_array_equal(flatten_state(state), np.concatenate(states("stack"), -1))
     np.testing.assert_array_equal(numpy(alignments), 0)

@@ -58,10 +58,10 @@ def test_initial_state_can_be_nested_in_any_way(cell):
 @every_mode
 def test_two_parts_of_a_sequence_equal_the_whole(cell, mode):
     decoder = build(cell, mode)
-    whole, last = decoder(INPUTS, MEMORY, states(cell), return_state=True)
+    one_call, last = decoder(INPUTS, MEMORY, states(cell), return_state=True)
     first, state = decoder(INPUTS[:, :2], MEMORY, states(cell), return_state=True)
     second, end = decoder(INPUTS[:, 2:], MEMORY, state, return_state=True)
-    assert_same(ops.concatenate([first, second], 1), whole)
+    assert_same(ops.concatenate([first, second], 1), one_call)
     assert_same(end, last)
 
 

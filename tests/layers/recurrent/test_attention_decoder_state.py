@@ -31,11 +31,13 @@ def test_reloaded_model_accepts_a_whole_state(tmp_path):
 def test_two_halves_joined_by_the_state_equal_the_whole():
     inputs, memory = data()
     layer = decoder()
-    whole = layer(inputs, memory)
+    one_call = layer(inputs, memory)
     first, state = layer(inputs[:, :2], memory, return_state=True)
     second = layer(inputs[:, 2:], memory, initial_state=state)
     halves = ops.concatenate([first, second], axis=1)
-    np.testing.assert_allclose(ops.convert_to_numpy(halves), ops.convert_to_numpy(whole), atol=1e-6)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(halves), ops.convert_to_numpy(one_call), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("feeding", [False, True])

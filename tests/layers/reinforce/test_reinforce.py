@@ -36,7 +36,7 @@ def test_custom_loop_gets_costs_times_the_score_function():
 def test_costs_of_another_shape_are_refused_and_other_losses_ignored():
     with pytest.raises(ValueError, match=r"Expected `cost` of shape \(batch,\)"):
         reinforce([], ops.ones((2, 3)))
-    with pytest.raises(ValueError, match=r"Expected `cost` of the batch.*shape \(3,\).*\[2\]"):
+    with pytest.raises(ValueError, match=r"`cost` to have the batch size.*shape \(3,\).*\[2\]"):
         reinforce([credit(ops.ones((2,)), ops.ones((2,)))], ops.ones((3,)))
     other_losses = [ops.ones(()), ops.ones((2,)), ops.ones((2, 2, 2)), ops.ones((2, 3, 2, 2))]
     assert float(reinforce(other_losses, ops.ones((2,)))) == 0

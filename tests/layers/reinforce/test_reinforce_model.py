@@ -45,8 +45,8 @@ def test_reported_loss_is_the_compiled_loss():
     plain, ours = build_model(keras.Model), build_model(reward_weight=5.0, entropy_weight=5.0)
     np.testing.assert_allclose(fit_model(ours), fit_model(plain), rtol=1e-6)
     (score, *readout), (plain_score, *plain_readout) = kernels(ours), kernels(plain)
-    for got, want in zip(readout, plain_readout, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+    for result, correct in zip(readout, plain_readout, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5)
     assert np.abs(score - plain_score).max() > 0.01
 
 
@@ -72,8 +72,8 @@ def test_example_of_weight_zero_is_not_rewarded_and_not_in_the_baseline():
         model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
         model.train_on_batch([queries, values], TARGET, sample_weight=weight)
         actual.append([*kernels(model), float(model.baseline)])
-    for got, want in zip(*actual, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+    for result, correct in zip(*actual, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5)
     model = build_model()
     model.rewards.assign([-7.0, 1.0])
     fit_model(model, sample_weight=np.zeros((BATCH, QUERIES)))
@@ -93,8 +93,8 @@ def test_several_steps_per_execution_equal_single_steps():
     one, three = build_model(), build_model()
     fit_model(one, batches=3)
     fit_model(three, batches=3, steps_per_execution=3)
-    for got, want in zip(three.get_weights(), one.get_weights(), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+    for result, correct in zip(three.get_weights(), one.get_weights(), strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5)
 
 
 def test_decoder_trains_in_half_precision():
@@ -126,8 +126,8 @@ def test_loaded_model_continues_training(tmp_path):
     loaded_seed.assign(ops.convert_to_numpy(seed))  # Keras does not save the seed's state
     for trained in (model, loaded):
         trained.train_on_batch([QUERY, VALUE], TARGET)
-    for got, want in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+    for result, correct in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(result, correct, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from keras_attention import DecoderBlockCache, TransformerDecoderBlock
 from keras_attention.testing.evaluate import compile_function as compiled
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
-from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, decode_formula
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 def build_block(variant, inputs=(X, MEMORY), **options):
     block = TransformerDecoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options)
-    return seeded(block, *inputs)
+    return build_seeded(block, *inputs)
 
 
 def assert_near(actual, expected):
@@ -31,10 +31,12 @@ def assert_near(actual, expected):
 def test_matches_the_papers_formula(variant):
     block = build_block(variant)
     actual = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
-    expected = reference.each(lambda *x: decode_formula(block, *x), X, MEMORY, REAL, REAL_MEMORY)
+    expected = reference.for_each_sequence(
+        lambda *x: decode_formula(block, *x), X, MEMORY, REAL, REAL_MEMORY
+    )
     assert len(actual) == len(expected) == 3
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["post", "pre"])
@@ -57,7 +59,7 @@ def test_gradients_match_finite_differences(variant):
 @pytest.mark.parametrize("pieces", [[1, 1, 1, 1, 1], [2, 3], [5]], ids=str)
 def test_step_by_step_equals_the_whole_sequence(variant, pieces):
     block = build_block(variant)
-    whole = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
+    one_call = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
     cache, outputs, all_weights = block.get_initial_cache(MEMORY, 11, REAL_MEMORY), [], []
     first = 0
     for size in pieces:
@@ -68,8 +70,8 @@ def test_step_by_step_equals_the_whole_sequence(variant, pieces):
         outputs.append(numpy(output))
         all_weights.append(numpy(weights))
         first += size
-    assert_near(np.concatenate(outputs, 1), whole[0])
-    assert_near(np.concatenate(all_weights, 2), whole[2])
+    assert_near(np.concatenate(outputs, 1), one_call[0])
+    assert_near(np.concatenate(all_weights, 2), one_call[2])
 
 
 def test_cached_step_runs_in_a_compiled_loop():

@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import DecoderBlockCache, PositionalEncoding, TransformerDecoderBlock
 from keras_attention.decoding import beam_search, greedy
 from keras_attention.testing.evaluate import compile_function as compiled
-from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 
 VOCABULARY, WIDTH, LENGTH, START, END = 7, 6, 9, 0, 1
 MEMORY = np.random.default_rng(0).normal(size=(2, 5, WIDTH)).astype("float32")
@@ -23,7 +23,7 @@ class Decoder:
 
     def __init__(self, **options):
         token, target = np.zeros((2, 1), "int32"), np.zeros((2, 1, WIDTH), "float32")
-        self.embed = seeded(keras.layers.Embedding(VOCABULARY, WIDTH), token)
+        self.embed = build_seeded(keras.layers.Embedding(VOCABULARY, WIDTH), token)
         self.repetition_logits = keras.layers.Embedding(VOCABULARY, VOCABULARY)
         self.repetition_logits(token)
         rng = np.random.default_rng(2)
@@ -33,12 +33,12 @@ class Decoder:
         self.positions = PositionalEncoding(scale=True)
         self.positions(target)
         self.blocks = [
-            seeded(TransformerDecoderBlock(2, 11, norm=norm, **options), target, MEMORY)
+            build_seeded(TransformerDecoderBlock(2, 11, norm=norm, **options), target, MEMORY)
             for norm in ("post", "pre")
         ]
-        self.emit = seeded(keras.layers.Dense(VOCABULARY), target)
+        self.emit = build_seeded(keras.layers.Dense(VOCABULARY), target)
 
-    def whole(self, tokens):
+    def run_all_positions(self, tokens):
         """Return logits (B,T,V) and the last block's weights on the memory for a whole sequence."""
         rows = ops.shape(tokens)[0] // 2
         memory, real = (np.repeat(x, rows, axis=0) for x in (MEMORY, REAL))
@@ -47,7 +47,7 @@ class Decoder:
             x, _, weights = block(x, memory, memory_mask=real, return_attention_scores=True)
         return self.emit(x) + self.repetition_logits(tokens), weights
 
-    def cached(self):
+    def make_step_with_caches(self):
         """Return a step with caches, its initial state, and the constant memory."""
         caches = [b.get_initial_cache(MEMORY, LENGTH, REAL) for b in self.blocks]
 
@@ -64,14 +64,14 @@ class Decoder:
 
         return step, [c.written for c in caches], [c.memory for c in caches]
 
-    def uncached(self):
+    def make_step_without_caches(self):
         """Return a step without caches, which decodes the whole target so far at every step."""
 
         def step(tokens, state, memory):
             written, index = state
             is_current = ops.arange(LENGTH, dtype="int32") == index[:, None]
             written = ops.where(is_current, tokens[:, None], written)
-            logits, weights = self.whole(written)
+            logits, weights = self.run_all_positions(written)
             now = ops.cast(ops.one_hot(index, LENGTH), "float32")
             logits = ops.einsum("btv,bt->bv", logits, now)
             weights = ops.einsum("bhts,bt->bs", weights, now) / 2
@@ -101,7 +101,7 @@ def test_cached_search_equals_uncached_search(options, search):
             step, state, START, END, LENGTH, memory=memory, memory_mask=ops.convert_to_tensor(REAL)
         )
 
-    expected = run(decoder.uncached)
+    expected = run(decoder.make_step_without_caches)
     assert len(set(numpy(expected.tokens).ravel())) > 2
     for actual in (run(decoder.cached), compiled(lambda: tuple(run(decoder.cached)))()):
         tokens, lengths, scores, alignments = map(numpy, actual)
@@ -114,8 +114,8 @@ def test_cached_search_equals_uncached_search(options, search):
 def test_logits_of_every_step_equal_those_of_the_whole_sequence():
     decoder = Decoder(**OPTIONS["all"])
     tokens = np.random.default_rng(1).integers(0, VOCABULARY, size=(2, LENGTH))
-    step, state, memory = decoder.cached()
-    expected = numpy(decoder.whole(tokens)[0])
+    step, state, memory = decoder.make_step_with_caches()
+    expected = numpy(decoder.run_all_positions(tokens)[0])
     for i in range(LENGTH):
         logits, state, _ = step(ops.convert_to_tensor(tokens[:, i]), state, memory)
         np.testing.assert_allclose(numpy(logits), expected[:, i], rtol=1e-4, atol=1e-4)

@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention import TransformerEncoderBlock
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
-from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, encode_formula
 
 X = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
@@ -15,7 +15,9 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
 def build_block(variant, x=X, **options):
-    return seeded(TransformerEncoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options), x)
+    return build_seeded(
+        TransformerEncoderBlock(hidden_dim=HIDDEN, **VARIANTS[variant], **options), x
+    )
 
 
 @every_variant
@@ -23,9 +25,11 @@ def build_block(variant, x=X, **options):
 def test_matches_the_papers_formula(variant, is_causal):
     block = build_block(variant)
     actual = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
-    expected = reference.each(lambda x, real: encode_formula(block, x, real, is_causal), X, REAL)
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(numpy(got), want, rtol=1e-4, atol=1e-5)
+    expected = reference.for_each_sequence(
+        lambda x, real: encode_formula(block, x, real, is_causal), X, REAL
+    )
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(numpy(result), correct, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["post", "pre"])

@@ -6,14 +6,14 @@ import pytest
 from keras import ops
 
 from keras_attention import PositionalEncoding, TransformerDecoderBlock, TransformerEncoderBlock
-from tests.layers.multi_head.multi_head_formulas import numpy, seeded
+from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 
 X = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
 MEMORY = np.random.default_rng(1).normal(size=(2, 7, 3)).astype("float32")
 
 
 def build_decoder():
-    return seeded(TransformerDecoderBlock(2, 11), X, MEMORY)
+    return build_seeded(TransformerDecoderBlock(2, 11), X, MEMORY)
 
 
 @pytest.mark.parametrize("memory", [MEMORY[:, 0], MEMORY[:, None], np.repeat(MEMORY, 2, axis=0)])
@@ -50,7 +50,7 @@ def test_cache_of_another_layer_is_refused():
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_other_width_than_the_block_was_built_with_is_refused(norm):
-    block = seeded(TransformerEncoderBlock(2, 11, norm=norm), X)
+    block = build_seeded(TransformerEncoderBlock(2, 11, norm=norm), X)
     for x in (X[..., :4], X[:, 0]):
         with pytest.raises(ValueError, match="incompatible with the layer"):
             block(x)
@@ -93,7 +93,7 @@ def test_output_shapes_are_known_without_a_call():
 
 
 def test_without_bias_the_attentions_have_kernels_only():
-    block = seeded(TransformerDecoderBlock(2, 11, use_bias=False), X, MEMORY)
+    block = build_seeded(TransformerDecoderBlock(2, 11, use_bias=False), X, MEMORY)
     assert len(block.self_attention.weights) == len(block.cross_attention.weights) == 4
     again = TransformerDecoderBlock.from_config(block.get_config())
     assert again.heads["use_bias"] is False

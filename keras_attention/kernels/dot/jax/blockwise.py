@@ -36,7 +36,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     return _attend((query, key, value, bias), masks, visible.causal, visible.window, rate, rows)
 
 
-# `jit`, because JAX would compile a loop outside of it anew at every call.
+# `jit`, because JAX would compile a loop outside of it again at every call.
 @functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
 def _attend(arrays, masks, causal, window, rate, rows):
     (batch, heads, queries, _), (_, groups, keys, _) = (x.shape for x in arrays[:2])

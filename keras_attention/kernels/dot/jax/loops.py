@@ -27,7 +27,7 @@ class BlockLoops:
         self.attend.defvjp(self._forward, self._backward)
 
     def pad(self, arrays, masks):
-        """Pad to whole blocks and bands, and transpose keys and values.
+        """Pad to a multiple of the block and band size, and transpose keys and values.
 
         Args:
             arrays: Queries `(batch, heads, Tq, D)`; keys and values `(batch, groups, Tk, width)`;
@@ -116,9 +116,9 @@ class BlockLoops:
     def _number_blocks(self, segment, arrays):
         """Return the indices of a segment's blocks."""
         numbers = jnp.arange(segment.first, segment.first + segment.count)
-        # Tie the indices to an array that differs between heads. The masks depend on nothing but
-        # the indices, so JAX would otherwise move those of all blocks, a table, out of the loop
-        # over heads.
+        # Tie the indices to an array that differs between heads. The masks depend only on the
+        # indices, so JAX would otherwise compute the masks of all blocks before the loop over
+        # heads, and store them as one large table.
         return lax.optimization_barrier((numbers, arrays[0][0, 0]))[0]
 
     def _first_key(self, block):

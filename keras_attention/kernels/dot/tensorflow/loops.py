@@ -98,8 +98,9 @@ class BlockLoops:
         # The mean of `grad_weights` under `weights`, without another pass over the block.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
         grad_scores = weights * (self._apply_dropout(grad_weights, block) - mean)
-        # Keep gradients of keys and values, and their sums, transposed: XLA takes three times as
-        # long for a product whose large factor is transposed, and would turn it around for the sum.
+        # Gradients of keys and values are transposed, `(width, columns)`: XLA takes three times as
+        # long for a product whose large factor is transposed. Their sums must be transposed too, or
+        # XLA undoes the transposition.
         grad_value = tf.matmul(upstream, self._apply_dropout(weights, block), transpose_a=True)
         grad_key = tf.matmul(query, grad_scores, transpose_a=True)
         return tf.matmul(grad_scores, key), grad_scores, grad_key, grad_value

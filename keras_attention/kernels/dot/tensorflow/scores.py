@@ -21,7 +21,7 @@ class ScoreSlicer:
         self.masks = [self._pad(tf.convert_to_tensor(mask)) for mask in self._collect_masks()]
 
     def mask_scores(self, scores, block):
-        """Return scores plus bias, the lowest where masked."""
+        """Add the bias to a block's scores, and replace masked scores by `MASKED_SCORE`."""
         masks = (tf.slice(x, *self._fit(x, block)) for x in self.masks)
         mask = combine(*masks, self._mask_positions(block))
         shape, scores = tf.shape(scores), tf.reshape(scores, block.size)
@@ -57,7 +57,7 @@ class ScoreSlicer:
         return array.write(index, array.read(index) + grad)
 
     def merge_bias(self, x):
-        """Return the gradient in the bias's own shape, of the stacked array."""
+        """Reshape the stacked array of block sums to the gradient, in the bias's own shape."""
         front = 0 if self.bias.shape[3] == 1 else self.slicer.key_margins[0]
         x = tf.reshape(x, tf.shape(self.bias))
         return tf.slice(x, (0, 0, 0, front), self.bias_shape)
@@ -97,7 +97,7 @@ class ScoreSlicer:
     def _fit(self, x, block):
         """Return the corner and the size of a block in a padded mask or bias."""
         corner, size = list(block.corner), list(block.size)
-        if x.shape[0] is None:  # The graph learns only at run time whether it is 1.
+        if x.shape[0] is None:  # Whether the batch size is 1 is known only at run time.
             batch = tf.shape(x)[0]
             corner[0], size[0] = corner[0] % tf.maximum(batch, 1), tf.minimum(size[0], batch)
         axes = zip(x.shape, corner, size, strict=True)

@@ -13,7 +13,7 @@ Block = collections.namedtuple("Block", ["index", "group", "corner", "size"])
 
 
 class BlockSlicer:
-    """Pads tensors to whole blocks, slices the part of one block, and merges gradients.
+    """Pads tensors to a multiple of the block size, slices blocks, and merges gradients.
 
     `heads` is `(batch, groups, shared)`; a group is the `shared` heads with the same keys. A block
     holds one head of one sequence; if `is_short`, the only block holds all heads of all sequences.
@@ -24,7 +24,7 @@ class BlockSlicer:
         batch, groups, shared = (choose(is_short, size, 1) for size in heads)
         self.block_heads, self.block_groups = (batch, groups * shared), batch * groups
         self.group_rows = shared * layout.rows
-        # One group has no axis: a product of matrices is faster than that of a batch of one.
+        # A single group has no axis: a 2D product is faster than a batched one with a batch of 1.
         self.group_axis = [] if is_short is False else [self.block_groups]
         self.group_count = choose(is_short, 1, heads[0] * heads[1])
         self.head_count = choose(is_short, 1, heads[0] * heads[1] * heads[2])
@@ -67,7 +67,7 @@ class BlockSlicer:
         return tf.reshape(x, (*self.group_axis, columns, width))
 
     def create_key_sums(self, dtype, width):
-        """Create the transposed gradients: of each block with bands, else of each group."""
+        """Create the array of transposed gradients: one per block with bands, else per group."""
         if self.layout.band is None:
             return create_sums(dtype, self.group_count, *self.group_axis, width, self.visible.keys)
         columns = self.layout.segments[0].columns
@@ -81,7 +81,7 @@ class BlockSlicer:
         return array.write(block.group, array.read(block.group) + pad(grad, margins))
 
     def merge_keys(self, x):
-        """Return the gradient `(batch, groups, Tk, width)` of the stacked array."""
+        """Merge the stacked array of `add_keys` into the gradient `(batch, groups, Tk, width)`."""
         (batch, groups, _), band, keys = self.heads, self.layout.band, self.visible.keys
         width = x.shape[-2]
         if band is not None:

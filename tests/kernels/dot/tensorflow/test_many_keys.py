@@ -46,8 +46,8 @@ def evaluate(case, seeds, compiled=None, signature=None, arrays=(QUERY, KEY, VAL
 
 
 def assert_same(actual, expected, tolerance=1e-5):
-    for got, want in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(result, correct, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
