@@ -150,7 +150,7 @@ class Process:
         with tempfile.NamedTemporaryFile(delete=False) as self.selection:
             pickle.dump(list(self.items), self.selection)
         reader, writer = os.pipe()
-        paths = config.known_args_namespace.file_or_dir
+        paths = config.option.file_or_dir
         options = [arg for arg in config.invocation_params.args if arg not in paths]
         files = list(dict.fromkeys(str(item.path) for item in items))
         environment = {**os.environ, CHILD: f"{writer},{self.selection.name}"}
