@@ -21,7 +21,7 @@ class Score(BaseLayer):
 
     `kernel_family` names the kernels that compute the same numbers as `compare` of projected
     queries and keys: "dot" (`query . key`), "additive" (`self.scale . tanh(query + key)`), or None.
-    A score with kernels covers all keys. A subclass that defines `compare` or `covers` has no
+    A subclass that defines `compare` or `covers` has no
     kernels, unless it names a family itself.
 
     Call arguments:

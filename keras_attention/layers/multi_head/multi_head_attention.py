@@ -153,7 +153,7 @@ class MultiHeadAttention(QueryValueAttention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.perturbation = SeededDropout(self.dropout, self.seed_generator, self.num_heads)
+        self.perturbation = SeededDropout(self, self.num_heads)
         self.window = None
         self.rotary_base = None
         self._groups = self.num_key_value_heads or self.num_heads

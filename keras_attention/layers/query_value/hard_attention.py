@@ -124,14 +124,7 @@ class HardAttention(QueryValueAttention):
         self.temperature = arguments.positive_number("temperature", temperature, optional=True)
         self.inference = arguments.one_of("inference", inference, ("mode", "expectation"))
         self.seed_generator = keras.random.SeedGenerator(seed)
-        default_rate = 0.5 if estimator == "reinforce" else 0.0
-        self.perturbation = KeySampling(
-            self.estimator,
-            self.seed_generator,
-            default_rate if self.expectation_rate is None else self.expectation_rate,
-            self.temperature or 1.0,
-            self.inference,
-        )
+        self.perturbation = KeySampling(self)
 
     def get_config(self) -> Config:
         config = super().get_config()

@@ -5,7 +5,7 @@ numbers before its first step: `sample` draws the noise for all queries, calling
 the noise to weights, and `loss` is a loss that makes the sampling trainable.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -70,28 +70,27 @@ class SeededDropout(Perturbation):
     A kernel that knows the seeds can recompute which weights of a block are dropped.
 
     Args:
-        rate: Fraction of the weights to drop, in [0, 1).
-        seed_generator: A `keras.random.SeedGenerator`; None if the rate is 0.
+        layer: The layer, whose `dropout` and `seed_generator` are read at every call, so that a
+            change of the attribute takes effect.
         heads: Number of heads, each with seeds of its own; None = weights without an axis of heads.
     """
 
     kernel_family = "dropout"
 
-    def __init__(
-        self,
-        rate: float,
-        seed_generator: keras.random.SeedGenerator | None,
-        heads: int | None = None,
-    ):
-        self.rate = rate
-        self.seed_generator = seed_generator
+    def __init__(self, layer: Any, heads: int | None = None):
+        self.layer = layer
         self.heads = heads
+
+    @property
+    def rate(self) -> float:
+        """Fraction of the weights to drop, in [0, 1)."""
+        return self.layer.dropout
 
     def sample(self, query: Tensor, memory) -> Tensor | None:
         """Draw a seed for each query and head: int32 `(batch, Tq, heads or 1)`."""
         if not self.rate:
             return None
-        return row_seeds((*ops.shape(query)[:-1], self.heads or 1), self.seed_generator)
+        return row_seeds((*ops.shape(query)[:-1], self.heads or 1), self.layer.seed_generator)
 
     def __call__(self, weights: Tensor, noise: Tensor | None = None) -> Tensor:
         if noise is None:
@@ -107,27 +106,23 @@ class KeySampling(Perturbation):
     """Attention to one sampled key, with an estimator of the gradient (Xu et al. 2015).
 
     Args:
-        estimator: "reinforce", "straight_through" or "gumbel".
-        seed_generator: A `keras.random.SeedGenerator`.
-        expectation_rate: Probability with which an example keeps its weights in training.
-        temperature: Temperature of the relaxed samples of "gumbel".
-        inference: "mode", the key with the largest weight, or "expectation", the weights.
+        layer: A `HardAttention`, whose `estimator`, `expectation_rate`, `temperature`, `inference`
+            and `seed_generator` are read at every call: a temperature can be annealed.
     """
 
-    def __init__(
-        self,
-        estimator: Literal["reinforce", "straight_through", "gumbel"],
-        seed_generator: keras.random.SeedGenerator,
-        expectation_rate: float,
-        temperature: float = 1.0,
-        inference: Literal["mode", "expectation"] = "mode",
-    ):
-        self.estimator = estimator
-        self.seed_generator = seed_generator
-        self.expectation_rate = expectation_rate
-        self.temperature = temperature
-        self.inference = inference
-        self.has_loss = estimator == "reinforce"
+    def __init__(self, layer: Any):
+        self.layer = layer
+
+    @property
+    def has_loss(self) -> bool:
+        return self.layer.estimator == "reinforce"
+
+    @property
+    def expectation_rate(self) -> float:
+        """Probability with which an example keeps its weights in training."""
+        if self.layer.expectation_rate is None:
+            return 0.5 if self.has_loss else 0.0
+        return self.layer.expectation_rate
 
     def sample(self, query: Tensor, memory) -> tuple[Tensor, Tensor | None]:
         """Draw Gumbel noise, and one coin per example.
@@ -142,10 +137,10 @@ class KeySampling(Perturbation):
         """
         batch, *queries = ops.shape(query)[:-1]
         shape = (batch, *queries, ops.shape(memory.values)[-2])
-        noise = sample.gumbel(shape, self.seed_generator)
+        noise = sample.gumbel(shape, self.layer.seed_generator)
         if not self.expectation_rate:
             return noise, None
-        coin = keras.random.uniform((batch, *[1] * len(queries), 1), seed=self.seed_generator)
+        coin = keras.random.uniform((batch, *[1] * len(queries), 1), seed=self.layer.seed_generator)
         keeps_weights = ops.broadcast_to(coin < self.expectation_rate, (batch, *queries, 1))
         return noise, keeps_weights
 
@@ -153,14 +148,14 @@ class KeySampling(Perturbation):
         self, weights: Tensor, noise: tuple[Tensor, Tensor | None] | None = None
     ) -> Tensor:
         if noise is None:
-            is_soft = self.inference == "expectation"
+            is_soft = self.layer.inference == "expectation"
             return weights if is_soft else hardmax(weights, mask=weights > 0)
         gumbel, keeps_weights = noise
-        if self.estimator == "gumbel":
-            sampled = sample.sample_relaxed(weights, gumbel, self.temperature)
+        if self.layer.estimator == "gumbel":
+            sampled = sample.sample_relaxed(weights, gumbel, self.layer.temperature or 1.0)
         else:
             sampled = sample.sample(weights, gumbel)
-        if self.estimator == "straight_through":
+        if self.layer.estimator == "straight_through":
             sampled = sampled + (weights - ops.stop_gradient(weights))
         return sampled if keeps_weights is None else ops.where(keeps_weights, weights, sampled)
 

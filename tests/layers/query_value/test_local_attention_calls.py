@@ -33,7 +33,7 @@ class RecordingDropout(SeededDropout):
 @every_alignment
 def test_perturbation_loss_receives_full_rows_of_weights(alignment):
     layer = LocalAttention(2, alignment, dropout=0.5, seed=1)
-    layer.perturbation = RecordingDropout(0.5, layer.seed_generator)
+    layer.perturbation = RecordingDropout(layer)
     query_mask = np.arange(QUERY.shape[1]) < np.array([[5], [2], [3]])
     options = {"mask": [query_mask, None], "return_attention_scores": True}
     layer([QUERY, VALUE], training=False, **options)

@@ -29,7 +29,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     masks = {"key_mask": key_mask, "pairs": pairs, "seeds": seeds}
     # The caller zeroes padded queries, but their bias may still be NaN.
     masks["query_mask"] = None if bias is None else visible.query_mask
-    lengths = [n if isinstance(n, int) else ASSUMED_LENGTH for n in (queries, keys)]
+    lengths = [n if isinstance(n, int) else tuning.DOT_ASSUMED_LENGTH for n in (queries, keys)]
     assumed = dataclasses.replace(visible, queries=lengths[0], keys=lengths[1])
     # One block holds all heads of a group.
     rows = rows or rows_per_block(assumed, heads // groups)
