@@ -103,7 +103,10 @@ def test_cached_search_equals_uncached_search(options, search):
 
     expected = run(decoder.make_step_without_caches)
     assert len(set(numpy(expected.tokens).ravel())) > 2
-    for actual in (run(decoder.cached), compiled(lambda: tuple(run(decoder.cached)))()):
+    for actual in (
+        run(decoder.make_step_with_caches),
+        compiled(lambda: tuple(run(decoder.make_step_with_caches)))(),
+    ):
         tokens, lengths, scores, alignments = map(numpy, actual)
         np.testing.assert_array_equal(tokens, numpy(expected.tokens))
         np.testing.assert_array_equal(lengths, numpy(expected.lengths))
