@@ -87,11 +87,12 @@ def attention(
     is_dot = family == "dot" and can_run_dot_blockwise(
         query, keys, values, implementation, *options
     )
-    weights = None
+    weights, kernel = None, None
     if return_weights or not is_dot:
-        weights = _weigh(score, normalize, query, keys, mask, bias, implementation, groups)
+        options = mask, bias, implementation, groups
+        weights, kernel = _compute_weights(score, normalize, query, keys, *options)
+    _log("dot product, blockwise" if is_dot else kernel, query, keys)
     if is_dot:
-        _log("dot product, blockwise", query, keys)
         context = _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups)
     else:
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
@@ -111,18 +112,9 @@ def compare(
         keys: Projected keys `(batch, ..., Tk, D)`, or a `StepKeys`.
         implementation: As in `attention`.
     """
-    if isinstance(keys, StepKeys):
-        is_same_batch = tuple(query.shape[:-2]) == tuple(keys.keys.shape[:-2])
-        if query.shape[-2] == 1 and is_same_batch:
-            _log("additive, single query", query, keys.keys)
-            return additive_step(query, keys, score.scale)
-        keys = keys.keys
-    if can_compare_blockwise(score, query, keys, implementation):
-        _log("additive scores", query, keys)
-        is_large = _is_large_at_run_time(query, keys, implementation)
-        return additive_scores(query, keys, score.scale, is_large)
-    _log("plain", query, keys)
-    return score.compare(query, keys)
+    scores, kernel = _compute_scores(score, query, keys, implementation)
+    _log(kernel, query, keys)
+    return scores
 
 
 def prepare_step_keys(
@@ -221,15 +213,28 @@ def _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups):
     return ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
 
 
-def _weigh(score, normalize, query, keys, mask, bias, implementation, groups):
-    """Return the weights by the plain steps: score, mask, normalize."""
-    scores = compare(score, _group_heads(query, groups), keys, implementation)
+def _compute_scores(score, query, keys, implementation):
+    """Return the scores, and the name of the kernel that computes them."""
+    if isinstance(keys, StepKeys):
+        is_same_batch = tuple(query.shape[:-2]) == tuple(keys.keys.shape[:-2])
+        if query.shape[-2] == 1 and is_same_batch:
+            return additive_step(query, keys, score.scale), "additive, single query"
+        keys = keys.keys
+    if can_compare_blockwise(score, query, keys, implementation):
+        is_large = _is_large_at_run_time(query, keys, implementation)
+        return additive_scores(query, keys, score.scale, is_large), "additive scores"
+    return score.compare(query, keys), "plain"
+
+
+def _compute_weights(score, normalize, query, keys, mask, bias, implementation, groups):
+    """Return the weights by the steps score, mask and normalize, and the scores' kernel."""
+    scores, kernel = _compute_scores(score, _group_heads(query, groups), keys, implementation)
     scores = _group_heads(scores, groups and query.shape[-3])
     scores = scores if bias is None else scores + bias
     visible = mask.dense()
     if groups is not None and visible is not None:
         visible = ops.expand_dims(visible, -3)
-    return normalize(scores, mask=visible)
+    return normalize(scores, mask=visible), kernel
 
 
 def _group_heads(x, groups):

@@ -74,6 +74,10 @@ DOT_CAUSAL_GROUPS_UNKNOWN_LENGTH = 4
 # work. Family `multi_head`, row T = 256, forward, TensorFlow served, with a window.
 DOT_MAX_WINDOW_UNKNOWN_LENGTH = 1024
 
+# The length for which JAX chooses the rows per block if a size is symbolic: a block of these rows
+# fits in the cache up to this length. Family `multi_head`, rows T = 2048 and 8192, forward, JAX.
+DOT_ASSUMED_LENGTH = 4096
+
 # Local attention
 
 # Queries of one band at least, if scores are matrix products: in a product of fewer rows, moving

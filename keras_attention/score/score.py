@@ -21,8 +21,8 @@ class Score(BaseLayer):
 
     `kernel_family` names the kernels that compute the same numbers as `compare` of projected
     queries and keys: "dot" (`query . key`), "additive" (`self.scale . tanh(query + key)`), or None.
-    A subclass that defines `compare` or `covers` has no
-    kernels, unless it names a family itself.
+    A subclass that defines `compare` has no kernels,
+    unless it names a family itself; one that defines `covers` never has.
 
     Call arguments:
         query: `(batch, ..., Tq, Dq)`.
@@ -49,9 +49,12 @@ class Score(BaseLayer):
         for owner in cls.__mro__:  # mix-ins included
             if "kernel_family" in vars(owner):
                 break
-            if {"compare", "covers"} & vars(owner).keys():
+            if "compare" in vars(owner):
                 cls.kernel_family = None
                 break
+        owners = cls.__mro__[: cls.__mro__.index(Score)]
+        if any("covers" in vars(owner) for owner in owners):
+            cls.kernel_family = None
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         """Create the weights; a score without weights does nothing here."""

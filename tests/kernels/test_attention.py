@@ -243,12 +243,33 @@ def test_log_names_kernel_and_shapes_once_per_attention(caplog):
     assert record.getMessage() == "plain: queries (2, 40, 4), keys (2, 40, 4)"
 
 
+def test_weights_beside_a_blockwise_context_add_no_line_to_the_log(kernels):
+    layer = keras_attention.MultiHeadAttention(2, implementation="blockwise")
+    options = {"return_attention_scores": True}
+    assert kernels(lambda: layer([QUERY, VALUE], **options)) == ["dot product, blockwise"]
+
+
 def test_disabled_log_formats_nothing(monkeypatch):
     def refuse(*args):
         raise AssertionError("the message was built")
 
     monkeypatch.setattr(attention_module.logger, "debug", refuse)
     keras_attention.AdditiveAttention(4)([QUERY, VALUE])
+
+
+def test_score_that_covers_some_keys_has_no_kernels():
+    class TwoKeys(DotScore):
+        kernel_family = "dot"
+
+        def covers(self, key):
+            return ops.arange(ops.shape(key)[-2])[None, :] < 2
+
+    assert TwoKeys.kernel_family is None
+    actual = keras_attention.Attention(TwoKeys())([QUERY, VALUE])
+    expected = keras_attention.Attention("dot")([QUERY, VALUE[:, :2]])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(actual), ops.convert_to_numpy(expected), atol=1e-5
+    )
 
 
 def test_implementation_belongs_to_the_layer():

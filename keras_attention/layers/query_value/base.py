@@ -130,7 +130,8 @@ class QueryValueAttention(BaseLayer):
         is_shared = key is None or key is value
         value = ops.cast(value, self.compute_dtype)  # Keras does not autocast integer inputs
         key = value if is_shared else ops.cast(key, self.compute_dtype)
-        mask = _mask_uncovered_keys(mask, self.score.covers(key))
+        if self.score.kernel_family is None:  # a score with kernels covers all keys
+            mask = _mask_uncovered_keys(mask, self.score.covers(key))
         # Masked keys and values are zeroed before they are projected, so that they cannot reach any
         # result, even if they are NaN.
         structured = as_structured_mask(mask, None, ops.shape(value)[-2])

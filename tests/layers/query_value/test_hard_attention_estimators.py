@@ -104,3 +104,14 @@ def test_dropout_is_refused():
     with pytest.raises(ValueError, match=r"Expected no `dropout`.* Received: dropout=0.5"):
         HardAttention(dropout=0.5)
     HardAttention(dropout=0.0)
+
+
+def test_temperature_can_be_annealed():
+    layer = HardAttention("dot", estimator="gumbel", temperature=100.0, seed=1)
+    again = HardAttention("dot", estimator="gumbel", temperature=0.01, seed=1)
+    soft = layer(QUERY, training=True)
+    layer.temperature = 0.01
+    layer.seed_generator.state.assign(again.seed_generator.state)
+    annealed, cold = layer(QUERY, training=True), again(QUERY, training=True)
+    np.testing.assert_array_equal(ops.convert_to_numpy(annealed), ops.convert_to_numpy(cold))
+    assert np.abs(ops.convert_to_numpy(soft - annealed)).max() > 1e-3

@@ -7,13 +7,11 @@ import jax
 from jax import lax, tree
 from jax import numpy as jnp
 
+from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.block_layout import layout, rows_per_block
 from keras_attention.kernels.dot.jax.loops import BlockLoops
 from keras_attention.mask import combine
 from keras_attention.mask.structured_mask import StructuredMask
-
-# The length that blocks are made for if a size is symbolic.
-ASSUMED_LENGTH = 4096
 
 
 def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None):
