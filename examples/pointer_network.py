@@ -220,20 +220,20 @@ def network(task, units):
     targets = keras.Input((None,), dtype="int32", name="targets")
     # Keras's default initializer is scaled for `units` inputs: too small for a point's few.
     cells = [keras.layers.LSTMCell(units, kernel_initializer="lecun_uniform") for _ in range(2)]
-    centred = points - 0.5
+    centered = points - 0.5
     memory, *state = keras.layers.RNN(cells[0], return_sequences=True, return_state=True)(
-        centred, mask=real
+        centered, mask=real
     )
     decoder = keras_attention.PointerDecoder(units, cell=cells[1], end_slot=task.ends)
     logits = decoder(
         targets,
         memory,
-        centred,
+        centered,
         initial_state=state,
         memory_mask=real,
         mask_visited=not task.repeats,
     )
-    encoder = keras.Model([points, real], [memory, centred, state])
+    encoder = keras.Model([points, real], [memory, centered, state])
     return keras.Model([targets, points, real], logits), encoder, decoder
 
 
@@ -241,10 +241,10 @@ def pointer(task, encoder, decoder, beam_width):
     """Return a function: points, and which of them are not padding -> a `Pointed`."""
 
     def point(points, real):
-        memory, centred, state = encoder([points, real])
+        memory, centered, state = encoder([points, real])
         return decoder.decode(
             memory,
-            centred,
+            centered,
             memory_mask=real,
             initial_state=state,
             max_length=task.longest(keras.ops.shape(points)[1]) + task.ends,

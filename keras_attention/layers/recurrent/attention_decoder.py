@@ -29,7 +29,8 @@ from keras_attention.types import Config, Nest, Tensor
 class AttentionDecoder(BaseLayer):
     """Runs a recurrent cell over the target, and attends to the source at every step.
 
-    score, normalize, read: those of `attention`, at every step of a recurrent cell; mask: padding.
+    score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
+    `attention`, at every step of a recurrent cell.
 
     attend="before" (Bahdanau): the query is the previous state, the context is an input of the
     cell.
