@@ -9,7 +9,12 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.attention import compare, prepare_step_keys
+from keras_attention.kernels.attention import (
+    IMPLEMENTATIONS,
+    Implementation,
+    compare,
+    prepare_step_keys,
+)
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
@@ -65,6 +70,7 @@ class PointerDecoder(BaseLayer):
             used if training passes no `points`, since the weight would not be trained.
         end_initializer: Initializer of the end vector.
         kernel_regularizer: Regularizer of W1 and W2.
+        implementation: "plain", "blockwise" or "auto", as in `AdditiveAttention`.
 
     Call arguments:
         inputs: With `points`: the targets, int indices `(batch, Tout)`. The input of the first
@@ -134,9 +140,11 @@ class PointerDecoder(BaseLayer):
         begin_initializer: Initializer | None = "glorot_uniform",
         end_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
+        implementation: Implementation = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.units = arguments.positive_integer("units", units)
         self.end_slot = arguments.boolean("end_slot", end_slot)
         self.begin_initializer = keras.initializers.get(begin_initializer)
@@ -254,7 +262,9 @@ class PointerDecoder(BaseLayer):
             points = ops.cast(points, self.compute_dtype)
             points = prepend_begin(self.begin, points, memory_mask)
         keys = self.score.project_key(to_score_precision(memory))
-        return PreparedMemory(prepare_step_keys(self.score, keys), points, memory_mask)
+        return PreparedMemory(
+            prepare_step_keys(self.score, keys, self.implementation), points, memory_mask
+        )
 
     def get_initial_state(
         self, batch_size: int | Tensor, initial_state: Nest | None = None
@@ -306,7 +316,7 @@ class PointerDecoder(BaseLayer):
         """Compute log-probabilities for projected queries; the end is always visible."""
         if self.end_slot and visible is not None:
             visible = ops.concatenate([ops.ones_like(visible[..., :1]), visible], axis=-1)
-        scores = compare(self.score, query, memory.keys)
+        scores = compare(self.score, query, memory.keys, self.implementation)
         return log_probabilities(scores, visible)
 
     def compute_mask(self, inputs: Nest, mask: Nest | None = None) -> Nest | None:
@@ -349,6 +359,7 @@ class PointerDecoder(BaseLayer):
             "begin_initializer": keras.initializers.serialize(self.begin_initializer),
             "end_initializer": keras.initializers.serialize(self.end_initializer),
             **{name: score[name] for name in kernels},
+            "implementation": self.implementation,
         }
 
     @classmethod

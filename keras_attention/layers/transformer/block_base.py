@@ -6,6 +6,7 @@ import keras
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
@@ -32,6 +33,7 @@ class TransformerBlock(BaseLayer):
         rotary_base: float | None = None,
         use_bias: bool = True,
         seed: int | None = None,
+        implementation: Implementation = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,6 +50,7 @@ class TransformerBlock(BaseLayer):
             "key_dim": key_dim,
             "num_key_value_heads": num_key_value_heads,
             "use_bias": use_bias,
+            "implementation": implementation,
         }
         self.position_options = {"window": window, "rotary_base": rotary_base}
         self.self_attention = self._attention(MultiHeadSelfAttention, "self_attention", 0)

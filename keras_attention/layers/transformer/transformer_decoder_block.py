@@ -59,6 +59,7 @@ class TransformerDecoderBlock(TransformerBlock):
         rotary_base: As in `MultiHeadSelfAttention`; the memory's keys are not rotated.
         use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
+        implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.

@@ -49,6 +49,7 @@ class TransformerEncoderBlock(TransformerBlock):
         rotary_base: As in `MultiHeadSelfAttention`.
         use_bias: Whether the attention's projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
+        implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
 
     Call arguments:
         inputs: `(batch, T, D)`.

@@ -59,8 +59,10 @@ ROWS = {
             "scale_initializer": "ones",
             "begin_initializer": "ones",
             "end_initializer": "zeros",
+            "implementation": "plain",
         },
         wrong_arguments=[
+            ({"implementation": "fast"}, "implementation='fast'"),
             ({"units": 0}, "units=0"),
             ({"cell": lambda: keras.layers.Dense(3)}, "cell="),
             ({"end_slot": "yes"}, "end_slot='yes'"),

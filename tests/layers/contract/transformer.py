@@ -68,6 +68,7 @@ BLOCK_ARGUMENTS = {
         "dropout": 0.25,
         "attention_dropout": 0.125,
         "norm": "pre",
+        "implementation": "plain",
         "activation": "gelu",
         "window": 2,
         "rotary_base": 50.0,
@@ -75,6 +76,7 @@ BLOCK_ARGUMENTS = {
         "seed": 3,
     },
     "wrong_arguments": [
+        ({"implementation": "fast"}, "implementation='fast'"),
         *DROPOUT,
         ({"num_heads": 0}, "num_heads=0"),
         ({"hidden_dim": 1.5}, "hidden_dim=1.5"),
