@@ -13,6 +13,8 @@ import keras_attention  # noqa: E402
 
 pytest_plugins = ["tests.processes"]
 
+MAX_MEMORY_MAPS = 30_000  # of the 65,530 that Linux allows a process
+
 
 @pytest.fixture(autouse=True)
 def add_doctest_names(doctest_namespace):
@@ -24,6 +26,19 @@ def add_doctest_names(doctest_namespace):
 def clear_jax_caches():
     """On JAX, drop the compiled functions of the previous file: see `tests.processes`."""
     if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def clear_jax_caches_before_maps_run_out():
+    """On JAX, drop the compiled functions of a long file before Linux's memory maps run out."""
+    if keras.backend.backend() != "jax" or not os.path.exists("/proc/self/maps"):
+        return
+    with open("/proc/self/maps", "rb") as maps:
+        count = sum(1 for _ in maps)
+    if count > MAX_MEMORY_MAPS:
         import jax
 
         jax.clear_caches()

@@ -33,9 +33,9 @@ class StructuredMask:
     array([[[0, 0, 0],
             [0, 1, 0],
             [0, 1, 1]]])
-    >>> mask.query_has_visible_key().numpy().astype(int)
+    >>> np.asarray(mask.query_has_visible_key()).astype(int)
     array([[0, 1, 1]])
-    >>> mask.key_is_visible().numpy().astype(int)
+    >>> np.asarray(mask.key_is_visible()).astype(int)
     array([[0, 1, 1]])
     """
 

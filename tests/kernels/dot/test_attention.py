@@ -126,7 +126,9 @@ def test_seeds_determine_the_dropout(name):
     np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_sizes_decide_if_blocks_are_used():
+def test_sizes_decide_if_blocks_are_used(monkeypatch):
+    monkeypatch.undo()  # the constants that this file's fixture makes small
+
     def is_blockwise(queries, keys, implementation="auto", batch=2, dropped=False):
         shapes = [(2, 4, queries, 8), (batch, 4, keys, 8), (batch, 4, keys, 8)]
         return can_run_dot_blockwise(

@@ -133,7 +133,7 @@ def test_keys_visible_only_to_masked_queries_change_nothing(alignment, use_causa
     ("alignment", "positions", "message"),
     [
         ("predictive", np.arange(QUERIES), "alignment='predictive', positions="),
-        ("monotonic", np.arange(QUERIES) / 2, "Received: dtype=float"),
+        ("monotonic", np.arange(QUERIES) / 2, "Received: positions of dtype float"),
         ("monotonic", np.arange(QUERIES + 1), r"Received: positions of shape \(6,\)"),
     ],
 )
