@@ -17,6 +17,10 @@ from keras_attention.mask.structured_mask import StructuredMask
 def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, rows=None):
     """Compute as `keras_attention.kernels.dot.tensorflow.blockwise.blockwise_attention`."""
     (_, heads, queries, _), (_, groups, keys, _) = query.shape, key.shape
+    if query.shape[-1] == 1:
+        # XLA fuses a product of width 1 into the maximum and into the exponent, with different
+        # roundings: large scores would all lie far below their "maximum". Width 2 stays a product.
+        query, key = (jnp.pad(x, [(0, 0), (0, 0), (0, 0), (0, 1)]) for x in (query, key))
     key_mask, pairs = visible.key_mask, visible.pairs
     if pairs is not None:
         pairs = jnp.asarray(pairs)
