@@ -7,7 +7,9 @@ from tests.fuzz.checking import check
 from tests.fuzz.families import FAMILIES
 
 BACKEND = keras.backend.backend()
-QUICK_EXAMPLES = {"tensorflow": 40, "jax": 6, "torch": 20}[BACKEND]
+# Cheap families have more cases.
+QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {"normalize": 40, "dot": 60, "multi_head": 40}
+QUICK_SHARE = {"tensorflow": 1.0, "jax": 0.15, "torch": 0.5}[BACKEND]
 QUICK_COMPILED = {"tensorflow": 0.05, "jax": 0.0, "torch": 0.0}[BACKEND]
 LONG_COMPILED = {"tensorflow": 0.3, "jax": 0.3, "torch": 0.0}[BACKEND]
 COMMON = {
@@ -18,11 +20,20 @@ COMMON = {
 }
 
 
-def run_quick(family, examples=QUICK_EXAMPLES):
-    """Check the same few cases of a family at every run."""
+def run_quick(family, examples=None, shrink=True):
+    """Check the same few cases of a family at every run.
+
+    Args:
+        family: A name in `FAMILIES`.
+        examples: Number of cases; None = that of the quick profile.
+        shrink: Whether to look for the smallest failing case.
+    """
     cases, build = FAMILIES[family]
 
-    @settings(**COMMON, max_examples=examples, derandomize=True)
+    examples = examples or round(QUICK_SHARE * QUICK_EXAMPLES[family])
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+
+    @settings(**COMMON, max_examples=examples, phases=phases, derandomize=True)
     @given(cases(QUICK_COMPILED))
     def check_case(case):
         check(build, case)

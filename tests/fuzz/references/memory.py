@@ -17,21 +17,11 @@ def address(key, strength, gate, amounts, sharpness, previous, memory):
     """
     results = np.zeros(previous.shape)
     for b, h in np.ndindex(strength.shape):
-        row = content(key[b, h], strength[b, h], memory[b])
+        row = reference_memory.content(key[b, h], strength[b, h], memory[b])
         row = reference_memory.interpolate(row, previous[b, h], gate[b, h])
         row = reference_memory.shift(row, amounts[b, h])
         results[b, h] = sharpen(row, sharpness[b, h])
     return results
-
-
-def content(key, strength, memory):
-    """Equations 5 and 6; vectors shorter than 1e-6 count as shorter, in proportion."""
-
-    def unit(vector):
-        return np.asarray(vector) / max(np.sqrt(reference.inner(vector, vector)), 1e-6)
-
-    scores = [strength * reference.inner(unit(key), unit(row)) for row in memory]
-    return np.array(reference.softmax(scores))
 
 
 def sharpen(row, sharpness):
