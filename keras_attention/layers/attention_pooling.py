@@ -74,13 +74,13 @@ class AttentionPooling(BaseLayer):
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.query_initializer = keras.initializers.get(query_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = arguments.seed("seed", seed)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
+        self.query_initializer = arguments.initializer("query_initializer", query_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
         self.drop = keras.layers.Dropout(
-            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
+            self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype)
         )
         self.supports_masking = True
 

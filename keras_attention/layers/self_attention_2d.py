@@ -114,8 +114,8 @@ class SelfAttention2D(BaseLayer):
             keras.config.image_data_format() if data_format is None else data_format,
             ("channels_last", "channels_first"),
         )
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.score = DotScore(dtype=self.dtype_policy, name="score")
 

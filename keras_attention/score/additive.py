@@ -51,10 +51,10 @@ class AdditiveScore(Score):
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.scale_initializer = keras.initializers.get(scale_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.scale_initializer = arguments.initializer("scale_initializer", scale_initializer)
+        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         units = self.units or query_shape[-1]

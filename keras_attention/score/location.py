@@ -38,8 +38,8 @@ class LocationScore(Score):
     ):
         super().__init__(**kwargs)
         self.max_length = arguments.positive_integer("max_length", max_length)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(

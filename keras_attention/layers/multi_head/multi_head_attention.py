@@ -150,9 +150,9 @@ class MultiHeadAttention(QueryValueAttention):
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
         self.perturbation = SeededDropout(self, self.num_heads)
         self.window = None
         self.rotary_base = None

@@ -141,13 +141,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         self.window = arguments.positive_integer("window", window, optional=True)
         self.rotary_base = None if rotary_base is None else check_base("rotary_base", rotary_base)
+        self._check_even(self.key_dim)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.rotary_base is not None and self._key_dim % 2:
+        self._check_even(self._key_dim)
+
+    def _check_even(self, key_dim):
+        if self.rotary_base is not None and (key_dim or 0) % 2:
             raise ValueError(
                 "Expected an even `key_dim` for rotary positions. "
-                f"Received: key_dim={self._key_dim}, rotary_base={self.rotary_base}"
+                f"Received: key_dim={key_dim}, rotary_base={self.rotary_base}"
             )
 
     def call(

@@ -165,9 +165,9 @@ class NTMCell(BaseLayer):
         self.memory_start = arguments.one_of("memory_start", memory_start, ("constant", "learned"))
         self.address_start = arguments.one_of("address_start", address_start, ("learned", "first"))
         self.clip = arguments.positive_number("clip", clip, optional=True)
-        self.output_activation = keras.activations.get(output_activation)
+        self.output_activation = arguments.activation("output_activation", output_activation)
         self.return_addresses = arguments.boolean("return_addresses", return_addresses)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
         self.controller = make_controller(
             controller,
             controller_units,

@@ -147,8 +147,8 @@ class PointerDecoder(BaseLayer):
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.units = arguments.positive_integer("units", units)
         self.end_slot = arguments.boolean("end_slot", end_slot)
-        self.begin_initializer = keras.initializers.get(begin_initializer)
-        self.end_initializer = keras.initializers.get(end_initializer)
+        self.begin_initializer = arguments.initializer("begin_initializer", begin_initializer)
+        self.end_initializer = arguments.initializer("end_initializer", end_initializer)
         if cell is None:
             cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
         self.cell = check_cell("cell", cell, "a Keras recurrent cell or None")

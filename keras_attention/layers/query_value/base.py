@@ -71,9 +71,9 @@ class QueryValueAttention(BaseLayer):
         self.score = score
         self.normalize = normalize
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
+        self.seed = arguments.seed("seed", seed)
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
-        self.seed_generator = keras.random.SeedGenerator(seed) if self.dropout else None
+        self.seed_generator = keras.random.SeedGenerator(self.seed) if self.dropout else None
         self.perturbation = SeededDropout(self)
         self.supports_masking = True
 

@@ -38,6 +38,11 @@ class Luong(QueryValueAttention):
         kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
+        if score != "location" and max_length is not None:
+            raise ValueError(
+                f"Expected `max_length` with score='location' only. Received: score={score!r}, "
+                f"max_length={max_length!r}"
+            )
         common = {"dtype": kwargs.get("dtype"), "name": "score"}
         kernel = {
             "kernel_initializer": kernel_initializer,
@@ -54,8 +59,8 @@ class Luong(QueryValueAttention):
         super().__init__(score=score_layer, normalize=softmax, **kwargs)
         self.score_name = score
         self.units = arguments.positive_integer("units", units, optional=True)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

@@ -41,10 +41,8 @@ class TransformerBlock(BaseLayer):
         self.dropout = arguments.rate("dropout", dropout)
         self.attention_dropout = arguments.rate("attention_dropout", attention_dropout)
         self.norm = arguments.one_of("norm", norm, NORMS)
-        self.activation = keras.activations.get(activation)
-        if seed is not None and not arguments.is_integer(seed):
-            raise ValueError(f"Expected `seed` to be an integer or None. Received: seed={seed!r}")
-        self.seed = None if seed is None else int(seed)
+        self.activation = arguments.activation("activation", activation)
+        self.seed = arguments.seed("seed", seed)
         self.heads = {
             "num_heads": num_heads,
             "key_dim": key_dim,
