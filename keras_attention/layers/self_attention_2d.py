@@ -130,6 +130,8 @@ class SelfAttention2D(BaseLayer):
         self.output_projection = None
         if self.value_reduction is not None:
             self.output_projection = self._convolution("output_projection", value_width, channels)
+        # The score has no weights, but `Model.quantize` refuses any sub-layer that is not built.
+        self.score.build((None, None, key_width), (None, None, key_width))
 
     def call(
         self,

@@ -105,7 +105,13 @@ class MultiHeadAttention(QueryValueAttention):
     Differs from the paper, which does not mention biases: they are on by default, as in Keras.
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
     initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
-    as those of a convolution; a query without a visible key gives zeros.
+    as those of a convolution; a query without a visible key gives zeros. There is no `output_shape`
+    (the output has the query's width), no `attention_axes` (the axis before the last is attended
+    over), no `use_gate`, no `bias_regularizer` and no constraints; `sliding_window` is `window` of
+    `MultiHeadSelfAttention`, `flash_attention` is `implementation`. The kernels are weights of the
+    layer itself: `Model.quantize` leaves them as they are, with a warning, and there is no
+    `enable_lora`. For both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the
+    same weights.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,

@@ -99,8 +99,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     >>> bool(np.allclose(last, expected[:, 2:], atol=1e-6))
     True
 
-    Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the
-    neighbors on one side, one less than Keras's `sliding_window`.
+    Differs from the papers and from Keras as `MultiHeadAttention` does; `window` counts the
+    neighbors on one side, one less than Keras's `sliding_window`. Differs from the rotary positions
+    of Llama, GPT-NeoX, keras-hub and local-attention, which pair the features m and
+    m + key_dim / 2: docs/porting.md has the permutation of the columns for weights from there.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
