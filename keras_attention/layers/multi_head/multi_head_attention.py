@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation, attention
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
     prepare_attention_bias,
@@ -156,9 +157,9 @@ class MultiHeadAttention(QueryValueAttention):
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
-        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.perturbation = SeededDropout(self, self.num_heads)
         self.window = None
         self.rotary_base = None
