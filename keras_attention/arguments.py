@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, TypeGuard
 
 
@@ -58,6 +58,6 @@ def boolean(name: str, value: Any) -> bool:
 
 def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return `value` if it is one of the `choices`."""
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:  # Arrays compare by element.
         raise ValueError(f"Expected `{name}` to be one of {choices}. Received: {name}={value!r}")
     return value

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
@@ -74,13 +75,13 @@ class AttentionPooling(BaseLayer):
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.query_initializer = keras.initializers.get(query_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = check_seed("seed", seed)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.query_initializer = get_initializer("query_initializer", query_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.drop = keras.layers.Dropout(
-            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
+            self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype)
         )
         self.supports_masking = True
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation, attention
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
     prepare_attention_bias,
@@ -105,7 +106,13 @@ class MultiHeadAttention(QueryValueAttention):
     Differs from the paper, which does not mention biases: they are on by default, as in Keras.
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
     initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
-    as those of a convolution; a query without a visible key gives zeros.
+    as those of a convolution; a query without a visible key gives zeros. There is no `output_shape`
+    (the output has the query's width), no `attention_axes` (the axis before the last is attended
+    over), no `use_gate`, no `bias_regularizer` and no constraints; `sliding_window` is `window` of
+    `MultiHeadSelfAttention`, `flash_attention` is `implementation`. The kernels are weights of the
+    layer itself: `Model.quantize` leaves them as they are, with a warning, and there is no
+    `enable_lora`. For both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the
+    same weights.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -150,9 +157,9 @@ class MultiHeadAttention(QueryValueAttention):
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.perturbation = SeededDropout(self, self.num_heads)
         self.window = None
         self.rotary_base = None

@@ -99,8 +99,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     >>> bool(np.allclose(last, expected[:, 2:], atol=1e-6))
     True
 
-    Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the
-    neighbors on one side, one less than Keras's `sliding_window`.
+    Differs from the papers and from Keras as `MultiHeadAttention` does; `window` counts the
+    neighbors on one side, one less than Keras's `sliding_window`. Differs from the rotary positions
+    of Llama, GPT-NeoX, keras-hub and local-attention, which pair the features m and
+    m + key_dim / 2: docs/porting.md has the permutation of the columns for weights from there.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -141,13 +143,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         self.window = arguments.positive_integer("window", window, optional=True)
         self.rotary_base = None if rotary_base is None else check_base("rotary_base", rotary_base)
+        self._check_even(self.key_dim)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.rotary_base is not None and self._key_dim % 2:
+        self._check_even(self._key_dim)
+
+    def _check_even(self, key_dim):
+        if self.rotary_base is not None and (key_dim or 0) % 2:
             raise ValueError(
                 "Expected an even `key_dim` for rotary positions. "
-                f"Received: key_dim={self._key_dim}, rotary_base={self.rotary_base}"
+                f"Received: key_dim={key_dim}, rotary_base={self.rotary_base}"
             )
 
     def call(

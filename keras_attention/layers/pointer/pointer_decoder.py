@@ -15,6 +15,7 @@ from keras_attention.kernels.attention import (
     compare,
     prepare_step_keys,
 )
+from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
@@ -147,8 +148,8 @@ class PointerDecoder(BaseLayer):
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.units = arguments.positive_integer("units", units)
         self.end_slot = arguments.boolean("end_slot", end_slot)
-        self.begin_initializer = keras.initializers.get(begin_initializer)
-        self.end_initializer = keras.initializers.get(end_initializer)
+        self.begin_initializer = get_initializer("begin_initializer", begin_initializer)
+        self.end_initializer = get_initializer("end_initializer", end_initializer)
         if cell is None:
             cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
         self.cell = check_cell("cell", cell, "a Keras recurrent cell or None")

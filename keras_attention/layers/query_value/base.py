@@ -14,6 +14,7 @@ from keras_attention.kernels.attention import (
     attention,
     prepare_step_keys,
 )
+from keras_attention.layer_arguments import check_seed
 from keras_attention.layers.call_arguments.inputs import (
     check_shapes,
     compute_query_mask,
@@ -71,9 +72,9 @@ class QueryValueAttention(BaseLayer):
         self.score = score
         self.normalize = normalize
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
-        self.seed_generator = keras.random.SeedGenerator(seed) if self.dropout else None
+        self.seed_generator = keras.random.SeedGenerator(self.seed) if self.dropout else None
         self.perturbation = SeededDropout(self)
         self.supports_masking = True
 

@@ -124,11 +124,6 @@ class LocalAttention(Luong):
         implementation: Implementation = "auto",
         **kwargs,
     ):
-        if implementation == "blockwise" and score != "concat":
-            raise ValueError(
-                "Expected implementation='auto' or 'plain' unless score='concat'. "
-                f"Received: score={score!r}, implementation='blockwise'"
-            )
         super().__init__(
             score=arguments.one_of("score", score, SCORES),
             units=units,
@@ -139,6 +134,11 @@ class LocalAttention(Luong):
             implementation=implementation,
             **kwargs,
         )
+        if implementation == "blockwise" and score != "concat":
+            raise ValueError(
+                "Expected implementation='auto' or 'plain' unless score='concat'. "
+                f"Received: score={score!r}, implementation='blockwise'"
+            )
         self.window = arguments.positive_integer("window", window)
         self.alignment = arguments.one_of("alignment", alignment, ALIGNMENTS)
         self.renormalize = arguments.boolean("renormalize", renormalize)

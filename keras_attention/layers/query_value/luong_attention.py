@@ -84,16 +84,6 @@ class LuongAttention(Luong):
         **kwargs,
     ):
         arguments.one_of("score", score, SCORES)
-        if score == "location" and implementation == "blockwise":
-            raise ValueError(
-                "Expected `implementation` 'auto' or 'plain' with score='location'. "
-                f"Received: implementation={implementation!r}"
-            )
-        if score != "location" and max_length is not None:
-            raise ValueError(
-                f"Expected `max_length` with score='location' only. Received: score={score!r}, "
-                f"max_length={max_length!r}"
-            )
         super().__init__(
             score=score,
             units=units,
@@ -105,6 +95,11 @@ class LuongAttention(Luong):
             implementation=implementation,
             **kwargs,
         )
+        if score == "location" and implementation == "blockwise":
+            raise ValueError(
+                "Expected `implementation` 'auto' or 'plain' with score='location'. "
+                f"Received: implementation={implementation!r}"
+            )
         self.max_length = max_length
 
     def get_config(self) -> Config:

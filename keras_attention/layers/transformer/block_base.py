@@ -7,6 +7,7 @@ import keras
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.attention import Implementation
+from keras_attention.layer_arguments import check_seed, get_activation
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
@@ -41,10 +42,8 @@ class TransformerBlock(BaseLayer):
         self.dropout = arguments.rate("dropout", dropout)
         self.attention_dropout = arguments.rate("attention_dropout", attention_dropout)
         self.norm = arguments.one_of("norm", norm, NORMS)
-        self.activation = keras.activations.get(activation)
-        if seed is not None and not arguments.is_integer(seed):
-            raise ValueError(f"Expected `seed` to be an integer or None. Received: seed={seed!r}")
-        self.seed = None if seed is None else int(seed)
+        self.activation = get_activation("activation", activation)
+        self.seed = check_seed("seed", seed)
         self.heads = {
             "num_heads": num_heads,
             "key_dim": key_dim,

@@ -89,6 +89,7 @@ class TransformerDecoderBlock(TransformerBlock):
     True
 
     Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
+    `Model.quantize` quantizes the network alone: see `MultiHeadAttention`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1 to 3.3,

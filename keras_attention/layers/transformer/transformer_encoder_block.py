@@ -71,6 +71,7 @@ class TransformerEncoderBlock(TransformerBlock):
     TensorShape([2, 3, 8])
 
     Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
+    `Model.quantize` quantizes the network alone: see `MultiHeadAttention`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1, 3.3 and 5.4,
