@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import is_integer, is_real, positive_integer
+from keras_attention.mask.bool_mask import to_bool_mask
 from keras_attention.types import Nest, Shape, Tensor
 
 # The product of a larger penalty and a log-probability could overflow float32.
@@ -71,14 +72,14 @@ def to_source_mask(memory_mask: Any, leaves: Sequence[Tensor]) -> Tensor | None:
     """Return `memory_mask` as a bool tensor `(batch, S)`, or None."""
     if memory_mask is None:
         return None
-    mask = to_tensor("`memory_mask`", memory_mask)
+    mask = to_bool_mask("memory_mask", memory_mask)
     rows = leaves[0].shape[0]
     if not are_compatible(mask.shape, (rows, None)):
         raise ValueError(
             f"Expected `memory_mask` to have shape (batch, source length) = ({rows}, any). "
             f"Received: memory_mask of shape {tuple(mask.shape)}"
         )
-    return ops.cast(mask, "bool")
+    return mask
 
 
 def flatten_state(state: Nest) -> list[Tensor]:
