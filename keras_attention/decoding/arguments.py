@@ -72,14 +72,14 @@ def to_source_mask(memory_mask: Any, leaves: Sequence[Tensor]) -> Tensor | None:
     """Return `memory_mask` as a bool tensor `(batch, S)`, or None."""
     if memory_mask is None:
         return None
-    mask = to_bool_mask("memory_mask", memory_mask)
+    mask = to_tensor("`memory_mask`", memory_mask)
     rows = leaves[0].shape[0]
     if not are_compatible(mask.shape, (rows, None)):
         raise ValueError(
             f"Expected `memory_mask` to have shape (batch, source length) = ({rows}, any). "
             f"Received: memory_mask of shape {tuple(mask.shape)}"
         )
-    return mask
+    return to_bool_mask("memory_mask", mask)
 
 
 def flatten_state(state: Nest) -> list[Tensor]:

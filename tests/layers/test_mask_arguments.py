@@ -187,8 +187,9 @@ def test_error_says_what_to_write_for_a_mask_that_is_added_to_scores():
     with pytest.raises(ValueError, match=message):
         layer([QUERY, VALUE], attention_mask=mask)
     expected = layer([QUERY, VALUE], attention_mask=mask == 0)
+    actual = layer([QUERY, VALUE], attention_bias=mask[:, None].astype("float32"))
     np.testing.assert_allclose(
-        layer([QUERY, VALUE], attention_bias=mask[:, None].astype("float32")), expected, atol=1e-6
+        ops.convert_to_numpy(actual), ops.convert_to_numpy(expected), atol=1e-6
     )
 
 

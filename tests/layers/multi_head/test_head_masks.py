@@ -13,6 +13,10 @@ MASK[1, :, 2] = False
 MASK[:, :, :, 3] = False
 
 
+def output_of(layer, *args, **kwargs):
+    return ops.convert_to_numpy(layer(*args, **kwargs))
+
+
 def outputs_and_weights(layer, *args, **kwargs):
     returned = layer(*args, return_attention_scores=True, **kwargs)
     return [ops.convert_to_numpy(x) for x in returned[:2]]
@@ -32,14 +36,17 @@ def test_mask_may_have_an_axis_of_heads(mask, implementation):
     expected = np.divide(visible, total, out=np.zeros_like(visible), where=total > 0)
     output, weights = outputs_and_weights(layer, [QUERY, VALUE], attention_mask=mask)
     np.testing.assert_allclose(weights, expected, atol=1e-6)
-    np.testing.assert_allclose(layer([QUERY, VALUE], attention_mask=mask), output, atol=1e-6)
+    np.testing.assert_allclose(
+        output_of(layer, [QUERY, VALUE], attention_mask=mask), output, atol=1e-6
+    )
 
 
 def test_key_that_all_heads_mask_may_be_nan():
     layer, value = MultiHeadAttention(2, 4), VALUE.copy()
-    expected = layer([QUERY, value], attention_mask=MASK)
+    expected = output_of(layer, [QUERY, value], attention_mask=MASK)
     value[:, 3] = np.nan
-    np.testing.assert_allclose(layer([QUERY, value], attention_mask=MASK), expected, atol=1e-6)
+    actual = output_of(layer, [QUERY, value], attention_mask=MASK)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 def test_head_mask_is_added_to_a_bias():
@@ -73,11 +80,12 @@ def test_head_mask_of_a_single_query_has_no_query_axis():
 def test_head_mask_with_a_cache_equals_that_of_the_whole():
     layer, mask = MultiHeadSelfAttention(2, 4), RNG.random((2, 2, 5, 5)) < 0.7
     mask |= np.eye(5, dtype=bool)
-    expected = layer(VALUE, attention_mask=mask, use_causal_mask=True)
+    expected = output_of(layer, VALUE, attention_mask=mask, use_causal_mask=True)
     cache = layer.get_initial_cache(2, 5)
     first, cache = layer(VALUE[:, :3], attention_mask=mask[:, :, :3], cache=cache)
     last, cache = layer(VALUE[:, 3:], attention_mask=mask[:, :, 3:], cache=cache)
-    np.testing.assert_allclose(ops.concatenate([first, last], 1), expected, atol=1e-6)
+    actual = ops.convert_to_numpy(ops.concatenate([first, last], 1))
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 2, 4, 1, 5), (2, 2, 3, 5)])
@@ -97,7 +105,7 @@ def test_padding_mask_of_rank_4_works_in_a_block_and_in_a_functional_model():
     model = keras.Model([x, mask], block(x, attention_mask=mask))
     padding = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], bool)
     np.testing.assert_allclose(
-        model([VALUE, padding[:, None, None]]),
-        block(VALUE, attention_mask=padding[:, None]),
+        output_of(model, [VALUE, padding[:, None, None]]),
+        output_of(block, VALUE, attention_mask=padding[:, None]),
         atol=1e-6,
     )
