@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
@@ -110,9 +110,7 @@ class AttentionPooling(BaseLayer):
         training: bool | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         self._check(inputs.shape)
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
-            check_mask("mask", mask, inputs.shape[:-1])
+        mask = prepare_mask("mask", mask, inputs)
         inputs = hide(ops.cast(inputs, self.compute_dtype), mask)
         hidden = ops.tanh(
             ops.matmul(to_score_precision(inputs), self.kernel) + at_least_float32(self.bias)
@@ -134,7 +132,7 @@ class AttentionPooling(BaseLayer):
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         if mask is None or len(inputs.shape) < 4:
             return None
-        return ops.any(ops.cast(mask, "bool"), axis=-1)
+        return ops.any(prepare_mask("mask", mask, inputs), axis=-1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-2], input_shape[-1])
@@ -146,6 +144,7 @@ class AttentionPooling(BaseLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Any:
+        prepare_mask("mask", mask, inputs)
         output = keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
         if return_attention_scores:
             return output, keras.KerasTensor(inputs.shape[:-1], self.compute_dtype)

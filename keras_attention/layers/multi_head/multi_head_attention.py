@@ -20,6 +20,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
 from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
@@ -83,7 +84,9 @@ class MultiHeadAttention(QueryValueAttention):
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
-            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`.
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`. The
+            attention mask may have an axis of heads after the batch, `(batch, num_heads, Tq, Tk)`
+            with any axis of size 1; heads with masks of their own are computed with a bias.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
@@ -198,7 +201,8 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        bias = self._prepare_bias(attention_bias, query, key)
+        attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
+        bias = self._prepare_bias(attention_bias, query, key, head_mask)
         query_mask, key_mask = split_masks(mask, inputs)
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
@@ -214,11 +218,11 @@ class MultiHeadAttention(QueryValueAttention):
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
-    def _prepare_bias(self, bias, query, keys):
-        if bias is None:
-            return None
+    def _prepare_bias(self, bias, query, keys, head_mask):
         dtype = score_dtype(self.compute_dtype)
-        return prepare_attention_bias(bias, query, keys, self.num_heads, dtype)
+        if bias is not None:
+            bias = prepare_attention_bias(bias, query, keys, self.num_heads, dtype)
+        return add_head_mask(bias, head_mask, dtype)
 
     def prepare(
         self,
@@ -360,6 +364,8 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Tensor | None = None,
     ) -> Any:
         query, _, key = split_inputs(inputs)
+        attention_mask, _ = split_head_mask(attention_mask, query, key, self.num_heads)
+        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # checks them
         check_attention_bias(attention_bias, query, key, self.num_heads)
         output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
         if not return_attention_scores:

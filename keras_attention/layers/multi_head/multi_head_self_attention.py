@@ -9,7 +9,8 @@ from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.masks import check_mask, pair_mask
+from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.multi_head.head_masks import split_head_mask
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,
     check_cache,
@@ -75,7 +76,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             `keras_attention.Attention`.
         cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
             a cache, `mask` is that of the new tokens and is stored in the cache, and
-            `attention_mask` is broadcastable to `(batch, T, max_length)`.
+            `attention_mask` is broadcastable to `(batch, T, max_length)`, or has an axis of heads.
         attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
             num_heads, T, max_length)`.
 
@@ -186,10 +187,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 "Expected `inputs` (batch, T, width) with a cache. "
                 f"Received: inputs {tuple(inputs.shape)}"
             )
-        mask, _ = split_masks(mask, inputs)
-        check_mask("mask", mask, inputs.shape[:-1])
-        memory, positions, cache = self._write_cache(inputs, mask, attention_mask, cache)
-        bias = self._prepare_bias(attention_bias, inputs, memory.keys[:, 0])
+        cache = self._check_cache(cache, inputs)
+        mask, visible, head_mask = self._prepare_cache_masks(inputs, mask, attention_mask, cache)
+        memory, positions, cache = self._write_cache(inputs, mask, visible, cache)
+        bias = self._prepare_bias(attention_bias, inputs, memory.keys[:, 0], head_mask)
         noise = self.perturbation.sample(inputs, memory) if training else None
         output, weights = self.attend(
             hide(inputs, mask), memory, noise, positions, return_attention_scores, bias
@@ -199,18 +200,30 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             return output, ops.cast(weights, self.compute_dtype), cache
         return output, cache
 
-    def _write_cache(self, inputs, mask, attention_mask, cache):
+    def _prepare_cache_masks(self, inputs, mask, attention_mask, cache):
+        """Check the masks of a call with a cache, which may be symbolic.
+
+        Returns:
+            The new tokens' mask, or None; the `StructuredMask` of all masks but that of the cache;
+            and the masks of heads, or None.
+        """
+        mask, _ = split_masks(mask, inputs)
+        slots = ops.expand_dims(cache.mask, -1)  # only its shape counts
+        attention_mask, head_mask = split_head_mask(attention_mask, inputs, slots, self.num_heads)
+        visible = build_structured_mask(inputs, slots, mask, None, attention_mask)
+        return mask, visible, head_mask
+
+    def _write_cache(self, inputs, mask, visible, cache):
         """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
-        cache = self._check_cache(cache, inputs)
         batch, tokens = ops.shape(inputs)[:2]
         slots = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
         positions = cache.position[:, None] + ops.arange(tokens, dtype="int32")
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
         is_real = ops.broadcast_to(True if mask is None else mask, (batch, tokens))
         cache = extend_cache(cache, new.keys, new.values, is_real)
-        slot_keys = ops.expand_dims(cache.mask, -1)  # only its shape counts
         visible = combine(
-            pair_mask(inputs, slot_keys, mask, cache.mask, attention_mask),
+            padding(key_mask=cache.mask),
+            visible.dense(),
             slots <= positions[..., None],
             positions[..., None] < ops.shape(slots)[0],
         )
@@ -249,14 +262,21 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         cache: Any = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        returned = super().compute_output_spec(
-            inputs,
-            return_attention_scores=return_attention_scores,
-            attention_bias=attention_bias if cache is None else None,
-        )
         if cache is None:
-            return returned
+            return super().compute_output_spec(
+                inputs,
+                mask,
+                attention_mask,
+                return_attention_scores,
+                use_causal_mask,
+                training,
+                attention_bias,
+            )
         cache = self._check_cache(cache, inputs)
+        self._prepare_cache_masks(inputs, mask, attention_mask, cache)
+        returned = super().compute_output_spec(
+            inputs, return_attention_scores=return_attention_scores
+        )
         check_attention_bias(attention_bias, inputs, cache.keys[:, 0], self.num_heads)
         cache = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), cache)
         if not return_attention_scores:

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.decoding import beam_search, greedy
+from keras_attention.layers.call_arguments.sequence_masks import keras_mask
 from keras_attention.layers.pointer.check_call import check_shapes
 from keras_attention.layers.pointer.pointing import gather_rows
 from keras_attention.mask import combine, visited
@@ -88,7 +89,7 @@ def decode(
     points = memory if points is None else points
     _check_built_for(layer, memory, points)
     if memory_mask is None:
-        memory_mask = getattr(memory, "_keras_mask", None)
+        memory_mask = keras_mask(memory)
     batch, elements, _ = ops.shape(memory)
     columns = elements + (1 if layer.end_slot else 0)
     max_length = _resolve_max_length(max_length, allow_repeats, columns)

@@ -16,7 +16,7 @@ from keras_attention.kernels.attention import (
     prepare_step_keys,
 )
 from keras_attention.layer_arguments import get_initializer
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
@@ -203,10 +203,7 @@ class PointerDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Tensor | tuple[Any, ...]:
         check_inputs(inputs, memory, points, mask_visited)
-        inputs_mask, memory_mask = (
-            None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
-        )
-        check_mask("inputs_mask", inputs_mask, inputs.shape[:2])
+        inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
         prepared = self.prepare(memory, points, memory_mask)
         visible = padding(key_mask=prepared.mask)
         if points is not None:
@@ -251,9 +248,7 @@ class PointerDecoder(BaseLayer):
             values the table of step inputs `(batch, 1 + Tin, D)`, the begin symbol first, or None
             without `points`; the mask.
         """
-        if memory_mask is not None:
-            memory_mask = ops.cast(memory_mask, "bool")
-        check_mask("memory_mask", memory_mask, memory.shape[:2])
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         memory = hide(ops.cast(memory, self.compute_dtype), memory_mask)
         if self.end_slot:
             end = ops.cast(self.end, self.compute_dtype)
@@ -337,6 +332,8 @@ class PointerDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         check_inputs(inputs, memory, points, mask_visited)
+        prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
+        prepare_mask("memory_mask", memory_mask, memory)
         batch, steps = inputs.shape[:2]
         columns = memory.shape[1]
         if self.end_slot and columns is not None:

@@ -47,7 +47,9 @@ class Attention(QueryValueAttention):
             single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`.
         mask: Keras masks: one `(batch, T)` for one tensor, else a list `[query_mask, value_mask]`
             or `[query_mask, value_mask, key_mask]`; entries may be None. By default those of the
-            inputs. A query that is masked itself, or has no visible key, gets a zero context.
+            inputs. A query that is masked itself, or has no visible key, gets a zero context. A
+            mask has exactly the shape of its sequence. Here and in every mask argument, numbers
+            must be 0 and 1; a mask of 0 and -1e9 is an error where its values are known.
         attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible.
         return_attention_scores: Whether to return the weights too. Never changes the context.
         use_causal_mask: Whether key j is visible to query i only if `j <= i + Tk - Tq`.

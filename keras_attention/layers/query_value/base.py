@@ -227,6 +227,7 @@ class QueryValueAttention(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
+        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # checks them
         shape = self.compute_output_shape([query.shape, value.shape, key.shape])
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:

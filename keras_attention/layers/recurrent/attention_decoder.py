@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
@@ -149,11 +149,7 @@ class AttentionDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         self._check(inputs.shape, memory.shape)
-        inputs_mask, memory_mask = (
-            None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
-        )
-        check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
-        check_mask("memory_mask", memory_mask, memory.shape[:-1])
+        inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs)
         inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
@@ -204,7 +200,7 @@ class AttentionDecoder(BaseLayer):
         Returns:
             A `PreparedMemory` for `step`, whose tensors have the batch axis first.
         """
-        mask = padding(key_mask=memory_mask)
+        mask = padding(key_mask=prepare_mask("memory_mask", memory_mask, memory))
         prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
             return prepared
@@ -309,6 +305,8 @@ class AttentionDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         self._check(inputs.shape, memory.shape)
+        prepare_mask("inputs_mask", inputs_mask, inputs)
+        prepare_mask("memory_mask", memory_mask, memory)
         batch, steps, _ = inputs.shape
         attention_width = self._compute_attention_width(memory.shape)
 

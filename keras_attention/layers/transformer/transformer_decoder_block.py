@@ -7,7 +7,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
@@ -124,7 +124,7 @@ class TransformerDecoderBlock(TransformerBlock):
                 "Expected either `memory` or `cache`, which contains the memory. "
                 f"Received: memory={memory!r}, cache={cache!r}"
             )
-        mask, _ = split_masks(inputs_mask, inputs)
+        mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             _check_memory(memory.shape, inputs.shape[0])
             written, memory = None, self.prepare(memory, memory_mask)
@@ -176,8 +176,7 @@ class TransformerDecoderBlock(TransformerBlock):
             A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
         _check_memory(memory.shape)
-        mask, _ = split_masks(memory_mask, memory)
-        check_mask("memory_mask", mask, memory.shape[:-1])
+        mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
         if mask is None:
             mask = ops.ones(ops.shape(memory)[:2], "bool")
         return self.cross_attention.prepare(memory, mask=padding(key_mask=mask))
@@ -214,8 +213,10 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Any:
+        prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             written = None
+            prepare_sequence_mask("memory_mask", memory_mask, memory)
         else:
             written, memory = _split_cache(cache, inputs.shape[0])
         output, self_weights, *written = self.self_attention.compute_output_spec(

@@ -131,5 +131,9 @@ class TransformerEncoderBlock(TransformerBlock):
         cache: Nest | None = None,
     ) -> Any:
         return self.self_attention.compute_output_spec(
-            inputs, return_attention_scores=return_attention_scores, cache=cache
+            inputs,
+            mask=mask,
+            attention_mask=attention_mask,
+            return_attention_scores=return_attention_scores,
+            cache=cache,
         )

@@ -114,6 +114,28 @@ def test_numeric_masks_are_cast_to_bool(dtype):
         np.testing.assert_array_equal(result, correct)
 
 
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([VALUE_MASK, None], r"`query_mask` of shape \(2, 3\). .* of shape \(2, 7\)"),
+        ([None, QUERY_MASK], r"`value_mask` of shape \(2, 7\). .* of shape \(2, 3\)"),
+        ([None, None, QUERY_MASK], r"`key_mask` of shape \(2, 7\). .* of shape \(2, 3\)"),
+        ([None, np.ones((2, 3, 5), bool)], r"`value_mask` broadcastable to shape \(2, 3, 7\)"),
+        ([None, np.ones((2, 5, 7), bool)], r"`value_mask` broadcastable to shape \(2, 3, 7\)"),
+    ],
+)
+def test_masks_of_other_shapes_are_refused(mask, message):
+    with pytest.raises(ValueError, match=message):
+        split_masks(mask, [QUERY, VALUE, KEY])
+
+
+def test_mask_of_all_pairs_is_combined_with_a_mask_of_keys():
+    pairs = np.random.default_rng(1).random((2, 3, 7)) < 0.5
+    for mask in ([None, pairs, KEY_MASK], [None, KEY_MASK, pairs]):
+        _, actual = numpy_masks(mask, [QUERY, VALUE, KEY])
+        np.testing.assert_array_equal(actual, pairs & KEY_MASK[:, None])
+
+
 def test_list_of_masks_for_one_tensor_is_refused():
     with pytest.raises(ValueError, match="Expected `mask` to be one tensor .* a list of 2"):
         split_masks([VALUE_MASK, VALUE_MASK], VALUE)
