@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from keras import ops
 
+from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.precision import at_least_float32
 from keras_attention.types import Normalizer, Tensor
 
@@ -28,7 +29,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
-        scores, or None.
+        scores, or None. A mask of another shape is a ValueError.
     """
 
     @functools.wraps(distribution)
@@ -36,6 +37,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
         scores = ops.clip(at_least_float32(scores), -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
         if mask is None:
             return distribution(scores)
+        check_broadcastable("mask", mask, "scores", scores.shape)
         weights = distribution(ops.where(mask, scores, ops.full_like(scores, MASKED_SCORE)))
         return ops.where(mask, weights, ops.zeros_like(weights))
 
