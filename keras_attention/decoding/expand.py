@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE
-from keras_attention.kernels.top_k import top_k
+from keras_attention.top_k import top_k
 
 
 def expand_beam(scores, log_probabilities, end_token):

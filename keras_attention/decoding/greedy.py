@@ -14,7 +14,7 @@ from keras_attention.decoding.decoded import (
     write_tokens,
 )
 from keras_attention.decoding.stepper import wrap_step
-from keras_attention.kernels.top_k import top_k
+from keras_attention.top_k import top_k
 from keras_attention.types import Nest, Tensor
 
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE, MIN_SCORE, Decoded
-from keras_attention.kernels.top_k import top_k
+from keras_attention.top_k import top_k
 
 
 def repeat_rows(nest, times):

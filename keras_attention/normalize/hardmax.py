@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.kernels.top_k import top_k
 from keras_attention.normalize.masked import masked
+from keras_attention.top_k import top_k
 from keras_attention.types import Tensor
 
 

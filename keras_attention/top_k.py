@@ -17,7 +17,7 @@ def top_k(x, k):
         Values `(..., k)` in the dtype of `x`, and indices, int32 `(..., k)`.
 
     Example:
-    >>> from keras_attention.kernels.top_k import top_k
+    >>> from keras_attention.top_k import top_k
     >>> values, indices = top_k(np.array([[1.0, 3.0, 3.0, 3.0]]), 2)
     >>> indices.numpy()
     array([[1, 2]], dtype=int32)

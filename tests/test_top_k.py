@@ -3,7 +3,7 @@ import pytest
 from keras import ops
 
 from keras_attention.decoding import beam_search, greedy
-from keras_attention.kernels.top_k import top_k
+from keras_attention.top_k import top_k
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
