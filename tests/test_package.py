@@ -55,7 +55,7 @@ every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.rela
 def test_imports_run_one_way(path):
     """Layers may import decoding, kernels and memory; these the four steps; these the leaves.
 
-    Of the steps, `mask` may be imported by others. `testing` may import anything, and nothing imports it.
+    Other steps may import `mask`. `testing` may import anything, and nothing imports it.
     """
     folder = path.relative_to(ROOT / "keras_attention").parts[0]
     steps = {"score", "mask", "normalize", "read"}
