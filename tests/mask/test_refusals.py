@@ -1,4 +1,4 @@
-"""Shapes that cannot fit are refused by name, before a backend broadcasts them to something else."""
+"""Shapes that cannot fit are refused by name, before a backend broadcasts them."""
 
 import numpy as np
 import pytest

@@ -84,9 +84,7 @@ def test_permuted_scores_have_permuted_weights(name):
 
 
 def test_sparsemax_gradient_treats_equal_scores_equally_and_sums_to_zero():
-    rows = [
-        gradients(lambda s, j=j: ops.sum(sparsemax(s)[..., j]), [SCORES])[0] for j in range(4)
-    ]
+    rows = [gradients(lambda s, j=j: ops.sum(sparsemax(s)[..., j]), [SCORES])[0] for j in range(4)]
     jacobian = np.stack(rows, axis=-2)
     # A projection that keeps the sum: symmetric, and applied twice the same as once.
     np.testing.assert_allclose(jacobian.sum(-1), 0, atol=1e-6)
