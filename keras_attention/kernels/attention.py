@@ -13,6 +13,7 @@ from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
+from keras_attention.mask import combine
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
@@ -58,7 +59,7 @@ def attention(
             `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
         mask: A `StructuredMask`, the same for all heads.
         noise: The noise that the perturbation sampled for these queries; None outside of training.
-        bias: Added to the scores, broadcastable to them, or None.
+        bias: Added to the scores, broadcastable to them, or None; -inf masks a position.
         implementation: "plain", "blockwise", or "auto": by the sizes.
         return_weights: Whether to return the weights too. If a kernel computes the context without
             weights, they are computed separately.
@@ -230,10 +231,12 @@ def _compute_weights(score, normalize, query, keys, mask, bias, implementation, 
     """Return the weights by the steps score, mask and normalize, and the scores' kernel."""
     scores, kernel = _compute_scores(score, _group_heads(query, groups), keys, implementation)
     scores = _group_heads(scores, groups and query.shape[-3])
-    scores = scores if bias is None else scores + bias
     visible = mask.dense()
     if groups is not None and visible is not None:
         visible = ops.expand_dims(visible, -3)
+    if bias is not None:
+        scores = scores + bias
+        visible = combine(visible, ops.not_equal(bias, float("-inf")))
     return normalize(scores, mask=visible), kernel
 
 

@@ -13,6 +13,9 @@ from keras_attention.types import Normalizer, Tensor
 MASKED_SCORE = -3.4028235e38
 # Visible scores are clipped to this magnitude, so that every one stays far above MASKED_SCORE.
 MAX_ABSOLUTE_SCORE = 1e38
+# The largest score of a row is below this if no key is visible, and above it otherwise, even after
+# a bias of MAX_ABSOLUTE_SCORE is added.
+MIN_VISIBLE_SCORE = -2.5e38
 
 
 def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:

@@ -216,6 +216,15 @@ def test_query_and_value_that_are_not_in_a_list_are_explained():
         ka.MultiHeadAttention(2, 4)(QUERY, VALUE)
 
 
+def test_masks_of_0_and_1_are_taken_in_a_compiled_model():
+    query, value = keras.Input((4, 8)), keras.Input((5, 8))
+    mask = keras.Input((4, 5), dtype="float32")
+    model = keras.Model([query, value, mask], ka.Attention()([query, value], attention_mask=mask))
+    actual = model.predict([QUERY, VALUE, PAIRS.astype("float32")], verbose=0)
+    expected = ka.Attention()([QUERY, VALUE], attention_mask=PAIRS)
+    np.testing.assert_allclose(actual, ops.convert_to_numpy(expected), atol=1e-6)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="static shapes elsewhere")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(jit_compile):

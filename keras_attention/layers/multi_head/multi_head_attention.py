@@ -11,6 +11,7 @@ from keras_attention.kernels.attention import Implementation, attention
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
+    mask_excluded_keys,
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
@@ -90,6 +91,9 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
+            -inf masks a position: its weight is 0, and a query of which every visible key has a
+            bias of -inf in all heads gives zeros, as if it were fully masked. Keys with +inf share
+            all weight. NaN at a visible position gives NaN.
 
     Returns:
         Output `(batch, Tq, Dq)`, zero for a query without a visible key (no bias is added), and
@@ -209,7 +213,8 @@ class MultiHeadAttention(QueryValueAttention):
         )
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, mask)
+        memory = self.prepare(value, key, mask_excluded_keys(mask, bias))
+        memory = memory._replace(mask=mask)  # `attention` masks by the bias itself
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
             query, memory, noise, return_weights=return_attention_scores, bias=bias
@@ -297,7 +302,8 @@ class MultiHeadAttention(QueryValueAttention):
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
-        query = mask.zero_masked_queries(query, is_single)
+        visible = mask_excluded_keys(mask, bias)
+        query = visible.zero_masked_queries(query, is_single)
         projected = project(to_score_precision(query), *self._query_projection)
         if is_single:
             projected, noise = add_query_axis(projected, noise)
@@ -323,7 +329,7 @@ class MultiHeadAttention(QueryValueAttention):
             context = ops.squeeze(context, -2)
             weights = None if weights is None else ops.squeeze(weights, -2)
         # The bias of the output projection must not reach fully masked queries.
-        output = mask.zero_masked_queries(self.transform_output(context, query), is_single)
+        output = visible.zero_masked_queries(self.transform_output(context, query), is_single)
         return output, weights
 
     def _mask_prepared_memory(self, memory, queries, positions):

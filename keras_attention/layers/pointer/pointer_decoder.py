@@ -204,6 +204,7 @@ class PointerDecoder(BaseLayer):
     ) -> Tensor | tuple[Any, ...]:
         check_inputs(inputs, memory, points, mask_visited)
         inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         prepared = self.prepare(memory, points, memory_mask)
         visible = padding(key_mask=prepared.mask)
         if points is not None:

@@ -25,7 +25,8 @@ class Attention(QueryValueAttention):
     `Attention(score=keras_attention.score.DotScore(use_scale=True))` those of
     `keras.layers.Attention(use_scale=True)`, wherever at least one key is visible. (Keras's layer
     ignores a third mask, the key's, and gives masked queries weights that are not zero; this layer
-    applies that mask, and gives masked queries zero weights.)
+    applies that mask, and gives masked queries zero weights. With unequal numbers of queries and
+    keys, Keras aligns the causal mask to the upper left; this layer aligns it to the lower right.)
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a

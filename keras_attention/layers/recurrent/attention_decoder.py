@@ -150,6 +150,7 @@ class AttentionDecoder(BaseLayer):
     ) -> Any:
         self._check(inputs.shape, memory.shape)
         inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs)
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]

@@ -127,6 +127,7 @@ class TransformerDecoderBlock(TransformerBlock):
         mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             _check_memory(memory.shape, inputs.shape[0])
+            memory_mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
             written, memory = None, self.prepare(memory, memory_mask)
         else:
             written, memory = _split_cache(cache, inputs.shape[0])

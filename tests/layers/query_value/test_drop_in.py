@@ -50,7 +50,6 @@ CALLS = {
     "no value mask": ([QUERY, VALUE], {"mask": [QUERY_MASK, None]}),
     "masks of None": ([QUERY, VALUE], {"mask": [None, None]}),
     "a mask of pairs": ([QUERY, VALUE], {"mask": [None, PAIRS]}),
-    "shared masks": ([QUERY, VALUE], {"mask": [QUERY_MASK[:1], VALUE_MASK[1:]]}),
     "masked heads": (
         [np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)],
         {"mask": [np.stack([QUERY_MASK] * 2, 1), VALUE_MASK[:, None, None]]},
