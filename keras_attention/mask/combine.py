@@ -24,6 +24,6 @@ def combine(*masks: Tensor | None) -> Tensor | None:
     >>> keras_attention.mask.combine(None, np.array([True, False]), None)
     array([ True, False])
     """
-    masks = [mask for mask in masks if mask is not None]
+    masks = tuple(mask for mask in masks if mask is not None)
     check_masks_match(masks)
     return functools.reduce(ops.logical_and, masks) if masks else None
