@@ -19,14 +19,15 @@ class Residual(BaseLayer):
     Args:
         norm: "post" or "pre".
         dropout: Fraction of the sublayer's output to drop in training.
+        epsilon: Added to the variance under the normalization's square root.
         seed: Seed of the dropout, an int or None.
     """
 
-    def __init__(self, norm, dropout, seed=None, **kwargs):
+    def __init__(self, norm, dropout, epsilon, seed=None, **kwargs):
         super().__init__(**kwargs)
         dtype = score_dtype(self.compute_dtype)
         self.norm = norm
-        self.normalize = keras.layers.LayerNormalization(epsilon=1e-6, dtype=dtype, name="norm")
+        self.normalize = keras.layers.LayerNormalization(epsilon=epsilon, dtype=dtype, name="norm")
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
 
     def build(self, input_shape):
