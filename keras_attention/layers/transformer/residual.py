@@ -1,6 +1,7 @@
 """Residual connection, dropout and layer normalization around a Transformer's sublayer."""
 
 import keras
+from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
@@ -14,7 +15,9 @@ class Residual(BaseLayer):
         post: LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
         pre:  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
 
-    The sum and the normalization are computed in float32 (float64 under a float64 policy).
+    The sum and the normalization are computed in float32 (float64 under a float64 policy). Under a
+    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: it
+    would be multiplied by 1 / sqrt(epsilon) in every normalization and overflow.
 
     Args:
         norm: "post" or "pre".
@@ -35,9 +38,15 @@ class Residual(BaseLayer):
 
     def pre(self, x):
         """Return the input of the sublayer."""
-        return self.normalize(to_score_precision(x)) if self.norm == "pre" else x
+        return self._normalize(to_score_precision(x)) if self.norm == "pre" else x
 
     def post(self, x, output, training):
         """Add the sublayer's output to `x`; the result is float32, or float64."""
         total = to_score_precision(x) + self.drop(to_score_precision(output), training=training)
-        return self.normalize(total) if self.norm == "post" else total
+        return self._normalize(total) if self.norm == "post" else total
+
+    def _normalize(self, x):
+        if self.compute_dtype == "float16":
+            smallest, largest = (f(x, axis=-1, keepdims=True) for f in (ops.min, ops.max))
+            x = ops.where(smallest == largest, ops.stop_gradient(x), x)
+        return self.normalize(x)
