@@ -10,7 +10,7 @@ from keras import ops
 from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
-from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
+from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.mask import combine
@@ -45,8 +45,8 @@ def attention(
     """Score, mask, normalize and read, by the fastest implementation of the same numbers.
 
     The caller has zeroed masked positions and then projected: every input is finite. Domains of
-    the kernels: additive kernels clip projections to +-43; the dot kernels clip scores to +-1e38,
-    as the normalizers do. Inputs whose batch axes differ are left to the plain steps, which
+    the kernels: additive kernels take projections of any size; the dot kernels clip scores to
+    +-1e38, as the normalizers do. Inputs whose batch axes differ are left to the plain steps, which
     broadcast.
 
     Args:
@@ -128,7 +128,7 @@ def prepare_step_keys(
     """
     has_kernel = score.kernel_family == "additive" and implementation != "plain"
     is_large = len(keys.shape) == 3 and keys.shape[-1] >= tuning.ADDITIVE_MIN_UNITS
-    return StepKeys(keys, exponentials(keys)) if has_kernel and is_large and is_compiled() else keys
+    return prepare_keys(keys) if has_kernel and is_large and is_compiled() else keys
 
 
 def can_compare_blockwise(score, query, keys, implementation="auto"):

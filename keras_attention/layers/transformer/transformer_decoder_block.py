@@ -60,6 +60,11 @@ class TransformerDecoderBlock(TransformerBlock):
         use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
         implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
+        layer_norm_epsilon: Added to the variance under the normalizations' square root. With a
+            small residual stream it changes the numbers: weights of another model need that
+            model's epsilon, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
+        kernel_initializer: Initializer of all kernels, of the attentions and of the network.
+        bias_initializer: Initializer of all their biases.
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.
