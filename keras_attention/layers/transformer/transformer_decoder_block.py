@@ -42,6 +42,9 @@ class TransformerDecoderBlock(TransformerBlock):
         cache = block.get_initial_cache(memory, max_length, memory_mask)
         output, cache = block(x[:, :1], cache=cache)
 
+    Masked target tokens take no slot of the cache and do not count as positions, so that targets of
+    different lengths can be padded on either side, as in `MultiHeadSelfAttention`.
+
     Weights: those of `self_attention` and its normalization, of the network and its normalization
     (as in `TransformerEncoderBlock`), of `cross_attention` (a `MultiHeadAttention`) and its
     normalization.
