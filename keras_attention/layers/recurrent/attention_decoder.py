@@ -13,6 +13,7 @@ from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAt
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
+    hidden_size,
     hidden_state,
     output_size,
     pack_state,
@@ -32,8 +33,8 @@ class AttentionDecoder(BaseLayer):
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
     `attention`, at every step of a recurrent cell.
 
-    attend="before" (Bahdanau): the query is the previous state, the context is an input of the
-    cell.
+    attend="before" (Bahdanau): the query is the previous state (the first of several, e.g. h of an
+    LSTM), the context is an input of the cell.
 
         context_t        = attention(query=state_{t-1}, memory)
         output_t, state_t = cell([inputs_t; context_t], state_{t-1})
@@ -130,7 +131,7 @@ class AttentionDecoder(BaseLayer):
         self._check(inputs_shape, memory_shape)
         batch = inputs_shape[0]
         if not self.attention.built:  # the layer may be shared
-            self.attention.build([(batch, output_size(self.cell)), tuple(memory_shape)])
+            self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
         self._attention_width = self._compute_attention_width(memory_shape)
         is_fed = self.attend == "before" or self.input_feeding
         self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
@@ -290,8 +291,11 @@ class AttentionDecoder(BaseLayer):
                 f"Received: inputs {inputs_shape}, memory {memory_shape}"
             )
 
+    def _query_size(self):
+        return hidden_size(self.cell) if self.attend == "before" else output_size(self.cell)
+
     def _compute_attention_width(self, memory_shape):
-        query_shape = (None, output_size(self.cell))
+        query_shape = (None, self._query_size())
         return self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
