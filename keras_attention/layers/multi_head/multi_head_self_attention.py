@@ -10,6 +10,7 @@ from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.masks import check_mask, pair_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,
     check_cache,
@@ -229,6 +230,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
+        check_not_symbolic("get_initial_cache", batch_size=batch_size)
         arguments.positive_integer("max_length", max_length)
         if not self.built:
             raise ValueError(

@@ -16,6 +16,7 @@ from keras_attention.kernels.attention import (
     prepare_step_keys,
 )
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
@@ -250,6 +251,7 @@ class PointerDecoder(BaseLayer):
             values the table of step inputs `(batch, 1 + Tin, D)`, the begin symbol first, or None
             without `points`; the mask.
         """
+        check_not_symbolic("prepare", memory=memory, points=points, memory_mask=memory_mask)
         if memory_mask is not None:
             memory_mask = ops.cast(memory_mask, "bool")
         check_mask("memory_mask", memory_mask, memory.shape[:2])
@@ -270,6 +272,7 @@ class PointerDecoder(BaseLayer):
         self, batch_size: int | Tensor, initial_state: Nest | None = None
     ) -> Nest:
         """Return the cell's states before the first step: `initial_state`, or the cell's own."""
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)
@@ -290,6 +293,7 @@ class PointerDecoder(BaseLayer):
             Log-probabilities `(batch, Tin)`, or `(batch, 1 + Tin)` with `end_slot`, and the next
             state.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory, visible=visible)
         inputs = ops.cast(inputs, self.compute_dtype)
         output, state = self._run_cell(inputs, state, training=False)
         # The query is projected before its axis is added, because on TensorFlow the product of a

@@ -9,6 +9,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
@@ -205,6 +206,7 @@ class AttentionDecoder(BaseLayer):
         Returns:
             A `PreparedMemory` for `step`, whose tensors have the batch axis first.
         """
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
         mask = padding(key_mask=memory_mask)
         prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
@@ -222,6 +224,7 @@ class AttentionDecoder(BaseLayer):
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
                 into which saving converts one; None = the cell's own initial state.
         """
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
@@ -250,6 +253,7 @@ class AttentionDecoder(BaseLayer):
             Output `(batch, width)`, alignment `(batch, Tenc)`, float32 or float64, and the next
             `DecoderState`.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory)
         if self.attend == "before":
             query = hidden_state(self.cell, state.cell)
             attended, weights = self.attention.attend(query, memory, noise, state.position)

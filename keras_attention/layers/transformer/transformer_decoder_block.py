@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
@@ -177,6 +178,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
         _check_memory(memory.shape)
         mask, _ = split_masks(memory_mask, memory)
         check_mask("memory_mask", mask, memory.shape[:-1])
@@ -197,6 +199,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the block is not built.
         """
+        check_not_symbolic("get_initial_cache", memory=memory, memory_mask=memory_mask)
         written = self.self_attention.get_initial_cache(ops.shape(memory)[0], max_length)
         return DecoderBlockCache(written, self.prepare(memory, memory_mask))
 
