@@ -21,7 +21,10 @@ class StepKeys(NamedTuple):
 
 
 def exponentials(keys):
-    """Return B of projected keys `(batch, Tk, units)`, a constant to the gradient."""
+    """Return B of projected keys `(batch, Tk, units)`, a constant to the gradient.
+
+    The gradients of `additive_step`, of any order, are those of the keys instead.
+    """
     return ops.stop_gradient(ops.exp(2 * clip_projections(keys)))
 
 
@@ -49,17 +52,36 @@ def additive_step(query, keys, scale):
 
 @ops.custom_gradient
 def _step(query, keys, exponentials, scale):
-    def reciprocals():
-        return 1 / (1 + ops.exp(2 * query) * exponentials)
-
     def gradient(*args, upstream=None):
         upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
-        r = reciprocals()
+        # The second derivative differentiates these operations, so that `r` must depend on `keys`.
+        r = _reciprocals(query, keys, exponentials)
         slopes = 4 * (r - r * r)
         grad_query = ops.matmul(upstream, slopes) * scale
         grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
         grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
         return grad_query, grad_keys, ops.zeros_like(exponentials), grad_scale
 
-    scores = ops.sum(scale) - 2 * ops.matmul(reciprocals(), scale)
+    reciprocals = 1 / (1 + ops.exp(2 * query) * exponentials)
+    scores = ops.sum(scale) - 2 * ops.matmul(reciprocals, scale)
     return ops.expand_dims(scores, 1), gradient
+
+
+def _reciprocals(query, keys, exponentials):
+    """Compute `r` from the exponentials, with the gradient of query and keys, of any order."""
+    # In a gradient inside a TensorFlow loop, arguments of a custom gradient must be tensors of that
+    # gradient's own graph. These reshapes make them so, and cost nothing under XLA.
+    inputs = (ops.reshape(x, ops.shape(x)) for x in (query, keys, exponentials))
+    return _differentiable_reciprocals(*inputs)
+
+
+@ops.custom_gradient
+def _differentiable_reciprocals(query, keys, exponentials) -> Any:
+    def gradient(*args, upstream=None):
+        upstream = args[-1] if upstream is None else upstream
+        r = _reciprocals(query, keys, exponentials)
+        grad_keys = -2 * upstream * (r - r * r)
+        grad_query = ops.sum(grad_keys, axis=1, keepdims=True)
+        return grad_query, grad_keys, ops.zeros_like(exponentials)
+
+    return 1 / (1 + ops.exp(2 * query) * exponentials), gradient
