@@ -90,8 +90,10 @@ class PointerDecoder(BaseLayer):
             numbers of elements in a batch.
         mask_visited: Whether each element can be pointed to only once, as in `decode`; needs
             `points`. In the paper's training, repeats are not masked.
-        return_attention_scores: Whether to return the weights, e^output, too.
-        return_state: Whether to return the cell's last state too.
+        return_attention_scores: Whether to return the weights, e^output, too. In a functional
+            model, ask the first call for everything that a later call is to return, as in
+            `AttentionDecoder`.
+        return_state: Whether to return the cell's last state too; as above.
         training: Whether the cell applies its dropout.
 
     Returns:

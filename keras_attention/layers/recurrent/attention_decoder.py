@@ -73,8 +73,11 @@ class AttentionDecoder(BaseLayer):
             Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
             to the next layer too.
         memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
-        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
-        return_state: Whether to return the final `DecoderState` too.
+        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
+            functional model, Keras takes the number of outputs from the layer's first call: if a
+            later call returns more, e.g. in a model of one decoding step, ask for it in the first
+            call too. `keras_attention.export.attention_of` gives the weights of a trained model.
+        return_state: Whether to return the final `DecoderState` too; as above.
         training: Whether to apply dropout.
 
     Returns:
