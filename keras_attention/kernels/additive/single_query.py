@@ -92,11 +92,16 @@ def _differentiable_step(is_in_range):
     return step
 
 
-@ops.custom_gradient
 def _reciprocals(query, keys, exponentials):
-    """Return r, `(batch, Tk, units)`, with the derivative by the keys for second derivatives."""
-    r = 1 / (1 + xla.exponentiate(query) * exponentials)
+    """Compute r, `(batch, Tk, units)`, from the exponentials, with gradients of any order."""
+    # In a gradient inside a TensorFlow loop, arguments of a custom gradient must be tensors of that
+    # gradient's own graph. These reshapes make them so, and cost nothing under XLA.
+    inputs = (ops.reshape(x, ops.shape(x)) for x in (query, keys, exponentials))
+    return _differentiable_reciprocals(*inputs)
 
+
+@ops.custom_gradient
+def _differentiable_reciprocals(query, keys, exponentials) -> Any:
     def gradient(*args, upstream=None):
         upstream = args[-1] if upstream is None else upstream
         r = _reciprocals(query, keys, exponentials)
@@ -104,4 +109,4 @@ def _reciprocals(query, keys, exponentials):
         grad_query = ops.sum(grad_keys, axis=1, keepdims=True)
         return grad_query, grad_keys, ops.zeros_like(exponentials)
 
-    return r, gradient
+    return 1 / (1 + xla.exponentiate(query) * exponentials), gradient

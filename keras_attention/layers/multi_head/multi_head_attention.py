@@ -21,6 +21,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
 from keras_attention.layers.multi_head.projection import (
     add_projection,
@@ -250,6 +251,7 @@ class MultiHeadAttention(QueryValueAttention):
         Returns:
             A `PreparedMemory` of keys and values `(batch, num_key_value_heads, Tk, width)`.
         """
+        check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
         structured = as_structured_mask(mask, None, ops.shape(value)[-2])
         value = structured.zero_masked_keys(ops.cast(value, self.compute_dtype))
@@ -292,6 +294,7 @@ class MultiHeadAttention(QueryValueAttention):
             Output `(batch, Tq, Dq)`, and weights `(batch, num_heads, Tq, Tk)` or None; both without
             `Tq` for a single query.
         """
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         queries, keys = 1 if is_single else ops.shape(query)[-2], ops.shape(memory.keys)[-2]

@@ -10,12 +10,14 @@ from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.multi_head.head_masks import split_head_mask
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,
     check_cache,
     create_empty_cache,
     extend_cache,
+    token_positions,
 )
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.positions.angles import check_base
@@ -48,6 +50,12 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         output, cache = layer(x[:, :2], cache=cache)      # any number of tokens at a time
         output, cache = layer(x[:, 2:3], cache=cache)
 
+    A cache skips masked tokens: they take no slot, and window and rotary positions count real
+    tokens only. Prompts of different lengths can therefore be padded on either side, and every row
+    gets the outputs of that row alone, without padding. `cache.position` is the number of real
+    tokens of each row, the `start` of a `PositionalEncoding`. Without a cache, positions count
+    masked tokens too, which differs only if real tokens stand on both sides of them.
+
     Weights: those of `MultiHeadAttention`.
 
     Args:
@@ -75,8 +83,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
         cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
-            a cache, `mask` is that of the new tokens and is stored in the cache, and
-            `attention_mask` is broadcastable to `(batch, T, max_length)`, or has an axis of heads.
+            a cache, `mask` is that of the new tokens, and `attention_mask` is broadcastable to
+            `(batch, T, max_length)`, or has an axis of heads; its columns are the cache's slots.
         attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
             num_heads, T, max_length)`.
 
@@ -215,12 +223,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     def _write_cache(self, inputs, mask, visible, cache):
         """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
-        batch, tokens = ops.shape(inputs)[:2]
         slots = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
-        positions = cache.position[:, None] + ops.arange(tokens, dtype="int32")
+        positions = token_positions(cache, ops.shape(inputs)[1], mask)
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
-        is_real = ops.broadcast_to(True if mask is None else mask, (batch, tokens))
-        cache = extend_cache(cache, new.keys, new.values, is_real)
+        cache = extend_cache(cache, new.keys, new.values, mask)
         visible = combine(
             padding(key_mask=cache.mask),
             visible.dense(),
@@ -243,6 +249,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
+        check_not_symbolic("get_initial_cache", batch_size=batch_size)
         arguments.positive_integer("max_length", max_length)
         if not self.built:
             raise ValueError(

@@ -17,6 +17,7 @@ from keras_attention.kernels.attention import (
 )
 from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
@@ -90,8 +91,10 @@ class PointerDecoder(BaseLayer):
             numbers of elements in a batch.
         mask_visited: Whether each element can be pointed to only once, as in `decode`; needs
             `points`. In the paper's training, repeats are not masked.
-        return_attention_scores: Whether to return the weights, e^output, too.
-        return_state: Whether to return the cell's last state too.
+        return_attention_scores: Whether to return the weights, e^output, too. In a functional
+            model, ask the first call for everything that a later call is to return, as in
+            `AttentionDecoder`.
+        return_state: Whether to return the cell's last state too; as above.
         training: Whether the cell applies its dropout.
 
     Returns:
@@ -249,6 +252,7 @@ class PointerDecoder(BaseLayer):
             values the table of step inputs `(batch, 1 + Tin, D)`, the begin symbol first, or None
             without `points`; the mask.
         """
+        check_not_symbolic("prepare", memory=memory, points=points, memory_mask=memory_mask)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         memory = hide(ops.cast(memory, self.compute_dtype), memory_mask)
         if self.end_slot:
@@ -267,6 +271,7 @@ class PointerDecoder(BaseLayer):
         self, batch_size: int | Tensor, initial_state: Nest | None = None
     ) -> Nest:
         """Return the cell's states before the first step: `initial_state`, or the cell's own."""
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)
@@ -287,6 +292,7 @@ class PointerDecoder(BaseLayer):
             Log-probabilities `(batch, Tin)`, or `(batch, 1 + Tin)` with `end_slot`, and the next
             state.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory, visible=visible)
         inputs = ops.cast(inputs, self.compute_dtype)
         output, state = self._run_cell(inputs, state, training=False)
         # The query is projected before its axis is added, because on TensorFlow the product of a

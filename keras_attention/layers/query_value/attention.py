@@ -53,6 +53,7 @@ class Attention(QueryValueAttention):
             must be 0 and 1; a mask of 0 and -1e9 is an error where its values are known.
         attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible.
         return_attention_scores: Whether to return the weights too. Never changes the context.
+            `keras_attention.export.attention_of` gives the weights of a trained or loaded model.
         use_causal_mask: Whether key j is visible to query i only if `j <= i + Tk - Tq`.
         training: Whether to drop weights.
 

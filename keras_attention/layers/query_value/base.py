@@ -23,6 +23,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
@@ -128,6 +129,7 @@ class QueryValueAttention(BaseLayer):
         Returns:
             A `PreparedMemory` for `attend`.
         """
+        check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
         value = ops.cast(value, self.compute_dtype)  # Keras does not autocast integer inputs
         key = value if is_shared else ops.cast(key, self.compute_dtype)
@@ -166,6 +168,7 @@ class QueryValueAttention(BaseLayer):
             The layer's output `(batch, Tq, Dv)`, and the weights `(batch, Tq, Tk)` before dropout,
             float32 or float64, or None; both without `Tq` for a single query.
         """
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
         queries = 1 if is_single else ops.shape(query)[-2]

@@ -18,6 +18,7 @@ from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.query_positions import query_positions
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.query_value.luong_base import Luong
 from keras_attention.mask import combine, hide, span
@@ -198,6 +199,7 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
         return_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         rows = self._count_rows_per_block(query, memory.values, positions)
         output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
         if not return_weights:

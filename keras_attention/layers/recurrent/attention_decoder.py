@@ -9,10 +9,12 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
+    hidden_size,
     hidden_state,
     output_size,
     pack_state,
@@ -32,8 +34,8 @@ class AttentionDecoder(BaseLayer):
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
     `attention`, at every step of a recurrent cell.
 
-    attend="before" (Bahdanau): the query is the previous state, the context is an input of the
-    cell.
+    attend="before" (Bahdanau): the query is the previous state (the first of several, e.g. h of an
+    LSTM), the context is an input of the cell.
 
         context_t        = attention(query=state_{t-1}, memory)
         output_t, state_t = cell([inputs_t; context_t], state_{t-1})
@@ -71,8 +73,11 @@ class AttentionDecoder(BaseLayer):
             Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
             to the next layer too.
         memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
-        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
-        return_state: Whether to return the final `DecoderState` too.
+        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
+            functional model, Keras takes the number of outputs from the layer's first call: if a
+            later call returns more, e.g. in a model of one decoding step, ask for it in the first
+            call too. `keras_attention.export.attention_of` gives the weights of a trained model.
+        return_state: Whether to return the final `DecoderState` too; as above.
         training: Whether to apply dropout.
 
     Returns:
@@ -130,7 +135,7 @@ class AttentionDecoder(BaseLayer):
         self._check(inputs_shape, memory_shape)
         batch = inputs_shape[0]
         if not self.attention.built:  # the layer may be shared
-            self.attention.build([(batch, output_size(self.cell)), tuple(memory_shape)])
+            self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
         self._attention_width = self._compute_attention_width(memory_shape)
         is_fed = self.attend == "before" or self.input_feeding
         self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
@@ -201,6 +206,7 @@ class AttentionDecoder(BaseLayer):
         Returns:
             A `PreparedMemory` for `step`, whose tensors have the batch axis first.
         """
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
         mask = padding(key_mask=prepare_mask("memory_mask", memory_mask, memory))
         prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
@@ -218,6 +224,7 @@ class AttentionDecoder(BaseLayer):
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
                 into which saving converts one; None = the cell's own initial state.
         """
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
@@ -246,6 +253,7 @@ class AttentionDecoder(BaseLayer):
             Output `(batch, width)`, alignment `(batch, Tenc)`, float32 or float64, and the next
             `DecoderState`.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory)
         if self.attend == "before":
             query = hidden_state(self.cell, state.cell)
             attended, weights = self.attention.attend(query, memory, noise, state.position)
@@ -287,8 +295,11 @@ class AttentionDecoder(BaseLayer):
                 f"Received: inputs {inputs_shape}, memory {memory_shape}"
             )
 
+    def _query_size(self):
+        return hidden_size(self.cell) if self.attend == "before" else output_size(self.cell)
+
     def _compute_attention_width(self, memory_shape):
-        query_shape = (None, output_size(self.cell))
+        query_shape = (None, self._query_size())
         return self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
@@ -41,6 +42,9 @@ class TransformerDecoderBlock(TransformerBlock):
 
         cache = block.get_initial_cache(memory, max_length, memory_mask)
         output, cache = block(x[:, :1], cache=cache)
+
+    Masked target tokens take no slot of the cache and do not count as positions, so that targets of
+    different lengths can be padded on either side, as in `MultiHeadSelfAttention`.
 
     Weights: those of `self_attention` and its normalization, of the network and its normalization
     (as in `TransformerEncoderBlock`), of `cross_attention` (a `MultiHeadAttention`) and its
@@ -181,6 +185,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
         _check_memory(memory.shape)
         mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
         if mask is None:
@@ -200,6 +205,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the block is not built.
         """
+        check_not_symbolic("get_initial_cache", memory=memory, memory_mask=memory_mask)
         written = self.self_attention.get_initial_cache(ops.shape(memory)[0], max_length)
         return DecoderBlockCache(written, self.prepare(memory, memory_mask))
 
