@@ -12,7 +12,9 @@ from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
     prepare_attention_bias,
 )
+from keras_attention.layers.call_arguments.batch import broadcast_batch
 from keras_attention.layers.call_arguments.inputs import (
+    broadcast_query_shape,
     check_shapes,
     split_inputs,
     split_masks,
@@ -161,6 +163,7 @@ class MultiHeadAttention(QueryValueAttention):
     def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
+        _check_rank(query_shape, value_shape)
         width = query_shape[-1]
         if self.key_dim is None and width % self.num_heads:
             raise ValueError(
@@ -191,8 +194,11 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
+        _check_rank(query.shape, value.shape)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         bias = self._prepare_bias(attention_bias, query, key)
-        query_mask, key_mask = split_masks(mask, inputs)
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
@@ -339,8 +345,9 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.cast(project(context, *self._output_projection), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        query_shape, *_ = split_shapes(input_shape)
-        return query_shape
+        shapes = split_shapes(input_shape)
+        _check_rank(*shapes[:2])
+        return broadcast_query_shape(*shapes)
 
     def compute_output_spec(
         self,
@@ -352,14 +359,17 @@ class MultiHeadAttention(QueryValueAttention):
         training: bool | None = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        query, _, key = split_inputs(inputs)
-        check_attention_bias(attention_bias, query, key, self.num_heads)
-        output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
+        query, value, key = split_inputs(inputs)
+        _check_rank(query.shape, value.shape)
+        shape = broadcast_query_shape(query.shape, value.shape, key.shape)
+        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        batch, keys = shape[0], key.shape[-2]
+        check_attention_bias(
+            attention_bias, output, keras.KerasTensor((batch, *key.shape[1:])), self.num_heads
+        )
         if not return_attention_scores:
             return output
-        *outer, keys, _ = key.shape
-        queries = query.shape[len(outer) : -1]
-        scores_shape = (*outer, self.num_heads, *queries, keys)
+        scores_shape = (batch, self.num_heads, *shape[1:-1], keys)
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
@@ -374,6 +384,17 @@ class MultiHeadAttention(QueryValueAttention):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+def _check_rank(query, value):
+    """Raise a ValueError for an image or another input with more than one axis of positions."""
+    if len(value) != 3:
+        raise ValueError(
+            "Expected `inputs` (batch, T, D). To attend over a whole image, reshape it to (batch, "
+            "height * width, channels); to attend within each row, wrap the layer in "
+            "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
+            f"Received: query {tuple(query)}, value {tuple(value)}"
+        )
 
 
 def _align_positions(positions, queries, keys, is_single):

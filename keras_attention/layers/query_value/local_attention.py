@@ -15,6 +15,7 @@ from keras_attention.kernels.local.bands import (
     spread_bands,
 )
 from keras_attention.kernels.local.windows import gather_window, window_around
+from keras_attention.layers.call_arguments.batch import broadcast_batch
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.query_positions import query_positions
@@ -161,8 +162,10 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        query_mask, key_mask = split_masks(mask, inputs)
         self._check(query, key, positions)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
