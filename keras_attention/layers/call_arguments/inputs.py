@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.layers.call_arguments.batch import broadcast_batch, join_batch
+from keras_attention.batch_axes import broadcast_batch, join_batch
 from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
 from keras_attention.types import Nest, Tensor
 

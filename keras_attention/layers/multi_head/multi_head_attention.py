@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, attention
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
     prepare_attention_bias,
 )
-from keras_attention.layers.call_arguments.batch import broadcast_batch
 from keras_attention.layers.call_arguments.inputs import (
     broadcast_query_shape,
     check_shapes,
@@ -84,7 +84,8 @@ class MultiHeadAttention(QueryValueAttention):
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
-            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`.
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`, all of
+            rank 3; the query may be one vector per sample.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
@@ -107,7 +108,8 @@ class MultiHeadAttention(QueryValueAttention):
     Differs from the paper, which does not mention biases: they are on by default, as in Keras.
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
     initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
-    as those of a convolution; a query without a visible key gives zeros.
+    as those of a convolution; a query without a visible key gives zeros; images, which Keras
+    attends to as a whole, are refused: reshape them to (batch, height * width, channels).
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,

@@ -8,13 +8,13 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
     Implementation,
     attention,
     prepare_step_keys,
 )
-from keras_attention.layers.call_arguments.batch import broadcast_batch
 from keras_attention.layers.call_arguments.inputs import (
     broadcast_query_shape,
     check_shapes,

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, compare
 from keras_attention.kernels.local.bands import (
     build_band_mask,
@@ -15,7 +16,6 @@ from keras_attention.kernels.local.bands import (
     spread_bands,
 )
 from keras_attention.kernels.local.windows import gather_window, window_around
-from keras_attention.layers.call_arguments.batch import broadcast_batch
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.query_positions import query_positions

@@ -1,7 +1,7 @@
 """Make the batch axes of a call's inputs equal, before any product.
 
-Every kernel may rely on equal batch axes. TensorFlow's matrix products on CPUs are wrong, or end the
-process, for some shapes `(B, 1, m, n)` times `(1, 1, n, k)`.
+Every kernel may rely on equal batch axes. TensorFlow multiplies some shapes `(B, 1, m, n)` by
+`(1, 1, n, k)` wrongly on CPUs, or ends the process.
 """
 
 from functools import reduce
@@ -13,7 +13,7 @@ def join_batch(*shapes):
     """Return the common batch axes of several shapes' batch axes; None = known only at run time.
 
     Example:
-    >>> from keras_attention.layers.call_arguments.batch import join_batch
+    >>> from keras_attention.batch_axes import join_batch
     >>> join_batch((1, 2), (3, None)), join_batch((None,), (1,))
     ((3, 2), (None,))
     """
@@ -50,6 +50,15 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
         key_mask = broadcast_axes(key_mask, sizes)
     query, *memory = (broadcast_axes(x, sizes) for x in inputs)
     return query, memory[0], memory[-1], query_mask, key_mask
+
+
+def matmul(a, b):
+    """Multiply matrices; batch axes that are known to differ are made equal before."""
+    axes = len(a.shape) - 2
+    if axes > 1 and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
+        sizes = _batch_sizes([a, b], axes)
+        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
+    return ops.matmul(a, b)
 
 
 def broadcast_axes(x, sizes):
