@@ -6,6 +6,8 @@ from keras import ops
 from keras_attention.normalize.masked import masked
 from keras_attention.types import Tensor
 
+MAX_RANK = 5  # TensorFlow's softmax on CPUs takes no more axes
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 @masked
@@ -31,4 +33,7 @@ def softmax(scores: Tensor) -> Tensor:
         # ops.softmax warns about an axis of size 1, which is legitimate here. The scores are a
         # factor so that their gradient is zero, not missing.
         return 0.0 * scores + 1.0
+    if len(scores.shape) > MAX_RANK:
+        rows = ops.reshape(scores, (-1, ops.shape(scores)[-1]))
+        return ops.reshape(ops.softmax(rows, axis=-1), ops.shape(scores))
     return ops.softmax(scores, axis=-1)

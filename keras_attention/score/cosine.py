@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import matmul
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
@@ -82,7 +83,7 @@ class CosineScore(Score):
         return normalize_length(key)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+        return matmul(query, ops.swapaxes(key, -1, -2))
 
     def get_config(self) -> Config:
         return {**super().get_config(), "strength": self.strength}

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_attention.batch_axes import matmul
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
@@ -52,7 +53,7 @@ class GeneralScore(Score):
         return ops.matmul(key, ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+        return matmul(query, ops.swapaxes(key, -1, -2))
 
     def get_config(self) -> Config:
         return {

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import keras
 from keras import ops, tree
 
+from keras_attention.batch_axes import broadcast_batch, join_batch
 from keras_attention.layers.call_arguments.sequence_masks import (
     keras_mask,
     prepare_mask,
     prepare_sequence_mask,
 )
+from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
 from keras_attention.types import Nest, Tensor
 
 NAMES = "a tensor, [query, value] or [query, value, key]"
@@ -29,6 +32,7 @@ def split_inputs(inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: {len(inputs)} inputs")
     if not all(hasattr(x, "shape") for x in inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: inputs={inputs!r}")
+    check_tensors("inputs", *inputs)
     query, value, key = (*inputs, inputs[1])[:3]
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
@@ -48,7 +52,11 @@ def split_shapes(input_shape):
 def check_shapes(query, value, key):
     """Raise a ValueError if the shapes of query, value and key do not fit together."""
     received = f"Received: query {tuple(query)}, value {tuple(value)}, key {tuple(key)}"
-    if len(value) < 2 or len(key) != len(value):
+    if len(value) < 3:
+        raise ValueError(
+            f"Expected `inputs` (batch, T, D), or a value (batch, Tk, Dv). {ONE_VECTOR} {received}"
+        )
+    if len(key) != len(value):
         raise ValueError(
             "Expected value and key of the same rank and of shape (batch, ..., keys, width). "
             f"{received}"
@@ -61,11 +69,22 @@ def check_shapes(query, value, key):
     outer = [query[: len(value) - 2], value[:-2], key[:-2]]
     for sizes in zip(*outer, strict=True):
         if len(set(sizes) - {None, 1}) > 1:
-            raise ValueError(f"Expected the same batch in query, value and key. {received}")
+            raise ValueError(
+                "Expected the same batch in query, value and key, or 1, which is broadcast. "
+                f"{received}"
+            )
     if None not in (key[-2], value[-2]) and key[-2] != value[-2]:
         raise ValueError(f"Expected as many keys as values. {received}")
     if None in (query[-1], value[-1], key[-1]):
         raise ValueError(f"Expected a known last dimension, not None. {received}")
+
+
+def broadcast_query_shape(query, value, key):
+    """Return the query's shape with the batch axes that a call broadcasts the inputs to."""
+    check_shapes(query, value, key)
+    axes = len(value) - 2
+    batch = join_batch(*(tuple(shape)[:axes] for shape in (query, value, key)))
+    return (*batch, *query[axes:])
 
 
 def split_masks(mask, inputs):
@@ -128,4 +147,9 @@ def _is_list_of_masks(mask):
 
 def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | None:
     """Return the query's mask: the `compute_mask` of layers with one output per query."""
-    return split_masks(mask, inputs)[0]
+    query_mask, _ = split_masks(mask, inputs)
+    if query_mask is None or not isinstance(inputs, (list, tuple)):
+        return query_mask
+    if any(isinstance(x, keras.KerasTensor) for x in (*inputs, query_mask)):
+        return query_mask  # the size of an unknown batch has no symbol
+    return broadcast_batch(*split_inputs(inputs), query_mask)[3]

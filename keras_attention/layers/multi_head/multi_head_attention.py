@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, attention
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
@@ -15,6 +16,7 @@ from keras_attention.layers.call_arguments.attention_bias import (
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
+    broadcast_query_shape,
     check_shapes,
     split_inputs,
     split_masks,
@@ -86,9 +88,10 @@ class MultiHeadAttention(QueryValueAttention):
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
-            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`. The
-            attention mask may have an axis of heads after the batch, `(batch, num_heads, Tq, Tk)`
-            with any axis of size 1; heads with masks of their own are computed with a bias.
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`, all
+            of rank 3; the query may be one vector per sample. The attention mask may have an axis
+            of heads after the batch, `(batch, num_heads, Tq, Tk)` with any axis of size 1; heads
+            with masks of their own are computed with a bias.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
@@ -115,12 +118,12 @@ class MultiHeadAttention(QueryValueAttention):
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
     initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
     as those of a convolution; a query without a visible key gives zeros. There is no `output_shape`
-    (the output has the query's width), no `attention_axes` (the axis before the last is attended
-    over), no `use_gate`, no `bias_regularizer` and no constraints; `sliding_window` is `window` of
-    `MultiHeadSelfAttention`, `flash_attention` is `implementation`. The kernels are weights of the
-    layer itself: `Model.quantize` leaves them as they are, with a warning, and there is no
-    `enable_lora`. For both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the
-    same weights.
+    (the output has the query's width), no `attention_axes` (images, which Keras attends to as a
+    whole, are refused: reshape them to (batch, height * width, channels)), no `use_gate`, no
+    `bias_regularizer` and no constraints; `sliding_window` is `window` of `MultiHeadSelfAttention`,
+    `flash_attention` is `implementation`. The kernels are weights of the layer itself:
+    `Model.quantize` leaves them as they are, with a warning, and there is no `enable_lora`. For
+    both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the same weights.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -176,6 +179,7 @@ class MultiHeadAttention(QueryValueAttention):
     def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
+        _check_rank(query_shape, value_shape)
         width = query_shape[-1]
         if self.key_dim is None and width % self.num_heads:
             raise ValueError(
@@ -206,9 +210,12 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
+        _check_rank(query.shape, value.shape)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
         bias = self._prepare_bias(attention_bias, query, key, head_mask)
-        query_mask, key_mask = split_masks(mask, inputs)
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
@@ -359,8 +366,9 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.cast(project(context, *self._output_projection), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        query_shape, *_ = split_shapes(input_shape)
-        return query_shape
+        shapes = split_shapes(input_shape)
+        _check_rank(*shapes[:2])
+        return broadcast_query_shape(*shapes)
 
     def compute_output_spec(
         self,
@@ -372,16 +380,19 @@ class MultiHeadAttention(QueryValueAttention):
         training: bool | None = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        query, _, key = split_inputs(inputs)
-        attention_mask, _ = split_head_mask(attention_mask, query, key, self.num_heads)
-        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # checks them
-        check_attention_bias(attention_bias, query, key, self.num_heads)
-        output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
+        query, value, key = split_inputs(inputs)
+        _check_rank(query.shape, value.shape)
+        shape = broadcast_query_shape(query.shape, value.shape, key.shape)
+        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        batch, keys = shape[0], key.shape[-2]
+        key = keras.KerasTensor((batch, *key.shape[1:]))
+        attention_mask, _ = split_head_mask(attention_mask, output, key, self.num_heads)
+        masks = split_masks(mask, inputs)
+        build_structured_mask(output, key, *masks, attention_mask)  # only its checks count
+        check_attention_bias(attention_bias, output, key, self.num_heads)
         if not return_attention_scores:
             return output
-        *outer, keys, _ = key.shape
-        queries = query.shape[len(outer) : -1]
-        scores_shape = (*outer, self.num_heads, *queries, keys)
+        scores_shape = (batch, self.num_heads, *shape[1:-1], keys)
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
@@ -396,6 +407,17 @@ class MultiHeadAttention(QueryValueAttention):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+def _check_rank(query, value):
+    """Raise a ValueError for an image or another input with more than one axis of positions."""
+    if len(value) != 3:
+        raise ValueError(
+            "Expected `inputs` (batch, T, D). To attend over a whole image, reshape it to (batch, "
+            "height * width, channels); to attend within each row, wrap the layer in "
+            "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
+            f"Received: query {tuple(query)}, value {tuple(value)}"
+        )
 
 
 def _align_positions(positions, queries, keys, is_single):

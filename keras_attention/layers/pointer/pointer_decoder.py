@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
@@ -81,7 +82,7 @@ class PointerDecoder(BaseLayer):
             checked, and the result depends on the backend (an error, NaN, the last element).
             Without `points`: the inputs of the steps, `(batch, Tout, D)`, shifted right by the
             caller.
-        memory: `(batch, Tin, Dm)`, the outputs e of an encoder.
+        memory: `(batch, Tin, Dm)`, the outputs e of an encoder; a batch of 1 is broadcast.
         points: The vectors of the elements `(batch, Tin, D)`, e.g. coordinates; or None.
         initial_state: The cell's states, nested in any way (an encoder's last states); None = the
             cell's initial state.
@@ -208,6 +209,7 @@ class PointerDecoder(BaseLayer):
         check_inputs(inputs, memory, points, mask_visited)
         inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)
+        memory, points, memory_mask = broadcast_to_batch(inputs, memory, points, memory_mask)
         prepared = self.prepare(memory, points, memory_mask)
         visible = padding(key_mask=prepared.mask)
         if points is not None:

@@ -45,7 +45,8 @@ class Attention(QueryValueAttention):
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,
             value]` or `[query, value, key]` of query `(batch, Tq, Dq)` or `(batch, Dq)` for a
-            single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`.
+            single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`. There may be more batch
+            axes. A batch axis of size 1, as of one memory for all queries, is broadcast.
         mask: Keras masks: one `(batch, T)` for one tensor, else a list `[query_mask, value_mask]`
             or `[query_mask, value_mask, key_mask]`; entries may be None. By default those of the
             inputs. A query that is masked itself, or has no visible key, gets a zero context. A

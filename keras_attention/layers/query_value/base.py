@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
     Implementation,
@@ -16,6 +17,7 @@ from keras_attention.kernels.attention import (
 )
 from keras_attention.layer_arguments import check_seed
 from keras_attention.layers.call_arguments.inputs import (
+    broadcast_query_shape,
     check_shapes,
     compute_query_mask,
     split_inputs,
@@ -79,6 +81,14 @@ class QueryValueAttention(BaseLayer):
         self.perturbation = SeededDropout(self)
         self.supports_masking = True
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if {"query", "value", "key"} & kwargs.keys():
+            raise ValueError(
+                "Expected query and value as one list, `layer([query, value])` or "
+                f"`layer([query, value, key])`. Received: arguments {', '.join(kwargs)}"
+            )
+        return super().__call__(*args, **kwargs)
+
     def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
@@ -95,7 +105,9 @@ class QueryValueAttention(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        query_mask, key_mask = split_masks(mask, inputs)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
@@ -217,7 +229,8 @@ class QueryValueAttention(BaseLayer):
     compute_mask = compute_query_mask
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        query_shape, value_shape, _ = split_shapes(input_shape)
+        query_shape, value_shape, key_shape = split_shapes(input_shape)
+        query_shape = broadcast_query_shape(query_shape, value_shape, key_shape)
         return (*query_shape[:-1], value_shape[-1])
 
     def compute_output_spec(
@@ -235,7 +248,7 @@ class QueryValueAttention(BaseLayer):
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
-        scores_shape = (*query.shape[:-1], key.shape[-2])
+        scores_shape = (*shape[:-1], key.shape[-2])
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, compare
 from keras_attention.kernels.local.bands import (
     build_band_mask,
@@ -162,8 +163,10 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        query_mask, key_mask = split_masks(mask, inputs)
         self._check(query, key, positions)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)

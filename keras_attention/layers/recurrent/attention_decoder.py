@@ -8,8 +8,10 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
@@ -65,7 +67,7 @@ class AttentionDecoder(BaseLayer):
 
     Call arguments:
         inputs: Target inputs `(batch, Tdec, D)`, shifted right by the caller.
-        memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs.
+        memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs; a batch of 1 is broadcast.
         initial_state: The cell's states, nested in any way (an encoder's last states), or a
             `DecoderState`; None = the cell's own initial state.
         inputs_mask: Bool `(batch, Tdec)`; by default the Keras mask of `inputs`. A padded step does
@@ -153,9 +155,12 @@ class AttentionDecoder(BaseLayer):
         return_state: bool = False,
         training: bool | None = None,
     ) -> Any:
+        check_tensors("inputs", inputs)
+        check_tensors("memory", memory)
         self._check(inputs.shape, memory.shape)
         inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)
+        memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
         inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]

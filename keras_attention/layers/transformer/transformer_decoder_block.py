@@ -6,9 +6,11 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
 from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
@@ -72,7 +74,8 @@ class TransformerDecoderBlock(TransformerBlock):
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.
-        memory: `(batch, Tsource, Dm)`, an encoder's output; None with a cache, which contains it.
+        memory: `(batch, Tsource, Dm)`, an encoder's output, where a batch of 1 is broadcast; None
+            with a cache, which contains it.
         inputs_mask: Bool `(batch, Ttarget)`; None = the Keras mask of `inputs`.
         memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
         return_attention_scores: Whether to return the weights of both attentions too.
@@ -133,10 +136,13 @@ class TransformerDecoderBlock(TransformerBlock):
                 "Expected either `memory` or `cache`, which contains the memory. "
                 f"Received: memory={memory!r}, cache={cache!r}"
             )
+        check_tensors("inputs", inputs)
         mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
+            check_tensors("memory", memory)
             _check_memory(memory.shape, inputs.shape[0])
             memory_mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
+            memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
             written, memory = None, self.prepare(memory, memory_mask)
         else:
             written, memory = _split_cache(cache, inputs.shape[0])
@@ -253,7 +259,8 @@ class TransformerDecoderBlock(TransformerBlock):
 def _check_memory(shape, batch=None):
     """Raise a ValueError if the memory is not a sequence, or of another batch (None = unknown)."""
     shape = tuple(shape)
-    if len(shape) != 3 or shape[-1] is None or None not in (shape[0], batch) and shape[0] != batch:
+    is_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
+    if len(shape) != 3 or shape[-1] is None or is_other_batch:
         raise ValueError(
             f"Expected `memory` (batch, Tsource, width) with a known width and the batch of "
             f"`inputs`. Received: memory {shape}, batch={batch}"

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.inputs import split_masks
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import hide
@@ -97,6 +98,7 @@ class TransformerEncoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Tensor | tuple[Any, ...]:
+        check_tensors("inputs", inputs)
         mask, _ = split_masks(mask, inputs)
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended = self.self_attention(

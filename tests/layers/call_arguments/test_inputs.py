@@ -55,7 +55,8 @@ def test_shapes_are_split_like_inputs():
 @pytest.mark.parametrize(
     ("query", "value", "key", "message"),
     [
-        ((2, 3, 5), (7,), (7,), "Expected value and key of the same rank"),
+        ((2, 5), (2, 5), (2, 5), r"Expected `inputs` \(batch, T, D\).*return_sequences=True"),
+        ((3, 5), (7, 5), (7, 5), r"Expected `inputs` \(batch, T, D\).*Embedding"),
         ((2, 3, 5), (2, 7, 11), (7, 13), "Expected value and key of the same rank"),
         ((5,), (2, 7, 11), (2, 7, 11), "Expected a query"),
         ((2, 1, 3, 5), (2, 7, 11), (2, 7, 11), "Expected a query"),
