@@ -10,13 +10,19 @@ import pytest
 import keras_attention
 from keras_attention.testing import (
     config,
+    derivatives,
+    domain,
     freezing,
     masking,
     precision,
+    refusal,
+    row_alone,
     same_numbers,
     saved_model,
+    shapes,
     state,
     training,
+    weights,
 )
 from tests.layers.contract.rows import ROWS
 
@@ -110,6 +116,46 @@ def test_finite_inputs_give_no_nan(case, dtype):
 @every_case(precision.check_half_precision_is_close_to_float32)
 def test_half_precision_is_close_to_float32(case):
     precision.check_half_precision_is_close_to_float32(case)
+
+
+@every_case(row_alone.check_sample_is_independent)
+def test_sample_is_independent(case):
+    row_alone.check_sample_is_independent(case)
+
+
+@every_case_and_dtype(domain.check_domain_is_finite, DTYPES)
+def test_domain_is_finite(case, dtype):
+    domain.check_domain_is_finite(case, dtype)
+
+
+@every_case(domain.check_implementations_agree)
+def test_implementations_agree(case):
+    domain.check_implementations_agree(case)
+
+
+@every_case(derivatives.check_derivatives)
+def test_derivatives(case):
+    derivatives.check_derivatives(case)
+
+
+@every_case(weights.check_weights_are_distribution)
+def test_weights_are_distribution(case):
+    weights.check_weights_are_distribution(case)
+
+
+@every_case(weights.check_keys_are_treated_alike)
+def test_keys_are_treated_alike(case):
+    weights.check_keys_are_treated_alike(case)
+
+
+@every_case(shapes.check_shapes)
+def test_shapes(case):
+    shapes.check_shapes(case)
+
+
+@every_case(refusal.check_wrong_calls_are_refused)
+def test_wrong_calls_are_refused(case):
+    refusal.check_wrong_calls_are_refused(case)
 
 
 @every_case(same_numbers.check_scores_do_not_change_output)

@@ -77,6 +77,7 @@ ROWS = {
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 4, "key_dim": 2, "window": 5, "rotary_base": 100.0, "num_key_value_heads": 2},
         call=call_with_heads,
+        treats_keys_alike=False,
     ),
     "multi_head_blockwise": Case(
         keras_attention.MultiHeadAttention,
@@ -92,5 +93,6 @@ ROWS = {
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 2, "key_dim": 4, "window": 5, "implementation": "blockwise"},
         call=call_with_heads,
+        treats_keys_alike=False,
     ),
 }

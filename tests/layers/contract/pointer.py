@@ -77,11 +77,13 @@ ROWS = {
             "end_slot": True,
             **NO_BEGIN,
         },
+        weights_sum_to_one=False,  # the end has the rest
         **POINTER,
     ),
     "pointer_by_index": Case(
         keras_attention.PointerDecoder,
         {"units": 7, "cell": lambda: create_lstm_cell(3)},
         **{**POINTER, "call": functools.partial(call_pointer_by_index, mask_visited=True)},
+        treats_keys_alike=False,
     ),
 }

@@ -21,6 +21,7 @@ ROWS = {
         keras_attention.PositionalEncoding,
         call=call_positional_encoding,
         takes_masks=False,
+        treats_keys_alike=False,
         takes_attention_mask=False,
         all_arguments={"base": 100.0, "scale": True},
         wrong_arguments=[({"base": 0}, "base=0"), ({"scale": 2}, "scale=2")],

@@ -69,6 +69,8 @@ ROWS = {
             "attend": "after",
             "input_feeding": True,
         },
+        treats_keys_alike=False,
+        weights_sum_to_one=False,
         **CELL,
     ),
     "decoder_local_monotonic": Case(
@@ -79,6 +81,8 @@ ROWS = {
                 window=2, alignment="monotonic", score="concat"
             ),
         },
+        treats_keys_alike=False,
+        weights_sum_to_one=False,
         **CELL,
     ),
     "decoder_hard": Case(
@@ -87,6 +91,7 @@ ROWS = {
             "cell": lambda: create_gru_cell(7),
             "attention": lambda: keras_attention.HardAttention(),
         },
+        treats_keys_alike=False,
         **CELL,
     ),
 }
