@@ -52,7 +52,6 @@ ARGUMENTS = {
     precision.check_finite_inputs_give_no_nan: ["float32", "mixed_float16", "mixed_bfloat16"],
     domain.check_domain_is_finite: ["float32", "mixed_float16", "mixed_bfloat16"],
     same_numbers.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
-    state.check_call_leaves_no_state: [False, True],
     freezing.check_frozen_layer_is_not_trained: list(freezing.FREEZERS),
 }
 

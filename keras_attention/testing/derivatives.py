@@ -9,7 +9,8 @@ import numpy as np
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise
 
-STEP = 1e-5
+# XLA's float64 functions on CPUs have relative errors of about 1e-8.
+STEP = 1e-3 if keras.backend.backend() == "jax" else 1e-5
 
 
 @promise("first and second derivatives equal finite differences")

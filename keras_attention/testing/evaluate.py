@@ -111,8 +111,8 @@ class Evaluator:
             blocks.append([*outputs, *(np.asarray(x, "float64") for x in gradients)])
         names = ["output", "weights", "gradient of the queries", "gradient of the values"]
         results = [np.concatenate(x) for x in zip(*(block[:4] for block in blocks), strict=True)]
-        for variable in self.layer.trainable_variables:
-            names.append(f"gradient of {variable.path}")
+        for number, variable in enumerate(self.layer.trainable_variables):
+            names.append(f"gradient of weight {number}, {variable.name!r}")
         results += [sum(x) for x in zip(*(block[4:] for block in blocks), strict=True)]
         return dict(zip(names, results, strict=True))
 
@@ -126,7 +126,7 @@ class Evaluator:
             directions: One array each for queries, values and trainable variables.
         """
         program = self._program("slope", 2 + len(masks), {})
-        tensors = [ops.convert_to_tensor(np.asarray(x)) for x in (query, value)]
+        tensors = [_to_tensor(x) for x in (query, value)]
         return program(*tensors, list(masks), directions=directions)
 
     def compiled(self, *data: Any) -> tuple:
@@ -161,7 +161,7 @@ class Evaluator:
         differentiate = outputs_and_gradients(compute, 2, self.layer.trainable_variables)
 
         def run(data, attention_mask):
-            tensors = [ops.convert_to_tensor(np.asarray(x)) for x in data[:2]]
+            tensors = [_to_tensor(x) for x in data[:2]]
             return differentiate(*tensors, data[2:], attention_mask)
 
         return run
@@ -174,6 +174,12 @@ class Evaluator:
 
     def _create_compiled(self):
         return compile_function(lambda *data: self._call(self.layer, *data, training=False))
+
+
+def _to_tensor(x):
+    """Convert to a tensor of the same dtype: Keras on torch would convert float64 to float32."""
+    array = np.asarray(x)
+    return ops.convert_to_tensor(array, str(array.dtype))
 
 
 def _split_samples(data):

@@ -29,9 +29,18 @@ def record_calls(layer: keras.layers.Layer) -> Iterator[list[RecordedCall]]:
     def call_and_record(self, *args, **kwargs):
         result = function(self, *args, **kwargs)
         if self is layer:
-            arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
-            calls.append(RecordedCall(dict(arguments), result))
+            calls.append(RecordedCall(_bind(layer.call, args, kwargs), result))
         return result
 
     with mock.patch.object(type(layer), "__call__", call_and_record):
         yield calls
+
+
+def _bind(function, args, kwargs):
+    """Return the arguments of a call by name, also those of `**kwargs`."""
+    signature = inspect.signature(function)
+    arguments = dict(signature.bind(*args, **kwargs).arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= arguments.pop(parameter.name, {})
+    return arguments
