@@ -33,20 +33,20 @@ class LayerCase:
         takes_masks: Whether the layer takes `query_mask` and `value_mask`.
         takes_attention_mask: Whether it takes `attention_mask` and `use_causal_mask`.
         takes_query: Whether the output has a query axis.
-        weights_sum_to_one: Whether the weights of each query sum to 1 unless all are masked. False
-            where they may sum to less.
-        treats_keys_alike: Whether equal keys get equal weights, and permuted keys the permuted
-            weights. False where positions matter, or where the first of equal keys gets all.
         max_input: The largest input that must not give NaN; None = near the largest number of the
             compute dtype. Pass a smaller one if a part of the layer overflows earlier.
         all_arguments: Every constructor argument, each with a value that is not its default. If
             given, the check of the config compares every one of them. Default None.
         wrong_arguments: Pairs of a dict of constructor arguments that must be refused, and a part
             of the error message.
-        call_arguments: Further arguments of the layer's call by name, arrays for the inputs of
-            `example_batch` or nests of them: what else the check of wrong calls has to try.
         error_pattern: Regular expression that each of these error messages must match.
         package: The package under which the class is registered for saving; None for any.
+        weights_sum_to_one: Whether the weights of each query sum to 1 unless all are masked. False
+            where they may sum to less.
+        treats_keys_alike: Whether equal keys get equal weights, and permuted keys the permuted
+            weights. False where positions matter, or where the first of equal keys gets all.
+        call_arguments: Further arguments of the layer's call by name, arrays that fit the examples
+            or nests of them. They are replaced by wrong ones, as the other arguments are.
     """
 
     layer: Callable
@@ -57,14 +57,14 @@ class LayerCase:
     takes_masks: bool = True
     takes_attention_mask: bool = True
     takes_query: bool = True
-    weights_sum_to_one: bool = True
-    treats_keys_alike: bool = True
     max_input: float | None = None
     all_arguments: dict | None = None
     wrong_arguments: list = dataclasses.field(default_factory=list)
-    call_arguments: dict = dataclasses.field(default_factory=dict)
     error_pattern: str = "Expected .* Received: "
     package: str | None = None
+    weights_sum_to_one: bool = True
+    treats_keys_alike: bool = True
+    call_arguments: dict = dataclasses.field(default_factory=dict)
     evaluators: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
