@@ -90,7 +90,8 @@ class AttentionDecoder(BaseLayer):
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
 
     Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
-    of a stack with "before" is its top state, and the readout is not included.
+    of a stack with "before" is its top state, and the readout is not included. For models with the
+    `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
