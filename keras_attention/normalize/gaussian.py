@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.normalize.softmax import softmax
 from keras_attention.precision import at_least_float32
 from keras_attention.types import Tensor
@@ -31,6 +32,9 @@ def gaussian(
         Weights of the scores' shape, float32 (float64 is kept). Each row sums to at most 1 (to 1
         with `renormalize`), or is all zero if it is fully masked.
 
+    Raises:
+        ValueError: If `deviation` is a number but not above 0, or `renormalize` is no bool.
+
     Example:
     >>> scores, distance = np.zeros((1, 2), "float32"), np.array([[0.0, 2.0]], "float32")
     >>> weights = keras_attention.normalize.gaussian(scores, distance=distance, deviation=1.0)
@@ -40,6 +44,9 @@ def gaussian(
     Reference:
         Luong, Pham, Manning (2015), equation 10, https://arxiv.org/abs/1508.04025.
     """
+    if not hasattr(deviation, "dtype"):
+        deviation = arguments.positive_number("deviation", deviation)
+    renormalize = arguments.boolean("renormalize", renormalize)
     logarithm = -0.5 * ops.square(distance / deviation)
     if renormalize:
         # Adding the logarithm before the softmax avoids dividing by a sum that could be zero.

@@ -230,6 +230,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
+        arguments.size("batch_size", batch_size)
         arguments.positive_integer("max_length", max_length)
         if not self.built:
             raise ValueError(

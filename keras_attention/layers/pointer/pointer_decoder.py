@@ -271,6 +271,7 @@ class PointerDecoder(BaseLayer):
         self, batch_size: int | Tensor, initial_state: Nest | None = None
     ) -> Nest:
         """Return the cell's states before the first step: `initial_state`, or the cell's own."""
+        arguments.size("batch_size", batch_size)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)

@@ -222,6 +222,7 @@ class AttentionDecoder(BaseLayer):
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
                 into which saving converts one; None = the cell's own initial state.
         """
+        arguments.size("batch_size", batch_size)
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
