@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.types import Tensor
 
 
@@ -17,7 +18,7 @@ def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
         Bool `(batch, ..., Tq, Tk)`, True = not visited yet, therefore visible.
 
     Raises:
-        ValueError: If the indices have no axis of queries.
+        ValueError: If the indices have no axis of queries, or `keys` is not an integer of at least 0.
 
     Example:
     >>> keras_attention.mask.visited(np.array([-1, 2, 0]), 3).numpy().astype(int)
@@ -25,6 +26,7 @@ def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
            [1, 1, 0],
            [0, 1, 0]])
     """
+    keys = arguments.size("keys", keys)
     indices = ops.expand_dims(ops.cast(indices, "int32"), -1)
     if len(indices.shape) < 2:
         raise ValueError(

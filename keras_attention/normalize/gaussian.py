@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.normalize.softmax import softmax
 from keras_attention.precision import at_least_float32
@@ -34,7 +35,8 @@ def gaussian(
         with `renormalize`), or is all zero if it is fully masked.
 
     Raises:
-        ValueError: If the mask, the distance or the deviation is not broadcastable to the scores.
+        ValueError: If the mask, the distance or the deviation is not broadcastable to the scores, if
+            `deviation` is a number but not above 0, or if `renormalize` is not a bool.
 
     Example:
     >>> scores, distance = np.zeros((1, 2), "float32"), np.array([[0.0, 2.0]], "float32")
@@ -45,6 +47,9 @@ def gaussian(
     Reference:
         Luong, Pham, Manning (2015), equation 10, https://arxiv.org/abs/1508.04025.
     """
+    if not hasattr(deviation, "dtype"):
+        deviation = arguments.positive_number("deviation", deviation)
+    renormalize = arguments.boolean("renormalize", renormalize)
     logarithm = -0.5 * ops.square(distance / deviation)
     check_broadcastable("distance / deviation", logarithm, "scores", scores.shape)
     if renormalize:

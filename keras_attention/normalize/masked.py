@@ -33,7 +33,15 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
         scores, or None. A mask of another shape is a ValueError.
+
+    Raises:
+        ValueError: If `distribution` is not callable.
     """
+    if not callable(distribution):
+        raise ValueError(
+            "Expected `distribution` to be a function of scores. "
+            f"Received: distribution={distribution!r}"
+        )
 
     @functools.wraps(distribution)
     def normalizer(scores, mask=None):

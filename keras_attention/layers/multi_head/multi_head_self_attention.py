@@ -250,6 +250,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
         check_not_symbolic("get_initial_cache", batch_size=batch_size)
+        arguments.size("batch_size", batch_size)
         arguments.positive_integer("max_length", max_length)
         if not self.built:
             raise ValueError(

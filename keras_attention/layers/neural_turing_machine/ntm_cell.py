@@ -255,6 +255,7 @@ class NTMCell(BaseLayer):
                 "Expected a built cell, since the initial state comes from its weights. "
                 f"Received: {self.name}, not built"
             )
+        arguments.size("batch_size", batch_size)
         if self.memory_start == "learned":
             memory = ops.tanh(self.memory_weight)
         else:

@@ -274,6 +274,7 @@ class PointerDecoder(BaseLayer):
     ) -> Nest:
         """Return the cell's states before the first step: `initial_state`, or the cell's own."""
         check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
+        arguments.size("batch_size", batch_size)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)

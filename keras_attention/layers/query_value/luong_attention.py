@@ -64,7 +64,9 @@ class LuongAttention(Luong):
 
     Differs from the paper: `concat` has a full W; for the published results, the keys' part of it
     was fixed to the identity (footnote 15). Differs from `keras.layers.Attention(score_mode=
-    "concat")`, which sums tanh(query + key) without weights.
+    "concat")`, which sums tanh(query + key) without weights. Differs from the `LuongAttention` and
+    `attention_layer_size` of TensorFlow Addons, whose layer is linear, of [query; context]: see
+    docs/porting.md.
 
     Reference:
         Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning

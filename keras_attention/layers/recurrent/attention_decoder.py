@@ -97,7 +97,8 @@ class AttentionDecoder(BaseLayer):
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
 
     Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
-    of a stack with "before" is its top state, and the readout is not included.
+    of a stack with "before" is its top state, and the readout is not included. For models with the
+    `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
@@ -230,6 +231,7 @@ class AttentionDecoder(BaseLayer):
                 into which saving converts one; None = the cell's own initial state.
         """
         check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
+        arguments.size("batch_size", batch_size)
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
