@@ -41,6 +41,12 @@ class LayerCase:
             of the error message.
         error_pattern: Regular expression that each of these error messages must match.
         package: The package under which the class is registered for saving; None for any.
+        weights_sum_to_one: Whether the weights of each query sum to 1 unless all are masked. False
+            where they may sum to less.
+        treats_keys_alike: Whether equal keys get equal weights, and permuted keys the permuted
+            weights. False where positions matter, or where the first of equal keys gets all.
+        call_arguments: Further arguments of the layer's call by name, arrays that fit the examples
+            or nests of them. They are replaced by wrong ones, as the other arguments are.
     """
 
     layer: Callable
@@ -56,6 +62,9 @@ class LayerCase:
     wrong_arguments: list = dataclasses.field(default_factory=list)
     error_pattern: str = "Expected .* Received: "
     package: str | None = None
+    weights_sum_to_one: bool = True
+    treats_keys_alike: bool = True
+    call_arguments: dict = dataclasses.field(default_factory=dict)
     evaluators: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
@@ -94,8 +103,12 @@ class LayerCase:
     def evaluator(self, dtype: str = "float32") -> Evaluator:
         """Return the evaluator of a built layer, which is shared: do not change its layer."""
         if dtype not in self.evaluators:
-            self.evaluators[dtype] = Evaluator(self.call, self.build(dtype=dtype))
+            self.evaluators[dtype] = self.create_evaluator(dtype=dtype)
         return self.evaluators[dtype]
+
+    def create_evaluator(self, **options: Any) -> Evaluator:
+        """Return the evaluator of a layer that `build` returns for these options."""
+        return Evaluator(self.call, self.build(**options))
 
     def functional_model(self, layer: keras.layers.Layer) -> keras.Model:
         """Return a functional model of the layer: unknown batch and lengths, masks as inputs."""

@@ -8,13 +8,19 @@ import keras
 
 from keras_attention.testing import (
     config,
+    derivatives,
+    domain,
     freezing,
     masking,
     precision,
+    refusal,
+    row_alone,
     same_numbers,
     saved_model,
+    shapes,
     state,
     training,
+    weights,
 )
 from keras_attention.testing.case import LayerCase
 
@@ -22,7 +28,13 @@ CHECKS = [
     check
     for module in (
         masking,
+        row_alone,
+        weights,
         precision,
+        domain,
+        derivatives,
+        shapes,
+        refusal,
         same_numbers,
         saved_model,
         config,
@@ -38,8 +50,8 @@ ARGUMENTS = {
     masking.check_fully_masked_query_returns_zero: ["float32", "mixed_float16", "mixed_bfloat16"],
     masking.check_attention_mask_has_effect_of_masks: ["float32", "mixed_float16"],
     precision.check_finite_inputs_give_no_nan: ["float32", "mixed_float16", "mixed_bfloat16"],
+    domain.check_domain_is_finite: ["float32", "mixed_float16", "mixed_bfloat16"],
     same_numbers.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
-    state.check_call_leaves_no_state: [False, True],
     freezing.check_frozen_layer_is_not_trained: list(freezing.FREEZERS),
 }
 

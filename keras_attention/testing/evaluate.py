@@ -7,7 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attention.testing.gradients import outputs_and_gradients
+from keras_attention.precision import at_least_float32
+from keras_attention.testing.data import BATCH
+from keras_attention.testing.gradients import gradients_of_slope, outputs_and_gradients
 
 
 def to_numpy(nest: Any) -> tuple:
@@ -28,6 +30,22 @@ def compile_function(function: Callable) -> Callable:
 
         return jax.jit(function)
     return function
+
+
+def compute_shapes(function: Callable, *arrays: np.ndarray) -> tuple:
+    """Return the shapes of a function's outputs; on JAX by tracing, without compiling it."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        outputs = jax.eval_shape(function, *arrays)
+    else:
+        outputs = function(*arrays)
+    return tuple(tuple(x.shape) for x in outputs)
+
+
+def compute_loss(*outputs: Any) -> Any:
+    """Return the sum of the sines of outputs, whose gradients the checks look at."""
+    return sum(ops.sum(ops.sin(at_least_float32(x))) for x in outputs)
 
 
 class Evaluator:
@@ -57,7 +75,9 @@ class Evaluator:
     def outputs_and_gradients(
         self, *data: Any, attention_mask: Any = None, loss_queries: Any = None, **options: Any
     ) -> tuple[tuple, list]:
-        """Return `(output, weights)`, and the gradients of the sum of their squares.
+        """Return `(output, weights)`, and the gradients of the sum of their sines.
+
+        A sine's gradient is in [-1, 1], however large the output is.
 
         Args:
             data: Queries and values, then optionally their masks.
@@ -72,11 +92,51 @@ class Evaluator:
         outputs, gradients = run(list(data), attention_mask)
         return to_numpy(outputs), gradients
 
+    def outputs_of_samples(self, *data: Any) -> list[np.ndarray]:
+        """Return `outputs`, evaluated as `results` evaluates them."""
+        blocks = [self.outputs(*block) for block in _split_samples(data)]
+        return [np.concatenate(x) for x in zip(*blocks, strict=True)]
+
+    def results(self, *data: Any) -> dict[str, np.ndarray]:
+        """Return outputs and gradients by name; those of each sample are concatenated.
+
+        JAX evaluates `BATCH` samples at a time, with the program that other checks use as well.
+
+        Args:
+            data: Queries and values, then optionally their masks, of any number of samples.
+        """
+        blocks = []
+        for block in _split_samples(data):
+            outputs, gradients = self.outputs_and_gradients(*block)
+            blocks.append([*outputs, *(np.asarray(x, "float64") for x in gradients)])
+        names = ["output", "weights", "gradient of the queries", "gradient of the values"]
+        results = [np.concatenate(x) for x in zip(*(block[:4] for block in blocks), strict=True)]
+        for number, variable in enumerate(self.layer.trainable_variables):
+            names.append(f"gradient of weight {number}, {variable.name!r}")
+        results += [sum(x) for x in zip(*(block[4:] for block in blocks), strict=True)]
+        return dict(zip(names, results, strict=True))
+
+    def slope_gradients(self, query: Any, value: Any, *masks: Any, directions: Any) -> list:
+        """Return the gradients of the loss's slope in a direction: second derivatives.
+
+        Args:
+            query: Queries.
+            value: Values.
+            masks: Their masks.
+            directions: One array each for queries, values and trainable variables.
+        """
+        program = self._program("slope", 2 + len(masks), {})
+        tensors = [_to_tensor(x) for x in (query, value)]
+        return program(*tensors, list(masks), directions=directions)
+
+    def compiled(self, *data: Any) -> tuple:
+        """Return `(output, weights)` of the call in inference, compiled by XLA."""
+        return self._program("compiled", len(data), {})(*data)
+
     def _program(self, kind, count, options):
         key = kind, count, repr(sorted(options.items()))
         if key not in self._programs:
-            create = self._create_outputs if kind == "outputs" else self._create_gradients
-            self._programs[key] = create(**options)
+            self._programs[key] = getattr(self, f"_create_{kind}")(**options)
         return self._programs[key]
 
     def _run(self, data, attention_mask, options):
@@ -96,15 +156,36 @@ class Evaluator:
 
         def compute(query, value, masks, attention_mask):
             output, weights = self._run([query, value, *masks], attention_mask, options)
-            loss = sum(
-                ops.sum(ops.square(ops.cast(x, "float32"))) for x in (output[:, queries], weights)
-            )
-            return loss, (output, weights)
+            return compute_loss(output[:, queries], weights), (output, weights)
 
         differentiate = outputs_and_gradients(compute, 2, self.layer.trainable_variables)
 
         def run(data, attention_mask):
-            tensors = [ops.convert_to_tensor(np.asarray(x)) for x in data[:2]]
+            tensors = [_to_tensor(x) for x in data[:2]]
             return differentiate(*tensors, data[2:], attention_mask)
 
         return run
+
+    def _create_slope(self):
+        def compute(query, value, masks):
+            return compute_loss(*self._run([query, value, *masks], None, {}))
+
+        return gradients_of_slope(compute, 2, self.layer.trainable_variables)
+
+    def _create_compiled(self):
+        return compile_function(lambda *data: self._call(self.layer, *data, training=False))
+
+
+def _to_tensor(x):
+    """Convert to a tensor of the same dtype: Keras on torch would convert float64 to float32."""
+    array = np.asarray(x)
+    return ops.convert_to_tensor(array, str(array.dtype))
+
+
+def _split_samples(data):
+    """Yield the data as one block, or on JAX in blocks of `BATCH` samples."""
+    count = len(data[0])
+    is_split = keras.backend.backend() == "jax" and count % BATCH == 0
+    size = BATCH if is_split else count
+    for first in range(0, count, size):
+        yield [x[first : first + size] for x in data]

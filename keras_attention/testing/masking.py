@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import BATCH, KEYS, QUERIES
-from keras_attention.testing.evaluate import compile_function, to_numpy
+from keras_attention.testing.evaluate import to_numpy
 from keras_attention.testing.promise import promise, require
 
 
@@ -35,10 +35,7 @@ def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32
 @promise("a fully masked query returns zero when compiled", _supports_masks)
 def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
     """Compile the call by XLA; without gradients."""
-    layer = case.evaluator(dtype).layer
-    query, value, *masks = case.batch()
-    call = compile_function(lambda query, value: case.call(layer, query, value, *masks))
-    _check_zeros(case, *to_numpy(call(query, value)))
+    _check_zeros(case, *to_numpy(case.evaluator(dtype).compiled(*case.batch())))
 
 
 def _check_zeros(case, output, weights):

@@ -1,4 +1,4 @@
-"""The check that a layer learns in a compiled model."""
+"""The check that a layer learns in a compiled model and keeps nothing from its calls."""
 
 import inspect
 from collections.abc import Callable
@@ -8,11 +8,15 @@ import numpy as np
 
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise, require
+from keras_attention.testing.state import check_attributes
 
 
-@promise("the layer learns in a model that is compiled by XLA")
+@promise("the layer learns in a model that is compiled by XLA, and keeps nothing from its calls")
 def check_layer_learns_when_compiled(case: LayerCase) -> None:
-    """Fit random targets for 24 steps, with dropout if the layer has it."""
+    """Fit random targets for 24 steps, with dropout if the layer has it.
+
+    The layer's attributes must stay the same: it would keep a symbol of the compiled program.
+    """
     keras.utils.set_random_seed(1)  # how much a sampling layer learns depends on its draws
     has_dropout = "dropout" in inspect.signature(case.layer_class.__init__).parameters
     layer = case.make(dropout=0.1) if has_dropout else case.make()
@@ -22,10 +26,12 @@ def check_layer_learns_when_compiled(case: LayerCase) -> None:
     uses_xla = keras.backend.backend() != "torch"
     model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=uses_xla)
     shape = model([query, value]).shape
+    attributes = dict(vars(layer))
     target = np.random.default_rng(2).normal(size=shape).astype("float32")
     history = model.fit(
         [query, value], target, epochs=12, batch_size=3, shuffle=False, verbose=0
     ).history["loss"]
+    check_attributes(layer, attributes)
     require(model.jit_compile == uses_xla, "The model is not compiled by XLA")
     require(history[-1] < 0.9 * history[0], f"The loss went from {history[0]} to {history[-1]}")
 

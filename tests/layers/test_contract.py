@@ -10,13 +10,19 @@ import pytest
 import keras_attention
 from keras_attention.testing import (
     config,
+    derivatives,
+    domain,
     freezing,
     masking,
     precision,
+    refusal,
+    row_alone,
     same_numbers,
     saved_model,
+    shapes,
     state,
     training,
+    weights,
 )
 from tests.layers.contract.rows import ROWS
 
@@ -25,7 +31,6 @@ DTYPES = ["float32", "bfloat16", "mixed_float16"]
 if BACKEND == "tensorflow":  # elsewhere Keras's own products are not float64
     DTYPES += ["float16", "mixed_bfloat16", "float64"]
 COMPILED_DTYPES = ["float32", "mixed_float16"]
-only_with_xla = pytest.mark.skipif(BACKEND == "torch", reason="torch does not compile here")
 
 
 def is_first(name):
@@ -36,6 +41,17 @@ def is_first(name):
 def every_case(check):
     """Parametrize a test by the cases to which the check applies."""
     cases = {name: case for name, case in ROWS.items() if check.applies(case)}
+    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+
+
+def every_case_that_compiles_fast(check):
+    """Parametrize by the cases; on JAX, where each compiles programs of its own, by fewer."""
+    cases = {
+        name: case
+        for name, case in ROWS.items()
+        if check.applies(case)
+        and (BACKEND != "jax" or is_first(name) or "blockwise" in case.arguments.values())
+    }
     return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
 
 
@@ -112,6 +128,46 @@ def test_half_precision_is_close_to_float32(case):
     precision.check_half_precision_is_close_to_float32(case)
 
 
+@every_case_that_compiles_fast(row_alone.check_sample_is_independent)
+def test_sample_is_independent(case):
+    row_alone.check_sample_is_independent(case)
+
+
+@every_case_and_dtype(domain.check_domain_is_finite, DTYPES)
+def test_domain_is_finite(case, dtype):
+    domain.check_domain_is_finite(case, dtype)
+
+
+@every_case_that_compiles_fast(domain.check_implementations_agree)
+def test_implementations_agree(case):
+    domain.check_implementations_agree(case)
+
+
+@every_case_that_compiles_fast(derivatives.check_derivatives)
+def test_derivatives(case):
+    derivatives.check_derivatives(case)
+
+
+@every_case(weights.check_weights_are_distribution)
+def test_weights_are_distribution(case):
+    weights.check_weights_are_distribution(case)
+
+
+@every_case(weights.check_keys_are_treated_alike)
+def test_keys_are_treated_alike(case):
+    weights.check_keys_are_treated_alike(case)
+
+
+@every_case(shapes.check_shapes)
+def test_shapes(case):
+    shapes.check_shapes(case)
+
+
+@every_case(refusal.check_wrong_calls_are_refused)
+def test_wrong_calls_are_refused(case):
+    refusal.check_wrong_calls_are_refused(case)
+
+
 @every_case(same_numbers.check_scores_do_not_change_output)
 def test_scores_do_not_change_output(case):
     same_numbers.check_scores_do_not_change_output(case)
@@ -173,13 +229,10 @@ def test_wrong_arguments_are_refused(case):
 
 
 @every_case(state.check_call_leaves_no_state)
-@pytest.mark.parametrize(
-    "compiled", [False, pytest.param(True, marks=only_with_xla)], ids=["eager", "compiled"]
-)
-def test_call_leaves_no_state(case, compiled):
-    if BACKEND == "jax" and not compiled and not case.all_arguments:
+def test_call_leaves_no_state(case):
+    if BACKEND == "jax" and not case.all_arguments:
         pytest.skip("JAX compiles each eager operation: one case of each layer runs eagerly")
-    state.check_call_leaves_no_state(case, compiled)
+    state.check_call_leaves_no_state(case)
 
 
 @every_case(freezing.check_frozen_layer_is_not_trained)

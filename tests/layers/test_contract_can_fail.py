@@ -10,13 +10,19 @@ from keras import ops
 import keras_attention
 from keras_attention.testing import (
     config,
+    derivatives,
+    domain,
     freezing,
     masking,
     precision,
+    refusal,
+    row_alone,
     same_numbers,
     saved_model,
+    shapes,
     state,
     training,
+    weights,
 )
 from keras_attention.testing.check_layer import CHECKS
 from tests.layers.contract.common import Case
@@ -69,6 +75,45 @@ class HalfPrecisionExponentials(PlainAttention):
     def normalize(self, scores, visible):
         exponentials = ops.exp(scores)
         return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
+
+
+class FavorsLaterKeys(PlainAttention):
+    def normalize(self, scores, visible):
+        return super().normalize(
+            scores + ops.arange(ops.shape(scores)[-1], dtype=scores.dtype), visible
+        )
+
+
+@register
+class MixesSamples(Additive):
+    def call(self, inputs, mask=None, **options):
+        output, weights = super().call(inputs, mask=mask, **options)
+        return output + ops.mean(output, axis=0, keepdims=True), weights
+
+
+@register
+class OtherNumbersWhenBlockwise(Additive):
+    def call(self, inputs, mask=None, **options):
+        output, weights = super().call(inputs, mask=mask, **options)
+        return output * (1.1 if self.implementation == "blockwise" else 1.0), weights
+
+
+@register
+class WrongSecondDerivative(Additive):
+    """Add a variance whose mean is a constant: only its first derivative is right."""
+
+    def call(self, inputs, mask=None, **options):
+        output, weights = super().call(inputs, mask=mask, **options)
+        mean = ops.stop_gradient(ops.mean(output, axis=-1, keepdims=True))
+        variance = ops.mean(ops.square(output - mean), axis=-1, keepdims=True)
+        return output + variance, weights
+
+
+@register
+class DoublesWeights(Additive):
+    def call(self, inputs, mask=None, **options):
+        output, weights = super().call(inputs, mask=mask, **options)
+        return output, 2 * weights
 
 
 @register
@@ -255,6 +300,54 @@ BROKEN = {
         AssertionError,
         "Output of float32 under mixed_float16",
     ),
+    row_alone.check_sample_is_independent: (
+        (),
+        case(MixesSamples),
+        AssertionError,
+        "output of a sample beside a sample without a mask",
+    ),
+    domain.check_domain_is_finite: (
+        ("mixed_float16",),
+        case(HalfPrecisionExponentials),
+        AssertionError,
+        "The output is not finite",
+    ),
+    domain.check_implementations_agree: (
+        (),
+        case(OtherNumbersWhenBlockwise),
+        AssertionError,
+        "with implementation='blockwise'",
+    ),
+    derivatives.check_derivatives: (
+        (),
+        case(WrongSecondDerivative),
+        AssertionError,
+        "second derivative by the queries",
+    ),
+    weights.check_weights_are_distribution: (
+        (),
+        case(DoublesWeights),
+        AssertionError,
+        "Weights that sum to 2.0",
+    ),
+    weights.check_keys_are_treated_alike: (
+        (),
+        case(FavorsLaterKeys),
+        AssertionError,
+        "weights of equal keys",
+    ),
+    shapes.check_shapes: (
+        (),
+        case(WrongSpec),
+        AssertionError,
+        "compute_output_shape gives (2, 1, 13)|Symbolic shapes ((2, 1, 13)",
+    ),
+    refusal.check_wrong_calls_are_refused: (
+        (),
+        case(IgnoresMasks),
+        AssertionError,
+        "`mask` as shape (3, 3), eagerly: accepted",
+    ),
     same_numbers.check_scores_do_not_change_output: (
         (),
         case(ScoresChangeTheOutput),
@@ -298,7 +391,7 @@ BROKEN = {
         "{'no_such_argument': 1} is not refused",
     ),
     state.check_call_leaves_no_state: (
-        (False,),
+        (),
         case(KeepsItsWeights),
         AssertionError,
         "last_weights",
@@ -342,6 +435,11 @@ def test_same_check_accepts_sound_layer(check):
     arguments, *_ = BROKEN[check]
     if "finite" in check.__name__ or check.applies(case(Additive)):
         check(case(Additive), *arguments)
+
+
+def test_compiled_call_that_leaves_state_is_refused():
+    with pytest.raises(AssertionError, match=r"The call changes the attributes \['last_weights'\]"):
+        training.check_layer_learns_when_compiled(case(KeepsItsWeights))
 
 
 def test_every_check_has_its_broken_layer():

@@ -36,6 +36,7 @@ class CarefulAttention(keras.layers.Layer):
         return_attention_scores=False,
         use_causal_mask=False,
     ):
+        self._check(inputs, mask, attention_mask)
         query, value = (ops.cast(x, self.compute_dtype) for x in inputs)
         query_mask, value_mask = mask or (None, None)
         visible = self._combine(query, value, query_mask, value_mask, attention_mask)
@@ -45,13 +46,42 @@ class CarefulAttention(keras.layers.Layer):
             visible = ops.logical_and(visible, columns[None] <= rows[:, None] + offset)
         query = self._zero(query, ops.any(visible, axis=2))
         value = self._zero(value, ops.any(visible, axis=1))
-        query, keys = (ops.clip(ops.cast(x, "float32"), -1e9, 1e9) for x in (query, value))
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        query, keys = (ops.clip(ops.cast(x, dtype), -1e9, 1e9) for x in (query, value))
         projected = ops.matmul(query, self.kernel)
         scores = ops.matmul(projected, ops.swapaxes(keys, 1, 2)) / self.temperature
         weights = ops.softmax(ops.where(visible, scores, -3e38))
         weights = ops.cast(ops.where(visible, weights, 0.0), self.compute_dtype)
         output = ops.matmul(weights, value)
         return (output, weights) if return_attention_scores else output
+
+    def _check(self, inputs, mask, attention_mask):
+        if len(inputs) != 2 or mask is not None and len(mask) != 2:
+            raise ValueError(f"Expected two `inputs`, two masks. Received: {inputs}, mask={mask}")
+        (query, value), (query_mask, value_mask) = inputs, mask or (None, None)
+        batch, queries = query.shape[:2]
+        keys = value.shape[1] if len(value.shape) > 1 else None
+        for name, x, shape in [
+            ("query", query, (batch, queries, None)),
+            ("value", value, (batch, keys, None)),
+            ("query_mask", query_mask, (batch, queries)),
+            ("value_mask", value_mask, (batch, keys)),
+            ("attention_mask", attention_mask, (queries, keys)),
+        ]:
+            self._check_tensor(name, x, shape)
+
+    def _check_tensor(self, name, x, shape):
+        if x is None:
+            return
+        is_tensor = hasattr(x, "shape")
+        received = f"Received: {name} of {tuple(x.shape) if is_tensor else x}"
+        if not is_tensor or len(x.shape) != len(shape):
+            raise ValueError(f"Expected `{name}` of shape {shape}. {received}")
+        pairs = zip(x.shape, shape, strict=True)
+        is_mask = "mask" in name
+        is_wrong_dtype = is_mask and keras.backend.standardize_dtype(x.dtype) != "bool"
+        if is_wrong_dtype or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            raise ValueError(f"Expected `{name}` of shape {shape}, a mask of bool. {received}")
 
     def _combine(self, query, value, query_mask, value_mask, attention_mask):
         visible = ops.ones((ops.shape(query)[0], ops.shape(query)[1], ops.shape(value)[1]), "bool")
@@ -66,7 +96,10 @@ class CarefulAttention(keras.layers.Layer):
     def _zero(self, x, mask):
         return ops.where(ops.expand_dims(mask, 2), x, ops.zeros_like(x))
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, **options):
+    def compute_output_spec(
+        self, inputs, mask=None, attention_mask=None, return_attention_scores=False, **options
+    ):
+        self._check(inputs, mask, attention_mask)
         query, value = inputs
         output = keras.KerasTensor((*query.shape[:2], value.shape[2]), self.compute_dtype)
         weights = keras.KerasTensor((*query.shape[:2], value.shape[1]), self.compute_dtype)

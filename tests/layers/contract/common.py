@@ -3,8 +3,10 @@
 import functools
 
 import keras
+import numpy as np
 
 from keras_attention.testing import LayerCase, request_scores
+from keras_attention.testing.data import BATCH
 
 Case = functools.partial(LayerCase, package="keras_attention")
 
@@ -25,6 +27,11 @@ def create_gru_cell(units):
 
 def create_lstm_cell(units):
     return keras.layers.LSTMCell(units, **NO_QR)
+
+
+def create_states(*widths):
+    """Return the argument `initial_state` of a cell whose states have these widths."""
+    return {"initial_state": [np.zeros((BATCH, width), "float32") for width in widths]}
 
 
 @request_scores

@@ -3,6 +3,9 @@
 import keras_attention
 from tests.layers.contract.common import DROPOUT, INITIALIZERS, Case
 
+# Positions matter, and what the window leaves out is not given to other keys.
+LOCAL = {"treats_keys_alike": False, "weights_sum_to_one": False}
+
 ROWS = {
     "luong_dot": Case(keras_attention.LuongAttention, {"score": "dot"}),
     "luong_general": Case(
@@ -27,13 +30,18 @@ ROWS = {
     ),
     "luong_blockwise": Case(keras_attention.LuongAttention, {"implementation": "blockwise"}),
     "luong_concat": Case(keras_attention.LuongAttention, {"score": "concat"}),
-    "luong_location": Case(keras_attention.LuongAttention, {"score": "location", "max_length": 20}),
+    "luong_location": Case(
+        keras_attention.LuongAttention,
+        {"score": "location", "max_length": 20},
+        treats_keys_alike=False,
+    ),
     "luong_attentional_vector": Case(
         keras_attention.LuongAttention, {"units": 7}, fully_masked_output_is_zero=False
     ),
     "local_predictive": Case(
         keras_attention.LocalAttention,
         {"window": 3},
+        **LOCAL,
         all_arguments={
             **INITIALIZERS,
             "window": 2,
@@ -61,9 +69,13 @@ ROWS = {
         ],
     ),
     "local_renormalized": Case(
-        keras_attention.LocalAttention, {"window": 2, "score": "concat", "renormalize": True}
+        keras_attention.LocalAttention,
+        {"window": 2, "score": "concat", "renormalize": True},
+        treats_keys_alike=False,
     ),
     "local_monotonic": Case(
-        keras_attention.LocalAttention, {"window": 2, "alignment": "monotonic", "score": "dot"}
+        keras_attention.LocalAttention,
+        {"window": 2, "alignment": "monotonic", "score": "dot"},
+        **LOCAL,
     ),
 }

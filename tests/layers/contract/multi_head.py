@@ -1,9 +1,11 @@
 """Contract cases of MultiHeadAttention and MultiHeadSelfAttention."""
 
+import numpy as np
 from keras import ops
 
 import keras_attention
 from keras_attention.testing import request_scores
+from keras_attention.testing.data import BATCH, KEYS, QUERIES
 from tests.layers.contract.common import DROPOUT, INITIALIZERS, Case
 
 
@@ -16,11 +18,14 @@ def call_with_heads(layer, query, value, query_mask, value_mask, **options):
     return result[0], ops.mean(result[1], axis=1)
 
 
+BIAS = {"attention_bias": np.zeros((BATCH, 2, QUERIES, KEYS), "float32")}  # of 2 heads
+
 ROWS = {
     "multi_head": Case(
         keras_attention.MultiHeadAttention,
         {"num_heads": 2, "key_dim": 3},
         call=call_with_heads,
+        call_arguments=BIAS,
         all_arguments={
             **INITIALIZERS,
             "num_heads": 6,
@@ -52,6 +57,7 @@ ROWS = {
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 2, "key_dim": 4},
         call=call_with_heads,
+        call_arguments=BIAS,
         all_arguments={
             **INITIALIZERS,
             "num_heads": 6,
@@ -77,6 +83,7 @@ ROWS = {
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 4, "key_dim": 2, "window": 5, "rotary_base": 100.0, "num_key_value_heads": 2},
         call=call_with_heads,
+        treats_keys_alike=False,
     ),
     "multi_head_blockwise": Case(
         keras_attention.MultiHeadAttention,
@@ -92,5 +99,6 @@ ROWS = {
         keras_attention.MultiHeadSelfAttention,
         {"num_heads": 2, "key_dim": 4, "window": 5, "implementation": "blockwise"},
         call=call_with_heads,
+        treats_keys_alike=False,
     ),
 }

@@ -22,6 +22,7 @@ MEMORY = {
     "takes_attention_mask": False,
     "takes_query": False,
     "takes_masks": False,
+    "treats_keys_alike": False,
     "fully_masked_output_is_zero": False,
 }
 

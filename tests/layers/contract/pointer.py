@@ -15,6 +15,7 @@ from tests.layers.contract.common import (
     call_decoder,
     create_gru_cell,
     create_lstm_cell,
+    create_states,
 )
 
 
@@ -51,6 +52,7 @@ ROWS = {
     "pointer": Case(
         keras_attention.PointerDecoder,
         {"units": 7, "cell": lambda: create_lstm_cell(3), **NO_BEGIN},
+        call_arguments=create_states(3, 3),
         all_arguments={
             **INITIALIZERS,
             "units": 5,
@@ -77,11 +79,13 @@ ROWS = {
             "end_slot": True,
             **NO_BEGIN,
         },
+        weights_sum_to_one=False,  # the end has the rest
         **POINTER,
     ),
     "pointer_by_index": Case(
         keras_attention.PointerDecoder,
         {"units": 7, "cell": lambda: create_lstm_cell(3)},
         **{**POINTER, "call": functools.partial(call_pointer_by_index, mask_visited=True)},
+        treats_keys_alike=False,
     ),
 }

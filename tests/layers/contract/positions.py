@@ -1,9 +1,11 @@
 """Contract cases of PositionalEncoding."""
 
+import numpy as np
 from keras import ops
 
 import keras_attention
 from keras_attention.testing import request_scores
+from keras_attention.testing.data import BATCH
 from tests.layers.contract.common import Case
 
 
@@ -21,6 +23,8 @@ ROWS = {
         keras_attention.PositionalEncoding,
         call=call_positional_encoding,
         takes_masks=False,
+        treats_keys_alike=False,
+        call_arguments={"start": np.zeros(BATCH, "int32")},
         takes_attention_mask=False,
         all_arguments={"base": 100.0, "scale": True},
         wrong_arguments=[({"base": 0}, "base=0"), ({"scale": 2}, "scale=2")],

@@ -29,7 +29,9 @@ ROWS = {
         keras_attention.Attention,
         {"score": lambda: DotScore(scaled=True, use_scale=True), "implementation": "blockwise"},
     ),
-    "attention_hardmax": Case(keras_attention.Attention, {"normalize": "hardmax"}),
+    "attention_hardmax": Case(
+        keras_attention.Attention, {"normalize": "hardmax"}, treats_keys_alike=False
+    ),
     "additive": Case(
         keras_attention.AdditiveAttention,
         all_arguments={
@@ -55,6 +57,7 @@ ROWS = {
     ),
     "hard": Case(
         keras_attention.HardAttention,
+        treats_keys_alike=False,
         all_arguments={
             "score": "cosine",
             "estimator": "gumbel",

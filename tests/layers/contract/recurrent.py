@@ -9,6 +9,7 @@ from tests.layers.contract.common import (
     call_decoder,
     create_gru_cell,
     create_lstm_cell,
+    create_states,
 )
 
 CELL = {
@@ -25,6 +26,7 @@ ROWS = {
             "cell": lambda: create_gru_cell(7),
             "attention": lambda: keras_attention.AdditiveAttention(units=3),
         },
+        call_arguments=create_states(7),
         all_arguments={
             "cell": lambda: create_lstm_cell(5),
             "attention": lambda: keras_attention.LuongAttention("dot", units=3),
@@ -48,6 +50,7 @@ ROWS = {
             "attention": lambda: keras_attention.LuongAttention(units=3),
             "attend": "after",
         },
+        call_arguments=create_states(5, 5),
         **CELL,
     ),
     "decoder_feeding": Case(
@@ -69,6 +72,8 @@ ROWS = {
             "attend": "after",
             "input_feeding": True,
         },
+        treats_keys_alike=False,
+        weights_sum_to_one=False,
         **CELL,
     ),
     "decoder_local_monotonic": Case(
@@ -79,6 +84,8 @@ ROWS = {
                 window=2, alignment="monotonic", score="concat"
             ),
         },
+        treats_keys_alike=False,
+        weights_sum_to_one=False,
         **CELL,
     ),
     "decoder_hard": Case(
@@ -87,6 +94,7 @@ ROWS = {
             "cell": lambda: create_gru_cell(7),
             "attention": lambda: keras_attention.HardAttention(),
         },
+        treats_keys_alike=False,
         **CELL,
     ),
 }

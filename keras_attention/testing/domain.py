@@ -1,0 +1,86 @@
+"""The checks of tiny, large, equal and zero inputs, in every dtype and implementation."""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_attention.testing.case import LayerCase
+from keras_attention.testing.data import KEYS, QUERIES
+from keras_attention.testing.promise import promise, require
+
+# 43 and 88 are where products of exponentials and the exponential itself overflow in float32.
+SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
+SMALL = [0, 1, -3, -2]  # the samples of `domain_batch` up to 1
+LARGE = [2, 3, 4, -1]
+
+
+def domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
+    """Return queries, values and their masks, all True: one sample for each kind of input.
+
+    The kinds: each of `SCALES`, at most `max_input`; all zeros; equal vectors; one vector that is
+    much larger than the others.
+    """
+    rng = np.random.default_rng(0)
+    count = len(SCALES) + 3
+    limit = min(case.max_input or np.inf, max_input)
+    arrays = []
+    for length in (QUERIES, KEYS):
+        x = rng.uniform(-1, 1, size=(count, length, case.width))
+        x[: len(SCALES)] *= np.reshape(SCALES, (-1, 1, 1))
+        x[-3] = 0
+        x[-2] = x[-2, :1]
+        x[-1, 1] *= SCALES[-1]
+        arrays.append(np.clip(x, -limit, limit).astype("float32"))
+    return *arrays, np.ones((count, QUERIES), bool), np.ones((count, KEYS), bool)
+
+
+@promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
+def check_domain_is_finite(case: LayerCase, dtype: str = "float32") -> None:
+    """Evaluate `domain_batch`; in float16, where a product of gradients overflows, up to 1000."""
+    evaluator = case.evaluator(dtype)
+    is_float16 = evaluator.layer.compute_dtype == "float16"
+    data = domain_batch(case, 1e3 if is_float16 else np.inf)
+    for name, array in evaluator.results(*data).items():
+        require(np.isfinite(array).all(), f"The {name} is not finite")
+
+
+def _has_implementations(case: LayerCase) -> bool:
+    return "implementation" in inspect.signature(case.layer_class.__init__).parameters
+
+
+@promise("implementation='blockwise' gives the numbers of 'plain'", _has_implementations)
+def check_implementations_agree(case: LayerCase) -> None:
+    """Evaluate `domain_batch` by the case's layer and by the other implementation.
+
+    A layer that refuses the other implementation by a ValueError has nothing to compare.
+    """
+    is_blockwise = case.arguments.get("implementation") == "blockwise"
+    other = "plain" if is_blockwise else "blockwise"
+    evaluator = case.evaluator()
+    try:
+        other_evaluator = case.create_evaluator(implementation=other)
+    except ValueError as error:
+        require("implementation" in str(error), f"Refused without a name: {error}")
+        return
+    data = domain_batch(case)
+    for samples in (SMALL, LARGE):
+        query, value, *masks = (x[samples] for x in data)
+        expected = evaluator.results(query, value, *masks)
+        results = other_evaluator.results(query, value, *masks)
+        scale = np.maximum(1, np.abs(value).max((1, 2), keepdims=True))
+        for number, (name, array) in enumerate(expected.items()):
+            # Rounding of a product of two inputs is part of the gradients. Those of the weights
+            # sum over the samples: large samples would hide the small ones.
+            if number < 4:
+                tolerance = 1e-5 * (scale if number < 2 else scale**2)
+            elif samples is SMALL:
+                tolerance = 1e-5 * max(1.0, np.abs(array).max(initial=0.0))
+            else:
+                break
+            excess = np.abs(results[name] - array) - tolerance - 1e-4 * np.abs(array)
+            message = f"The {name} differs by up to {np.abs(results[name] - array).max(initial=0)}"
+            require((excess <= 0).all(), f"{message} with implementation={other!r}")
+
+
+CHECKS: list[Callable] = [check_domain_is_finite, check_implementations_agree]
