@@ -21,7 +21,7 @@ ALWAYS = {
 }
 ROWS = {
     "ADDITIVE_PAIRS_PER_BLOCK": (12, 6, 40),
-    "ADDITIVE_TERMS_PER_ITERATION": (1, 2, 3),
+    "ADDITIVE_TERMS_PER_ITERATION": (2, 2, 4),  # even: the loop adds pairs
     "ADDITIVE_UNITS_PER_GROUP": (1, 2, 4),
     "DOT_MAX_SCORES_PER_BLOCK": (1, 8, 64),
     "DOT_MAX_ROWS_PER_BLOCK": (1, 2, 3),
