@@ -18,7 +18,8 @@ def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
         Bool `(batch, ..., Tq, Tk)`, True = not visited yet, therefore visible.
 
     Raises:
-        ValueError: If the indices have no axis of queries, or `keys` is not an integer of at least 0.
+        ValueError: If the indices have no axis of queries, or `keys` is not an integer of at least
+            0.
 
     Example:
     >>> keras_attention.mask.visited(np.array([-1, 2, 0]), 3).numpy().astype(int)

@@ -35,8 +35,8 @@ def gaussian(
         with `renormalize`), or is all zero if it is fully masked.
 
     Raises:
-        ValueError: If the mask, the distance or the deviation is not broadcastable to the scores, if
-            `deviation` is a number but not above 0, or if `renormalize` is not a bool.
+        ValueError: If the mask, distance or deviation is not broadcastable to the scores; if
+            `deviation` is a number but not above 0; or if `renormalize` is not a bool.
 
     Example:
     >>> scores, distance = np.zeros((1, 2), "float32"), np.array([[0.0, 2.0]], "float32")

@@ -68,6 +68,7 @@ ACCEPTED = {
     "hidden_dim": POSITIVE,
     "key_dim": OPTIONAL,
     "key_reduction": POSITIVE,
+    "layer_norm_epsilon": [3, 1.5, 2.0],
     "max_length": POSITIVE,
     "num_heads": POSITIVE,
     "num_key_value_heads": [None],
