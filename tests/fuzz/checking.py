@@ -48,7 +48,6 @@ class Problem:
     unconnected: tuple = ()
     shared: tuple = ()
     set_weights: Callable | None = None
-    has_alone: bool = True
     known_axes: dict = dataclasses.field(default_factory=dict)
     twin: Any = None
 
@@ -101,7 +100,7 @@ def _check(problem, case):
     tolerance = _tolerances(problem, case, floats, weights, keep, expected)
     _compare(outputs, expected, tolerance)
     _check_zeros(outputs, expected)
-    if case.batch > 1 and problem.keep is None and problem.has_alone:
+    if case.batch > 1 and problem.keep is None:
         _check_alone(problem, layer, poisoned, outputs, tolerance, case.batch)
     evaluate = _Loss(problem, floats, weights, keep, factors, layer.trainable_variables)
     if case.order:

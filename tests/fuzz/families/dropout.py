@@ -8,7 +8,7 @@ divided by 1 - rate, so that every number and every derivative is still checked.
 import numpy as np
 
 RATE = 0.4
-MIN_WEIGHT = 1e-4  # a smaller weight in half precision could be zero without dropout
+MIN_WEIGHT = 1e-4  # a smaller weight may be rounded to zero in half precision
 MANY = 60  # of so many weights some are kept and some dropped, but for one case in 10^13
 
 
@@ -36,7 +36,7 @@ def observe_keep(keys, heads):
         if columns.ndim == 3:  # a single query
             columns, full = columns[:, None], full[:, None]
         columns, full = np.swapaxes(columns, 1, 2), np.swapaxes(full, 1, 2)
-        keep = (columns != 0) | (np.abs(full) < MIN_WEIGHT)
+        keep = (columns != 0) | (full == 0)
         counted = keep[np.abs(full) >= MIN_WEIGHT]
         if counted.size >= MANY:
             assert counted.any(), "dropout has dropped all weights"
