@@ -1,12 +1,15 @@
 """The fuzz finds a kernel that is broken in one line."""
 
-import dataclasses
+import re
 
 import keras
 import pytest
 
 from keras_attention.mask.structured_mask import StructuredMask
+from tests.fuzz import __main__ as program
+from tests.fuzz.families.normalize import Case
 from tests.fuzz.profiles import run_quick
+from tests.fuzz.reproduce import reproduce, write_code
 
 EXAMPLES = 60
 only_tensorflow = pytest.mark.skipif(
@@ -34,19 +37,23 @@ def test_block_without_its_mask_is_found(monkeypatch):
 
 
 def test_case_is_written_as_code_that_reproduces_it():
-    from tests.fuzz.families.normalize import Case
-    from tests.fuzz.reproduce import reproduce, write_code
-
-    case = dataclasses.replace(Case(), normalize="sparsemax", keys=3, seed=5)
+    case = Case(normalize="sparsemax", keys=3, seed=5)
     code = write_code("normalize", case)
     assert "reproduce('normalize', seed=5, normalize='sparsemax', keys=3)" in code
     reproduce("normalize", seed=5, normalize="sparsemax", keys=3)
 
 
-def test_long_run_counts_and_fails(monkeypatch, capsys):
-    from tests.fuzz import __main__ as program
+def test_long_run_counts_the_configurations(monkeypatch, capsys):
+    monkeypatch.setattr(program, "EXAMPLES", 3)
+    assert program.main(["--minutes", "0.005", "--family", "normalize"]) == 0
+    assert re.search(r"normalize: [1-9]\d* configurations, 0 failures", capsys.readouterr().out)
 
-    counts = iter(range(10))
-    monkeypatch.setattr(program.time, "monotonic", lambda: next(counts))
-    assert program.main(["--minutes", "0.05", "--family", "normalize"]) == 0
-    assert "normalize: " in capsys.readouterr().out
+
+def test_long_run_reports_failures(monkeypatch, capsys):
+    failure = Case(keys=3), AssertionError("output differs")
+    monkeypatch.setattr(program, "run_round", lambda *arguments: (7, failure))
+    assert program.main(["--minutes", "1", "--family", "normalize"]) == 1
+    output = capsys.readouterr().out
+    assert "normalize: AssertionError: output differs" in output
+    assert "reproduce('normalize', keys=3)" in output
+    assert "normalize: 21 configurations, 3 failures" in output

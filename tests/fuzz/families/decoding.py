@@ -61,7 +61,7 @@ def build(case):
         logits[..., 1] = np.maximum(logits[..., 1], -5)  # some token is always possible
     return Problem(
         layer=keras.layers.Identity(),
-        floats={"logits": np.where(np.isfinite(logits), logits, -1e30)},
+        floats={"logits": logits},
         fixed={},
         call=lambda layer, floats, fixed: _call(case, floats["logits"]),
         reference=lambda floats, fixed, weights, keep: _reference(case, floats["logits"]),
@@ -106,7 +106,7 @@ def _reference(case, logits):
         else:
             sentences = []
             for part in equations.enumerate_sentences(table[-1], table, 1, case.length):
-                part = [(t, equations.penalize(t, p, case.alpha)) for t, p in part if p > -1e20]
+                part = [(t, equations.penalize(t, p, case.alpha)) for t, p in part if p > -np.inf]
                 sentences += sorted(part, key=lambda s: -s[1])
         for slot, (sentence, score) in enumerate(sentences[:width]):
             tokens[b, slot, : len(sentence)] = sentence
