@@ -23,7 +23,7 @@ class StepKeys(NamedTuple):
 def exponentials(keys):
     """Return B of projected keys `(batch, Tk, units)`, a constant to the gradient.
 
-    The gradients of `additive_step`, of any order, are those of the keys instead.
+    The first and second derivatives of `additive_step` are those of the keys instead.
     """
     return ops.stop_gradient(ops.exp(2 * clip_projections(keys)))
 
@@ -50,11 +50,12 @@ def additive_step(query, keys, scale):
     return _step(query, projected, keys.exponentials, as_tensor(scale, query))
 
 
+# The second derivative differentiates the operations of the gradient, and on JAX also those of the
+# scores. In both, `_reciprocals` makes them depend on the keys.
 @ops.custom_gradient
 def _step(query, keys, exponentials, scale):
     def gradient(*args, upstream=None):
         upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
-        # The second derivative differentiates these operations, so that `r` must depend on `keys`.
         r = _reciprocals(query, keys, exponentials)
         slopes = 4 * (r - r * r)
         grad_query = ops.matmul(upstream, slopes) * scale
@@ -62,13 +63,12 @@ def _step(query, keys, exponentials, scale):
         grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
         return grad_query, grad_keys, ops.zeros_like(exponentials), grad_scale
 
-    reciprocals = 1 / (1 + ops.exp(2 * query) * exponentials)
-    scores = ops.sum(scale) - 2 * ops.matmul(reciprocals, scale)
+    scores = ops.sum(scale) - 2 * ops.matmul(_reciprocals(query, keys, exponentials), scale)
     return ops.expand_dims(scores, 1), gradient
 
 
 def _reciprocals(query, keys, exponentials):
-    """Compute `r` from the exponentials, with the gradient of query and keys, of any order."""
+    """Compute `r` from the exponentials, with the gradient of query and keys."""
     # In a gradient inside a TensorFlow loop, arguments of a custom gradient must be tensors of that
     # gradient's own graph. These reshapes make them so, and cost nothing under XLA.
     inputs = (ops.reshape(x, ops.shape(x)) for x in (query, keys, exponentials))
