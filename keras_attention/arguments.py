@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, TypeGuard
 
 
@@ -28,6 +28,17 @@ def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
     return int(value)
 
 
+def size(name: str, value: Any) -> Any:
+    """Return `value` if it is an integer of at least 0, a scalar tensor or a symbolic size."""
+    may_be_tensor = not isinstance(value, numbers.Number | str | list | tuple | dict | None)
+    if not may_be_tensor and not (is_integer(value) and value >= 0):
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at least 0 or a scalar tensor. "
+            f"Received: {name}={value!r}"
+        )
+    return value
+
+
 def rate(name: str, value: Any) -> float:
     """Return `value` as a float if it is a number with 0 <= value < 1."""
     if not is_real(value) or not 0 <= value < 1:
@@ -49,6 +60,15 @@ def positive_number(name: str, value: Any, optional: bool = False) -> Any:
     return float(value)
 
 
+def nonnegative_number(name: str, value: Any) -> float:
+    """Return `value` as a float if it is a finite number of at least 0."""
+    if not is_real(value) or not 0 <= value < math.inf:
+        raise ValueError(
+            f"Expected `{name}` to be a finite number of at least 0. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
 def boolean(name: str, value: Any) -> bool:
     """Return `value` if it is True or False."""
     if not isinstance(value, bool):
@@ -58,6 +78,6 @@ def boolean(name: str, value: Any) -> bool:
 
 def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return `value` if it is one of the `choices`."""
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:  # Arrays compare by element.
         raise ValueError(f"Expected `{name}` to be one of {choices}. Received: {name}={value!r}")
     return value

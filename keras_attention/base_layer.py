@@ -1,4 +1,4 @@
-"""The base class of the package's layers and scores: freezing a layer reaches its sub-layers."""
+"""The base class of the package's layers and scores: freezing, and the answer to `quantize`."""
 
 import functools
 from typing import Any
@@ -22,6 +22,17 @@ class BaseLayer(keras.layers.Layer):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _freeze_after(cls.build)
+
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse to quantize the layer's own weights; `Model.quantize` makes it a warning.
+
+        `Model.quantize` quantizes sub-layers of Keras, such as `Dense`, by itself.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not support `quantize`: the weights of attention layers "
+            "and scores stay as they are. To quantize a multi-head layer, convert it first: "
+            "keras_attention.multi_head_to_keras."
+        )
 
 
 def _freeze_after(build):

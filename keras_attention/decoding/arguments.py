@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import is_integer, is_real, positive_integer
+from keras_attention.mask.bool_mask import to_bool_mask
 from keras_attention.types import Nest, Shape, Tensor
 
 # The product of a larger penalty and a log-probability could overflow float32.
@@ -78,7 +79,7 @@ def to_source_mask(memory_mask: Any, leaves: Sequence[Tensor]) -> Tensor | None:
             f"Expected `memory_mask` to have shape (batch, source length) = ({rows}, any). "
             f"Received: memory_mask of shape {tuple(mask.shape)}"
         )
-    return ops.cast(mask, "bool")
+    return to_bool_mask("memory_mask", mask)
 
 
 def flatten_state(state: Nest) -> list[Tensor]:

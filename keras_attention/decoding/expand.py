@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE
+from keras_attention.top_k import top_k
 
 
 def expand_beam(scores, log_probabilities, end_token):
@@ -28,8 +29,7 @@ def expand_beam(scores, log_probabilities, end_token):
     is_end = ops.arange(vocabulary, dtype="int32") == end_token
 
     continued = ops.where(is_end, IMPOSSIBLE_SCORE, candidates)
-    continued, index = ops.top_k(ops.reshape(continued, (batch, width * vocabulary)), width)
-    index = ops.cast(index, "int32")
+    continued, index = top_k(ops.reshape(continued, (batch, width * vocabulary)), width)
 
     # The K most probable candidates are among the K that may end and the K best that continue.
     ended = ops.max(ops.where(is_end, candidates, IMPOSSIBLE_SCORE), axis=2)

@@ -14,6 +14,7 @@ from keras_attention.decoding.decoded import (
     write_tokens,
 )
 from keras_attention.decoding.stepper import wrap_step
+from keras_attention.top_k import top_k
 from keras_attention.types import Nest, Tensor
 
 
@@ -80,10 +81,9 @@ def greedy(
 
     def extend(index, tokens, leaves, running, decoded):
         log_probabilities, leaves, alignment = advance(tokens, leaves)
-        # On TensorFlow argmax emits an op that other runtimes do not support; top_k does not.
-        log_probability, tokens = ops.top_k(log_probabilities, 1)
+        log_probability, tokens = top_k(log_probabilities, 1)
         log_probability = ops.reshape(log_probability, (batch,))
-        tokens = ops.reshape(ops.cast(tokens, "int32"), (batch,))
+        tokens = ops.reshape(tokens, (batch,))
         decoded = Decoded(
             tokens=write_tokens(decoded.tokens, index, ops.where(running, tokens, pad_token)),
             lengths=decoded.lengths + ops.cast(running, "int32"),

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.decoding.decoded import IMPOSSIBLE_SCORE, MIN_SCORE, Decoded
+from keras_attention.top_k import top_k
 
 
 def repeat_rows(nest, times):
@@ -56,8 +57,7 @@ def concatenate_beams(first, second):
 
 def select_best(hypotheses, width):
     """Return the `width` hypotheses of highest score, best first; ties keep their order."""
-    index = ops.cast(ops.top_k(hypotheses.scores, width)[1], "int32")
-    return gather_hypotheses(hypotheses, index)
+    return gather_hypotheses(hypotheses, top_k(hypotheses.scores, width)[1])
 
 
 def fill_empty_slots(finished, unfinished):

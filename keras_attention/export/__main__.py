@@ -1,10 +1,15 @@
 """Command line: `python -m keras_attention.export model.keras saved_models/name`.
 
+With layers, scores or functions of your own in the model, `--import MODULE` imports the module
+that registers them first.
+
 Further commands: `check saved_models/name` reports on an existing SavedModel, `label
 saved_models/name stable=3` names versions, and `prune saved_models/name --keep 3` removes old ones.
 """
 
 import argparse
+import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +22,7 @@ from keras_attention.export.requests.instructions import how_to_serve
 from keras_attention.export.saved_model import saved_model
 from keras_attention.export.versions.labels import main as run_label
 from keras_attention.export.versions.prune import main as run_prune
+from keras_attention.paths import to_local_path
 
 COMMANDS = {"check": run_check, "label": run_label, "prune": run_prune}
 
@@ -38,13 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE.npz",
         help="arrays by input name, for the check and the warm-up; may be repeated",
     )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="a module to import first, which registers classes or functions of your own that the "
+        "model uses (@keras.saving.register_keras_serializable()); may be repeated",
+    )
     options = parser.parse_args(arguments)
     try:
-        model = keras.saving.load_model(options.model, compile=False)
+        for module in options.modules:
+            importlib.import_module(module)
+        model = keras.saving.load_model(os.path.expanduser(options.model), compile=False)
         example = [_load_arrays(file) for file in options.example] if options.example else None
         path = saved_model(model, options.directory, example=example)
     except Exception as error:  # Whatever the cause, the user gets one line and no traceback.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
+        if "Could not locate" in str(error):
+            print("Import the module that defines it: --import MODULE", file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     print(f"{path}: version {path.name}, {size / 1e6:.2f} MB")
@@ -55,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _load_arrays(file: str) -> dict[str, np.ndarray]:
     """Load the arrays of an .npz file by name."""
-    with np.load(file) as arrays:
+    with np.load(to_local_path("example", file)) as arrays:
         return dict(arrays)
 
 

@@ -21,6 +21,7 @@ from keras_attention.export.checks.graph import (
 from keras_attention.export.checks.server_padding import find_padding_remarks
 from keras_attention.export.requests.instructions import describe_signatures
 from keras_attention.export.requests.warmup import load_warmup_requests
+from keras_attention.paths import to_local_path
 
 WEIGHTS = "variables/variables.index"
 
@@ -86,7 +87,7 @@ def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
 
 def find_version(path: str | os.PathLike) -> Path:
     """Return the directory that holds `saved_model.pb`: `path`, or its largest version."""
-    path = Path(path)
+    path = to_local_path("path", path)
     versions = []
     if path.is_dir():
         versions = [entry for entry in path.iterdir() if re.fullmatch("[0-9]+", entry.name)]
@@ -94,7 +95,10 @@ def find_version(path: str | os.PathLike) -> Path:
     for candidate in (path, *largest):
         if (candidate / "saved_model.pb").is_file():
             return candidate
-    raise ValueError(f"Expected a SavedModel, or a directory of versions. Received: {str(path)!r}")
+    raise ValueError(
+        "Expected `path` to be a SavedModel, or a directory of versions. "
+        f"Received: path={str(path)!r}"
+    )
 
 
 def _count_operations(graph) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from keras_attention.export.signatures.signature import (
     collect_signatures,
 )
 from keras_attention.export.versions.publish import publish
+from keras_attention.paths import to_local_path
 
 Example = Mapping[str, Any]
 
@@ -53,8 +55,9 @@ def saved_model(
             from it: the inputs have the names of its `keras.Input`s; the outputs have the keys of
             the returned dict, or else the name `output`, or `output_0`, `output_1`, … if there are
             several. It runs with `training=False`. None if `signatures` defines everything.
-        directory: The directory of this model's versions, such as `saved_models/name`. The last
-            part is the name under which the model is served, not a version.
+        directory: The local directory of this model's versions, such as `saved_models/name`. The
+            last part is the name under which the model is served, not a version. A leading `~` is
+            expanded. To serve from an object store (`s3://…`), copy the returned directory there.
         signatures: Dict of name to `(function, specs)` or `(function, specs, resources)`.
             `specs` are `keras_attention.export.Spec`, `keras.InputSpec`, `keras.KerasTensor` or
             `tf.TensorSpec`, each with a name. The function is called with the tensors by these
@@ -71,9 +74,10 @@ def saved_model(
         `pathlib.Path` of the version directory.
 
     Raises:
-        ValueError: If `directory` is a version instead of the directory of versions, if a signature
-            or an example does not fit, or if the graph holds a function that must be compiled with
-            XLA or that calls Python.
+        ValueError: If `directory` is a version instead of the directory of versions, or a remote
+            address; if a signature or an example does not fit; if a signature uses a lookup table
+            that is missing in its `resources`; or if the graph holds a function that must be
+            compiled with XLA or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
         RuntimeError: On another backend than TensorFlow.
@@ -98,7 +102,8 @@ def saved_model(
             "Expected the tensorflow backend: no other backend writes a SavedModel that holds "
             "nothing but TensorFlow operations. Save the model with model.save('model.keras'), "
             "then run KERAS_BACKEND=tensorflow python -m keras_attention.export model.keras "
-            f"DIRECTORY. Received: backend={keras.backend.backend()!r}"
+            "DIRECTORY (with --import MODULE for classes of your own). "
+            f"Received: backend={keras.backend.backend()!r}"
         )
     directory = _check_directory(directory)
     all_signatures = collect_signatures(model, signatures)
@@ -117,9 +122,7 @@ def saved_model(
 
 def _check_directory(directory: str | os.PathLike) -> Path:
     """Return the directory as a `Path`; refuse a version, inside which no server looks for one."""
-    if not isinstance(directory, str | os.PathLike):
-        raise ValueError(f"Expected `directory` to be a path. Received: directory={directory!r}")
-    path = Path(directory)
+    path = to_local_path("directory", directory)
     is_version = re.fullmatch("[0-9]+", path.resolve().name) is not None
     if is_version or (path / "saved_model.pb").exists():
         raise ValueError(
@@ -132,23 +135,42 @@ def _check_directory(directory: str | os.PathLike) -> Path:
 
 def _write_graph(path: Path, model: keras.Model | None, signatures: list[Signature]) -> None:
     """Write the SavedModel with all signatures."""
+    import tensorflow as tf
+
     archive = keras.export.ExportArchive()
     for signature in signatures:
         archive.add_endpoint(signature.name, signature.compute_outputs, signature.specs)
+    resources = [resource for signature in signatures for resource in signature.resources]
+    holders = [holder for holder in (model, *resources) if holder is not None]
+    parts = [part for holder in holders for part in tf.train.TrackableView(holder).descendants()]
+    _warn_of_state(parts)
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
-    resources = [resource for signature in signatures for resource in signature.resources]
-    for holder in (model, *resources):
-        for table in _find_tables(holder):
-            archive.track(table)
-    archive.write_out(str(path), verbose=False)
+    for part in parts:
+        if isinstance(part, tf.saved_model.experimental.TrackableResource):
+            archive.track(part)
+    try:
+        archive.write_out(str(path), verbose=False)
+    except AssertionError as error:
+        if "untracked" not in str(error):
+            raise
+        raise ValueError(
+            "Expected every lookup table that a signature uses to be held by the model or by the "
+            "signature's `resources`: signatures={name: (function, specs, [table])}. "
+            f"Received: signatures {[signature.name for signature in signatures]}, one of which "
+            f"uses another table. ({error})"
+        ) from error
 
 
-def _find_tables(holder) -> list:
-    """Return the lookup tables and similar resources that can be reached from an object."""
-    import tensorflow as tf
-
-    parts = [] if holder is None else tf.train.TrackableView(holder).descendants()
-    return [
-        part for part in parts if isinstance(part, tf.saved_model.experimental.TrackableResource)
-    ]
+def _warn_of_state(parts: Sequence[Any]) -> None:
+    """Warn of recurrent layers that keep their state between requests."""
+    layers = [part for part in parts if isinstance(part, keras.layers.Layer)]
+    stateful = sorted({layer.name for layer in layers if getattr(layer, "stateful", False)})
+    if stateful:
+        warnings.warn(
+            "Expected layers that keep nothing from one request to the next: a server has one "
+            "state for all clients. Make the state an input and an output of the model instead "
+            "(`initial_state` and `return_state=True`). Received: stateful=True in the layers "
+            f"{stateful}",
+            stacklevel=2,
+        )

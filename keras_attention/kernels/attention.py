@@ -10,9 +10,10 @@ from keras import ops
 from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
-from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
+from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
+from keras_attention.mask import combine
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
@@ -44,9 +45,9 @@ def attention(
     """Score, mask, normalize and read, by the fastest implementation of the same numbers.
 
     The caller has zeroed masked positions and then projected: every input is finite. Domains of
-    the kernels: additive kernels clip projections to +-43; the dot kernels clip scores to +-1e38,
-    as the normalizers do. Inputs whose batch axes differ are left to the plain steps, which
-    broadcast.
+    the kernels: additive kernels take projections of any size; the dot kernels clip scores to
+    +-1e38, as the normalizers do. A layer's call makes the batch axes of its inputs equal; a loop's
+    inputs whose batch axes differ are left to the plain steps, which broadcast.
 
     Args:
         score: A `Score`; its `kernel_family` says which kernels compute the same numbers.
@@ -58,7 +59,7 @@ def attention(
             `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
         mask: A `StructuredMask`, the same for all heads.
         noise: The noise that the perturbation sampled for these queries; None outside of training.
-        bias: Added to the scores, broadcastable to them, or None.
+        bias: Added to the scores, broadcastable to them, or None; -inf masks a position.
         implementation: "plain", "blockwise", or "auto": by the sizes.
         return_weights: Whether to return the weights too. If a kernel computes the context without
             weights, they are computed separately.
@@ -96,8 +97,8 @@ def attention(
         context = _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups)
     else:
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
-        context = weighted_sum(_group_heads(perturbed, groups), values)
-        context = _group_heads(context, groups and query.shape[-3])
+        context = weighted_sum(_group_heads(perturbed, groups), _group_heads(values, groups))
+        context = _split_groups(context, groups, query.shape[-3])
     return context, weights if return_weights else None
 
 
@@ -127,7 +128,7 @@ def prepare_step_keys(
     """
     has_kernel = score.kernel_family == "additive" and implementation != "plain"
     is_large = len(keys.shape) == 3 and keys.shape[-1] >= tuning.ADDITIVE_MIN_UNITS
-    return StepKeys(keys, exponentials(keys)) if has_kernel and is_large and is_compiled() else keys
+    return prepare_keys(keys) if has_kernel and is_large and is_compiled() else keys
 
 
 def can_compare_blockwise(score, query, keys, implementation="auto"):
@@ -228,25 +229,39 @@ def _compute_scores(score, query, keys, implementation):
 
 def _compute_weights(score, normalize, query, keys, mask, bias, implementation, groups):
     """Return the weights by the steps score, mask and normalize, and the scores' kernel."""
-    scores, kernel = _compute_scores(score, _group_heads(query, groups), keys, implementation)
-    scores = _group_heads(scores, groups and query.shape[-3])
-    scores = scores if bias is None else scores + bias
+    heads = query.shape[-3]
+    query, keys = _group_heads(query, groups), _group_heads(keys, groups)
+    scores, kernel = _compute_scores(score, query, keys, implementation)
+    scores = _split_groups(scores, groups, heads)
     visible = mask.dense()
     if groups is not None and visible is not None:
         visible = ops.expand_dims(visible, -3)
+    if bias is not None:
+        scores = scores + bias
+        visible = combine(visible, ops.not_equal(bias, float("-inf")))
     return normalize(scores, mask=visible), kernel
 
 
 def _group_heads(x, groups):
-    """`(batch, ..., heads, T, D)` -> `(batch, ..., groups, heads * T / groups, D)`, or back again.
+    """`(batch, heads, T, D)` -> `(batch, groups, heads * T / groups, D)`.
 
     The heads that share a group's keys become more queries of one head, so that shared keys and
-    values need no copies. `groups` of None = there is no axis of heads.
+    values need no copies. A single group has no axis: TensorFlow multiplies `(B, 1, m, n)` by
+    `(1, 1, n, k)` wrongly on CPUs. `groups` of None = there is no axis of heads.
     """
-    if groups is None or x.shape[-3] == groups:
+    if groups is None or 1 < groups == x.shape[-3]:
         return x
-    *outer, _, _, width = ops.shape(x)
-    return ops.reshape(x, (*outer, groups, -1, width))
+    batch, heads, steps, width = ops.shape(x)
+    axis = () if groups == 1 else (groups,)
+    return ops.reshape(x, (batch, *axis, heads * steps // groups, width))
+
+
+def _split_groups(x, groups, heads):
+    """Reverse `_group_heads`."""
+    if groups is None or 1 < groups == heads:
+        return x
+    batch, *_, rows, width = ops.shape(x)
+    return ops.reshape(x, (batch, heads, rows * groups // heads, width))
 
 
 def _is_large_at_run_time(query, keys, implementation):

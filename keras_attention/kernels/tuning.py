@@ -57,6 +57,10 @@ DOT_MAX_ROWS_PER_BLOCK = 512
 # and with a causal mask.
 DOT_MIN_MASKED_ROWS_PER_BLOCK = 128
 
+# Blocks of a causal mask at least, if they keep `DOT_MIN_MASKED_ROWS_PER_BLOCK` queries: a single
+# block could not skip any keys. Family `multi_head`, row T = 512, forward, with a causal mask.
+DOT_MIN_CAUSAL_BLOCKS = 4
+
 # With this many queries in a block the scores exceed `DOT_MAX_SCORES_PER_BLOCK` only from 65,536
 # keys on: smaller products would take longer than scores beyond the cache do.
 DOT_MIN_ROWS_PER_BLOCK = 32
@@ -77,6 +81,11 @@ DOT_MAX_WINDOW_UNKNOWN_LENGTH = 1024
 # The length for which JAX chooses the rows per block if a size is symbolic: a block of these rows
 # fits in the cache up to this length. Family `multi_head`, rows T = 2048 and 8192, forward, JAX.
 DOT_ASSUMED_LENGTH = 4096
+
+# Iterations of a TensorFlow loop that may run at the same time. Each one holds a block of scores:
+# more of them need more memory; one alone leaves a core idle. Family `multi_head`, row
+# T = 8192, forward, TensorFlow plain, time and memory.
+DOT_PARALLEL_ITERATIONS = 2
 
 # Local attention
 

@@ -7,7 +7,9 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
@@ -74,13 +76,13 @@ class AttentionPooling(BaseLayer):
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.query_initializer = keras.initializers.get(query_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = check_seed("seed", seed)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.query_initializer = get_initializer("query_initializer", query_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.drop = keras.layers.Dropout(
-            self.dropout, seed=seed, dtype=score_dtype(self.compute_dtype)
+            self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype)
         )
         self.supports_masking = True
 
@@ -108,10 +110,7 @@ class AttentionPooling(BaseLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        self._check(inputs.shape)
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
-            check_mask("mask", mask, inputs.shape[:-1])
+        mask = self._check_call(inputs, mask)
         inputs = hide(ops.cast(inputs, self.compute_dtype), mask)
         hidden = ops.tanh(
             ops.matmul(to_score_precision(inputs), self.kernel) + at_least_float32(self.bias)
@@ -126,14 +125,28 @@ class AttentionPooling(BaseLayer):
     def _check(self, shape):
         if len(shape) < 3 or shape[-1] is None:
             raise ValueError(
-                "Expected `inputs` of shape (batch, ..., steps, width) with a known width. "
-                f"Received: inputs of shape {tuple(shape)}"
+                "Expected `inputs` of shape (batch, ..., T, D) with a known width. "
+                f"{ONE_VECTOR} Received: inputs of shape {tuple(shape)}"
             )
+
+    def _check_call(self, inputs, mask):
+        """Return the mask as a bool tensor or None; refuse inputs and masks of another shape."""
+        check_tensors("inputs", inputs)
+        self._check(inputs.shape)
+        if len(getattr(mask, "shape", ())) == len(inputs.shape):
+            raise ValueError(
+                "Expected `mask` of shape (batch, ..., T). One with an axis more comes from "
+                "`keras.layers.TimeDistributed`, which passes on the mask of its inputs: apply "
+                "AttentionPooling to (batch, sentences, words, D) directly, which passes on the "
+                f"sentences' mask. Received: inputs of shape {tuple(inputs.shape)}, mask of shape "
+                f"{tuple(mask.shape)}"
+            )
+        return prepare_mask("mask", mask, inputs)
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         if mask is None or len(inputs.shape) < 4:
             return None
-        return ops.any(ops.cast(mask, "bool"), axis=-1)
+        return ops.any(prepare_mask("mask", mask, inputs), axis=-1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-2], input_shape[-1])
@@ -145,6 +158,7 @@ class AttentionPooling(BaseLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Any:
+        self._check_call(inputs, mask)
         output = keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
         if return_attention_scores:
             return output, keras.KerasTensor(inputs.shape[:-1], self.compute_dtype)

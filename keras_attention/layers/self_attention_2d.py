@@ -9,6 +9,7 @@ from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
@@ -114,8 +115,8 @@ class SelfAttention2D(BaseLayer):
             keras.config.image_data_format() if data_format is None else data_format,
             ("channels_last", "channels_first"),
         )
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.score = DotScore(dtype=self.dtype_policy, name="score")
 
@@ -130,6 +131,8 @@ class SelfAttention2D(BaseLayer):
         self.output_projection = None
         if self.value_reduction is not None:
             self.output_projection = self._convolution("output_projection", value_width, channels)
+        # The score has no weights, but `Model.quantize` refuses any sub-layer that is not built.
+        self.score.build((None, None, key_width), (None, None, key_width))
 
     def call(
         self,

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.types import Tensor
 
 
@@ -20,10 +21,14 @@ def causal(queries: int | Tensor, keys: int | Tensor) -> Tensor:
     Returns:
         Bool `(Tq, Tk)`.
 
+    Raises:
+        ValueError: If a number is negative or no integer.
+
     Example:
     >>> keras_attention.mask.causal(2, 3).numpy().astype(int)
     array([[1, 1, 0],
            [1, 1, 1]])
     """
+    queries, keys = arguments.size("queries", queries), arguments.size("keys", keys)
     last_visible = ops.arange(queries, dtype="int32") + (keys - queries)
     return ops.arange(keys, dtype="int32")[None, :] <= last_visible[:, None]

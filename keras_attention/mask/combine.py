@@ -1,7 +1,10 @@
 """The logical AND of several masks."""
 
+import functools
+
 from keras import ops
 
+from keras_attention.mask.broadcastable import check_masks_match
 from keras_attention.types import Tensor
 
 
@@ -14,12 +17,13 @@ def combine(*masks: Tensor | None) -> Tensor | None:
     Returns:
         The combined mask, or None if all masks are None.
 
+    Raises:
+        ValueError: If the masks do not broadcast against one another.
+
     Example:
     >>> keras_attention.mask.combine(None, np.array([True, False]), None)
     array([ True, False])
     """
-    combined = None
-    for mask in masks:
-        if mask is not None:
-            combined = mask if combined is None else ops.logical_and(combined, mask)
-    return combined
+    masks = tuple(mask for mask in masks if mask is not None)
+    check_masks_match(masks)
+    return functools.reduce(ops.logical_and, masks) if masks else None

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.types import Tensor
 
 
@@ -18,6 +19,9 @@ def hide(x: Tensor, visible: Tensor | None) -> Tensor:
     Returns:
         Tensor of the shape and dtype of `x`.
 
+    Raises:
+        ValueError: If the shape of `visible` does not fit.
+
     Example:
     >>> x = np.array([[[1.0], [np.nan]]])
     >>> keras_attention.mask.hide(x, np.array([[True, False]])).numpy().ravel()
@@ -25,4 +29,5 @@ def hide(x: Tensor, visible: Tensor | None) -> Tensor:
     """
     if visible is None:
         return x
+    check_broadcastable("visible", visible, "positions", x.shape[:-1])
     return ops.where(ops.expand_dims(visible, -1), x, ops.zeros_like(x))

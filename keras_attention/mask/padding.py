@@ -17,6 +17,9 @@ def padding(query_mask: Tensor | None = None, key_mask: Tensor | None = None) ->
         Bool, broadcastable to `(batch, ..., Tq, Tk)`: True = the key is visible to the query. None
         if both masks are None.
 
+    Raises:
+        ValueError: If the axes before the last do not fit.
+
     Example:
     >>> keras_attention.mask.padding(key_mask=np.array([[True, True, False]])).shape
     TensorShape([1, 1, 3])

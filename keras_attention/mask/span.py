@@ -19,12 +19,20 @@ def span(mask: Tensor) -> tuple[Tensor, Tensor]:
         The index of the first visible key and the length S, both int32 `(batch, ...)`. If no key
         is visible, S is 0.
 
+    Raises:
+        ValueError: If the mask has fewer than two axes.
+
     Example:
     >>> mask = np.array([[[False, True, False, True, True, False]]])
     >>> start, length = keras_attention.mask.span(mask)
     >>> start.numpy(), length.numpy()
     (array([1], dtype=int32), array([4], dtype=int32))
     """
+    if len(mask.shape) < 2:
+        raise ValueError(
+            "Expected `mask` of shape (batch, ..., Tq, Tk). "
+            f"Received: mask of shape {tuple(mask.shape)}"
+        )
     visible = ops.any(mask, axis=-2)
     keys = ops.shape(visible)[-1]
     positions = ops.arange(keys, dtype="int32")

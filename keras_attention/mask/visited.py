@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.types import Tensor
 
 
@@ -16,12 +17,22 @@ def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
     Returns:
         Bool `(batch, ..., Tq, Tk)`, True = not visited yet, therefore visible.
 
+    Raises:
+        ValueError: If the indices have no axis of queries, or `keys` is not an integer of at least
+            0.
+
     Example:
     >>> keras_attention.mask.visited(np.array([-1, 2, 0]), 3).numpy().astype(int)
     array([[1, 1, 1],
            [1, 1, 0],
            [0, 1, 0]])
     """
+    keys = arguments.size("keys", keys)
     indices = ops.expand_dims(ops.cast(indices, "int32"), -1)
+    if len(indices.shape) < 2:
+        raise ValueError(
+            "Expected `indices` of shape (batch, ..., Tq). "
+            f"Received: indices of shape {tuple(indices.shape[:-1])}"
+        )
     visits = ops.cast(ops.equal(indices, ops.arange(keys, dtype="int32")), "int32")
     return ops.equal(ops.cumsum(visits, axis=-2), 0)

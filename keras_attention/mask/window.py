@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.types import Tensor
 
 
@@ -20,7 +21,7 @@ def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Te
         Bool `(Tq, Tk)`.
 
     Raises:
-        ValueError: If `width` is negative.
+        ValueError: If a number is negative or no integer.
 
     Example:
     >>> keras_attention.mask.window(3, 3, width=1).numpy().astype(int)
@@ -28,7 +29,7 @@ def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Te
            [1, 1, 1],
            [0, 1, 1]])
     """
-    if isinstance(width, int) and width < 0:
-        raise ValueError(f"Expected `width` to be at least 0. Received: width={width}")
+    queries, keys = arguments.size("queries", queries), arguments.size("keys", keys)
+    width = arguments.size("width", width)
     position = ops.arange(queries, dtype="int32") + (keys - queries)
     return ops.abs(ops.arange(keys, dtype="int32")[None, :] - position[:, None]) <= width

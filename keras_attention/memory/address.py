@@ -22,7 +22,7 @@ LOG_EPSILON = 1e-12
 def content(key: Tensor, strength: Tensor, memory: Tensor) -> Tensor:
     """Address the slots that are similar to the key: `softmax_i(strength cos(key, memory_i))`.
 
-    Equations 5 and 6. The cosine with a slot of zeros is 0, and its gradient is finite.
+    Equations 5 and 6. The cosine with a slot of zeros is 0, and so is its gradient.
 
     Args:
         key: `(batch, heads, width)`, k in the paper.

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.normalize.masked import masked
+from keras_attention.top_k import top_k
 from keras_attention.types import Tensor
 
 
@@ -22,10 +23,12 @@ def hardmax(scores: Tensor) -> Tensor:
         Weights of the same shape, float32 (float64 is kept): one 1 in each row, or all zeros if
         the row is fully masked.
 
+    Raises:
+        ValueError: If the mask is not broadcastable to the scores.
+
     Example:
     >>> keras_attention.normalize.hardmax(np.array([[1.0, 3.0, 2.0]], "float32")).numpy()
     array([[0., 1., 0.]], dtype=float32)
     """
-    # top_k instead of argmax: on TensorFlow argmax adds a Bitcast op, which some runtimes refuse.
-    _, best = ops.top_k(scores, 1)
+    _, best = top_k(scores, 1)
     return ops.cast(ops.arange(ops.shape(scores)[-1], dtype="int32") == best, scores.dtype)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from keras import ops
 
+from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.precision import at_least_float32
 from keras_attention.types import Normalizer, Tensor
 
@@ -12,6 +13,9 @@ from keras_attention.types import Normalizer, Tensor
 MASKED_SCORE = -3.4028235e38
 # Visible scores are clipped to this magnitude, so that every one stays far above MASKED_SCORE.
 MAX_ABSOLUTE_SCORE = 1e38
+# The largest score of a row is below this if no key is visible, and above it otherwise, even after
+# a bias of MAX_ABSOLUTE_SCORE is added.
+MIN_VISIBLE_SCORE = -2.5e38
 
 
 def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
@@ -28,14 +32,23 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
-        scores, or None.
+        scores, or None. A mask of another shape is a ValueError.
+
+    Raises:
+        ValueError: If `distribution` is not callable.
     """
+    if not callable(distribution):
+        raise ValueError(
+            "Expected `distribution` to be a function of scores. "
+            f"Received: distribution={distribution!r}"
+        )
 
     @functools.wraps(distribution)
     def normalizer(scores, mask=None):
         scores = ops.clip(at_least_float32(scores), -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
         if mask is None:
             return distribution(scores)
+        check_broadcastable("mask", mask, "scores", scores.shape)
         weights = distribution(ops.where(mask, scores, ops.full_like(scores, MASKED_SCORE)))
         return ops.where(mask, weights, ops.zeros_like(weights))
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.normalize import sample_ops, sample_tfp
 from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.softmax import softmax
@@ -83,6 +84,7 @@ def log_probability(weights: Tensor, one_hot: Tensor) -> Tensor:
     Returns:
         Tensor `(batch, ..., Tq)`.
     """
+    check_broadcastable("one_hot", one_hot, "weights", weights.shape)
     return FORMULAS.log_probability(log(weights), one_hot)
 
 
@@ -92,4 +94,5 @@ def entropy(weights: Tensor) -> Tensor:
 
 
 def _add_noise(weights, noise):
+    check_broadcastable("noise", noise, "weights", weights.shape)
     return ops.add(log(weights), ops.cast(noise, weights.dtype))

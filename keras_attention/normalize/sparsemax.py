@@ -20,6 +20,9 @@ def sparsemax(scores: Tensor) -> Tensor:
         Weights of the same shape, float32 (float64 is kept), many of them exactly zero: each row
         sums to 1, or is all zero if it is fully masked.
 
+    Raises:
+        ValueError: If the mask is not broadcastable to the scores.
+
     Example:
     >>> keras_attention.normalize.sparsemax(np.array([[0.5, 0.0, -3.0]], "float32")).numpy()
     array([[0.75, 0.25, 0.  ]], dtype=float32)
@@ -29,15 +32,20 @@ def sparsemax(scores: Tensor) -> Tensor:
     """
     best = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
     # A score of 1 or more below the best has weight 0, so clipping at -2 changes no weight. (At -1
-    # it would tie with tau and leak a gradient.) Clipping keeps the sums small although masked
-    # scores are the most negative float32.
+    # it would tie with tau.) Clipping keeps the sums small although masked scores are the most
+    # negative float32.
     z = ops.maximum(scores - best, -2.0)
     ranked = ops.flip(ops.sort(ops.stop_gradient(z), axis=-1), axis=-1)
     rank = ops.cast(ops.arange(1, ops.shape(scores)[-1] + 1), z.dtype)
     in_support = 1 + rank * ranked > ops.cumsum(ranked, axis=-1)
-    size = ops.sum(ops.cast(in_support, z.dtype), axis=-1, keepdims=True)
-    # tau is computed again from the unsorted scores, so that its gradient needs no sorting.
+    # The support is decided once, by the lowest score in it, so that rounding cannot separate equal
+    # scores. tau is computed from the unsorted scores, so that its gradient needs no sorting.
     lowest = ops.min(ops.where(in_support, ranked, ops.ones_like(ranked)), axis=-1, keepdims=True)
-    support = ops.where(z >= lowest, z, ops.zeros_like(z))
-    tau = (ops.sum(support, axis=-1, keepdims=True) - 1) / size
-    return ops.maximum(z - tau, 0.0)
+    is_outside = z < lowest
+    zeros = ops.zeros_like(z)
+    size = ops.sum(ops.where(is_outside, zeros, ops.ones_like(z)), axis=-1, keepdims=True)
+    total = ops.sum(ops.where(is_outside, zeros, z), axis=-1, keepdims=True)
+    weights = ops.where(is_outside, zeros, z - (total - 1) / size)
+    # A weight of zero at the edge of the support may be negative by rounding. Correcting it without
+    # a gradient keeps the gradients of a row consistent.
+    return weights + ops.stop_gradient(ops.relu(-weights))

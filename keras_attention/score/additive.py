@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -51,10 +52,10 @@ class AdditiveScore(Score):
         super().__init__(**kwargs)
         self.units = arguments.positive_integer("units", units, optional=True)
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.scale_initializer = keras.initializers.get(scale_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.scale_initializer = get_initializer("scale_initializer", scale_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         units = self.units or query_shape[-1]

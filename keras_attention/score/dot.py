@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import matmul
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 
@@ -52,7 +53,7 @@ class DotScore(Score):
         return ops.multiply(query, self.scale) if self.use_scale else query
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+        return matmul(query, ops.swapaxes(key, -1, -2))
 
     def get_config(self) -> Config:
         return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.batch_axes import matmul
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -35,8 +37,8 @@ class GeneralScore(Score):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(
@@ -51,7 +53,7 @@ class GeneralScore(Score):
         return ops.matmul(key, ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+        return matmul(query, ops.swapaxes(key, -1, -2))
 
     def get_config(self) -> Config:
         return {

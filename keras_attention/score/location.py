@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -38,8 +39,8 @@ class LocationScore(Score):
     ):
         super().__init__(**kwargs)
         self.max_length = arguments.positive_integer("max_length", max_length)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(

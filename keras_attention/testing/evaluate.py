@@ -129,7 +129,7 @@ class Evaluator:
         tensors = [_to_tensor(x) for x in (query, value)]
         return program(*tensors, list(masks), directions=directions)
 
-    def compiled(self, *data: Any) -> tuple:
+    def run_compiled(self, *data: Any) -> tuple:
         """Return `(output, weights)` of the call in inference, compiled by XLA."""
         return self._program("compiled", len(data), {})(*data)
 

@@ -35,7 +35,7 @@ def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32
 @promise("a fully masked query returns zero when compiled", _supports_masks)
 def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
     """Compile the call by XLA; without gradients."""
-    _check_zeros(case, *to_numpy(case.evaluator(dtype).compiled(*case.batch())))
+    _check_zeros(case, *to_numpy(case.evaluator(dtype).run_compiled(*case.batch())))
 
 
 def _check_zeros(case, output, weights):

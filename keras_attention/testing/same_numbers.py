@@ -69,7 +69,7 @@ def check_same_numbers_compiled_and_reloaded(case: LayerCase, eager: bool = True
         expected = to_numpy(case.call(layer, *data)) if eager else evaluator.outputs(*data)
         results = {"predict": reloaded.predict_on_batch(data)}
         if is_tensorflow:
-            results["compiled"] = evaluator.compiled(*data)
+            results["compiled"] = evaluator.run_compiled(*data)
         if eager:
             results |= {"functional model": model(data), "reloaded model": reloaded(data)}
         for name, result in results.items():

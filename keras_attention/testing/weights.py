@@ -11,7 +11,7 @@ from keras_attention.testing.promise import promise, require
 SAMPLES = 24
 
 
-def tied_batch(case: LayerCase) -> tuple:
+def make_tied_batch(case: LayerCase) -> tuple:
     """Return queries, values and their masks: small integers divided by 1, 2 or 3.
 
     Scores are often equal. The last two keys equal the first one; they are masked in none of the
@@ -31,11 +31,11 @@ def tied_batch(case: LayerCase) -> tuple:
 
 @promise("the attention weights of a query sum to 1, or are all zero")
 def check_weights_are_distribution(case: LayerCase) -> None:
-    """Evaluate `tied_batch`: weights are not negative, and sum to 1 where any is positive.
+    """Evaluate `make_tied_batch`: weights are not negative, and sum to 1 where any is positive.
 
     Without `case.weights_sum_to_one` they sum to at most 1.
     """
-    _, weights = case.evaluator().outputs_of_samples(*tied_batch(case))
+    _, weights = case.evaluator().outputs_of_samples(*make_tied_batch(case))
     require((weights >= 0).all(), f"Weights down to {weights.min()}")
     sums = weights.sum(-1)
     require((sums <= 1 + 1e-5).all(), f"Weights that sum to {sums.max()}")
@@ -50,8 +50,8 @@ def _treats_keys_alike(case: LayerCase) -> bool:
 
 @promise("equal keys get equal weights, and permuted keys permuted weights", _treats_keys_alike)
 def check_keys_are_treated_alike(case: LayerCase) -> None:
-    """Evaluate `tied_batch`, then with its keys in another order."""
-    query, value, query_mask, value_mask = tied_batch(case)
+    """Evaluate `make_tied_batch`, then with its keys in another order."""
+    query, value, query_mask, value_mask = make_tied_batch(case)
     evaluator = case.evaluator()
     output, weights = evaluator.outputs_of_samples(query, value, query_mask, value_mask)
     for key in (-2, -1):

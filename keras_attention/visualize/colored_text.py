@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from keras_attention.types import Tensor
 from keras_attention.visualize.save import (
@@ -14,6 +13,8 @@ from keras_attention.visualize.save import (
 from keras_attention.visualize.sentences import parse_sentences
 from keras_attention.visualize.text_figure import draw_text
 from keras_attention.visualize.text_page import to_html
+
+PAGE_SUFFIXES = (".html", *PICTURE_SUFFIXES)
 
 
 def colored_text(
@@ -59,23 +60,10 @@ def colored_text(
     NAACL 2016, section 3.5, https://aclanthology.org/N16-1174.
     """
     sentences = parse_sentences(weights, words, sentence_weights)
-    path = path if path is None else _to_page_path(path)
+    path = path if path is None else to_picture_path(path, PAGE_SUFFIXES)
     page = to_html(sentences)
     if path is not None and path.suffix.lower() == ".html":
         write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     elif path is not None:
         save_figure(draw_text(sentences), path)
     return page
-
-
-def _to_page_path(path):
-    """Return the path as a `Path` if it has the suffix of a page or of a picture."""
-    if isinstance(path, (str, os.PathLike)) and Path(path).suffix.lower() == ".html":
-        return Path(path)
-    try:
-        return to_picture_path(path)
-    except ValueError:
-        expected = (".html", *PICTURE_SUFFIXES)
-        raise ValueError(
-            f"Expected `path` to end in one of {expected}. Received: path={path!r}"
-        ) from None

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_attention.paths import to_local_path
+
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def to_picture_path(path: Any) -> Path:
-    """Return the path as a `Path` if it has the suffix of a picture."""
+def to_picture_path(path: Any, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> Path:
+    """Return the path as a local `Path` if it has one of the suffixes."""
     is_path = isinstance(path, (str, os.PathLike))
-    if not is_path or Path(path).suffix.lower() not in PICTURE_SUFFIXES:
-        raise ValueError(
-            f"Expected `path` to end in one of {PICTURE_SUFFIXES}. Received: path={path!r}"
-        )
-    return Path(path)
+    if not is_path or Path(path).suffix.lower() not in suffixes:
+        raise ValueError(f"Expected `path` to end in one of {suffixes}. Received: path={path!r}")
+    return to_local_path("path", path)
 
 
 def save_figure(figure: Any, path: Path) -> None:

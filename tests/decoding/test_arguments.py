@@ -51,6 +51,7 @@ def arguments(**changes):
         ({"memory_mask": np.ones((2, 7), bool)}, r"\(3, any\).*memory_mask of shape \(2, 7\)"),
         ({"memory_mask": np.ones((1, 7), bool)}, r"\(3, any\).*memory_mask of shape \(1, 7\)"),
         ({"memory_mask": "ab"}, "`memory_mask` .*'ab'"),
+        ({"memory_mask": np.full((3, 7), -1e9)}, "`memory_mask` to be bool, .* with the value -1e"),
         ({"memory_mask": np.ones((3, 7), bool)}, "alignment=None"),
         ({"step": None}, "step=None"),
     ],

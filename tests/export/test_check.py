@@ -56,7 +56,7 @@ def test_a_model_directory_stands_for_its_largest_version(copy):
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_directory_without_a_model_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="Expected a SavedModel, or a directory of versions"):
+    with pytest.raises(ValueError, match="`path` to be a SavedModel, or a directory of"):
         export.check(tmp_path / name)
 
 

@@ -61,3 +61,41 @@ def test_wrong_usage_returns_2(capsys):
         main(["model.keras"])
     assert stop.value.code == 2
     assert "usage: python -m keras_attention.export" in capsys.readouterr().err
+
+
+MODULE = """
+import keras
+import keras_attention
+
+@keras.saving.register_keras_serializable()
+class ImportedScore(keras_attention.score.Score):
+    def compare(self, query, key):
+        return keras.ops.matmul(query, keras.ops.swapaxes(key, -1, -2))
+"""
+
+
+def test_a_module_is_imported_before_the_model_is_loaded(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_scores.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    from my_scores import ImportedScore  # pyright: ignore[reportMissingImports]
+
+    inputs = keras.Input((None, 3), name="x")
+    layer = keras_attention.Attention(ImportedScore())
+    keras.Model(inputs, layer(inputs)).save(tmp_path / "model.keras")
+    # The export must not find the class in this process.
+    del sys.modules["my_scores"], inputs, layer
+    keras.saving.get_custom_objects().pop("Custom>ImportedScore")
+
+    arguments = [str(tmp_path / "model.keras"), str(tmp_path / "served")]
+    assert main(arguments) == 1
+    assert "--import MODULE" in capsys.readouterr().err
+    assert main([*arguments, "--import", "no_such_module"]) == 1
+    assert "error: No module named 'no_such_module'" in capsys.readouterr().err
+    assert main([*arguments, "--import", "my_scores"]) == 0
+    assert (tmp_path / "served" / "1" / "saved_model.pb").exists()
+
+
+def test_the_help_describes_the_import(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--import MODULE" in capsys.readouterr().out

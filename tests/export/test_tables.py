@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from keras_attention import export
 from keras_attention.export.checks.fresh_process import run_calls
@@ -34,3 +35,15 @@ def test_a_table_that_only_the_function_uses_is_exported_as_a_resource(tmp_path)
     first, second = run_calls(path, [("serving_default", inputs), ("decode", inputs)])
     assert first["words"].tolist() == [b"you", b"?"]
     assert second["output"].tolist() == [b"[UNK]", b"need"]
+
+
+def test_a_table_that_nothing_holds_is_refused_with_the_name_of_the_argument(tmp_path):
+    import tensorflow as tf
+
+    words = tf.lookup.KeyValueTensorInitializer(tf.constant([3, 5]), tf.constant(["all", "you"]))
+    table = tf.lookup.StaticHashTable(words, "?")
+    spec = [keras.InputSpec(shape=(None,), dtype="int32", name="ids")]
+    signatures = {"serving_default": (lambda ids: {"words": table.lookup(ids)}, spec)}
+    with pytest.raises(ValueError, match=r"`resources`.*\[table\].*'serving_default'"):
+        export.saved_model(None, tmp_path / "m", signatures)
+    assert not (tmp_path / "m").exists()

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_attention import arguments
 from keras_attention.export.checks.c_loader.arrays import as_array, pack, unpack
+from keras_attention.paths import to_local_path
 
 PROGRAM = Path(__file__).parent / "c_loader" / "__main__.py"
 
@@ -34,6 +36,7 @@ def run_in_c_loader(
         Dict of output name to array; strings are object arrays of bytes.
 
     Raises:
+        ValueError: If an argument is not as described.
         RuntimeError: If the model cannot be loaded or the call fails, with TensorFlow's message.
 
     Example:
@@ -44,6 +47,12 @@ def run_in_c_loader(
     >>> keras_attention.export.run_in_c_loader(path, "serving_default", inputs)
     {'output': array([[3., 3.]], dtype=float32)}
     """
+    path = to_local_path("path", path)
+    if not isinstance(inputs, Mapping):
+        raise ValueError(
+            f"Expected `inputs` to be a dict of name to array. Received: inputs={inputs!r}"
+        )
+    disable_xla = arguments.boolean("disable_xla", disable_xla)
     return run_calls(path, [(signature, inputs)], disable_xla)[0]
 
 

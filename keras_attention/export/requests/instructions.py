@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.requests.examples import Call
+from keras_attention.paths import to_local_path
 
 REQUESTS = Path("assets.extra") / "requests"
 MAX_INLINE_CHARACTERS = 1000  # a longer request is passed to curl as a file
@@ -45,6 +46,9 @@ def how_to_serve(path: str | os.PathLike) -> str:
         is a dimension of any size), the `docker run` line, and for each signature a `curl` line
         with an example.
 
+    Raises:
+        ValueError: If `path` is not a version directory.
+
     Example:
     >>> import tempfile
     >>> model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Rescaling(3.0)])
@@ -57,7 +61,12 @@ def how_to_serve(path: str | os.PathLike) -> str:
     docker run -p 8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
-    path = Path(path).resolve()
+    path = to_local_path("path", path).resolve()
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(
+            "Expected `path` to be a version directory, which holds saved_model.pb. "
+            f"Received: path={str(path)!r}"
+        )
     name = path.parent.name
     mount = f"type=bind,source={path.parent},target=/models/{name}"
     serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from keras_attention.paths import to_local_path
+
 FILE = "models.config"
 
 
 def resolve_model_directory(directory: str | os.PathLike) -> Path:
     """Return the resolved path of a model's directory; refuse any other directory."""
-    path = Path(directory).resolve()
+    path = to_local_path("directory", directory).resolve()
     if not path.is_dir() or re.fullmatch("[0-9]+", path.name) or not find_versions(path):
         raise ValueError(
             "Expected `directory` to be a model's, with its versions inside, as saved_models/name. "

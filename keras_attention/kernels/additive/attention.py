@@ -9,9 +9,10 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.row_masks import RowMasks
 from keras_attention.kernels.additive.scores import (
     as_tensor,
-    clip_projections,
+    compute_gradients,
+    compute_scores,
+    is_in_range,
     merge_batch_axes,
-    select_implementation,
 )
 from keras_attention.kernels.dropout import apply_dropout
 from keras_attention.kernels.scan import scan
@@ -25,7 +26,7 @@ def additive_attention(
 ):
     """Compute the context of `softmax(additive_scores(query, key, scale), mask)` after dropout.
 
-    Projections are clipped to +-43, as in `additive_scores`.
+    Projections may have any size, as in `additive_scores`.
 
     Args:
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
@@ -49,8 +50,8 @@ def additive_attention(
         "seeds": None if seeds is None else merge_batch_axes(ops.expand_dims(seeds, -1)),
     }
     arrays = (
-        clip_projections(query),
-        clip_projections(key),
+        merge_batch_axes(query),
+        merge_batch_axes(key),
         as_tensor(scale, query),
         at_least_float32(merge_batch_axes(value)),
     )
@@ -74,8 +75,8 @@ def _differentiable_attention(masks, rows, rate, return_weights):
         rows: The masks and seeds of each query, each `(batch or 1, Tq, n)`.
     """
 
-    def compute_weights(key, scale, query, seeds=None, **rows):
-        scores = select_implementation().scores(query, key, scale)
+    def compute_weights(key, scale, in_range, query, seeds=None, **rows):
+        scores = compute_scores(query, key, scale, in_range)
         return softmax(scores, masks.build_block_mask(**rows))
 
     def drop(x, seeds=None, **_):
@@ -84,10 +85,10 @@ def _differentiable_attention(masks, rows, rate, return_weights):
     @ops.custom_gradient
     def attend(query, key, scale, value):
         width = value.shape[-1]
-        row_inputs = {"query": query, **rows}
+        row_inputs, in_range = {"query": query, **rows}, is_in_range(query, key)
 
         def step(carry, block):
-            weights = compute_weights(key, scale, **block)
+            weights = compute_weights(key, scale, in_range, **block)
             context = ops.matmul(drop(weights, **block), value)
             parts = [context, weights] if return_weights else [context]
             return carry, ops.concatenate(parts, axis=-1)
@@ -95,14 +96,14 @@ def _differentiable_attention(masks, rows, rate, return_weights):
         def step_back(carry, inputs):
             block, upstream = inputs
             grad_key, grad_scale, grad_value = carry
-            weights = compute_weights(key, scale, **block)
+            weights = compute_weights(key, scale, in_range, **block)
             grad_weights = ops.matmul(upstream[..., :width], ops.swapaxes(value, -1, -2))
             grad_weights = drop(grad_weights, **block)
             if return_weights:
                 grad_weights = grad_weights + upstream[..., width:]
             mean = ops.sum(weights * grad_weights, axis=-1, keepdims=True)
             grad_scores = weights * (grad_weights - mean)
-            gradients = select_implementation().gradients(block["query"], key, scale, grad_scores)
+            gradients = compute_gradients(block["query"], key, scale, grad_scores, in_range)
             grad_query, block_grad_key, block_grad_scale = gradients
             dropped_weights = ops.swapaxes(drop(weights, **block), -1, -2)
             grad_value = grad_value + ops.matmul(dropped_weights, upstream[..., :width])

@@ -9,6 +9,9 @@ sums, over all choices of signs s, of
 So a product of two small matrices gives the numerators of all pairs at once, a second product their
 denominators, and a pair costs one division for several units. Without fusion, the elementwise
 operations on all pairs take most of the time, and few of them are left.
+
+Domain: the absolute projections of a group of units sum to less than 80 for any query and key, so
+that no exponential overflows.
 """
 
 import itertools
@@ -24,58 +27,55 @@ from keras_attention.kernels.scan import scan
 MAX_EXPONENT_PER_GROUP = 80.0
 
 
+def is_in_range(query, key):
+    """Return whether all projections are in the domain of this module, a bool scalar tensor."""
+    exponents = ops.max(ops.abs(query), axis=(0, 1)) + ops.max(ops.abs(key), axis=(0, 1))
+    groups = _group_units(exponents)
+    return ops.max(ops.sum(groups, axis=-1)) < MAX_EXPONENT_PER_GROUP
+
+
 def scores(query, key, scale):
     """As `xla.scores`."""
     scale, factor = _normalize_scale(scale)
+    groups = _group_inputs(query, key, scale)
 
-    def run(units):
-        groups = _group_inputs(query, key, scale, units)
+    def step(total, inputs):
+        numerator, denominator, columns = _factors(*inputs)
+        return total + ops.matmul(numerator, columns) / ops.matmul(denominator, columns), ()
 
-        def step(total, inputs):
-            numerator, denominator, columns = _factors(*inputs)
-            return total + ops.matmul(numerator, columns) / ops.matmul(denominator, columns), ()
-
-        pairs = (*ops.shape(query)[:2], ops.shape(key)[1])
-        return scan(step, ops.zeros(pairs, query.dtype), groups, ())[0]
-
-    return factor * _run_in_range(query, key, run)
+    pairs = (*ops.shape(query)[:2], ops.shape(key)[1])
+    return factor * scan(step, ops.zeros(pairs, query.dtype), groups, ())[0]
 
 
 def gradients(query, key, scale, upstream):
     """As `xla.gradients`."""
     scale, factor = _normalize_scale(scale)
-    dtypes = [query.dtype] * 3
+    signs = _signs(tuning.ADDITIVE_UNITS_PER_GROUP, query.dtype)
+    groups = _group_inputs(query, key, scale)
 
-    def run(units):
-        signs = _signs(units, query.dtype)
-        groups = _group_inputs(query, key, scale, units)
+    def step(carry, inputs):
+        numerator, denominator, columns = _factors(*inputs)
+        bottom = ops.matmul(denominator, columns)
+        grad_top = upstream / bottom
+        grad_bottom = -grad_top * (ops.matmul(numerator, columns) / bottom)
+        transposed = ops.swapaxes(columns, -1, -2)
+        grad_numerator = ops.matmul(grad_top, transposed)
+        grad_denominator = ops.matmul(grad_bottom, transposed)
+        grad_columns = ops.matmul(ops.swapaxes(numerator, -1, -2), grad_top)
+        grad_columns = grad_columns + ops.matmul(ops.swapaxes(denominator, -1, -2), grad_bottom)
+        grad_rows = grad_numerator * numerator + grad_denominator * denominator
+        grad_query = ops.matmul(grad_rows, ops.transpose(signs))
+        grad_key = ops.matmul(signs, grad_columns * columns)
+        grad_scale = ops.sum(grad_numerator * denominator, axis=(0, 1))
+        grad_scale = ops.matmul(signs, grad_scale[:, None])[:, 0]
+        return carry, (grad_query, grad_key, grad_scale)
 
-        def step(carry, inputs):
-            numerator, denominator, columns = _factors(*inputs)
-            bottom = ops.matmul(denominator, columns)
-            grad_top = upstream / bottom
-            grad_bottom = -grad_top * (ops.matmul(numerator, columns) / bottom)
-            transposed = ops.swapaxes(columns, -1, -2)
-            grad_numerator = ops.matmul(grad_top, transposed)
-            grad_denominator = ops.matmul(grad_bottom, transposed)
-            grad_columns = ops.matmul(ops.swapaxes(numerator, -1, -2), grad_top)
-            grad_columns = grad_columns + ops.matmul(ops.swapaxes(denominator, -1, -2), grad_bottom)
-            grad_rows = grad_numerator * numerator + grad_denominator * denominator
-            grad_query = ops.matmul(grad_rows, ops.transpose(signs))
-            grad_key = ops.matmul(signs, grad_columns * columns)
-            grad_scale = ops.sum(grad_numerator * denominator, axis=(0, 1))
-            grad_scale = ops.matmul(signs, grad_scale[:, None])[:, 0]
-            return carry, (grad_query, grad_key, grad_scale)
-
-        grad_query, grad_key, grad_scale = scan(step, (), groups, tuple(dtypes))[1]
-        return (
-            _merge_groups(grad_query, (1, 2, 0, 3), query),
-            _merge_groups(grad_key, (1, 3, 0, 2), key),
-            ops.reshape(grad_scale, (-1,))[: scale.shape[0]],
-        )
-
-    grad_query, grad_key, grad_scale = _run_in_range(query, key, run)
-    return factor * grad_query, factor * grad_key, grad_scale
+    grad_query, grad_key, grad_scale = scan(step, (), groups, (query.dtype,) * 3)[1]
+    return (
+        factor * _merge_groups(grad_query, (1, 2, 0, 3), query),
+        factor * _merge_groups(grad_key, (1, 3, 0, 2), key),
+        ops.reshape(grad_scale, (-1,))[: scale.shape[0]],
+    )
 
 
 def _normalize_scale(scale):
@@ -84,32 +84,25 @@ def _normalize_scale(scale):
     return scale / divisor, divisor
 
 
-def _run_in_range(query, key, run):
-    """Call `run` with full groups of units, or one unit at a time where a group would overflow."""
-    units = tuning.ADDITIVE_UNITS_PER_GROUP
-    exponents = ops.max(ops.abs(query), axis=(0, 1)) + ops.max(ops.abs(key), axis=(0, 1))
-    largest = ops.max(ops.sum(_group_units(exponents, units), axis=-1))
-    return ops.cond(largest < MAX_EXPONENT_PER_GROUP, lambda: run(units), lambda: run(1))
-
-
 def _signs(units, dtype):
     """Return all choices of signs, `(units, 2^units)`."""
     return ops.convert_to_tensor(np.array(list(itertools.product((-1, 1), repeat=units))).T, dtype)
 
 
-def _group_units(x, units):
-    """Reshape the last axis into groups of `units`, with zeros in place of missing units."""
+def _group_units(x):
+    """Reshape the last axis into groups of units, with zeros in place of missing units."""
+    units = tuning.ADDITIVE_UNITS_PER_GROUP
     missing = -x.shape[-1] % units
     x = ops.pad(x, [*[[0, 0]] * (len(x.shape) - 1), [0, missing]])
     return ops.reshape(x, (*ops.shape(x)[:-1], x.shape[-1] // units, units))
 
 
-def _group_inputs(query, key, scale, units):
+def _group_inputs(query, key, scale):
     """Return the inputs of each step: its units of query, of key (transposed) and of scale."""
     return (
-        ops.transpose(_group_units(query, units), (2, 0, 1, 3)),
-        ops.transpose(_group_units(key, units), (2, 0, 3, 1)),
-        _group_units(scale, units),
+        ops.transpose(_group_units(query), (2, 0, 1, 3)),
+        ops.transpose(_group_units(key), (2, 0, 3, 1)),
+        _group_units(scale),
     )
 
 

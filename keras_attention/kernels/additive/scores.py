@@ -2,19 +2,17 @@
 
 from keras import ops
 
-from keras_attention.kernels.additive import formula, matmul, xla
+from keras_attention.kernels.additive import formula, matmul, tanh, xla
+from keras_attention.kernels.additive.branch import run_fast_or_exact
 from keras_attention.kernels.xla_context import is_compiled
-
-# Projections are clipped here: e^86 and its reciprocal are finite in float32.
-MAX_ABSOLUTE_PROJECTION = 43.0
 
 
 def additive_scores(query, key, scale, is_large=None):
     """Compute `scores[..., i, j] = sum_u scale_u tanh(query_iu + key_ju)`.
 
-    Equal to the plain form within 1e-5 of the scores' size for projections up to +-40. Projections
-    are clipped to +-43, where a tanh is +-1 to the last digit. The exception is a query and a key
-    that are both so large and of opposite signs: in the plain form, rounding spoils their sum too.
+    Equal to the plain form within 1e-5 of `sum(abs(scale))` for projections of any size: if any
+    projection of the call exceeds the domain of the fast kernels (about 40), a tanh for each pair
+    and unit is computed instead, without the `(batch, Tq, Tk, units)` tensor too.
 
     Args:
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
@@ -38,7 +36,7 @@ def additive_scores(query, key, scale, is_large=None):
         query, key = (ops.broadcast_to(x, (*batch, *ops.shape(x)[-2:])) for x in (query, key))
     outer = ops.shape(query)[:-2]
     scores = _differentiable_scores(is_large)(
-        clip_projections(query), clip_projections(key), as_tensor(scale, query)
+        merge_batch_axes(query), merge_batch_axes(key), as_tensor(scale, query)
     )
     return ops.reshape(scores, (*outer, *ops.shape(scores)[1:])) if len(outer) > 1 else scores
 
@@ -46,11 +44,6 @@ def additive_scores(query, key, scale, is_large=None):
 def merge_batch_axes(x):
     """Reshape `(batch, ..., T, D)` to `(batch, T, D)`."""
     return x if len(x.shape) == 3 else ops.reshape(x, (-1, *ops.shape(x)[-2:]))
-
-
-def clip_projections(x):
-    """Clip projections `(batch, ..., T, units)` to +-43 and reshape them to `(batch, T, units)`."""
-    return ops.clip(merge_batch_axes(x), -MAX_ABSOLUTE_PROJECTION, MAX_ABSOLUTE_PROJECTION)
 
 
 def as_tensor(scale, query):
@@ -67,26 +60,49 @@ def select_implementation():
     return xla if is_compiled() else matmul
 
 
+def is_in_range(query, key):
+    """Return whether the fast kernel computes these projections exactly, a bool scalar tensor."""
+    return select_implementation().is_in_range(query, key)
+
+
+def compute_scores(query, key, scale, is_in_range):
+    """Compute the scores by the fastest implementation that is exact, without a gradient.
+
+    Args:
+        query, key, scale: As in `xla.scores`, but of any size.
+        is_in_range: What the function `is_in_range` returns for these or for more projections.
+    """
+    fast = select_implementation()
+    return run_fast_or_exact(is_in_range, fast.scores, tanh.scores, (query, key, scale))
+
+
+def compute_gradients(query, key, scale, upstream, is_in_range):
+    """Compute the gradients of `xla.gradients` by the fastest implementation that is exact."""
+    fast, inputs = select_implementation(), (query, key, scale, upstream)
+    return run_fast_or_exact(is_in_range, fast.gradients, tanh.gradients, inputs)
+
+
 def _differentiable_scores(is_large):
     """Return the differentiable function of query, key and scale."""
 
     # `cond` is inside the custom gradient, because XLA cannot differentiate a `cond` over unknown
     # sizes.
-    def run(step, *tensors):
-        if is_large is None:
-            return getattr(select_implementation(), step)(*tensors)
-        return ops.cond(
-            is_large,
-            lambda: getattr(select_implementation(), step)(*tensors),
-            lambda: getattr(formula, step)(*tensors),
-        )
+    def choose(kernel, plain):
+        return kernel() if is_large is None else ops.cond(is_large, kernel, plain)
 
     @ops.custom_gradient
     def scores(query, key, scale):
+        inputs = query, key, scale
+        in_range = is_in_range(query, key)
+
         def gradient(*args, upstream=None):
             upstream = args[-1] if upstream is None else upstream
-            return run("gradients", query, key, scale, upstream)
+            return choose(
+                lambda: compute_gradients(*inputs, upstream, in_range),
+                lambda: formula.gradients(*inputs, upstream),
+            )
 
-        return run("scores", query, key, scale), gradient
+        result = choose(lambda: compute_scores(*inputs, in_range), lambda: formula.scores(*inputs))
+        return result, gradient
 
     return scores

@@ -4,25 +4,36 @@ With A = e^(2 query) and B = e^(2 key), tanh(query + key) = 1 - 2 r for the reci
 r = 1 / (1 + A B). B is computed once per sequence, and each pair of a step costs one division. The
 gradient recomputes r, so that the size of what a loop stores for each step does not grow with
 Tk * units.
+
+Domain: projections within +-43, as in `xla`; steps with any other projection use the plain formula.
 """
 
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attention.kernels.additive.scores import as_tensor, clip_projections
+from keras_attention.kernels.additive import formula, xla
+from keras_attention.kernels.additive.branch import run_fast_or_exact
+from keras_attention.kernels.additive.scores import as_tensor
 
 
 class StepKeys(NamedTuple):
-    """Projected keys `(batch, Tk, units)`, and their `exponentials`, for `additive_step`."""
+    """Keys for `additive_step`, with what is computed from them once per sequence.
+
+    keys: Projected keys `(batch, Tk, units)`; exponentials: B, `(batch, Tk, units)`;
+    is_in_range: whether the keys of a sequence are within +-43, bool `(batch,)`.
+    """
 
     keys: Any
     exponentials: Any
+    is_in_range: Any
 
 
-def exponentials(keys):
-    """Return B of projected keys `(batch, Tk, units)`, a constant to the gradient."""
-    return ops.stop_gradient(ops.exp(2 * clip_projections(keys)))
+def prepare_keys(keys):
+    """Return the `StepKeys` of projected keys `(batch, Tk, units)`."""
+    maxima = ops.max(ops.abs(keys), axis=(1, 2))
+    is_in_range = maxima <= xla.MAX_ABSOLUTE_PROJECTION
+    return StepKeys(keys, ops.stop_gradient(xla.exponentiate(keys)), is_in_range)
 
 
 def additive_step(query, keys, scale):
@@ -35,31 +46,67 @@ def additive_step(query, keys, scale):
         scale: `(units,)`.
 
     Returns:
-        Scores `(batch, 1, Tk)`; projections are clipped to +-43, as in `additive_scores`.
+        Scores `(batch, 1, Tk)`.
 
     Example:
     >>> from keras_attention.kernels.additive.single_query import *
     >>> query, keys = np.ones((2, 1, 4), "float32"), np.ones((2, 7, 4), "float32")
-    >>> additive_step(query, StepKeys(keys, exponentials(keys)), np.ones(4, "float32")).shape
+    >>> additive_step(query, prepare_keys(keys), np.ones(4, "float32")).shape
     TensorShape([2, 1, 7])
     """
-    query, projected = clip_projections(query), clip_projections(keys.keys)
-    return _step(query, projected, keys.exponentials, as_tensor(scale, query))
+    query, projected = (ops.convert_to_tensor(x) for x in (query, keys.keys))
+    is_query_in_range = ops.max(ops.abs(query)) <= xla.MAX_ABSOLUTE_PROJECTION
+    is_in_range = ops.logical_and(is_query_in_range, ops.all(keys.is_in_range))
+    step = _differentiable_step(is_in_range)
+    return step(query, projected, keys.exponentials, as_tensor(scale, query))
+
+
+def _differentiable_step(is_in_range):
+    """Return the differentiable function of query, keys, exponentials and scale."""
+
+    @ops.custom_gradient
+    def step(query, keys, exponentials, scale):
+        def fast(query, keys, scale):
+            r = _reciprocals(query, keys, exponentials)
+            return ops.expand_dims(ops.sum(scale) - 2 * ops.matmul(r, scale), 1)
+
+        def fast_gradients(query, keys, scale, upstream):
+            r = _reciprocals(query, keys, exponentials)
+            slopes = 4 * (r - r * r)
+            grad_query = ops.matmul(upstream, slopes) * scale
+            grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
+            grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
+            return grad_query, grad_keys, grad_scale
+
+        def gradient(*args, upstream=None):
+            upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
+            inputs = query, keys, scale, upstream
+            grad_query, grad_keys, grad_scale = run_fast_or_exact(
+                is_in_range, fast_gradients, formula.gradients, inputs
+            )
+            return grad_query, grad_keys, ops.zeros_like(exponentials), grad_scale
+
+        scores = run_fast_or_exact(is_in_range, fast, formula.scores, (query, keys, scale))
+        return scores, gradient
+
+    return step
+
+
+def _reciprocals(query, keys, exponentials):
+    """Compute r, `(batch, Tk, units)`, from the exponentials, with gradients of any order."""
+    # In a gradient inside a TensorFlow loop, arguments of a custom gradient must be tensors of that
+    # gradient's own graph. These reshapes make them so, and cost nothing under XLA.
+    inputs = (ops.reshape(x, ops.shape(x)) for x in (query, keys, exponentials))
+    return _differentiable_reciprocals(*inputs)
 
 
 @ops.custom_gradient
-def _step(query, keys, exponentials, scale):
-    def reciprocals():
-        return 1 / (1 + ops.exp(2 * query) * exponentials)
-
+def _differentiable_reciprocals(query, keys, exponentials) -> Any:
     def gradient(*args, upstream=None):
-        upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
-        r = reciprocals()
-        slopes = 4 * (r - r * r)
-        grad_query = ops.matmul(upstream, slopes) * scale
-        grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
-        grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
-        return grad_query, grad_keys, ops.zeros_like(exponentials), grad_scale
+        upstream = args[-1] if upstream is None else upstream
+        r = _reciprocals(query, keys, exponentials)
+        grad_keys = -2 * upstream * (r - r * r)
+        grad_query = ops.sum(grad_keys, axis=1, keepdims=True)
+        return grad_query, grad_keys, ops.zeros_like(exponentials)
 
-    scores = ops.sum(scale) - 2 * ops.matmul(reciprocals(), scale)
-    return ops.expand_dims(scores, 1), gradient
+    return 1 / (1 + xla.exponentiate(query) * exponentials), gradient

@@ -4,6 +4,8 @@ With A = e^(2 query) and B = e^(2 key), computed once, tanh(query + key) = 1 - 2
 reciprocal r = 1 / (1 + A B): a pair costs a multiply, an add and a division instead of a tanh.
 XLA vectorizes the loop over the pairs, in which the units are unrolled, so that the only
 intermediate has the size of the result. Without a compiler this is slow.
+
+Domain: projections within +-43, where A, B and A B neither overflow nor become 0.
 """
 
 import keras
@@ -12,16 +14,28 @@ from keras import ops
 from keras_attention.kernels import tuning
 from keras_attention.kernels.scan import scan
 
+# e^86 and its reciprocal are finite in float32.
+MAX_ABSOLUTE_PROJECTION = 43.0
+
 # 1 + A B is clipped here: the product of two of them is finite in float32, and a reciprocal of
 # 1e-18 does not change a tanh.
 MAX_DENOMINATOR = 1e18
 
 
+def is_in_range(query, key):
+    """Return whether all projections are in the domain of this module, a bool scalar tensor."""
+    # The units are reduced last, because XLA vectorizes a maximum over the other axes.
+    maxima = [ops.max(ops.abs(x), axis=(0, 1)) for x in (query, key)]
+    return ops.max(ops.maximum(*maxima)) <= MAX_ABSOLUTE_PROJECTION
+
+
 def scores(query, key, scale):
     """Compute `scores[i, j] = sum_u scale_u tanh(query_iu + key_ju)`.
 
+    Out of the domain, the result is finite but wrong.
+
     Args:
-        query: `(batch, Tq, units)`, within +-43: then A B can be infinite or 0, but never NaN.
+        query: `(batch, Tq, units)`.
         key: `(batch, Tk, units)`, likewise.
         scale: `(units,)`.
 
@@ -30,8 +44,8 @@ def scores(query, key, scale):
     """
     terms = tuning.ADDITIVE_TERMS_PER_ITERATION
     inputs = (
-        _group_columns(ops.exp(2 * query)),
-        _group_rows(ops.swapaxes(ops.exp(2 * key), -1, -2)),
+        _group_columns(exponentiate(query)),
+        _group_rows(ops.swapaxes(exponentiate(key), -1, -2)),
         ops.reshape(_pad(scale, 0), (-1, terms)),
     )
     maximum = ops.cast(MAX_DENOMINATOR, query.dtype)
@@ -54,11 +68,16 @@ def gradients(query, key, scale, upstream):
 
     d tanh = 4 r (1 - r). The sum over keys and the sum over queries each recompute the reciprocals.
     """
-    a, b = ops.exp(2 * query), ops.exp(2 * key)
+    a, b = exponentiate(query), exponentiate(key)
     reciprocals, grad_query = _sum_over_keys(a, b, upstream)
     grad_key = _sum_over_queries(a, b, upstream)
     grad_scale = ops.sum(upstream) - 2 * ops.sum(reciprocals, axis=(0, 1))
     return 4 * scale * grad_query, 4 * scale * grad_key, grad_scale
+
+
+def exponentiate(x):
+    """Return e^(2 x), with x clipped to the domain."""
+    return ops.exp(2 * ops.clip(x, -MAX_ABSOLUTE_PROJECTION, MAX_ABSOLUTE_PROJECTION))
 
 
 def _sum_over_keys(a, b, factors):

@@ -9,6 +9,10 @@ from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_f
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
 
+# Replaces a bias of -inf. With a bias, scores are at most a tenth of MAX_ABSOLUTE_SCORE, so that
+# the sum of a score and this bias is finite and below MIN_VISIBLE_SCORE.
+MASKED_BIAS = -3.3e38
+
 
 def dot_attention(
     query,
@@ -24,7 +28,7 @@ def dot_attention(
 
     The numbers are those of the plain steps. TensorFlow and JAX compute them block by block;
     PyTorch, and JAX on a GPU in half precision, by the backend's own fused attention. Queries and
-    keys are clipped so that scores are within +-1e38.
+    keys are clipped so that scores are within +-1e38, with a bias within +-1e37.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
@@ -35,8 +39,8 @@ def dot_attention(
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.
         dtype: Compute dtype of the layer.
-        bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype, or None. It may be
-            anything at masked positions. Not on PyTorch.
+        bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype, or None; -inf masks a
+            position. It may be anything at masked positions. Not on PyTorch.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`, zero for queries without a visible key.
@@ -48,10 +52,13 @@ def dot_attention(
         shape = ops.shape(mask.key_mask)[0], mask.keys
         mask = dataclasses.replace(mask, key_mask=ops.broadcast_to(mask.key_mask, shape))
     # Clip queries and keys, which bounds the scores, instead of every block of scores.
-    limit = (MAX_ABSOLUTE_SCORE / query.shape[-1]) ** 0.5
+    max_score = MAX_ABSOLUTE_SCORE if bias is None else MAX_ABSOLUTE_SCORE / 10
+    limit = (max_score / query.shape[-1]) ** 0.5
     query, key = (ops.clip(x, -limit, limit) for x in (query, key))
     if bias is not None:
-        bias = ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
+        # A finite replacement of -inf costs nothing in the blocks, where a mask would.
+        clipped = ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
+        bias = ops.where(bias == float("-inf"), MASKED_BIAS, clipped)
         bias = _expand_to_rank_4(bias, query, key)
     if seeds is not None:
         value = value / (1 - rate)

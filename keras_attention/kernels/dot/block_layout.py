@@ -105,8 +105,8 @@ def rows_per_block(visible, heads=1, is_single: bool | Tensor = False):
         columns = _minimum(columns, _band_columns(visible, rows))
     max_rows = tuning.DOT_MAX_SCORES_PER_BLOCK // (_maximum(columns, 1) * heads)
     rows = _minimum(rows, _maximum(max_rows, tuning.DOT_MIN_ROWS_PER_BLOCK))
-    if visible.causal:  # A single block could not skip any keys.
-        rows = _minimum(rows, _maximum(masked_rows, queries // 4))
+    if visible.causal:
+        rows = _minimum(rows, _maximum(masked_rows, queries // tuning.DOT_MIN_CAUSAL_BLOCKS))
     # Blocks of equal size need the least padding.
     blocks = choose(is_single, 1, _maximum(-(-queries // rows), 1))
     return _maximum(-(-queries // blocks), 1)

@@ -1,9 +1,12 @@
 """The `attention_bias` argument, added to the scores (relative position biases, for example)."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.mask import combine
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):
@@ -30,6 +33,28 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
     bias = ops.cast(bias, dtype)
     is_single = len(query.shape) < len(keys.shape)
     return ops.expand_dims(bias, -2) if is_single or len(bias.shape) == 1 else bias
+
+
+def mask_excluded_keys(mask, bias):
+    """Return the mask with the keys masked to which the bias of every head is -inf.
+
+    A key to which only some heads have a bias of -inf stays visible here: for these heads it is
+    masked where the bias is added.
+
+    Args:
+        mask: A `StructuredMask`.
+        bias: What `prepare_attention_bias` returned.
+    """
+    if bias is None:
+        return mask
+    visible = ops.not_equal(bias, float("-inf"))
+    visible = ops.any(visible, axis=-3) if len(bias.shape) > 2 else visible
+    visible = visible if len(visible.shape) > 2 else ops.expand_dims(visible, 0)
+    if visible.shape[-2] != 1:
+        return dataclasses.replace(mask, pairs=combine(mask.pairs, visible))
+    # A mask of keys needs no (Tq, Tk) tensor.
+    visible = ops.broadcast_to(visible[..., 0, :], (*ops.shape(visible)[:-2], mask.keys))
+    return dataclasses.replace(mask, key_mask=combine(mask.key_mask, visible))
 
 
 def check_attention_bias(bias, query, keys, heads):

@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from keras import ops
+import keras
+from keras import ops, tree
 
+from keras_attention.batch_axes import broadcast_batch, join_batch
+from keras_attention.layers.call_arguments.sequence_masks import (
+    keras_mask,
+    prepare_mask,
+    prepare_sequence_mask,
+)
+from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
 from keras_attention.types import Nest, Tensor
 
 NAMES = "a tensor, [query, value] or [query, value, key]"
@@ -24,6 +32,7 @@ def split_inputs(inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: {len(inputs)} inputs")
     if not all(hasattr(x, "shape") for x in inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: inputs={inputs!r}")
+    check_tensors("inputs", *inputs)
     query, value, key = (*inputs, inputs[1])[:3]
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
@@ -43,7 +52,11 @@ def split_shapes(input_shape):
 def check_shapes(query, value, key):
     """Raise a ValueError if the shapes of query, value and key do not fit together."""
     received = f"Received: query {tuple(query)}, value {tuple(value)}, key {tuple(key)}"
-    if len(value) < 2 or len(key) != len(value):
+    if len(value) < 3:
+        raise ValueError(
+            f"Expected `inputs` (batch, T, D), or a value (batch, Tk, Dv). {ONE_VECTOR} {received}"
+        )
+    if len(key) != len(value):
         raise ValueError(
             "Expected value and key of the same rank and of shape (batch, ..., keys, width). "
             f"{received}"
@@ -56,11 +69,22 @@ def check_shapes(query, value, key):
     outer = [query[: len(value) - 2], value[:-2], key[:-2]]
     for sizes in zip(*outer, strict=True):
         if len(set(sizes) - {None, 1}) > 1:
-            raise ValueError(f"Expected the same batch in query, value and key. {received}")
+            raise ValueError(
+                "Expected the same batch in query, value and key, or 1, which is broadcast. "
+                f"{received}"
+            )
     if None not in (key[-2], value[-2]) and key[-2] != value[-2]:
         raise ValueError(f"Expected as many keys as values. {received}")
     if None in (query[-1], value[-1], key[-1]):
         raise ValueError(f"Expected a known last dimension, not None. {received}")
+
+
+def broadcast_query_shape(query, value, key):
+    """Return the query's shape with the batch axes that a call broadcasts the inputs to."""
+    check_shapes(query, value, key)
+    axes = len(value) - 2
+    batch = join_batch(*(tuple(shape)[:axes] for shape in (query, value, key)))
+    return (*batch, *query[axes:])
 
 
 def split_masks(mask, inputs):
@@ -77,33 +101,55 @@ def split_masks(mask, inputs):
     Raises:
         ValueError: If the mask does not match the inputs.
     """
-    is_list = isinstance(inputs, (list, tuple))
-    if mask is None:
-        # Keras does not fill in `mask` if another argument of the call is a tensor as well.
-        if is_list:
-            mask = [getattr(x, "_keras_mask", None) for x in inputs]
-        else:
-            mask = getattr(inputs, "_keras_mask", None)
-    if not is_list:
-        if isinstance(mask, (list, tuple)):
+    # Keras does not fill in `mask` if another argument of the call is a tensor as well.
+    if not isinstance(inputs, (list, tuple)):
+        if _is_list_of_masks(mask):
             raise ValueError(
                 "Expected `mask` to be one tensor for one input. "
                 f"Received: a {type(mask).__name__} of {len(mask)}"
             )
-        mask = [mask, mask]
-    elif not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
+        if len(getattr(mask, "shape", ())) == len(inputs.shape) and mask is not keras_mask(inputs):
+            raise ValueError(
+                "Expected `mask` of shape (batch, T) for one input. To pass a query and a value, "
+                "pass one list, `layer([query, value])` or `layer([query, value, key])`, not "
+                f"`layer(query, value)`. Received: mask of shape {tuple(mask.shape)}"
+            )
+        mask = prepare_sequence_mask("mask", mask, inputs)
+        return mask, mask
+    if mask is None:
+        mask = [keras_mask(x) for x in inputs]
+    if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
         raise ValueError(
             "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
             f"key_mask] for a list of inputs. Received: mask={mask!r}"
         )
-    masks = [None if m is None else ops.cast(m, "bool") for m in mask]
-    query_mask, value_mask = masks[:2]
-    key_mask = masks[2] if len(masks) == 3 else None
-    if value_mask is not None and key_mask is not None:
-        return query_mask, ops.logical_and(value_mask, key_mask)
-    return query_mask, key_mask if value_mask is None else value_mask
+    query, value, key = (*inputs, inputs[1])[:3]
+    query_mask, value_mask, key_mask = (*mask, None)[:3]
+    query_mask = prepare_mask("query_mask", query_mask, query)
+    value_mask = prepare_mask("value_mask", value_mask, value, query=query)
+    key_mask = prepare_mask("key_mask", key_mask, key, query=query)
+    if value_mask is None or key_mask is None:
+        return query_mask, key_mask if value_mask is None else value_mask
+    # One of the two may be a mask of all pairs, with an axis of queries.
+    rank = max(len(value_mask.shape), len(key_mask.shape))
+    value_mask, key_mask = (
+        m if len(m.shape) == rank else ops.expand_dims(m, -2) for m in (value_mask, key_mask)
+    )
+    return query_mask, ops.logical_and(value_mask, key_mask)
+
+
+def _is_list_of_masks(mask):
+    """Return True for a list of tensors, and False for one mask as nested lists of bools."""
+    return isinstance(mask, (list, tuple)) and any(
+        m is None or hasattr(m, "shape") for m in tree.flatten(mask)
+    )
 
 
 def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | None:
     """Return the query's mask: the `compute_mask` of layers with one output per query."""
-    return split_masks(mask, inputs)[0]
+    query_mask, _ = split_masks(mask, inputs)
+    if query_mask is None or not isinstance(inputs, (list, tuple)):
+        return query_mask
+    if any(isinstance(x, keras.KerasTensor) for x in (*inputs, query_mask)):
+        return query_mask  # the size of an unknown batch has no symbol
+    return broadcast_batch(*split_inputs(inputs), query_mask)[3]

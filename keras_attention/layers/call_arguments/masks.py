@@ -3,40 +3,20 @@
 from keras import ops
 
 from keras_attention.mask import combine
+from keras_attention.mask.bool_mask import to_bool_mask
 from keras_attention.mask.structured_mask import StructuredMask
-
-
-def pair_mask(
-    query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
-):
-    """Combine the masks of a query/value layer's call by AND into a dense mask.
-
-    Args:
-        query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
-        key: `(batch, ..., Tk, Dk)`.
-        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
-        key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs `(batch, ..., Tq, Tk)`, or None.
-        attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
-            single query), or None.
-        use_causal_mask: Whether to add a causal mask, aligned to the lower right.
-
-    Returns:
-        Bool, broadcastable to `(batch, ..., Tq, Tk)`, or None.
-    """
-    return build_structured_mask(
-        query, key, query_mask, key_mask, attention_mask, use_causal_mask
-    ).dense()
 
 
 def build_structured_mask(
     query, key, query_mask=None, key_mask=None, attention_mask=None, use_causal_mask=False
 ):
-    """Check the masks of a query/value layer's call and return them as a `StructuredMask`.
+    """Return the masks of a query/value layer's call as a `StructuredMask`.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
         key: `(batch, ..., Tk, Dk)`.
-        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
+        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None; with the
+            key mask, what `split_masks` returned.
         key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs `(batch, ..., Tq, Tk)`, or None.
         attention_mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a
             single query), or None.
@@ -46,19 +26,13 @@ def build_structured_mask(
         A `StructuredMask`.
 
     Raises:
-        ValueError: If a mask's shape does not fit query and key.
+        ValueError: If the attention mask is not a mask, or its shape does not fit query and key.
     """
     is_single = len(query.shape) == len(key.shape) - 1
     is_pairs = key_mask is not None and len(key_mask.shape) == len(key.shape)
-    check_mask("query_mask", query_mask, query.shape[:-1])
-    if is_pairs:
-        check_mask("value_mask", key_mask, (*key.shape[:-2], None, key.shape[-2]))
-    else:
-        check_mask("value_mask", key_mask, key.shape[:-1])
     if attention_mask is not None:
-        attention_mask = ops.cast(attention_mask, "bool")
-        pairs = (*query.shape[:-1], key.shape[-2])
-        check_mask("attention_mask", attention_mask, pairs, exact_rank=False)
+        attention_mask = to_bool_mask("attention_mask", attention_mask)
+        check_mask("attention_mask", attention_mask, pair_shape(query, key), exact_rank=False)
         if is_single or len(attention_mask.shape) == 1:
             attention_mask = ops.expand_dims(attention_mask, -2)
     if is_single:
@@ -74,17 +48,27 @@ def build_structured_mask(
     )
 
 
-def check_mask(name, mask, expected, exact_rank=True):
-    """Raise a ValueError if a mask does not have the `expected` shape.
+def pair_shape(query, key, heads=()):
+    """Return the static shape `(batch, ..., *heads, Tq, Tk)`, without `Tq` for a single query."""
+    axes = len(key.shape) - 2
+    batch = [k if q == 1 else q for q, k in zip(query.shape[:axes], key.shape[:axes], strict=True)]
+    return (*batch, *heads, *query.shape[axes:-1], key.shape[-2])
 
-    Without `exact_rank` it may have fewer axes. A size of 1 is always allowed, to be broadcast.
+
+def check_mask(name, mask, expected, exact_rank=True):
+    """Raise a ValueError if a mask does not have exactly the `expected` shape.
+
+    Without `exact_rank` it must only be broadcastable to that shape: it may have fewer axes, and
+    axes of size 1. A size of None is unknown and fits any.
     """
     if mask is None:
         return
     shape = tuple(mask.shape)
     has_valid_rank = len(shape) == len(expected) if exact_rank else 0 < len(shape) <= len(expected)
     sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
-    if not has_valid_rank or any(None not in (m, e) and m not in (1, e) for m, e in sizes):
+    if not has_valid_rank or not all(
+        None in (m, e) or m == e or (m == 1 and not exact_rank) for m, e in sizes
+    ):
         relation = "of" if exact_rank else "broadcastable to"
         raise ValueError(
             f"Expected `{name}` {relation} shape {tuple(expected)}. "

@@ -20,9 +20,8 @@ def query_positions(query, key, query_mask=None, positions=None):
         Int, broadcastable to the query's shape without its width; None stands for 0, 1, 2, ...
 
     Raises:
-        ValueError: If the mask or the positions have another shape, or positions are not integers.
+        ValueError: If the positions have another shape, or are not integers.
     """
-    check_mask("query_mask", query_mask, query.shape[:-1])
     if positions is not None:
         positions = ops.convert_to_tensor(positions)
         dtype = keras.backend.standardize_dtype(positions.dtype)

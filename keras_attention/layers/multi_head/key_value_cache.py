@@ -10,8 +10,8 @@ KeyValueCache.__doc__ = """What a `MultiHeadSelfAttention` passes from step to s
     keys: `(batch, key_value_heads, max_length, key_dim)`, projected (and rotated); values:
     `(batch, key_value_heads, max_length, value_dim)`, projected; both float32 or float64. mask:
     bool `(batch, max_length)`, True = the slot holds a real token. position: int32 `(batch,)`, the
-    number of tokens that were written. Every tensor has the batch axis first, so that a beam search
-    can gather rows.
+    number of real tokens so far; slot i holds the real token i of its row, because masked tokens
+    are not written. Every tensor has the batch axis first, so that a beam search can gather rows.
 """
 
 
@@ -65,14 +65,28 @@ def check_cache(cache, batch, heads, key_dim, value_dim):
     return cache
 
 
-def extend_cache(cache, keys, values, mask):
-    """Write new tokens after the earlier tokens of each row; drop those beyond the last slot.
+def token_positions(cache, tokens, mask=None):
+    """Return the position of each new token in its row, counted in real tokens: int32 `(batch, T)`.
+
+    Args:
+        cache: A `KeyValueCache`.
+        tokens: T, an int or a scalar tensor.
+        mask: Bool `(batch, T)`, True = a real token; None = all are real.
+    """
+    if mask is None:
+        return cache.position[:, None] + ops.arange(tokens, dtype="int32")
+    is_real = ops.cast(mask, "int32")
+    return cache.position[:, None] + ops.cumsum(is_real, axis=1) - is_real
+
+
+def extend_cache(cache, keys, values, mask=None):
+    """Write the new real tokens after those of each row; drop those beyond the last slot.
 
     Args:
         cache: A `KeyValueCache`.
         keys: `(batch, key_value_heads, T, key_dim)`.
         values: `(batch, key_value_heads, T, value_dim)`.
-        mask: Bool `(batch, T)`, True = a real token.
+        mask: Bool `(batch, T)`, True = a real token; None = all are real.
 
     Returns:
         The next `KeyValueCache`.
@@ -86,20 +100,33 @@ def extend_cache(cache, keys, values, mask):
             f"Expected at most max_length={max_length} tokens for this cache. "
             f"Received: {tokens} tokens"
         )
-    count = ops.shape(keys)[-2]
     # Gather instead of scatter: find, for each slot, the new token written there, if any.
-    index = ops.arange(ops.shape(cache.keys)[-2], dtype="int32") - cache.position[:, None]
-    is_new = ops.logical_and(index >= 0, index < count)
-    index = ops.clip(index, 0, count - 1)
+    slots = ops.arange(ops.shape(cache.keys)[-2], dtype="int32")
+    index, is_new = _find_new_tokens(cache, slots, ops.shape(keys)[-2], mask)
 
     def write(old, new):
         slot_index = index[:, None, :, None]
         new = ops.take_along_axis(ops.cast(new, old.dtype), slot_index, axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 
+    count = ops.shape(keys)[-2] if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)
     return KeyValueCache(
         write(cache.keys, keys),
         write(cache.values, values),
-        ops.where(is_new, ops.take_along_axis(mask, index, axis=1), cache.mask),
+        ops.logical_or(cache.mask, is_new),
         cache.position + count,
     )
+
+
+def _find_new_tokens(cache, slots, tokens, mask):
+    """Return each slot's new token (int32 index) and whether it has one, `(batch, slots)` each."""
+    if mask is None:
+        index = slots - cache.position[:, None]
+        is_new = ops.logical_and(index >= 0, index < tokens)
+        return ops.clip(index, 0, tokens - 1), is_new
+    positions = ops.expand_dims(token_positions(cache, tokens, mask), 1)
+    is_written = ops.logical_and(positions == slots[:, None], ops.expand_dims(mask, 1))
+    # At most one token is written to a slot, so that a sum is its index. TensorFlow's argmax is an
+    # operation that other runtimes do not support.
+    index = ops.where(is_written, ops.arange(tokens, dtype="int32"), 0)
+    return ops.sum(index, axis=-1), ops.any(is_written, axis=-1)

@@ -7,18 +7,24 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, attention
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
+    mask_excluded_keys,
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
+    broadcast_query_shape,
     check_shapes,
     split_inputs,
     split_masks,
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
 from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
@@ -82,10 +88,16 @@ class MultiHeadAttention(QueryValueAttention):
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
-            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`.
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`, all
+            of rank 3; the query may be one vector per sample. The attention mask may have an axis
+            of heads after the batch, `(batch, num_heads, Tq, Tk)` with any axis of size 1; heads
+            with masks of their own are computed with a bias.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
+            -inf masks a position: its weight is 0, and a query of which every visible key has a
+            bias of -inf in all heads gives zeros, as if it were fully masked. Keys with +inf share
+            all weight. NaN at a visible position gives NaN.
 
     Returns:
         Output `(batch, Tq, Dq)`, zero for a query without a visible key (no bias is added), and
@@ -105,7 +117,13 @@ class MultiHeadAttention(QueryValueAttention):
     Differs from the paper, which does not mention biases: they are on by default, as in Keras.
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
     initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
-    as those of a convolution; a query without a visible key gives zeros.
+    as those of a convolution; a query without a visible key gives zeros. There is no `output_shape`
+    (the output has the query's width), no `attention_axes` (images, which Keras attends to as a
+    whole, are refused: reshape them to (batch, height * width, channels)), no `use_gate`, no
+    `bias_regularizer` and no constraints; `sliding_window` is `window` of `MultiHeadSelfAttention`,
+    `flash_attention` is `implementation`. The kernels are weights of the layer itself:
+    `Model.quantize` leaves them as they are, with a warning, and there is no `enable_lora`. For
+    both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the same weights.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -150,9 +168,9 @@ class MultiHeadAttention(QueryValueAttention):
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
         self.use_bias = arguments.boolean("use_bias", use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.perturbation = SeededDropout(self, self.num_heads)
         self.window = None
         self.rotary_base = None
@@ -161,6 +179,7 @@ class MultiHeadAttention(QueryValueAttention):
     def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
         check_shapes(query_shape, value_shape, key_shape)
+        _check_rank(query_shape, value_shape)
         width = query_shape[-1]
         if self.key_dim is None and width % self.num_heads:
             raise ValueError(
@@ -191,14 +210,19 @@ class MultiHeadAttention(QueryValueAttention):
         attention_bias: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        bias = self._prepare_bias(attention_bias, query, key)
-        query_mask, key_mask = split_masks(mask, inputs)
+        _check_rank(query.shape, value.shape)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
+        attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
+        bias = self._prepare_bias(attention_bias, query, key, head_mask)
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, mask)
+        memory = self.prepare(value, key, mask_excluded_keys(mask, bias))
+        memory = memory._replace(mask=mask)  # `attention` masks by the bias itself
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
             query, memory, noise, return_weights=return_attention_scores, bias=bias
@@ -207,11 +231,11 @@ class MultiHeadAttention(QueryValueAttention):
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
-    def _prepare_bias(self, bias, query, keys):
-        if bias is None:
-            return None
+    def _prepare_bias(self, bias, query, keys, head_mask):
         dtype = score_dtype(self.compute_dtype)
-        return prepare_attention_bias(bias, query, keys, self.num_heads, dtype)
+        if bias is not None:
+            bias = prepare_attention_bias(bias, query, keys, self.num_heads, dtype)
+        return add_head_mask(bias, head_mask, dtype)
 
     def prepare(
         self,
@@ -234,6 +258,7 @@ class MultiHeadAttention(QueryValueAttention):
         Returns:
             A `PreparedMemory` of keys and values `(batch, num_key_value_heads, Tk, width)`.
         """
+        check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
         structured = as_structured_mask(mask, None, ops.shape(value)[-2])
         value = structured.zero_masked_keys(ops.cast(value, self.compute_dtype))
@@ -276,6 +301,7 @@ class MultiHeadAttention(QueryValueAttention):
             Output `(batch, Tq, Dq)`, and weights `(batch, num_heads, Tq, Tk)` or None; both without
             `Tq` for a single query.
         """
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         queries, keys = 1 if is_single else ops.shape(query)[-2], ops.shape(memory.keys)[-2]
@@ -286,7 +312,8 @@ class MultiHeadAttention(QueryValueAttention):
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
-        query = mask.zero_masked_queries(query, is_single)
+        visible = mask_excluded_keys(mask, bias)
+        query = visible.zero_masked_queries(query, is_single)
         projected = project(to_score_precision(query), *self._query_projection)
         if is_single:
             projected, noise = add_query_axis(projected, noise)
@@ -312,7 +339,7 @@ class MultiHeadAttention(QueryValueAttention):
             context = ops.squeeze(context, -2)
             weights = None if weights is None else ops.squeeze(weights, -2)
         # The bias of the output projection must not reach fully masked queries.
-        output = mask.zero_masked_queries(self.transform_output(context, query), is_single)
+        output = visible.zero_masked_queries(self.transform_output(context, query), is_single)
         return output, weights
 
     def _mask_prepared_memory(self, memory, queries, positions):
@@ -339,8 +366,9 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.cast(project(context, *self._output_projection), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        query_shape, *_ = split_shapes(input_shape)
-        return query_shape
+        shapes = split_shapes(input_shape)
+        _check_rank(*shapes[:2])
+        return broadcast_query_shape(*shapes)
 
     def compute_output_spec(
         self,
@@ -352,14 +380,19 @@ class MultiHeadAttention(QueryValueAttention):
         training: bool | None = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        query, _, key = split_inputs(inputs)
-        check_attention_bias(attention_bias, query, key, self.num_heads)
-        output = keras.KerasTensor(query.shape, dtype=self.compute_dtype)
+        query, value, key = split_inputs(inputs)
+        _check_rank(query.shape, value.shape)
+        shape = broadcast_query_shape(query.shape, value.shape, key.shape)
+        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        batch, keys = shape[0], key.shape[-2]
+        key = keras.KerasTensor((batch, *key.shape[1:]))
+        attention_mask, _ = split_head_mask(attention_mask, output, key, self.num_heads)
+        masks = split_masks(mask, inputs)
+        build_structured_mask(output, key, *masks, attention_mask)  # only its checks count
+        check_attention_bias(attention_bias, output, key, self.num_heads)
         if not return_attention_scores:
             return output
-        *outer, keys, _ = key.shape
-        queries = query.shape[len(outer) : -1]
-        scores_shape = (*outer, self.num_heads, *queries, keys)
+        scores_shape = (batch, self.num_heads, *shape[1:-1], keys)
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
@@ -374,6 +407,17 @@ class MultiHeadAttention(QueryValueAttention):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+def _check_rank(query, value):
+    """Raise a ValueError for an image or another input with more than one axis of positions."""
+    if len(value) != 3:
+        raise ValueError(
+            "Expected `inputs` (batch, T, D). To attend over a whole image, reshape it to (batch, "
+            "height * width, channels); to attend within each row, wrap the layer in "
+            "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
+            f"Received: query {tuple(query)}, value {tuple(value)}"
+        )
 
 
 def _align_positions(positions, queries, keys, is_single):

@@ -9,12 +9,15 @@ from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.masks import check_mask, pair_mask
+from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.multi_head.head_masks import split_head_mask
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,
     check_cache,
     create_empty_cache,
     extend_cache,
+    token_positions,
 )
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.positions.angles import check_base
@@ -47,6 +50,12 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         output, cache = layer(x[:, :2], cache=cache)      # any number of tokens at a time
         output, cache = layer(x[:, 2:3], cache=cache)
 
+    A cache skips masked tokens: they take no slot, and window and rotary positions count real
+    tokens only. Prompts of different lengths can therefore be padded on either side, and every row
+    gets the outputs of that row alone, without padding. `cache.position` is the number of real
+    tokens of each row, the `start` of a `PositionalEncoding`. Without a cache, positions count
+    masked tokens too, which differs only if real tokens stand on both sides of them.
+
     Weights: those of `MultiHeadAttention`.
 
     Args:
@@ -74,8 +83,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
         cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
-            a cache, `mask` is that of the new tokens and is stored in the cache, and
-            `attention_mask` is broadcastable to `(batch, T, max_length)`.
+            a cache, `mask` is that of the new tokens, and `attention_mask` is broadcastable to
+            `(batch, T, max_length)`, or has an axis of heads; its columns are the cache's slots.
         attention_bias: As in `MultiHeadAttention`; with a cache, broadcastable to `(batch,
             num_heads, T, max_length)`.
 
@@ -99,8 +108,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     >>> bool(np.allclose(last, expected[:, 2:], atol=1e-6))
     True
 
-    Differs from the papers as `MultiHeadAttention` does. Differs from Keras: `window` counts the
-    neighbors on one side, one less than Keras's `sliding_window`.
+    Differs from the papers and from Keras as `MultiHeadAttention` does; `window` counts the
+    neighbors on one side, one less than Keras's `sliding_window`. Differs from the rotary positions
+    of Llama, GPT-NeoX, keras-hub and local-attention, which pair the features m and
+    m + key_dim / 2: docs/porting.md has the permutation of the columns for weights from there.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -141,13 +152,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         self.window = arguments.positive_integer("window", window, optional=True)
         self.rotary_base = None if rotary_base is None else check_base("rotary_base", rotary_base)
+        self._check_even(self.key_dim)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.rotary_base is not None and self._key_dim % 2:
+        self._check_even(self._key_dim)
+
+    def _check_even(self, key_dim):
+        if self.rotary_base is not None and (key_dim or 0) % 2:
             raise ValueError(
                 "Expected an even `key_dim` for rotary positions. "
-                f"Received: key_dim={self._key_dim}, rotary_base={self.rotary_base}"
+                f"Received: key_dim={key_dim}, rotary_base={self.rotary_base}"
             )
 
     def call(
@@ -180,10 +195,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 "Expected `inputs` (batch, T, width) with a cache. "
                 f"Received: inputs {tuple(inputs.shape)}"
             )
-        mask, _ = split_masks(mask, inputs)
-        check_mask("mask", mask, inputs.shape[:-1])
-        memory, positions, cache = self._write_cache(inputs, mask, attention_mask, cache)
-        bias = self._prepare_bias(attention_bias, inputs, memory.keys[:, 0])
+        cache = self._check_cache(cache, inputs)
+        mask, visible, head_mask = self._prepare_cache_masks(inputs, mask, attention_mask, cache)
+        memory, positions, cache = self._write_cache(inputs, mask, visible, cache)
+        bias = self._prepare_bias(attention_bias, inputs, memory.keys[:, 0], head_mask)
         noise = self.perturbation.sample(inputs, memory) if training else None
         output, weights = self.attend(
             hide(inputs, mask), memory, noise, positions, return_attention_scores, bias
@@ -193,18 +208,28 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             return output, ops.cast(weights, self.compute_dtype), cache
         return output, cache
 
-    def _write_cache(self, inputs, mask, attention_mask, cache):
+    def _prepare_cache_masks(self, inputs, mask, attention_mask, cache):
+        """Check the masks of a call with a cache, which may be symbolic.
+
+        Returns:
+            The new tokens' mask, or None; the `StructuredMask` of all masks but that of the cache;
+            and the masks of heads, or None.
+        """
+        mask, _ = split_masks(mask, inputs)
+        slots = ops.expand_dims(cache.mask, -1)  # only its shape counts
+        attention_mask, head_mask = split_head_mask(attention_mask, inputs, slots, self.num_heads)
+        visible = build_structured_mask(inputs, slots, mask, None, attention_mask)
+        return mask, visible, head_mask
+
+    def _write_cache(self, inputs, mask, visible, cache):
         """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
-        cache = self._check_cache(cache, inputs)
-        batch, tokens = ops.shape(inputs)[:2]
         slots = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
-        positions = cache.position[:, None] + ops.arange(tokens, dtype="int32")
+        positions = token_positions(cache, ops.shape(inputs)[1], mask)
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
-        is_real = ops.broadcast_to(True if mask is None else mask, (batch, tokens))
-        cache = extend_cache(cache, new.keys, new.values, is_real)
-        slot_keys = ops.expand_dims(cache.mask, -1)  # only its shape counts
+        cache = extend_cache(cache, new.keys, new.values, mask)
         visible = combine(
-            pair_mask(inputs, slot_keys, mask, cache.mask, attention_mask),
+            padding(key_mask=cache.mask),
+            visible.dense(),
             slots <= positions[..., None],
             positions[..., None] < ops.shape(slots)[0],
         )
@@ -224,6 +249,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the layer is not built yet.
         """
+        check_not_symbolic("get_initial_cache", batch_size=batch_size)
+        arguments.size("batch_size", batch_size)
         arguments.positive_integer("max_length", max_length)
         if not self.built:
             raise ValueError(
@@ -243,14 +270,21 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         cache: Any = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        returned = super().compute_output_spec(
-            inputs,
-            return_attention_scores=return_attention_scores,
-            attention_bias=attention_bias if cache is None else None,
-        )
         if cache is None:
-            return returned
+            return super().compute_output_spec(
+                inputs,
+                mask,
+                attention_mask,
+                return_attention_scores,
+                use_causal_mask,
+                training,
+                attention_bias,
+            )
         cache = self._check_cache(cache, inputs)
+        self._prepare_cache_masks(inputs, mask, attention_mask, cache)
+        returned = super().compute_output_spec(
+            inputs, return_attention_scores=return_attention_scores
+        )
         check_attention_bias(attention_bias, inputs, cache.keys[:, 0], self.num_heads)
         cache = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), cache)
         if not return_attention_scores:

@@ -4,7 +4,12 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.layers.recurrent.cell_adapter import check_cell, output_size, pack_state
+from keras_attention.layers.recurrent.cell_adapter import (
+    check_cell,
+    nested_cells,
+    output_size,
+    pack_state,
+)
 
 DEFAULT_UNITS = 100
 
@@ -34,7 +39,7 @@ def make_controller(controller, units, kernel_initializer, dtype):
             "Expected `controller_units` only with a controller given by name, since a cell has "
             f"its own units. Received: controller={controller!r}, controller_units={units}"
         )
-    for cell in getattr(controller, "cells", [controller]):
+    for cell in nested_cells(controller):
         if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
             raise ValueError(
                 "Expected a `controller` without dropout, since keras.layers.RNN cannot reset the "

@@ -9,6 +9,7 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.layer_arguments import get_activation, get_initializer
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
     control_width,
@@ -165,9 +166,9 @@ class NTMCell(BaseLayer):
         self.memory_start = arguments.one_of("memory_start", memory_start, ("constant", "learned"))
         self.address_start = arguments.one_of("address_start", address_start, ("learned", "first"))
         self.clip = arguments.positive_number("clip", clip, optional=True)
-        self.output_activation = keras.activations.get(output_activation)
+        self.output_activation = get_activation("output_activation", output_activation)
         self.return_addresses = arguments.boolean("return_addresses", return_addresses)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
         self.controller = make_controller(
             controller,
             controller_units,
@@ -254,6 +255,7 @@ class NTMCell(BaseLayer):
                 "Expected a built cell, since the initial state comes from its weights. "
                 f"Received: {self.name}, not built"
             )
+        arguments.size("batch_size", batch_size)
         if self.memory_start == "learned":
             memory = ops.tanh(self.memory_weight)
         else:

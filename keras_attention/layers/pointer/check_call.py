@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_attention.layers.call_arguments.tensors import check_tensors
+
 
 def check_shapes(inputs_shape, memory_shape, points_shape=None):
     """Raise a ValueError if the shapes of inputs, memory and points do not fit together."""
@@ -35,6 +37,8 @@ def check_shapes(inputs_shape, memory_shape, points_shape=None):
 
 def check_inputs(inputs, memory, points, mask_visited):
     """Check the tensors of a call: shapes, integer indices, and `points` for `mask_visited`."""
+    for name, x in (("inputs", inputs), ("memory", memory), ("points", points)):
+        check_tensors(name, x)
     check_shapes(inputs.shape, memory.shape, None if points is None else points.shape)
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if points is not None and "int" not in dtype:

@@ -2,11 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from keras_attention import arguments
 from keras_attention.decoding import beam_search, greedy
+from keras_attention.layers.call_arguments.sequence_masks import keras_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_shapes
 from keras_attention.layers.pointer.pointing import gather_rows
 from keras_attention.mask import combine, visited
@@ -85,10 +86,12 @@ def decode(
     arguments.boolean("allow_repeats", allow_repeats)
     arguments.boolean("return_all_beams", return_all_beams)
     arguments.boolean("return_attention_scores", return_attention_scores)
+    symbolic = {"memory": memory, "points": points, "memory_mask": memory_mask}
+    check_not_symbolic("decode", **symbolic, initial_state=initial_state, max_length=max_length)
     points = memory if points is None else points
     _check_built_for(layer, memory, points)
     if memory_mask is None:
-        memory_mask = getattr(memory, "_keras_mask", None)
+        memory_mask = keras_mask(memory)
     batch, elements, _ = ops.shape(memory)
     columns = elements + (1 if layer.end_slot else 0)
     max_length = _resolve_max_length(max_length, allow_repeats, columns)
@@ -148,11 +151,8 @@ def _resolve_max_length(max_length, allow_repeats, columns):
 def _check_built_for(layer, memory, points):
     """Raise a ValueError if the layer is not built, or not for such a memory and points."""
     for name, tensor in (("memory", memory), ("points", points)):
-        if not hasattr(tensor, "shape") or isinstance(tensor, keras.KerasTensor):
-            raise ValueError(
-                f"Expected `{name}` to be a tensor; in a functional model, call `decode` inside a "
-                f"layer or model of your own. Received: {name}={tensor!r}"
-            )
+        if not hasattr(tensor, "shape"):
+            raise ValueError(f"Expected `{name}` to be a tensor. Received: {name}={tensor!r}")
     if not layer.built:
         raise ValueError(
             f"Expected a layer that was called before decoding. Received: {layer.name}, not built"

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
@@ -15,7 +16,9 @@ from keras_attention.kernels.attention import (
     compare,
     prepare_step_keys,
 )
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layer_arguments import get_initializer
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
@@ -79,7 +82,7 @@ class PointerDecoder(BaseLayer):
             checked, and the result depends on the backend (an error, NaN, the last element).
             Without `points`: the inputs of the steps, `(batch, Tout, D)`, shifted right by the
             caller.
-        memory: `(batch, Tin, Dm)`, the outputs e of an encoder.
+        memory: `(batch, Tin, Dm)`, the outputs e of an encoder; a batch of 1 is broadcast.
         points: The vectors of the elements `(batch, Tin, D)`, e.g. coordinates; or None.
         initial_state: The cell's states, nested in any way (an encoder's last states); None = the
             cell's initial state.
@@ -89,8 +92,10 @@ class PointerDecoder(BaseLayer):
             numbers of elements in a batch.
         mask_visited: Whether each element can be pointed to only once, as in `decode`; needs
             `points`. In the paper's training, repeats are not masked.
-        return_attention_scores: Whether to return the weights, e^output, too.
-        return_state: Whether to return the cell's last state too.
+        return_attention_scores: Whether to return the weights, e^output, too. In a functional
+            model, ask the first call for everything that a later call is to return, as in
+            `AttentionDecoder`.
+        return_state: Whether to return the cell's last state too; as above.
         training: Whether the cell applies its dropout.
 
     Returns:
@@ -147,8 +152,8 @@ class PointerDecoder(BaseLayer):
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
         self.units = arguments.positive_integer("units", units)
         self.end_slot = arguments.boolean("end_slot", end_slot)
-        self.begin_initializer = keras.initializers.get(begin_initializer)
-        self.end_initializer = keras.initializers.get(end_initializer)
+        self.begin_initializer = get_initializer("begin_initializer", begin_initializer)
+        self.end_initializer = get_initializer("end_initializer", end_initializer)
         if cell is None:
             cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
         self.cell = check_cell("cell", cell, "a Keras recurrent cell or None")
@@ -202,10 +207,9 @@ class PointerDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Tensor | tuple[Any, ...]:
         check_inputs(inputs, memory, points, mask_visited)
-        inputs_mask, memory_mask = (
-            None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
-        )
-        check_mask("inputs_mask", inputs_mask, inputs.shape[:2])
+        inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
+        memory, points, memory_mask = broadcast_to_batch(inputs, memory, points, memory_mask)
         prepared = self.prepare(memory, points, memory_mask)
         visible = padding(key_mask=prepared.mask)
         if points is not None:
@@ -250,9 +254,8 @@ class PointerDecoder(BaseLayer):
             values the table of step inputs `(batch, 1 + Tin, D)`, the begin symbol first, or None
             without `points`; the mask.
         """
-        if memory_mask is not None:
-            memory_mask = ops.cast(memory_mask, "bool")
-        check_mask("memory_mask", memory_mask, memory.shape[:2])
+        check_not_symbolic("prepare", memory=memory, points=points, memory_mask=memory_mask)
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         memory = hide(ops.cast(memory, self.compute_dtype), memory_mask)
         if self.end_slot:
             end = ops.cast(self.end, self.compute_dtype)
@@ -270,6 +273,8 @@ class PointerDecoder(BaseLayer):
         self, batch_size: int | Tensor, initial_state: Nest | None = None
     ) -> Nest:
         """Return the cell's states before the first step: `initial_state`, or the cell's own."""
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
+        arguments.size("batch_size", batch_size)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
         return pack_state(self.cell, initial_state, self.cell.compute_dtype)
@@ -290,6 +295,7 @@ class PointerDecoder(BaseLayer):
             Log-probabilities `(batch, Tin)`, or `(batch, 1 + Tin)` with `end_slot`, and the next
             state.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory, visible=visible)
         inputs = ops.cast(inputs, self.compute_dtype)
         output, state = self._run_cell(inputs, state, training=False)
         # The query is projected before its axis is added, because on TensorFlow the product of a
@@ -336,6 +342,8 @@ class PointerDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         check_inputs(inputs, memory, points, mask_visited)
+        prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
+        prepare_mask("memory_mask", memory_mask, memory)
         batch, steps = inputs.shape[:2]
         columns = memory.shape[1]
         if self.end_slot and columns is not None:

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.positions.angles import angles, check_base
 from keras_attention.precision import at_least_float32, score_dtype
 from keras_attention.types import Config, Shape, Tensor
@@ -66,6 +67,7 @@ class PositionalEncoding(BaseLayer):
         self._check(input_shape)
 
     def call(self, inputs: Tensor, start: int | Tensor = 0) -> Tensor:
+        check_tensors("inputs", inputs)
         self._check(inputs.shape)
         start = self._check_start(start, inputs.shape[0])
         start = ops.cast(start, "int32")

@@ -25,7 +25,8 @@ class Attention(QueryValueAttention):
     `Attention(score=keras_attention.score.DotScore(use_scale=True))` those of
     `keras.layers.Attention(use_scale=True)`, wherever at least one key is visible. (Keras's layer
     ignores a third mask, the key's, and gives masked queries weights that are not zero; this layer
-    applies that mask, and gives masked queries zero weights.)
+    applies that mask, and gives masked queries zero weights. With unequal numbers of queries and
+    keys, Keras aligns the causal mask to the upper left; this layer aligns it to the lower right.)
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a
@@ -44,12 +45,16 @@ class Attention(QueryValueAttention):
     Call arguments:
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,
             value]` or `[query, value, key]` of query `(batch, Tq, Dq)` or `(batch, Dq)` for a
-            single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`.
+            single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`. There may be more batch
+            axes. A batch axis of size 1, as of one memory for all queries, is broadcast.
         mask: Keras masks: one `(batch, T)` for one tensor, else a list `[query_mask, value_mask]`
             or `[query_mask, value_mask, key_mask]`; entries may be None. By default those of the
-            inputs. A query that is masked itself, or has no visible key, gets a zero context.
+            inputs. A query that is masked itself, or has no visible key, gets a zero context. A
+            mask has exactly the shape of its sequence. Here and in every mask argument, numbers
+            must be 0 and 1; a mask of 0 and -1e9 is an error where its values are known.
         attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible.
         return_attention_scores: Whether to return the weights too. Never changes the context.
+            `keras_attention.export.attention_of` gives the weights of a trained or loaded model.
         use_causal_mask: Whether key j is visible to query i only if `j <= i + Tk - Tq`.
         training: Whether to drop weights.
 

@@ -8,13 +8,16 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
     Implementation,
     attention,
     prepare_step_keys,
 )
+from keras_attention.layer_arguments import check_seed
 from keras_attention.layers.call_arguments.inputs import (
+    broadcast_query_shape,
     check_shapes,
     compute_query_mask,
     split_inputs,
@@ -22,6 +25,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
@@ -71,11 +75,19 @@ class QueryValueAttention(BaseLayer):
         self.score = score
         self.normalize = normalize
         self.dropout = arguments.rate("dropout", dropout)
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.implementation = arguments.one_of("implementation", implementation, IMPLEMENTATIONS)
-        self.seed_generator = keras.random.SeedGenerator(seed) if self.dropout else None
+        self.seed_generator = keras.random.SeedGenerator(self.seed) if self.dropout else None
         self.perturbation = SeededDropout(self)
         self.supports_masking = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if {"query", "value", "key"} & kwargs.keys():
+            raise ValueError(
+                "Expected query and value as one list, `layer([query, value])` or "
+                f"`layer([query, value, key])`. Received: arguments {', '.join(kwargs)}"
+            )
+        return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         query_shape, value_shape, key_shape = split_shapes(input_shape)
@@ -93,7 +105,9 @@ class QueryValueAttention(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        query_mask, key_mask = split_masks(mask, inputs)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
@@ -127,6 +141,7 @@ class QueryValueAttention(BaseLayer):
         Returns:
             A `PreparedMemory` for `attend`.
         """
+        check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
         value = ops.cast(value, self.compute_dtype)  # Keras does not autocast integer inputs
         key = value if is_shared else ops.cast(key, self.compute_dtype)
@@ -165,6 +180,7 @@ class QueryValueAttention(BaseLayer):
             The layer's output `(batch, Tq, Dv)`, and the weights `(batch, Tq, Tk)` before dropout,
             float32 or float64, or None; both without `Tq` for a single query.
         """
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
         queries = 1 if is_single else ops.shape(query)[-2]
@@ -213,7 +229,8 @@ class QueryValueAttention(BaseLayer):
     compute_mask = compute_query_mask
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        query_shape, value_shape, _ = split_shapes(input_shape)
+        query_shape, value_shape, key_shape = split_shapes(input_shape)
+        query_shape = broadcast_query_shape(query_shape, value_shape, key_shape)
         return (*query_shape[:-1], value_shape[-1])
 
     def compute_output_spec(
@@ -226,11 +243,12 @@ class QueryValueAttention(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
+        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # checks them
         shape = self.compute_output_shape([query.shape, value.shape, key.shape])
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
-        scores_shape = (*query.shape[:-1], key.shape[-2])
+        scores_shape = (*shape[:-1], key.shape[-2])
         return output, keras.KerasTensor(scores_shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:

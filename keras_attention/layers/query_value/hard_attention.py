@@ -123,7 +123,7 @@ class HardAttention(QueryValueAttention):
             )
         self.temperature = arguments.positive_number("temperature", temperature, optional=True)
         self.inference = arguments.one_of("inference", inference, ("mode", "expectation"))
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.perturbation = KeySampling(self)
 
     def get_config(self) -> Config:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, compare
 from keras_attention.kernels.local.bands import (
     build_band_mask,
@@ -18,6 +19,7 @@ from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.query_positions import query_positions
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.query_value.luong_base import Luong
 from keras_attention.mask import combine, hide, span
@@ -124,11 +126,6 @@ class LocalAttention(Luong):
         implementation: Implementation = "auto",
         **kwargs,
     ):
-        if implementation == "blockwise" and score != "concat":
-            raise ValueError(
-                "Expected implementation='auto' or 'plain' unless score='concat'. "
-                f"Received: score={score!r}, implementation='blockwise'"
-            )
         super().__init__(
             score=arguments.one_of("score", score, SCORES),
             units=units,
@@ -139,6 +136,11 @@ class LocalAttention(Luong):
             implementation=implementation,
             **kwargs,
         )
+        if implementation == "blockwise" and score != "concat":
+            raise ValueError(
+                "Expected implementation='auto' or 'plain' unless score='concat'. "
+                f"Received: score={score!r}, implementation='blockwise'"
+            )
         self.window = arguments.positive_integer("window", window)
         self.alignment = arguments.one_of("alignment", alignment, ALIGNMENTS)
         self.renormalize = arguments.boolean("renormalize", renormalize)
@@ -161,8 +163,10 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        query_mask, key_mask = split_masks(mask, inputs)
         self._check(query, key, positions)
+        query, value, key, query_mask, key_mask = broadcast_batch(
+            query, value, key, *split_masks(mask, inputs)
+        )
         rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
@@ -198,6 +202,7 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
         return_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
+        check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         rows = self._count_rows_per_block(query, memory.values, positions)
         output, *band_weights = self._attend_to_bands(query, memory, noise, positions, rows)
         if not return_weights:

@@ -64,7 +64,9 @@ class LuongAttention(Luong):
 
     Differs from the paper: `concat` has a full W; for the published results, the keys' part of it
     was fixed to the identity (footnote 15). Differs from `keras.layers.Attention(score_mode=
-    "concat")`, which sums tanh(query + key) without weights.
+    "concat")`, which sums tanh(query + key) without weights. Differs from the `LuongAttention` and
+    `attention_layer_size` of TensorFlow Addons, whose layer is linear, of [query; context]: see
+    docs/porting.md.
 
     Reference:
         Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning
@@ -84,16 +86,6 @@ class LuongAttention(Luong):
         **kwargs,
     ):
         arguments.one_of("score", score, SCORES)
-        if score == "location" and implementation == "blockwise":
-            raise ValueError(
-                "Expected `implementation` 'auto' or 'plain' with score='location'. "
-                f"Received: implementation={implementation!r}"
-            )
-        if score != "location" and max_length is not None:
-            raise ValueError(
-                f"Expected `max_length` with score='location' only. Received: score={score!r}, "
-                f"max_length={max_length!r}"
-            )
         super().__init__(
             score=score,
             units=units,
@@ -105,6 +97,11 @@ class LuongAttention(Luong):
             implementation=implementation,
             **kwargs,
         )
+        if score == "location" and implementation == "blockwise":
+            raise ValueError(
+                "Expected `implementation` 'auto' or 'plain' with score='location'. "
+                f"Received: implementation={implementation!r}"
+            )
         self.max_length = max_length
 
     def get_config(self) -> Config:

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.inputs import split_shapes
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
@@ -38,6 +39,11 @@ class Luong(QueryValueAttention):
         kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
+        if score != "location" and max_length is not None:
+            raise ValueError(
+                f"Expected `max_length` with score='location' only. Received: score={score!r}, "
+                f"max_length={max_length!r}"
+            )
         common = {"dtype": kwargs.get("dtype"), "name": "score"}
         kernel = {
             "kernel_initializer": kernel_initializer,
@@ -54,8 +60,8 @@ class Luong(QueryValueAttention):
         super().__init__(score=score_layer, normalize=softmax, **kwargs)
         self.score_name = score
         self.units = arguments.positive_integer("units", units, optional=True)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
+        self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

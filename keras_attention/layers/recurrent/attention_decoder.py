@@ -8,11 +8,15 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
+    hidden_size,
     hidden_state,
     output_size,
     pack_state,
@@ -32,8 +36,8 @@ class AttentionDecoder(BaseLayer):
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
     `attention`, at every step of a recurrent cell.
 
-    attend="before" (Bahdanau): the query is the previous state, the context is an input of the
-    cell.
+    attend="before" (Bahdanau): the query is the previous state (the first of several, e.g. h of an
+    LSTM), the context is an input of the cell.
 
         context_t        = attention(query=state_{t-1}, memory)
         output_t, state_t = cell([inputs_t; context_t], state_{t-1})
@@ -63,7 +67,7 @@ class AttentionDecoder(BaseLayer):
 
     Call arguments:
         inputs: Target inputs `(batch, Tdec, D)`, shifted right by the caller.
-        memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs.
+        memory: `(batch, Tenc, Dm)`, e.g. an encoder's outputs; a batch of 1 is broadcast.
         initial_state: The cell's states, nested in any way (an encoder's last states), or a
             `DecoderState`; None = the cell's own initial state.
         inputs_mask: Bool `(batch, Tdec)`; by default the Keras mask of `inputs`. A padded step does
@@ -71,8 +75,11 @@ class AttentionDecoder(BaseLayer):
             Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
             to the next layer too.
         memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
-        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too.
-        return_state: Whether to return the final `DecoderState` too.
+        return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
+            functional model, Keras takes the number of outputs from the layer's first call: if a
+            later call returns more, e.g. in a model of one decoding step, ask for it in the first
+            call too. `keras_attention.export.attention_of` gives the weights of a trained model.
+        return_state: Whether to return the final `DecoderState` too; as above.
         training: Whether to apply dropout.
 
     Returns:
@@ -90,7 +97,8 @@ class AttentionDecoder(BaseLayer):
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
 
     Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
-    of a stack with "before" is its top state, and the readout is not included.
+    of a stack with "before" is its top state, and the readout is not included. For models with the
+    `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
@@ -130,7 +138,7 @@ class AttentionDecoder(BaseLayer):
         self._check(inputs_shape, memory_shape)
         batch = inputs_shape[0]
         if not self.attention.built:  # the layer may be shared
-            self.attention.build([(batch, output_size(self.cell)), tuple(memory_shape)])
+            self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
         self._attention_width = self._compute_attention_width(memory_shape)
         is_fed = self.attend == "before" or self.input_feeding
         self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
@@ -148,12 +156,12 @@ class AttentionDecoder(BaseLayer):
         return_state: bool = False,
         training: bool | None = None,
     ) -> Any:
+        check_tensors("inputs", inputs)
+        check_tensors("memory", memory)
         self._check(inputs.shape, memory.shape)
-        inputs_mask, memory_mask = (
-            None if mask is None else ops.cast(mask, "bool") for mask in (inputs_mask, memory_mask)
-        )
-        check_mask("inputs_mask", inputs_mask, inputs.shape[:-1])
-        check_mask("memory_mask", memory_mask, memory.shape[:-1])
+        inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs)
+        memory_mask = prepare_mask("memory_mask", memory_mask, memory)
+        memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
         inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
@@ -204,7 +212,8 @@ class AttentionDecoder(BaseLayer):
         Returns:
             A `PreparedMemory` for `step`, whose tensors have the batch axis first.
         """
-        mask = padding(key_mask=memory_mask)
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
+        mask = padding(key_mask=prepare_mask("memory_mask", memory_mask, memory))
         prepared = self.attention.prepare(memory, mask=mask, for_steps=True)
         if prepared.mask is None:
             return prepared
@@ -221,6 +230,8 @@ class AttentionDecoder(BaseLayer):
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
                 into which saving converts one; None = the cell's own initial state.
         """
+        check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
+        arguments.size("batch_size", batch_size)
         fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
             self.cell, batch_size, initial_state, fed_size, self.compute_dtype
@@ -249,6 +260,7 @@ class AttentionDecoder(BaseLayer):
             Output `(batch, width)`, alignment `(batch, Tenc)`, float32 or float64, and the next
             `DecoderState`.
         """
+        check_not_symbolic("step", inputs=inputs, state=state, memory=memory)
         if self.attend == "before":
             query = hidden_state(self.cell, state.cell)
             attended, weights = self.attention.attend(query, memory, noise, state.position)
@@ -290,8 +302,11 @@ class AttentionDecoder(BaseLayer):
                 f"Received: inputs {inputs_shape}, memory {memory_shape}"
             )
 
+    def _query_size(self):
+        return hidden_size(self.cell) if self.attend == "before" else output_size(self.cell)
+
     def _compute_attention_width(self, memory_shape):
-        query_shape = (None, output_size(self.cell))
+        query_shape = (None, self._query_size())
         return self.attention.compute_output_shape([query_shape, tuple(memory_shape)])[-1]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -309,6 +324,8 @@ class AttentionDecoder(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         self._check(inputs.shape, memory.shape)
+        prepare_mask("inputs_mask", inputs_mask, inputs)
+        prepare_mask("memory_mask", memory_mask, memory)
         batch, steps, _ = inputs.shape
         attention_width = self._compute_attention_width(memory.shape)
 

@@ -74,10 +74,17 @@ def state_spec(cell, batch_size):
 
 
 def hidden_state(cell, state):
-    """Return the state that equals the last output: h of an LSTM; of a stack, its top cell's."""
+    """Return the first state, e.g. h of an LSTM; of a stack, its top cell's."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
     return tree.flatten(state)[0]
+
+
+def hidden_size(cell):
+    """Return the width of `hidden_state`. The cell's output may have another width."""
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return hidden_size(cell.cells[-1])
+    return tree.flatten(cell.state_size)[0]
 
 
 def output_size(cell):
@@ -85,7 +92,24 @@ def output_size(cell):
     if isinstance(cell, keras.layers.StackedRNNCells):
         return output_size(cell.cells[-1])
     size = getattr(cell, "output_size", None)
-    return tree.flatten(cell.state_size)[0] if size is None else size
+    return hidden_size(cell) if size is None else size
+
+
+def nested_cells(cell):
+    """Return the cell and all cells inside it, at any depth: of a stack, or of your own cell."""
+    cells, visited, remaining = [], set(), [cell]
+    while remaining:
+        x = remaining.pop()
+        if isinstance(x, dict):
+            remaining.extend(x.values())
+        elif isinstance(x, (list, tuple)):
+            remaining.extend(x)
+        elif isinstance(x, keras.layers.Layer) and id(x) not in visited:
+            visited.add(id(x))
+            remaining.extend(vars(x).values())
+            if hasattr(x, "state_size"):
+                cells.append(x)
+    return cells
 
 
 @contextlib.contextmanager
@@ -102,8 +126,7 @@ def fixed_dropout_masks(cell, inputs, state, training):
         state: The cell's state.
         training: Whether the cell applies dropout.
     """
-    cells = getattr(cell, "cells", [cell])
-    cells = [c for c in cells if hasattr(c, "reset_dropout_mask")]
+    cells = [c for c in nested_cells(cell) if hasattr(c, "reset_dropout_mask")]
     if training and any(c.dropout or c.recurrent_dropout for c in cells):
         cell(inputs, state)
     try:

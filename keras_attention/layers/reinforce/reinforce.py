@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.precision import at_least_float32
 from keras_attention.types import Tensor
 
@@ -94,9 +95,9 @@ def reinforce(
         replicas, like the mean cost.
 
     Raises:
-        ValueError: If `cost` is not one number for each example. The examples must be those of the
-            sampling layers' inputs, in the same order: splitting or merging examples in between is
-            not supported.
+        ValueError: If a weight is negative, or `cost` is not one number for each example. The
+            examples must be those of the sampling layers' inputs, in the same order: splitting or
+            merging examples in between is not supported.
 
     Example:
     >>> layer = keras_attention.HardAttention("dot", seed=1)
@@ -110,6 +111,10 @@ def reinforce(
             "Expected `cost` of shape (batch,), a number for each example. "
             f"Received: cost of shape {tuple(cost.shape)}"
         )
+    if not hasattr(reward_weight, "dtype"):
+        reward_weight = arguments.nonnegative_number("reward_weight", reward_weight)
+    if not hasattr(entropy_weight, "dtype"):
+        entropy_weight = arguments.nonnegative_number("entropy_weight", entropy_weight)
     credits = [loss for loss in losses if is_credit(loss)]
     if not credits:
         return ops.zeros((), "float32")

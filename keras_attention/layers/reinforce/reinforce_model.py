@@ -107,8 +107,8 @@ class ReinforceModel(keras.Model):
                 f"Received: {sorted(kwargs)}"
             )
         super().__init__(*args, **kwargs)
-        self.reward_weight = _check_weight("reward_weight", reward_weight)
-        self.entropy_weight = _check_weight("entropy_weight", entropy_weight)
+        self.reward_weight = arguments.nonnegative_number("reward_weight", reward_weight)
+        self.entropy_weight = arguments.nonnegative_number("entropy_weight", entropy_weight)
         self.baseline_decay = arguments.rate("baseline_decay", baseline_decay)
         # The decayed sum of mean rewards and the decayed count of batches.
         self.rewards = self.add_weight(
@@ -193,12 +193,3 @@ def _has_weight(sample_weight, cost):
         axes = tuple(range(1, len(is_nonzero.shape)))
         has_weight = ops.logical_or(has_weight, ops.any(is_nonzero, axis=axes))
     return has_weight
-
-
-def _check_weight(name, value):
-    """Return `value` as a float if it is a finite number of at least 0."""
-    if not arguments.is_real(value) or not 0 <= value < float("inf"):
-        raise ValueError(
-            f"Expected `{name}` to be a number of at least 0. Received: {name}={value!r}"
-        )
-    return float(value)

@@ -7,10 +7,11 @@ import keras
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.attention import Implementation
+from keras_attention.layer_arguments import check_seed, get_activation
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
-from keras_attention.types import Config
+from keras_attention.types import Config, Initializer
 
 
 class TransformerBlock(BaseLayer):
@@ -34,6 +35,9 @@ class TransformerBlock(BaseLayer):
         use_bias: bool = True,
         seed: int | None = None,
         implementation: Implementation = "auto",
+        layer_norm_epsilon: float = 1e-6,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -41,10 +45,15 @@ class TransformerBlock(BaseLayer):
         self.dropout = arguments.rate("dropout", dropout)
         self.attention_dropout = arguments.rate("attention_dropout", attention_dropout)
         self.norm = arguments.one_of("norm", norm, NORMS)
-        self.activation = keras.activations.get(activation)
-        if seed is not None and not arguments.is_integer(seed):
-            raise ValueError(f"Expected `seed` to be an integer or None. Received: seed={seed!r}")
-        self.seed = None if seed is None else int(seed)
+        self.activation = get_activation("activation", activation)
+        self.seed = check_seed("seed", seed)
+        self.layer_norm_epsilon = arguments.positive_number(
+            "layer_norm_epsilon", layer_norm_epsilon
+        )
+        self.initializers = {
+            "kernel_initializer": kernel_initializer,
+            "bias_initializer": bias_initializer,
+        }
         self.heads = {
             "num_heads": num_heads,
             "key_dim": key_dim,
@@ -56,7 +65,11 @@ class TransformerBlock(BaseLayer):
         self.self_attention = self._attention(MultiHeadSelfAttention, "self_attention", 0)
         self.around_self_attention = self._residual("around_self_attention", 1)
         self.feed_forward = FeedForward(
-            self.hidden_dim, self.activation, dtype=self.dtype_policy, name="feed_forward"
+            self.hidden_dim,
+            self.activation,
+            **self.initializers,
+            dtype=self.dtype_policy,
+            name="feed_forward",
         )
         self.around_feed_forward = self._residual("around_feed_forward", 2)
         self.supports_masking = True
@@ -66,6 +79,7 @@ class TransformerBlock(BaseLayer):
         is_self_attention = attention_class is MultiHeadSelfAttention
         return attention_class(
             **self.heads,
+            **self.initializers,
             **(self.position_options if is_self_attention else {}),
             dropout=self.attention_dropout,
             seed=self._seed(sublayer),
@@ -75,7 +89,14 @@ class TransformerBlock(BaseLayer):
 
     def _residual(self, name, sublayer):
         seed = self._seed(sublayer)
-        return Residual(self.norm, self.dropout, seed=seed, dtype=self.dtype_policy, name=name)
+        return Residual(
+            self.norm,
+            self.dropout,
+            self.layer_norm_epsilon,
+            seed=seed,
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
     def _seed(self, sublayer):
         """Return a distinct seed for each sublayer (0 to 4), so that their dropout is independent.
@@ -98,6 +119,7 @@ class TransformerBlock(BaseLayer):
         self.around_feed_forward.build(shape)
 
     def get_config(self) -> Config:
+        attention = self.self_attention
         return {
             **super().get_config(),
             **self.heads,
@@ -108,4 +130,7 @@ class TransformerBlock(BaseLayer):
             "norm": self.norm,
             "activation": keras.activations.serialize(self.activation),
             "seed": self.seed,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "kernel_initializer": keras.initializers.serialize(attention.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(attention.bias_initializer),
         }

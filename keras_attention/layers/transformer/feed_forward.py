@@ -3,6 +3,7 @@
 import keras
 
 from keras_attention.base_layer import BaseLayer
+from keras_attention.initial_weights import clone_initializer
 
 
 class FeedForward(BaseLayer):
@@ -11,19 +12,31 @@ class FeedForward(BaseLayer):
     Args:
         hidden_dim: Width of the hidden layer.
         activation: Activation of the hidden layer, as in `keras.layers.Dense`.
+        kernel_initializer: Initializer of both kernels.
+        bias_initializer: Initializer of both biases.
     """
 
-    def __init__(self, hidden_dim, activation, **kwargs):
+    def __init__(self, hidden_dim, activation, kernel_initializer, bias_initializer, **kwargs):
         super().__init__(**kwargs)
-        self.hidden = keras.layers.Dense(
-            hidden_dim, activation=activation, dtype=self.dtype_policy, name="hidden"
-        )
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.hidden = self._dense(hidden_dim, "hidden", activation)
 
     def build(self, input_shape):
         width = input_shape[-1]
-        self.output_layer = keras.layers.Dense(width, dtype=self.dtype_policy, name="output")
+        self.output_layer = self._dense(width, "output")
         self.hidden.build(input_shape)
         self.output_layer.build((*input_shape[:-1], self.hidden.units))
+
+    def _dense(self, units, name, activation=None):
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=clone_initializer(self.kernel_initializer),
+            bias_initializer=clone_initializer(self.bias_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
     def call(self, inputs):
         return self.output_layer(self.hidden(inputs))

@@ -1,6 +1,7 @@
 """Residual connection, dropout and layer normalization around a Transformer's sublayer."""
 
 import keras
+from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import score_dtype, to_score_precision
@@ -14,19 +15,22 @@ class Residual(BaseLayer):
         post: LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
         pre:  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
 
-    The sum and the normalization are computed in float32 (float64 under a float64 policy).
+    The sum and the normalization are computed in float32 (float64 under a float64 policy). Under a
+    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: it
+    would be multiplied by 1 / sqrt(epsilon) in every normalization and overflow.
 
     Args:
         norm: "post" or "pre".
         dropout: Fraction of the sublayer's output to drop in training.
+        epsilon: Added to the variance under the normalization's square root.
         seed: Seed of the dropout, an int or None.
     """
 
-    def __init__(self, norm, dropout, seed=None, **kwargs):
+    def __init__(self, norm, dropout, epsilon, seed=None, **kwargs):
         super().__init__(**kwargs)
         dtype = score_dtype(self.compute_dtype)
         self.norm = norm
-        self.normalize = keras.layers.LayerNormalization(epsilon=1e-6, dtype=dtype, name="norm")
+        self.normalize = keras.layers.LayerNormalization(epsilon=epsilon, dtype=dtype, name="norm")
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
 
     def build(self, input_shape):
@@ -34,9 +38,15 @@ class Residual(BaseLayer):
 
     def pre(self, x):
         """Return the input of the sublayer."""
-        return self.normalize(to_score_precision(x)) if self.norm == "pre" else x
+        return self._normalize(to_score_precision(x)) if self.norm == "pre" else x
 
     def post(self, x, output, training):
         """Add the sublayer's output to `x`; the result is float32, or float64."""
         total = to_score_precision(x) + self.drop(to_score_precision(output), training=training)
-        return self.normalize(total) if self.norm == "post" else total
+        return self._normalize(total) if self.norm == "post" else total
+
+    def _normalize(self, x):
+        if self.compute_dtype == "float16":
+            smallest, largest = (f(x, axis=-1, keepdims=True) for f in (ops.min, ops.max))
+            x = ops.where(smallest == largest, ops.stop_gradient(x), x)
+        return self.normalize(x)

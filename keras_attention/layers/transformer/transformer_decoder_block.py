@@ -6,8 +6,11 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
+from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
@@ -42,6 +45,9 @@ class TransformerDecoderBlock(TransformerBlock):
         cache = block.get_initial_cache(memory, max_length, memory_mask)
         output, cache = block(x[:, :1], cache=cache)
 
+    Masked target tokens take no slot of the cache and do not count as positions, so that targets of
+    different lengths can be padded on either side, as in `MultiHeadSelfAttention`.
+
     Weights: those of `self_attention` and its normalization, of the network and its normalization
     (as in `TransformerEncoderBlock`), of `cross_attention` (a `MultiHeadAttention`) and its
     normalization.
@@ -60,10 +66,16 @@ class TransformerDecoderBlock(TransformerBlock):
         use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
         implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
+        layer_norm_epsilon: Added to the variance under the normalizations' square root. With a
+            small residual stream it changes the numbers: weights of another model need that
+            model's epsilon, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
+        kernel_initializer: Initializer of all kernels, of the attentions and of the network.
+        bias_initializer: Initializer of all their biases.
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.
-        memory: `(batch, Tsource, Dm)`, an encoder's output; None with a cache, which contains it.
+        memory: `(batch, Tsource, Dm)`, an encoder's output, where a batch of 1 is broadcast; None
+            with a cache, which contains it.
         inputs_mask: Bool `(batch, Ttarget)`; None = the Keras mask of `inputs`.
         memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
         return_attention_scores: Whether to return the weights of both attentions too.
@@ -89,6 +101,7 @@ class TransformerDecoderBlock(TransformerBlock):
     True
 
     Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
+    `Model.quantize` quantizes the network alone: see `MultiHeadAttention`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1 to 3.3,
@@ -123,9 +136,13 @@ class TransformerDecoderBlock(TransformerBlock):
                 "Expected either `memory` or `cache`, which contains the memory. "
                 f"Received: memory={memory!r}, cache={cache!r}"
             )
-        mask, _ = split_masks(inputs_mask, inputs)
+        check_tensors("inputs", inputs)
+        mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
+            check_tensors("memory", memory)
             _check_memory(memory.shape, inputs.shape[0])
+            memory_mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
+            memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
             written, memory = None, self.prepare(memory, memory_mask)
         else:
             written, memory = _split_cache(cache, inputs.shape[0])
@@ -174,9 +191,9 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
+        check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
         _check_memory(memory.shape)
-        mask, _ = split_masks(memory_mask, memory)
-        check_mask("memory_mask", mask, memory.shape[:-1])
+        mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
         if mask is None:
             mask = ops.ones(ops.shape(memory)[:2], "bool")
         return self.cross_attention.prepare(memory, mask=padding(key_mask=mask))
@@ -194,6 +211,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Raises:
             ValueError: If `max_length` is not a positive integer, or the block is not built.
         """
+        check_not_symbolic("get_initial_cache", memory=memory, memory_mask=memory_mask)
         written = self.self_attention.get_initial_cache(ops.shape(memory)[0], max_length)
         return DecoderBlockCache(written, self.prepare(memory, memory_mask))
 
@@ -213,8 +231,10 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Any:
+        prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             written = None
+            prepare_sequence_mask("memory_mask", memory_mask, memory)
         else:
             written, memory = _split_cache(cache, inputs.shape[0])
         output, self_weights, *written = self.self_attention.compute_output_spec(
@@ -239,7 +259,8 @@ class TransformerDecoderBlock(TransformerBlock):
 def _check_memory(shape, batch=None):
     """Raise a ValueError if the memory is not a sequence, or of another batch (None = unknown)."""
     shape = tuple(shape)
-    if len(shape) != 3 or shape[-1] is None or None not in (shape[0], batch) and shape[0] != batch:
+    is_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
+    if len(shape) != 3 or shape[-1] is None or is_other_batch:
         raise ValueError(
             f"Expected `memory` (batch, Tsource, width) with a known width and the batch of "
             f"`inputs`. Received: memory {shape}, batch={batch}"

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.inputs import split_masks
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import hide
@@ -50,6 +51,11 @@ class TransformerEncoderBlock(TransformerBlock):
         use_bias: Whether the attention's projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
         implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
+        layer_norm_epsilon: Added to the variance under the normalizations' square root. With a
+            small residual stream it changes the numbers: weights of another model need that
+            model's epsilon, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
+        kernel_initializer: Initializer of all kernels, of the attention and of the network.
+        bias_initializer: Initializer of all their biases.
 
     Call arguments:
         inputs: `(batch, T, D)`.
@@ -71,6 +77,7 @@ class TransformerEncoderBlock(TransformerBlock):
     TensorShape([2, 3, 8])
 
     Differs from the paper: attention has biases unless `use_bias` is False, as in Keras.
+    `Model.quantize` quantizes the network alone: see `MultiHeadAttention`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), sections 3.1, 3.3 and 5.4,
@@ -91,6 +98,7 @@ class TransformerEncoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Tensor | tuple[Any, ...]:
+        check_tensors("inputs", inputs)
         mask, _ = split_masks(mask, inputs)
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended = self.self_attention(
@@ -130,5 +138,9 @@ class TransformerEncoderBlock(TransformerBlock):
         cache: Nest | None = None,
     ) -> Any:
         return self.self_attention.compute_output_spec(
-            inputs, return_attention_scores=return_attention_scores, cache=cache
+            inputs,
+            mask=mask,
+            attention_mask=attention_mask,
+            return_attention_scores=return_attention_scores,
+            cache=cache,
         )

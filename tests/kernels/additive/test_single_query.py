@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_attention
 from keras_attention.kernels import attention as attention_module
-from keras_attention.kernels.additive.single_query import StepKeys, additive_step, exponentials
+from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
 from keras_attention.kernels.attention import compare, prepare_step_keys
 from keras_attention.score import AdditiveScore, DotScore
 from tests.gradients import gradients
@@ -24,12 +24,8 @@ def arrays(size=1.0, batch=2, keys=7):
     ]
 
 
-def step_keys(keys):
-    return StepKeys(keys, exponentials(keys))
-
-
 def compute_step(query, key, scale):
-    return additive_step(query, step_keys(key), scale)
+    return additive_step(query, prepare_keys(key), scale)
 
 
 @pytest.mark.parametrize("size", [0.1, 1, 10])
@@ -78,10 +74,10 @@ def test_several_queries_and_a_shared_memory_do_not_use_the_exponentials(monkeyp
     query, key, scale = arrays()
     score = AdditiveScore(UNITS)
     score(query, key)
-    compare(score, np.repeat(query, 3, axis=1), step_keys(key))
-    compare(score, query, step_keys(key[:1]))
+    compare(score, np.repeat(query, 3, axis=1), prepare_keys(key))
+    compare(score, query, prepare_keys(key[:1]))
     with pytest.raises(TypeError):
-        compare(score, query, step_keys(key))
+        compare(score, query, prepare_keys(key))
 
 
 @on_tensorflow

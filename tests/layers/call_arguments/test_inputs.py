@@ -55,7 +55,8 @@ def test_shapes_are_split_like_inputs():
 @pytest.mark.parametrize(
     ("query", "value", "key", "message"),
     [
-        ((2, 3, 5), (7,), (7,), "Expected value and key of the same rank"),
+        ((2, 5), (2, 5), (2, 5), r"Expected `inputs` \(batch, T, D\).*return_sequences=True"),
+        ((3, 5), (7, 5), (7, 5), r"Expected `inputs` \(batch, T, D\).*Embedding"),
         ((2, 3, 5), (2, 7, 11), (7, 13), "Expected value and key of the same rank"),
         ((5,), (2, 7, 11), (2, 7, 11), "Expected a query"),
         ((2, 1, 3, 5), (2, 7, 11), (2, 7, 11), "Expected a query"),
@@ -112,6 +113,28 @@ def test_numeric_masks_are_cast_to_bool(dtype):
     for result, correct in zip(actual, [QUERY_MASK, VALUE_MASK], strict=True):
         assert result.dtype == bool
         np.testing.assert_array_equal(result, correct)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([VALUE_MASK, None], r"`query_mask` of shape \(2, 3\). .* of shape \(2, 7\)"),
+        ([None, QUERY_MASK], r"`value_mask` of shape \(2, 7\). .* of shape \(2, 3\)"),
+        ([None, None, QUERY_MASK], r"`key_mask` of shape \(2, 7\). .* of shape \(2, 3\)"),
+        ([None, np.ones((2, 3, 5), bool)], r"`value_mask` broadcastable to shape \(2, 3, 7\)"),
+        ([None, np.ones((2, 5, 7), bool)], r"`value_mask` broadcastable to shape \(2, 3, 7\)"),
+    ],
+)
+def test_masks_of_other_shapes_are_refused(mask, message):
+    with pytest.raises(ValueError, match=message):
+        split_masks(mask, [QUERY, VALUE, KEY])
+
+
+def test_mask_of_all_pairs_is_combined_with_a_mask_of_keys():
+    pairs = np.random.default_rng(1).random((2, 3, 7)) < 0.5
+    for mask in ([None, pairs, KEY_MASK], [None, KEY_MASK, pairs]):
+        _, actual = numpy_masks(mask, [QUERY, VALUE, KEY])
+        np.testing.assert_array_equal(actual, pairs & KEY_MASK[:, None])
 
 
 def test_list_of_masks_for_one_tensor_is_refused():

@@ -34,11 +34,6 @@ def test_explicit_positions_are_returned():
     assert ops.convert_to_numpy(query_positions(QUERY, KEY, positions=4)).tolist() == 4
 
 
-def test_mask_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"`query_mask` of shape \(2, 3\). Received: .* \(2, 7\)"):
-        query_positions(QUERY, KEY, np.ones((2, 7), bool))
-
-
 @pytest.mark.parametrize(
     ("positions", "message"),
     [

@@ -74,9 +74,13 @@ BLOCK_ARGUMENTS = {
         "rotary_base": 50.0,
         "use_bias": False,
         "seed": 3,
+        "layer_norm_epsilon": 1e-4,
+        "kernel_initializer": "he_normal",
+        "bias_initializer": "ones",
     },
     "wrong_arguments": [
         ({"implementation": "fast"}, "implementation='fast'"),
+        ({"layer_norm_epsilon": 0}, "layer_norm_epsilon=0"),
         *DROPOUT,
         ({"num_heads": 0}, "num_heads=0"),
         ({"hidden_dim": 1.5}, "hidden_dim=1.5"),

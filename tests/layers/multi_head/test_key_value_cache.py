@@ -1,4 +1,4 @@
-"""A sequence in parts, with a cache, equals the whole sequence."""
+"""A sequence in parts, with a cache, equals the whole sequence without its masked tokens."""
 
 import keras
 import numpy as np
@@ -35,17 +35,54 @@ def run_parts(layer, x, mask=None, max_length=11):
     return np.concatenate(outputs, 1), cache
 
 
+def run_rows_alone(layer, x, mask):
+    """Return the causal layer's outputs for each row's real tokens alone, zero where masked."""
+    expected = np.zeros_like(x)
+    for row, real in enumerate(mask):
+        expected[row, real] = numpy(layer(x[row : row + 1, real], use_causal_mask=True))[0]
+    return expected
+
+
 @every_mode
 @pytest.mark.parametrize("mask", [None, REAL], ids=["no_mask", "mask"])
-def test_parts_equal_the_whole(mode, mask):
+def test_parts_equal_each_row_alone(mode, mask):
     layer = build(mode)
     poisoned = X if mask is None else np.where(mask[..., None], X, np.float32(np.nan))
     results, cache = run_parts(layer, poisoned, mask)
-    expected = numpy(layer(X, mask=mask, use_causal_mask=True))
-    np.testing.assert_allclose(results, expected, atol=1e-5)
-    np.testing.assert_array_equal(numpy(cache.position), [7, 7])
     real = np.ones((2, 7), bool) if mask is None else mask
-    np.testing.assert_array_equal(numpy(cache.mask), np.pad(real, [(0, 0), (0, 4)]))
+    np.testing.assert_allclose(results, run_rows_alone(layer, X, real), atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), real.sum(1))
+    np.testing.assert_array_equal(numpy(cache.mask), np.arange(11) < real.sum(1)[:, None])
+
+
+@every_mode
+@pytest.mark.parametrize("real", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]], ids=["right", "left"])
+def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, real):
+    layer, mask = build(mode), np.array([real, [1] * 5], bool)
+    prompt, new, length = X[:, :5], X[:, 5:], mask.sum(1)
+    options = {"return_attention_scores": True}
+    results = layer(prompt, mask=mask, cache=layer.get_initial_cache(2, 11))
+    output, weights, cache = layer(new, cache=results[-1], **options)
+    for row in range(2):
+        x = np.concatenate([prompt[row, mask[row]], new[row]])[None]
+        expected, expected_weights = layer(x, use_causal_mask=True, **options)
+        np.testing.assert_allclose(numpy(output)[row], numpy(expected)[0, -2:], atol=1e-5)
+        columns = length[row] + 2
+        rows = numpy(expected_weights)[0, :, -2:]
+        np.testing.assert_allclose(numpy(weights)[row, ..., :columns], rows, atol=1e-6)
+        np.testing.assert_array_equal(numpy(weights)[row, ..., columns:], 0)
+    np.testing.assert_array_equal(numpy(cache.position), length + 2)
+
+
+def test_masked_tokens_take_no_slots():
+    layer = build("window")
+    mask = np.array([[0, 1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
+    output, cache = layer(X[:, :4], mask=mask[:, :4], cache=layer.get_initial_cache(2, 4))
+    rest, cache = layer(X[:, 4:], mask=mask[:, 4:], cache=cache)
+    results = np.concatenate([numpy(output), numpy(rest)], axis=1)
+    np.testing.assert_allclose(results, run_rows_alone(layer, X, mask), atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), [3, 0])
+    assert not numpy(cache.keys)[1].any()
 
 
 @pytest.mark.parametrize(("dtype", "last_place"), [("mixed_float16", 2**-10), ("bfloat16", 2**-7)])

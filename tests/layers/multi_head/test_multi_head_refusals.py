@@ -53,9 +53,10 @@ def test_inputs_with_a_cache_must_have_rank_3(x):
 def test_mask_with_a_cache_must_be_that_of_the_new_tokens():
     layer = build(4, 6)
     cache = layer.get_initial_cache(2, 9)
-    with pytest.raises(ValueError, match=r"Expected `mask` of shape .2, 7.*of shape .2, 9."):
-        layer(X, mask=np.ones((2, 9), bool), cache=cache)
-    _, next_cache = layer(X, mask=np.ones((1, 7), bool), cache=cache)
+    for shape in ((2, 9), (1, 7), (2, 1)):
+        with pytest.raises(ValueError, match=r"Expected `mask` of shape .2, 7.*Received"):
+            layer(X, mask=np.ones(shape, bool), cache=cache)
+    _, next_cache = layer(X, mask=np.ones((2, 7), bool), cache=cache)
     assert tuple(next_cache.mask.shape) == (2, 9)
 
 

@@ -42,7 +42,6 @@ CALLS = {
     "itself": ([VALUE, VALUE], {}),
     "shared memory": ([QUERY, VALUE[:1]], {}),
     "shared query": ([QUERY[:1], VALUE], {}),
-    "without a batch": ([QUERY[0], VALUE[0]], {}),
     "heads": ([np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)], {}),
     "both masks": ([QUERY, VALUE], {"mask": [QUERY_MASK, VALUE_MASK]}),
     "three masks": ([QUERY, VALUE, KEY], {"mask": [QUERY_MASK, VALUE_MASK, VALUE_MASK]}),
@@ -50,7 +49,6 @@ CALLS = {
     "no value mask": ([QUERY, VALUE], {"mask": [QUERY_MASK, None]}),
     "masks of None": ([QUERY, VALUE], {"mask": [None, None]}),
     "a mask of pairs": ([QUERY, VALUE], {"mask": [None, PAIRS]}),
-    "shared masks": ([QUERY, VALUE], {"mask": [QUERY_MASK[:1], VALUE_MASK[1:]]}),
     "masked heads": (
         [np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)],
         {"mask": [np.stack([QUERY_MASK] * 2, 1), VALUE_MASK[:, None, None]]},

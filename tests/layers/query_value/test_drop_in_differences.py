@@ -50,6 +50,15 @@ def test_masked_query_has_zero_weights_unlike_keras(theirs, ours):
 
 
 @both_kinds
+def test_mask_of_one_row_is_not_broadcast_over_the_batch_unlike_keras(theirs, ours):
+    mask = [None, np.array([[True] * 4 + [False] * 3])]
+    _, weights = compute_weights(theirs, mask=mask)
+    np.testing.assert_array_equal(weights > 0, np.broadcast_to(mask[1], (2, 3, 7)))
+    with pytest.raises(ValueError, match=r"Expected `value_mask` of shape \(2, 7\)"):
+        compute_weights(ours, mask=mask)
+
+
+@both_kinds
 def test_nan_in_padding_changes_nothing_unlike_keras(theirs, ours):
     real = np.arange(7) < np.array([[7], [4]])
     poisoned = np.where(real[..., None], VALUE, np.float32(np.nan))

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_attention
 from keras_attention import AttentionDecoder
 from tests.layers.recurrent.decoder_formulas import (
     CELLS,
@@ -13,6 +14,39 @@ from tests.layers.recurrent.decoder_formulas import (
     numpy,
     states,
 )
+
+
+class WrappedCell(keras.layers.Layer):
+    """A cell with another cell inside, which is not a stack."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+        self.state_size, self.output_size = inner.state_size, inner.output_size
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+
+    def call(self, inputs, states, training=None):
+        return self.inner(inputs, states, training=training)
+
+
+class ProjectedCell(keras.layers.LSTMCell):
+    """An LSTM of 6 units whose output is projected to 3."""
+
+    def __init__(self, **kwargs):
+        super().__init__(6, **kwargs)
+        self.output_size = 3
+        self.project = keras.layers.Dense(3)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.project.build((None, 6))
+
+    def call(self, inputs, states, training=None):
+        output, states = super().call(inputs, states, training)
+        return self.project(output), states
+
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -102,3 +136,35 @@ def test_decoder_learns_to_copy_its_memory(mode):
     model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
     history = model.fit([words, shifted], words, epochs=20, batch_size=32, verbose=0).history
     assert history["accuracy"][-1] > 0.9  # a language model alone would reach a quarter
+
+
+@pytest.mark.parametrize("decoder_type", ["attention", "pointer"])
+@pytest.mark.parametrize("is_wrapped", [False, True], ids=["stacks", "own_cell"])
+def test_dropout_masks_of_nested_cells_are_sampled_for_each_call(decoder_type, is_wrapped):
+    cell = keras.layers.GRUCell(2, dropout=0.5, seed=0)
+    for _ in range(2):
+        cell = WrappedCell(cell) if is_wrapped else keras.layers.StackedRNNCells([cell])
+    if decoder_type == "attention":
+        decoder = AttentionDecoder(cell, keras_attention.AdditiveAttention(2))
+    else:
+        decoder = keras_attention.PointerDecoder(2, cell)
+    runs = [numpy(decoder(INPUTS, MEMORY, training=True)) for _ in range(6)]
+    assert any(np.abs(run - runs[0]).max() > 1e-4 for run in runs[1:])
+    decoder(INPUTS[:1], MEMORY[:1], training=True)  # masks of another batch size are not reused
+
+
+@pytest.mark.parametrize("attend", ["before", "after"])
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_cell_may_have_an_output_of_another_width_than_its_state(attend, is_stacked):
+    cell = ProjectedCell()
+    cell = keras.layers.StackedRNNCells([keras.layers.GRUCell(4), cell]) if is_stacked else cell
+    decoder = AttentionDecoder(
+        cell, keras_attention.AdditiveAttention(5), attend, output_mode="both"
+    )
+    outputs, state = decoder(INPUTS, MEMORY, return_state=True)
+    assert outputs.shape == (*INPUTS.shape[:2], 3 + MEMORY.shape[-1])
+    assert [x.shape[-1] for x in keras.tree.flatten(state.cell)] == [4] * is_stacked + [6, 6]
+    spec = decoder.compute_output_spec(keras.Input((None, 3)), keras.Input((None, 5)))
+    assert spec.shape == (None, None, 8)
+    query_kernel = decoder.attention.score.query_kernel
+    assert query_kernel.shape == (6 if attend == "before" else 3, 5)

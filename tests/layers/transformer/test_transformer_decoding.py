@@ -122,3 +122,28 @@ def test_logits_of_every_step_equal_those_of_the_whole_sequence():
     for i in range(LENGTH):
         logits, state, _ = step(ops.convert_to_tensor(tokens[:, i]), state, memory)
         np.testing.assert_allclose(numpy(logits), expected[:, i], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search):
+    decoder = Decoder(**OPTIONS["all"])
+    tokens = np.array([[START, 2, 0, 0], [START, 4, 3, 2]])
+    lengths, last = np.array([2, 4]), np.array([5, 6])
+
+    def run(rows):
+        """Pass the prompts of some rows through caches, padded on the right, and decode."""
+        prompt = tokens[rows][:, : lengths[rows].max()]
+        mask = np.arange(prompt.shape[1]) < lengths[rows][:, None]
+        x, caches = decoder.positions(decoder.embed(prompt)), []
+        for block in decoder.blocks:
+            cache = block.get_initial_cache(MEMORY[rows], LENGTH + 4, REAL[rows])
+            x, cache = block(x, inputs_mask=mask, cache=cache)
+            caches.append(cache)
+        step = decoder.make_step_with_caches()[0]
+        state, memory = [c.written for c in caches], [c.memory for c in caches]
+        return SEARCHES[search](step, state, last[rows], END, LENGTH, memory=memory)
+
+    together, alone = run([0, 1]), [run([0]), run([1])]
+    for row in range(2):
+        np.testing.assert_array_equal(numpy(together.tokens)[row], numpy(alone[row].tokens)[0])
+        np.testing.assert_allclose(together.scores[row], alone[row].scores[0], rtol=1e-4)

@@ -6,7 +6,7 @@ from jax import numpy as jnp
 
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask import combine
-from keras_attention.normalize.masked import MASKED_SCORE
+from keras_attention.normalize.masked import MASKED_SCORE, MIN_VISIBLE_SCORE
 
 
 class BlockLoops:
@@ -67,9 +67,11 @@ class BlockLoops:
 
             def attend_block(block, segment=segment):
                 _, _, value, scores = self._compute_scores(arrays, masks, segment, block)
-                peak = jnp.max(scores, axis=-1, keepdims=True)
+                # All weights of a row without a visible key are zero: its scores are far below.
+                peak = jnp.maximum(jnp.max(scores, axis=-1, keepdims=True), MIN_VISIBLE_SCORE)
                 weights = jnp.exp(scores - peak)
-                total = jnp.sum(weights, axis=-1, keepdims=True)
+                # The sum is at least 1 unless no key is visible.
+                total = jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1)
                 weights = self._apply_dropout(weights, masks, segment, block)
                 context = jnp.einsum("hrc,dc->hrd", weights, value) / total
                 return context, jnp.concatenate([peak, total], axis=-1)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_attention.kernels import tuning
+
 
 def for_each_index(count, body, *state):
     """Return the last `state = body(i, *state)` for i below `count`, an int or a scalar tensor."""
@@ -12,7 +14,7 @@ def for_each_index(count, body, *state):
         lambda i, *state: (i + 1, *body(i, *state)),
         (0, *state),
         maximum_iterations=count,
-        parallel_iterations=2,  # Each iteration in flight holds a block of scores.
+        parallel_iterations=tuning.DOT_PARALLEL_ITERATIONS,
     )[1:]
 
 

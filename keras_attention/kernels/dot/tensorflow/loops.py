@@ -6,6 +6,7 @@ from keras_attention.kernels.dot.tensorflow.for_each import create_array, for_ea
 from keras_attention.kernels.dot.tensorflow.scores import ScoreSlicer
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.kernels.xla_context import is_compiled
+from keras_attention.normalize.masked import MIN_VISIBLE_SCORE
 
 
 class BlockLoops:
@@ -23,7 +24,11 @@ class BlockLoops:
         self.keeps_norm = is_compiled()
 
     def attend(self, query, key, value):
-        """Return the context, and with `keeps_norm` the scores' maximum and exponentials' sum."""
+        """Return the context and, if there is one, what `differentiate` needs of each row.
+
+        With `keeps_norm`, these are the maximum of the scores and the sum of the exponentials;
+        else, with a bias, 1 if any key is visible and 0 if not.
+        """
 
         def attend_block(block, *arrays):
             keys, values = (self.slicer.slice_keys(x, block) for x in (key, value))
@@ -31,8 +36,8 @@ class BlockLoops:
             return [a.write(block.index, x) for a, x in zip(arrays, results, strict=True)]
 
         size, shape = self.slicer.count, query.shape[1:-1]
-        widths = [value.shape[1], 2] if self.keeps_norm else [value.shape[1]]
-        arrays = [create_array(query.dtype, size, *shape, width) for width in widths]
+        widths = [2] if self.keeps_norm else [] if self.scores.bias is None else [1]
+        arrays = [create_array(query.dtype, size, *shape, n) for n in (value.shape[1], *widths)]
         return [array.stack() for array in self._for_each_block(attend_block, *arrays)]
 
     def differentiate(self, query, key, value, upstream, context, *norm):
@@ -78,10 +83,16 @@ class BlockLoops:
     def _attend_block(self, block, query, key, value):
         scores = self.scores.mask_scores(tf.matmul(query, key, transpose_b=True), block)
         if not self.keeps_norm:
-            return (tf.matmul(self._apply_dropout(tf.nn.softmax(scores), block), value),)
-        peak = tf.reduce_max(scores, axis=-1, keepdims=True)
+            context = tf.matmul(self._apply_dropout(tf.nn.softmax(scores), block), value)
+            if self.scores.bias is None:
+                return (context,)
+            peak = tf.reduce_max(scores, axis=-1, keepdims=True)
+            is_visible = tf.cast(peak > MIN_VISIBLE_SCORE, context.dtype)
+            return context * is_visible, is_visible
+        # All weights of a row without a visible key are zero: its scores are far below.
+        peak = tf.maximum(tf.reduce_max(scores, axis=-1, keepdims=True), MIN_VISIBLE_SCORE)
         weights = tf.exp(scores - peak)
-        # The sum is at least 1, unless there are no keys at all.
+        # The sum is at least 1 unless no key is visible.
         total = tf.maximum(tf.reduce_sum(weights, axis=-1, keepdims=True), 1)
         # Dividing the context instead of the weights saves a pass over the block.
         context = tf.matmul(self._apply_dropout(weights, block), value) / total
@@ -90,10 +101,11 @@ class BlockLoops:
     def _differentiate_block(self, block, key, value, query, upstream, context, norm=None):
         """Return the gradients of the query, the scores, and the transposed key and value."""
         scores = self.scores.mask_scores(tf.matmul(query, key, transpose_b=True), block)
-        if norm is None:
-            weights = tf.nn.softmax(scores)
-        else:
+        if self.keeps_norm:
             weights = tf.exp(scores - norm[..., :1]) * (1 / norm[..., 1:])
+        else:
+            weights = tf.nn.softmax(scores)
+            upstream = upstream if norm is None else upstream * norm  # as in `_attend_block`
         grad_weights = tf.matmul(upstream, value, transpose_b=True)
         # The mean of `grad_weights` under `weights`, without another pass over the block.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)

@@ -1,0 +1,52 @@
+"""Choose at run time between a fast kernel and the plain formula, which has no limited domain."""
+
+import keras
+from keras import ops, tree
+
+from keras_attention.kernels.xla_context import is_compiled
+
+
+def run_fast_or_exact(is_in_range, fast, exact, inputs):
+    """Return `fast(*inputs)` if `is_in_range`, and `exact(*inputs)` otherwise.
+
+    Args:
+        is_in_range: Bool scalar tensor.
+        fast: Function that returns a nest of tensors. Its results must be finite out of its range
+            too, because a compiled program computes them in any case.
+        exact: Function that returns a nest of the same shapes and dtypes.
+        inputs: Tuple of float tensors.
+    """
+    if not is_compiled():
+        return ops.cond(is_in_range, lambda: fast(*inputs), lambda: exact(*inputs))
+    # The fast function is not in a branch, because XLA on a CPU runs a branch on one core.
+    results = fast(*inputs)
+    if keras.backend.backend() == "tensorflow":
+        return _replace_unless(is_in_range, results, exact, inputs)
+    return ops.cond(is_in_range, lambda: results, lambda: exact(*inputs))
+
+
+def _replace_unless(condition, results, compute, inputs):
+    """Return `results`, or `compute(*inputs)` if `condition` is False.
+
+    A loop of zero or one iterations, because XLA cannot differentiate a conditional over unknown
+    sizes, which second derivatives need.
+    """
+    import tensorflow as tf
+
+    def body(step, *old_results):
+        # `step` is 0. Without it XLA would move the computation, as a loop invariant, out of the
+        # loop, and run it in any case.
+        first, *rest = inputs
+        new_results = tree.flatten(compute(first + tf.cast(step, first.dtype), *rest))
+        for new, old in zip(new_results, old_results, strict=True):
+            new.set_shape(old.shape)  # the loop refuses a less specific static shape
+        return step + 1, *new_results
+
+    iterations = tf.where(condition, 0, 1)
+    _, *flat = tf.while_loop(
+        lambda step, *_: step < iterations,
+        body,
+        (tf.constant(0), *tree.flatten(results)),
+        maximum_iterations=1,
+    )
+    return tree.pack_sequence_as(results, flat)

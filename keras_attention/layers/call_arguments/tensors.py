@@ -1,0 +1,36 @@
+"""Refuse inputs of a kind that no layer takes: ragged, sparse and text."""
+
+UNSUPPORTED = ("RaggedTensor", "SparseTensor", "IndexedSlices", "BCOO")
+ONE_VECTOR = (
+    "One vector per sample, (batch, D), comes from a recurrent layer without "
+    "`return_sequences=True`; token ids, (batch, T), need an Embedding."
+)
+
+
+def check_tensors(name, *tensors):
+    """Raise a ValueError if a tensor, which may be symbolic, is ragged or sparse, or holds text.
+
+    Args:
+        name: Name of the argument.
+        *tensors: Tensors, symbolic ones and arrays; None is skipped.
+    """
+    for x in tensors:
+        is_sparse = getattr(x, "sparse", False) is True or getattr(x, "is_sparse", False) is True
+        is_ragged = getattr(x, "ragged", False) is True
+        if is_sparse or is_ragged or type(x).__name__ in UNSUPPORTED:
+            raise ValueError(
+                f"Expected `{name}` to be dense. Pad a ragged tensor with `.to_tensor()` and pass "
+                "a mask of its lengths; convert a sparse tensor to a dense one. "
+                f"Received: {name} of type {type(x).__name__}"
+            )
+        if _is_text(x):
+            raise ValueError(
+                f"Expected `{name}` to be numbers. Turn text into token ids with a "
+                "TextVectorization, and those into vectors with an Embedding. "
+                f"Received: {name} of dtype {x.dtype}"
+            )
+
+
+def _is_text(x):
+    dtype = getattr(x, "dtype", None)
+    return getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", None) in ("U", "S")

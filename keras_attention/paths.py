@@ -1,0 +1,32 @@
+"""Turn the path strings of users into local paths."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+# A scheme has at least two letters: `C:/models` is a drive of Windows. `Path` merges two slashes.
+REMOTE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def to_local_path(name: str, value: Any) -> Path:
+    """Return `value` as a `Path`, with a leading `~` expanded; refuse addresses of object stores.
+
+    Args:
+        name: The argument's name, for errors.
+        value: A string or `os.PathLike`.
+
+    Raises:
+        ValueError: If it is neither, or an address such as `s3://bucket/name`, which `Path` would
+            read as a local folder `s3:`.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise ValueError(f"Expected `{name}` to be a path. Received: {name}={value!r}")
+    text = os.fspath(value)
+    if REMOTE_ADDRESS.match(text):
+        raise ValueError(
+            f"Expected `{name}` to be a local path. Addresses of object stores are not supported: "
+            "export to a local folder and copy the version there, or copy it to a local folder "
+            f"first. Received: {name}={text!r}"
+        )
+    return Path(os.path.expanduser(text))

@@ -1,0 +1,52 @@
+"""Methods for loops refuse the symbolic tensors of a functional model, which would lose weights."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_attention as ka
+
+ROWS, STEPS = keras.Input((8,)), keras.Input((4, 8))
+X = np.ones((2, 3, 8), "float32")
+
+
+def build(layer, *inputs):
+    layer(*inputs)
+    return layer
+
+
+DECODER = build(ka.AttentionDecoder(keras.layers.GRUCell(8), ka.LuongAttention(), "after"), X, X)
+POINTER = build(ka.PointerDecoder(8), X, X)
+HEADS = build(ka.MultiHeadSelfAttention(2), X)
+BLOCK = build(ka.TransformerDecoderBlock(2, 8), X, X)
+LOCAL = build(ka.LocalAttention(1), [X, X])
+ATTENTION = build(ka.AdditiveAttention(4), [X, X])
+STATE = DECODER.get_initial_state(2)
+READ = DECODER.prepare(X)
+POINTED = POINTER.prepare(X)
+CALLS = {
+    "decoder.prepare": lambda: DECODER.prepare(STEPS),
+    "decoder.step": lambda: DECODER.step(ROWS, STATE, READ),
+    "decoder.step of a state": lambda: DECODER.step(X[:, 0], STATE._replace(cell=[ROWS]), READ),
+    "decoder.get_initial_state": lambda: DECODER.get_initial_state(2, [ROWS]),
+    "pointer.prepare": lambda: POINTER.prepare(STEPS),
+    "pointer.step": lambda: POINTER.step(ROWS, POINTER.get_initial_state(2), POINTED),
+    "pointer.get_initial_state": lambda: POINTER.get_initial_state(2, [ROWS, ROWS]),
+    "pointer.decode": lambda: POINTER.decode(STEPS),
+    "heads.prepare": lambda: HEADS.prepare(STEPS),
+    "heads.attend": lambda: HEADS.attend(STEPS, HEADS.prepare(X)),
+    "heads.get_initial_cache": lambda: HEADS.get_initial_cache(keras.Input((), dtype="int32"), 5),
+    "block.prepare": lambda: BLOCK.prepare(STEPS),
+    "block.get_initial_cache": lambda: BLOCK.get_initial_cache(STEPS, 5),
+    "local.attend": lambda: LOCAL.attend(STEPS, LOCAL.prepare(X)),
+    "attention.prepare": lambda: ATTENTION.prepare(STEPS),
+    "attention.attend": lambda: ATTENTION.attend(STEPS, ATTENTION.prepare(X)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_symbolic_tensors_are_refused(call):
+    method = call.split()[0].split(".")[1]
+    message = f"in a functional model, call `{method}` inside a layer or model of your own"
+    with pytest.raises(ValueError, match=message):
+        CALLS[call]()

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.decoding import beam_search, greedy
+from keras_attention.top_k import top_k
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_equal_values_keep_their_order(dtype):
+    rng = np.random.default_rng(0)
+    for count, k in [(1, 1), (5, 1), (5, 5), (11, 4), (101, 7)]:
+        x = rng.integers(-3, 3, size=(2, 7, count)).astype("float32")
+        x[x == -3] = -np.inf
+        values, indices = (
+            ops.convert_to_numpy(ops.cast(y, "float32")) for y in top_k(ops.cast(x, dtype), k)
+        )
+        expected = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+        np.testing.assert_array_equal(indices, expected)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, expected, axis=-1))
+
+
+def equal_tokens(tokens, state, memory):
+    return ops.zeros((ops.shape(tokens)[0], 5)), state, None
+
+
+def test_searches_take_the_first_of_equal_tokens():
+    state = np.zeros((1, 1), "float32")
+    decoded = greedy(equal_tokens, state, 0, -1, 3)
+    np.testing.assert_array_equal(ops.convert_to_numpy(decoded.tokens), [[0, 0, 0]])
+    decoded = beam_search(equal_tokens, state, 0, -1, 2, beam_width=6)
+    expected = [[0, 0], [0, 1], [0, 2], [0, 3], [0, 4], [1, 0]]
+    np.testing.assert_array_equal(ops.convert_to_numpy(decoded.tokens)[0], expected)
