@@ -84,8 +84,8 @@ class MultiHeadAttention(QueryValueAttention):
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
-            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`, all of
-            rank 3; the query may be one vector per sample.
+            `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`. No
+            more axes, such as those of an image.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
             Its gradient has the shape of the bias; it may be anything at masked positions.
