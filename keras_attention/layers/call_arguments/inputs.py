@@ -104,16 +104,16 @@ def split_masks(mask, inputs):
         else:
             mask = getattr(inputs, "_keras_mask", None)
     if not is_list:
-        if mask is not None and len(getattr(mask, "shape", ())) == len(inputs.shape):
-            raise ValueError(
-                "Expected `mask` of shape (batch, T) for one input. To pass a query and a value, "
-                "pass one list, `layer([query, value])` or `layer([query, value, key])`, not "
-                f"`layer(query, value)`. Received: mask of shape {tuple(mask.shape)}"
-            )
         if isinstance(mask, (list, tuple)):
             raise ValueError(
                 "Expected `mask` to be one tensor for one input. "
                 f"Received: a {type(mask).__name__} of {len(mask)}"
+            )
+        if mask is not None and len(mask.shape) == len(inputs.shape):
+            raise ValueError(
+                "Expected `mask` of shape (batch, T) for one input. To pass a query and a value, "
+                "pass one list, `layer([query, value])` or `layer([query, value, key])`, not "
+                f"`layer(query, value)`. Received: mask of shape {tuple(mask.shape)}"
             )
         mask = [mask, mask]
     elif not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
