@@ -352,7 +352,7 @@ BROKEN = {
         (),
         case(TakesAnyMask),
         AssertionError,
-        "`mask` as shape (3, 3), eagerly: accepted",
+        "`attention_mask` as shape (4, 7), eagerly: accepted",
     ),
     same_numbers.check_scores_do_not_change_output: (
         (),
