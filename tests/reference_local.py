@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tests import reference
+from tests.reference_recurrent import sigmoid
 
 
 def sentence(mask):
@@ -17,9 +18,8 @@ def predict_centers(query, mask, kernel, scale):
     """Equation 9: p_t = S sigmoid(v . tanh(W h_t))."""
     first, last = sentence(mask) or (0, -1)
     hidden = [reference.tanh(reference.times(h, kernel)) for h in query]
-    return [
-        (last - first + 1) / (1 + math.exp(-reference.inner(h, np.ravel(scale)))) for h in hidden
-    ]
+    fractions = sigmoid([reference.inner(h, np.ravel(scale)) for h in hidden])
+    return [(last - first + 1) * fraction for fraction in fractions]
 
 
 def local(scores, value, mask, centers, width, has_gaussian, renormalize=False):

@@ -12,14 +12,18 @@ from tests.reference_recurrent import lstm, sigmoid
 
 
 def content(key, strength, memory):
-    """Equations 5 and 6: exp(beta K[k, M(i)]) / sum_j exp(beta K[k, M(j)]), K the cosine."""
+    """Equations 5 and 6: exp(beta K[k, M(i)]) / sum_j exp(beta K[k, M(j)]), K the cosine.
+
+    A vector that is shorter than 1e-6 is divided by 1e-6 instead of by its length.
+    """
+
+    def length(vector):
+        return max(math.sqrt(reference.inner(vector, vector)), 1e-6)
 
     def cosine(row):
-        lengths = math.sqrt(reference.inner(key, key)) * math.sqrt(reference.inner(row, row))
-        return reference.inner(key, row) / lengths
+        return reference.inner(key, row) / (length(key) * length(row))
 
-    exponentials = [math.exp(strength * cosine(row)) for row in memory]
-    return np.array([e / sum(exponentials) for e in exponentials])
+    return np.array(reference.softmax([strength * cosine(row) for row in memory]))
 
 
 def interpolate(address, previous, gate):
@@ -62,7 +66,7 @@ def write(memory, addresses, erasures, additions):
 
 
 def softplus(x):
-    return math.log1p(math.exp(x))
+    return float(np.logaddexp(0, x))
 
 
 def addressing(numbers, previous, memory):

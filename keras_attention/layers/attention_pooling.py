@@ -126,7 +126,7 @@ class AttentionPooling(BaseLayer):
         if len(shape) < 3 or shape[-1] is None:
             raise ValueError(
                 "Expected `inputs` of shape (batch, ..., T, D) with a known width. "
-                f"{ONE_VECTOR} Received: inputs of shape {tuple(shape)}"
+                f"Received: inputs of shape {tuple(shape)}. {ONE_VECTOR}"
             )
 
     def _check_call(self, inputs, mask):
@@ -135,11 +135,11 @@ class AttentionPooling(BaseLayer):
         self._check(inputs.shape)
         if len(getattr(mask, "shape", ())) == len(inputs.shape):
             raise ValueError(
-                "Expected `mask` of shape (batch, ..., T). One with an axis more comes from "
+                f"Expected `mask` of shape {tuple(inputs.shape[:-1])}. "
+                f"Received: mask of shape {tuple(mask.shape)}. A mask with an axis more comes from "
                 "`keras.layers.TimeDistributed`, which passes on the mask of its inputs: apply "
                 "AttentionPooling to (batch, sentences, words, D) directly, which passes on the "
-                f"sentences' mask. Received: inputs of shape {tuple(inputs.shape)}, mask of shape "
-                f"{tuple(mask.shape)}"
+                "sentences' mask."
             )
         return prepare_mask("mask", mask, inputs)
 

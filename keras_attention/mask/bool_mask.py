@@ -6,7 +6,11 @@ from keras import ops
 
 
 def to_mask_tensor(name, mask):
-    """Return a mask, a tensor, an array or nested lists, as a tensor of bools or numbers.
+    """Return a mask as a tensor of bools or numbers.
+
+    Args:
+        name: Name of the argument, for the error.
+        mask: A tensor, an array or nested lists.
 
     Raises:
         ValueError: If it is of another dtype, or cannot be converted.

@@ -191,17 +191,14 @@ def test_a_step_of_a_loop_takes_a_memory_of_batch_one():
 def test_a_broadcast_in_a_compiled_loop_has_a_gradient():
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, 2, 3))] * 2
-
-    @tf.function(input_signature=signature, jit_compile=True, autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((None, 2, 3))] * 2, jit_compile=True)
     def run(query, value):
-        def step(i, total):
-            q, v, *_ = broadcast_batch(query, value, value)
-            return i + 1, total + tf.reduce_sum(q * v)
-
         with tf.GradientTape() as tape:
             tape.watch([query, value])
-            _, total = tf.while_loop(lambda i, _: i < 2, step, (0, 0.0))
+            total = tf.zeros(())
+            for _ in tf.range(2):
+                q, v, *_ = broadcast_batch(query, value, value)
+                total += tf.reduce_sum(q * v)
         return tape.gradient(total, [query, value])
 
     query, value = np.ones((4, 2, 3), "float32"), np.full((1, 2, 3), 3.0, "float32")

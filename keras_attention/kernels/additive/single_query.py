@@ -67,11 +67,11 @@ def _differentiable_step(is_in_range):
     @ops.custom_gradient
     def step(query, keys, exponentials, scale):
         def fast(query, keys, scale):
-            r = _reciprocals(query, keys, exponentials)
+            r: Any = _reciprocals(query, keys, exponentials)
             return ops.expand_dims(ops.sum(scale) - 2 * ops.matmul(r, scale), 1)
 
         def fast_gradients(query, keys, scale, upstream):
-            r = _reciprocals(query, keys, exponentials)
+            r: Any = _reciprocals(query, keys, exponentials)
             slopes = 4 * (r - r * r)
             grad_query = ops.matmul(upstream, slopes) * scale
             grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
@@ -104,7 +104,7 @@ def _reciprocals(query, keys, exponentials):
 def _differentiable_reciprocals(query, keys, exponentials) -> Any:
     def gradient(*args, upstream=None):
         upstream = args[-1] if upstream is None else upstream
-        r = _reciprocals(query, keys, exponentials)
+        r: Any = _reciprocals(query, keys, exponentials)
         grad_keys = -2 * upstream * (r - r * r)
         grad_query = ops.sum(grad_keys, axis=1, keepdims=True)
         return grad_query, grad_keys, ops.zeros_like(exponentials)

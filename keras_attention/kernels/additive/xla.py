@@ -46,7 +46,7 @@ def scores(query, key, scale):
     inputs = (
         _group_columns(exponentiate(query)),
         _group_rows(ops.swapaxes(exponentiate(key), -1, -2)),
-        ops.reshape(_pad(scale, 0), (-1, terms)),
+        ops.reshape(_pad(-2 * scale, 0), (-1, terms)),
     )
     maximum = ops.cast(MAX_DENOMINATOR, query.dtype)
 
@@ -59,8 +59,8 @@ def scores(query, key, scale):
         return total, ()
 
     pairs = (*ops.shape(query)[:2], ops.shape(key)[1])
-    total, _ = scan(step, ops.zeros(pairs, query.dtype), inputs, ())
-    return ops.sum(scale) - 2 * total
+    # The loop's result is returned unchanged, so that the loop that may replace it needs no copy.
+    return scan(step, ops.broadcast_to(ops.sum(scale), pairs), inputs, ())[0]
 
 
 def gradients(query, key, scale, upstream):

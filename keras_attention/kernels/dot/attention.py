@@ -30,6 +30,10 @@ def dot_attention(
     PyTorch, and JAX on a GPU in half precision, by the backend's own fused attention. Queries and
     keys are clipped so that scores are within +-1e38, with a bias within +-1e37.
 
+    Domain: the context is that of the plain steps for inputs of any size. Where large scores give
+    one-hot weights, the gradient by the scores is a difference of equal terms, here a rounding
+    error of the size of `upstream . value`, and in the plain steps often exactly zero.
+
     Args:
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
         key: `(batch, groups, Tk, D)`, where groups divide heads: consecutive heads share keys.

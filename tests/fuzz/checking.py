@@ -1,0 +1,288 @@
+"""Compare a layer with its equations: numbers, masks, sums, single rows, derivatives."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.fuzz.execution import run, to_numpy
+from tests.fuzz.strategies.blocks import set_blocks
+from tests.fuzz.strategies.values import draw, round_to
+
+EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7, "bfloat16": 7.9e-3, "float16": 9.8e-4}
+TOLERANCE = {"float64": 1e-11, "float32": 2e-5, "bfloat16": 3e-2, "float16": 4e-3}
+GRADIENT_TOLERANCE = {"float64": 1e-5, "float32": 3e-3}
+PERTURBATIONS, AMPLIFICATION = 2, 30
+LARGEST_LOSS = 1e30
+SMALLEST = 1e-36  # below this float32 has too few digits to compare
+
+
+@dataclasses.dataclass
+class Problem:
+    """A layer with its inputs and its equations.
+
+    layer: Not built yet. floats: Dict of float arrays, which are differentiated by. fixed: Dict of
+    masks, indices and biases; a None is left out. call: Function of the layer and of both dicts of
+    tensors; returns a dict of tensors. reference: Function of both dicts, the list of the weights
+    and `keep`; returns a dict of float64 arrays. It may have, beside the outputs, "visible", bool
+    of the shape of "weights", and "zero", bool of the shape of the output without its last axis:
+    the positions that must be exactly zero. keep: Function of outputs and expected outputs that
+    returns which weights dropout has kept, as factors, or None. poison: Dict of bool arrays, where
+    the layer gets NaN, and the equations 0. is_exact: Whether all scores are exact in float32, so
+    that ties are ties. internal: Dtype of the coarsest rounding inside. unconnected: Names whose
+    gradients may be None. shared: Names of arrays without a batch axis. set_weights: Function of
+    the list of drawn weights that returns others. known_axes: Dict of the axes, beside the last
+    one, whose sizes must be known.
+    """
+
+    layer: Any
+    floats: dict
+    fixed: dict
+    call: Callable
+    reference: Callable
+    keep: Callable | None = None
+    poison: dict = dataclasses.field(default_factory=dict)
+    is_exact: bool = False
+    internal: str | None = None
+    unconnected: tuple = ()
+    shared: tuple = ()
+    set_weights: Callable | None = None
+    known_axes: dict = dataclasses.field(default_factory=dict)
+    twin: Any = None
+
+
+def check(build, case):
+    """Raise an AssertionError if the layer of a case differs from its equations."""
+    with set_blocks(case.blocks), np.errstate(all="ignore"):
+        _check(build(case), case)
+
+
+def _check(problem, case):
+    problem.fixed = {k: v for k, v in problem.fixed.items() if v is not None}
+    floats = {k: round_to(v, case.dtype) for k, v in problem.floats.items()}
+    for name, where in problem.poison.items():
+        floats[name] = np.where(where[..., None], 0.0, floats[name])
+    inputs = {k: v.astype(case.dtype) if not case.is_half else v for k, v in floats.items()}
+    inputs = _cast(inputs, case.dtype)
+    poisoned = dict(inputs)
+    for name, where in problem.poison.items():
+        nan = np.asarray(np.nan, inputs[name].dtype)
+        poisoned[name] = np.where(where[..., None], nan, inputs[name])
+    layer = problem.layer
+    _call(problem, layer, inputs, problem.fixed)  # builds it
+    weights = _set_weights(problem, case)
+    expected = problem.reference(floats, problem.fixed, weights, None)
+    rng = case.rng(7)
+    dtype = "float64" if case.policy == "float64" else "float32"
+    outputs_of = [k for k in expected if k not in ("visible", "zero")]
+    factors = {k: rng.normal(size=expected[k].shape).astype(dtype) for k in outputs_of}
+    for name, factor in factors.items():  # a loss of 1e38 would have no other digits
+        factor[np.abs(expected[name]) > LARGEST_LOSS] = 0
+    directions = _directions(rng, floats, layer.trainable_variables, dtype)
+    outputs, first, second = run(
+        case.mode,
+        layer,
+        lambda floats, fixed: problem.call(layer, floats, fixed),
+        poisoned,
+        problem.fixed,
+        factors,
+        directions,
+        case.order,
+        problem.known_axes,
+    )
+    keep = None
+    if problem.keep is not None:
+        keep = problem.keep(outputs, expected)
+        if problem.twin is not None and case.mode in ("eager", "graph"):
+            _check_twin(problem, inputs, weights, expected, keep)
+        expected = problem.reference(floats, problem.fixed, weights, keep)
+    tolerance = _tolerances(problem, case, floats, weights, keep, expected)
+    _compare(outputs, expected, tolerance)
+    _check_zeros(outputs, expected)
+    if case.batch > 1 and problem.keep is None:
+        _check_alone(problem, layer, poisoned, outputs, tolerance, case.batch)
+    evaluate = _Loss(problem, floats, weights, keep, factors, layer.trainable_variables)
+    if case.order:
+        _check_first(problem, case, evaluate, first, _directions(rng, floats, evaluate.variables))
+    if case.order > 1 and case.is_smooth and not case.is_half:
+        _check_second(case, evaluate, second, directions, rng)
+
+
+def _check_twin(problem, inputs, weights, expected, keep):
+    """Check that the plain steps drop the same weights with the same seed."""
+    _call(problem, problem.twin, inputs, problem.fixed)
+    for variable, weight in zip(problem.twin.trainable_variables, weights, strict=True):
+        variable.assign(weight)
+    outputs = _call(problem, problem.twin, inputs, problem.fixed)
+    outputs = {k: to_numpy(v) for k, v in outputs.items()}
+    assert (problem.keep(outputs, expected) == keep).all(), "the kernel drops other weights"
+
+
+def _call(problem, layer, floats, fixed):
+    from keras import ops
+
+    convert = ops.convert_to_tensor
+    floats, fixed = ({k: convert(v) for k, v in d.items()} for d in (floats, fixed))
+    return problem.call(layer, floats, fixed)
+
+
+def _cast(arrays, dtype):
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        dtype = ml_dtypes.bfloat16
+    return {k: v.astype(dtype) for k, v in arrays.items()}
+
+
+def _set_weights(problem, case):
+    """Draw the layer's weights, set them, and return them in float64."""
+    rng, layer = case.rng(5), problem.layer
+    weights = [0.7 * draw(case.weights, rng, w.shape) for w in layer.trainable_variables]
+    if problem.set_weights is not None:
+        weights = problem.set_weights(weights)
+    for variable, weight in zip(layer.trainable_variables, weights, strict=True):
+        variable.assign(weight)
+    dtype = "float64" if case.policy == "float64" else "float32"
+    return [round_to(w, dtype) for w in weights]
+
+
+def _directions(rng, floats, variables, dtype="float64"):
+    shapes = {k: v.shape for k, v in floats.items()} | {v.path: tuple(v.shape) for v in variables}
+    return {k: rng.normal(size=shape).astype(dtype) for k, shape in shapes.items()}
+
+
+def _tolerances(problem, case, floats, weights, keep, expected):
+    """Return the tolerance of every number: rounding errors, as far as the equations amplify them.
+
+    The equations are evaluated for slightly other inputs and weights; where that changes a result
+    (large scores, the edge of a window), the layer may differ as well.
+    """
+    internal = problem.internal or ("float64" if case.policy == "float64" else "float32")
+    changes = {k: 0.0 for k in expected}
+    rng = case.rng(11)
+    for _ in range(0 if problem.is_exact else PERTURBATIONS):
+        other_floats, other_weights = (
+            [x * (1 + EPSILON[internal] * rng.uniform(-1, 1, x.shape)) for x in arrays]
+            for arrays in (floats.values(), weights)
+        )
+        others = problem.reference(
+            dict(zip(floats, other_floats, strict=True)), problem.fixed, other_weights, keep
+        )
+        for name in _names(expected):
+            change = np.nan_to_num(np.abs(others[name] - expected[name]), nan=np.inf)
+            changes[name] = np.maximum(changes[name], change)
+    tolerances = {}
+    for name in _names(expected):
+        size = np.abs(expected[name])
+        if size.ndim:
+            size = size.max(axis=-1, keepdims=True, initial=0)
+            changes[name] = (
+                np.max(changes[name], axis=-1, keepdims=True, initial=0)
+                if np.ndim(changes[name])
+                else changes[name]
+            )
+        tolerances[name] = TOLERANCE[case.dtype] * size + AMPLIFICATION * changes[name] + SMALLEST
+    return tolerances
+
+
+def _names(expected):
+    return [name for name in expected if name not in ("visible", "zero")]
+
+
+def _compare(outputs, expected, tolerance, what="the equations"):
+    for name in _names(expected):
+        actual, correct = outputs[name], expected[name]
+        assert actual.shape == correct.shape, f"{name}: {actual.shape}, right: {correct.shape}"
+        assert np.isfinite(actual).all(), f"{name} is not finite: {actual}"
+        excess = np.abs(actual - correct) - tolerance[name]
+        if (excess > 0).any():
+            worst = np.unravel_index(np.argmax(excess), excess.shape)
+            raise AssertionError(
+                f"{name} differs from {what} at {tuple(map(int, worst))}: "
+                f"{actual[worst]:.9g}, right: {correct[worst]:.9g}"
+            )
+
+
+def _check_zeros(outputs, expected):
+    """Check that masked weights and the outputs of fully masked queries are exactly zero."""
+    if "visible" in expected and "weights" in outputs:
+        masked = outputs["weights"][~expected["visible"]]
+        assert not masked.any(), "a masked position has a weight"
+    if "zero" in expected:
+        assert not outputs["output"][expected["zero"]].any(), "a fully masked query has an output"
+
+
+def _check_alone(problem, layer, floats, outputs, tolerance, batch):
+    """Check that the last sequence alone gets what it gets in the batch."""
+
+    def select(arrays):
+        return {
+            k: v if k in problem.shared or len(v) == 1 else v[batch - 1 : batch]
+            for k, v in arrays.items()
+        }
+
+    alone = _call(problem, layer, select(floats), select(problem.fixed))
+    for name, value in alone.items():
+        if name not in tolerance:
+            continue
+        in_batch = {name: outputs[name][batch - 1 : batch]}
+        part = tolerance[name][batch - 1 : batch] if np.ndim(tolerance[name]) else tolerance[name]
+        _compare({name: to_numpy(value)}, in_batch, {name: 2 * part}, "the row in its batch")
+
+
+class _Loss:
+    """The scalar loss of the equations at inputs and weights, moved along directions."""
+
+    def __init__(self, problem, floats, weights, keep, factors, variables):
+        self.problem, self.floats, self.weights, self.keep = problem, floats, weights, keep
+        self.factors, self.variables = factors, list(variables)
+
+    def __call__(self, *moves):
+        """Evaluate at the sum of `(step, directions)`."""
+
+        def move(name, x):
+            return x + sum(step * directions[name] for step, directions in moves)
+
+        floats = {k: move(k, v) for k, v in self.floats.items()}
+        pairs = zip(self.variables, self.weights, strict=True)
+        weights = [move(variable.path, weight) for variable, weight in pairs]
+        results = self.problem.reference(floats, self.problem.fixed, weights, self.keep)
+        return sum(np.sum(results[k] * f) for k, f in self.factors.items())
+
+
+def _check_first(problem, case, loss, grads, directions):
+    for name, gradient in grads.items():
+        if gradient is None:
+            is_expected = {name, "*"} & set(problem.unconnected)
+            assert is_expected, f"the gradient of {name} is None"
+        else:
+            assert np.isfinite(gradient).all(), f"the gradient of {name} is not finite"
+    if case.is_half or not case.is_smooth:
+        return
+    for name, gradient in grads.items():
+        if gradient is None:
+            continue
+        only = {k: d if k == name else 0 * d for k, d in directions.items()}
+        step = 1e-6
+        expected = (loss((step, only)) - loss((-step, only))) / (2 * step)
+        actual = np.sum(gradient * directions[name])
+        size = abs(expected) + np.sqrt(np.sum(gradient**2)) + 1e-2
+        assert abs(actual - expected) <= GRADIENT_TOLERANCE[case.policy] * size, (
+            f"the gradient of {name}, in one direction: {actual:.9g}, right: {expected:.9g}"
+        )
+
+
+def _check_second(case, loss, seconds, first_directions, rng):
+    step, signs = 1e-4, [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+    directions = {k: rng.normal(size=d.shape) for k, d in first_directions.items()}
+    expected = sum(
+        a * b * loss((a * step, first_directions), (b * step, directions)) for a, b in signs
+    ) / (4 * step**2)
+    present = {k: g for k, g in seconds.items() if g is not None}
+    actual = sum(np.sum(g * directions[k]) for k, g in present.items())
+    size = sum(np.sum(np.abs(g)) for g in present.values())
+    tolerance = {"float64": 1e-4, "float32": 1e-2}[case.policy]
+    assert abs(actual - expected) <= tolerance * (abs(expected) + size + 1e-2), (
+        f"the second derivative, in one direction: {actual:.9g}, right: {expected:.9g}"
+    )

@@ -1,0 +1,79 @@
+"""How many cases hypothesis draws: a quick profile, always the same, and rounds of a long run."""
+
+import keras
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.fuzz.checking import check
+from tests.fuzz.families import FAMILIES
+
+BACKEND = keras.backend.backend()
+# Cheap families have more cases.
+QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {"normalize": 40, "dot": 60, "multi_head": 40}
+QUICK_SHARE = {"tensorflow": 1.0, "jax": 0.15, "torch": 0.5}[BACKEND]
+QUICK_COMPILED = {"tensorflow": 0.05, "jax": 0.0, "torch": 0.0}[BACKEND]
+LONG_COMPILED = {"tensorflow": 0.3, "jax": 0.3, "torch": 0.0}[BACKEND]
+COMMON = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+    "report_multiple_bugs": False,
+}
+
+
+def run_quick(family, examples=None, shrink=True):
+    """Check the same few cases of a family at every run.
+
+    Args:
+        family: A name in `FAMILIES`.
+        examples: Number of cases; None = that of the quick profile.
+        shrink: Whether to look for the smallest failing case.
+    """
+    cases, build = FAMILIES[family]
+
+    examples = examples or round(QUICK_SHARE * QUICK_EXAMPLES[family])
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+
+    @settings(**COMMON, max_examples=examples, phases=phases, derandomize=True)
+    @given(cases(QUICK_COMPILED))
+    def check_case(case):
+        check(build, case)
+
+    check_case()
+
+
+def run_round(family, number, examples, is_over=lambda: False):
+    """Check new cases of a family, other ones for each number, and shrink a failure.
+
+    Args:
+        family: A name in `FAMILIES`.
+        number: Seed of the cases.
+        examples: Number of cases.
+        is_over: Function that returns whether the time is over: no more cases are checked then.
+
+    Returns:
+        The number of cases that were checked, and None or the smallest failing case with its error.
+    """
+    cases, build = FAMILIES[family]
+    count, failure = 0, None
+
+    @seed(number)
+    @settings(**COMMON, max_examples=examples, phases=[Phase.generate, Phase.shrink])
+    @given(cases(LONG_COMPILED))
+    def check_case(case):
+        nonlocal count, failure
+        if failure is None and is_over():
+            return
+        count += 1
+        try:
+            check(build, case)
+        except Exception as error:
+            failure = case, error  # hypothesis runs the smallest failing case last
+            raise
+
+    try:
+        check_case()
+    except Exception as error:
+        if failure is None:  # an error of hypothesis itself
+            raise
+        failure = failure[0], error
+    return count, failure

@@ -1,0 +1,106 @@
+"""Attention of queries to keys, for a batch: scores, masks, weights, dropout, context, h~."""
+
+import math
+
+import numpy as np
+
+from tests import reference
+from tests.reference_recurrent import attentional_vector
+
+WEIGH = {name: getattr(reference, name) for name in ("softmax", "sparsemax", "hardmax")}
+
+
+def cosine(query, key, raw_strength):
+    """Graves et al. (2014), 5 and 6, with beta = 1 + softplus(raw); a zero vector scores 0.
+
+    Vectors shorter than 1e-6 count as shorter, in proportion.
+    """
+
+    def unit(vector):
+        return np.asarray(vector) / max(math.sqrt(reference.inner(vector, vector)), 1e-6)
+
+    strength = 1 + np.logaddexp(0, float(raw_strength))
+    return strength * reference.pairs(lambda q, k: reference.inner(unit(q), unit(k)), query, key)
+
+
+def additive(query, key, query_kernel, key_kernel, scale, bias=None):
+    return reference.additive(query, key, query_kernel, key_kernel, scale, bias)
+
+
+def location(query, key, kernel):
+    """Luong et al. (2015), equation 8: (q W)_j; positions without a column have no score."""
+    scores = np.full((len(query), len(key)), -np.inf)
+    rows = reference.location(query, key, kernel)
+    scores[:, : rows.shape[1]] = rows
+    return scores
+
+
+SCORES = {
+    "additive": additive,
+    "concat": additive,
+    "dot": reference.dot,
+    "scaled_dot": reference.scaled_dot,
+    "scale": lambda query, key, scale: scale * reference.dot(query, key),
+    "general": reference.general,
+    "cosine": cosine,
+    "location": location,
+}
+
+
+def visible_pairs(
+    batch, queries, keys, query_mask=None, key_mask=None, pairs=None, causal=False, window=None
+):
+    """Return bool `(batch, queries, keys)`: all masks and the two orders, combined by AND."""
+    visible = np.ones((batch, queries, keys), bool)
+    if pairs is not None:
+        visible &= pairs
+    if causal:
+        visible &= reference.causal(queries, keys)
+    if window is not None:
+        visible &= reference.window(queries, keys, window)
+    for b in range(batch):
+        for i in range(queries):
+            for j in range(keys):
+                if query_mask is not None and not query_mask[b % len(query_mask)][i]:
+                    visible[b, i, j] = False
+                if key_mask is not None and not key_mask[b % len(key_mask)][j]:
+                    visible[b, i, j] = False
+    return visible
+
+
+def attend(score, weigh, query, value, key, visible, keep=None):
+    """Return contexts and weights of a batch; sequences of a batch of 1 serve all queries.
+
+    Args:
+        score: Function of one sequence's queries and keys.
+        weigh: Function of a list of scores that returns a list of weights.
+        query, value, key: `(batch, T, D)`.
+        visible: Bool `(batch, Tq, Tk)`. A score of minus infinity is masked, too.
+        keep: Factors of the weights, `(batch, Tq, Tk)`, or None.
+    """
+    contexts, weights = [], []
+    for b, mask in enumerate(visible):
+        q, v, k = (x[b % len(x)] for x in (query, value, key))
+        scores = score(q, k)
+        rows = reference.row_by_row(weigh, scores, mask & np.isfinite(scores))
+        weights.append(rows)
+        contexts.append(reference.weighted_sum(rows if keep is None else rows * keep[b], v))
+    return np.array(contexts), np.array(weights)
+
+
+def luong_vectors(contexts, query, kernel):
+    """Luong et al. (2015), equation 5, for every query."""
+    return np.array(
+        [
+            [
+                attentional_vector(c, q, kernel)
+                for c, q in zip(cs, query[b % len(query)], strict=True)
+            ]
+            for b, cs in enumerate(contexts)
+        ]
+    )
+
+
+def zero_rows(outputs, mask):
+    """Return the outputs with zeros where the mask is False."""
+    return outputs if mask is None else np.where(mask[..., None], outputs, 0.0)

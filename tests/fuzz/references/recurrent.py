@@ -1,0 +1,84 @@
+"""Recurrent decoders of a batch that attend at every step (Bahdanau 2015, Luong 2015)."""
+
+import numpy as np
+
+from tests import reference, reference_recurrent
+from tests.fuzz.references.query_value import SCORES
+
+CELLS = {"gru": reference_recurrent.gru, "lstm": reference_recurrent.lstm}
+STATES = {"gru": 1, "lstm": 2}
+
+
+def make_cell(kinds, weights):
+    """Return the cell of the kinds and their weights, three for each; several form a stack."""
+    cells = []
+    for number, kind in enumerate(kinds):
+        parts = weights[3 * number : 3 * number + 3]
+        cells.append(lambda x, state, kind=kind, parts=parts: CELLS[kind](x, state, *parts))
+    return cells[0] if len(cells) == 1 else reference_recurrent.stack(*cells)
+
+
+def pack_state(kinds, tensors):
+    """Return a flat list of states as the cell takes it: nested, if it is a stack."""
+    tensors, nested = list(tensors), []
+    for kind in kinds:
+        nested.append([tensors.pop(0) for _ in range(STATES[kind])])
+    return nested[0] if len(kinds) == 1 else nested
+
+
+def flatten_state(kinds, state):
+    """Return the state's tensors as one vector."""
+    parts = [state] if len(kinds) == 1 else state
+    return np.concatenate([tensor for part in parts for tensor in part])
+
+
+def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_real, state, weights):
+    """Return cell outputs, attention outputs, alignments and last states of a batch.
+
+    Args:
+        kinds: Kinds of the cells, the lowest first.
+        score: "additive" or "general".
+        attend_before: Whether the previous state is the query, as in Bahdanau et al.
+        feeding: Whether the attention's output is part of the next input.
+        inputs, memory: `(batch, T, D)`; real, memory_real: Their masks.
+        state: List of `(batch, n)`.
+        weights: Dict of lists: those of the "cell", the "score" and "vector", the kernel of h~.
+    """
+    results = []
+    for b, x in enumerate(inputs):
+        memory_rows = memory[b % len(memory)]
+        mask = memory_real[b % len(memory_real)]
+        run = make_cell(kinds, weights["cell"])
+
+        def attend(query, memory_rows=memory_rows, mask=mask):
+            zeroed = memory_rows * mask[:, None]
+            if not mask.any():
+                query_in = np.zeros(np.shape(query))
+            else:
+                query_in = query
+            scores = SCORES[score]([query_in], zeroed, *weights["score"])
+            (context,), (row,) = reference.attention(scores, zeroed, [mask])
+            if weights["vector"]:
+                kernel = weights["vector"][0]
+                context = reference_recurrent.attentional_vector(context, query, kernel)
+            return context, row
+
+        first = pack_state(kinds, [s[b] for s in state])
+        if attend_before:
+            steps = reference_recurrent.decode_before(
+                x * real[b][:, None],
+                real[b],
+                first,
+                run,
+                attend,
+                (lambda s: s[0]) if len(kinds) == 1 else (lambda s: s[-1][0]),
+            )
+        else:
+            width = weights["vector"][0].shape[1] if weights["vector"] else memory.shape[-1]
+            fed = np.zeros(width) if feeding else None
+            steps = reference_recurrent.decode_after(
+                x * real[b][:, None], real[b], first, run, attend, fed
+            )
+        *parts, last = steps
+        results.append((*parts, flatten_state(kinds, last)))
+    return [np.array(part) for part in zip(*results, strict=True)]

@@ -1,0 +1,1 @@
+"""Strategies of hypothesis: settings that all families draw, sizes, masks, values."""
