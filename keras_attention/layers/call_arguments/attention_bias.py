@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.mask import combine
 
 
@@ -61,6 +62,7 @@ def check_attention_bias(bias, query, keys, heads):
     """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
+    check_tensors("attention_bias", bias)
     dtype = keras.backend.standardize_dtype(bias.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(

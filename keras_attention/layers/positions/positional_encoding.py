@@ -103,6 +103,7 @@ class PositionalEncoding(BaseLayer):
         return input_shape
 
     def compute_output_spec(self, inputs: Tensor, start: int | Tensor = 0) -> keras.KerasTensor:
+        check_tensors("inputs", inputs)
         self._check(inputs.shape)
         self._check_start(start, inputs.shape[0])
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
