@@ -1,5 +1,7 @@
 """Run a layer on the current backend in one of the modes, with derivatives."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,7 +9,7 @@ from keras import ops
 from keras_attention.testing.gradients import outputs_and_gradients
 
 
-def run(mode, layer, call, floats, fixed, factors, directions, order, known_axes):
+def run(mode, problem, floats, fixed, factors, directions, order):
     """Return the outputs, the gradients and the second derivatives, as dicts of arrays.
 
     The loss is the sum of the outputs times the factors. The second derivatives are those of the
@@ -15,15 +17,18 @@ def run(mode, layer, call, floats, fixed, factors, directions, order, known_axes
 
     Args:
         mode: A `Setting.mode`.
-        layer: The built layer.
-        call: Function of dicts of tensors, `floats` and `fixed`, that returns a dict of tensors.
+        problem: A `checking.Problem` whose layer is built.
         floats, fixed: Dicts of arrays: those to differentiate by, and the others.
         factors: Dict of arrays of the outputs' shapes.
         directions: Dict of arrays, for the floats and the variables.
         order: Highest derivative.
-        known_axes: Dict of the axes, beside the last one, whose sizes a graph must know.
     """
+    layer, known_axes = problem.layer, problem.known_axes
     variables = list(layer.trainable_variables)
+
+    def call(floats, fixed):
+        return problem.call(layer, floats, fixed)
+
     floats = {k: ops.convert_to_tensor(v) for k, v in floats.items()}
     fixed = {k: ops.convert_to_tensor(v) for k, v in fixed.items()}
 
@@ -48,8 +53,9 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
         sources = [*floats.values(), *(v.value for v in variables)]
         if not order:
             return call(floats, fixed), {}, {}
-        with tf.GradientTape() as outer:
-            outer.watch(sources[: len(floats)])
+        with tf.GradientTape() if order > 1 else contextlib.nullcontext() as outer:
+            if outer is not None:
+                outer.watch(sources[: len(floats)])
             with tf.GradientTape() as inner:
                 inner.watch(sources[: len(floats)])
                 outputs = call(floats, fixed)
