@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.masks import check_mask
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
 from keras_attention.mask import combine
 
 
@@ -29,7 +29,7 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
     """
     if bias is None:
         return None
-    bias = ops.convert_to_tensor(bias)
+    bias = ops.convert_to_tensor(convert_argument("attention_bias", bias))
     check_attention_bias(bias, query, keys, heads)
     bias = ops.cast(bias, dtype)
     is_single = len(query.shape) < len(keys.shape)

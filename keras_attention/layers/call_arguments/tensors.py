@@ -1,5 +1,7 @@
 """Refuse inputs of a kind that no layer takes: ragged, sparse, text, and what is no tensor."""
 
+from keras import ops
+
 UNSUPPORTED = ("RaggedTensor", "SparseTensor", "IndexedSlices", "BCOO")
 ONE_VECTOR = (
     "One vector per sample, (batch, D), comes from a recurrent layer without "
@@ -33,6 +35,21 @@ def check_tensors(name, *tensors):
                 "TextVectorization, and those into vectors with an Embedding. "
                 f"Received: {name} of dtype {x.dtype}"
             )
+
+
+def convert_argument(name, x):
+    """Return an argument, which may be nested lists of numbers, as a tensor; symbols stay symbols.
+
+    Raises:
+        ValueError: If it cannot be converted, or is as `check_tensors` refuses it.
+    """
+    if not hasattr(x, "dtype"):
+        try:
+            x = ops.convert_to_tensor(x)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"Expected `{name}` to be numbers. Received: {name}={x!r}") from error
+    check_tensors(name, x)
+    return x
 
 
 def _is_text(x):
