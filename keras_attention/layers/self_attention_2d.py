@@ -10,6 +10,7 @@ from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
 from keras_attention.layer_arguments import get_initializer, get_regularizer
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
@@ -140,6 +141,7 @@ class SelfAttention2D(BaseLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
+        check_tensors("inputs", inputs)
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
         image = self._to_channels_last(to_score_precision(inputs))
@@ -220,6 +222,8 @@ class SelfAttention2D(BaseLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Any:
+        check_tensors("inputs", inputs)
+        self._channels(inputs.shape)
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)
         if not return_attention_scores:
             return output

@@ -10,6 +10,12 @@ def check_broadcastable(name: str, x: Any, target: str, shape: Any) -> None:
 
     Broadcasting must not enlarge the target. Sizes that a graph does not know yet are not checked.
 
+    Args:
+        name: Name of the argument `x`, for the error message.
+        x: Tensor, array or nested lists.
+        target: What `shape` is the shape of, for the error message.
+        shape: Its sizes; None is an unknown one.
+
     Example:
     >>> from keras_attention.mask.broadcastable import check_broadcastable
     >>> check_broadcastable("mask", np.ones((3, 1), bool), "scores", (2, 3, None))

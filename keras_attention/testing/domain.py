@@ -11,11 +11,11 @@ from keras_attention.testing.promise import promise, require
 
 # 43 and 88 are where products of exponentials and the exponential itself overflow in float32.
 SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
-SMALL = [0, 1, -3, -2]  # the samples of `domain_batch` up to 1
+SMALL = [0, 1, -3, -2]  # the samples of `make_domain_batch` up to 1
 LARGE = [2, 3, 4, -1]
 
 
-def domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
+def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
     """Return queries, values and their masks, all True: one sample for each kind of input.
 
     The kinds: each of `SCALES`, at most `max_input`; all zeros; equal vectors; one vector that is
@@ -37,10 +37,10 @@ def domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
 def check_domain_is_finite(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `domain_batch`; in float16, where products of larger inputs overflow, up to 100."""
+    """Evaluate `make_domain_batch`; in float16, where products overflow, inputs up to 100."""
     evaluator = case.evaluator(dtype)
     is_float16 = evaluator.layer.compute_dtype == "float16"
-    data = domain_batch(case, 1e2 if is_float16 else np.inf)
+    data = make_domain_batch(case, 1e2 if is_float16 else np.inf)
     for name, array in evaluator.results(*data).items():
         require(np.isfinite(array).all(), f"The {name} is not finite")
 
@@ -51,7 +51,7 @@ def _has_implementations(case: LayerCase) -> bool:
 
 @promise("implementation='blockwise' gives the numbers of 'plain'", _has_implementations)
 def check_implementations_agree(case: LayerCase) -> None:
-    """Evaluate `domain_batch` by the case's layer and by the other implementation.
+    """Evaluate `make_domain_batch` by the case's layer and by the other implementation.
 
     A layer that refuses the other implementation by a ValueError has nothing to compare.
     """
@@ -63,7 +63,7 @@ def check_implementations_agree(case: LayerCase) -> None:
     except ValueError as error:
         require("implementation" in str(error), f"Refused without a name: {error}")
         return
-    data = domain_batch(case)
+    data = make_domain_batch(case)
     for samples in (SMALL, LARGE):
         query, value, *masks = (x[samples] for x in data)
         expected = evaluator.results(query, value, *masks)

@@ -113,7 +113,7 @@ class Evaluator:
         results = [np.concatenate(x) for x in zip(*(block[:4] for block in blocks), strict=True)]
         for number, variable in enumerate(self.layer.trainable_variables):
             names.append(f"gradient of weight {number}, {variable.name!r}")
-        results += [sum(x) for x in zip(*(block[4:] for block in blocks), strict=True)]
+        results += [np.sum(x, axis=0) for x in zip(*(block[4:] for block in blocks), strict=True)]
         return dict(zip(names, results, strict=True))
 
     def slope_gradients(self, query: Any, value: Any, *masks: Any, directions: Any) -> list:

@@ -185,14 +185,14 @@ def _differentiate_slope_torch(function, count, variables):
         tensors = [t.clone().requires_grad_() for t in arguments[:count]]
         sources = [*tensors, *(v.value for v in variables)]
         loss = function(*tensors, *arguments[count:])
-        options = {"allow_unused": True}
-        gradients = torch.autograd.grad(loss, sources, create_graph=True, **options)
-        return torch.autograd.grad(_sum_products(gradients, directions), sources, **options)
+        gradients = torch.autograd.grad(loss, sources, create_graph=True, allow_unused=True)
+        slope = _sum_products(gradients, directions)
+        return torch.autograd.grad(slope, sources, allow_unused=True)
 
     return differentiate
 
 
-def _sum_products(gradients, directions):
+def _sum_products(gradients, directions) -> Any:
     return sum(
         ops.sum(ops.convert_to_tensor(gradient) * ops.convert_to_tensor(direction))
         for gradient, direction in zip(gradients, directions, strict=True)

@@ -1,5 +1,6 @@
 """The check that a wrong argument of a call is refused by name."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import KEYS, QUERIES
+from keras_attention.testing.evaluate import compute_shapes
 from keras_attention.testing.promise import promise, require
 from keras_attention.testing.recorded_calls import record_calls
 
@@ -53,6 +55,8 @@ def _record_arguments(case, layer):
         options["attention_mask"] = keras.KerasTensor((QUERIES, KEYS), "bool")
     with record_calls(layer) as calls:
         case.call(layer, *data, **options)
+        if not calls:  # a cell is not called by a symbolic recurrent layer
+            compute_shapes(functools.partial(case.call, layer), *case.batch())
     arguments = {**calls[0].arguments, **case.call_arguments}
     return keras.tree.map_structure(_to_array, arguments)
 
@@ -78,8 +82,9 @@ def _wrong_arguments(arguments: dict) -> Iterator[tuple[str, str, dict]]:
 
 def _wrong_tensors(tensor, is_broadcast, is_alone):
     yield "text", "text"
-    yield f"shape {(*tensor.shape, 1)}", tensor[..., None]
-    wrong = []
+    # More axes than the scores of several heads have.
+    axes = (1, 1, 1) if is_broadcast else (1,)
+    wrong = [np.reshape(tensor, (*tensor.shape, *axes))]
     if not is_broadcast and tensor.ndim > 1:
         wrong.append(tensor[0])
     if not is_alone:

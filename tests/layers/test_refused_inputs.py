@@ -115,6 +115,16 @@ def test_ragged_sparse_and_text_are_refused(name, create, message):
 
 
 @on_tensorflow
+@pytest.mark.parametrize("name", QUERY_VALUE)
+def test_ragged_tensors_of_unknown_width_are_refused_as_ragged(name):
+    import tensorflow as tf
+
+    x = tf.ragged.constant([[[1.0], [2.0, 3.0]]])
+    with pytest.raises(ValueError, match=r"`inputs` to be dense.*to_tensor"):
+        QUERY_VALUE[name]()([x, x])
+
+
+@on_tensorflow
 def test_decoders_refuse_a_ragged_memory():
     for layer in (
         ka.AttentionDecoder(keras.layers.GRUCell(4), ka.AdditiveAttention()),

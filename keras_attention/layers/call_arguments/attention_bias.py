@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
 from keras_attention.mask import combine
 
 
@@ -28,7 +29,7 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
     """
     if bias is None:
         return None
-    bias = ops.convert_to_tensor(bias)
+    bias = ops.convert_to_tensor(convert_argument("attention_bias", bias))
     check_attention_bias(bias, query, keys, heads)
     bias = ops.cast(bias, dtype)
     is_single = len(query.shape) < len(keys.shape)
@@ -61,6 +62,7 @@ def check_attention_bias(bias, query, keys, heads):
     """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
+    check_tensors("attention_bias", bias)
     dtype = keras.backend.standardize_dtype(bias.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(

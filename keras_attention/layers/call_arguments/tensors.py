@@ -1,4 +1,6 @@
-"""Refuse inputs of a kind that no layer takes: ragged, sparse and text."""
+"""Refuse inputs of a kind that no layer takes: ragged, sparse, text, and what is no tensor."""
+
+from keras import ops
 
 UNSUPPORTED = ("RaggedTensor", "SparseTensor", "IndexedSlices", "BCOO")
 ONE_VECTOR = (
@@ -10,11 +12,15 @@ ONE_VECTOR = (
 def check_tensors(name, *tensors):
     """Raise a ValueError if a tensor, which may be symbolic, is ragged or sparse, or holds text.
 
+    Anything without a shape, such as a string, is refused too.
+
     Args:
         name: Name of the argument.
         *tensors: Tensors, symbolic ones and arrays; None is skipped.
     """
     for x in tensors:
+        if x is not None and not hasattr(x, "shape"):
+            raise ValueError(f"Expected `{name}` to be a tensor. Received: {name}={x!r}")
         is_sparse = getattr(x, "sparse", False) is True or getattr(x, "is_sparse", False) is True
         is_ragged = getattr(x, "ragged", False) is True
         if is_sparse or is_ragged or type(x).__name__ in UNSUPPORTED:
@@ -29,6 +35,21 @@ def check_tensors(name, *tensors):
                 "TextVectorization, and those into vectors with an Embedding. "
                 f"Received: {name} of dtype {x.dtype}"
             )
+
+
+def convert_argument(name, x):
+    """Return an argument, which may be nested lists of numbers, as a tensor; symbols stay symbols.
+
+    Raises:
+        ValueError: If it cannot be converted, or is as `check_tensors` refuses it.
+    """
+    if not hasattr(x, "dtype"):
+        try:
+            x = ops.convert_to_tensor(x)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"Expected `{name}` to be numbers. Received: {name}={x!r}") from error
+    check_tensors(name, x)
+    return x
 
 
 def _is_text(x):

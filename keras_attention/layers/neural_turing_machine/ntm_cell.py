@@ -10,6 +10,7 @@ from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layer_arguments import get_activation, get_initializer
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
     control_width,
@@ -31,6 +32,7 @@ from keras_attention.layers.neural_turing_machine.state import (
     pack,
     unpack,
 )
+from keras_attention.layers.recurrent.cell_adapter import check_state
 from keras_attention.memory import add, content, erase, interpolate, sharpen, shift
 from keras_attention.normalize import softmax
 from keras_attention.precision import score_dtype, to_score_precision
@@ -276,6 +278,13 @@ class NTMCell(BaseLayer):
         return [ops.broadcast_to(x, (batch_size, x.shape[0])) for x in flat_start]
 
     def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        check_tensors("inputs", inputs)
+        if len(inputs.shape) != 2:
+            raise ValueError(
+                "Expected `inputs` of one step, of shape (batch, D). "
+                f"Received: inputs of shape {tuple(inputs.shape)}"
+            )
+        states = check_state(self, states, "states", inputs.shape[0])
         state = unpack(states, self.slots, self.width)
         inputs = to_score_precision(ops.cast(inputs, self.compute_dtype))
         controller_inputs = ops.concatenate([inputs, merge_last_axes(state.reads)], axis=-1)

@@ -31,6 +31,7 @@ from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.recurrent import cell_adapter
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
+    check_state,
     fixed_dropout_masks,
     output_size,
     pack_state,
@@ -277,7 +278,9 @@ class PointerDecoder(BaseLayer):
         arguments.size("batch_size", batch_size)
         if initial_state is None:
             return cell_adapter.initial_state(self.cell, batch_size)
-        return pack_state(self.cell, initial_state, self.cell.compute_dtype)
+        batch = batch_size if isinstance(batch_size, int) else None
+        dtype = self.cell.compute_dtype
+        return pack_state(self.cell, initial_state, dtype, "initial_state", batch)
 
     def step(
         self, inputs: Tensor, state: Nest, memory: PreparedMemory, visible: Tensor | None = None
@@ -345,6 +348,8 @@ class PointerDecoder(BaseLayer):
         prepare_mask("inputs_mask", inputs_mask, inputs, ndim=2)
         prepare_mask("memory_mask", memory_mask, memory)
         batch, steps = inputs.shape[:2]
+        if initial_state is not None:
+            check_state(self.cell, initial_state, "initial_state", batch)
         columns = memory.shape[1]
         if self.end_slot and columns is not None:
             columns += 1

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
 from keras_attention.layers.positions.angles import angles, check_base
 from keras_attention.precision import at_least_float32, score_dtype
 from keras_attention.types import Config, Shape, Tensor
@@ -89,7 +89,7 @@ class PositionalEncoding(BaseLayer):
             )
 
     def _check_start(self, start, batch):
-        start = start if hasattr(start, "dtype") else ops.convert_to_tensor(start)
+        start = convert_argument("start", start)
         dtype, shape = keras.backend.standardize_dtype(start.dtype), tuple(start.shape)
         is_per_example = len(shape) == 1 and (None in (shape[0], batch) or shape[0] == batch)
         if "int" not in dtype or shape and not is_per_example:
@@ -103,6 +103,7 @@ class PositionalEncoding(BaseLayer):
         return input_shape
 
     def compute_output_spec(self, inputs: Tensor, start: int | Tensor = 0) -> keras.KerasTensor:
+        check_tensors("inputs", inputs)
         self._check(inputs.shape)
         self._check_start(start, inputs.shape[0])
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)

@@ -26,6 +26,7 @@ from keras_attention.layers.call_arguments.inputs import (
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
@@ -87,6 +88,9 @@ class QueryValueAttention(BaseLayer):
                 "Expected query and value as one list, `layer([query, value])` or "
                 f"`layer([query, value, key])`. Received: arguments {', '.join(kwargs)}"
             )
+        inputs = args[0] if args else kwargs.get("inputs")
+        # Before `build`, which gets only shapes and could not say that a tensor is ragged.
+        check_tensors("inputs", *(inputs if isinstance(inputs, (list, tuple)) else [inputs]))
         return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any) -> None:

@@ -22,7 +22,11 @@ from keras_attention.layers.recurrent.cell_adapter import (
     pack_state,
     state_spec,
 )
-from keras_attention.layers.recurrent.decoder_state import DecoderState, initial_decoder_state
+from keras_attention.layers.recurrent.decoder_state import (
+    DecoderState,
+    initial_decoder_state,
+    split_state,
+)
 from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
@@ -232,10 +236,13 @@ class AttentionDecoder(BaseLayer):
         """
         check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         arguments.size("batch_size", batch_size)
-        fed_size = self._attention_width if self.input_feeding else 0
         return initial_decoder_state(
-            self.cell, batch_size, initial_state, fed_size, self.compute_dtype
+            self.cell, batch_size, initial_state, self._fed_size, self.compute_dtype
         )
+
+    @property
+    def _fed_size(self):
+        return self._attention_width if self.input_feeding else 0
 
     def step(
         self,
@@ -323,7 +330,10 @@ class AttentionDecoder(BaseLayer):
         return_state: bool = False,
         training: bool | None = None,
     ) -> Any:
+        check_tensors("inputs", inputs)
+        check_tensors("memory", memory)
         self._check(inputs.shape, memory.shape)
+        split_state(self.cell, initial_state, self._fed_size, inputs.shape[0])
         prepare_mask("inputs_mask", inputs_mask, inputs)
         prepare_mask("memory_mask", memory_mask, memory)
         batch, steps, _ = inputs.shape

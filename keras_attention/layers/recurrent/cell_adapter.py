@@ -23,33 +23,57 @@ def check_cell(name, cell, expected="a Keras recurrent cell"):
     return cell
 
 
-def pack_state(cell, state, dtype=None):
+def pack_state(cell, state, dtype=None, name="state", batch=None):
     """Return `state`, nested in any way, as the nested list that the cell takes.
 
     Args:
         cell: The recurrent cell.
         state: Nest of tensors.
         dtype: Dtype to cast to; None = no cast.
+        name: As in `check_state`.
+        batch: As in `check_state`.
 
     Raises:
-        ValueError: If the tensors do not match the cell's states in number or width.
+        ValueError: As in `check_state`.
     """
     structure = _to_lists(cell.state_size if tree.is_nested(cell.state_size) else [cell.state_size])
-    tensors, sizes = tree.flatten(state), tree.flatten(structure)
-    if len(tensors) != len(sizes):
-        raise ValueError(
-            f"Expected a state of {len(sizes)} tensors for {type(cell).__name__}. "
-            f"Received: {len(tensors)} tensors"
-        )
-    widths = [tuple(x.shape)[1:] for x in tensors if hasattr(x, "shape")]
-    if any(width != (size,) for width, size in zip(widths, sizes, strict=False)):
-        raise ValueError(
-            f"Expected states of shapes (batch, n) with n = {sizes} for {type(cell).__name__}. "
-            f"Received: {[tuple(x.shape) for x in tensors]}"
-        )
+    tensors = check_state(cell, state, name, batch)
     if dtype is not None:
         tensors = [ops.cast(x, dtype) for x in tensors]
     return tree.pack_sequence_as(structure, tensors)
+
+
+def check_state(cell, state, name="state", batch=None):
+    """Return the tensors of a cell's `state`, which may be symbolic, as a flat list.
+
+    Args:
+        cell: The recurrent cell.
+        state: Nest of tensors.
+        name: Name of the argument, for errors.
+        batch: Batch size that the tensors must have; None = unknown.
+
+    Raises:
+        ValueError: If the tensors do not match the cell's states in number, width or batch size.
+    """
+    tensors, sizes = tree.flatten(state), tree.flatten(cell.state_size)
+    if len(tensors) != len(sizes):
+        raise ValueError(
+            f"Expected `{name}` of {len(sizes)} tensors for {type(cell).__name__}. "
+            f"Received: {name} of {len(tensors)} tensors"
+        )
+    shapes = [tuple(x.shape) if hasattr(x, "shape") else x for x in tensors]
+    if not all(_is_state(*pair, batch) for pair in zip(shapes, sizes, strict=True)):
+        raise ValueError(
+            f"Expected `{name}` of shapes (batch, n) with n = {sizes} for {type(cell).__name__}, "
+            f"batch = {batch}. Received: {name} of {shapes}"
+        )
+    return tensors
+
+
+def _is_state(shape, size, batch):
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] != size:
+        return False
+    return None in (shape[0], batch) or shape[0] == batch
 
 
 def _to_lists(nested):

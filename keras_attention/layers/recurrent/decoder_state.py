@@ -4,7 +4,8 @@ import collections
 
 from keras import ops, tree
 
-from keras_attention.layers.recurrent.cell_adapter import initial_state, pack_state
+from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.layers.recurrent.cell_adapter import check_state, initial_state, pack_state
 
 DecoderState = collections.namedtuple("DecoderState", ["cell", "attention", "position"])
 DecoderState.__doc__ = """The state that an `AttentionDecoder` passes from step to step.
@@ -27,14 +28,44 @@ def initial_decoder_state(cell, batch_size, state, fed_size, dtype):
         dtype: Dtype of the output that input feeding appends.
 
     Raises:
-        ValueError: If the states do not match the cell's states in number or width.
+        ValueError: As in `split_state`.
     """
-    states = [] if state is None else tree.flatten(state)
-    fed = ops.zeros((batch_size, fed_size), dtype) if fed_size else ()
-    position = ops.zeros((batch_size,), "int32")
+    batch = batch_size if isinstance(batch_size, int) else None
+    states, fed, position = split_state(cell, state, fed_size, batch)
+    if states is None:
+        cell_state = initial_state(cell, batch_size)
+    else:
+        cell_state = pack_state(cell, states, cell.compute_dtype)
+    if fed_size:
+        fed = ops.zeros((batch_size, fed_size), dtype) if fed is None else ops.cast(fed, dtype)
+    position = ops.zeros((batch_size,), "int32") if position is None else position
+    return DecoderState(cell_state, fed if fed_size else (), ops.cast(position, "int32"))
+
+
+def split_state(cell, state, fed_size, batch=None):
+    """Return the parts of an `initial_state`, which may be symbolic: of the cell, fed, position.
+
+    Args:
+        cell: The recurrent cell.
+        state: As in `initial_decoder_state`.
+        fed_size: As in `initial_decoder_state`.
+        batch: Batch size that the tensors must have; None = unknown.
+
+    Returns:
+        Three parts, each None where `state` does not have it.
+
+    Raises:
+        ValueError: If the states do not match the cell's states in number, width or batch size.
+    """
+    if state is None:
+        return None, None, None
+    states, fed, position = tree.flatten(state), None, None
     count = len(tree.flatten(cell.state_size)) + (2 if fed_size else 1)
-    if len(states) == count and len(states[-1].shape) == 1:  # a cell's states have rank 2
-        position = ops.cast(states.pop(), "int32")
-        fed = ops.cast(states.pop(), dtype) if fed_size else ()
-    packed = pack_state(cell, states, cell.compute_dtype) if states else None
-    return DecoderState(packed or initial_state(cell, batch_size), fed, position)
+    is_whole = len(states) == count and len(getattr(states[-1], "shape", ())) == 1
+    if is_whole:  # a cell's states have rank 2
+        position = states.pop()
+        fed = states.pop() if fed_size else None
+    for x, shape in ((position, (batch,)), (fed, (batch, fed_size))):
+        if x is not None:
+            check_mask("initial_state", x, shape)
+    return check_state(cell, states, "initial_state", batch), fed, position

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.base_layer import BaseLayer
+from keras_attention.kernels.layer_norm import LayerNormalization
 from keras_attention.precision import score_dtype, to_score_precision
 
 NORMS = ("post", "pre")
@@ -30,7 +31,7 @@ class Residual(BaseLayer):
         super().__init__(**kwargs)
         dtype = score_dtype(self.compute_dtype)
         self.norm = norm
-        self.normalize = keras.layers.LayerNormalization(epsilon=epsilon, dtype=dtype, name="norm")
+        self.normalize = LayerNormalization(epsilon=epsilon, dtype=dtype, name="norm")
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
 
     def build(self, input_shape):

@@ -231,8 +231,11 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Any:
+        check_tensors("inputs", inputs)
         prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
+            check_tensors("memory", memory)
+            _check_memory(memory.shape, inputs.shape[0])
             written = None
             prepare_sequence_mask("memory_mask", memory_mask, memory)
         else:

@@ -66,9 +66,11 @@ def test_two_parts_of_a_sequence_equal_the_whole(cell, mode):
 
 
 def test_state_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="Expected a state of 2 tensors for LSTMCell. Received: 1"):
+    with pytest.raises(
+        ValueError, match="Expected `initial_state` of 2 tensors for LSTMCell. .* of 1"
+    ):
         build("lstm", "before")(INPUTS, MEMORY, initial_state=states("gru"))
-    with pytest.raises(ValueError, match=r"Expected states of shapes .* Received: \[\(2, 11\)\]"):
+    with pytest.raises(ValueError, match=r"Expected `initial_state` of shapes .* of \[\(2, 11\)\]"):
         build("gru", "before")(INPUTS, MEMORY, initial_state=[np.ones((2, 11), "float32")])
 
 
