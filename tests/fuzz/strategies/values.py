@@ -24,6 +24,8 @@ def draw(kind, rng, shape, policy="float32"):
         policy: Dtype policy, which bounds the large numbers.
     """
     normal = rng.normal(size=shape)
+    if not normal.size:
+        return normal
     large = LARGE_HALF if "float16" in policy and "b" not in policy else LARGE
     if kind == "ties":
         return rng.integers(-1, 3, size=shape).astype("float64")
