@@ -13,7 +13,7 @@ from tests.fuzz.families import FAMILIES
 from tests.fuzz.profiles import run_round
 from tests.fuzz.reproduce import write_code
 
-EXAMPLES = 100  # per round; then the next family has its turn
+EXAMPLES = 25  # per round; then the next family has its turn
 MAX_FAILURES = 3  # of a family, which is not checked any further
 
 

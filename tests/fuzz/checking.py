@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz.derivatives import Loss, check_first, check_second, draw_directions
 from tests.fuzz.execution import run, to_numpy
 from tests.fuzz.strategies.blocks import set_blocks
 from tests.fuzz.strategies.values import draw, round_to
 
 EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7, "bfloat16": 7.9e-3, "float16": 9.8e-4}
 TOLERANCE = {"float64": 1e-11, "float32": 2e-5, "bfloat16": 3e-2, "float16": 4e-3}
-GRADIENT_TOLERANCE = {"float64": 1e-5, "float32": 3e-3}
 PERTURBATIONS, AMPLIFICATION = 2, 30
 LARGEST_LOSS = 1e30
 SMALLEST = 1e-36  # below this float32 has too few digits to compare
@@ -79,7 +79,7 @@ def _check(problem, case):
     factors = {k: rng.normal(size=expected[k].shape).astype(dtype) for k in outputs_of}
     for name, factor in factors.items():  # a loss of 1e38 would have no other digits
         factor[np.abs(expected[name]) > LARGEST_LOSS] = 0
-    directions = _directions(rng, floats, layer.trainable_variables, dtype)
+    directions = draw_directions(rng, floats, layer.trainable_variables, dtype)
     order, arguments = case.order, (poisoned, problem.fixed, factors, directions)
     try:
         outputs, first, second = run(case.mode, problem, *arguments, order)
@@ -100,11 +100,13 @@ def _check(problem, case):
     _check_zeros(outputs, expected)
     if case.batch > 1 and problem.keep is None:
         _check_alone(problem, layer, poisoned, outputs, tolerance, case.batch)
-    evaluate = _Loss(problem, floats, weights, keep, factors, layer.trainable_variables)
+    evaluate = Loss(problem, floats, weights, keep, factors, layer.trainable_variables)
     if case.order:
-        _check_first(problem, case, evaluate, first, _directions(rng, floats, evaluate.variables))
+        check_first(
+            problem, case, evaluate, first, draw_directions(rng, floats, evaluate.variables)
+        )
     if order > 1 and case.is_smooth and not case.is_half:
-        _check_second(case, evaluate, second, directions, rng)
+        check_second(case, evaluate, second, directions, rng)
 
 
 def _check_twin(problem, inputs, weights, expected, keep):
@@ -143,11 +145,6 @@ def _set_weights(problem, case):
         variable.assign(weight)
     dtype = "float64" if case.policy == "float64" else "float32"
     return [round_to(w, dtype) for w in weights]
-
-
-def _directions(rng, floats, variables, dtype="float64"):
-    shapes = {k: v.shape for k, v in floats.items()} | {v.path: tuple(v.shape) for v in variables}
-    return {k: rng.normal(size=shape).astype(dtype) for k, shape in shapes.items()}
 
 
 def _tolerances(problem, case, floats, weights, keep, expected):
@@ -227,60 +224,3 @@ def _check_alone(problem, layer, floats, outputs, tolerance, batch):
         in_batch = {name: outputs[name][batch - 1 : batch]}
         part = tolerance[name][batch - 1 : batch] if np.ndim(tolerance[name]) else tolerance[name]
         _compare({name: to_numpy(value)}, in_batch, {name: 2 * part}, "the row in its batch")
-
-
-class _Loss:
-    """The scalar loss of the equations at inputs and weights, moved along directions."""
-
-    def __init__(self, problem, floats, weights, keep, factors, variables):
-        self.problem, self.floats, self.weights, self.keep = problem, floats, weights, keep
-        self.factors, self.variables = factors, list(variables)
-
-    def __call__(self, *moves):
-        """Evaluate at the sum of `(step, directions)`."""
-
-        def move(name, x):
-            return x + sum(step * directions[name] for step, directions in moves)
-
-        floats = {k: move(k, v) for k, v in self.floats.items()}
-        pairs = zip(self.variables, self.weights, strict=True)
-        weights = [move(variable.path, weight) for variable, weight in pairs]
-        results = self.problem.reference(floats, self.problem.fixed, weights, self.keep)
-        return sum(np.sum(results[k] * f) for k, f in self.factors.items())
-
-
-def _check_first(problem, case, loss, grads, directions):
-    for name, gradient in grads.items():
-        if gradient is None:
-            is_expected = {name, "*"} & set(problem.unconnected)
-            assert is_expected, f"the gradient of {name} is None"
-        else:
-            assert np.isfinite(gradient).all(), f"the gradient of {name} is not finite"
-    if case.is_half or not case.is_smooth:
-        return
-    for name, gradient in grads.items():
-        if gradient is None:
-            continue
-        only = {k: d if k == name else 0 * d for k, d in directions.items()}
-        step = 1e-6
-        expected = (loss((step, only)) - loss((-step, only))) / (2 * step)
-        actual = np.sum(gradient * directions[name])
-        size = abs(expected) + np.sqrt(np.sum(gradient**2)) + 1e-2
-        assert abs(actual - expected) <= GRADIENT_TOLERANCE[case.policy] * size, (
-            f"the gradient of {name}, in one direction: {actual:.9g}, right: {expected:.9g}"
-        )
-
-
-def _check_second(case, loss, seconds, first_directions, rng):
-    step, signs = 1e-4, [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    directions = {k: rng.normal(size=d.shape) for k, d in first_directions.items()}
-    expected = sum(
-        a * b * loss((a * step, first_directions), (b * step, directions)) for a, b in signs
-    ) / (4 * step**2)
-    present = {k: g for k, g in seconds.items() if g is not None}
-    actual = sum(np.sum(g * directions[k]) for k, g in present.items())
-    size = sum(np.sum(np.abs(g)) for g in present.values())
-    tolerance = {"float64": 1e-4, "float32": 1e-2}[case.policy]
-    assert abs(actual - expected) <= tolerance * (abs(expected) + size + 1e-2), (
-        f"the second derivative, in one direction: {actual:.9g}, right: {expected:.9g}"
-    )

@@ -1,5 +1,7 @@
 """How many cases hypothesis draws: a quick profile, always the same, and rounds of a long run."""
 
+import dataclasses
+
 import keras
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -11,7 +13,7 @@ BACKEND = keras.backend.backend()
 QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {"normalize": 40, "dot": 60, "multi_head": 40}
 QUICK_SHARE = {"tensorflow": 1.0, "jax": 0.15, "torch": 0.5}[BACKEND]
 QUICK_COMPILED = {"tensorflow": 0.05, "jax": 0.0, "torch": 0.0}[BACKEND]
-LONG_COMPILED = {"tensorflow": 0.3, "jax": 0.3, "torch": 0.0}[BACKEND]
+LONG_COMPILED = {"tensorflow": 0.15, "jax": 0.15, "torch": 0.0}[BACKEND]
 COMMON = {
     "deadline": None,
     "database": None,
@@ -54,11 +56,12 @@ def run_round(family, number, examples, is_over=lambda: False):
         The number of cases that were checked, and None or the smallest failing case with its error.
     """
     cases, build = FAMILIES[family]
+    cases = cases(LONG_COMPILED).map(limit_costs)
     count, failure = 0, None
 
     @seed(number)
     @settings(**COMMON, max_examples=examples, phases=[Phase.generate, Phase.shrink])
-    @given(cases(LONG_COMPILED))
+    @given(cases)
     def check_case(case):
         nonlocal count, failure
         if failure is None and is_over():
@@ -77,3 +80,10 @@ def run_round(family, number, examples, is_over=lambda: False):
             raise
         failure = failure[0], error
     return count, failure
+
+
+def limit_costs(case):
+    """Leave a second derivative under XLA, which takes a minute to compile, to one case in ten."""
+    if case.mode.startswith("xla") and case.order > 1 and case.seed % 10:
+        return dataclasses.replace(case, order=1)
+    return case

@@ -41,8 +41,8 @@ def complete(case):
     """Return the case with the fields that others determine."""
     change = {"policy": case.policy.replace("mixed_", "").replace("bfloat16", "float32")}
     change["policy"] = change["policy"].replace("float16", "float32")
-    if case.normalize != "softmax" and case.order > 1:
-        change["order"] = 1
+    orders = {"softmax": 2, "sparsemax": 1, "hardmax": 0}  # hardmax has no gradient
+    change["order"] = min(case.order, orders[case.normalize])
     return dataclasses.replace(case, **change)
 
 
