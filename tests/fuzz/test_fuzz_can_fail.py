@@ -13,10 +13,11 @@ from tests.fuzz.reproduce import reproduce, write_code
 
 EXAMPLES = 60
 only_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="breaks a kernel of TensorFlow"
+    keras.backend.backend() != "tensorflow", reason="needs many cases, or TensorFlow's kernels"
 )
 
 
+@only_tensorflow
 def test_causal_mask_that_is_off_by_one_is_found(monkeypatch):
     positions = StructuredMask._query_positions
     monkeypatch.setattr(StructuredMask, "_query_positions", lambda self: positions(self) + 1)
