@@ -24,8 +24,8 @@ def top_k(x, k):
     """
     if keras.backend.backend() != "torch":
         # Not argmax, even if k is 1: on TensorFlow it adds a Bitcast op, which some runtimes
-        # refuse.
-        values, indices = ops.top_k(x, k)
+        # refuse. XLA takes -0.0 to be less than 0.0, though the two are equal.
+        values, indices = ops.top_k(ops.where(ops.equal(x, 0), ops.zeros_like(x), x), k)
         return values, ops.cast(indices, "int32")
     x = ops.convert_to_tensor(x)
     # PyTorch's topk returns any of equal values, in any order; its argmax returns the first.

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -18,6 +19,25 @@ def test_equal_values_keep_their_order(dtype):
         expected = np.argsort(-x, axis=-1, kind="stable")[..., :k]
         np.testing.assert_array_equal(indices, expected)
         np.testing.assert_array_equal(values, np.take_along_axis(x, expected, axis=-1))
+
+
+def test_zeros_of_either_sign_are_equal():
+    x = np.array([[-0.0, 0.0, -1.0], [0.0, -0.0, 0.0]], "float32")
+    indices = compile_function(lambda x: top_k(x, 2)[1])(x)
+    np.testing.assert_array_equal(ops.convert_to_numpy(indices), [[0, 1], [0, 1]])
+
+
+def compile_function(function):
+    """Compile a function by XLA, where the backend has it."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
 
 
 def equal_tokens(tokens, state, memory):

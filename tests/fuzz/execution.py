@@ -33,8 +33,11 @@ def run(mode, problem, floats, fixed, factors, directions, order):
     fixed = {k: ops.convert_to_tensor(v) for k, v in fixed.items()}
 
     def loss_of(outputs):
-        products = [ops.sum(ops.cast(outputs[k], f.dtype) * f) for k, f in factors.items()]
-        return sum(products)
+        losses = [
+            ops.sum(ops.multiply(ops.cast(outputs[k], f.dtype.name), ops.convert_to_tensor(f)))
+            for k, f in factors.items()
+        ]
+        return sum(losses)
 
     if keras.backend.backend() == "tensorflow":
         arguments = mode, variables, call, loss_of, floats, fixed, directions, order, known_axes

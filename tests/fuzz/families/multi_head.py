@@ -152,7 +152,7 @@ def _draw_bias(case, rng):
             bias[..., rng.integers(queries), :] = -np.inf
     if case.inputs == "single" and len(shape) > 1:
         bias = bias[..., 0, :]
-    return bias.astype("float64" if case.policy == "float64" else "float32")
+    return bias
 
 
 def build(case):
@@ -188,8 +188,9 @@ def build(case):
         "query_mask": query_mask[:, 0] if is_single and query_mask is not None else query_mask,
         "key_mask": key_mask,
         "pairs": pairs[..., 0, :] if is_single and pairs is not None else pairs,
-        "bias": bias,
     }
+    if bias is not None:
+        floats["bias"] = bias
     poison = {}
     if case.poison and query_mask is not None:
         poison["value" if case.is_self else "query"] = ~fixed["query_mask"]
@@ -211,8 +212,10 @@ def build(case):
         shared=tuple(
             name
             for name, rank in ranks.items()
-            if fixed[name] is not None and fixed[name].ndim < rank - is_single
+            if (x := (fixed | floats).get(name)) is not None and x.ndim < rank - is_single
         ),
+        # In a graph, a bias must have its axes of size 1 beforehand.
+        known_axes={} if bias is None else {"bias": np.flatnonzero(np.array(bias.shape) == 1)},
     )
 
 
@@ -241,7 +244,7 @@ def _call(case, layer, floats, fixed):
         inputs,
         mask=mask,
         attention_mask=fixed.get("pairs"),
-        attention_bias=fixed.get("bias"),
+        attention_bias=floats.get("bias"),
         use_causal_mask=case.causal,
         return_attention_scores=case.return_weights,
         training=case.dropout,
@@ -276,7 +279,7 @@ def _reference(case, floats, fixed, weights, keep, visible):
             return equations.multi_head(x, x, x, pairs, case.heads, case.groups, order, base)[0]
 
         return {"output": equations.cached(value, real, attend), "zero": ~real}
-    bias = fixed.get("bias")
+    bias = floats.get("bias")
     if bias is not None:
         bias = bias[..., None, :] if case.inputs == "single" and bias.ndim > 1 else bias
         bias = np.broadcast_to(bias, (case.batch, case.heads, case.queries, case.keys))

@@ -29,7 +29,7 @@ def cases(compiled):
     """Return the strategy of the cases."""
     return st.builds(
         Case,
-        **settings(compiled),
+        **settings(compiled) | {"values": st.sampled_from(["quotients", *values.KINDS])},
         normalize=st.sampled_from(["softmax", "sparsemax", "sparsemax", "hardmax"]),
         queries=lengths(4),
         keys=lengths(),

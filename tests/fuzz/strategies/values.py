@@ -24,11 +24,14 @@ def draw(kind, rng, shape, policy="float32"):
         policy: Dtype policy, which bounds the large numbers.
     """
     normal = rng.normal(size=shape)
+    if not normal.size:
+        return normal
     large = LARGE_HALF if "float16" in policy and "b" not in policy else LARGE
     if kind == "ties":
         return rng.integers(-1, 3, size=shape).astype("float64")
     if kind == "quotients":
-        return rng.integers(-3, 4, size=shape) / 3
+        divisor = rng.integers(2, 8)
+        return rng.integers(0, divisor + 1, size=shape) / divisor
     if kind == "equal":  # all positions of all sequences are the same vector
         return np.broadcast_to(normal.reshape(-1, shape[-1])[0], shape).copy() if shape else normal
     if kind == "outlier":
