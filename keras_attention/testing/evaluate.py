@@ -8,39 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_attention.precision import at_least_float32
+from keras_attention.testing.backends import compile_function, to_numpy, to_tensor
 from keras_attention.testing.data import BATCH
-from keras_attention.testing.gradients import gradients_of_slope, outputs_and_gradients
-
-
-def to_numpy(nest: Any) -> tuple:
-    """Convert a sequence of tensors to float64 numpy arrays."""
-    return keras.tree.map_structure(
-        lambda x: ops.convert_to_numpy(x).astype("float64"), tuple(nest)
-    )
-
-
-def compile_function(function: Callable) -> Callable:
-    """Compile a function of tensors by XLA. On torch it is returned unchanged."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=True)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
-
-
-def compute_shapes(function: Callable, *arrays: np.ndarray) -> tuple:
-    """Return the shapes of a function's outputs; on JAX by tracing, without compiling it."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        outputs = jax.eval_shape(function, *arrays)
-    else:
-        outputs = function(*arrays)
-    return tuple(tuple(x.shape) for x in outputs)
+from keras_attention.testing.gradients import outputs_and_gradients
+from keras_attention.testing.second_derivatives import gradients_of_slope
 
 
 def compute_loss(*outputs: Any) -> Any:
@@ -126,7 +97,7 @@ class Evaluator:
             directions: One array each for queries, values and trainable variables.
         """
         program = self._program("slope", 2 + len(masks), {})
-        tensors = [_to_tensor(x) for x in (query, value)]
+        tensors = [to_tensor(x) for x in (query, value)]
         return program(*tensors, list(masks), directions=directions)
 
     def run_compiled(self, *data: Any) -> tuple:
@@ -161,7 +132,7 @@ class Evaluator:
         differentiate = outputs_and_gradients(compute, 2, self.layer.trainable_variables)
 
         def run(data, attention_mask):
-            tensors = [_to_tensor(x) for x in data[:2]]
+            tensors = [to_tensor(x) for x in data[:2]]
             return differentiate(*tensors, data[2:], attention_mask)
 
         return run
@@ -174,12 +145,6 @@ class Evaluator:
 
     def _create_compiled(self):
         return compile_function(lambda *data: self._call(self.layer, *data, training=False))
-
-
-def _to_tensor(x):
-    """Convert to a tensor of the same dtype: Keras on torch would convert float64 to float32."""
-    array = np.asarray(x)
-    return ops.convert_to_tensor(array, str(array.dtype))
 
 
 def _split_samples(data):

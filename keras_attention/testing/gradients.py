@@ -1,4 +1,4 @@
-"""First and second derivatives of a scalar on the current backend, as numpy arrays."""
+"""Gradients of a scalar on the current backend, as numpy arrays."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,35 +38,6 @@ def outputs_and_gradients(function: Callable, count: int, variables: Sequence) -
     return _create(function, count, list(variables), jit=True)
 
 
-def gradients_of_slope(function: Callable, count: int, variables: Sequence) -> Callable:
-    """Return a function that differentiates the slope of a scalar in a direction: Hessian products.
-
-    Args:
-        function: A function of tensors that returns a scalar loss.
-        count: The number of its leading arguments to differentiate by.
-        variables: Keras variables to differentiate by.
-
-    Returns:
-        A function of the same arguments and of `directions`, one array for each leading argument
-        and variable. It returns the gradients of `sum(gradient * direction)` as numpy arrays.
-    """
-    sources = {
-        "tensorflow": _differentiate_slope_tensorflow,
-        "jax": _differentiate_slope_jax,
-        "torch": _differentiate_slope_torch,
-    }
-    differentiate = sources[keras.backend.backend()](function, count, list(variables))
-
-    def run(*arguments, directions):
-        gradients = differentiate(*arguments, directions=directions)
-        return [
-            np.zeros(np.shape(direction)) if gradient is None else _to_numpy(gradient)
-            for gradient, direction in zip(gradients, directions, strict=True)
-        ]
-
-    return run
-
-
 def _create(function, count, variables, jit):
     backend = keras.backend.backend()
     if backend == "jax":
@@ -80,14 +51,15 @@ def _create(function, count, variables, jit):
         outputs, grads = differentiate(*arguments)
         sources = [*arguments[:count], *variables]
         return outputs, [
-            np.zeros(tuple(source.shape)) if grad is None else _to_numpy(grad)
+            np.zeros(tuple(source.shape)) if grad is None else gradient_to_numpy(grad)
             for grad, source in zip(grads, sources, strict=True)
         ]
 
     return run
 
 
-def _to_numpy(gradient: Any) -> np.ndarray:
+def gradient_to_numpy(gradient: Any) -> np.ndarray:
+    """Convert a gradient of any float dtype."""
     if keras.backend.standardize_dtype(gradient.dtype) == "bfloat16":
         gradient = ops.cast(gradient, "float32")  # TensorFlow cannot convert a bfloat16 scalar
     return ops.convert_to_numpy(gradient)
@@ -102,23 +74,6 @@ def _differentiate_tensorflow(function, count, variables):
             tape.watch(list(arguments[:count]))
             loss, outputs = function(*arguments)
         return outputs, tape.gradient(loss, sources)
-
-    return differentiate
-
-
-def _differentiate_slope_tensorflow(function, count, variables):
-    import tensorflow as tf
-
-    def differentiate(*arguments, directions):
-        sources = [*arguments[:count], *(v.value for v in variables)]
-        with tf.GradientTape() as outer:
-            outer.watch(list(arguments[:count]))
-            with tf.GradientTape() as tape:
-                tape.watch(list(arguments[:count]))
-                loss = function(*arguments)
-            gradients = tape.gradient(loss, sources)
-            slope = _sum_products(gradients, directions)
-        return outer.gradient(slope, sources)
 
     return differentiate
 
@@ -143,29 +98,6 @@ def _differentiate_jax(function, count, variables, jit):
     return differentiate
 
 
-def _differentiate_slope_jax(function, count, variables):
-    import jax
-
-    def compute(tensors, values, constants):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return function(*tensors, *constants)
-
-    def slope(tensors, values, constants, directions):
-        grad_tensors, grad_values = jax.grad(compute, (0, 1))(tensors, values, constants)
-        return _sum_products([*grad_tensors, *grad_values], directions)
-
-    grad = jax.jit(jax.grad(slope, (0, 1)))
-
-    def differentiate(*arguments, directions):
-        tensors, constants = list(arguments[:count]), list(arguments[count:])
-        grad_tensors, grad_values = grad(
-            tensors, [v.value for v in variables], constants, directions
-        )
-        return [*grad_tensors, *grad_values]
-
-    return differentiate
-
-
 def _differentiate_torch(function, count, variables):
     import torch
 
@@ -176,25 +108,3 @@ def _differentiate_torch(function, count, variables):
         return outputs, torch.autograd.grad(loss, sources, allow_unused=True)
 
     return differentiate
-
-
-def _differentiate_slope_torch(function, count, variables):
-    import torch
-
-    def differentiate(*arguments, directions):
-        tensors = [t.clone().requires_grad_() for t in arguments[:count]]
-        sources = [*tensors, *(v.value for v in variables)]
-        loss = function(*tensors, *arguments[count:])
-        gradients = torch.autograd.grad(loss, sources, create_graph=True, allow_unused=True)
-        slope = _sum_products(gradients, directions)
-        return torch.autograd.grad(slope, sources, allow_unused=True)
-
-    return differentiate
-
-
-def _sum_products(gradients, directions) -> Any:
-    return sum(
-        ops.sum(ops.convert_to_tensor(gradient) * ops.convert_to_tensor(direction))
-        for gradient, direction in zip(gradients, directions, strict=True)
-        if gradient is not None
-    )

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_attention.testing.backends import to_numpy
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import BATCH, KEYS, QUERIES
-from keras_attention.testing.evaluate import to_numpy
 from keras_attention.testing.promise import promise, require
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_attention.testing.backends import to_numpy
 from keras_attention.testing.case import LayerCase
-from keras_attention.testing.evaluate import to_numpy
 from keras_attention.testing.promise import promise, require
 
 # A power of 2 near the largest number of each dtype.

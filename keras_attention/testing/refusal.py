@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_attention.testing.backends import compute_shapes
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import KEYS, QUERIES
-from keras_attention.testing.evaluate import compute_shapes
 from keras_attention.testing.promise import promise, require
 from keras_attention.testing.recorded_calls import record_calls
 

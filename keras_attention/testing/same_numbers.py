@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_attention.testing.backends import to_numpy
 from keras_attention.testing.case import LayerCase
-from keras_attention.testing.evaluate import to_numpy
 from keras_attention.testing.promise import promise, require
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import keras
 
+from keras_attention.testing.backends import compute_shapes
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import BATCH, QUERIES
-from keras_attention.testing.evaluate import compute_shapes
 from keras_attention.testing.promise import promise, require
 from keras_attention.testing.recorded_calls import record_calls
 

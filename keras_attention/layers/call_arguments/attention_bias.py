@@ -46,8 +46,6 @@ def mask_excluded_keys(mask, bias):
         mask: A `StructuredMask`.
         bias: What `prepare_attention_bias` returned.
     """
-    if bias is None:
-        return mask
     visible = ops.not_equal(bias, float("-inf"))
     visible = ops.any(visible, axis=-3) if len(bias.shape) > 2 else visible
     visible = visible if len(visible.shape) > 2 else ops.expand_dims(visible, 0)

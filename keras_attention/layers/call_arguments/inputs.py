@@ -11,7 +11,7 @@ from keras_attention.layers.call_arguments.sequence_masks import (
     prepare_mask,
     prepare_sequence_mask,
 )
-from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
+from keras_attention.layers.call_arguments.tensors import ONE_VECTOR
 from keras_attention.types import Nest, Tensor
 
 NAMES = "a tensor, [query, value] or [query, value, key]"
@@ -32,7 +32,6 @@ def split_inputs(inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: {len(inputs)} inputs")
     if not all(hasattr(x, "shape") for x in inputs):
         raise ValueError(f"Expected `inputs` to be {NAMES}. Received: inputs={inputs!r}")
-    check_tensors("inputs", *inputs)
     query, value, key = (*inputs, inputs[1])[:3]
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
@@ -123,6 +122,8 @@ def split_masks(mask, inputs):
             "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
             f"key_mask] for a list of inputs. Received: mask={mask!r}"
         )
+    if all(m is None for m in mask):
+        return None, None
     query, value, key = (*inputs, inputs[1])[:3]
     query_mask, value_mask, key_mask = (*mask, None)[:3]
     query_mask = prepare_mask("query_mask", query_mask, query)

@@ -1,6 +1,7 @@
-"""Refuse inputs of a kind that no layer takes: ragged, sparse, text, and what is no tensor."""
+"""Refuse tensors of a kind that a call does not take: ragged, sparse, text, symbolic in loops."""
 
-from keras import ops
+import keras
+from keras import ops, tree
 
 UNSUPPORTED = ("RaggedTensor", "SparseTensor", "IndexedSlices", "BCOO")
 ONE_VECTOR = (
@@ -50,6 +51,25 @@ def convert_argument(name, x):
             raise ValueError(f"Expected `{name}` to be numbers. Received: {name}={x!r}") from error
     check_tensors(name, x)
     return x
+
+
+def check_not_symbolic(method, **arguments):
+    """Raise a ValueError if an argument contains a symbolic tensor of a functional model.
+
+    A functional model knows the weights of the layers that are called. Weights that a method uses
+    on symbolic tensors would be neither trained nor saved with the model.
+
+    Args:
+        method: Name of the method, for the error message.
+        arguments: The method's arguments, each a nest of tensors.
+    """
+    for name, nest in arguments.items():
+        for x in tree.flatten(nest):
+            if isinstance(x, keras.KerasTensor):
+                raise ValueError(
+                    f"Expected `{name}` to be a tensor or nest of tensors; in a functional model, "
+                    f"call `{method}` inside a layer or model of your own. Received: {name}={x!r}"
+                )
 
 
 def _is_text(x):

@@ -23,7 +23,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
 from keras_attention.layers.multi_head.projection import (
     add_projection,
@@ -221,7 +221,7 @@ class MultiHeadAttention(QueryValueAttention):
         )
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, mask_excluded_keys(mask, bias))
+        memory = self.prepare(value, key, mask if bias is None else mask_excluded_keys(mask, bias))
         memory = memory._replace(mask=mask)  # `attention` masks by the bias itself
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
@@ -232,6 +232,8 @@ class MultiHeadAttention(QueryValueAttention):
         return output
 
     def _prepare_bias(self, bias, query, keys, head_mask):
+        if bias is None and head_mask is None:
+            return None
         dtype = score_dtype(self.compute_dtype)
         if bias is not None:
             bias = prepare_attention_bias(bias, query, keys, self.num_heads, dtype)
@@ -312,7 +314,7 @@ class MultiHeadAttention(QueryValueAttention):
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
-        visible = mask_excluded_keys(mask, bias)
+        visible = mask if bias is None else mask_excluded_keys(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
         projected = project(to_score_precision(query), *self._query_projection)
         if is_single:

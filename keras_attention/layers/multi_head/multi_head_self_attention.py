@@ -10,7 +10,7 @@ from keras_attention.kernels.attention import Implementation
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.multi_head.head_masks import split_head_mask
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,

@@ -25,8 +25,7 @@ from keras_attention.layers.call_arguments.inputs import (
     split_shapes,
 )
 from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask

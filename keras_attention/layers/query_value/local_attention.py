@@ -19,7 +19,7 @@ from keras_attention.kernels.local.windows import gather_window, window_around
 from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
 from keras_attention.layers.call_arguments.masks import build_structured_mask
 from keras_attention.layers.call_arguments.query_positions import query_positions
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.query_value.luong_base import Luong
 from keras_attention.mask import combine, hide, span

@@ -10,8 +10,7 @@ from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,

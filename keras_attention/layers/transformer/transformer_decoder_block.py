@@ -9,8 +9,7 @@ from keras import ops, tree
 from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
-from keras_attention.layers.call_arguments.symbolic import check_not_symbolic
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import KeyValueCache, MultiHeadSelfAttention
-from keras_attention.testing.evaluate import compile_function as compiled
+from keras_attention.testing.backends import compile_function as compiled
 from tests.layers.multi_head.multi_head_formulas import MASK, X, build_seeded, numpy
 
 MODES = {

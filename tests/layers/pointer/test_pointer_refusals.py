@@ -59,7 +59,7 @@ def decode(**options):
         ({"return_attention_scores": 1}, "return_attention_scores=1"),
         ({"points": None}, r"`points` \(batch, Tin, 2\).*points \(3, 5, 7\)"),
         ({"points": POINTS[:, :4]}, r"points \(3, 4, 2\)"),
-        ({"initial_state": [MEMORY[:, 0]]}, "a state of 2 tensors"),
+        ({"initial_state": [MEMORY[:, 0]]}, "`initial_state` of 2 tensors"),
         ({"points": POINTS.tolist()}, r"`points` to be a tensor.*points=\[\["),
         ({"points": keras.KerasTensor((3, 5, 2))}, "inside a layer.*points=<KerasTensor"),
     ],

@@ -55,7 +55,7 @@ def test_the_position_counts_real_steps(feeding):
 def test_state_of_other_shapes_is_refused(shapes):
     inputs, memory = data()
     state = [np.zeros(shape, "float32") for shape in shapes]
-    with pytest.raises(ValueError, match="Expected (a state|states) of"):
+    with pytest.raises(ValueError, match="Expected `initial_state` of"):
         decoder()(inputs, memory, initial_state=state)
 
 

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import DecoderBlockCache, TransformerDecoderBlock
-from keras_attention.testing.evaluate import compile_function as compiled
+from keras_attention.testing.backends import compile_function as compiled
 from tests import reference
 from tests.finite_differences import FINEST, assert_gradients_are_differences
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import DecoderBlockCache, PositionalEncoding, TransformerDecoderBlock
 from keras_attention.decoding import beam_search, greedy
-from keras_attention.testing.evaluate import compile_function as compiled
+from keras_attention.testing.backends import compile_function as compiled
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 
 VOCABULARY, WIDTH, LENGTH, START, END = 7, 6, 9, 0, 1
