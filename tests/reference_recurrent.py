@@ -8,7 +8,7 @@ from tests import reference
 
 
 def sigmoid(vector):
-    return np.array([(1 + math.tanh(x / 2)) / 2 for x in vector])  # 1 / (1 + exp(-x))
+    return np.array([1 / (1 + math.exp(min(-x, 700.0))) for x in vector])  # e^710 is too large
 
 
 def gates(inputs, hidden, kernel, recurrent_kernel, biases, count):
