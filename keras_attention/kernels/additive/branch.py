@@ -34,10 +34,9 @@ def _replace_unless(condition, results, compute, inputs):
     import tensorflow as tf
 
     def body(step, *old_results):
-        # `step` is 0. Without it XLA would move the computation, as a loop invariant, out of the
-        # loop, and run it in any case.
-        first, *rest = inputs
-        new_results = tree.flatten(compute(first + tf.cast(step, first.dtype), *rest))
+        # `step` is 0. Without it XLA would move what all iterations share out of the loop, and run
+        # it in any case.
+        new_results = tree.flatten(compute(*(x + tf.cast(step, x.dtype) for x in inputs)))
         for new, old in zip(new_results, old_results, strict=True):
             new.set_shape(old.shape)  # the loop refuses a less specific static shape
         return step + 1, *new_results
