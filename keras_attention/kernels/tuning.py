@@ -27,9 +27,9 @@ ADDITIVE_MIN_ELEMENTS_COMPILED = 2**18
 ADDITIVE_MIN_ELEMENTS_UNCOMPILED = 2**22
 ADDITIVE_MIN_PAIRS_UNCOMPILED = 2**13
 
-# Terms of a sum that are unrolled in one iteration of an XLA loop: with fewer, XLA rereads the
-# partial sum more often; with more, compilation takes longer, and the loop is no faster. Row
-# T = 256, forward and training, TensorFlow XLA.
+# Terms of a sum that are unrolled in one iteration of an XLA loop. The number is even, because two
+# terms share a division. With fewer, XLA rereads the partial sum more often; with more, compilation
+# takes longer, and the loop is no faster. Row T = 256, forward and training, TensorFlow XLA.
 ADDITIVE_TERMS_PER_ITERATION = 16
 
 # Units that share one division without a compiler: with 4, a matrix product still has few terms

@@ -130,11 +130,7 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Tensor | tuple[Any, ...]:
-        if (memory is None) == (cache is None):
-            raise ValueError(
-                "Expected either `memory` or `cache`, which contains the memory. "
-                f"Received: memory={memory!r}, cache={cache!r}"
-            )
+        _check_memory_or_cache(memory, memory_mask, cache)
         check_tensors("inputs", inputs)
         mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
@@ -230,6 +226,7 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Any:
+        _check_memory_or_cache(memory, memory_mask, cache)
         check_tensors("inputs", inputs)
         prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
@@ -256,6 +253,20 @@ class TransformerDecoderBlock(TransformerBlock):
         shape = (*self_weights.shape[:-1], source_length)
         weights = keras.KerasTensor(shape, dtype=self.compute_dtype)
         return (output, self_weights, weights, *next_cache)
+
+
+def _check_memory_or_cache(memory, memory_mask, cache):
+    """Raise a ValueError unless a call has a memory, or a cache that contains it and its mask."""
+    if (memory is None) == (cache is None):
+        raise ValueError(
+            "Expected either `memory` or `cache`, which contains the memory. "
+            f"Received: memory={memory!r}, cache={cache!r}"
+        )
+    if cache is not None and memory_mask is not None:
+        raise ValueError(
+            "Expected no `memory_mask` with `cache`, which contains the mask: pass it to "
+            f"`get_initial_cache`. Received: memory_mask={memory_mask!r}"
+        )
 
 
 def _check_memory(shape, batch=None):

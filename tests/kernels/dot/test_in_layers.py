@@ -75,10 +75,10 @@ def test_nan_in_masked_positions_changes_nothing(options):
 
 
 @pytest.mark.parametrize("options", ["all", "grouped"])
-def test_mask_with_one_column_for_all_keys(options):
+def test_attention_mask_with_one_column_for_all_keys(options):
     plain, blockwise = pair(**VARIANTS[options])
-    for mask in (np.array([[True], [False]]), np.array([[True], [True]])):
-        call = {"mask": mask}
+    for mask in (np.array([[[True]], [[False]]]), np.array([[[True]], [[True]]])):
+        call = {"attention_mask": mask}
         assert_same(evaluate(blockwise, X, **call), evaluate(plain, X, **call))
 
 

@@ -48,6 +48,13 @@ def test_cache_of_another_layer_is_refused():
         block(X, cache=(cache.written, block.get_initial_cache(MEMORY[:1], 5).memory))
 
 
+def test_memory_mask_with_a_cache_is_refused():
+    block = build_decoder()
+    cache = block.get_initial_cache(MEMORY, 5)
+    with pytest.raises(ValueError, match="Expected no `memory_mask` with `cache`"):
+        block(X, memory_mask=np.ones(MEMORY.shape[:2], bool), cache=cache)
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_other_width_than_the_block_was_built_with_is_refused(norm):
     block = build_seeded(TransformerEncoderBlock(2, 11, norm=norm), X)
