@@ -28,10 +28,10 @@ def draw_plots(cases, results, folder, suffix=""):
 
 
 def _collect_panels(cases, results, quantity):
-    """Return {(step, backend and mode): {contestant: points (T, seconds or MB)}}."""
+    """Return {(step, "backend mode"): {contestant: [(T, seconds or MB), ...]}}."""
     panels = {}
     for case in sorted(cases, key=lambda c: (c.step, c.backend, c.mode, c.length)):
-        if case.measure != "time":
+        if case.measure != "time":  # the rows of a time case hold its peak memory too
             continue
         for row in make_rows(case, results):
             value = row.peak_bytes if quantity == "memory" else row.times and row.times.median
@@ -52,7 +52,7 @@ def _draw_plot(family, case, panels, quantity, path):
 
     steps = [step for step in family.steps if any(key[0] == step for key in panels)]
     columns = list(dict.fromkeys(column for _, column in panels))
-    styles = {contestant.name: n for n, contestant in enumerate(family.contestants)}
+    style_numbers = {contestant.name: n for n, contestant in enumerate(family.contestants)}
     figure, axes = pyplot.subplots(
         len(steps),
         len(columns),
@@ -66,7 +66,7 @@ def _draw_plot(family, case, panels, quantity, path):
     for row, step in zip(axes, steps, strict=True):
         for axis, column in zip(row, columns, strict=True):
             for name, points in panels.get((step, column), {}).items():
-                n = styles[name]
+                n = style_numbers[name]
                 (handles[name],) = axis.plot(
                     *zip(*points, strict=True), f"{MARKERS[n]}-", color=f"C{n}", label=name
                 )
@@ -76,7 +76,7 @@ def _draw_plot(family, case, panels, quantity, path):
         row[0].set_ylabel("seconds per call" if quantity == "time" else "peak memory, MB")
     for axis in axes[-1]:
         axis.set_xlabel("T")
-    names = sorted(handles, key=styles.get)
+    names = sorted(handles, key=style_numbers.get)
     figure.suptitle(format_title(family, case))
     figure.legend([handles[n] for n in names], names, loc="outside lower center", ncols=3)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,17 +9,18 @@ from keras_attention.testing.case import LayerCase
 from keras_attention.testing.data import KEYS, QUERIES
 from keras_attention.testing.promise import promise, require
 
-# 43 and 88 are where products of exponentials and the exponential itself overflow in float32.
+# In float32, exp(x) ** 2 overflows just above 44 and exp(x) just above 88.
 SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
-SMALL = [0, 1, -3, -2]  # the samples of `make_domain_batch` up to 1
-LARGE = [2, 3, 4, -1]
+# Samples of `make_domain_batch` whose inputs are at most 1 (1e-30, 1, zeros, equal vectors), and
+# the others.
+SMALL_SAMPLES, LARGE_SAMPLES = [0, 1, -3, -2], [2, 3, 4, -1]
 
 
 def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
     """Return queries, values and their masks, all True: one sample for each kind of input.
 
-    The kinds: each of `SCALES`, at most `max_input`; all zeros; equal vectors; one vector that is
-    much larger than the others.
+    The kinds: uniform inputs up to each of `SCALES`; all zeros; equal vectors; one vector that is
+    much larger than the others. All are clipped to `max_input`, and to the limit of the case.
     """
     rng = np.random.default_rng(0)
     count = len(SCALES) + 3
@@ -37,7 +38,7 @@ def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
 def check_domain_is_finite(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `make_domain_batch`; in float16, where products overflow, inputs up to 100."""
+    """Evaluate `make_domain_batch`. In float16, where products overflow, inputs are at most 100."""
     evaluator = case.evaluator(dtype)
     is_float16 = evaluator.layer.compute_dtype == "float16"
     data = make_domain_batch(case, 1e2 if is_float16 else np.inf)
@@ -49,7 +50,7 @@ def _has_implementations(case: LayerCase) -> bool:
     return "implementation" in inspect.signature(case.layer_class.__init__).parameters
 
 
-@promise("implementation='blockwise' gives the numbers of 'plain'", _has_implementations)
+@promise("implementation='blockwise' gives the same results as 'plain'", _has_implementations)
 def check_implementations_agree(case: LayerCase) -> None:
     """Evaluate `make_domain_batch` by the case's layer and by the other implementation.
 
@@ -61,20 +62,23 @@ def check_implementations_agree(case: LayerCase) -> None:
     try:
         other_evaluator = case.create_evaluator(implementation=other)
     except ValueError as error:
-        require("implementation" in str(error), f"Refused without a name: {error}")
+        require(
+            "implementation" in str(error), f"The error does not name `implementation`: {error}"
+        )
         return
     data = make_domain_batch(case)
-    for samples in (SMALL, LARGE):
+    for samples in (SMALL_SAMPLES, LARGE_SAMPLES):
         query, value, *masks = (x[samples] for x in data)
         expected = evaluator.results(query, value, *masks)
         results = other_evaluator.results(query, value, *masks)
         scale = np.maximum(1, np.abs(value).max((1, 2), keepdims=True))
-        for number, (name, array) in enumerate(expected.items()):
-            # Rounding of a product of two inputs is part of the gradients. Those of the weights
-            # sum over the samples: large samples would hide the small ones.
-            if number < 4:
-                tolerance = 1e-5 * (scale if number < 2 else scale**2)
-            elif samples is SMALL:
+        # The results are the output, the weights, the gradients of the two inputs, then one
+        # gradient per variable. Gradients of inputs contain products of two inputs, with their
+        # rounding. Gradients of variables are sums over the samples: large ones hide small ones.
+        for position, (name, array) in enumerate(expected.items()):
+            if position < 4:
+                tolerance = 1e-5 * (scale if position < 2 else scale**2)
+            elif samples is SMALL_SAMPLES:
                 tolerance = 1e-5 * max(1.0, np.abs(array).max(initial=0.0))
             else:
                 break

@@ -1,4 +1,4 @@
-"""Equal scores, exhaustively on fractions: no normalizer may tell them apart by rounding."""
+"""Normalizers on a grid of fractions: rounding must not make equal scores unequal."""
 
 import itertools
 
@@ -10,16 +10,22 @@ from keras_attention.normalize import gaussian, hardmax, softmax, sparsemax
 from tests.gradients import gradients
 
 
-def bell(scores, mask=None):
-    """The Gaussian at equal distances: its factor is common to all keys."""
+def gaussian_at_equal_distances(scores, mask=None):
+    """Call `gaussian` with one distance for all keys: only the scores distinguish them."""
     return gaussian(scores, mask, distance=np.float32(0.5), deviation=1.0, renormalize=True)
 
 
-NORMALIZERS = {"softmax": softmax, "sparsemax": sparsemax, "hardmax": hardmax, "gaussian": bell}
+NORMALIZERS = {
+    "softmax": softmax,
+    "sparsemax": sparsemax,
+    "hardmax": hardmax,
+    "gaussian": gaussian_at_equal_distances,
+}
 every_normalizer = pytest.mark.parametrize("name", NORMALIZERS)
 GRID = np.array(list(itertools.product(range(-2, 3), repeat=4)))
 DIVISORS = np.array([1, 2, 3, 5, 7, 10])
 SCORES = (GRID / DIVISORS[:, None, None]).astype("float32")  # (divisors, rows, 4)
+# Each of the 16 masks of four keys in turn.
 MASK = np.array(list(itertools.product([True, False], repeat=4)))[np.arange(len(GRID)) % 16]
 ORDERS = list(itertools.permutations(range(4)))
 
@@ -29,7 +35,7 @@ def compute_weights(name, scores, mask=None):
 
 
 def project_to_simplex(scores):
-    """Sparsemax by trying all supports: tau of the support that is consistent with it."""
+    """Compute sparsemax: its threshold is the largest one over supports of the k highest scores."""
     ranked = -np.sort(-scores.astype("float64"), axis=-1)
     taus = (np.cumsum(ranked, axis=-1) - 1) / np.arange(1, scores.shape[-1] + 1)
     return np.maximum(scores - taus.max(axis=-1, keepdims=True), 0)
@@ -41,7 +47,7 @@ def test_sparsemax_of_a_tie_at_the_edge_of_the_support():
     np.testing.assert_allclose(weights, [[2 / 3, 1 / 3, 0, 0]], atol=1e-6)
 
 
-def test_sparsemax_is_the_projection_of_every_row():
+def test_sparsemax_projects_every_row_onto_the_simplex():
     np.testing.assert_allclose(
         compute_weights("sparsemax", SCORES), project_to_simplex(SCORES), atol=1e-6
     )
@@ -56,16 +62,20 @@ def test_rows_sum_to_one_or_are_all_zero(name, mask):
     assert (weights >= 0).all() and not weights[~visible].any()
 
 
-@every_normalizer
+@pytest.mark.parametrize("mask", [None, MASK], ids=["visible", "masked"])
+def test_hardmax_chooses_the_first_of_equal_scores(mask):
+    weights = compute_weights("hardmax", SCORES, mask)
+    visible = np.broadcast_to(True if mask is None else mask, SCORES.shape)
+    scores = np.where(visible, SCORES, -np.inf)
+    expected = np.eye(4)[scores.argmax(-1)] * visible.any(-1, keepdims=True)
+    np.testing.assert_array_equal(weights, expected)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sparsemax", "gaussian"])
 @pytest.mark.parametrize("mask", [None, MASK], ids=["visible", "masked"])
 def test_equal_scores_have_equal_weights(name, mask):
     weights = compute_weights(name, SCORES, mask)
     visible = np.broadcast_to(True if mask is None else mask, SCORES.shape)
-    if name == "hardmax":
-        scores = np.where(visible, SCORES, -np.inf)
-        expected = np.eye(4)[scores.argmax(-1)] * visible.any(-1, keepdims=True)
-        np.testing.assert_array_equal(weights, expected)
-        return
     for i, j in itertools.combinations(range(4), 2):
         is_tie = (SCORES[..., i] == SCORES[..., j]) & visible[..., i] & visible[..., j]
         np.testing.assert_array_equal(weights[..., i][is_tie], weights[..., j][is_tie])
@@ -86,7 +96,7 @@ def test_permuted_scores_have_permuted_weights(name):
 def test_sparsemax_gradient_treats_equal_scores_equally_and_sums_to_zero():
     rows = [gradients(lambda s, j=j: ops.sum(sparsemax(s)[..., j]), [SCORES])[0] for j in range(4)]
     jacobian = np.stack(rows, axis=-2)
-    # A projection that keeps the sum: symmetric, and applied twice the same as once.
+    # The Jacobian is the orthogonal projection onto vectors of sum zero: symmetric, idempotent.
     np.testing.assert_allclose(jacobian.sum(-1), 0, atol=1e-6)
     np.testing.assert_allclose(jacobian, np.swapaxes(jacobian, -1, -2), atol=1e-6)
     np.testing.assert_allclose(jacobian @ jacobian, jacobian, atol=1e-6)
@@ -99,20 +109,20 @@ def test_sparsemax_gradient_treats_equal_scores_equally_and_sums_to_zero():
     size = inside.sum(-1)[..., None, None]
     expected = np.eye(4) * inside[..., None] - inside[..., None] * inside[..., None, :] / size
     ranked = -np.sort(-SCORES.astype("float64"), axis=-1)
-    slack = np.abs(ranked - (np.cumsum(ranked, -1) - 1) / np.arange(1, 5)).min(-1)
-    is_smooth = slack > 1e-5  # elsewhere a score lies on the edge of the support
+    distance_to_edge = np.abs(ranked - (np.cumsum(ranked, -1) - 1) / np.arange(1, 5)).min(-1)
+    is_smooth = distance_to_edge > 1e-5  # a score on the edge has several gradients
     np.testing.assert_allclose(jacobian[is_smooth], expected[is_smooth], atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 3), (5, 3), (2, 4), (2, 1, 1)], ids=str)
 @every_normalizer
-def test_mask_that_is_larger_than_the_scores_is_refused(name, shape):
+def test_mask_that_does_not_broadcast_to_the_scores_is_refused(name, shape):
     with pytest.raises(ValueError, match="`mask` to be broadcastable to the scores") as refusal:
         compute_weights(name, np.zeros((2, 3), "float32"), np.ones(shape, bool))
     assert f"Received: mask of shape {shape}" in str(refusal.value)
 
 
-def test_distance_that_is_larger_than_the_scores_is_refused():
+def test_distance_that_does_not_broadcast_to_the_scores_is_refused():
     scores, distance = np.zeros((2, 3), "float32"), np.zeros((4, 2, 3), "float32")
     with pytest.raises(ValueError, match=r"`distance / deviation`.*\(2, 3\).*\(4, 2, 3\)"):
         gaussian(scores, distance=distance, deviation=1.0)

@@ -24,7 +24,7 @@ from keras_attention import export
 from keras_attention.export.checks import digests
 from tests.serving import exported
 
-PROGRAM, ROOT = "tests.serving.killed_export", Path(__file__).parents[2]
+PROGRAM, ROOT = "tests.serving.export_forever", Path(__file__).parents[2]
 WORDS = np.array([[3, 1, 4, 0], [1, 5, 9, 2]], "int32")
 
 
@@ -44,7 +44,7 @@ def start_exporting(directory, **options):
 
 
 def kill(process):
-    """Kill the program and the process in which it checks its export."""
+    """Kill the program's process group: the program, and the subprocess that checks its export."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -54,9 +54,9 @@ def list_versions(directory):
     return [entry for entry in entries if re.fullmatch("[0-9]+", entry.name)]
 
 
-def kill_exports(directory, kills, max_seconds):
-    """Kill exports at random moments, check their versions, and return how many there were."""
-    rng, expected = np.random.default_rng(), None
+def check_killed_exports(directory, kills, max_seconds):
+    """Kill exports at random moments, check every version left, return the number of versions."""
+    rng, expected = np.random.default_rng(), None  # other moments in each run
     count = 0
     for _ in range(kills):
         process = start_exporting(directory)
@@ -77,17 +77,18 @@ def kill_exports(directory, kills, max_seconds):
 
 
 def test_a_killed_export_leaves_no_incomplete_version(tmp_path):
-    kill_exports(tmp_path / exported.NAME, kills=2, max_seconds=4)
+    check_killed_exports(tmp_path / exported.NAME, kills=2, max_seconds=4)
 
 
 @pytest.mark.slow
 def test_fifty_killed_exports_leave_no_incomplete_version(tmp_path):
-    count = kill_exports(tmp_path / exported.NAME, kills=50, max_seconds=12)
+    count = check_killed_exports(tmp_path / exported.NAME, kills=50, max_seconds=12)
     print(f"\n50 exports killed, {count} versions were written, all complete")
     assert count > 0
 
 
 def test_an_export_without_disk_space_fails_and_leaves_no_files(tmp_path):
+    # A limit on the size of a file replaces a full disk: in both, writing fails.
     directory, limit = tmp_path / exported.NAME, (20_000, resource.RLIM_INFINITY)
     process = start_exporting(
         directory, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)

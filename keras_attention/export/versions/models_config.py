@@ -13,11 +13,16 @@ FILE = "models.config"
 
 
 def resolve_model_directory(directory: str | os.PathLike) -> Path:
-    """Return the resolved path of a model's directory; refuse any other directory."""
+    """Return the resolved path of a model's directory.
+
+    Raises:
+        ValueError: If the directory holds no versions, or is itself a version's directory.
+    """
     path = to_local_path("directory", directory).resolve()
     if not path.is_dir() or re.fullmatch("[0-9]+", path.name) or not find_versions(path):
         raise ValueError(
-            "Expected `directory` to be a model's, with its versions inside, as saved_models/name. "
+            "Expected `directory` to be one model's directory that contains numbered versions, "
+            "such as saved_models/my_model, and not a version's directory. "
             f"Received: directory={str(directory)!r}"
         )
     return path
@@ -72,7 +77,10 @@ def load_config(directory: Path):
 
 
 def get_or_add_entry(config, name: str):
-    """Return a model's ModelConfig; add one, with a path under /models as in the server's image."""
+    """Return a model's ModelConfig; if there is none, add one.
+
+    Its base path is /models/NAME, as in TensorFlow Serving's Docker image.
+    """
     models = config.model_config_list.config
     for model in models:
         if model.name == name:
@@ -92,11 +100,14 @@ def list_served_versions(entry, versions: Iterable[int]) -> list[int]:
         return list(versions)
     if policy.HasField("specific"):
         return list(policy.specific.versions)
-    return list(versions)[-(policy.latest.num_versions or 1) :]  # 0 is the server's default, 1.
+    return list(versions)[-(policy.latest.num_versions or 1) :]  # Unset is 0, read as 1.
 
 
 def write_config(directory: Path, config) -> None:
-    """Replace the file atomically; comments at its head stay. Hold `exclusive_lock` meanwhile."""
+    """Replace `models.config` atomically, keeping the comments at its head.
+
+    The caller must hold `exclusive_lock`.
+    """
     from google.protobuf import text_format
 
     file, new = directory / FILE, directory / f".{FILE}.new"

@@ -7,11 +7,13 @@ from keras import ops
 KeyValueCache = collections.namedtuple("KeyValueCache", ["keys", "values", "mask", "position"])
 KeyValueCache.__doc__ = """What a `MultiHeadSelfAttention` passes from step to step.
 
-    keys: `(batch, key_value_heads, max_length, key_dim)`, projected (and rotated); values:
-    `(batch, key_value_heads, max_length, value_dim)`, projected; both float32 or float64. mask:
-    bool `(batch, max_length)`, True = the slot holds a real token. position: int32 `(batch,)`, the
-    number of real tokens so far; slot i holds the real token i of its row, because masked tokens
-    are not written. Every tensor has the batch axis first, so that a beam search can gather rows.
+    Every tensor has the batch axis first, so that a beam search can gather rows. Masked tokens are
+    not written: slot i of a row holds the row's real token i.
+
+    keys: Float `(batch, key_value_heads, max_length, key_dim)`, projected (and rotated).
+    values: Float `(batch, key_value_heads, max_length, value_dim)`, projected.
+    mask: Bool `(batch, max_length)`, True = the slot holds a real token.
+    position: Int32 `(batch,)`, the number of real tokens so far.
 """
 
 
@@ -27,7 +29,7 @@ def create_empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype)
 
 
 def check_cache(cache, batch, heads, key_dim, value_dim):
-    """Return `cache`, which saving may have turned into a list, as a `KeyValueCache`.
+    """Check the cache of a call and return it as a `KeyValueCache`; a saved model passes a list.
 
     Args:
         cache: The `cache` argument of a call.
@@ -80,7 +82,7 @@ def token_positions(cache, tokens, mask=None):
 
 
 def extend_cache(cache, keys, values, mask=None):
-    """Write the new real tokens after those of each row; drop those beyond the last slot.
+    """Append each row's new real tokens to its earlier ones; drop tokens without a slot.
 
     Args:
         cache: A `KeyValueCache`.
@@ -119,14 +121,17 @@ def extend_cache(cache, keys, values, mask=None):
 
 
 def _find_new_tokens(cache, slots, tokens, mask):
-    """Return each slot's new token (int32 index) and whether it has one, `(batch, slots)` each."""
+    """Return for each slot the index of the new token to write there, and whether there is one.
+
+    Both are `(batch, slots)`. Without a new token, the index is any valid one.
+    """
     if mask is None:
         index = slots - cache.position[:, None]
         is_new = ops.logical_and(index >= 0, index < tokens)
         return ops.clip(index, 0, tokens - 1), is_new
     positions = ops.expand_dims(token_positions(cache, tokens, mask), 1)
     is_written = ops.logical_and(positions == slots[:, None], ops.expand_dims(mask, 1))
-    # At most one token is written to a slot, so that a sum is its index. TensorFlow's argmax is an
-    # operation that other runtimes do not support.
+    # At most one token is written to a slot, so the sum of the masked indices is its index. Not
+    # argmax, an operation of TensorFlow that other runtimes do not support.
     index = ops.where(is_written, ops.arange(tokens, dtype="int32"), 0)
     return ops.sum(index, axis=-1), ops.any(is_written, axis=-1)

@@ -12,26 +12,30 @@ def check_shapes(inputs_shape, memory_shape, points_shape=None):
     received = f"Received: inputs {inputs}, memory {memory}, points {points}"
     if len(memory) != 3 or memory[-1] is None or memory[1] == 0:
         raise ValueError(
-            "Expected `memory` (batch, Tin, width) with a known width and at least one element. "
+            "Expected `memory` of shape (batch, Tin, width), with a known width and at least one "
+            "element. "
             f"{received}"
         )
     if points is None and (len(inputs) != 3 or inputs[-1] is None):
         raise ValueError(
-            "Expected `inputs` (batch, Tout, width) with a known width, or indices with `points`. "
+            "Expected `inputs` of shape (batch, Tout, width), with a known width; or pass "
+            "`points`, with `inputs` as integer indices (batch, Tout). "
             f"{received}"
         )
     if points is not None:
-        is_same = len(points) == 3 and all(
-            None in pair or len(set(pair)) == 1 for pair in zip(points[:2], memory, strict=False)
+        fits_memory = len(points) == 3 and all(
+            None in pair or len(set(pair)) == 1 for pair in zip(points[:2], memory[:2], strict=True)
         )
-        if not is_same or points[-1] is None or len(inputs) != 2:
+        if not fits_memory or points[-1] is None or len(inputs) != 2:
             raise ValueError(
-                "Expected `points` (batch, Tin, width) with a known width and the memory's Tin, "
-                f"and `inputs` (batch, Tout). {received}"
+                "Expected `points` of shape (batch, Tin, width), with a known width and the "
+                f"memory's Tin, and `inputs` of shape (batch, Tout). {received}"
             )
-    if None not in (inputs[0], memory[0]) and memory[0] not in (1, inputs[0]) or inputs[1] == 0:
+    is_other_batch = None not in (inputs[0], memory[0]) and memory[0] not in (1, inputs[0])
+    if is_other_batch or inputs[1] == 0:
         raise ValueError(
-            f"Expected `inputs` of the memory's batch size and at least one step. {received}"
+            "Expected `inputs` with at least one step, and with the memory's batch size unless "
+            f"that is 1. {received}"
         )
 
 
@@ -43,7 +47,7 @@ def check_inputs(inputs, memory, points, mask_visited):
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if points is not None and "int" not in dtype:
         raise ValueError(
-            "Expected `inputs` to be the integer indices to point to, since `points` are given. "
+            "Expected `inputs` to be the targets, as integer indices, since `points` are given. "
             f"Received: inputs of dtype {dtype}"
         )
     if mask_visited and points is None:

@@ -9,7 +9,7 @@ from keras import ops
 from keras_attention import arguments
 
 
-def angles(positions, width, base, dtype="float32"):
+def compute_angles(positions, width, base, dtype="float32"):
     """Compute `angle[t, i] = positions[t] / base^(2 i / width)`.
 
     Args:
@@ -28,7 +28,9 @@ def angles(positions, width, base, dtype="float32"):
 
 
 def check_base(name, value):
-    """Return `value` as a float if it can be the base of wavelengths, a number above 1."""
+    """Return `value` as a float; raise a ValueError unless it is a finite number above 1."""
     if not arguments.is_real(value) or not 1 < value < float("inf"):
-        raise ValueError(f"Expected `{name}` to be a number above 1. Received: {name}={value!r}")
+        raise ValueError(
+            f"Expected `{name}` to be a finite number above 1. Received: {name}={value!r}"
+        )
     return float(value)

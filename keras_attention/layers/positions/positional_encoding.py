@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
-from keras_attention.layers.positions.angles import angles, check_base
+from keras_attention.layers.positions.angles import check_base, compute_angles
 from keras_attention.precision import at_least_float32, score_dtype
 from keras_attention.types import Config, Shape, Tensor
 
@@ -73,7 +73,7 @@ class PositionalEncoding(BaseLayer):
         start = ops.cast(start, "int32")
         width, dtype = inputs.shape[-1], score_dtype(self.compute_dtype)
         positions = ops.expand_dims(start, -1) + ops.arange(ops.shape(inputs)[1], dtype="int32")
-        angle = angles(positions, width, self.base, dtype)
+        angle = compute_angles(positions, width, self.base, dtype)
         pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)
         encoding = ops.reshape(pairs, (*ops.shape(angle)[:-1], -1))[..., :width]
         inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))

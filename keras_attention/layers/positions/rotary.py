@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.layers.positions.angles import angles
+from keras_attention.layers.positions.angles import compute_angles
 
 
 def rotate(x, positions, base):
@@ -27,7 +27,7 @@ def rotate(x, positions, base):
         3.2, https://arxiv.org/abs/2104.09864.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)
-    angle = ops.expand_dims(angles(positions, x.shape[-1], base, dtype), -3)
+    angle = ops.expand_dims(compute_angles(positions, x.shape[-1], base, dtype), -3)
     cosine, sine = ops.cos(angle), ops.sin(angle)
     real, imaginary = x[..., 0::2], x[..., 1::2]
     rotated = [real * cosine - imaginary * sine, real * sine + imaginary * cosine]

@@ -137,7 +137,7 @@ def test_an_invalid_models_config_is_refused_and_not_changed(model):
 
 @pytest.mark.parametrize("name", ["translator/1", "none", "."])
 def test_a_directory_that_is_no_model_is_refused(model, name):
-    with pytest.raises(ValueError, match="`directory` to be a model's"):
+    with pytest.raises(ValueError, match="`directory` to be one model's directory"):
         label(model.parent / name, {"stable": 1})
 
 

@@ -13,10 +13,10 @@ INDICES = np.zeros((BATCH, 3), "int32")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((INDICES, MEMORY), "or indices with `points`.*points None"),
+        ((INDICES, MEMORY), "or pass `points`.*points None"),
         ((POINTS, MEMORY[0]), r"`memory`.*memory \(5, 7\)"),
         ((INDICES, MEMORY, POINTS[:, :4]), r"the memory's Tin.*points \(3, 4, 2\)"),
-        ((POINTS, MEMORY, POINTS), r"`inputs` \(batch, Tout\).*inputs \(3, 5, 2\)"),
+        ((POINTS, MEMORY, POINTS), r"`inputs` of shape \(batch, Tout\).*inputs \(3, 5, 2\)"),
         ((INDICES.astype("float32"), MEMORY, POINTS), "integer indices.*float32"),
         ((POINTS[:2], MEMORY), r"the memory's batch size.*inputs \(2, 5, 2\)"),
         ((INDICES[:1], MEMORY, POINTS), r"the memory's batch size.*inputs \(1, 3\)"),

@@ -13,12 +13,12 @@ def as_array(value: Any) -> np.ndarray:
         return value
     # numpy's own string dtypes drop trailing zero bytes, so strings become objects.
     array = np.array(value, object)
-    is_text = [isinstance(leaf, str | bytes) for leaf in array.flat]
-    if not any(is_text):
+    are_text = [isinstance(leaf, str | bytes) for leaf in array.flat]
+    if not any(are_text):
         array = np.asarray(value)
-    if array.dtype == object and not all(is_text):
-        raise ValueError(f"Expected numbers, or str and bytes. Received: {value!r}")
-    if any(is_text):
+    if array.dtype == object and not all(are_text):
+        raise ValueError(f"Expected only numbers, or only str and bytes. Received: {value!r}")
+    if any(are_text):
         for index, leaf in enumerate(array.flat):
             array.flat[index] = leaf.encode() if isinstance(leaf, str) else leaf
     return array
@@ -27,8 +27,8 @@ def as_array(value: Any) -> np.ndarray:
 def pack(rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Merge a list of {name: array} into one dict of arrays that .npz can hold.
 
-    A key is `row/dtype/name`. Strings (object arrays of bytes) are stored as two arrays: their
-    lengths, and the concatenation of all their bytes.
+    Keys are `row/dtype/name`. An array of strings, which are `bytes` objects, takes two keys:
+    `row/string/name` holds the strings' lengths, `row/bytes/name` all their bytes, concatenated.
     """
     packed = {}
     for row, arrays in enumerate(rows):
@@ -43,21 +43,29 @@ def pack(rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def unpack(packed: Mapping[str, np.ndarray], count: int) -> list[dict[str, np.ndarray]]:
-    """Return the list of {name: array} from which `pack` made the dict; `count` is its length."""
+    """Undo `pack`.
+
+    Args:
+        packed: What `pack` returned.
+        count: Number of rows, because a row without arrays leaves no keys.
+    """
     rows = [{} for _ in range(count)]
     for key in packed:
         row, kind, name = key.split("/", 2)
         if kind == "string":
-            rows[int(row)][name] = _split_text(packed[f"{row}/bytes/{name}"].tobytes(), packed[key])
+            rows[int(row)][name] = _split_bytes(
+                packed[f"{row}/bytes/{name}"].tobytes(), packed[key]
+            )
         elif kind != "bytes":
+            # .npz loads bfloat16 as an unnamed type of two bytes.
             rows[int(row)][name] = packed[key].view(kind)
     return rows
 
 
-def _split_text(text: bytes, lengths: np.ndarray) -> np.ndarray:
-    """Split the text into strings of the given lengths; the result has the lengths' shape."""
+def _split_bytes(data: bytes, lengths: np.ndarray) -> np.ndarray:
+    """Split bytes into strings of the given lengths, as an object array of the lengths' shape."""
     strings, start = np.empty(lengths.shape, object), 0
     for index, length in enumerate(lengths.flat):
-        strings.flat[index] = text[start : start + length]
+        strings.flat[index] = data[start : start + length]
         start += length
     return strings

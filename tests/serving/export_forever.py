@@ -1,4 +1,4 @@
-"""A program that exports in an endless loop: `python -m tests.serving.killed_export DIRECTORY`."""
+"""Export a model again and again until killed: `python -m tests.serving.export_forever PATH`."""
 
 import sys
 
@@ -13,4 +13,3 @@ if __name__ == "__main__":
     print("ready", flush=True)
     while True:
         keras_attention.export.saved_model(model, sys.argv[1])
-        print("exported", flush=True)
