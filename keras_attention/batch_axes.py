@@ -55,7 +55,7 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
 def matmul(a, b):
     """Multiply matrices; batch axes that are known to differ are made equal before."""
     axes = len(a.shape) - 2
-    if axes > 1 and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
+    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
         sizes = _batch_sizes([a, b], axes)
         a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
     return ops.matmul(a, b)

@@ -62,9 +62,13 @@ def _check_values(name, mask):
         return
     invalid = values[(values != 0) & (values != 1)]
     if invalid.size:
+        advice = (
+            f"Of a mask that is added to scores, with 0 where a key is visible, pass `{name} == "
+            "0`; the multi-head layers also take it as `attention_bias`"
+            if invalid.min() < 0
+            else f"Of token ids with 0 for padding, pass `{name} != 0`"
+        )
         raise ValueError(
             f"Expected `{name}` to be bool, or to hold only 0 (masked) and 1 (visible). "
-            f"Received: {name} with the value {invalid[0]:g}. Of a mask that is added to scores, "
-            f"with 0 where a key is visible, pass `{name} == 0`; the multi-head layers also take "
-            "it as `attention_bias`"
+            f"Received: {name} with the value {invalid[0]:g}. {advice}"
         )

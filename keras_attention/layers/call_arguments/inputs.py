@@ -151,6 +151,7 @@ def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | 
     query_mask, _ = split_masks(mask, inputs)
     if query_mask is None or not isinstance(inputs, (list, tuple)):
         return query_mask
-    if any(isinstance(x, keras.KerasTensor) for x in (*inputs, query_mask)):
-        return query_mask  # the size of an unknown batch has no symbol
+    is_symbolic = any(isinstance(x, keras.KerasTensor) for x in (*inputs, query_mask))
+    if is_symbolic and any(None in x.shape for x in (*inputs, query_mask)):
+        return query_mask  # an unknown size has no symbol
     return broadcast_batch(*split_inputs(inputs), query_mask)[3]

@@ -1,8 +1,11 @@
 """Masks of sequences, one entry per step: explicit ones, and the Keras masks of inputs."""
 
+import functools
+
 import keras
 from keras import ops
 
+from keras_attention.batch_axes import join_batch
 from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.mask.bool_mask import to_bool_mask, to_mask_tensor
 
@@ -13,9 +16,29 @@ KERAS_MASK_HINT = (
 )
 
 
+class MaskReader(keras.layers.Layer):
+    """Returns the Keras mask of its input, which Keras itself passes as `mask`."""
+
+    def __init__(self):
+        super().__init__(name="mask_reader", autocast=False)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return mask
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+_read_mask = functools.cache(MaskReader)
+
+
 def keras_mask(x):
     """Return the Keras mask that a tensor carries from an earlier layer, or None."""
-    return getattr(x, "_keras_mask", None)
+    mask = getattr(x, "_keras_mask", None)
+    is_traced = keras.backend.backend() == "jax" and not isinstance(x, keras.KerasTensor)
+    # JAX's tracers have no attributes: Keras stores their masks elsewhere, and passes them on.
+    return _read_mask()(x) if mask is None and is_traced else mask
 
 
 def prepare_mask(name, mask, x, ndim=None, query=None):
@@ -36,8 +59,9 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
     is_from_layer = mask is keras_mask(x)
     mask = to_mask_tensor(name, mask)
     if query is not None and len(mask.shape) == len(x.shape):
+        batch = join_batch(*(tensor.shape[: len(x.shape) - 2] for tensor in (query, x)))
         queries = query.shape[-2] if len(query.shape) == len(x.shape) else 1
-        check_mask(name, mask, (*x.shape[:-2], queries, x.shape[-2]), exact_rank=False)
+        check_mask(name, mask, (*batch, queries, x.shape[-2]), exact_rank=False)
         return to_bool_mask(name, mask)
     ndim = len(x.shape) - 1 if ndim is None else ndim
     try:

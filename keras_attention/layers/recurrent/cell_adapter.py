@@ -124,12 +124,14 @@ def nested_cells(cell):
     cells, visited, remaining = [], set(), [cell]
     while remaining:
         x = remaining.pop()
+        if id(x) in visited or not isinstance(x, (dict, list, tuple, keras.layers.Layer)):
+            continue
+        visited.add(id(x))
         if isinstance(x, dict):
             remaining.extend(x.values())
         elif isinstance(x, (list, tuple)):
             remaining.extend(x)
-        elif isinstance(x, keras.layers.Layer) and id(x) not in visited:
-            visited.add(id(x))
+        else:
             remaining.extend(vars(x).values())
             if hasattr(x, "state_size"):
                 cells.append(x)
@@ -151,7 +153,8 @@ def fixed_dropout_masks(cell, inputs, state, training):
         training: Whether the cell applies dropout.
     """
     cells = [c for c in nested_cells(cell) if hasattr(c, "reset_dropout_mask")]
-    if training and any(c.dropout or c.recurrent_dropout for c in cells):
+    rates = [getattr(c, name, 0) for c in cells for name in ("dropout", "recurrent_dropout")]
+    if training and any(rates):
         cell(inputs, state)
     try:
         yield
