@@ -20,20 +20,19 @@ from keras_attention.kernels.additive.scores import as_tensor
 class StepKeys(NamedTuple):
     """Keys for `additive_step`, with what is computed from them once per sequence.
 
-    keys: Projected keys `(batch, Tk, units)`; exponentials: B, `(batch, Tk, units)`;
-    is_in_range: whether the keys of a sequence are within +-43, bool `(batch,)`.
+    keys: Projected keys `(batch, Tk, units)`; exponentials: B, `(batch, Tk, units)`; maxima: the
+    largest absolute value of each sequence's keys, `(batch,)`.
     """
 
     keys: Any
     exponentials: Any
-    is_in_range: Any
+    maxima: Any
 
 
 def prepare_keys(keys):
     """Return the `StepKeys` of projected keys `(batch, Tk, units)`."""
-    maxima = ops.max(ops.abs(keys), axis=(1, 2))
-    is_in_range = maxima <= xla.MAX_ABSOLUTE_PROJECTION
-    return StepKeys(keys, ops.stop_gradient(xla.exponentiate(keys)), is_in_range)
+    exponentials, maxima = xla.exponentiate(keys), ops.max(ops.abs(keys), axis=(1, 2))
+    return StepKeys(keys, ops.stop_gradient(exponentials), ops.stop_gradient(maxima))
 
 
 def additive_step(query, keys, scale):
@@ -55,41 +54,39 @@ def additive_step(query, keys, scale):
     TensorShape([2, 1, 7])
     """
     query, projected = (ops.convert_to_tensor(x) for x in (query, keys.keys))
-    is_query_in_range = ops.max(ops.abs(query)) <= xla.MAX_ABSOLUTE_PROJECTION
-    is_in_range = ops.logical_and(is_query_in_range, ops.all(keys.is_in_range))
-    step = _differentiable_step(is_in_range)
-    return step(query, projected, keys.exponentials, as_tensor(scale, query))
+    return _step(query, projected, keys.exponentials, keys.maxima, as_tensor(scale, query))
 
 
-def _differentiable_step(is_in_range):
-    """Return the differentiable function of query, keys, exponentials and scale."""
+@ops.custom_gradient
+def _step(query, keys, exponentials, maxima, scale):
+    # All tensors are arguments: JAX cannot differentiate a loop if a custom gradient in it closes
+    # over a tensor of the loop.
+    maximum = ops.maximum(ops.max(ops.abs(query)), ops.max(maxima))
+    is_in_range = maximum <= xla.MAX_ABSOLUTE_PROJECTION
 
-    @ops.custom_gradient
-    def step(query, keys, exponentials, scale):
-        def fast(query, keys, scale):
-            r: Any = _reciprocals(query, keys, exponentials)
-            return ops.expand_dims(ops.sum(scale) - 2 * ops.matmul(r, scale), 1)
+    def fast(query, keys, scale):
+        r: Any = _reciprocals(query, keys, exponentials)
+        return ops.expand_dims(ops.sum(scale) - 2 * ops.matmul(r, scale), 1)
 
-        def fast_gradients(query, keys, scale, upstream):
-            r: Any = _reciprocals(query, keys, exponentials)
-            slopes = 4 * (r - r * r)
-            grad_query = ops.matmul(upstream, slopes) * scale
-            grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
-            grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
-            return grad_query, grad_keys, grad_scale
+    def fast_gradients(query, keys, scale, upstream):
+        r: Any = _reciprocals(query, keys, exponentials)
+        slopes = 4 * (r - r * r)
+        grad_query = ops.matmul(upstream, slopes) * scale
+        grad_keys = ops.swapaxes(upstream, 1, 2) * slopes * scale
+        grad_scale = ops.sum(upstream) - 2 * ops.sum(ops.matmul(upstream, r), axis=(0, 1))
+        return grad_query, grad_keys, grad_scale
 
-        def gradient(*args, upstream=None):
-            upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
-            inputs = query, keys, scale, upstream
-            grad_query, grad_keys, grad_scale = run_fast_or_exact(
-                is_in_range, fast_gradients, formula.gradients, inputs
-            )
-            return grad_query, grad_keys, ops.zeros_like(exponentials), grad_scale
+    def gradient(*args, upstream=None):
+        upstream = args[-1] if upstream is None else upstream  # (batch, 1, Tk)
+        inputs = query, keys, scale, upstream
+        grad_query, grad_keys, grad_scale = run_fast_or_exact(
+            is_in_range, fast_gradients, formula.gradients, inputs
+        )
+        zeros = ops.zeros_like(exponentials), ops.zeros_like(maxima)
+        return grad_query, grad_keys, *zeros, grad_scale
 
-        scores = run_fast_or_exact(is_in_range, fast, formula.scores, (query, keys, scale))
-        return scores, gradient
-
-    return step
+    scores = run_fast_or_exact(is_in_range, fast, formula.scores, (query, keys, scale))
+    return scores, gradient
 
 
 def _reciprocals(query, keys, exponentials):
