@@ -57,9 +57,9 @@ def split_state(cell, state, fed_size, batch=None):
     Raises:
         ValueError: If the states do not match the cell's states in number, width or batch size.
     """
-    states, fed, position = [] if state is None else tree.flatten(state), None, None
-    if not states:
+    if state is None:
         return None, None, None
+    states, fed, position = tree.flatten(state), None, None
     count = len(tree.flatten(cell.state_size)) + (2 if fed_size else 1)
     is_whole = len(states) == count and len(getattr(states[-1], "shape", ())) == 1
     if is_whole:  # a cell's states have rank 2
