@@ -146,4 +146,5 @@ def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search)
     together, alone = run([0, 1]), [run([0]), run([1])]
     for row in range(2):
         np.testing.assert_array_equal(numpy(together.tokens)[row], numpy(alone[row].tokens)[0])
-        np.testing.assert_allclose(together.scores[row], alone[row].scores[0], rtol=1e-4)
+        scores, expected = numpy(together.scores)[row], numpy(alone[row].scores)[0]
+        np.testing.assert_allclose(scores, expected, rtol=1e-4)
