@@ -15,6 +15,9 @@ FILE = "models.config"
 def resolve_model_directory(directory: str | os.PathLike) -> Path:
     """Return the resolved path of a model's directory.
 
+    Args:
+        directory: The directory of the model's versions.
+
     Raises:
         ValueError: If the directory holds no versions, or is itself a version's directory.
     """

@@ -41,6 +41,10 @@ def check_tensors(name, *tensors):
 def convert_argument(name, x):
     """Return an argument, which may be nested lists of numbers, as a tensor; symbols stay symbols.
 
+    Args:
+        name: Name of the argument, for the error message.
+        x: Its value.
+
     Raises:
         ValueError: If it cannot be converted, or is as `check_tensors` refuses it.
     """
