@@ -77,7 +77,10 @@ def gradients(query, key, scale, upstream):
 
 def exponentiate(x):
     """Return e^(2 x), with x clipped to the domain."""
-    return ops.exp(2 * ops.clip(x, -MAX_ABSOLUTE_PROJECTION, MAX_ABSOLUTE_PROJECTION))
+    # Not ops.clip, a function of its own in JAX's programs, which JAX calls with wrong arguments in
+    # the second derivative of a loop.
+    x = ops.minimum(x, MAX_ABSOLUTE_PROJECTION)
+    return ops.exp(2 * ops.maximum(x, -MAX_ABSOLUTE_PROJECTION))
 
 
 def _sum_over_keys(a, b, factors):
