@@ -14,8 +14,8 @@ from tests.fuzz.strategies.values import draw, round_to
 EPSILON = {"float64": 2.3e-16, "float32": 1.2e-7, "bfloat16": 7.9e-3, "float16": 9.8e-4}
 TOLERANCE = {"float64": 1e-11, "float32": 2e-5, "bfloat16": 3e-2, "float16": 4e-3}
 PERTURBATIONS, AMPLIFICATION = 2, 30
-LARGEST_LOSS = 1e30
-SMALLEST = 1e-36  # below this float32 has too few digits to compare
+MAX_LOSS = 1e30
+MIN_DIFFERENCE = 1e-36  # below this float32 has too few digits to compare
 
 
 @dataclasses.dataclass
@@ -33,7 +33,8 @@ class Problem:
     that ties are ties. internal: Dtype of the coarsest rounding inside. unconnected: Names whose
     gradients may be None. shared: Names of arrays without a batch axis. set_weights: Function of
     the list of drawn weights that returns others. known_axes: Dict of the axes, beside the last
-    one, whose sizes must be known.
+    one, whose sizes must be known. twin: A layer with the plain implementation and the same seed,
+    which must drop the same weights; or None.
     """
 
     layer: Any
@@ -78,7 +79,7 @@ def _check(problem, case):
     outputs_of = [k for k in expected if k not in ("visible", "zero")]
     factors = {k: rng.normal(size=expected[k].shape).astype(dtype) for k in outputs_of}
     for name, factor in factors.items():  # a loss of 1e38 would have no other digits
-        factor[np.abs(expected[name]) > LARGEST_LOSS] = 0
+        factor[np.abs(expected[name]) > MAX_LOSS] = 0
     directions = draw_directions(rng, floats, layer.trainable_variables, dtype)
     order, arguments = case.order, (poisoned, problem.fixed, factors, directions)
     try:
@@ -177,7 +178,9 @@ def _tolerances(problem, case, floats, weights, keep, expected):
                 if np.ndim(changes[name])
                 else changes[name]
             )
-        tolerances[name] = TOLERANCE[case.dtype] * size + AMPLIFICATION * changes[name] + SMALLEST
+        tolerances[name] = (
+            TOLERANCE[case.dtype] * size + AMPLIFICATION * changes[name] + MIN_DIFFERENCE
+        )
     return tolerances
 
 

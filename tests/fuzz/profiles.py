@@ -29,8 +29,17 @@ def run_quick(family, examples=None, shrink=True):
         family: A name in `FAMILIES`.
         examples: Number of cases; None = that of the quick profile.
         shrink: Whether to look for the smallest failing case.
+
+    Returns:
+        The number of cases that were checked.
     """
-    cases, build = FAMILIES[family]
+    cases, make_problem = FAMILIES[family]
+    count = 0
+
+    def build(case):
+        nonlocal count
+        count += 1
+        return make_problem(case)
 
     examples = examples or round(QUICK_SHARE * QUICK_EXAMPLES[family])
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
@@ -41,6 +50,7 @@ def run_quick(family, examples=None, shrink=True):
         check(build, case)
 
     check_case()
+    return count
 
 
 def run_round(family, number, examples, is_over=lambda: False):

@@ -56,8 +56,7 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
     """
     if mask is None:
         return None
-    is_from_layer = mask is keras_mask(x)
-    mask = to_mask_tensor(name, mask)
+    argument, mask = mask, to_mask_tensor(name, mask)
     if query is not None and len(mask.shape) == len(x.shape):
         batch = join_batch(*(tensor.shape[: len(x.shape) - 2] for tensor in (query, x)))
         queries = query.shape[-2] if len(query.shape) == len(x.shape) else 1
@@ -67,7 +66,8 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
     try:
         check_mask(name, mask, x.shape[:ndim])
     except ValueError as error:
-        raise ValueError(f"{error}{KERAS_MASK_HINT if is_from_layer else ''}") from None
+        hint = KERAS_MASK_HINT if argument is keras_mask(x) else ""
+        raise ValueError(f"{error}{hint}") from None
     return _match_length(to_bool_mask(name, mask), x, ndim)
 
 

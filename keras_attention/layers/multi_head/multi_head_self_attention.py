@@ -186,15 +186,6 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 training,
                 attention_bias,
             )
-        if isinstance(inputs, (list, tuple)):
-            raise ValueError(
-                f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
-            )
-        if len(inputs.shape) != 3:
-            raise ValueError(
-                "Expected `inputs` (batch, T, width) with a cache. "
-                f"Received: inputs {tuple(inputs.shape)}"
-            )
         cache = self._check_cache(cache, inputs)
         mask, visible, head_mask = self._prepare_cache_masks(inputs, mask, attention_mask, cache)
         memory, positions, cache = self._write_cache(inputs, mask, visible, cache)
@@ -236,6 +227,16 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache
 
     def _check_cache(self, cache, inputs):
+        """Return the cache as a `KeyValueCache`; refuse it, or inputs that it does not fit."""
+        if isinstance(inputs, (list, tuple)):
+            raise ValueError(
+                f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
+            )
+        if len(inputs.shape) != 3:
+            raise ValueError(
+                "Expected `inputs` (batch, T, width) with a cache. "
+                f"Received: inputs {tuple(inputs.shape)}"
+            )
         widths = (self._key_dim, self._value_dim) if self.built else (None, None)
         return check_cache(cache, inputs.shape[0], self._groups, *widths)
 

@@ -108,11 +108,7 @@ def build(case):
         "memory": draw(memory_batch, case.keys, case.memory_width),
     }
     floats |= {f"state_{n}": rng.normal(size=(case.batch, case.cell_units)) for n in range(count)}
-    poison = {}
-    if case.poison and inputs_mask is not None:
-        poison["inputs"] = ~inputs_mask
-    if case.poison and memory_mask is not None:
-        poison["memory"] = ~memory_mask
+    poison = masks.invert_masks(case, inputs=inputs_mask, memory=memory_mask)
     return Problem(
         layer=layer,
         floats=floats,

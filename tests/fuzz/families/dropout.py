@@ -9,7 +9,7 @@ import numpy as np
 
 RATE = 0.4
 MIN_WEIGHT = 1e-4  # a smaller weight may be rounded to zero in half precision
-MANY = 60  # of so many weights some are kept and some dropped, but for one case in 10^13
+MIN_COUNT = 60  # of 60 weights some are kept and some dropped, but for one case in 10^13
 
 
 def append_identity(values):
@@ -38,7 +38,7 @@ def observe_keep(keys, heads):
         columns, full = np.swapaxes(columns, 1, 2), np.swapaxes(full, 1, 2)
         keep = (columns != 0) | (full == 0)
         counted = keep[np.abs(full) >= MIN_WEIGHT]
-        if counted.size >= MANY:
+        if counted.size >= MIN_COUNT:
             assert counted.any(), "dropout has dropped all weights"
             assert not counted.all(), "dropout has kept all weights"
         return keep.astype("float64")

@@ -56,13 +56,7 @@ def cases(compiled):
         queries=lengths(),
         keys=lengths(),
         width=widths(),
-        query_mask=masks.sequence_masks(),
-        key_mask=masks.sequence_masks(),
-        pair_mask=masks.pair_masks(),
-        causal=st.sampled_from([False, False, True]),
-        dropout=st.sampled_from([False, False, True]),
-        return_weights=st.booleans(),
-        poison=st.booleans(),
+        **masks.query_value_fields(),
     ).map(complete)
 
 
@@ -111,11 +105,12 @@ def build(case):
     positions = None
     if case.positions:
         positions = rng.integers(0, case.keys + 2, (case.batch, case.queries)).astype("int32")
-    poison = {}
-    if case.poison and query_mask is not None:
-        poison["value" if case.inputs == "self" else "query"] = ~query_mask
-    if case.poison and key_mask is not None:
-        poison |= {"value": ~key_mask} | ({"key": ~key_mask} if "key" in floats else {})
+    poison = masks.invert_masks(
+        case,
+        query=query_mask if "query" in floats else None,
+        value=key_mask,
+        key=key_mask if "key" in floats else None,
+    )
     layer = ka.LocalAttention(
         case.window,
         case.alignment,

@@ -191,11 +191,12 @@ def build(case):
     }
     if bias is not None:
         floats["bias"] = bias
-    poison = {}
-    if case.poison and query_mask is not None:
-        poison["value" if case.is_self else "query"] = ~fixed["query_mask"]
-    if case.poison and key_mask is not None:
-        poison |= {"value": ~key_mask} | ({"key": ~key_mask} if "key" in floats else {})
+    poison = masks.invert_masks(
+        case,
+        query=fixed["query_mask"] if "query" in floats else None,
+        value=key_mask,
+        key=key_mask if "key" in floats else None,
+    )
     ranks = {"pairs": 3, "bias": 4}
     return Problem(
         layer=_make_layer(case),

@@ -70,13 +70,7 @@ def _cases(compiled, **fields):
         width=widths(),
         key_width=widths(),
         value_width=widths(),
-        query_mask=masks.sequence_masks(),
-        key_mask=masks.sequence_masks(),
-        pair_mask=masks.pair_masks(),
-        causal=st.sampled_from([False, False, True]),
-        dropout=st.sampled_from([False, False, True]),
-        return_weights=st.booleans(),
-        poison=st.booleans(),
+        **masks.query_value_fields(),
     ).map(complete)
 
 
@@ -190,11 +184,12 @@ def build(case):
         pairs[..., None, :] if case.inputs == "single" and pairs is not None else pairs,
         case.causal,
     )
-    poison = {}
-    if case.poison and query_mask is not None:
-        poison["value" if case.inputs == "self" else "query"] = ~fixed["query_mask"]
-    if case.poison and key_mask is not None:
-        poison |= {"value": ~key_mask} | ({"key": ~key_mask} if "key" in floats else {})
+    poison = masks.invert_masks(
+        case,
+        query=fixed["query_mask"] if "query" in floats else None,
+        value=key_mask,
+        key=key_mask if "key" in floats else None,
+    )
     unconnected = ()
     if case.score == "location":
         unconnected += ("key",)

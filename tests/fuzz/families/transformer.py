@@ -111,11 +111,7 @@ def build(case):
     memory_mask = masks.sequence_mask(case.memory_mask, rng, case.batch, case.keys)
     memory_mask = memory_mask if case.is_decoder else None
     pairs = masks.pair_mask(case.pair_mask, rng, case.batch, case.length, case.length)
-    poison = {}
-    if case.poison and mask is not None:
-        poison["inputs"] = ~mask
-    if case.poison and memory_mask is not None:
-        poison["memory"] = ~memory_mask
+    poison = masks.invert_masks(case, inputs=mask, memory=memory_mask)
     layer = block(**options)
     return Problem(
         layer=layer,

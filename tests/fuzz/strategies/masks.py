@@ -17,6 +17,24 @@ def pair_masks():
     return st.sampled_from(["none"] * 4 + list(PAIRS[1:]))
 
 
+def query_value_fields():
+    """Return the strategies of a query/value call's masks and options, by the fields' names."""
+    return {
+        "query_mask": sequence_masks(),
+        "key_mask": sequence_masks(),
+        "pair_mask": pair_masks(),
+        "causal": st.sampled_from([False, False, True]),
+        "dropout": st.sampled_from([False, False, True]),
+        "return_weights": st.booleans(),
+        "poison": st.booleans(),
+    }
+
+
+def invert_masks(case, **masks):
+    """Return {input: its masked positions}, for the inputs that have a mask, if a case poisons."""
+    return {name: ~mask for name, mask in masks.items() if case.poison and mask is not None}
+
+
 def sequence_mask(kind, rng, batch, length):
     """Return a bool mask `(batch, length)`, or None."""
     if kind == "none":
