@@ -166,5 +166,6 @@ def test_arrays_are_unpacked_as_they_were_packed(tmp_path):
 
 
 def test_values_that_are_neither_numbers_nor_strings_are_refused():
-    with pytest.raises(ValueError, match="Expected only numbers, or only str and bytes. Received: "):
+    expected = "Expected only numbers, or only str and bytes. Received: "
+    with pytest.raises(ValueError, match=expected):
         as_array([None])
