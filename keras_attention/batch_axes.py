@@ -8,6 +8,8 @@ from functools import reduce
 
 from keras import ops
 
+from keras_attention.kernels.matmul import matmul as multiply
+
 
 def join_batch(*shapes):
     """Return the common batch axes of several shapes' batch axes; None = known only at run time.
@@ -53,12 +55,12 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
 
 
 def matmul(a, b):
-    """Multiply matrices; batch axes that are known to differ are made equal before."""
+    """Multiply as `kernels.matmul`; batch axes that are known to differ are made equal before."""
     axes = len(a.shape) - 2
     if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
         sizes = _batch_sizes([a, b], axes)
         a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
-    return ops.matmul(a, b)
+    return multiply(a, b)
 
 
 def broadcast_axes(x, sizes):

@@ -1,4 +1,8 @@
-"""The floating-point precision of scores, independent of the dtype policy."""
+"""The floating-point precision of scores and of products in half precision.
+
+Projections and matrix products take inputs in the compute dtype; scores, softmax and sums are
+float32 under every half-precision policy (float64 under a float64 policy).
+"""
 
 import keras
 from keras import ops
@@ -8,6 +12,11 @@ from keras_attention.types import Tensor
 # Products of two projections of inputs up to this magnitude are finite in float32, so that no score
 # can become NaN as a difference of infinities. Scores of that size give one-hot weights anyway.
 MAX_ABSOLUTE_INPUT = 1e12
+
+HALF_PRECISION = "float16", "bfloat16"
+
+# The largest finite number. That of bfloat16 is near float32's, which products do not reach.
+MAX_FLOAT16 = 65504.0
 
 
 def score_dtype(dtype: str) -> str:
@@ -39,3 +48,34 @@ def to_score_precision(x: Tensor) -> Tensor:
         Tensor of the same shape, float32 or float64.
     """
     return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+
+
+def clip_input(x: Tensor) -> Tensor:
+    """Clip `x` to +-1e12, as the input of a projection; every number of float16 is smaller.
+
+    Args:
+        x: Tensor of any float dtype and shape.
+
+    Returns:
+        Tensor of the same shape and dtype.
+    """
+    if keras.backend.standardize_dtype(x.dtype) == "float16":
+        return x
+    return ops.clip(x, -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+
+
+def saturate_cast(x: Tensor, dtype: str) -> Tensor:
+    """Cast from or to half precision; what exceeds the range of float16 becomes its largest number.
+
+    An overflow would become infinite, and the difference of two infinite products is NaN.
+
+    Args:
+        x: Float tensor of any shape. Infinite numbers of float16 are replaced too.
+        dtype: A float dtype.
+
+    Returns:
+        Tensor of the same shape and of `dtype`.
+    """
+    if "float16" in (dtype, keras.backend.standardize_dtype(x.dtype)):
+        x = ops.clip(x, -MAX_FLOAT16, MAX_FLOAT16)
+    return ops.cast(x, dtype)

@@ -5,7 +5,12 @@ from typing import Literal
 import keras
 
 from keras_attention.base_layer import BaseLayer
-from keras_attention.precision import score_dtype, to_score_precision
+from keras_attention.precision import (
+    HALF_PRECISION,
+    saturate_cast,
+    score_dtype,
+    to_score_precision,
+)
 from keras_attention.types import Shape, Tensor
 
 
@@ -74,6 +79,11 @@ class Score(BaseLayer):
     def covers(self, key: Tensor) -> Tensor | None:
         """Return which keys the score is defined for: bool `(1, Tk)`, or None for all keys."""
         return None
+
+    def round_to_half(self, x: Tensor) -> Tensor:
+        """Round an input or a factor of a product, if the score's dtype is half precision."""
+        is_half = self.compute_dtype in HALF_PRECISION
+        return saturate_cast(x, self.compute_dtype) if is_half else x
 
     def call(self, query: Tensor, key: Tensor) -> Tensor:
         return self.compare(
