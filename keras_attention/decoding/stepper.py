@@ -84,12 +84,9 @@ def _to_log_probabilities(logits, rows):
             f"Expected `step` to return logits of shape (rows, vocabulary) = ({rows}, any). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
-    logits = ops.nan_to_num(
-        ops.cast(logits, "float32"),
-        nan=IMPOSSIBLE_SCORE,
-        posinf=-MIN_SCORE,
-        neginf=IMPOSSIBLE_SCORE,
-    )
+    # Few operations: in a graph without XLA each one is a pass over the whole vocabulary.
+    logits = ops.cast(logits, "float32")
+    logits = ops.minimum(ops.where(ops.isnan(logits), IMPOSSIBLE_SCORE, logits), -MIN_SCORE)
     is_dead_end = ops.max(logits, axis=-1, keepdims=True) == IMPOSSIBLE_SCORE
     return ops.where(is_dead_end, IMPOSSIBLE_SCORE, ops.log_softmax(logits, axis=-1))
 

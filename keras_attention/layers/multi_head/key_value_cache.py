@@ -107,8 +107,9 @@ def extend_cache(cache, keys, values, mask=None):
     index, is_new = _find_new_tokens(cache, slots, ops.shape(keys)[-2], mask)
 
     def write(old, new):
-        slot_index = index[:, None, :, None]
-        new = ops.take_along_axis(ops.cast(new, old.dtype), slot_index, axis=2)
+        new = ops.cast(new, old.dtype)
+        if tokens != 1:
+            new = ops.take_along_axis(new, index[:, None, :, None], axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 
     count = ops.shape(keys)[-2] if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)

@@ -23,6 +23,7 @@ from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAtte
 from keras_attention.layers.positions.angles import check_base
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask import combine, hide, padding
+from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.precision import score_dtype
 from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
@@ -218,12 +219,15 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         positions = token_positions(cache, ops.shape(inputs)[1], mask)
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
         cache = extend_cache(cache, new.keys, new.values, mask)
-        visible = combine(
-            padding(key_mask=cache.mask),
-            visible.dense(),
-            slots <= positions[..., None],
-            positions[..., None] < ops.shape(slots)[0],
-        )
+        position = positions[..., None]
+        is_earlier = combine(slots <= position, position < ops.shape(slots)[0])
+        pairs = combine(visible.dense(), is_earlier)
+        if self.window is not None or visible.pairs is not None:
+            visible = combine(padding(key_mask=cache.mask), pairs)
+        else:
+            # Every token in the cache is visible to the last new one: `attend` need not zero any.
+            sizes = ops.shape(inputs)[1], ops.shape(slots)[0]
+            visible = StructuredMask(*sizes, key_mask=cache.mask, pairs=pairs)
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache
 
     def _check_cache(self, cache, inputs):

@@ -13,7 +13,8 @@ from keras_attention.layers.call_arguments.tensors import check_not_symbolic, ch
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
-from keras_attention.mask import combine, hide, padding
+from keras_attention.mask import hide, padding
+from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.types import Nest, Shape, Tensor
 
 DecoderBlockCache = collections.namedtuple("DecoderBlockCache", ["written", "memory"])
@@ -168,8 +169,11 @@ class TransformerDecoderBlock(TransformerBlock):
 
     def _attend_to_memory(self, query, mask, memory, return_weights, training):
         """Return the context from the prepared memory, and the weights or None."""
-        memory = PreparedMemory(*memory)
-        memory = memory._replace(mask=combine(memory.mask, padding(query_mask=mask)))
+        keys, values, key_mask = memory
+        # `prepare` has zeroed the masked keys. A dense mask would make `attend` do it again.
+        sizes = ops.shape(query)[1], ops.shape(keys)[2]
+        visible = StructuredMask(*sizes, query_mask=mask, key_mask=key_mask[:, 0])
+        memory = PreparedMemory(keys, values, visible)
         noise = self.cross_attention.perturbation.sample(query, memory) if training else None
         context, weights = self.cross_attention.attend(
             query, memory, noise, return_weights=return_weights
