@@ -10,7 +10,6 @@ from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layer_arguments import get_activation, get_initializer
-from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
     control_width,
@@ -37,6 +36,7 @@ from keras_attention.memory import add, content, erase, interpolate, sharpen, sh
 from keras_attention.normalize import softmax
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
+from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Shape, Tensor
 
 # Value of a memory with a constant start: not 0, because a slot of zeros has no cosine gradient.

@@ -16,9 +16,9 @@ from keras_attention.kernels.attention import (
     compare,
     prepare_step_keys,
 )
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
@@ -27,7 +27,6 @@ from keras_attention.layers.pointer.pointing import (
     prepend_begin,
     previous_real_step,
 )
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.recurrent import cell_adapter
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
@@ -41,6 +40,7 @@ from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import combine, hide, padding, visited
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.score import AdditiveScore
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
 
 

@@ -9,9 +9,9 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
-from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
+from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
@@ -29,6 +29,7 @@ from keras_attention.layers.recurrent.decoder_state import (
 from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
+from keras_attention.tensors import check_not_symbolic, check_tensors
 from keras_attention.types import Config, Nest, Tensor
 
 

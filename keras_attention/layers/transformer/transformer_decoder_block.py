@@ -7,13 +7,13 @@ import keras
 from keras import ops, tree
 
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import combine, hide, padding
+from keras_attention.tensors import check_not_symbolic, check_tensors
 from keras_attention.types import Nest, Shape, Tensor
 
 DecoderBlockCache = collections.namedtuple("DecoderBlockCache", ["written", "memory"])
