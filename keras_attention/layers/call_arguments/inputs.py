@@ -15,7 +15,7 @@ from keras_attention.types import Nest, Tensor
 NAMES = "a tensor, [query, value] or [query, value, key]"
 
 
-def prepare_inputs(inputs, mask):
+def prepare_inputs(inputs: Any, mask: Any) -> tuple[Any, Any, Any, Any, Any]:
     """Return `(query, value, key, query_mask, key_mask)` of a call, with equal batch axes.
 
     Args:

@@ -23,6 +23,10 @@ from keras_attention.layers.call_arguments.inputs import (
 )
 from keras_attention.layers.call_arguments.shapes import broadcast_query_shape, split_shapes
 from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
+from keras_attention.layers.multi_head.prepared_positions import (
+    align_positions,
+    mask_prepared_memory,
+)
 from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
@@ -33,7 +37,6 @@ from keras_attention.layers.multi_head.projection import (
 from keras_attention.layers.positions.rotary import rotate
 from keras_attention.layers.query_value.base import QueryValueAttention, add_query_axis
 from keras_attention.layers.query_value.perturbation import SeededDropout
-from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import (
     StructuredMask,
     as_structured_mask,
@@ -311,9 +314,9 @@ class MultiHeadAttention(QueryValueAttention):
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         queries, keys = 1 if is_single else ops.shape(query)[-2], ops.shape(memory.keys)[-2]
         if self.rotary_base is not None or self.window is not None:
-            positions = _align_positions(positions, queries, keys, is_single)
+            positions = align_positions(positions, queries, keys, is_single)
         if not isinstance(memory.mask, StructuredMask):
-            memory = self._mask_prepared_memory(memory, queries, positions)
+            memory = mask_prepared_memory(memory, queries, positions, self.window)
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
@@ -346,22 +349,6 @@ class MultiHeadAttention(QueryValueAttention):
         # The bias of the output projection must not reach fully masked queries.
         output = visible.zero_masked_queries(self.transform_output(context, query), is_single)
         return output, weights
-
-    def _mask_prepared_memory(self, memory, queries, positions):
-        """Add the window to a dense mask, and zero the keys and values that it masks.
-
-        `prepare` has zeroed only the positions that its own mask masks; a window or a cache may
-        mask more.
-        """
-        mask, keys = memory.mask, ops.shape(memory.keys)[-2]
-        if self.window is not None:
-            distance = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None])
-            mask = combine(mask, distance <= self.window)
-        visible = StructuredMask(queries, keys, pairs=mask).key_is_visible()
-        if visible is None:
-            return memory
-        visible = ops.expand_dims(visible, -2)
-        return PreparedMemory(hide(memory.keys, visible), hide(memory.values, visible), mask)
 
     def average_heads(self, weights: Tensor) -> Tensor:
         """Return the mean over the heads: `(batch, Tk)` or `(batch, Tq, Tk)`."""
@@ -421,12 +408,3 @@ def _check_rank(query, value):
             "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
             f"Received: query {tuple(query)}, value {tuple(value)}"
         )
-
-
-def _align_positions(positions, queries, keys, is_single):
-    """Return positions int32 `(batch or 1, Tq)`; None places the last query at the last key."""
-    if positions is None:
-        positions = (ops.arange(queries, dtype="int32") + (keys - queries))[None]
-    elif is_single:
-        positions = positions[:, None]
-    return ops.cast(positions, "int32")

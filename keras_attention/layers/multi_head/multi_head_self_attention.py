@@ -223,18 +223,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache
 
     def _check_cache(self, cache, inputs):
-        """Return the cache as a `KeyValueCache`; refuse it, or inputs that it does not fit."""
-        if isinstance(inputs, (list, tuple)):
-            raise ValueError(
-                f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
-            )
-        if len(inputs.shape) != 3:
-            raise ValueError(
-                "Expected `inputs` (batch, T, width) with a cache. "
-                f"Received: inputs {tuple(inputs.shape)}"
-            )
         widths = (self._key_dim, self._value_dim) if self.built else (None, None)
-        return check_cache(cache, inputs.shape[0], self._groups, *widths)
+        return check_cache(cache, inputs, self._groups, *widths)
 
     def get_initial_cache(self, batch_size: int | Tensor, max_length: int) -> KeyValueCache:
         """Return an empty `KeyValueCache`.
