@@ -13,8 +13,8 @@ def has_any_within(mask, first, last, count):
 
     Args:
         mask: Bool `(batch, count)`; None = all True.
-        first, last: Int `(n,)`; indices beyond either end are clipped. None = from the first or to
-            the last entry of the mask.
+        first: Int `(n,)`, clipped to the mask's indices; None = from the first entry of the mask.
+        last: Int `(n,)`, clipped likewise; None = to the last entry of the mask.
         count: Length of the mask, an int or a scalar tensor.
     """
     first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
