@@ -23,8 +23,7 @@ def join_batch(*shapes):
 def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
     """Broadcast the batch axes, which are all axes before the sequence's, of the inputs of a call.
 
-    Inputs whose sizes are known and equal are returned unchanged, without any operation. Where both
-    sizes are unknown, equal sizes at run time cost no copy.
+    Where both sizes are unknown, equal sizes at run time cost no copy.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
@@ -39,26 +38,13 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
     """
     axes = len(value.shape) - 2
     inputs = [query, value] if key is value else [query, value, key]
-    shapes = {tuple(x.shape[:axes]) for x in inputs}
-    has_unknown = any(None in shape for shape in shapes)
-    if len(shapes) == 1 and not (has_unknown and any(x is not query for x in inputs)):
-        return query, value, key, query_mask, key_mask
-    sizes = _batch_sizes(inputs, axes)
+    sizes = join_batch_sizes(inputs, axes)
     if not _is_equal(query.shape[:axes], sizes):
         query_mask = broadcast_axes(query_mask, sizes)
     if not all(_is_equal(x.shape[:axes], sizes) for x in (value, key)):
         key_mask = broadcast_axes(key_mask, sizes)
     query, *memory = (broadcast_axes(x, sizes) for x in inputs)
     return query, memory[0], memory[-1], query_mask, key_mask
-
-
-def matmul(a, b):
-    """Multiply matrices; batch axes that are known to differ are made equal before."""
-    axes = len(a.shape) - 2
-    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
-        sizes = _batch_sizes([a, b], axes)
-        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
-    return ops.matmul(a, b)
 
 
 def broadcast_axes(x, sizes):
@@ -99,7 +85,7 @@ def broadcast_to_batch(inputs, *tensors):
     return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
 
-def _batch_sizes(inputs, axes):
+def join_batch_sizes(inputs, axes):
     """Return the common size of every batch axis: an int, or a scalar tensor."""
     static = join_batch(*(x.shape[:axes] for x in inputs))
     return [

@@ -1,8 +1,9 @@
-"""The floating-point precision of scores, independent of the dtype policy."""
+"""The floating-point precision of scores and contexts, independent of the dtype policy."""
 
 import keras
 from keras import ops
 
+from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
 from keras_attention.types import Tensor
 
 # Products of two projections of inputs up to this magnitude are finite in float32, so that no score
@@ -39,3 +40,23 @@ def to_score_precision(x: Tensor) -> Tensor:
         Tensor of the same shape, float32 or float64.
     """
     return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices in float32 (float64 is kept).
+
+    Batch axes that are known to differ are made equal before: see `batch_axes`.
+
+    Args:
+        a: `(batch, ..., m, n)`, any float dtype.
+        b: `(batch, ..., n, k)`, any float dtype.
+
+    Returns:
+        Tensor `(batch, ..., m, k)`, float32 or float64.
+    """
+    a, b = at_least_float32(a), at_least_float32(b)
+    axes = len(a.shape) - 2
+    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
+        sizes = join_batch_sizes([a, b], axes)
+        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
+    return ops.matmul(a, b)

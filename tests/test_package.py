@@ -60,7 +60,7 @@ def test_imports_run_one_way(path):
     folder = path.relative_to(ROOT / "keras_attention").parts[0]
     steps = {"score", "mask", "normalize", "read"}
     leaves = {"arguments", "base_layer", "batch_axes", "initial_weights", "layer_arguments"}
-    leaves |= {"paths", "precision", "top_k", "types"}
+    leaves |= {"paths", "precision", "tensors", "top_k", "types"}
     allowed = {
         **{step: leaves | {step} for step in steps},
         "normalize": leaves | {"mask", "normalize"},
@@ -91,7 +91,6 @@ def test_layer_families_import_only_the_families_they_compose(path):
         "pointer": {"query_value", "recurrent"},
         "neural_turing_machine": {"recurrent"},
         "transformer": {"multi_head", "query_value"},
-        "self_attention_2d.py": {"query_value"},  # for `PreparedMemory`
     }.get(inner[0], set())
     names = _list_imported_modules(path)
     families = {n.split(".")[2] for n in names if n.startswith("keras_attention.layers.")}

@@ -1,4 +1,4 @@
-"""Conversion of a mask to bool, which refuses values that are not those of a mask."""
+"""Masks that a caller passes: refuse values and shapes that do not fit, convert to bool."""
 
 import keras
 import numpy as np
@@ -50,6 +50,53 @@ def to_bool_mask(name, mask):
         return mask
     _check_values(name, mask)
     return ops.cast(mask, "bool")
+
+
+def prepare_pair_mask(name, mask, query, key):
+    """Check a mask of query-key pairs and return it as bool, of rank 2 or more.
+
+    Args:
+        name: Name of the argument, for the error.
+        mask: Bool, broadcastable to `(batch, ..., Tq, Tk)` (to `(batch, ..., Tk)` for a single
+            query).
+        query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
+        key: `(batch, ..., Tk, Dk)`.
+
+    Raises:
+        ValueError: If it is not a mask, or its shape does not fit query and key.
+    """
+    mask = to_bool_mask(name, mask)
+    check_mask(name, mask, pair_shape(query, key), exact_rank=False)
+    is_single = len(query.shape) < len(key.shape)
+    return ops.expand_dims(mask, -2) if is_single or len(mask.shape) == 1 else mask
+
+
+def pair_shape(query, key, heads=()):
+    """Return the static shape `(batch, ..., *heads, Tq, Tk)`, without `Tq` for a single query."""
+    axes = len(key.shape) - 2
+    batch = [k if q == 1 else q for q, k in zip(query.shape[:axes], key.shape[:axes], strict=True)]
+    return (*batch, *heads, *query.shape[axes:-1], key.shape[-2])
+
+
+def check_mask(name, mask, expected, exact_rank=True):
+    """Raise a ValueError if a mask does not have exactly the `expected` shape.
+
+    Without `exact_rank` it must only be broadcastable to that shape: it may have fewer axes, and
+    axes of size 1. A size of None is unknown and fits any.
+    """
+    if mask is None:
+        return
+    shape = tuple(mask.shape)
+    has_valid_rank = len(shape) == len(expected) if exact_rank else 0 < len(shape) <= len(expected)
+    sizes = zip(reversed(shape), reversed(tuple(expected)), strict=False)
+    if not has_valid_rank or not all(
+        None in (m, e) or m == e or (m == 1 and not exact_rank) for m, e in sizes
+    ):
+        relation = "of" if exact_rank else "broadcastable to"
+        raise ValueError(
+            f"Expected `{name}` {relation} shape {tuple(expected)}. "
+            f"Received: {name} of shape {shape}"
+        )
 
 
 def _check_values(name, mask):

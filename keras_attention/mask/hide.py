@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_broadcastable
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 

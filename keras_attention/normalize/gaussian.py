@@ -3,9 +3,9 @@
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.mask.broadcastable import check_broadcastable
-from keras_attention.normalize.softmax import softmax
+from keras_attention.normalize.masked import softmax
 from keras_attention.precision import at_least_float32
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.normalize import sample_ops, sample_tfp
 from keras_attention.normalize.hardmax import hardmax
-from keras_attention.normalize.softmax import softmax
+from keras_attention.normalize.masked import softmax
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 FORMULAS = sample_tfp if keras.backend.backend() == "tensorflow" else sample_ops

@@ -2,8 +2,7 @@
 
 from keras import ops
 
-from keras_attention.batch_axes import matmul
-from keras_attention.precision import at_least_float32
+from keras_attention.precision import matmul
 from keras_attention.types import Tensor
 
 
@@ -23,5 +22,4 @@ def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
     >>> keras_attention.read.weighted_sum(weights, value).numpy()
     array([[[7.]]], dtype=float32)
     """
-    context = matmul(at_least_float32(weights), at_least_float32(value))
-    return ops.cast(context, value.dtype)
+    return ops.cast(matmul(weights, value), value.dtype)

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.batch_axes import matmul
 from keras_attention.layer_arguments import get_initializer, get_regularizer
+from keras_attention.precision import matmul
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 

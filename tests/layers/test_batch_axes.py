@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_attention as ka
 from keras_attention.batch_axes import broadcast_batch, join_batch
+from keras_attention.layers.call_arguments.inputs import prepare_inputs
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
 from tests.gradients import gradients
@@ -216,16 +217,11 @@ def test_functions_broadcast_a_value_of_batch_one():
 
 def test_equal_batches_are_returned_unchanged():
     query, value, *masks = arrays((4, 4))
-    assert all(
-        a is b
-        for a, b in zip(
-            broadcast_batch(query, value, value, *masks),
-            (query, value, value, *masks),
-            strict=True,
-        )
-    )
+    query, value, *masks = map(ops.convert_to_tensor, (query, value, *masks))
+    prepared = prepare_inputs([query, value], masks)
+    assert all(a is b for a, b in zip(prepared, (query, value, value, *masks), strict=True))
     symbol = keras.KerasTensor((None, 5, 8))
-    assert all(x is symbol for x in broadcast_batch(symbol, symbol, symbol)[:3])
+    assert all(x is symbol for x in prepare_inputs(symbol, None)[:3])
 
 
 def test_batch_axes_are_joined():

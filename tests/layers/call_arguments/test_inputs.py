@@ -7,8 +7,8 @@ from keras_attention.layers.call_arguments.inputs import (
     check_shapes,
     split_inputs,
     split_masks,
-    split_shapes,
 )
+from keras_attention.layers.call_arguments.shapes import split_shapes
 
 QUERY, VALUE, KEY = np.zeros((2, 3, 5)), np.zeros((2, 7, 11)), np.zeros((2, 7, 13))
 QUERY_MASK, VALUE_MASK, KEY_MASK = (

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import Attention
-from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.mask.structured_mask import build_structured_mask
 from tests import reference
 
 RNG = np.random.default_rng(0)
