@@ -1,7 +1,7 @@
 """Make the batch axes of a call's inputs equal, before any product.
 
-Every kernel may rely on equal batch axes. TensorFlow multiplies some shapes `(B, 1, m, n)` by
-`(1, 1, n, k)` wrongly on CPUs, or ends the process.
+Every kernel may rely on equal batch axes. On CPUs, TensorFlow's product of some shapes
+`(B, 1, m, n)` and `(1, 1, n, k)` is wrong, or crashes the process.
 """
 
 from functools import reduce
@@ -10,7 +10,7 @@ from keras import ops
 
 
 def join_batch(*shapes):
-    """Return the common batch axes of several shapes' batch axes; None = known only at run time.
+    """Return the batch axes to which several batch axes broadcast; None = unknown until run time.
 
     Example:
     >>> from keras_attention.batch_axes import join_batch
@@ -21,7 +21,7 @@ def join_batch(*shapes):
 
 
 def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
-    """Broadcast the batch axes, which are all axes before the sequence's, of the inputs of a call.
+    """Broadcast the batch axes of a call's inputs: all axes before the sequence axis.
 
     Inputs whose sizes are known and equal are returned unchanged, without any operation. Where both
     sizes are unknown, equal sizes at run time cost no copy.
@@ -29,13 +29,13 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         value: `(batch, ..., Tk, Dv)`.
-        key: `(batch, ..., Tk, Dk)`; the value itself stays the same object.
+        key: `(batch, ..., Tk, Dk)`. If it is the same object as the value, so are the results.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
         key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs, or None.
 
     Returns:
-        The five tensors. Every batch axis has the same size in query, value and key, and in a mask
-        that had one row for an input that was broadcast.
+        The five tensors. Query, value and key have the same batch axes. If an input was broadcast,
+        so was its mask.
     """
     axes = len(value.shape) - 2
     inputs = [query, value] if key is value else [query, value, key]
@@ -53,7 +53,7 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
 
 
 def matmul(a, b):
-    """Multiply matrices; batch axes that are known to differ are made equal before."""
+    """Multiply matrices; batch axes that are known to differ are broadcast first."""
     axes = len(a.shape) - 2
     if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
         sizes = _batch_sizes([a, b], axes)
@@ -75,7 +75,7 @@ def broadcast_axes(x, sizes):
         return ops.broadcast_to(x, shape)
 
     # TensorFlow's own gradient does not compile in an XLA loop, because it takes the sizes from the
-    # forward pass. A reshape to (copies, size) and a sum need only those of the gradient's inputs.
+    # forward pass. This one, a reshape to (copies, size) and a sum, takes them from its arguments.
     @ops.custom_gradient
     def broadcast(x):
         def gradient(*args, upstream=None):
@@ -122,7 +122,7 @@ def _join_sizes(sizes):
 
 
 def _is_equal(shape, sizes):
-    """Return whether sizes, which may be tensors, are known to be those of a shape."""
+    """Return True if the sizes, which may be tensors, are known to be equal to a shape's."""
     return all(
         size is n or isinstance(size, int) and isinstance(n, int) and size == n
         for size, n in zip(sizes, shape, strict=True)

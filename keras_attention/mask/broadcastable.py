@@ -8,13 +8,13 @@ from keras import ops
 def check_broadcastable(name: str, x: Any, target: str, shape: Any) -> None:
     """Raise a ValueError if `x` cannot be broadcast to `shape`, the shape of `target`.
 
-    Broadcasting must not enlarge the target. Sizes that a graph does not know yet are not checked.
+    Broadcasting must not enlarge the target. Sizes that are unknown until run time are not checked.
 
     Args:
         name: Name of the argument `x`, for the error message.
         x: Tensor, array or nested lists.
-        target: What `shape` is the shape of, for the error message.
-        shape: Its sizes; None is an unknown one.
+        target: Name of the target, such as "scores", for the error message.
+        shape: Shape of the target; None = an unknown size.
 
     Example:
     >>> from keras_attention.mask.broadcastable import check_broadcastable
@@ -43,6 +43,6 @@ def _get_shape(x):
 
 
 def _have_matching_sizes(a, b, is_one_way=False):
-    """Return whether the sizes of two shapes, aligned at the last axis, are equal or 1."""
+    """Return True if the sizes of two shapes, aligned at the last axis, are equal or 1."""
     pairs = zip(reversed(a), reversed(b), strict=False)
     return all(None in (m, n) or m in (1, n) or (n == 1 and not is_one_way) for m, n in pairs)

@@ -60,11 +60,11 @@ class StructuredMask:
         return combine(padding(self.query_mask, self.key_mask), self.pairs, order)
 
     def order_mask(self, positions: Tensor) -> Tensor | None:
-        """Return the causal mask and the window of queries at some positions among the keys.
+        """Return the causal and window masks of some queries, combined.
 
         Args:
-            positions: Int32 `(..., 1)`, aligned to the lower right: the last query of a call
-                stands at the last key.
+            positions: Int32 `(..., 1)`, the queries' positions on the axis of keys, aligned to the
+                lower right: the last query of a call has the position of the last key.
 
         Returns:
             Bool `(..., Tk)`; None if there is neither a causal mask nor a window.
@@ -90,7 +90,7 @@ class StructuredMask:
             return ops.any(self.dense(), axis=-1)
         is_ordered = self.causal or self.window is not None
         if self.key_mask is None and (not is_ordered or _is_at_most(self.queries, self.keys)):
-            return self.query_mask  # every query's own position is one of the keys
+            return self.query_mask  # The key at each query's own position is visible to it.
         if not is_ordered:
             return combine(self.query_mask, _any(self.key_mask))
         position = self._query_positions()
@@ -123,8 +123,8 @@ class StructuredMask:
     def zero_masked_keys(self, x: Tensor) -> Tensor:
         """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
 
-        Keys and values are zeroed before they are projected: NaN or infinity in them cannot reach
-        any result.
+        Keys and values are zeroed before they are projected, so that NaN or infinity in them cannot
+        reach any result.
         """
         visible = self.key_is_visible()
         return x if visible is None else hide(x, visible)
@@ -134,7 +134,7 @@ class StructuredMask:
 
         Args:
             x: Queries, or outputs; `(batch, ..., D)` if `is_single`.
-            is_single: Whether `x` is a single query a sequence, without an axis of queries.
+            is_single: Whether `x` is one query per sequence, without an axis of queries.
         """
         visible = self.query_has_visible_key()
         if visible is None:
@@ -150,7 +150,7 @@ def as_structured_mask(
 
 
 def _is_at_most(a, b):
-    """Return whether `a <= b` is known when the graph is made."""
+    """Return True if `a <= b` is known before run time."""
     return isinstance(a, int) and isinstance(b, int) and a <= b
 
 
@@ -163,16 +163,16 @@ def _any_within(mask, first, last, count):
 
     Args:
         mask: Bool `(batch, count)`; None = all True.
-        first, last: Int `(n,)`; indices beyond either end are clipped. None = from the first or to
-            the last entry of the mask.
+        first, last: Int `(n,)`; indices beyond either end are clipped. None = the first or the last
+            entry of the mask.
         count: Length of the mask, an int or a scalar tensor.
     """
     first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
     end = ops.clip(ops.full_like(first, count) if last is None else last + 1, 0, count)
     if mask is None:
         return ops.expand_dims(end > first, 0)
-    # The number of True entries before each index: the difference of two of them is the number of
-    # True entries in between.
+    # `true_before` holds the number of True entries before each index. The difference of two such
+    # numbers is the number of True entries between their indices.
     paddings = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
     true_before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), paddings)
     return ops.greater(ops.take(true_before, end, axis=-1), ops.take(true_before, first, axis=-1))

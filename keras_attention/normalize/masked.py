@@ -32,7 +32,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
-        scores, or None. A mask of another shape is a ValueError.
+        scores, or None. For a mask of any other shape it raises a ValueError.
 
     Raises:
         ValueError: If `distribution` is not callable.

@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention.normalize.masked import masked
 from keras_attention.types import Tensor
 
-MAX_RANK = 5  # TensorFlow's softmax on CPUs takes no more axes
+MAX_RANK = 5  # TensorFlow's softmax on CPUs does not support more axes.
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -30,8 +30,8 @@ def softmax(scores: Tensor) -> Tensor:
     array([[[0.25, 0.25, 0.25, 0.25]]], dtype=float32)
     """
     if scores.shape[-1] == 1:
-        # ops.softmax warns about an axis of size 1, which is legitimate here. The scores are a
-        # factor so that their gradient is zero, not missing.
+        # `ops.softmax` would warn about an axis of size 1, which is legitimate here. Multiplying by
+        # the scores gives them a gradient of zero instead of none.
         return 0.0 * scores + 1.0
     if len(scores.shape) > MAX_RANK:
         rows = ops.reshape(scores, (-1, ops.shape(scores)[-1]))
