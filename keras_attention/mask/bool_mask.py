@@ -13,7 +13,7 @@ def to_mask_tensor(name, mask):
         mask: A tensor, an array or nested lists.
 
     Raises:
-        ValueError: If its dtype is neither bool nor a number's, or if it cannot be converted.
+        ValueError: If its dtype is neither bool nor numeric, or if it cannot be converted.
     """
     if not isinstance(mask, keras.KerasTensor):
         try:

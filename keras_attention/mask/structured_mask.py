@@ -163,8 +163,8 @@ def _any_within(mask, first, last, count):
 
     Args:
         mask: Bool `(batch, count)`; None = all True.
-        first, last: Int `(n,)`; indices beyond either end are clipped. None = the first or the last
-            entry of the mask.
+        first, last: Int `(n,)`; indices beyond either end are clipped. If `first` is None, the
+            range starts at the first entry; if `last` is None, it ends at the last entry.
         count: Length of the mask, an int or a scalar tensor.
     """
     first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
