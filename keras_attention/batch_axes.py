@@ -66,7 +66,7 @@ def broadcast_axes(x, sizes):
 
     Args:
         x: Tensor with at least as many axes as there are sizes; or None, which is returned.
-        sizes: A sequence of sizes. Where they already are the tensor's, it is returned unchanged.
+        sizes: A sequence of sizes. A tensor that already has these sizes is returned unchanged.
     """
     if x is None or _is_equal(x.shape[: len(sizes)], sizes):
         return x
@@ -75,7 +75,7 @@ def broadcast_axes(x, sizes):
         return ops.broadcast_to(x, shape)
 
     # TensorFlow's own gradient does not compile in an XLA loop, because it takes the sizes from the
-    # forward pass. This one, a reshape to (copies, size) and a sum, takes them from its arguments.
+    # forward pass. A reshape to (copies, size) and a sum need only those of the gradient's inputs.
     @ops.custom_gradient
     def broadcast(x):
         def gradient(*args, upstream=None):
@@ -94,7 +94,7 @@ def broadcast_axes(x, sizes):
 
 
 def broadcast_to_batch(inputs, *tensors):
-    """Broadcast the batch axis of memories and their masks, or None, to the batch of `inputs`."""
+    """Broadcast the batch axis of each tensor, unless it is None, to the batch of `inputs`."""
     size = inputs.shape[0] or ops.shape(inputs)[0]
     return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
