@@ -146,7 +146,7 @@ def test_the_command_sets_and_removes_labels(model, capsys):
     assert main(["label", str(model), "canary="]) == 0
     assert capsys.readouterr().out.splitlines() == ["canary=10 stable=2", "stable=2"]
     assert main(["label", str(model), "stable=7"]) == 1
-    assert capsys.readouterr().err.startswith("error: Expected a version")
+    assert capsys.readouterr().err.startswith("error: Expected an existing version")
     with pytest.raises(SystemExit):
         main(["label", str(model), "stable"])
 
