@@ -52,10 +52,10 @@ def saved_model(
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
-            from it: the inputs have the names of its `keras.Input`s; the outputs have the keys of
-            the returned dict; a single tensor is named `output`, several are named `output_0`,
-            `output_1`, …. The model runs with `training=False`. Pass None if `signatures` defines
-            every signature, including `serving_default`.
+            from it. The inputs have the names of its `keras.Input`s. The outputs have the names of
+            the dict that it returns; a single tensor is named `output`, a list of tensors
+            `output_0`, `output_1`, …. The model runs with `training=False`. Pass None if
+            `signatures` defines every signature, including `serving_default`.
         directory: The local directory of this model's versions, such as `saved_models/name`. Its
             last component is the name under which the model is served, not a version number. A
             leading `~` is expanded. To serve from an object store (`s3://…`), copy the returned

@@ -9,7 +9,7 @@ import keras
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
     invalid_calls,
     masking,
@@ -31,7 +31,7 @@ CHECKS = [
         sample_independence,
         weights,
         precision,
-        domain,
+        extreme_inputs,
         derivatives,
         shapes,
         invalid_calls,
@@ -48,9 +48,13 @@ CHECKS = [
 ARGUMENTS = {
     masking.check_masked_inputs_have_no_effect: [float("nan"), float("inf"), -float("inf")],
     masking.check_fully_masked_query_returns_zero: ["float32", "mixed_float16", "mixed_bfloat16"],
-    masking.check_attention_mask_has_effect_of_masks: ["float32", "mixed_float16"],
+    masking.check_attention_masked_inputs_have_no_effect: ["float32", "mixed_float16"],
     precision.check_finite_inputs_give_no_nan: ["float32", "mixed_float16", "mixed_bfloat16"],
-    domain.check_domain_is_finite: ["float32", "mixed_float16", "mixed_bfloat16"],
+    extreme_inputs.check_extreme_inputs_give_finite_results: [
+        "float32",
+        "mixed_float16",
+        "mixed_bfloat16",
+    ],
     same_results.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
     freezing.check_frozen_layer_is_not_trained: list(freezing.FREEZERS),
 }

@@ -68,7 +68,7 @@ def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) ->
     "queries and keys that `attention_mask` masks have no effect, even if they are NaN",
     _supports_attention_mask,
 )
-def check_attention_mask_has_effect_of_masks(case: LayerCase, dtype: str = "float32") -> None:
+def check_attention_masked_inputs_have_no_effect(case: LayerCase, dtype: str = "float32") -> None:
     """Mask one query and one key with `attention_mask`, and set both to NaN."""
     query, value, *_ = case.batch()
     attention_mask = np.ones((QUERIES, KEYS), bool)
@@ -133,7 +133,7 @@ CHECKS: list[Callable] = [
     check_fully_masked_query_returns_zero,
     check_fully_masked_query_returns_zero_compiled,
     check_masked_inputs_have_no_effect,
-    check_attention_mask_has_effect_of_masks,
+    check_attention_masked_inputs_have_no_effect,
     check_appended_padding_has_no_effect,
     check_causal_mask_masks_later_keys,
 ]

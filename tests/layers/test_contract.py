@@ -11,7 +11,7 @@ import keras_attention
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
     invalid_calls,
     masking,
@@ -97,10 +97,10 @@ def test_masked_inputs_have_no_effect(case, fill):
     masking.check_masked_inputs_have_no_effect(case, fill)
 
 
-@every_case(masking.check_attention_mask_has_effect_of_masks)
+@every_case(masking.check_attention_masked_inputs_have_no_effect)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_attention_mask_has_effect_of_masks(case, dtype):
-    masking.check_attention_mask_has_effect_of_masks(case, dtype)
+def test_attention_masked_inputs_have_no_effect(case, dtype):
+    masking.check_attention_masked_inputs_have_no_effect(case, dtype)
 
 
 @every_case(masking.check_appended_padding_has_no_effect)
@@ -133,14 +133,14 @@ def test_sample_is_independent(case):
     sample_independence.check_sample_is_independent(case)
 
 
-@every_case_and_dtype(domain.check_domain_is_finite, DTYPES)
-def test_domain_is_finite(case, dtype):
-    domain.check_domain_is_finite(case, dtype)
+@every_case_and_dtype(extreme_inputs.check_extreme_inputs_give_finite_results, DTYPES)
+def test_extreme_inputs_give_finite_results(case, dtype):
+    extreme_inputs.check_extreme_inputs_give_finite_results(case, dtype)
 
 
-@every_case_that_compiles_fast(domain.check_implementations_agree)
+@every_case_that_compiles_fast(extreme_inputs.check_implementations_agree)
 def test_implementations_agree(case):
-    domain.check_implementations_agree(case)
+    extreme_inputs.check_implementations_agree(case)
 
 
 @every_case_that_compiles_fast(derivatives.check_derivatives)

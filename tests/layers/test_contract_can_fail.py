@@ -11,7 +11,7 @@ import keras_attention
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
     invalid_calls,
     masking,
@@ -270,7 +270,7 @@ BROKEN = {
         AssertionError,
         "nan location mismatch",
     ),
-    masking.check_attention_mask_has_effect_of_masks: (
+    masking.check_attention_masked_inputs_have_no_effect: (
         ("float32",),
         case(PlainAttention),
         AssertionError,
@@ -312,13 +312,13 @@ BROKEN = {
         AssertionError,
         "output of a sample beside a sample without a mask",
     ),
-    domain.check_domain_is_finite: (
+    extreme_inputs.check_extreme_inputs_give_finite_results: (
         ("mixed_float16",),
         case(HalfPrecisionExponentials),
         AssertionError,
         "The output is not finite",
     ),
-    domain.check_implementations_agree: (
+    extreme_inputs.check_implementations_agree: (
         (),
         case(OtherNumbersWhenBlockwise),
         AssertionError,

@@ -11,12 +11,12 @@ from keras_attention.testing.promise import promise, require
 
 # In float32, exp(x) ** 2 overflows just above 44 and exp(x) just above 88.
 SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
-# Indices of samples in `make_domain_batch`: those with inputs of at most 1 (up to 1e-30, up to 1,
+# Indices of samples in `make_extreme_batch`: those with inputs of at most 1 (up to 1e-30, up to 1,
 # zeros, equal vectors), and the others.
 SMALL_SAMPLES, LARGE_SAMPLES = [0, 1, -3, -2], [2, 3, 4, -1]
 
 
-def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
+def make_extreme_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
     """Return queries, values and their masks, which are all True.
 
     Each sample holds one kind of input: uniform random numbers up to one of `SCALES`; all zeros;
@@ -38,11 +38,11 @@ def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
-def check_domain_is_finite(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `make_domain_batch`. In float16, where products overflow, inputs are at most 100."""
+def check_extreme_inputs_give_finite_results(case: LayerCase, dtype: str = "float32") -> None:
+    """Evaluate `make_extreme_batch`; in float16, limit inputs to 100, so that products are finite."""
     evaluator = case.evaluator(dtype)
     is_float16 = evaluator.layer.compute_dtype == "float16"
-    data = make_domain_batch(case, 1e2 if is_float16 else np.inf)
+    data = make_extreme_batch(case, 1e2 if is_float16 else np.inf)
     for name, array in evaluator.results(*data).items():
         require(np.isfinite(array).all(), f"The {name} is not finite")
 
@@ -53,7 +53,7 @@ def _has_implementations(case: LayerCase) -> bool:
 
 @promise("implementation='blockwise' gives the same results as 'plain'", _has_implementations)
 def check_implementations_agree(case: LayerCase) -> None:
-    """Evaluate `make_domain_batch` with the case's layer and with the other implementation.
+    """Evaluate `make_extreme_batch` with the case's layer and with the other implementation.
 
     The check passes if the layer does not support the other implementation and raises a ValueError.
     """
@@ -67,7 +67,7 @@ def check_implementations_agree(case: LayerCase) -> None:
             "implementation" in str(error), f"The error does not name `implementation`: {error}"
         )
         return
-    data = make_domain_batch(case)
+    data = make_extreme_batch(case)
     for samples in (SMALL_SAMPLES, LARGE_SAMPLES):
         query, value, *masks = (x[samples] for x in data)
         expected = evaluator.results(query, value, *masks)
@@ -90,4 +90,4 @@ def check_implementations_agree(case: LayerCase) -> None:
             require((excess <= 0).all(), f"{message} with implementation={other!r}")
 
 
-CHECKS: list[Callable] = [check_domain_is_finite, check_implementations_agree]
+CHECKS: list[Callable] = [check_extreme_inputs_give_finite_results, check_implementations_agree]
