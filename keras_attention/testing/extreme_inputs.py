@@ -39,7 +39,7 @@ def make_extreme_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
 def check_extreme_inputs_give_finite_results(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `make_extreme_batch`; in float16, limit inputs to 100, so that products are finite."""
+    """Evaluate `make_extreme_batch`; in float16, limit inputs to 100, or products overflow."""
     evaluator = case.evaluator(dtype)
     is_float16 = evaluator.layer.compute_dtype == "float16"
     data = make_extreme_batch(case, 1e2 if is_float16 else np.inf)
