@@ -15,7 +15,7 @@ FREEZERS = ("constructor", "attribute before build", "attribute after build", "f
 
 @promise("a frozen layer is not trained")
 def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
-    """Freeze the layer in a model in one of the ways of `FREEZERS`, then train the model."""
+    """Freeze the layer in one of the ways in `FREEZERS`; check what a model with it trains."""
     layer = case.make(trainable=False) if frozen_by in ("constructor", "file") else case.make()
     if frozen_by == "attribute before build":
         layer.trainable = False
@@ -29,7 +29,7 @@ def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
     trained = [v.path for v in model.trainable_weights if id(v) not in head_ids]
     require(not trained, f"The model trains weights of the frozen layer: {trained}")
     require(len(model.trainable_weights) == 2, "The model does not train its other weights")
-    if frozen_by == "file":  # The trainable flags of a reloaded model come from its config.
+    if frozen_by == "file":  # `fit` is checked only here, where the flags come from the config.
         _check_fit(case, model, head)
 
 

@@ -38,6 +38,7 @@ def parse_samples(weights: Any, source_tokens: Any, target_tokens: Any) -> list[
     targets = _parse_tokens(
         "target_tokens", target_tokens, [matrix.shape[0] for matrix in matrices], is_single
     )
+    # Without tokens, the slice ends at None and keeps every row or column.
     return [
         Sample(matrix[: target and len(target), : source and len(source)], source, target)
         for matrix, source, target in zip(matrices, sources, targets, strict=True)
