@@ -31,7 +31,7 @@ class Spec(NamedTuple):
     Example:
     >>> from keras_attention.export import Spec
     >>> words = Spec("words", (None, "length"), "int32", below=1000)
-    >>> mask = Spec("mask", (None, "length"), "bool")  # shape (batch, 1) is rejected
+    >>> mask = Spec("mask", (None, "length"), "bool")  # as long as `words`
     """
 
     name: str
