@@ -1,7 +1,7 @@
 """Make the batch axes of a call's inputs equal, before any product.
 
-Every kernel may rely on equal batch axes. TensorFlow multiplies some shapes `(B, 1, m, n)` by
-`(1, 1, n, k)` wrongly on CPUs, or ends the process.
+Every kernel may rely on equal batch axes. On CPUs, TensorFlow's product of some shapes
+`(B, 1, m, n)` and `(1, 1, n, k)` is wrong, or crashes the process.
 """
 
 from functools import reduce
@@ -10,7 +10,7 @@ from keras import ops
 
 
 def join_batch(*shapes):
-    """Return the common batch axes of several shapes' batch axes; None = known only at run time.
+    """Return the batch axes to which several batch axes broadcast; None = unknown until run time.
 
     Example:
     >>> from keras_attention.batch_axes import join_batch
@@ -21,20 +21,20 @@ def join_batch(*shapes):
 
 
 def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
-    """Broadcast the batch axes, which are all axes before the sequence's, of the inputs of a call.
+    """Broadcast the batch axes of a call's inputs: all axes before the sequence axis.
 
     Where both sizes are unknown, equal sizes at run time cost no copy.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         value: `(batch, ..., Tk, Dv)`.
-        key: `(batch, ..., Tk, Dk)`; the value itself stays the same object.
+        key: `(batch, ..., Tk, Dk)`. If it is the same object as the value, so are the results.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
         key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs, or None.
 
     Returns:
-        The five tensors. Every batch axis has the same size in query, value and key, and in a mask
-        that had one row for an input that was broadcast.
+        The five tensors. Query, value and key have the same batch axes. If an input was broadcast,
+        so was its mask.
     """
     axes = len(value.shape) - 2
     inputs = [query, value] if key is value else [query, value, key]
@@ -52,7 +52,7 @@ def broadcast_axes(x, sizes):
 
     Args:
         x: Tensor with at least as many axes as there are sizes; or None, which is returned.
-        sizes: A sequence of sizes. Where they already are the tensor's, it is returned unchanged.
+        sizes: A sequence of sizes. A tensor that already has these sizes is returned unchanged.
     """
     if x is None or _is_equal(x.shape[: len(sizes)], sizes):
         return x
@@ -80,7 +80,7 @@ def broadcast_axes(x, sizes):
 
 
 def broadcast_to_batch(inputs, *tensors):
-    """Broadcast the batch axis of memories and their masks, or None, to the batch of `inputs`."""
+    """Broadcast the batch axis of each tensor, unless it is None, to the batch of `inputs`."""
     size = inputs.shape[0] or ops.shape(inputs)[0]
     return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
@@ -108,7 +108,7 @@ def _join_sizes(sizes):
 
 
 def _is_equal(shape, sizes):
-    """Return whether sizes, which may be tensors, are known to be those of a shape."""
+    """Return True if the sizes, which may be tensors, are known to be equal to a shape's."""
     return all(
         size is n or isinstance(size, int) and isinstance(n, int) and size == n
         for size, n in zip(sizes, shape, strict=True)

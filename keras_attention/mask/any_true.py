@@ -21,8 +21,8 @@ def has_any_within(mask, first, last, count):
     end = ops.clip(ops.full_like(first, count) if last is None else last + 1, 0, count)
     if mask is None:
         return ops.expand_dims(end > first, 0)
-    # The number of True entries before each index: the difference of two of them is the number of
-    # True entries in between.
+    # `true_before` holds the number of True entries before each index. The difference of two such
+    # numbers is the number of True entries between their indices.
     paddings = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
     true_before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), paddings)
     return ops.greater(ops.take(true_before, end, axis=-1), ops.take(true_before, first, axis=-1))

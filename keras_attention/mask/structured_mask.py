@@ -62,11 +62,11 @@ class StructuredMask:
         return combine(padding(self.query_mask, self.key_mask), self.pairs, order)
 
     def order_mask(self, positions: Tensor) -> Tensor | None:
-        """Return the causal mask and the window of queries at some positions among the keys.
+        """Return the causal and window masks of some queries, combined.
 
         Args:
-            positions: Int32 `(..., 1)`, aligned to the lower right: the last query of a call
-                stands at the last key.
+            positions: Int32 `(..., 1)`, the queries' positions on the axis of keys, aligned to the
+                lower right: the last query of a call has the position of the last key.
 
         Returns:
             Bool `(..., Tk)`; None if there is neither a causal mask nor a window.
@@ -92,7 +92,7 @@ class StructuredMask:
             return ops.any(self.dense(), axis=-1)
         is_ordered = self.causal or self.window is not None
         if self.key_mask is None and (not is_ordered or _is_at_most(self.queries, self.keys)):
-            return self.query_mask  # every query's own position is one of the keys
+            return self.query_mask  # The key at each query's own position is visible to it.
         if not is_ordered:
             return combine(self.query_mask, has_any(self.key_mask))
         position = self._query_positions()
@@ -127,7 +127,7 @@ class StructuredMask:
 
         Args:
             x: Queries, or outputs; `(batch, ..., D)` if `is_single`.
-            is_single: Whether `x` is a single query a sequence, without an axis of queries.
+            is_single: Whether `x` is one query per sequence, without an axis of queries.
         """
         visible = self.query_has_visible_key()
         if visible is None:
@@ -179,13 +179,13 @@ def as_structured_mask(
 def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
     """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
 
-    Keys and values are zeroed before they are projected: NaN or infinity in them cannot reach any
-    result. The mask is as in `as_structured_mask`.
+    Keys and values are zeroed before they are projected, so that NaN or infinity in them cannot
+    reach any result. The mask is as in `as_structured_mask`.
     """
     visible = as_structured_mask(mask, None, ops.shape(x)[-2]).key_is_visible()
     return x if visible is None else hide(x, visible)
 
 
 def _is_at_most(a, b):
-    """Return whether `a <= b` is known when the graph is made."""
+    """Return True if `a <= b` is known before run time."""
     return isinstance(a, int) and isinstance(b, int) and a <= b

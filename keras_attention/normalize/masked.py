@@ -17,7 +17,7 @@ MAX_ABSOLUTE_SCORE = 1e38
 # The largest score of a row is below this if no key is visible, and above it otherwise, even after
 # a bias of MAX_ABSOLUTE_SCORE is added.
 MIN_VISIBLE_SCORE = -2.5e38
-MAX_SOFTMAX_RANK = 5  # TensorFlow's softmax on CPUs takes no more axes
+MAX_SOFTMAX_RANK = 5  # TensorFlow's softmax on CPUs does not support more axes.
 
 
 def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
@@ -34,7 +34,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
-        scores, or None. A mask of another shape is a ValueError.
+        scores, or None. For a mask of any other shape it raises a ValueError.
 
     Raises:
         ValueError: If `distribution` is not callable.
@@ -78,8 +78,8 @@ def softmax(scores: Tensor) -> Tensor:
     array([[[0.25, 0.25, 0.25, 0.25]]], dtype=float32)
     """
     if scores.shape[-1] == 1:
-        # ops.softmax warns about an axis of size 1, which is legitimate here. The scores are a
-        # factor so that their gradient is zero, not missing.
+        # `ops.softmax` would warn about an axis of size 1, which is legitimate here. Multiplying by
+        # the scores gives them a gradient of zero instead of none.
         return 0.0 * scores + 1.0
     if len(scores.shape) > MAX_SOFTMAX_RANK:
         rows = ops.reshape(scores, (-1, ops.shape(scores)[-1]))

@@ -79,7 +79,7 @@ def test_an_unknown_operation_is_found_in_the_graph_and_by_loading(copy):
     (copy / "saved_model.pb").write_bytes(saved_model.SerializeToString())
     _, problems = export.check(copy)
     assert problems[0].endswith("Received: ['OwnMatMul']")
-    assert "answer in the C++ loader" in problems[1] and "OwnMatMul" in problems[1]
+    assert "run in the C++ loader" in problems[1] and "OwnMatMul" in problems[1]
 
 
 @pytest.mark.parametrize(

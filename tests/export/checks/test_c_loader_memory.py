@@ -115,7 +115,7 @@ def test_a_model_that_fails_to_load_frees_everything(library):
         ("serve", np.array([b"a", None], object), 0, FLOAT, "Expected bytes in an array"),
         ("serve", VALID, 3, FLOAT, "running signature 'serve': the reason"),
         ("serve", VALID, 0, RESOURCE, "an output of numbers or strings. Received: type=20"),
-        ("missing", VALID, 0, FLOAT, "tensors that are in the graph. Received: 'none:0'"),
+        ("missing", VALID, 0, FLOAT, "tensors to be in the graph. Received: 'none:0'"),
     ],
     ids=["dtype", "text", "refused", "output", "name"],
 )

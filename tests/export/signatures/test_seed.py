@@ -164,7 +164,7 @@ def test_sampling_inside_a_loop_is_refused(tmp_path):
 
         return ops.while_loop(lambda x: ops.all(x < 9), step, (x,), maximum_iterations=3)[0]
 
-    assert_refused(sample, "draws outside of loops.*seed_generator_state", tmp_path)
+    assert_refused(sample, "drawn outside of loops.*seed_generator_state", tmp_path)
 
 
 def test_an_output_without_a_batch_dimension_is_refused(tmp_path):

@@ -112,7 +112,7 @@ def test_other_models_and_the_comment_at_the_top_stay(model):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"stable": 3}, r"of \[1, 2, 10\]. Received: stable=3"),
+        ({"stable": 3}, r"one of \[1, 2, 10\]. Received: stable=3"),
         ({"stable": "2"}, "Received: stable='2'"),
         ({"stable": [2]}, r"Received: stable=\[2\]"),
         ({"stable": 1.0}, "Received: stable=1.0"),
@@ -146,7 +146,7 @@ def test_the_command_sets_and_removes_labels(model, capsys):
     assert main(["label", str(model), "canary="]) == 0
     assert capsys.readouterr().out.splitlines() == ["canary=10 stable=2", "stable=2"]
     assert main(["label", str(model), "stable=7"]) == 1
-    assert capsys.readouterr().err.startswith("error: Expected a version")
+    assert capsys.readouterr().err.startswith("error: Expected an existing version")
     with pytest.raises(SystemExit):
         main(["label", str(model), "stable"])
 
