@@ -1,8 +1,8 @@
-"""Fréchet distance between sets of images, on features of a classifier trained on such images.
+"""Fréchet distance between sets of images, on features of a small classifier.
 
 The literature's Fréchet inception distance uses features of a large network trained on ImageNet.
-This one uses those of a small network that learns the data set's own classes in minutes. Its values
-are therefore comparable only with each other, for the same data and the same classifier.
+This distance uses features of a small network, which is trained in minutes to classify the images
+of the data set. Two values are therefore comparable only for the same data and classifier.
 """
 
 import keras
@@ -45,7 +45,7 @@ def classifier(images, classes, directory, epochs=2, seed=0):
 def distance(one, other):
     """Return the squared Fréchet distance of two sets of features (n, d).
 
-    Both sets are taken as normally distributed, with means m and covariances C:
+    Both sets are assumed to be normally distributed, with means m and covariances C:
     |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
     """
     means = np.subtract(one.mean(0, dtype="float64"), other.mean(0, dtype="float64"))
