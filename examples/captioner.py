@@ -8,14 +8,14 @@ from examples.datasets.digit_grids import END, PADDING, START, STEPS, WORDS
 
 
 class DoublyStochastic(layers.Layer):
-    """Identity layer that adds the paper's penalty on unequal total weights of locations (eq. 14)."""
+    """Identity layer that adds the penalty on unequal total weights of locations (eq. 14)."""
 
     def __init__(self, weight, **kwargs):
         super().__init__(**kwargs)
         self.weight, self.supports_masking = weight, True
 
     def call(self, states, alignments):
-        self.add_loss(self.weight * ops.mean(penalty(alignments)))
+        self.add_loss(self.weight * ops.mean(compute_penalty(alignments)))
         return states
 
 
@@ -122,13 +122,13 @@ class Captioner:
         )
 
 
-def caption_cost(words, logits):
+def compute_caption_cost(words, logits):
     """Return -log p(caption) of each image."""
     costs = keras.losses.sparse_categorical_crossentropy(words, logits, from_logits=True)
     return ops.sum(ops.where(words == PADDING, 0.0, costs), axis=-1)
 
 
-def penalty(alignments):
+def compute_penalty(alignments):
     """Return, per image, the sum over locations of (1 - sum of the location's weights)^2.
 
     The inner sum is over the words of the caption.

@@ -69,7 +69,7 @@ def train_encoder(digits, directory, epochs, steps):
             rng = np.random.default_rng([0, epoch])
             for _ in range(steps):
                 images, cells = digit_grids.draw_grids(distorted, labels, BATCH, rng, empty=0.2)
-                classes = cells[:, cell_of(FINE)].reshape(-1, FINE, FINE) - EMPTY
+                classes = cells[:, locate_cells(FINE)].reshape(-1, FINE, FINE) - EMPTY
                 yield images, classes, loss_weights
 
         return as_dataset(draw, steps)
@@ -82,7 +82,7 @@ def train_encoder(digits, directory, epochs, steps):
     return encoder, classifier
 
 
-def row_of(side):
+def locate_rows(side):
     """Return, for each row of a map, the row of cells that contains its middle.
 
     A second array has the position of the middle in its cell, in pixels from the cell's border.
@@ -91,15 +91,15 @@ def row_of(side):
     return (middles // CELL).astype("int32"), middles % CELL
 
 
-def cell_of(side):
+def locate_cells(side):
     """Return the index of the cell of each location of a map, row by row."""
-    rows, _ = row_of(side)
+    rows, _ = locate_rows(side)
     return (SIDE * rows[:, None] + rows).reshape(-1)
 
 
 def is_inner():
     """Return a bool array (14, 14): the classifier's locations in the middle of their cells."""
-    _, middles = row_of(FINE)
+    _, middles = locate_rows(FINE)
     is_inner_row = abs(middles - CELL / 2) <= CELL / 4
     return is_inner_row[:, None] & is_inner_row
 
@@ -118,12 +118,12 @@ def distort(images, seed):
     return np.concatenate(distorted)[..., 0].round().astype("uint8")
 
 
-def error_rate(classifier, images, digits):
+def measure_error_rate(classifier, images, digits):
     """Return the share of digits for which the classifier predicts another digit or an empty cell.
 
     The logits of a cell are the mean over its inner locations (`is_inner`).
     """
     logits = classifier.predict(images, batch_size=500, verbose=0).reshape(len(images), -1, 11)
-    inner = is_inner().reshape(-1) & np.equal.outer(np.arange(CELLS), cell_of(FINE))
+    inner = is_inner().reshape(-1) & np.equal.outer(np.arange(CELLS), locate_cells(FINE))
     predicted = np.argmax(inner.astype("float32") @ logits, axis=-1) + EMPTY
     return float((predicted != digits)[digits != EMPTY].mean())

@@ -49,11 +49,11 @@ def check(checkpoint, weights=0, **folders):
         if free < needed:
             paths = ", ".join(f"{name}={str(folders[name])!r}" for name in names)
             raise ValueError(
-                f"Expected {megabytes(needed)} free for `{'`, `'.join(names)}`. "
-                f"Received: {paths}, with {megabytes(free)} free"
+                f"Expected {format_megabytes(needed)} free for `{'`, `'.join(names)}`. "
+                f"Received: {paths}, with {format_megabytes(free)} free"
             )
 
 
-def megabytes(size):
+def format_megabytes(size):
     """Format a number of bytes in megabytes."""
     return f"{size / 1e6:,.1f} MB"

@@ -61,7 +61,7 @@ def is_chief():
     return True
 
 
-def replicas_of(model, count_targets=None):
+def make_replicas(model, count_targets=None):
     """Return the object that trains a model on several replicas: `OwnSteps` or `Replicas`."""
     has_own_step = type(model).train_step is not keras.Model.train_step
     return OwnSteps(model) if has_own_step else Replicas(model, count_targets)

@@ -14,7 +14,7 @@ from examples.training import as_dataset, train
 BATCH = 100
 
 
-def classifier(images, classes, directory, epochs=2, seed=0):
+def train_classifier(images, classes, directory, epochs=2, seed=0):
     """Train or resume a small convolutional classifier on images (n, H, W, C), classes (n,).
 
     Returns:
@@ -42,7 +42,7 @@ def classifier(images, classes, directory, epochs=2, seed=0):
     return keras.Model(inputs, [features, logits])
 
 
-def distance(one, other):
+def compute_distance(one, other):
     """Return the squared Fréchet distance of two sets of features (n, d).
 
     Both sets are assumed to be normally distributed, with means m and covariances C:

@@ -14,7 +14,7 @@ from keras import ops
 import keras_attention
 
 
-def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
+def make_hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
     """Return a model: words (batch, sentences, words) -> P(positive review) (batch, 1).
 
     Args:
@@ -31,21 +31,21 @@ def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, for
     words = keras.Input((None, None), dtype="int32", name="words")
     vectors = keras.layers.Embedding(size, width, mask_zero=True)(words)
     vectors = keras.layers.Dropout(forget, noise_shape=whole_words)(vectors)
-    sentences = pool_words(PerSentence(bidirectional(units))(vectors))
+    sentences = pool_words(PerSentence(make_bidirectional(units))(vectors))
     sentences = keras.layers.Dropout(dropout)(sentences)
-    document = pool_sentences(bidirectional(units)(sentences))
+    document = pool_sentences(make_bidirectional(units)(sentences))
     document = keras.layers.Dropout(dropout)(document)
     return keras.Model(words, keras.layers.Dense(1, activation="sigmoid")(document))
 
 
-def bidirectional(units):
+def make_bidirectional(units):
     """Return the encoder of one level: of words or of sentences."""
     return keras.layers.Bidirectional(
         keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     )
 
 
-def with_weights(model, words):
+def call_with_weights(model, words):
     """Return [the model's output, the weights of each of its `AttentionPooling`s] for ids."""
     weights, tensors = [], words
     for layer in model.layers:
@@ -108,7 +108,7 @@ POOLINGS = {
 }
 
 
-def agreement(documents, word_weights, sentence_weights, share=0.1):
+def measure_agreement(documents, word_weights, sentence_weights, share=0.1):
     """Measure how many of the words with the largest weights people marked.
 
     The weight of a word is that of its sentence times its own: its share in the document vector.

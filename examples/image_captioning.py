@@ -31,7 +31,7 @@ if not __package__:  # run as `python examples/image_captioning.py`, from any di
 
 import keras_attention
 from examples import distribution
-from examples.captioner import Captioner, caption_cost, penalty
+from examples.captioner import Captioner, compute_caption_cost, compute_penalty
 from examples.command_line import run
 from examples.datasets import digit_grids
 from examples.datasets.digit_grids import CELLS, EMPTY, STEPS, WORDS
@@ -40,13 +40,13 @@ from examples.digit_encoder import (
     FEATURES,
     MAP,
     PIXELS,
-    cell_of,
     distort,
-    error_rate,
+    locate_cells,
+    measure_error_rate,
     train_encoder,
 )
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 VARIANTS = {
     "soft": {},
@@ -83,10 +83,10 @@ def main(
         network = Captioner((MAP * MAP, FEATURES), units, seed=seed, **VARIANTS[variant])
         schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * steps)
         network.model.compile(
-            keras.optimizers.Adam(schedule, clipnorm=1.0), caption_cost, jit_compile=True
+            keras.optimizers.Adam(schedule, clipnorm=1.0), compute_caption_cost, jit_compile=True
         )
     check_folders(network.model, runs=directory, pictures=pictures, saved_models=saved_models)
-    digits = {split: digit_grids.mnist(split) for split in digit_grids.SPLITS}
+    digits = {split: digit_grids.load_mnist(split) for split in digit_grids.SPLITS}
     encoder, classifier = train_encoder(
         digits["train"], Path(runs) / f"image_captioning_encoder{suffix}", 2 if quick else 12, steps
     )
@@ -107,7 +107,9 @@ def main(
     features, captions = annotate(encoder, images, "float16"), digit_grids.encode(cells)
     curve = train(
         network.model,
-        lambda epoch: batches(features, captions, steps, np.random.default_rng([seed, 2, epoch])),
+        lambda epoch: make_batches(
+            features, captions, steps, np.random.default_rng([seed, 2, epoch])
+        ),
         epochs,
         directory,
         {
@@ -116,13 +118,13 @@ def main(
             "units": units,
             "seed": seed,
             "steps": steps,
-            "encoder": digest(encoder),
+            "encoder": digest_weights(encoder),
         },
         lambda epoch: evaluate(encoder, decode, *pictures_of("validation", PICTURES_PER_CALL)),
     )
     test = pictures_of("test", test_count)
     figures = evaluate(encoder, decode, *test)
-    figures["digits misread by the encoder"] = error_rate(classifier, *test)
+    figures["digits misread by the encoder"] = measure_error_rate(classifier, *test)
     path = None
     if variant in ("soft", "hard"):
         caption = make_signature(encoder, network)
@@ -135,11 +137,11 @@ def main(
             signatures={signature: (caption, specs) for signature in ("serving_default", "decode")},
             example=[{"image": images[:1]}, {"image": images}],
         )
-    report.write({"test": figures, "validation": curve[-1], **minutes_of(curve)}, path)
+    report.write({"test": figures, "validation": curve[-1], **sum_minutes(curve)}, path)
     return figures
 
 
-def digest(encoder):
+def digest_weights(encoder):
     """Return a digest of the encoder's weights: a decoder cannot resume with other weights."""
     weights = b"".join(weight.tobytes() for weight in encoder.get_weights())
     return hashlib.sha256(weights).hexdigest()
@@ -152,7 +154,7 @@ def annotate(encoder, images, dtype="float32"):
     return np.concatenate([encoder.predict_on_batch(part).astype(dtype) for part in parts])
 
 
-def batches(features, captions, steps, rng):
+def make_batches(features, captions, steps, rng):
     """Return a data set of `steps` batches: ((features, previous words), words)."""
     order = rng.permutation(len(captions))
 
@@ -173,20 +175,20 @@ def evaluate(encoder, decode, images, digits):
     )
     largest = (alignments > 0) & (alignments == alignments.max(axis=-1, keepdims=True))
     largest = largest / np.maximum(largest.sum(axis=-1, keepdims=True), 1)  # ties share the word
-    largest, weights = on_right_cell(largest, digits), on_right_cell(alignments, digits)
+    largest, weights = sum_on_right_cell(largest, digits), sum_on_right_cell(alignments, digits)
     return {
         "sequences right": float((words == digit_grids.encode(digits)).all(axis=1).mean()),
         "largest weight on the right cell": float(largest.mean()),
         "most weight on the right cell": float((weights > 0.5).mean()),
         "weight on the right cell": float(weights.mean()),
-        "penalty": float(np.mean(penalty(alignments))),
+        "penalty": float(np.mean(compute_penalty(alignments))),
     }
 
 
-def on_right_cell(alignments, digits):
+def sum_on_right_cell(alignments, digits):
     """Return, for each word, the sum of its weights on its digit's cell: (all words,)."""
-    cells = digit_grids.reading_order(digits)
-    is_within = np.equal.outer(cell_of(MAP), np.arange(CELLS)).astype("float32")
+    cells = digit_grids.locate_words(digits)
+    is_within = np.equal.outer(locate_cells(MAP), np.arange(CELLS)).astype("float32")
     cell_weights = alignments[:, :CELLS] @ is_within
     return np.take_along_axis(cell_weights, cells[..., None], axis=2)[..., 0][cells != EMPTY]
 

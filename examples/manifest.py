@@ -30,7 +30,7 @@ def add(runs, saved_models=SAVED_MODELS):
         version = Path(figures.pop("export") or "none")
         if version.resolve().parent.parent != Path(saved_models).resolve():
             raise ValueError(f"Expected an export in {saved_models}. Received: export={version}")
-        size = sum(path.stat().st_size for path in files(version))
+        size = sum(path.stat().st_size for path in list_files(version))
         if size > MAX_EXPORT_BYTES:
             raise ValueError(
                 f"Expected at most {MAX_EXPORT_BYTES} bytes. Received: {version}, {size} bytes"
@@ -39,7 +39,7 @@ def add(runs, saved_models=SAVED_MODELS):
             "version": int(version.name),
             **{name: value for name, value in figures.items() if "curve" not in name},
             "bytes": size,
-            "sha256": digests(version),
+            "sha256": compute_digests(version),
         }
     text = json.dumps(dict(sorted(manifest.items())), indent=1, ensure_ascii=False) + "\n"
     write(Path(saved_models) / "manifest.json", lambda file: file.write(text.encode()))
@@ -52,16 +52,16 @@ def read(saved_models=SAVED_MODELS):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def files(version):
+def list_files(version):
     """Return all files of an export, in the same order on every machine."""
     return sorted(path for path in Path(version).rglob("*") if path.is_file())
 
 
-def digests(version):
+def compute_digests(version):
     """Return {path within the export: sha256 of the file}."""
     return {
         path.relative_to(version).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files(version)
+        for path in list_files(version)
     }
 
 

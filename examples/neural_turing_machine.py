@@ -45,9 +45,9 @@ import keras_attention
 from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets import algorithms
-from examples.datasets.algorithms import NOTHING, episodes
+from examples.datasets.algorithms import NOTHING, make_batch
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 SEQUENCES_PER_EPOCH = 1000
 TEST_SEQUENCES = 640  # like those of training
@@ -146,32 +146,32 @@ def main(
     algorithm = TASKS[task]
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
     with devices.scope():
-        model = network(algorithm, controller)
+        model = make_network(algorithm, controller)
         # With a small beta_2 the steps regain their length soon after a rare large gradient.
         optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
-        model.compile(optimizer, bits, jit_compile=True)
+        model.compile(optimizer, compute_bits, jit_compile=True)
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,
-        lambda epoch: batches(algorithm, batch, steps, [seed, epoch]),
+        lambda epoch: make_batches(algorithm, batch, steps, [seed, epoch]),
         epochs,
         directory,
         {"sequences": epochs * steps * batch, "batch": batch, "rate": rate, "seed": seed},
     )
     rng = np.random.default_rng([seed, epochs, 1])  # the seeds of epochs have two numbers
-    figures = test(model, algorithm, rng, *counts)
+    figures = evaluate(model, algorithm, rng, *counts)
     picture = Path(pictures) / f"{name}.png"
-    outputs = film(model, algorithm, controller, rng, picture)
+    outputs = draw_memory(model, algorithm, controller, rng, picture)
     path = export(outputs, algorithm, rng, Path(saved_models) / name)
-    details = {**figures, "weights": model.count_params(), "curve": curve, **minutes_of(curve)}
+    details = {**figures, "weights": model.count_params(), "curve": curve, **sum_minutes(curve)}
     report.write(details, path)
     draw_curves(Path(runs), name, task, seed, Path(pictures))
     print(keras_attention.export.how_to_serve(path))
     return figures
 
 
-def network(task, controller, return_addresses=False):
+def make_network(task, controller, return_addresses=False):
     """Return a model: sequences -> logits of the bits, or the dict of `NTMCell.split_outputs`."""
     inputs, targets = task.episode(np.random.default_rng(0))
     (_, channels), (_, bit_count) = inputs.shape, targets.shape
@@ -198,62 +198,64 @@ def network(task, controller, return_addresses=False):
     )
 
 
-def bits(targets, logits):
+def compute_bits(targets, logits):
     """Return the cross entropy of each sequence in bits: the loss `(batch,)`."""
     costs = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
     return ops.sum(ops.where(targets == NOTHING, 0.0, costs), axis=(1, 2)) / np.log(2)
 
 
-def batches(task, batch, steps, seed):
+def make_batches(task, batch, steps, seed):
     """Return a data set of `steps` fresh batches, all of the maximum length."""
     rng = np.random.default_rng(seed)
-    generated = (episodes(task.episode, batch, rng, task.steps) for _ in range(steps))
+    generated = (make_batch(task.episode, batch, rng, task.steps) for _ in range(steps))
     return as_dataset(list(generated))
 
 
-def test(model, task, rng, count, count_longer):
+def evaluate(model, task, rng, count, count_longer):
     """Return figures of fresh sequences like those of training, and of each longer kind."""
     predict = tf.function(lambda sequence: model(sequence, training=False), jit_compile=True)
-    inputs, targets = episodes(task.episode, count, rng, task.steps)
+    inputs, targets = make_batch(task.episode, count, rng, task.steps)
     logits = predict(inputs).numpy()
-    figures = score(logits, targets)
+    figures = measure_errors(logits, targets)
     if task.episode is algorithms.ngrams:
-        optimum = np.mean([algorithms.optimal_bits(sequence) for sequence in targets])
+        optimum = np.mean([algorithms.compute_optimal_bits(sequence) for sequence in targets])
         figures["bits of the best predictor"] = float(optimum)
     if task.episode is algorithms.copy:
         lengths = (targets[..., 0] != NOTHING).sum(axis=1)
         figures["bits by length"] = {
-            int(length): score(logits[lengths == length], targets[lengths == length])[FIGURE]
+            int(length): measure_errors(logits[lengths == length], targets[lengths == length])[
+                FIGURE
+            ]
             for length in np.unique(lengths)
         }
     steps = max([len(task.episode(rng, **kind)[0]) for kind in task.longer], default=0)
     for options in task.longer:  # all padded to the same length, for one compiled program
-        inputs, targets = episodes(task.episode, count_longer, rng, steps, **options)
+        inputs, targets = make_batch(task.episode, count_longer, rng, steps, **options)
         logits = predict(inputs).numpy()
         kind = ", ".join(f"{name} {number}" for name, number in options.items())
-        figures[kind] = score(logits, targets)
+        figures[kind] = measure_errors(logits, targets)
         if task.episode is algorithms.copy:
-            figures[kind] |= duplicates(logits, targets)
+            figures[kind] |= count_duplicates(logits, targets)
     return figures
 
 
-def score(logits, targets):
+def measure_errors(logits, targets):
     """Return means over sequences: cross entropy in bits, wrong bits, and whether all are right."""
     is_target = targets != NOTHING
     wrong = (is_target & ((logits > 0) != (targets > 0))).sum(axis=(1, 2))
     return {
-        FIGURE: float(ops.mean(bits(targets, logits))),
+        FIGURE: float(ops.mean(compute_bits(targets, logits))),
         "wrong bits per sequence": float(wrong.mean()),
         "sequences all right": float((wrong == 0).mean()),
     }
 
 
-def duplicates(logits, targets):
+def count_duplicates(logits, targets):
     """Count the copies whose only errors are vectors written twice, as the paper reports them."""
     counts = []
     for written, target in zip(logits > 0, targets, strict=True):
         is_target = target[:, 0] != NOTHING
-        counts.append(algorithms.vectors_written_twice(written[is_target], target[is_target]))
+        counts.append(algorithms.count_vectors_written_twice(written[is_target], target[is_target]))
     twice = [count for count in counts if count]
     return {
         "sequences with one vector twice": twice.count(1),
@@ -262,16 +264,16 @@ def duplicates(logits, targets):
     }
 
 
-def film(model, task, controller, rng, path):
+def draw_memory(model, task, controller, rng, path):
     """Draw one episode; return a model of the probabilities and, for an NTM, of the addresses."""
     if controller == "baseline":
         return keras.Model(model.input, {"probabilities": ops.sigmoid(model.output)})
-    steps = network(task, controller, return_addresses=True)
+    steps = make_network(task, controller, return_addresses=True)
     steps.set_weights(model.get_weights())
     names = "probabilities", "read_addresses", "write_addresses", "reads", "additions"
     parts = {name: steps.output[name] for name in names[1:]}
     outputs = keras.Model(steps.input, {names[0]: ops.sigmoid(steps.output["outputs"]), **parts})
-    inputs, targets = episodes(task.episode, 1, rng, **task.film)
+    inputs, targets = make_batch(task.episode, 1, rng, **task.film)
     arrays = {name: part.numpy()[0] for name, part in tf.function(outputs)(inputs).items()}
     probabilities = np.where(targets[0] == NOTHING, 0, arrays.pop("probabilities"))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +300,7 @@ def export(outputs, task, rng, directory):
     signatures = {"serving_default": (serve, outputs.inputs)}
     if "read_addresses" in outputs.output:
         signatures["addresses"] = (addresses, outputs.inputs)
-    examples = [episodes(task.episode, count, rng)[0] for count in (1, 3)]
+    examples = [make_batch(task.episode, count, rng)[0] for count in (1, 3)]
     return keras_attention.export.saved_model(
         outputs, directory, signatures, [{"sequence": sequence} for sequence in examples]
     )

@@ -46,9 +46,9 @@ if not __package__:  # run as `python examples/pointer_network.py`, from any dir
 import keras_attention
 from examples import curves, distribution
 from examples.command_line import run
-from examples.datasets.geometry import NOTHING, TASKS, figures, load_hulls
+from examples.datasets.geometry import NOTHING, TASKS, evaluate, load_hulls
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train, write
+from examples.training import as_dataset, check_folders, sum_minutes, train, write
 
 BATCH = 128
 BATCHES_PER_DRAW = 8  # of one size, generated together because that is faster
@@ -110,7 +110,7 @@ def main(
         tests["the file's instances"] = load_hulls(instances, largest)
 
     with devices.scope():
-        model, encoder, decoder = network(problem, units)
+        model, encoder, decoder = make_network(problem, units)
         schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
         model.compile(
             keras.optimizers.Adam(schedule, clipnorm=1.0),
@@ -119,18 +119,18 @@ def main(
         )
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
-    greedy, beam = (pointer(problem, encoder, decoder, width) for width in (1, BEAM))
+    greedy, beam = (make_pointer(problem, encoder, decoder, width) for width in (1, BEAM))
     searches = {"greedy": tf.function(greedy, jit_compile=True)}
     searches[f"beam of {BEAM}"] = tf.function(beam, jit_compile=True)
 
     def measure(search, instances, expected):
         answers = predict(searches[search], problem, instances, largest)
-        return figures(task, instances, expected, answers)
+        return evaluate(task, instances, expected, answers)
 
     report = Report(directory, seed)
     curve = train(
         model,
-        lambda epoch: batches(problem, train_sizes, steps, [TRAINING, seed, epoch]),
+        lambda epoch: make_batches(problem, train_sizes, steps, [TRAINING, seed, epoch]),
         epochs,
         directory,
         {
@@ -157,7 +157,7 @@ def main(
         logarithmic=task == "tsp",
         lines=PAPER.get(task),
     )
-    decode, specs = signature(problem, beam)
+    decode, specs = make_signature(problem, beam)
     examples = [x[:DRAWN_INSTANCES] for x in tests[f"n = {largest}"]]
     draw(task, *examples, decode, Path(pictures) / f"{name}.png")
     path = keras_attention.export.saved_model(
@@ -167,11 +167,11 @@ def main(
             "decode": keras_attention.export.with_lengths((decode, specs), {"points": "real"})
         },
         example=[
-            example(problem, *(x[:count] for x in examples)) for count in (1, DRAWN_INSTANCES)
+            make_example(problem, *(x[:count] for x in examples)) for count in (1, DRAWN_INSTANCES)
         ],
     )
     details = {"weights": model.count_params(), "figures": results, "curve": curve}
-    report.write({**details, **minutes_of(curve)}, path)
+    report.write({**details, **sum_minutes(curve)}, path)
     print(keras_attention.export.how_to_serve(path))
     return results
 
@@ -182,7 +182,7 @@ def draw_instances(task, n, count, seed):
     return instances, task.answer(instances)
 
 
-def batches(task, sizes, steps, seed):
+def make_batches(task, sizes, steps, seed):
     """Return a data set of `steps` fresh batches, each of instances of one size."""
 
     def begin():
@@ -213,7 +213,7 @@ def to_targets(task, answers):
     return np.where(after, NOTHING, targets).astype("int32")
 
 
-def network(task, units):
+def make_network(task, units):
     """Return the model `(targets, points, real) -> logits`, its encoder and its decoder."""
     points = keras.Input((None, task.width), name="points")
     real = keras.Input((None,), dtype="bool", name="real")
@@ -237,7 +237,7 @@ def network(task, units):
     return keras.Model([targets, points, real], logits), encoder, decoder
 
 
-def pointer(task, encoder, decoder, beam_width):
+def make_pointer(task, encoder, decoder, beam_width):
     """Return a function: points, and which of them are not padding -> a `Pointed`."""
 
     def point(points, real):
@@ -271,7 +271,7 @@ def predict(point, task, instances, largest):
     return indices if task.repeats else indices[:, : task.longest(n)]
 
 
-def signature(task, point):
+def make_signature(task, point):
     """Return the `decode` signature: points, `real` -> indices from 0 and probabilities."""
 
     @tf.function
@@ -288,7 +288,7 @@ def signature(task, point):
     return decode, [points, tf.TensorSpec((None, None), tf.bool, name="real")]
 
 
-def example(task, instances, expected):
+def make_example(task, instances, expected):
     """Return inputs of every signature of the export."""
     count, n, _ = instances.shape
     return {
@@ -301,7 +301,7 @@ def example(task, instances, expected):
 
 def draw(task, instances, expected, decode, path):
     """Draw answers over the correct ones of a few instances, and every step's probabilities."""
-    inputs = example(TASKS[task], instances, expected)
+    inputs = make_example(TASKS[task], instances, expected)
     outputs = decode(inputs["points"], inputs["real"])
     outputs = {name: tensor.numpy() for name, tensor in outputs.items()}
     canvas, panels = plt.subplots(2, len(instances), figsize=(9.6, 6.4), layout="constrained")
@@ -314,7 +314,7 @@ def draw(task, instances, expected, decode, path):
             ("true", expected[column][expected[column] >= 0], "gold", 7),
             ("predicted", outputs["indices"][column, :length], "tab:blue", 1.5),
         ):
-            for line in lines(task, indices):
+            for line in get_lines(task, indices):
                 above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)
                 name = None  # one entry in the legend
         above.plot(*places.T, "o", color="black", markersize=4)
@@ -334,7 +334,7 @@ def draw(task, instances, expected, decode, path):
     print(f"Answers and probabilities drawn in {path}")
 
 
-def lines(task, indices):
+def get_lines(task, indices):
     """Return the lines to draw for an answer: index arrays, closed for polygons."""
     if task == "sort":
         return [indices]

@@ -8,7 +8,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from examples.training import minutes_since, write
+from examples.training import measure_minutes, write
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 
@@ -32,7 +32,7 @@ class Report:
             figures: Dict of numbers, strings, lists and dicts.
             export: Folder of the exported version, if the model was exported.
         """
-        durations = minutes_since(*self.start).items()
+        durations = measure_minutes(*self.start).items()
         content = {
             "command": shlex.join(["python", *sys.argv]),
             "seed": self.seed,

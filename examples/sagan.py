@@ -40,7 +40,7 @@ from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
 from examples.gan import GAN
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train, write
+from examples.training import as_dataset, check_folders, sum_minutes, train, write
 
 ATTENTIONS = ("16x16", "none")
 INITIAL_SIDE = 4  # pixels of the generator's first map
@@ -86,7 +86,7 @@ def main(
         gan = make_gan(width, noise, images.shape[1:], attention, seed)
     generator, variables = gan.generator, gan.discriminator_optimizer.variables
     check_folders(gan, variables, runs=directory, pictures=pictures, saved_models=saved_models)
-    classifier = frechet.classifier(
+    classifier = frechet.train_classifier(
         images, classes, Path(runs) / f"sagan_judge_{data}{suffix}", CLASSIFIER_EPOCHS[data]
     )
     test_features, _ = classifier.predict(test_images, batch_size=frechet.BATCH, verbose=0)
@@ -97,7 +97,7 @@ def main(
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), len(chosen))
 
     def evaluate(epoch):
-        return {**quality(gan, classifier, test_features, 1000), **gammas(gan)}
+        return {**measure_quality(gan, classifier, test_features, 1000), **get_gammas(gan)}
 
     settings = {"steps": steps, "width": width, "noise": noise, "batch": batch, "seed": seed}
     curve = train(
@@ -115,14 +115,14 @@ def main(
         draw_attention(generator, path.with_stem(f"{name}_attention"))
     version = export(generator, Path(saved_models) / name)
     figures = {
-        **quality(gan, classifier, test_features, 200 if quick else 10_000),
-        **gammas(gan),
+        **measure_quality(gan, classifier, test_features, 200 if quick else 10_000),
+        **get_gammas(gan),
         "weights": generator.count_params() + gan.discriminator.count_params(),
         **settings,
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "curve": [round(epoch["Fréchet distance"], 3) for epoch in curve],
         "curves of gamma": {
-            name: [round(epoch[name], 3) for epoch in curve] for name in gammas(gan)
+            name: [round(epoch[name], 3) for epoch in curve] for name in get_gammas(gan)
         },
     }
     report.write(figures, version)
@@ -214,7 +214,7 @@ def make_batch_normalization(**options):
     return layers.BatchNormalization(synchronized=is_shared, **options)
 
 
-def gammas(gan):
+def get_gammas(gan):
     """Return the gamma, the learned weight, of each attention."""
     values = {}
     for name, network in (("generator", gan.generator), ("discriminator", gan.discriminator)):
@@ -224,14 +224,14 @@ def gammas(gan):
     return values
 
 
-def quality(gan, classifier, test_features, count):
+def measure_quality(gan, classifier, test_features, count):
     """Return the Fréchet distance of generated images, and the share of the requested class."""
     noise = draw_noise(gan.generator, np.random.default_rng(0), count)
     classes = np.arange(count, dtype="int32") % CLASSES
     images = gan.predict_images(noise, classes, frechet.BATCH)
     features, logits = classifier.predict(images, batch_size=frechet.BATCH, verbose=0)
     return {
-        "Fréchet distance": frechet.distance(features, test_features),
+        "Fréchet distance": frechet.compute_distance(features, test_features),
         "of the requested class": float((logits.argmax(-1) == classes).mean()),
     }
 

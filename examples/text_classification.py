@@ -38,15 +38,20 @@ from examples.datasets.documents import (
     MAX_WORDS,
     SENTENCE_ENDS,
     TEXT,
-    buckets,
     encode,
-    splits,
-    vocabulary,
+    group_by_shape,
+    load_splits,
+    make_vocabulary,
 )
 from examples.datasets.words import WORD_RE2
-from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, with_weights
+from examples.hierarchical_attention import (
+    POOLINGS,
+    call_with_weights,
+    make_hierarchical,
+    measure_agreement,
+)
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 # The shapes to which documents are padded or truncated. A program is compiled for each.
 SHAPES = {
@@ -68,7 +73,7 @@ SPLIT_RE2 = (
 )
 
 
-def sequential(size, units):
+def make_sequential(size, units):
     """Return a model: words (batch, words) -> probability of a positive review (batch, 1)."""
     model = keras.Sequential()
     model.add(keras.Input((None,), dtype="int32", name="words"))
@@ -113,8 +118,8 @@ def main(
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
     shapes = SHAPES[model, data][:1] if quick else SHAPES[model, data]
-    reviews = splits(data, seed, max_reviews=160 if quick else None)
-    words = vocabulary(reviews["train"], most_words)
+    reviews = load_splits(data, seed, max_reviews=160 if quick else None)
+    words = make_vocabulary(reviews["train"], most_words)
     size = len(words)
 
     def batches(epoch):
@@ -124,9 +129,9 @@ def main(
     steps = int(batches(0).cardinality())
     with devices.scope():
         network = (
-            sequential(size, units)
+            make_sequential(size, units)
             if model == "sequential"
-            else hierarchical(size, pooling, units, units)
+            else make_hierarchical(size, pooling, units, units)
         )
         network.compile(
             keras.optimizers.Adam(
@@ -153,15 +158,15 @@ def main(
     figures = {
         **settings,
         "weights": network.count_params(),
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "learning curve": curve,
         "validation accuracy": curve[-1]["validation accuracy"],
         **evaluate("test", reviews["test"], attend, words, shapes),
     }
     if model == "hierarchical" and pooling == "attention":
         if data == "movie_rationales":
-            _, *weights = predictions(reviews["test"], attend, words, shapes)
-            figures["rationales"] = agreement(reviews["test"], *weights)
+            _, *weights = predict(reviews["test"], attend, words, shapes)
+            figures["rationales"] = measure_agreement(reviews["test"], *weights)
     path = None
     if pooling == "attention":
         draw(reviews["test"], attend, words, shapes, Path(pictures) / f"{name}.png")
@@ -173,7 +178,7 @@ def main(
 def make_batches(documents, words, shapes, batch, rng):
     """Return a shuffled data set of full batches of documents of similar length, and labels."""
     batches = []
-    for shape, members in buckets(documents, shapes).items():
+    for shape, members in group_by_shape(documents, shapes).items():
         order = rng.permutation(members)
         for first in range(0, len(order) - batch + 1, batch):
             chosen = [documents[index] for index in order[first : first + batch]]
@@ -186,13 +191,13 @@ def make_batches(documents, words, shapes, batch, rng):
 def make_attend(network):
     """Return a function: ids -> the network's output and the weights of its poolings."""
     ids = tf.TensorSpec([None] * len(network.inputs[0].shape), tf.int32)
-    return tf.function(lambda ids: with_weights(network, ids), [ids])
+    return tf.function(lambda ids: call_with_weights(network, ids), [ids])
 
 
-def predictions(documents, attend, words, shapes):
+def predict(documents, attend, words, shapes):
     """Return the outputs of `attend` per document: lists of probabilities and of weights."""
     outputs = [None] * len(documents)
-    for shape, members in buckets(documents, shapes).items():
+    for shape, members in group_by_shape(documents, shapes).items():
         for first in range(0, len(members), DOCUMENTS_PER_CALL):
             indices = members[first : first + DOCUMENTS_PER_CALL]
             arrays = attend(encode([documents[index] for index in indices], words, shape))
@@ -203,7 +208,7 @@ def predictions(documents, attend, words, shapes):
 
 def evaluate(part, documents, attend, words, shapes):
     """Return the accuracy, and the cross entropy per review."""
-    liked = np.concatenate(predictions(documents, attend, words, shapes)[0])
+    liked = np.concatenate(predict(documents, attend, words, shapes)[0])
     labels = np.array([document.label for document in documents])
     right = np.where(labels == 1, liked, 1 - liked)
     return {
@@ -218,7 +223,7 @@ def draw(documents, attend, words, shapes, path):
     If there is no such review, six sentences of another one are drawn.
     """
     short = [document for document in documents if 4 <= len(document.sentences) <= 6] or documents
-    [_], *weights = predictions(short[:1], attend, words, shapes)
+    [_], *weights = predict(short[:1], attend, words, shapes)
     sentences = short[0].sentences[:6]
     if len(weights) == 1:
         [word_weights] = weights[0]

@@ -67,7 +67,7 @@ def train(
     has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
     fit = functools.partial(_fit, model)
     if has_replicas:
-        fit = distribution.replicas_of(model, count_targets).fit
+        fit = distribution.make_replicas(model, count_targets).fit
     for epoch in range(len(curve), epochs):
         start = time.time(), time.process_time()
         data = batches(epoch)
@@ -75,7 +75,7 @@ def train(
             logs = fit(data, bar)
             logs |= after_epoch(epoch) if after_epoch else {}
             bar.set_postfix(logs)
-        logs |= minutes_since(*start)
+        logs |= measure_minutes(*start)
         curve.append({name: float(value) for name, value in logs.items()})
         if distribution.is_chief():
             _save(directory / "checkpoint.npz", state, curve)
@@ -107,7 +107,7 @@ def check_folders(model, variables=(), **folders):
     disk.check(_count_bytes(_state(model, variables)), _count_bytes(model.variables), **folders)
 
 
-def minutes_since(moment, processor_time):
+def measure_minutes(moment, processor_time):
     """Return minutes since values of `time.time` and `time.process_time`, by name."""
     return {
         "minutes": (time.time() - moment) / 60,
@@ -115,7 +115,7 @@ def minutes_since(moment, processor_time):
     }
 
 
-def minutes_of(curve):
+def sum_minutes(curve):
     """Return the minutes of a whole training, interrupted runs included, by name."""
     names = ("minutes", "processor minutes")
     return {f"{name} of training": round(sum(e[name] for e in curve), 1) for name in names}
@@ -195,9 +195,9 @@ def _save(path, variables, curve):
     except OSError as error:
         raise OSError(
             error.errno,
-            f"Expected {disk.megabytes(content.tell())} of free space for the checkpoint after "
-            f"epoch {len(curve)}. Received: {error.strerror}. The previous checkpoint is kept: "
-            "free some space, and run the same command to resume from it",
+            f"Expected {disk.format_megabytes(content.tell())} of free space for the checkpoint "
+            f"after epoch {len(curve)}. Received: {error.strerror}. The previous checkpoint is "
+            "kept: free some space, and run the same command to resume from it",
             str(path),
         ) from error
 

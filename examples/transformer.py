@@ -32,7 +32,7 @@ from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.sequence_to_sequence import SequenceToSequence
-from examples.translation import arrays, experiment
+from examples.translation import make_arrays, run_experiment
 from keras_attention import DecoderBlockCache
 
 
@@ -67,10 +67,10 @@ def main(
         "norm": norm,
     }
     schedule = {"label_smoothing": label_smoothing, "warmup": warmup, "peak": peak}
-    outcome = experiment(
+    outcome = run_experiment(
         "transformer",
         lambda words, _: Transformer(len(words), Words.start, Words.end, **settings),
-        lambda steps: adam(steps, warmup, peak),
+        lambda steps: make_optimizer(steps, warmup, peak),
         make_smoothed_cross_entropy(label_smoothing),
         {**settings, **schedule},
         joint_words=True,
@@ -90,7 +90,7 @@ def main(
     return outcome.figures
 
 
-def adam(steps, warmup, peak):
+def make_optimizer(steps, warmup, peak):
     """Return the paper's optimizer, with a linear warm-up to `peak` and a cosine decay to 0."""
     if not 0 <= warmup < steps:
         raise ValueError(
@@ -201,7 +201,7 @@ def make_smoothed_cross_entropy(smoothing):
 def draw_heads(outcome, source, target, path):
     """Draw the source attention of every head of every decoder block for one translation."""
     network, length = outcome.network, max(len(source), len(target) + 1)
-    (source_ids, shifted), _ = arrays([(source, target)], length, *outcome.vocabularies)
+    (source_ids, shifted), _ = make_arrays([(source, target)], length, *outcome.vocabularies)
     memory, mask = network.encode(source_ids)
     x, weights = network.positions(network.embed(shifted)), []
     for block in network.decoder:

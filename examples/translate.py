@@ -28,7 +28,7 @@ from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
-from examples.translation import LENGTHS, experiment
+from examples.translation import LENGTHS, run_experiment
 
 
 def main(
@@ -46,7 +46,7 @@ def main(
     """Train or resume, evaluate on the test set, draw and export; return the figures."""
     if quick:
         epochs, units = 2, 16
-    outcome = experiment(
+    outcome = run_experiment(
         f"translate_{attention}",
         lambda german, english: EncoderDecoder(
             len(german),

@@ -30,7 +30,7 @@ from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 LENGTHS = (24, 68)  # that written dates are padded to: one compiled program each
 BATCH = 128
@@ -90,14 +90,14 @@ def main(
     )
     curve = train(
         network.model,
-        lambda epoch: batches(dates, source, steps, np.random.default_rng([seed, epoch])),
+        lambda epoch: make_batches(dates, source, steps, np.random.default_rng([seed, epoch])),
         epochs,
         directory,
         {"attention": attention, "epochs": epochs, "units": units, "seed": seed, "steps": steps},
-        lambda epoch: {"val_exact": accuracy(decode, source, held_out)},
+        lambda epoch: {"val_exact": measure_accuracy(decode, source, held_out)},
     )
     test = dates.sample(test_count, np.random.default_rng(seed), split="test")
-    share = accuracy(decode, source, test)
+    share = measure_accuracy(decode, source, test)
     print(f"{share:.2%} of {test_count:,} dates exactly right, of days that are not in training")
     translate = make_signature(network, source)
     examples = choose_examples(test)
@@ -118,17 +118,17 @@ def main(
         ],
     )
     figures = {"exactly right": share, "weights": network.model.count_params(), "seed": seed}
-    report.write({**figures, **minutes_of(curve)}, path)
+    report.write({**figures, **sum_minutes(curve)}, path)
     show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return share
 
 
-def batches(dates, source, steps, rng):
+def make_batches(dates, source, steps, rng):
     """Return a data set of `steps` fresh batches of dates, each padded to one of `LENGTHS`."""
     samples = dates.sample((steps + len(LENGTHS)) * BATCH, rng, split="train")
     encoded = []
-    for length, group in by_length(samples).items():
+    for length, group in group_by_length(samples).items():
         for first in range(0, len(group) - BATCH + 1, BATCH):
             texts, isos, _ = zip(*group[first : first + BATCH], strict=True)
             inputs = TARGET.encode(["^" + iso for iso in isos], OUTPUT_LENGTH)
@@ -138,7 +138,7 @@ def batches(dates, source, steps, rng):
     return as_dataset(encoded[:steps])
 
 
-def by_length(samples):
+def group_by_length(samples):
     """Return {length: the samples whose smallest sufficient length it is}."""
     groups = {length: [] for length in LENGTHS}
     for sample in samples:
@@ -146,10 +146,10 @@ def by_length(samples):
     return groups
 
 
-def accuracy(decode, source, samples):
+def measure_accuracy(decode, source, samples):
     """Return the share of samples of which every character is correct."""
     correct = 0
-    for length, group in by_length(samples).items():
+    for length, group in group_by_length(samples).items():
         for first in range(0, len(group), BATCH):
             texts, isos, _ = zip(*group[first : first + BATCH], strict=True)
             ids = np.pad(source.encode(texts, length), [(0, BATCH - len(texts)), (0, 0)])

@@ -15,7 +15,7 @@ from examples import distribution
 from examples.datasets.multi30k import sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 LENGTHS = (
     12,
@@ -36,7 +36,7 @@ their alignment.
 """
 
 
-def experiment(
+def run_experiment(
     name,
     make_network,
     optimizer,
@@ -99,7 +99,7 @@ def experiment(
         epochs,
         directory,
         {**settings, "epochs": epochs, "seed": seed, "batch": BATCH},
-        lambda epoch: {"val_ppl": perplexity(scorer, pairs["validation"], german, english)},
+        lambda epoch: {"val_ppl": compute_perplexity(scorer, pairs["validation"], german, english)},
         count_targets=tf.math.count_nonzero,
     )
     translations = translate(network, pairs["test"], german, english, beam_width)
@@ -110,12 +110,12 @@ def experiment(
     )
     path = export(network, german, english, Path(saved_models) / name)
     figures = {
-        "test perplexity": round(perplexity(scorer, pairs["test"], german, english), 2),
+        "test perplexity": round(compute_perplexity(scorer, pairs["test"], german, english), 2),
         "BLEU": round(bleu.score, 2),
         "sacrebleu": f"{sacrebleu.__version__}, 13a, lower case, beam {beam_width}",
         "weights": network.model.count_params(),
         "seed": seed,
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "curve": [round(epoch["val_ppl"], 2) for epoch in curve],
     }
     report.write(figures, path)
@@ -133,16 +133,16 @@ def load_pairs(part, quick=False):
     pairs = sentence_pairs(part, "de", "en")
     if not quick:
         return pairs
-    return [(de, en) for de, en in pairs[:500] if bucket(split(de), split(en)) == LENGTHS[0]]
+    return [(de, en) for de, en in pairs[:500] if choose_length(split(de), split(en)) == LENGTHS[0]]
 
 
-def bucket(source, target):
+def choose_length(source, target):
     """Return the length that a pair is padded to."""
     size = max(len(source), len(target) + 1)
     return next((length for length in LENGTHS if size <= length), LENGTHS[-1])
 
 
-def arrays(pairs, length, german, english):
+def make_arrays(pairs, length, german, english):
     """Return ((source, target shifted right), target) as padded ids."""
     source = german.encode([s for s, _ in pairs], length)
     target = english.encode([["<s>", *t[: length - 1], "</s>"] for _, t in pairs], length + 1)
@@ -153,26 +153,26 @@ def make_batches(pairs, german, english, rng):
     """Return a shuffled data set of full batches of sentences of similar length."""
     batches = []
     for length in LENGTHS:
-        members = [pair for pair in pairs if bucket(*pair) == length]
+        members = [pair for pair in pairs if choose_length(*pair) == length]
         order = rng.permutation(len(members))
         for first in range(0, len(order) - BATCH + 1, BATCH):
             chosen = [members[i] for i in order[first : first + BATCH]]
-            batches.append(arrays(chosen, length, german, english))
+            batches.append(make_arrays(chosen, length, german, english))
     rng.shuffle(batches)
     return as_dataset(batches)
 
 
-def perplexity(scorer, pairs, german, english):
+def compute_perplexity(scorer, pairs, german, english):
     """Return the exponential of the mean cross entropy of the target words and end marks.
 
     `scorer` returns the summed cross entropy of a batch: (inputs, target) -> ().
     """
     entropy = words = 0.0
     for length in LENGTHS:
-        members = [pair for pair in pairs if bucket(*pair) == length]
+        members = [pair for pair in pairs if choose_length(*pair) == length]
         for first in range(0, len(members), BATCH):
             chosen = members[first : first + BATCH]
-            inputs, target = arrays(chosen, length, german, english)
+            inputs, target = make_arrays(chosen, length, german, english)
             rows = [(0, BATCH - len(chosen)), (0, 0)]
             inputs, target = [np.pad(x, rows) for x in inputs], np.pad(target, rows)
             entropy += float(scorer(inputs, target))

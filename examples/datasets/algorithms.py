@@ -68,7 +68,7 @@ def priority_sort(rng, vectors=20, sorted=16):
     return _episode([inputs, _mark(VECTOR + 2, VECTOR + 1)], inputs[first, :VECTOR])
 
 
-def optimal_bits(targets):
+def compute_optimal_bits(targets):
     """Return the cross entropy of the optimal predictor of an episode of `ngrams`, in bits.
 
     It knows the prior. Equation 10: P(1 | context) = (N1 + 1/2) / (N0 + N1 + 1), where N0 and N1
@@ -84,7 +84,7 @@ def optimal_bits(targets):
     return cost
 
 
-def vectors_written_twice(written, expected):
+def count_vectors_written_twice(written, expected):
     """Count the vectors that `written` repeats, which shifts the vectors after them.
 
     Args:
@@ -105,7 +105,7 @@ def vectors_written_twice(written, expected):
     return twice
 
 
-def episodes(task, count, rng, steps=None, **options):
+def make_batch(task, count, rng, steps=None, **options):
     """Generate a batch: inputs `(count, steps, channels)` and targets `(count, steps, bits)`.
 
     Args:

@@ -20,13 +20,13 @@ def keep_one_order(patterns):
     """Drop the patterns in digits whose separators have the other order in most languages."""
     readings = defaultdict(lambda: defaultdict(set))
     for pattern in patterns:
-        separators, order = digit_order(pattern)
+        separators, order = get_digit_order(pattern)
         readings[separators][order] |= pattern.languages
     orders_kept = {separators: select_preferred(orders) for separators, orders in readings.items()}
-    return [p for p in patterns if orders_kept[digit_order(p)[0]] == digit_order(p)[1]]
+    return [p for p in patterns if orders_kept[get_digit_order(p)[0]] == get_digit_order(p)[1]]
 
 
-def digit_order(pattern):
+def get_digit_order(pattern):
     """Return (separators, order of day and month) for dates in digits, else (the pattern, ())."""
     if not pattern.months[0].isdecimal():
         return pattern, ()
@@ -40,19 +40,21 @@ def keep_one_meaning(patterns):
     """Drop the patterns that write, for some day, what more languages write for another day."""
     meaning, ambiguous = {}, set()
     for pattern in patterns:
-        for text, day in probes(pattern):
+        for text, day in iterate_probes(pattern):
             if meaning.setdefault(text, day) != day:
                 ambiguous.add(text)
     readings = defaultdict(lambda: defaultdict(set))
     for pattern in patterns:
-        for text, day in probes(pattern):
+        for text, day in iterate_probes(pattern):
             if text in ambiguous:
                 readings[text][day] |= pattern.languages
     meanings_kept = meaning | {text: select_preferred(days) for text, days in readings.items()}
-    return [p for p in patterns if all(meanings_kept[text] == day for text, day in probes(p))]
+    return [
+        p for p in patterns if all(meanings_kept[text] == day for text, day in iterate_probes(p))
+    ]
 
 
-def probes(pattern):
+def iterate_probes(pattern):
     """Yield (text, (month, day)) for enough days of a year to detect any two equal texts.
 
     The year is the only number of four digits, so that equal texts have the same year. Two days of

@@ -44,7 +44,7 @@ class Pattern:
 
     @property
     def languages(self):
-        return {language(locale) for locale in self.locales}
+        return {get_language(locale) for locale in self.locales}
 
     def render(self, date):
         weekday = self.weekdays[date.weekday()] if self.weekdays else ""
@@ -56,24 +56,24 @@ class Pattern:
         )
 
 
-def language(locale):
+def get_language(locale):
     return locale.split("_")[0]
 
 
 @functools.cache
-def patterns():
+def load_patterns():
     """Return all patterns, in a fixed order. The first call takes seconds to load all locales."""
     from babel import Locale, localedata
 
     locales = defaultdict(list)
     for name in sorted(localedata.locale_identifiers()):
-        for fields in locale_patterns(Locale.parse(name)):
+        for fields in iterate_patterns(Locale.parse(name)):
             locales[fields].append(name)
     merged = [Pattern(*fields, tuple(names)) for fields, names in sorted(locales.items())]
     return keep_one_meaning(keep_one_order(merged))
 
 
-def locale_patterns(locale):
+def iterate_patterns(locale):
     """Yield (template, days, months, weekdays) for each usable pattern of a babel `Locale`."""
     from babel.dates import DateTimeFormat
 

@@ -15,7 +15,7 @@ import hashlib
 
 import numpy as np
 
-from examples.datasets.date_patterns import language, patterns
+from examples.datasets.date_patterns import get_language, load_patterns
 
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 ISO_CHARACTERS = "-0123456789"
@@ -31,13 +31,13 @@ class Dates:
     """
 
     def __init__(self, languages=None):
-        all_languages = set().union(*(pattern.languages for pattern in patterns()))
+        all_languages = set().union(*(pattern.languages for pattern in load_patterns()))
         self.languages = all_languages if languages is None else set(languages)
         if not self.languages or self.languages - all_languages:
             raise ValueError(
                 f"Expected language codes of CLDR, such as 'en'. Received: languages={languages!r}"
             )
-        self.patterns = [p for p in patterns() if p.languages & self.languages]
+        self.patterns = [p for p in load_patterns() if p.languages & self.languages]
         written = {c for p in self.patterns for c in "".join((*p.days, *p.months, *p.weekdays))}
         between = {c for p in self.patterns for c in p.write("", 1, 1, "")}
         self.characters = "".join(sorted(written | between | set("0123456789")))
@@ -50,9 +50,11 @@ class Dates:
             rng: A `numpy.random.Generator`.
             split: `"train"`, `"validation"` or `"test"`.
         """
-        if split not in days_by_split():
-            raise ValueError(f"Expected one of {list(days_by_split())}. Received: split={split!r}")
-        days = rng.choice(days_by_split()[split], count).tolist()
+        if split not in get_days_by_split():
+            raise ValueError(
+                f"Expected one of {list(get_days_by_split())}. Received: split={split!r}"
+            )
+        days = rng.choice(get_days_by_split()[split], count).tolist()
         indices = rng.integers(len(self.patterns), size=count).tolist()
         samples = []
         for day, index in zip(days, indices, strict=True):
@@ -62,11 +64,11 @@ class Dates:
 
     def locale(self, pattern):
         """Return the first locale of the languages that uses the pattern."""
-        return next(name for name in pattern.locales if language(name) in self.languages)
+        return next(name for name in pattern.locales if get_language(name) in self.languages)
 
 
 @functools.cache
-def days_by_split():
+def get_days_by_split():
     """Return {split: the ordinals of its days}, the same on every machine."""
     days = {"train": [], "validation": [], "test": []}
     for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):

@@ -20,7 +20,7 @@ STEPS = CELLS + 1  # length of the longest caption, end mark included
 SPLITS = {"train": "train[:55000]", "validation": "train[55000:]", "test": "test"}
 
 
-def mnist(split, data_dir=None):
+def load_mnist(split, data_dir=None):
     """Load images (n, 28, 28) uint8 and labels (n,) of `"train"`, `"validation"` or `"test"`."""
     if split not in SPLITS:
         raise ValueError(f"Expected `split` to be one of {tuple(SPLITS)}. Received: split={split}")
@@ -56,7 +56,7 @@ def draw_grids(images, labels, count, rng, empty=0.5):
     return grids, np.where(filled, labels[chosen], EMPTY).astype("int32")
 
 
-def reading_order(digits):
+def locate_words(digits):
     """Return the cell of each word of the captions: (count, 9), `EMPTY` after the last word."""
     empty = digits == EMPTY
     cells = np.argsort(empty, axis=1, kind="stable")
@@ -65,7 +65,7 @@ def reading_order(digits):
 
 def encode(digits):
     """Return the captions' ids (count, `STEPS`): the words, the end mark, then padding."""
-    cells = np.pad(reading_order(digits), [(0, 0), (0, 1)], constant_values=EMPTY)
+    cells = np.pad(locate_words(digits), [(0, 0), (0, 1)], constant_values=EMPTY)
     words = np.take_along_axis(digits, cells, axis=1) + WORDS.index("zero")
     ends = np.arange(STEPS) == (digits != EMPTY).sum(axis=1, keepdims=True)
     return np.where(cells != EMPTY, words, np.where(ends, END, PADDING)).astype("int32")

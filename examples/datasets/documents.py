@@ -36,12 +36,12 @@ class Document(NamedTuple):
     marked: np.ndarray
 
 
-def splits(name, seed=0, max_reviews=None):
+def load_splits(name, seed=0, max_reviews=None):
     """Return {"train", "validation" and "test": `max_reviews` at most of each TFDS split}."""
     subset = "" if max_reviews is None else f"[:{max_reviews}]"
-    reviews = {part: documents(name, part + subset) for part in ("train", "test")}
+    reviews = {part: load_documents(name, part + subset) for part in ("train", "test")}
     if name == "movie_rationales":
-        return {**reviews, "validation": documents(name, "validation" + subset)}
+        return {**reviews, "validation": load_documents(name, "validation" + subset)}
     training, validation = hold_out(deduplicate(reviews["train"], reviews["test"]), seed)
     return {"train": training, "validation": validation, "test": reviews["test"]}
 
@@ -57,7 +57,7 @@ def deduplicate(documents, excluded):
     return unique
 
 
-def documents(name, part):
+def load_documents(name, part):
     """Return all reviews of a TFDS split, or of a slice such as `"train[:100]"`, in its order."""
     if name not in TEXT:
         raise ValueError(f"Expected one of {list(TEXT)}. Received: name={name!r}")
@@ -104,7 +104,7 @@ def hold_out(documents, seed, share=0.25):
     return tuple([documents[index] for index in sorted(part)] for part in parts)
 
 
-def vocabulary(documents, max_words):
+def make_vocabulary(documents, max_words):
     """Return the `max_words` most frequent words that occur at least twice, as `Words`.
 
     Words that are as frequent as the first one beyond the maximum are left out, too.
@@ -133,7 +133,7 @@ def encode(documents, words, shape):
     return words.encode(padded, shape[1]).reshape(-1, *shape)
 
 
-def buckets(documents, shapes):
+def group_by_shape(documents, shapes):
     """Return {shape: indices of the documents that it is the first to hold}; the last holds all."""
     members = {shape: [] for shape in shapes}
     for index, document in enumerate(documents):

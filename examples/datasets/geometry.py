@@ -65,7 +65,9 @@ def delaunay(points):
     sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
     incenters = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
     triangles = triangles[np.lexsort((incenters[:, 1], incenters[:, 0], rows))]
-    triples = np.full((len(points), longest_delaunay(points.shape[1]) // 3, 3), NOTHING, "int32")
+    triples = np.full(
+        (len(points), get_max_delaunay_length(points.shape[1]) // 3, 3), NOTHING, "int32"
+    )
     triples[np.arange(triples.shape[1]) < counts[:, None]] = triangles
     return triples.reshape(len(points), -1)
 
@@ -106,14 +108,14 @@ def order(numbers):
     return numbers[..., 0].argsort(axis=1).astype("int32")
 
 
-def longest_delaunay(n):
+def get_max_delaunay_length(n):
     """Return 3 times the maximum number of triangles: 2n - 2 - corners of the hull, at least 3."""
     return 3 * (2 * n - 5)
 
 
 TASKS = {
     "hull": Task(draw_points, hull, lambda n: n, ends=True),
-    "delaunay": Task(draw_points, delaunay, longest_delaunay, ends=True, repeats=True),
+    "delaunay": Task(draw_points, delaunay, get_max_delaunay_length, ends=True, repeats=True),
     "tsp": Task(draw_points, tour, lambda n: n, largest=12),
     "sort": Task(draw_numbers, order, lambda n: n, width=1, largest=100),
 }
@@ -129,7 +131,7 @@ def turn(a, b, c):
     return cross(b - a, c - a)
 
 
-def from_smallest(polygons):
+def rotate_to_smallest(polygons):
     """Rotate the index sequence of each polygon so that it starts with its smallest index."""
     real = polygons >= 0
     lengths = np.maximum(real.sum(axis=1, keepdims=True), 1)
@@ -138,7 +140,7 @@ def from_smallest(polygons):
     return np.where(real, np.take_along_axis(polygons, rotated, axis=1), NOTHING)
 
 
-def corners_of(points, polygons):
+def get_corners(points, polygons):
     """Return the points of closed polygons `(count, L + 1, 2)`, the first one again at the end."""
     indices = np.where(polygons >= 0, polygons, polygons[:, :1])
     indices = np.concatenate([indices, indices[:, :1]], axis=1)
@@ -147,18 +149,18 @@ def corners_of(points, polygons):
 
 def area(points, polygons):
     """Return the areas of polygons, positive for counter-clockwise ones."""
-    corners = corners_of(points, polygons)
+    corners = get_corners(points, polygons)
     return cross(corners[:, :-1], corners[:, 1:]).sum(axis=1) / 2
 
 
 def tour_length(points, tours):
     """Return the lengths of closed tours."""
-    return np.linalg.norm(np.diff(corners_of(points, tours), axis=1), axis=-1).sum(axis=1)
+    return np.linalg.norm(np.diff(get_corners(points, tours), axis=1), axis=-1).sum(axis=1)
 
 
 def is_simple(points, polygons):
     """Return whether polygons have at least three corners, none twice, and no crossing edges."""
-    corners = corners_of(points, polygons)
+    corners = get_corners(points, polygons)
     a, b = corners[:, :-1, None], corners[:, 1:, None]
     c, d = corners[:, None, :-1], corners[:, None, 1:]
     crossing = (turn(a, b, c) * turn(a, b, d) < 0) & (turn(c, d, a) * turn(c, d, b) < 0)
@@ -168,7 +170,7 @@ def is_simple(points, polygons):
     return (real.sum(axis=1) >= 3) & distinct & ~crossing.any(axis=(1, 2))
 
 
-def figures(task, instances, expected, answers):
+def evaluate(task, instances, expected, answers):
     """Return the paper's figures of a task's answers.
 
     A hull may start at any corner, and is counter-clockwise. The area coverage is that of the
@@ -178,12 +180,14 @@ def figures(task, instances, expected, answers):
         simple = is_simple(instances, answers)
         covered = np.abs(area(instances, answers)[simple]) / area(instances, expected)[simple]
         return {
-            "accuracy": float((from_smallest(answers) == expected).all(axis=1).mean()),
+            "accuracy": float((rotate_to_smallest(answers) == expected).all(axis=1).mean()),
             "simple polygons": float(simple.mean()),
             "area coverage": float(covered.mean()) if simple.mean() >= 0.99 else "FAIL",
         }
     if task == "delaunay":
-        pairs = [(triangles(a), triangles(b)) for a, b in zip(answers, expected, strict=True)]
+        pairs = [
+            (get_triangles(a), get_triangles(b)) for a, b in zip(answers, expected, strict=True)
+        ]
         return {
             "accuracy": float(np.mean([a == b for a, b in pairs])),
             "triangle coverage": float(np.mean([len(a & b) / len(b) for a, b in pairs])),
@@ -198,7 +202,7 @@ def figures(task, instances, expected, answers):
     return {"accuracy": float((answers == expected).all(axis=1).mean())}
 
 
-def triangles(indices):
+def get_triangles(indices):
     """Return the set of triangles of a flat sequence; an incomplete one at the end counts, too."""
     indices = [int(index) for index in indices if index >= 0]
     return {tuple(sorted(indices[first : first + 3])) for first in range(0, len(indices), 3)}

@@ -80,7 +80,7 @@ def test_equal_seeds_give_equal_instances_and_answers(name):
 def test_a_polygon_is_rotated_to_its_smallest_index():
     polygons = np.array([[3, 1, 2, -1], [1, 2, 3, -1], [2, 3, 1, 0], [2, 1, 3, -1], [-1] * 4])
     rotated = [[1, 2, 3, -1], [1, 2, 3, -1], [0, 2, 3, 1], [1, 3, 2, -1], [-1] * 4]
-    assert geometry.from_smallest(polygons).tolist() == rotated
+    assert geometry.rotate_to_smallest(polygons).tolist() == rotated
 
 
 def test_the_sign_of_an_area_is_its_direction():
@@ -123,7 +123,7 @@ def test_only_triangles_with_an_empty_circumcircle_are_in_a_triangulation():
 def test_a_hull_may_start_at_any_corner_and_area_coverage_is_a_mean():
     points, expected = np.repeat(SQUARE, 3, axis=0), np.array([[0, 2, 1, 3, -1]] * 3)
     answers = np.array([[1, 3, 0, 2, -1], [0, 2, 1, -1, -1], [0, 2, 1, 3, -1]])
-    figures = geometry.figures("hull", points, expected, answers)
+    figures = geometry.evaluate("hull", points, expected, answers)
     assert figures == {
         "accuracy": pytest.approx(2 / 3),
         "simple polygons": 1,
@@ -136,7 +136,7 @@ def test_the_area_coverage_fails_if_more_than_a_hundredth_cross(crossing, covere
     answers = np.array([[0, 2, 1, 3, -1]] * 100)
     expected = answers.copy()
     answers[:crossing] = [0, 1, 2, 3, -1]
-    figures = geometry.figures("hull", np.repeat(SQUARE, 100, axis=0), expected, answers)
+    figures = geometry.evaluate("hull", np.repeat(SQUARE, 100, axis=0), expected, answers)
     assert figures["area coverage"] == covered
     assert figures["accuracy"] == figures["simple polygons"] == 1 - crossing / 100
 
@@ -151,13 +151,13 @@ def test_a_triangulation_is_a_set_of_triangles():
             [0, 1, 3, 0, 2, 3, -1, -1, -1],
         ]
     )
-    figures = geometry.figures("delaunay", None, expected, answers)
+    figures = geometry.evaluate("delaunay", None, expected, answers)
     assert figures == {"accuracy": 0.25, "triangle coverage": (1 + 0.5 + 1 + 0) / 4}
 
 
 def test_a_tour_is_compared_with_the_optimum():
     expected, answers = np.array([[0, 2, 1, 3]]), np.array([[0, 1, 2, 3]])
-    figures = geometry.figures("tsp", SQUARE[:, :4], expected, answers)
+    figures = geometry.evaluate("tsp", SQUARE[:, :4], expected, answers)
     assert figures == {
         "tour length": pytest.approx(2 + 2 * 2**0.5),
         "optimum": pytest.approx(4),
@@ -167,7 +167,7 @@ def test_a_tour_is_compared_with_the_optimum():
 
 def test_numbers_are_sorted_if_all_are_in_place():
     expected = np.array([[0, 1, 2], [2, 1, 0]])
-    figures = geometry.figures("sort", None, expected, np.array([[0, 1, 2], [2, 0, 1]]))
+    figures = geometry.evaluate("sort", None, expected, np.array([[0, 1, 2], [2, 0, 1]]))
     assert figures == {"accuracy": 0.5}
 
 

@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 
 def test_the_duration_of_a_resumed_run_includes_all_epochs():
     curve = [{"minutes": 1.0, "processor minutes": 2.0}, {"minutes": 0.52, "processor minutes": 4}]
-    assert training.minutes_of(curve) == {
+    assert training.sum_minutes(curve) == {
         "minutes of training": 1.5,
         "processor minutes of training": 6.0,
     }
