@@ -65,14 +65,14 @@ def train_encoder(digits, directory, epochs, steps):
     def grids(epoch):
         distorted = distort(images, [0, epoch])
 
-        def draw():
+        def generate():
             rng = np.random.default_rng([0, epoch])
             for _ in range(steps):
-                images, cells = digit_grids.draw_grids(distorted, labels, BATCH, rng, empty=0.2)
+                images, cells = digit_grids.sample_grids(distorted, labels, BATCH, rng, empty=0.2)
                 classes = cells[:, locate_cells(FINE)].reshape(-1, FINE, FINE) - EMPTY
                 yield images, classes, loss_weights
 
-        return as_dataset(draw, steps)
+        return as_dataset(generate, steps)
 
     settings = {"epochs": epochs, "steps": steps, "convolutions": CONVOLUTIONS}
     train(classifier, grids, epochs, Path(directory), settings)

@@ -42,14 +42,14 @@ def train_classifier(images, classes, directory, epochs=2, seed=0):
     return keras.Model(inputs, [features, logits])
 
 
-def compute_distance(one, other):
+def compute_distance(first, second):
     """Return the squared Fréchet distance of two sets of features (n, d).
 
     Both sets are assumed to be normally distributed, with means m and covariances C:
     |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
     """
-    means = np.subtract(one.mean(0, dtype="float64"), other.mean(0, dtype="float64"))
-    covariances = [np.cov(x.astype("float64"), rowvar=False) for x in (one, other)]
+    means = np.subtract(first.mean(0, dtype="float64"), second.mean(0, dtype="float64"))
+    covariances = [np.cov(x.astype("float64"), rowvar=False) for x in (first, second)]
     # C1 C2 has the same eigenvalues as C1^(1/2) C2 C1^(1/2), which is symmetric.
     values, vectors = np.linalg.eigh(covariances[0])
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T

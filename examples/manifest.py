@@ -1,10 +1,11 @@
-"""saved_models/manifest.json: each published export, how to reproduce it, and its digests.
+"""Update saved_models/manifest.json, which says how to reproduce each published export.
 
     python -m examples.manifest runs/translate_dates-seed0 runs/pointer_hull-seed0
 
-adds or replaces the exports of these runs, which must be in saved_models/. An entry is the run's
-figures.json without its learning curves, and the digests. An export is published if the repository
-contains it; each is at most `MAX_EXPORT_BYTES` large.
+The command adds or replaces the entries of the exports of these runs, which must be in
+saved_models/. An entry has the contents of the run's figures.json without its learning curves, and
+the digests of the export's files. Published exports are those in the repository; each has at most
+`MAX_EXPORT_BYTES`.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ def add(runs, saved_models=SAVED_MODELS):
 
 
 def read(saved_models=SAVED_MODELS):
-    """Return the manifest, a dict of export name to its entry; empty if there is no file."""
+    """Return the manifest: dict of export name to its entry, empty if there is no file."""
     path = Path(saved_models) / "manifest.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 

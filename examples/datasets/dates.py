@@ -1,12 +1,12 @@
-"""Dates in the formats of the world's languages, with the same dates in ISO 8601.
+"""Random dates as text in the formats of the world's languages, and in ISO 8601.
 
 >>> import numpy as np
 >>> dates = Dates(languages={"de", "en", "ja"})
 >>> text, iso, locale = dates.sample(1, np.random.default_rng(0), split="train")[0]
 
 The splits divide the days, 1900-01-01 to 2099-12-31, not the texts: a day of the `validation` or
-`test` split (a tenth of all days each, by a fixed hash) is not in training in any language.
-`date_patterns` documents the formats, `date_meanings` why no text means two dates.
+`test` split (a tenth of all days each, by a fixed hash) does not occur in training in any language.
+`date_patterns` describes the formats, and `date_meanings` explains why no text means two dates.
 """
 
 import datetime
@@ -22,12 +22,12 @@ ISO_CHARACTERS = "-0123456789"
 
 
 class Dates:
-    """Pairs of a written date and its ISO form. All formats are equally frequent.
+    """A generator of dates as text, with their ISO form. All formats are equally frequent.
 
     Args:
         languages: Codes such as `{"de", "en"}`; None for all languages of CLDR.
 
-    `patterns` are the formats of these languages, `characters` all characters of their texts.
+    `patterns` are the formats of these languages, `characters` all characters of the texts.
     """
 
     def __init__(self, languages=None):
@@ -43,7 +43,7 @@ class Dates:
         self.characters = "".join(sorted(written | between | set("0123456789")))
 
     def sample(self, count, rng, split="train"):
-        """Draw `count` dates, tuples (text, iso, locale).
+        """Sample `count` dates, tuples (text, iso, locale).
 
         Args:
             count: Number of dates.
@@ -63,13 +63,13 @@ class Dates:
         return samples
 
     def locale(self, pattern):
-        """Return the first locale of the languages that uses the pattern."""
+        """Return the first locale that uses the pattern and is of one of the languages."""
         return next(name for name in pattern.locales if get_language(name) in self.languages)
 
 
 @functools.cache
 def get_days_by_split():
-    """Return {split: the ordinals of its days}, the same on every machine."""
+    """Return {split: ordinals of its days}. The splits are the same on every machine."""
     days = {"train": [], "validation": [], "test": []}
     for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):
         digest = hashlib.sha256(datetime.date.fromordinal(ordinal).isoformat().encode()).digest()
@@ -96,7 +96,7 @@ class Vocabulary:
         return len(self.characters) + 2
 
     def encode(self, texts, length=None):
-        """Return ids (N, length) int32, padded on the right; None is the longest text's length."""
+        """Return ids (N, length) int32, padded on the right; default: the longest text's length."""
         max_length = max(map(len, texts), default=0)
         length = max_length if length is None else length
         if max_length > length:
@@ -109,6 +109,6 @@ class Vocabulary:
         return ids
 
     def decode(self, ids):
-        """Return the texts of ids (N, length), without padding; U+FFFD for unknown characters."""
+        """Return the texts of ids (N, length), without padding; U+FFFD is an unknown character."""
         letters = ["", "\ufffd", *self.characters]
         return ["".join(letters[id] for id in row) for row in np.asarray(ids)]

@@ -1,17 +1,18 @@
-"""Generated pictures with captions: 3 x 3 grids of MNIST digits with empty cells.
+"""Generated images with captions: 3 x 3 grids of MNIST digits, with empty cells.
 
-    images, digits = draw_grids(*mnist("train"), 1000, np.random.default_rng(0))
+    images, digits = sample_grids(*load_mnist("train"), 1000, np.random.default_rng(0))
     captions = encode(digits)  # "seven two zero", the digits in reading order
 
-A picture has 84 x 84 pixels. A cell is empty with probability 1/2, but never are all cells. A digit
-is at most `SHIFT` pixels off the center of its cell. Training, validation and test use different
-images of digits; the test uses MNIST's test split.
+An image has 84 x 84 pixels. A cell is empty with probability 1/2, but at least one cell is not. A
+digit is at most `SHIFT` pixels off the center of its cell. Training, validation and test use
+different images of digits; the test uses MNIST's test split.
 """
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-SIDE, CELL, SHIFT = 3, 28, 2  # cells; pixels
+SIDE = 3  # cells
+CELL, SHIFT = 28, 2  # side of a cell, and the maximum shift of a digit, in pixels
 CELLS = SIDE * SIDE
 EMPTY = -1  # the digit of an empty cell
 PADDING, END, START = 0, 1, 2
@@ -29,15 +30,15 @@ def load_mnist(split, data_dir=None):
     return data["image"][..., 0], data["label"].astype("int32")
 
 
-def draw_grids(images, labels, count, rng, empty=0.5):
-    """Draw random grids of digits.
+def sample_grids(images, labels, count, rng, empty=0.5):
+    """Sample random grids of digits.
 
     Args:
         images: (n, 28, 28) uint8.
         labels: (n,), from 0 to 9.
         count: Number of grids.
         rng: A `numpy.random.Generator`.
-        empty: Probability that a cell is empty. At least one cell is not.
+        empty: Probability that a cell is empty. At least one cell of each grid is not.
 
     Returns:
         Images (count, 84, 84, 1) uint8, and the digits of their nine cells, row by row:

@@ -13,9 +13,9 @@ from examples.datasets.digit_grids import (
     PADDING,
     START,
     WORDS,
-    draw_grids,
     encode,
     locate_words,
+    sample_grids,
     shift_right,
 )
 
@@ -31,7 +31,7 @@ IMAGES[:, 5:23, 7:21] = (20 * LABELS + 30)[:, None, None]
 
 
 def draw(count=211, seed=0, **options):
-    return draw_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
+    return sample_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
 
 
 def test_each_cell_shows_its_digit_and_an_empty_cell_nothing():

@@ -11,7 +11,7 @@ SQUARE = np.array([[[0, 0], [1, 1], [1, 0], [0, 1], [0.5, 0.4]]])  # and a point
 
 
 def draw(n, count=23, seed=0):
-    return geometry.draw_points(np.random.default_rng(seed), count, n)
+    return geometry.sample_points(np.random.default_rng(seed), count, n)
 
 
 def corners_of(indices):
@@ -61,7 +61,7 @@ def test_no_tour_is_shorter_than_held_and_karps(n):
 
 
 def test_numbers_differ_by_at_least_a_hundredth_and_are_ordered():
-    numbers = geometry.draw_numbers(np.random.default_rng(0), 23, 11)
+    numbers = geometry.sample_numbers(np.random.default_rng(0), 23, 11)
     assert numbers.shape == (23, 11, 1) and numbers.min() >= 0 and numbers.max() <= 0.99
     ordered = np.take_along_axis(numbers[..., 0], geometry.order(numbers), axis=1)
     assert (np.diff(ordered) > 0.0099).all()
@@ -70,7 +70,7 @@ def test_numbers_differ_by_at_least_a_hundredth_and_are_ordered():
 @pytest.mark.parametrize("name", geometry.TASKS)
 def test_equal_seeds_give_equal_instances_and_answers(name):
     task = geometry.TASKS[name]
-    first, second, other = (task.draw(np.random.default_rng(seed), 3, 5) for seed in (1, 1, 2))
+    first, second, other = (task.sample(np.random.default_rng(seed), 3, 5) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
     assert first.shape == (3, 5, task.width) and task.answer(first).shape == (3, task.longest(5))

@@ -262,7 +262,7 @@ def test_the_error_rate_counts_wrong_labels_in_the_middle_of_a_cell():
 def test_the_figures_of_a_decoder_with_one_wrong_caption():
     rng = np.random.default_rng(0)
     noise = rng.integers(256, size=(30, 28, 28), dtype="uint8")
-    images, digits = digit_grids.draw_grids(noise, np.arange(30) % 10, 500, rng)
+    images, digits = digit_grids.sample_grids(noise, np.arange(30) % 10, 500, rng)
     tokens, cells = digit_grids.encode(digits), digit_grids.locate_words(digits)
     alignments = np.zeros((500, 10, MAP * MAP), "float32")
     for row, order in enumerate(cells):

@@ -78,7 +78,7 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     where, _, figures = quick
     name = "text_classification_movie_rationales_quick"
     assert 0 <= figures["test accuracy"] <= 1
-    assert figures["rationales"]["marked of all words (chance)"] == pytest.approx(1 / 6, abs=0.2)
+    assert figures["rationales"]["marked words among all (chance)"] == pytest.approx(1 / 6, abs=0.2)
     assert (where / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
     assert "<span" in (where / f"pictures/{name}.html").read_text(encoding="utf-8")
     assert (where / f"saved_models/{name}/1/saved_model.pb").exists()
@@ -212,12 +212,14 @@ def test_the_share_of_marked_words_among_the_largest_weights():
     sentence_weights = [np.array([0.4, 0.6]), np.array([0.9, 0.1])]
     figures = measure_agreement(reviewed, word_weights, sentence_weights, share=0.5)
     # The top words are e, b, c, of which e is marked; and b, a, c, which are all marked.
-    assert figures["marked of the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
-    assert figures["marked of all words (chance)"] == pytest.approx((2 / 6 + 3 / 6) / 2, abs=1e-4)
+    assert figures["marked words in the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
+    assert figures["marked words among all (chance)"] == pytest.approx(
+        (2 / 6 + 3 / 6) / 2, abs=1e-4
+    )
     # With uniform attention: e, f and one of a to d; and a, b and one of c to f.
-    uniform = figures["with even weights"]
+    uniform = figures["marked words in the top with uniform attention"]
     assert any(uniform == pytest.approx(x / 6, abs=1e-4) for x in (1 + 2, 1 + 3, 2 + 2, 2 + 3))
-    low, high = figures["difference to even weights, 95 %"]
+    low, high = figures["difference from uniform attention, 95 % interval"]
     assert (
         -0.34 <= low <= (1 / 3 + 1) / 2 - uniform + 1e-3 and 2 / 3 - uniform - 1e-3 <= high <= 0.34
     )
@@ -228,9 +230,9 @@ def test_equal_weights_agree_with_marked_words_as_chance_does():
     reviewed = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
     equal = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
     figures = measure_agreement(reviewed, *equal)
-    for name in ("marked of the top 10%", "with even weights"):
+    for name in ("marked words in the top 10%", "marked words in the top with uniform attention"):
         assert figures[name] == pytest.approx(0.2, abs=0.03)
-    low, high = figures["difference to even weights, 95 %"]
+    low, high = figures["difference from uniform attention, 95 % interval"]
     assert low < 0 < high
 
 
@@ -270,7 +272,12 @@ def test_the_hierarchical_model_attends_to_the_word_that_decides():
     figures = measure_agreement(
         training, word_weights.numpy(), sentence_weights.numpy(), share=0.01
     )
-    assert figures["marked of the top 1%"] > 0.8 > 0.2 > figures["with even weights"]
+    assert (
+        figures["marked words in the top 1%"]
+        > 0.8
+        > 0.2
+        > figures["marked words in the top with uniform attention"]
+    )
 
 
 def test_equal_epochs_give_equal_batches():

@@ -70,7 +70,7 @@ def test_dates_are_translated():
 
 
 def test_convex_hulls_are_found():
-    points = geometry.draw_points(np.random.default_rng(3), 200, 5)
+    points = geometry.sample_points(np.random.default_rng(3), 200, 5)
     inputs = {"points": points.astype("float32"), "lengths": np.full(200, 5, "int32")}
     indices = run("pointer_hull", "decode", inputs)["indices"][:, :5]
     is_right = (geometry.rotate_to_smallest(indices) == geometry.hull(points)).all(axis=1)
@@ -90,7 +90,7 @@ def test_sequences_are_copied():
 @needs_data
 def test_images_are_captioned():
     rng = np.random.default_rng(3)
-    images, digits = digit_grids.draw_grids(*digit_grids.load_mnist("test"), 100, rng)
+    images, digits = digit_grids.sample_grids(*digit_grids.load_mnist("test"), 100, rng)
     answer = run("image_captioning_soft", "decode", {"image": images})
     captions = [
         " ".join(digit_grids.WORDS[word] for word in row).split()
