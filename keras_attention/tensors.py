@@ -147,6 +147,6 @@ def _get_shape(x):
 
 
 def _have_matching_sizes(a, b, is_one_way=False):
-    """Return whether the sizes of two shapes, aligned at the last axis, are equal or 1."""
+    """Return True if the sizes of two shapes, aligned at the last axis, are equal or 1."""
     pairs = zip(reversed(a), reversed(b), strict=False)
     return all(None in (m, n) or m in (1, n) or (n == 1 and not is_one_way) for m, n in pairs)

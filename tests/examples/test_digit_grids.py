@@ -13,9 +13,9 @@ from examples.datasets.digit_grids import (
     PADDING,
     START,
     WORDS,
-    draw_grids,
     encode,
-    reading_order,
+    locate_words,
+    sample_grids,
     shift_right,
 )
 
@@ -31,7 +31,7 @@ IMAGES[:, 5:23, 7:21] = (20 * LABELS + 30)[:, None, None]
 
 
 def draw(count=211, seed=0, **options):
-    return draw_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
+    return sample_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
 
 
 def test_each_cell_shows_its_digit_and_an_empty_cell_nothing():
@@ -72,7 +72,7 @@ def test_a_random_cell_is_filled_if_all_would_be_empty():
 
 def test_a_caption_has_the_digits_row_by_row():
     _, digits = draw()
-    cells, captions = reading_order(digits), encode(digits)
+    cells, captions = locate_words(digits), encode(digits)
     for nine, order, caption in zip(digits, cells, captions, strict=True):
         full = [cell for cell in range(9) if nine[cell] != EMPTY]
         assert order.tolist() == full + [EMPTY] * (9 - len(full))
@@ -101,12 +101,12 @@ def test_only_equal_seeds_draw_equal_grids():
 
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="'validation', 'test'.*split=valid"):
-        digit_grids.mnist("valid")
+        digit_grids.load_mnist("valid")
 
 
 @prepared
 def test_the_splits_have_different_digits():
-    parts = {split: digit_grids.mnist(split, PREPARED) for split in digit_grids.SPLITS}
+    parts = {split: digit_grids.load_mnist(split, PREPARED) for split in digit_grids.SPLITS}
     assert [len(labels) for _, labels in parts.values()] == [55_000, 5_000, 10_000]
     assert all(images.shape[1:] == (28, 28) for images, _ in parts.values())
     train, *other_splits = ({image.tobytes() for image in images} for images, _ in parts.values())

@@ -11,7 +11,7 @@ SQUARE = np.array([[[0, 0], [1, 1], [1, 0], [0, 1], [0.5, 0.4]]])  # and a point
 
 
 def draw(n, count=23, seed=0):
-    return geometry.draw_points(np.random.default_rng(seed), count, n)
+    return geometry.sample_points(np.random.default_rng(seed), count, n)
 
 
 def corners_of(indices):
@@ -61,7 +61,7 @@ def test_no_tour_is_shorter_than_held_and_karps(n):
 
 
 def test_numbers_differ_by_at_least_a_hundredth_and_are_ordered():
-    numbers = geometry.draw_numbers(np.random.default_rng(0), 23, 11)
+    numbers = geometry.sample_numbers(np.random.default_rng(0), 23, 11)
     assert numbers.shape == (23, 11, 1) and numbers.min() >= 0 and numbers.max() <= 0.99
     ordered = np.take_along_axis(numbers[..., 0], geometry.order(numbers), axis=1)
     assert (np.diff(ordered) > 0.0099).all()
@@ -70,7 +70,7 @@ def test_numbers_differ_by_at_least_a_hundredth_and_are_ordered():
 @pytest.mark.parametrize("name", geometry.TASKS)
 def test_equal_seeds_give_equal_instances_and_answers(name):
     task = geometry.TASKS[name]
-    first, second, other = (task.draw(np.random.default_rng(seed), 3, 5) for seed in (1, 1, 2))
+    first, second, other = (task.sample(np.random.default_rng(seed), 3, 5) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
     assert first.shape == (3, 5, task.width) and task.answer(first).shape == (3, task.longest(5))
@@ -80,7 +80,7 @@ def test_equal_seeds_give_equal_instances_and_answers(name):
 def test_a_polygon_is_rotated_to_its_smallest_index():
     polygons = np.array([[3, 1, 2, -1], [1, 2, 3, -1], [2, 3, 1, 0], [2, 1, 3, -1], [-1] * 4])
     rotated = [[1, 2, 3, -1], [1, 2, 3, -1], [0, 2, 3, 1], [1, 3, 2, -1], [-1] * 4]
-    assert geometry.from_smallest(polygons).tolist() == rotated
+    assert geometry.rotate_to_smallest(polygons).tolist() == rotated
 
 
 def test_the_sign_of_an_area_is_its_direction():
@@ -123,7 +123,7 @@ def test_only_triangles_with_an_empty_circumcircle_are_in_a_triangulation():
 def test_a_hull_may_start_at_any_corner_and_area_coverage_is_a_mean():
     points, expected = np.repeat(SQUARE, 3, axis=0), np.array([[0, 2, 1, 3, -1]] * 3)
     answers = np.array([[1, 3, 0, 2, -1], [0, 2, 1, -1, -1], [0, 2, 1, 3, -1]])
-    figures = geometry.figures("hull", points, expected, answers)
+    figures = geometry.evaluate("hull", points, expected, answers)
     assert figures == {
         "accuracy": pytest.approx(2 / 3),
         "simple polygons": 1,
@@ -136,7 +136,7 @@ def test_the_area_coverage_fails_if_more_than_a_hundredth_cross(crossing, covere
     answers = np.array([[0, 2, 1, 3, -1]] * 100)
     expected = answers.copy()
     answers[:crossing] = [0, 1, 2, 3, -1]
-    figures = geometry.figures("hull", np.repeat(SQUARE, 100, axis=0), expected, answers)
+    figures = geometry.evaluate("hull", np.repeat(SQUARE, 100, axis=0), expected, answers)
     assert figures["area coverage"] == covered
     assert figures["accuracy"] == figures["simple polygons"] == 1 - crossing / 100
 
@@ -151,13 +151,13 @@ def test_a_triangulation_is_a_set_of_triangles():
             [0, 1, 3, 0, 2, 3, -1, -1, -1],
         ]
     )
-    figures = geometry.figures("delaunay", None, expected, answers)
+    figures = geometry.evaluate("delaunay", None, expected, answers)
     assert figures == {"accuracy": 0.25, "triangle coverage": (1 + 0.5 + 1 + 0) / 4}
 
 
 def test_a_tour_is_compared_with_the_optimum():
     expected, answers = np.array([[0, 2, 1, 3]]), np.array([[0, 1, 2, 3]])
-    figures = geometry.figures("tsp", SQUARE[:, :4], expected, answers)
+    figures = geometry.evaluate("tsp", SQUARE[:, :4], expected, answers)
     assert figures == {
         "tour length": pytest.approx(2 + 2 * 2**0.5),
         "optimum": pytest.approx(4),
@@ -167,7 +167,7 @@ def test_a_tour_is_compared_with_the_optimum():
 
 def test_numbers_are_sorted_if_all_are_in_place():
     expected = np.array([[0, 1, 2], [2, 1, 0]])
-    figures = geometry.figures("sort", None, expected, np.array([[0, 1, 2], [2, 0, 1]]))
+    figures = geometry.evaluate("sort", None, expected, np.array([[0, 1, 2], [2, 0, 1]]))
     assert figures == {"accuracy": 0.5}
 
 

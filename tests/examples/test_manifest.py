@@ -29,7 +29,7 @@ def test_an_export_is_listed_with_its_figures_and_digests(tmp_path):
     assert list(entry["sha256"]) == ["saved_model.pb", "variables/variables.data"]
     version = tmp_path / "saved_models/a/3"
     (version / "variables/variables.data").write_bytes(b"x" * 10)
-    changed = manifest.digests(version)
+    changed = manifest.compute_digests(version)
     assert changed["saved_model.pb"] == entry["sha256"]["saved_model.pb"]
     assert changed["variables/variables.data"] != entry["sha256"]["variables/variables.data"]
 

@@ -70,7 +70,7 @@ def test_equal_epochs_give_equal_batches():
     dates = translate_dates.Dates({"en"})
     source = translate_dates.Vocabulary(dates.characters)
     first, second = (
-        list(translate_dates.batches(dates, source, 3, np.random.default_rng([0, 1])))
+        list(translate_dates.make_batches(dates, source, 3, np.random.default_rng([0, 1])))
         for _ in range(2)
     )
     assert len(first) == 3
