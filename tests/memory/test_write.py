@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention.memory import add, erase
 from keras_attention.read import weighted_sum
 from tests import reference_memory
-from tests.finite_differences import assert_gradients_are_differences
+from tests.finite_differences import assert_gradients_match
 
 BATCH, HEADS, SLOTS, WIDTH = 2, 3, 7, 5
 
@@ -46,7 +46,7 @@ def test_gradient_matches_the_equations():
         actual = write(*tensors)
         return ops.sum(ops.multiply(actual, ops.cast(toward, actual.dtype)))
 
-    assert_gradients_are_differences(loss, lambda *a: float((by_loops(*a) * toward).sum()), data())
+    assert_gradients_match(loss, lambda *a: float((by_loops(*a) * toward).sum()), data())
 
 
 def test_write_at_a_one_hot_address_changes_only_that_slot():

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention.normalize import hardmax, masked, softmax, sparsemax
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 from tests.gradients import gradients
 
 FORMULAS = {
@@ -139,8 +139,8 @@ def test_half_precision_is_normalized_in_float32(normalize, dtype):
 @every_smooth_one
 def test_gradient_matches_differences_and_is_zero_for_fully_masked_rows(normalize):
     scores, mask = scores_and_mask()
-    factors = np.random.default_rng(1).normal(size=scores.shape).astype(FINEST)
-    (actual,) = assert_gradients_are_differences(
+    factors = np.random.default_rng(1).normal(size=scores.shape).astype(GRAD_DTYPE)
+    (actual,) = assert_gradients_match(
         lambda s: ops.sum(ops.multiply(normalize(s, mask), factors)),
         lambda s: np.sum(compute_expected(normalize, s, mask) * factors),
         [scores],

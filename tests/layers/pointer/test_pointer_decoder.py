@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.finite_differences import assert_gradients_are_differences
+from tests.finite_differences import assert_gradients_match
 from tests.gradients import gradients
 from tests.layers.pointer.pointer_formulas import (
     BATCH,
@@ -65,7 +65,7 @@ def test_matches_the_papers_equations(end_slot, mask_visited):
 
 
 @with_and_without_an_end
-def test_indices_equal_points_shifted_right_after_the_begin_symbol(end_slot):
+def test_index_inputs_match_shifted_points_after_the_begin_symbol(end_slot):
     decoder, targets = build_decoder(end_slot), TARGETS[end_slot]
     by_index = decoder(targets, MEMORY, POINTS, memory_mask=REAL)
     rows = np.maximum(targets - end_slot, 0)
@@ -88,18 +88,18 @@ def test_without_a_begin_initializer_the_begin_symbol_is_zero():
 
 def test_gradients_match_finite_differences():
     decoder, targets = build_decoder(True), TARGETS[True]
-    chosen = np.random.default_rng(3).normal(size=(BATCH, 5, ELEMENTS + 1)) / 10
-    chosen[:, :, 1:] *= REAL[:, None]
+    factors = np.random.default_rng(3).normal(size=(BATCH, 5, ELEMENTS + 1)) / 10
+    factors[:, :, 1:] *= REAL[:, None]
 
     def loss(points, memory):
         actual = decoder(targets, memory, points, initial_state=STATE, memory_mask=REAL)
-        return ops.sum(ops.multiply(actual, chosen.astype("float32")))
+        return ops.sum(ops.multiply(actual, factors.astype("float32")))
 
-    def paper(points, memory):
-        return np.sum(compute_expected(decoder, targets, points, memory)[0] * chosen)
+    def formula_loss(points, memory):
+        return np.sum(compute_expected(decoder, targets, points, memory)[0] * factors)
 
-    actual = assert_gradients_are_differences(
-        loss, paper, [POINTS, MEMORY], tolerance=5e-4, dtype="float32"
+    actual = assert_gradients_match(
+        loss, formula_loss, [POINTS, MEMORY], tolerance=5e-4, dtype="float32"
     )
     for gradient in actual:
         np.testing.assert_array_equal(gradient[~REAL], 0)
@@ -107,7 +107,7 @@ def test_gradients_match_finite_differences():
 
 
 @with_and_without_an_end
-def test_keras_cross_entropy_equals_minus_log_probability(end_slot):
+def test_keras_cross_entropy_is_the_negative_log_probability(end_slot):
     decoder, targets = build_decoder(end_slot), TARGETS[end_slot]
     real = (targets >= 0).astype("float32")
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
@@ -137,13 +137,13 @@ def test_improbable_elements_keep_finite_log_probabilities():
 
 
 def test_fully_masked_memory_gives_zero_weights_and_gradients():
-    decoder, nothing = build_decoder(), np.zeros_like(REAL)
+    decoder, all_masked = build_decoder(), np.zeros_like(REAL)
 
     def loss(points, memory):
-        actual = decoder(TARGETS[False], memory, points, memory_mask=nothing)
+        actual = decoder(TARGETS[False], memory, points, memory_mask=all_masked)
         return ops.sum(ops.exp(actual) * np.float32(0.5)) + ops.sum(actual * np.float32(0))
 
-    actual = numpy(decoder(TARGETS[False], MEMORY, POINTS, memory_mask=nothing))
+    actual = numpy(decoder(TARGETS[False], MEMORY, POINTS, memory_mask=all_masked))
     np.testing.assert_array_equal(actual[TARGETS[False] >= 0], MASKED_SCORE)
     for gradient in gradients(loss, [POINTS, MEMORY], decoder.trainable_variables):
         np.testing.assert_array_equal(gradient, 0)

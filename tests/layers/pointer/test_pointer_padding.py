@@ -27,12 +27,12 @@ every_beam_width = pytest.mark.parametrize("beam_width", [1, 3])
 def test_content_of_padding_does_not_change_the_result(end_slot, beam_width):
     decoder = build_decoder(end_slot)
     actual = decode(decoder, max_length=6, beam_width=beam_width)
-    junk = [[0, 0], [0, 3], [0, 0]]
+    padding = [[0, 0], [0, 3], [0, 0]]
     longer = decode(
         decoder,
-        memory=np.pad(np.where(REAL[..., None], MEMORY, np.nan), junk, constant_values=np.inf),
-        points=np.pad(np.where(REAL[..., None], POINTS, np.nan), junk, constant_values=np.nan),
-        memory_mask=np.pad(REAL, junk[:2]),
+        memory=np.pad(np.where(REAL[..., None], MEMORY, np.nan), padding, constant_values=np.inf),
+        points=np.pad(np.where(REAL[..., None], POINTS, np.nan), padding, constant_values=np.nan),
+        memory_mask=np.pad(REAL, padding[:2]),
         max_length=6,
         beam_width=beam_width,
     )
@@ -71,12 +71,12 @@ def test_fully_masked_memory_ends_decoding_at_once(end_slot, allow_repeats, beam
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_decodes_an_equally_probable_sequence(dtype):
     decoder, exact = build_decoder(dtype=dtype), build_decoder()
-    actual, expected = (decode(each, beam_width=200) for each in (decoder, exact))
+    actual, expected = (decode(layer, beam_width=200) for layer in (decoder, exact))
     np.testing.assert_allclose(actual.log_probabilities, expected.log_probabilities, atol=0.1)
     assert actual.log_probabilities.dtype == "float32"
 
 
-def test_any_cell_decodes():
+def test_decoding_works_with_stacked_cells():
     cell = keras.layers.StackedRNNCells([keras.layers.GRUCell(3), keras.layers.LSTMCell(5)])
     decoder = PointerDecoder(7, cell=cell)
     indices = np.broadcast_to(np.arange(ELEMENTS), (BATCH, ELEMENTS))
@@ -121,7 +121,7 @@ def test_padded_steps_do_not_contribute_to_the_loss():
     np.testing.assert_allclose(numpy(loss(labels, actual)), -real.mean(), rtol=1e-5)
 
 
-def test_content_of_a_masked_element_does_not_change_the_result_even_if_pointed_to():
+def test_target_may_point_to_a_masked_element_that_is_nan():
     decoder = build_decoder()
     poisoned = np.where(REAL[..., None], POINTS, np.float32(np.nan))
     targets = np.broadcast_to(np.arange(ELEMENTS)[::-1], (BATCH, ELEMENTS))

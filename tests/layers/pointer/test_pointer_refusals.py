@@ -1,4 +1,4 @@
-"""Invalid arguments of a PointerDecoder are refused by name."""
+"""Errors for invalid arguments of a PointerDecoder."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def test_mismatched_shapes_are_refused(arguments, message):
         PointerDecoder(3)(*arguments)
 
 
-def test_masks_of_other_shapes_are_refused():
+def test_masks_of_the_wrong_shape_are_refused():
     decoder = build_decoder()
     with pytest.raises(ValueError, match=r"`inputs_mask`.*\(3, 5\)"):
         decoder(INDICES, MEMORY, POINTS, inputs_mask=REAL)

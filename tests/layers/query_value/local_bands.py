@@ -1,4 +1,4 @@
-"""Layers, inputs and masks of every kind for the tests of local attention in bands."""
+"""Layer, inputs and kinds of masks for the tests of banded local attention."""
 
 import numpy as np
 from keras import ops
@@ -15,12 +15,12 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def inputs(queries, keys):
+def sample_inputs(queries, keys):
     return [RNG.normal(size=(BATCH, n, WIDTH)).astype("float32") for n in (queries, keys)]
 
 
-def masks(kind, queries, keys):
-    """Return the mask arguments of a call, and which queries and keys are real."""
+def make_masks(kind, queries, keys):
+    """Return the mask arguments of a call, and the masks of queries and keys."""
     real = [np.ones((BATCH, n), bool) for n in (queries, keys)]
     for n, mask in zip((queries, keys), real, strict=True):
         if "right" in kind:
@@ -39,9 +39,10 @@ def masks(kind, queries, keys):
     return options, real
 
 
-def layers(score, window, **options):
+def build_layer(score, window, **options):
+    """Return a local-m layer whose weights are seeded random numbers."""
     layer = LocalAttention(window, "monotonic", score, units=3, **options)
-    layer(inputs(2, 3))
+    layer(sample_inputs(2, 3))
     rng = np.random.default_rng(1)
     layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
     return layer

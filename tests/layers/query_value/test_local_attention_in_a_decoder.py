@@ -1,4 +1,4 @@
-"""LocalAttention at every step of a recurrent cell: the step's number is local-m's p_t."""
+"""LocalAttention in an `AttentionDecoder`: local-m's p_t is the number of the step."""
 
 import keras
 import numpy as np
@@ -49,7 +49,7 @@ def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(mode, a
     outputs, alignments = run(decoder, real)
     queries, contexts = np.split(numpy(outputs), [UNITS], axis=-1)
     real = np.ones_like(REAL) if real is None else real
-    if mode == "before":  # the state of the last real step before, or zero
+    if mode == "before":  # the query is the state after the last unmasked step, or zero
         last = np.maximum.accumulate(real * np.arange(1, STEPS + 1), axis=1)
         states = np.concatenate([np.zeros((BATCH, 1, UNITS)), queries], axis=1)
         queries = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
@@ -75,7 +75,7 @@ def test_single_steps_equal_one_call(mode, alignment):
 
 
 @every_mode
-def test_window_moves_with_the_decoding_loop(mode):
+def test_window_moves_at_every_step_of_a_decoding_loop(mode):
     decoder = build(mode, "monotonic", window=1)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
     readout = ops.convert_to_tensor(RNG.normal(size=(UNITS + 2, 7)).astype("float32"))
@@ -90,14 +90,14 @@ def test_window_moves_with_the_decoding_loop(mode):
     arguments |= {"start_token": 0, "end_token": -1, "max_length": 7, "memory_mask": MEMORY_MASK}
     starts, lengths = np.array([0, 2]), np.array([KEYS, 5])
     t, s = np.arange(7), np.arange(KEYS) - starts[:, None]
-    near = abs(t[:, None] - s[:, None]) <= 1
-    near &= ((s >= 0) & (s < lengths[:, None]))[:, None]
+    is_in_window = abs(t[:, None] - s[:, None]) <= 1
+    is_in_window &= ((s >= 0) & (s < lengths[:, None]))[:, None]
     for decoded in (
         decoding.greedy(step, **arguments).alignments,
         decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 0],
         decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 2],
     ):
-        np.testing.assert_array_equal(numpy(decoded) > 0, near)
+        np.testing.assert_array_equal(numpy(decoded) > 0, is_in_window)
 
 
 @every_mode

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests import reference
-from tests.finite_differences import assert_gradients_are_differences
+from tests.finite_differences import assert_gradients_match
 from tests.layers.recurrent.decoder_formulas import (
     CELLS,
     INPUTS,
@@ -16,14 +16,14 @@ from tests.layers.recurrent.decoder_formulas import (
     STEPS,
     build,
     compute_expected,
+    make_states,
     numpy,
-    states,
 )
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_attend = pytest.mark.parametrize("attend", MODES)
 REAL = np.array([[True] * STEPS, [True, True, False, True, False]])
-EVERYTHING = {"return_attention_scores": True, "return_state": True}
+ALL_RESULTS = {"return_attention_scores": True, "return_state": True}
 
 
 def flatten_state(state):
@@ -31,7 +31,7 @@ def flatten_state(state):
 
 
 def formulas(decoder, cell, real=REAL):
-    batch = zip(INPUTS, real, MEMORY, MEMORY_MASK, *states(cell), strict=True)
+    batch = zip(INPUTS, real, MEMORY, MEMORY_MASK, *make_states(cell), strict=True)
     sequences = [compute_expected(decoder, cell, *row[:4], list(row[4:])) for row in batch]
     return [np.stack(parts) for parts in zip(*sequences, strict=True)]
 
@@ -40,10 +40,10 @@ def run(decoder, cell, real=REAL, **options):
     return decoder(
         INPUTS,
         MEMORY,
-        initial_state=states(cell),
+        initial_state=make_states(cell),
         inputs_mask=real,
         memory_mask=MEMORY_MASK,
-        **{**EVERYTHING, **options},
+        **{**ALL_RESULTS, **options},
     )
 
 
@@ -78,7 +78,9 @@ def test_single_steps_equal_one_call(cell, attend):
     decoder = build(cell, attend)
     outputs, alignments, last = run(decoder, cell, real=None)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
-    state = decoder.get_initial_state(len(INPUTS), [ops.convert_to_tensor(s) for s in states(cell)])
+    state = decoder.get_initial_state(
+        len(INPUTS), [ops.convert_to_tensor(s) for s in make_states(cell)]
+    )
     for t in range(STEPS):
         output, alignment, state = decoder.step(ops.convert_to_tensor(INPUTS[:, t]), state, memory)
         np.testing.assert_allclose(numpy(output), numpy(outputs)[:, t], atol=1e-5)
@@ -93,20 +95,22 @@ def test_gradients_equal_finite_differences(attend):
     factors = factors.astype("float32") / 10
 
     def loss(inputs, memory):
-        outputs = decoder(inputs, memory, states("gru"), inputs_mask=real, memory_mask=MEMORY_MASK)
+        outputs = decoder(
+            inputs, memory, make_states("gru"), inputs_mask=real, memory_mask=MEMORY_MASK
+        )
         return ops.sum(ops.multiply(outputs, factors))
 
     def formula(inputs, memory):
-        def one(*row):
+        def compute_sequence(*row):
             output, attended, *_ = compute_expected(decoder, "gru", *row[:4], list(row[4:]))
             return np.concatenate([output, attended], -1)
 
         results = reference.for_each_sequence(
-            one, inputs, real, memory, MEMORY_MASK, *states("gru")
+            compute_sequence, inputs, real, memory, MEMORY_MASK, *make_states("gru")
         )
         return np.sum(results * factors)
 
-    results = assert_gradients_are_differences(
+    results = assert_gradients_match(
         loss, formula, [INPUTS, MEMORY], tolerance=2e-4, dtype="float32"
     )
     np.testing.assert_array_equal(results[0][~REAL], 0)
@@ -119,7 +123,7 @@ def test_padded_steps_do_not_change_the_state(cell, attend):
     decoder, real = build(cell, attend), np.arange(STEPS) < np.array([[3], [3]])
     outputs, _, state = run(decoder, cell, real)
     short, _, state_of_short = decoder(
-        INPUTS[:, :3], MEMORY, states(cell), memory_mask=MEMORY_MASK, **EVERYTHING
+        INPUTS[:, :3], MEMORY, make_states(cell), memory_mask=MEMORY_MASK, **ALL_RESULTS
     )
     keras.tree.map_structure(
         lambda a, b: np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-6),
@@ -133,12 +137,14 @@ def test_padded_steps_do_not_change_the_state(cell, attend):
 def test_contents_of_padded_steps_change_nothing(attend):
     decoder = build("lstm", attend)
     poisoned = np.where(REAL[..., None], INPUTS, np.float32(np.nan))
-    results = decoder(poisoned, MEMORY, states("lstm"), inputs_mask=REAL, memory_mask=MEMORY_MASK)
+    results = decoder(
+        poisoned, MEMORY, make_states("lstm"), inputs_mask=REAL, memory_mask=MEMORY_MASK
+    )
     np.testing.assert_array_equal(numpy(results), numpy(run(decoder, "lstm")[0]))
 
 
 @every_attend
 def test_sequence_without_a_real_step_keeps_the_initial_state(attend):
     _, alignments, state = run(build("stack", attend), "stack", np.zeros_like(REAL))
-    np.testing.assert_array_equal(flatten_state(state), np.concatenate(states("stack"), -1))
+    np.testing.assert_array_equal(flatten_state(state), np.concatenate(make_states("stack"), -1))
     np.testing.assert_array_equal(numpy(alignments), 0)

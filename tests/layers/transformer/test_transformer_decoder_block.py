@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention import DecoderBlockCache, TransformerDecoderBlock
 from keras_attention.testing.backends import compile_function as compiled
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, decode_formula
 
@@ -42,8 +42,8 @@ def test_matches_the_papers_formula(variant):
 @pytest.mark.parametrize("variant", ["post", "pre"])
 def test_gradients_match_finite_differences(variant):
     arrays = X[:1, :2], MEMORY[:1, :3]
-    block = build_block(variant, [x.astype(FINEST) for x in arrays], dtype=FINEST)
-    factors = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(FINEST)
+    block = build_block(variant, [x.astype(GRAD_DTYPE) for x in arrays], dtype=GRAD_DTYPE)
+    factors = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(GRAD_DTYPE)
     real = np.ones(2, bool), np.ones(3, bool)
 
     def loss(x, memory):
@@ -52,20 +52,20 @@ def test_gradients_match_finite_differences(variant):
     def formula(x, memory):
         return np.sum(decode_formula(block, x[0], memory[0], *real)[0] * factors[0])
 
-    assert_gradients_are_differences(loss, formula, arrays)
+    assert_gradients_match(loss, formula, arrays)
 
 
 @every_variant
-@pytest.mark.parametrize("pieces", [[1, 1, 1, 1, 1], [2, 3], [5]], ids=str)
-def test_step_by_step_equals_the_whole_sequence(variant, pieces):
+@pytest.mark.parametrize("parts", [[1, 1, 1, 1, 1], [2, 3], [5]], ids=str)
+def test_decoding_in_parts_with_a_cache_matches_one_call(variant, parts):
     block = build_block(variant)
     one_call = block(X, MEMORY, REAL, REAL_MEMORY, return_attention_scores=True)
     cache, outputs, all_weights = block.get_initial_cache(MEMORY, 11, REAL_MEMORY), [], []
     first = 0
-    for size in pieces:
-        piece = slice(first, first + size)
+    for size in parts:
+        part = slice(first, first + size)
         output, _, weights, cache = block(
-            X[:, piece], inputs_mask=REAL[:, piece], cache=cache, return_attention_scores=True
+            X[:, part], inputs_mask=REAL[:, part], cache=cache, return_attention_scores=True
         )
         outputs.append(numpy(output))
         all_weights.append(numpy(weights))
@@ -93,11 +93,11 @@ def test_cached_step_runs_in_a_compiled_loop():
 
 def test_memory_is_projected_once():
     block, calls = build_block("post"), []
-    project = block.cross_attention.prepare
+    prepare = block.cross_attention.prepare
 
     def record_call(*args, **kwargs):
         calls.append(args)
-        return project(*args, **kwargs)
+        return prepare(*args, **kwargs)
 
     block.cross_attention.prepare = record_call
     cache = block.get_initial_cache(MEMORY, 5)

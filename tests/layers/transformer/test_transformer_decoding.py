@@ -16,9 +16,9 @@ REAL = np.arange(5) < np.array([[5], [3]])
 
 
 class Decoder:
-    """Embedding, positions, two blocks and logits.
+    """A small decoder: embedding, positions, two blocks and logits.
 
-    `repetition_logits` penalize repeating a token, so that searches do not emit only one.
+    `repetition_logits` penalizes repeating a token; otherwise searches would repeat one token.
     """
 
     def __init__(self, **options):
@@ -55,8 +55,8 @@ class Decoder:
             start = state[0].position
             x = self.positions(self.embed(ops.expand_dims(tokens, 1)), start=start)
             next_written = []
-            for block, written, read in zip(self.blocks, state, memory, strict=True):
-                cache = DecoderBlockCache(written, read)
+            for block, written, projected in zip(self.blocks, state, memory, strict=True):
+                cache = DecoderBlockCache(written, projected)
                 x, _, weights, cache = block(x, cache=cache, return_attention_scores=True)
                 next_written.append(cache.written)
             logits = self.emit(x)[:, 0] + self.repetition_logits(tokens)
@@ -65,16 +65,16 @@ class Decoder:
         return step, [c.written for c in caches], [c.memory for c in caches]
 
     def make_step_without_caches(self):
-        """Return a step without caches, which decodes the whole target so far at every step."""
+        """Return a step without caches: every step runs the blocks on the whole target so far."""
 
         def step(tokens, state, memory):
             written, index = state
             is_current = ops.arange(LENGTH, dtype="int32") == index[:, None]
             written = ops.where(is_current, tokens[:, None], written)
             logits, weights = self.run_all_positions(written)
-            now = ops.cast(ops.one_hot(index, LENGTH), "float32")
-            logits = ops.einsum("btv,bt->bv", logits, now)
-            weights = ops.einsum("bhts,bt->bs", weights, now) / 2
+            current_step = ops.cast(ops.one_hot(index, LENGTH), "float32")
+            logits = ops.einsum("btv,bt->bv", logits, current_step)
+            weights = ops.einsum("bhts,bt->bs", weights, current_step) / 2
             return logits, [written, index + 1], weights
 
         return step, [ops.zeros((2, LENGTH), "int32"), ops.zeros((2,), "int32")], None
@@ -125,7 +125,7 @@ def test_logits_of_every_step_equal_those_of_the_whole_sequence():
 
 
 @pytest.mark.parametrize("search", SEARCHES)
-def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search):
+def test_search_after_prompts_of_different_lengths_matches_a_search_of_each_row(search):
     decoder = Decoder(**OPTIONS["all"])
     tokens = np.array([[START, 2, 0, 0], [START, 4, 3, 2]])
     lengths, last = np.array([2, 4]), np.array([5, 6])
@@ -143,8 +143,8 @@ def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search)
         state, memory = [c.written for c in caches], [c.memory for c in caches]
         return SEARCHES[search](step, state, last[rows], END, LENGTH, memory=memory)
 
-    together, alone = run([0, 1]), [run([0]), run([1])]
+    batched, single_rows = run([0, 1]), [run([0]), run([1])]
     for row in range(2):
-        np.testing.assert_array_equal(numpy(together.tokens)[row], numpy(alone[row].tokens)[0])
-        scores, expected = numpy(together.scores)[row], numpy(alone[row].scores)[0]
+        np.testing.assert_array_equal(numpy(batched.tokens)[row], numpy(single_rows[row].tokens)[0])
+        scores, expected = numpy(batched.scores)[row], numpy(single_rows[row].scores)[0]
         np.testing.assert_allclose(scores, expected, rtol=1e-4)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention import TransformerEncoderBlock
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, encode_formula
 
@@ -35,8 +35,8 @@ def test_matches_the_papers_formula(variant, is_causal):
 @pytest.mark.parametrize("variant", ["post", "pre"])
 def test_gradients_match_finite_differences(variant):
     x, real = X[:1, :3], np.array([True, True, False])
-    block = build_block(variant, x.astype(FINEST), dtype=FINEST)
-    factors = np.random.default_rng(2).normal(size=x.shape).astype(FINEST)
+    block = build_block(variant, x.astype(GRAD_DTYPE), dtype=GRAD_DTYPE)
+    factors = np.random.default_rng(2).normal(size=x.shape).astype(GRAD_DTYPE)
 
     def loss(x):
         return ops.sum(ops.multiply(block(x, mask=real[None]), factors))
@@ -44,7 +44,7 @@ def test_gradients_match_finite_differences(variant):
     def formula(x):
         return np.sum(encode_formula(block, x[0], real)[0] * factors[0])
 
-    (grad_x,) = assert_gradients_are_differences(loss, formula, [x])
+    (grad_x,) = assert_gradients_match(loss, formula, [x])
     np.testing.assert_array_equal(grad_x[0, 2], 0)
 
 
@@ -80,7 +80,7 @@ def test_post_norm_block_equals_pytorchs_encoder_layer():
 
 
 @every_variant
-def test_step_by_step_equals_the_causal_block(variant):
+def test_parts_with_a_cache_match_the_causal_block(variant):
     block, outputs = build_block(variant), []
     cache = block.get_initial_cache(2, 11)
     for first, last in [(0, 3), (3, 4), (4, 7)]:
@@ -108,7 +108,7 @@ def test_sublayers_have_independent_dropout():
     assert np.abs(inference - training_output).max() > 0.1
 
 
-def test_stack_learns_in_half_precision_to_copy_from_two_positions_before():
+def test_stack_learns_in_half_precision_to_copy_the_token_two_positions_earlier():
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 5, size=(64, 6))
     inputs = keras.Input((None,), dtype="int32")
