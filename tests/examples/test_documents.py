@@ -75,7 +75,7 @@ def test_no_review_is_in_two_splits(name, monkeypatch):
 
     monkeypatch.setattr(data, "documents", documents)
     splits = data.splits(name, max_reviews=20)
-    texts = {part: [str(one.sentences) for one in splits[part]] for part in splits}
+    texts = {part: [str(document.sentences) for document in splits[part]] for part in splits}
     assert {*splits} == {"train", "validation", "test"}
     assert all("test" in text for text in texts["test"][:-1])
     source = "validation" if name == "movie_rationales" else "train"
@@ -94,9 +94,8 @@ def test_the_vocabulary_has_the_most_frequent_words_and_no_more():
     assert data.vocabulary(documents, 100).words[4:] == ["a", "b", "c", "d"]  # e occurs once
     assert data.vocabulary(documents, 8).words[4:] == ["a", "b", "c", "d"]
     assert data.vocabulary(documents, 7).words[4:] == ["a", "b", "c"]
-    assert data.vocabulary(documents, 6).words[4:] == [
-        "a"
-    ]  # b and c are equally frequent, and one too many
+    # b and c are equally frequent, and there is room for one of them only.
+    assert data.vocabulary(documents, 6).words[4:] == ["a"]
     assert len(data.vocabulary(documents, 5)) == 5
     assert len(data.vocabulary(documents, 3)) == 4  # the marks are always included
 

@@ -39,32 +39,34 @@ def teacher_forced(weights, targets, memory, points, real, state, mask_visited):
     """
     all_rows, all_visible = [], []
     for b, row in enumerate(targets):
-        one = pointer(weights, memory[b], points[b], real[b])
-        first = 0 if one.end is None else 1
-        rows, visible, x, before = [], [], one.begin, [s[b] for s in state]
+        decoder = pointer(weights, memory[b], points[b], real[b])
+        first = 0 if decoder.end is None else 1
+        rows, visible, x, state_before = [], [], decoder.begin, [s[b] for s in state]
         pointed_to = []
         for target in row:
             if target < 0:
                 rows.append([0.0] * (len(memory[b]) + first))
                 visible.append([False] * (len(memory[b]) + first))
                 continue
-            left = [
+            elements = [
                 bool(is_real and not (mask_visited and j + first in pointed_to))
                 for j, is_real in enumerate(real[b])
             ]
-            mask = [True] * first + left
+            mask = [True] * first + elements
             if any(mask):
-                log_p, before = one.step(x, before, pointed_to if mask_visited else ())
+                log_p, state_before = decoder.step(
+                    x, state_before, pointed_to if mask_visited else ()
+                )
                 rows.append([LOWEST if p == -math.inf else p for p in log_p])
             else:
-                _, before = one.cell(x, before)
+                _, state_before = decoder.cell(x, state_before)
                 rows.append([LOWEST] * len(mask))
             visible.append(mask)
             pointed_to.append(int(target))
-            if target or one.end is None:
-                x = one.next_input(int(target))
+            if target or decoder.end is None:
+                x = decoder.next_input(int(target))
             else:
-                x = one.begin
+                x = decoder.begin
         all_rows.append(rows)
         all_visible.append(visible)
     return np.array(all_rows), np.array(all_visible)

@@ -52,9 +52,9 @@ def _attend(x, memory, weights, name, options, visible, base):
 
 
 def _transform(x, real, weights, options):
-    network, around = weights["feed_forward"], weights["around_feed_forward"]
+    network, residual_weights = weights["feed_forward"], weights["around_feed_forward"]
     outputs = [
-        residual(options["norm"], sequence, lambda h: feed_forward(h, *network), *around)
+        residual(options["norm"], sequence, lambda h: feed_forward(h, *network), *residual_weights)
         for sequence in x
     ]
     return np.where(real[..., None], outputs, 0.0)
