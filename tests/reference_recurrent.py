@@ -79,11 +79,11 @@ def decode_before(inputs, mask, state, cell, attend, top):
         Outputs, contexts, weights, and the last state.
     """
     steps = []
-    for x, is_real in zip(inputs, mask, strict=True):
+    for x, is_unmasked in zip(inputs, mask, strict=True):
         context, weights = attend(top(state))
         output, next_state = cell(np.array([*x, *context]), state)
-        steps.append([is_real * part for part in (output, context, weights)])
-        state = next_state if is_real else state
+        steps.append([is_unmasked * part for part in (output, context, weights)])
+        state = next_state if is_unmasked else state
     return *(np.array(part) for part in zip(*steps, strict=True)), state
 
 
@@ -94,10 +94,10 @@ def decode_after(inputs, mask, state, cell, attend, attentional=None):
     otherwise it is None. The other arguments are those of `decode_before`.
     """
     steps = []
-    for x, is_real in zip(inputs, mask, strict=True):
+    for x, is_unmasked in zip(inputs, mask, strict=True):
         output, next_state = cell(np.array(x if attentional is None else [*x, *attentional]), state)
         context, weights = attend(output)
-        steps.append([is_real * part for part in (output, context, weights)])
-        if is_real:
+        steps.append([is_unmasked * part for part in (output, context, weights)])
+        if is_unmasked:
             state, attentional = next_state, None if attentional is None else context
     return *(np.array(part) for part in zip(*steps, strict=True)), state

@@ -145,13 +145,13 @@ def test_padding_words_and_sentences_change_nothing(pooling):
         np.testing.assert_allclose(single, model(ids)[row], atol=1e-6)
 
 
-def test_padding_has_no_weight_and_real_weights_sum_to_one():
+def test_padding_has_no_weight_and_other_weights_sum_to_one():
     ids = documents()
     output, word_weights, sentence_weights = with_weights(network("attention"), ids)
-    real = ids > 0
-    assert not word_weights.numpy()[~real].any()
-    np.testing.assert_allclose(word_weights.numpy().sum(-1), real.any(-1), atol=1e-6)
-    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
+    is_word = ids > 0
+    assert not word_weights.numpy()[~is_word].any()
+    np.testing.assert_allclose(word_weights.numpy().sum(-1), is_word.any(-1), atol=1e-6)
+    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), is_word.any((-1, -2)), atol=1e-6)
     np.testing.assert_allclose(output, network("attention")(ids), atol=1e-6)
 
 
@@ -181,8 +181,8 @@ def test_the_baseline_remains_an_average_in_training():
     model, ids = network("average"), documents()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(ids, np.array([[0.0], [1.0], [1.0]]))
-    real = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
-    np.testing.assert_allclose(with_weights(model, ids)[1], real, atol=1e-6)
+    even_weights = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
+    np.testing.assert_allclose(with_weights(model, ids)[1], even_weights, atol=1e-6)
 
 
 def test_max_pooling_leaves_out_padding():
@@ -190,8 +190,8 @@ def test_max_pooling_leaves_out_padding():
     mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
     pooled = hierarchical_attention.MaxPooling()(inputs, mask=mask)
     for place in np.ndindex(2, 3):
-        real = inputs[place][mask[place]]
-        expected = real.max(axis=0) if len(real) else np.zeros(2)
+        unmasked = inputs[place][mask[place]]
+        expected = unmasked.max(axis=0) if len(unmasked) else np.zeros(2)
         np.testing.assert_allclose(pooled[place], expected, rtol=1e-6)
 
 

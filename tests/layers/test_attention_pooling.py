@@ -59,7 +59,7 @@ def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
     np.testing.assert_array_equal(grad_inputs[~MASK], 0)
 
 
-def test_zero_query_gives_the_mean_of_real_steps():
+def test_zero_query_gives_the_mean_of_unmasked_steps():
     pooled, weights = AttentionPooling(query_initializer="zeros")(
         INPUTS, mask=MASK, return_attention_scores=True
     )

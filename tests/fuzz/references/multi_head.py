@@ -74,17 +74,17 @@ def _attend_sequence(query, value, key, weights, heads, groups, mask, base, bias
     return np.where(has_key[:, None], output, 0.0), np.array(all_rows), np.array(all_visible)
 
 
-def cached(inputs, real, attend):
+def cached(inputs, mask, attend):
     """Return the outputs of causal attention over each row's unmasked tokens; others are zero.
 
     Args:
         inputs: `(batch, T, D)`.
-        real: Bool `(batch, T)`.
+        mask: Bool `(batch, T)`.
         attend: Function of a row's unmasked tokens `(1, n, D)` and the row's index that returns
             outputs `(1, n, D)`.
     """
     outputs = np.zeros(np.shape(inputs))
-    for b, row in enumerate(real):
+    for b, row in enumerate(mask):
         if row.any():
             outputs[b, row] = attend(inputs[b : b + 1, row], b)[0]
     return outputs

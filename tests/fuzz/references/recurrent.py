@@ -32,7 +32,9 @@ def flatten_state(kinds, state):
     return np.concatenate([tensor for part in parts for tensor in part])
 
 
-def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_real, state, weights):
+def decode(
+    kinds, score, attend_before, feeding, inputs, memory, inputs_mask, memory_mask, state, weights
+):
     """Return cell outputs, attention outputs, alignments and last states of a batch.
 
     Args:
@@ -40,14 +42,14 @@ def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_re
         score: "additive" or "general".
         attend_before: True if the previous state is the query, as in Bahdanau et al.
         feeding: True if the attention's output is part of the next input.
-        inputs, memory: `(batch, T, D)`; real, memory_real: Their masks.
+        inputs, memory: `(batch, T, D)`; inputs_mask, memory_mask: Their masks.
         state: List of `(batch, n)`.
         weights: Dict of lists: those of the "cell", the "score" and "vector", the kernel of h~.
     """
     results = []
     for b, x in enumerate(inputs):
         memory_rows = memory[b % len(memory)]
-        mask = memory_real[b % len(memory_real)]
+        mask = memory_mask[b % len(memory_mask)]
         run = make_cell(kinds, weights["cell"])
 
         def attend(query, memory_rows=memory_rows, mask=mask):
@@ -66,8 +68,8 @@ def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_re
         first = pack_state(kinds, [s[b] for s in state])
         if attend_before:
             steps = reference_recurrent.decode_before(
-                x * real[b][:, None],
-                real[b],
+                x * inputs_mask[b][:, None],
+                inputs_mask[b],
                 first,
                 run,
                 attend,
@@ -77,7 +79,7 @@ def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_re
             width = weights["vector"][0].shape[1] if weights["vector"] else memory.shape[-1]
             attentional = np.zeros(width) if feeding else None
             steps = reference_recurrent.decode_after(
-                x * real[b][:, None], real[b], first, run, attend, attentional
+                x * inputs_mask[b][:, None], inputs_mask[b], first, run, attend, attentional
             )
         *parts, last = steps
         results.append((*parts, flatten_state(kinds, last)))

@@ -115,9 +115,9 @@ def test_keras_masks_are_combined_with_an_attention_mask_in_a_model():
     model = keras.Model([words, pairs], outputs)
     batch = np.array([[3, 7, 0, 5, 0]])
     weights = ops.convert_to_numpy(model([batch, np.tri(5, dtype=bool)[None]])[1])
-    real = batch > 0
+    mask = batch > 0
     np.testing.assert_array_equal(
-        weights > 0, real[:, :, None] & real[:, None] & np.tri(5, dtype=bool)
+        weights > 0, mask[:, :, None] & mask[:, None] & np.tri(5, dtype=bool)
     )
 
 

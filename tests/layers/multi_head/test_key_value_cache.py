@@ -20,7 +20,7 @@ MODES = {
     "all": {"window": 3, "rotary_base": 30.0, "num_key_value_heads": 1, "use_bias": False},
 }
 every_mode = pytest.mark.parametrize("mode", MODES)
-REAL = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
+TOKEN_MASK = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
 PARTS = [(0, 1), (1, 4), (4, 6), (6, 7)]
 
 
@@ -41,27 +41,30 @@ def run_parts(layer, x, mask=None, max_length=11):
 def run_each_row(layer, x, mask):
     """Return the outputs of one causal call per row on its unmasked tokens; others are zero."""
     expected = np.zeros_like(x)
-    for row, real in enumerate(mask):
-        expected[row, real] = numpy(layer(x[row : row + 1, real], use_causal_mask=True))[0]
+    for row, row_mask in enumerate(mask):
+        outputs = layer(x[row : row + 1, row_mask], use_causal_mask=True)
+        expected[row, row_mask] = numpy(outputs)[0]
     return expected
 
 
 @every_mode
-@pytest.mark.parametrize("mask", [None, REAL], ids=["no_mask", "mask"])
+@pytest.mark.parametrize("mask", [None, TOKEN_MASK], ids=["no_mask", "mask"])
 def test_parts_match_one_call_per_row(mode, mask):
     layer = build(mode)
     poisoned = X if mask is None else np.where(mask[..., None], X, np.float32(np.nan))
     results, cache = run_parts(layer, poisoned, mask)
-    real = np.ones((2, 7), bool) if mask is None else mask
-    np.testing.assert_allclose(results, run_each_row(layer, X, real), atol=1e-5)
-    np.testing.assert_array_equal(numpy(cache.position), real.sum(1))
-    np.testing.assert_array_equal(numpy(cache.mask), np.arange(11) < real.sum(1)[:, None])
+    mask = np.ones((2, 7), bool) if mask is None else mask
+    np.testing.assert_allclose(results, run_each_row(layer, X, mask), atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), mask.sum(1))
+    np.testing.assert_array_equal(numpy(cache.mask), np.arange(11) < mask.sum(1)[:, None])
 
 
 @every_mode
-@pytest.mark.parametrize("real", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]], ids=["right", "left"])
-def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, real):
-    layer, mask = build(mode), np.array([real, [1] * 5], bool)
+@pytest.mark.parametrize(
+    "first_row_mask", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]], ids=["right", "left"]
+)
+def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, first_row_mask):
+    layer, mask = build(mode), np.array([first_row_mask, [1] * 5], bool)
     prompt, new, length = X[:, :5], X[:, 5:], mask.sum(1)
     options = {"return_attention_scores": True}
     results = layer(prompt, mask=mask, cache=layer.get_initial_cache(2, 11))

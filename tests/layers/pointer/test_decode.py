@@ -7,8 +7,8 @@ from tests.layers.pointer.pointer_formulas import (
     BATCH,
     ELEMENTS,
     MEMORY,
+    MEMORY_MASK,
     POINTS,
-    REAL,
     STATE,
     build_decoder,
     decode,
@@ -31,7 +31,7 @@ def pad_with_minus_one(sequences, length):
 @with_and_without_repeats
 def test_wide_beam_equals_exhaustive_search(end_slot, allow_repeats):
     decoder, elements = build_decoder(end_slot), slice(4)
-    data = MEMORY[:, elements], POINTS[:, elements], REAL[:, elements]
+    data = MEMORY[:, elements], POINTS[:, elements], MEMORY_MASK[:, elements]
     actual = decode(
         decoder,
         **dict(zip(["memory", "points", "memory_mask"], data, strict=True)),
@@ -78,8 +78,8 @@ def test_greedy_takes_the_most_probable_element_at_every_step(end_slot, allow_re
 @every_beam_width
 def test_decoding_without_repeats_and_end_gives_a_permutation(beam_width):
     actual = decode(build_decoder(), beam_width=beam_width)
-    for indices, length, real in zip(actual.indices, actual.lengths, REAL, strict=True):
-        assert sorted(indices[:length]) == list(range(real.sum()))
+    for indices, length, mask in zip(actual.indices, actual.lengths, MEMORY_MASK, strict=True):
+        assert sorted(indices[:length]) == list(range(mask.sum()))
         assert (indices[length:] == -1).all()
 
 
@@ -100,7 +100,7 @@ def test_teacher_forcing_reproduces_decoded_probabilities(end_slot, allow_repeat
         MEMORY,
         POINTS,
         initial_state=STATE,
-        memory_mask=REAL,
+        memory_mask=MEMORY_MASK,
         mask_visited=not allow_repeats,
         return_attention_scores=True,
     )

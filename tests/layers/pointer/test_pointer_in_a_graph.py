@@ -12,8 +12,8 @@ import keras_attention
 from tests.layers.pointer.pointer_formulas import (
     BATCH,
     MEMORY,
+    MEMORY_MASK,
     POINTS,
-    REAL,
     STATE,
     build_decoder,
     numpy,
@@ -30,7 +30,7 @@ every_search = pytest.mark.parametrize(
     ids=["greedy", "beam", "greedy with an end", "beam with an end and repeats"],
 )
 NAMES = ("memory", "points", "mask", "hidden", "carry")
-DATA = dict(zip(NAMES, (MEMORY, POINTS, REAL, *STATE), strict=True))
+DATA = dict(zip(NAMES, (MEMORY, POINTS, MEMORY_MASK, *STATE), strict=True))
 SMALL_DATA = {
     **{name: x[:2, :3] for name, x in DATA.items()},
     **{name: DATA[name][:2] for name in ("hidden", "carry")},
@@ -140,7 +140,7 @@ def build_network(end_slot=False):
 @on_tensorflow
 def test_exported_model_decodes(tmp_path):
     model, decode = build_network()
-    data = np.where(REAL[..., None], POINTS, np.float32(-1))
+    data = np.where(MEMORY_MASK[..., None], POINTS, np.float32(-1))
     spec = keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points")
     path = keras_attention.export.saved_model(
         model,
@@ -156,8 +156,8 @@ def test_exported_model_decodes(tmp_path):
         np.testing.assert_allclose(
             actual["log_probabilities"], expected["log_probabilities"], atol=1e-5
         )
-        real = np.any(points != -1, axis=-1).sum(1)
-        assert (actual["indices"] >= 0).sum(1).tolist() == real.tolist()
+        lengths = np.any(points != -1, axis=-1).sum(1)
+        assert (actual["indices"] >= 0).sum(1).tolist() == lengths.tolist()
 
 
 @with_and_without_an_end

@@ -21,8 +21,8 @@ def sample_inputs(queries, keys):
 
 def make_masks(kind, queries, keys):
     """Return the mask arguments of a call, and the masks of queries and keys."""
-    real = [np.ones((BATCH, n), bool) for n in (queries, keys)]
-    for n, mask in zip((queries, keys), real, strict=True):
+    masks = [np.ones((BATCH, n), bool) for n in (queries, keys)]
+    for n, mask in zip((queries, keys), masks, strict=True):
         if "right" in kind:
             mask[1, -(n // 3) - 1 :] = False
         if "left" in kind:
@@ -33,10 +33,10 @@ def make_masks(kind, queries, keys):
             mask[2] = False
     options = {"use_causal_mask": "causal" in kind}
     if kind != "none":
-        options["mask"] = [real[0], None if kind == "queries left" else real[1]]
+        options["mask"] = [masks[0], None if kind == "queries left" else masks[1]]
     if "pairs" in kind:
         options["attention_mask"] = RNG.random((BATCH, queries, keys)) < 0.6
-    return options, real
+    return options, masks
 
 
 def build_layer(score, window, **options):
@@ -48,5 +48,5 @@ def build_layer(score, window, **options):
     return layer
 
 
-def count_positions(real):
-    return np.maximum(np.cumsum(real, axis=-1) - 1, 0)
+def count_positions(query_mask):
+    return np.maximum(np.cumsum(query_mask, axis=-1) - 1, 0)

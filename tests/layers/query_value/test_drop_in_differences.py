@@ -60,11 +60,11 @@ def test_mask_of_one_row_is_not_broadcast_over_the_batch_unlike_keras(theirs, ou
 
 @both_kinds
 def test_nan_in_padding_changes_nothing_unlike_keras(theirs, ours):
-    real = np.arange(7) < np.array([[7], [4]])
-    poisoned = np.where(real[..., None], VALUE, np.float32(np.nan))
-    context, _ = compute_weights(ours, (QUERY, poisoned), mask=[None, real])
+    value_mask = np.arange(7) < np.array([[7], [4]])
+    poisoned = np.where(value_mask[..., None], VALUE, np.float32(np.nan))
+    context, _ = compute_weights(ours, (QUERY, poisoned), mask=[None, value_mask])
     assert np.isfinite(context).all()
-    context, _ = compute_weights(theirs, (QUERY, poisoned), mask=[None, real])
+    context, _ = compute_weights(theirs, (QUERY, poisoned), mask=[None, value_mask])
     assert np.isnan(context[1]).all()
 
 

@@ -51,8 +51,8 @@ def test_mean_gradient_through_time_is_that_of_the_expected_cost():
     [results] = gradients(*decoder, TARGETS, step_weights)
 
     def compute_expected(state):
-        real = INPUTS[:STEPS]
-        cost = expected_cost_of_a_decoder(state, real, MEMORY, *WEIGHTS, TARGETS)
+        unmasked_inputs = INPUTS[:STEPS]
+        cost = expected_cost_of_a_decoder(state, unmasked_inputs, MEMORY, *WEIGHTS, TARGETS)
         return cost / PADDED_STEPS  # Keras divides by all steps
 
     assert_mean_is_near(results, *central_differences(compute_expected, [STATE]))

@@ -67,7 +67,7 @@ def split_sampling_loss(layer, weights, expected=None, mask=None):
     return loss[:, 0, 0, 0] / GRADIENT_SCALE, loss[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(loss)
 
 
-def test_loss_sums_log_probabilities_and_averages_entropies_over_real_steps():
+def test_loss_sums_log_probabilities_and_averages_entropies_over_unmasked_steps():
     layer = HardAttention("dot")
     weights = RNG.dirichlet(np.ones(KEYS), (BATCH, QUERIES)).astype("float32")
     weights[0, 1] = 0  # fully masked
@@ -81,13 +81,17 @@ def test_loss_sums_log_probabilities_and_averages_entropies_over_real_steps():
         )[0]
         for i in range(3)
     )
-    real = mask & weights.any(-1)
-    safe = np.where(real[..., None], weights, 1)
+    counts_in_loss = mask & weights.any(-1)
+    safe = np.where(counts_in_loss[..., None], weights, 1)
     sample = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
     np.testing.assert_array_equal(grad_sum, 0)
     for result, correct, counts in [
-        (grad_log, sample / safe, real & ~expected[..., 0]),
-        (grad_entropy, -np.log(safe) / np.maximum(real.sum(-1), 1)[:, None, None], real),
+        (grad_log, sample / safe, counts_in_loss & ~expected[..., 0]),
+        (
+            grad_entropy,
+            -np.log(safe) / np.maximum(counts_in_loss.sum(-1), 1)[:, None, None],
+            counts_in_loss,
+        ),
     ]:
         # Gradients are compared up to a constant over the keys, to which a softmax is invariant.
         result, correct = (

@@ -26,8 +26,10 @@ SIZES = [(70, 83, 2), (64, 40, 9), (100, 100, 40), (7, 90, 3), (6, 5, 50), (1, 9
 def test_bands_equal_single_queries(kind, score, sizes):
     *lengths, window = sizes
     layer, data = build_layer(score, window), sample_inputs(*lengths)
-    options, (real, _) = make_masks(kind, *lengths)
-    expected = layer(data, positions=count_positions(real), return_attention_scores=True, **options)
+    options, (query_mask, _) = make_masks(kind, *lengths)
+    expected = layer(
+        data, positions=count_positions(query_mask), return_attention_scores=True, **options
+    )
     results = layer(data, return_attention_scores=True, **options)
     for result, correct in zip(results, expected, strict=True):
         np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-5)
@@ -38,7 +40,7 @@ def test_bands_equal_single_queries(kind, score, sizes):
 @pytest.mark.parametrize("score", ["dot", "concat"])
 def test_gradients_of_bands_equal_those_of_single_queries(kind, score):
     lengths, layer = (70, 83), build_layer(score, 4)
-    data, (options, (real, _)) = sample_inputs(*lengths), make_masks(kind, *lengths)
+    data, (options, (query_mask, _)) = sample_inputs(*lengths), make_masks(kind, *lengths)
 
     def compute_gradients(**extra):
         def loss(query, value):
@@ -47,7 +49,7 @@ def test_gradients_of_bands_equal_those_of_single_queries(kind, score):
         return gradients(loss, data, layer.trainable_variables)
 
     for result, correct in zip(
-        compute_gradients(), compute_gradients(positions=count_positions(real)), strict=True
+        compute_gradients(), compute_gradients(positions=count_positions(query_mask)), strict=True
     ):
         np.testing.assert_allclose(result, correct, atol=1e-4)
 
@@ -56,10 +58,10 @@ def test_gradients_of_bands_equal_those_of_single_queries(kind, score):
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_nan_at_masked_positions_changes_nothing(kind, poison):
     lengths, layer = (70, 70), build_layer("general", 4)
-    clean, (options, real) = sample_inputs(*lengths), make_masks(kind, *lengths)
+    clean, (options, masks) = sample_inputs(*lengths), make_masks(kind, *lengths)
     poisoned = [
         np.where(mask[..., None], x, np.float32(poison))
-        for x, mask in zip(clean, real, strict=True)
+        for x, mask in zip(clean, masks, strict=True)
     ]
 
     def run_all(data):
@@ -68,7 +70,7 @@ def test_nan_at_masked_positions_changes_nothing(kind, poison):
             return ops.sum(output**2) + ops.sum(weights**2)
 
         output = numpy(layer(data, **options))
-        assert (output[~real[0]] == 0).all()
+        assert (output[~masks[0]] == 0).all()
         return [output, *gradients(loss, data, layer.trainable_variables)]
 
     for result, correct in zip(run_all(poisoned), run_all(clean), strict=True):

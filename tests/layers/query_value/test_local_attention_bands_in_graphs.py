@@ -48,9 +48,9 @@ def test_graph_with_unknown_sizes_equals_eager(jit_compile, kind, score):
         return *results, *tape.gradient(loss, [query, value])
 
     for lengths in [(70, 83), (3, 9), (40, 33)]:
-        data, (options, real) = sample_inputs(*lengths), make_masks(kind, *lengths)
+        data, (options, masks) = sample_inputs(*lengths), make_masks(kind, *lengths)
         pairs = options.get("attention_mask", np.ones((BATCH, *lengths), bool))
-        results = step(*data, *real, pairs)
+        results = step(*data, *masks, pairs)
         expected = layer(data, return_attention_scores=True, **options)
 
         def loss(query, value, options=options):
@@ -89,9 +89,9 @@ def test_dropout_in_bands_keeps_the_mean():
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16"])
 def test_bands_equal_single_queries_in_half_precision(policy):
     layer, data = build_layer("dot", 4, dtype=policy), sample_inputs(70, 83)
-    options, (real, _) = make_masks("left causal holes", 70, 83)
+    options, (query_mask, _) = make_masks("left causal holes", 70, 83)
     results = layer([100 * x for x in data], **options)
-    expected = layer([100 * x for x in data], positions=count_positions(real), **options)
+    expected = layer([100 * x for x in data], positions=count_positions(query_mask), **options)
     assert keras.backend.standardize_dtype(results.dtype) == layer.compute_dtype
     results, expected = (numpy(ops.cast(x, "float32")) for x in (results, expected))
     assert np.isfinite(results).all()

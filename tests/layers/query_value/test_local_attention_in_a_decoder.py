@@ -15,7 +15,7 @@ INPUTS = RNG.normal(size=(BATCH, STEPS, WIDTH)).astype("float32")
 MEMORY = RNG.normal(size=(BATCH, KEYS, UNITS)).astype("float32")
 MEMORY_MASK = np.ones((BATCH, KEYS), bool)
 MEMORY_MASK[1, :2] = MEMORY_MASK[1, 7:] = False
-REAL = np.array([[True] * STEPS, [False, True, True, False, True]])
+INPUTS_MASK = np.array([[True] * STEPS, [False, True, True, False, True]])
 MODES = {
     "before": {"attend": "before"},
     "after": {"attend": "after"},
@@ -35,31 +35,37 @@ def build(mode, alignment, window=2, **options):
     return decoder
 
 
-def run(decoder, real):
+def run(decoder, inputs_mask):
     return decoder(
-        INPUTS, MEMORY, inputs_mask=real, memory_mask=MEMORY_MASK, return_attention_scores=True
+        INPUTS,
+        MEMORY,
+        inputs_mask=inputs_mask,
+        memory_mask=MEMORY_MASK,
+        return_attention_scores=True,
     )
 
 
 @every_mode
 @every_alignment
-@pytest.mark.parametrize("real", [None, REAL], ids=["all", "padded"])
-def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(mode, alignment, real):
+@pytest.mark.parametrize("inputs_mask", [None, INPUTS_MASK], ids=["all", "padded"])
+def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(
+    mode, alignment, inputs_mask
+):
     decoder = build(mode, alignment)
-    outputs, alignments = run(decoder, real)
+    outputs, alignments = run(decoder, inputs_mask)
     queries, contexts = np.split(numpy(outputs), [UNITS], axis=-1)
-    real = np.ones_like(REAL) if real is None else real
+    inputs_mask = np.ones_like(INPUTS_MASK) if inputs_mask is None else inputs_mask
     if mode == "before":  # the query is the state after the last unmasked step, or zero
-        last = np.maximum.accumulate(real * np.arange(1, STEPS + 1), axis=1)
+        last = np.maximum.accumulate(inputs_mask * np.arange(1, STEPS + 1), axis=1)
         states = np.concatenate([np.zeros((BATCH, 1, UNITS)), queries], axis=1)
         queries = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
     weights = [numpy(w).astype("float64") for w in decoder.attention.weights]
-    mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(real, 1) - 1
+    mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(inputs_mask, 1) - 1
     expected = reference.for_each_sequence(
         lambda q, v, m, p: formula(decoder.attention, q, v, m, weights, p),
         queries, MEMORY, mask, positions,
     )  # fmt: skip
-    assert_close([contexts, alignments], [x * real[..., None] for x in expected], 1e-4)
+    assert_close([contexts, alignments], [x * inputs_mask[..., None] for x in expected], 1e-4)
 
 
 @every_mode

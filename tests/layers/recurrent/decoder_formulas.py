@@ -78,7 +78,7 @@ def make_attend_formula(attention, memory, mask):
     return attend
 
 
-def compute_expected(decoder, cell, inputs, real, memory, memory_mask, state):
+def compute_expected(decoder, cell, inputs, inputs_mask, memory, memory_mask, state):
     """Return cell outputs, attention outputs, alignments and the last state of one sequence.
 
     The last state is a flat vector.
@@ -90,10 +90,12 @@ def compute_expected(decoder, cell, inputs, real, memory, memory_mask, state):
     state = [state[:2], state[2:]] if cell == "stack" else state
     if decoder.attend == "before":
         top = (lambda state: state[-1][0]) if cell == "stack" else (lambda state: state[0])
-        *steps, state = reference_recurrent.decode_before(inputs, real, state, run, attend, top)
+        *steps, state = reference_recurrent.decode_before(
+            inputs, inputs_mask, state, run, attend, top
+        )
     else:
         attentional = np.zeros(2) if decoder.input_feeding else None
         *steps, state = reference_recurrent.decode_after(
-            inputs, real, state, run, attend, attentional
+            inputs, inputs_mask, state, run, attend, attentional
         )
     return *steps, np.concatenate(keras.tree.flatten(state))

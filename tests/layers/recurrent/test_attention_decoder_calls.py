@@ -103,10 +103,13 @@ def test_keys_are_projected_once_per_sequence(mode):
 @every_mode
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_masks_can_be_numbers(mode, dtype):
-    decoder, real = build("gru", mode), np.arange(STEPS) < np.array([[5], [2]])
+    decoder, inputs_mask = build("gru", mode), np.arange(STEPS) < np.array([[5], [2]])
     by_number, by_bool = (
         decoder(INPUTS, MEMORY, inputs_mask=a, memory_mask=b)
-        for a, b in [(real.astype(dtype), MEMORY_MASK.astype(dtype)), (real, MEMORY_MASK)]
+        for a, b in [
+            (inputs_mask.astype(dtype), MEMORY_MASK.astype(dtype)),
+            (inputs_mask, MEMORY_MASK),
+        ]
     )
     assert_same(by_number, by_bool)
 
@@ -114,12 +117,12 @@ def test_masks_can_be_numbers(mode, dtype):
 @every_mode
 def test_keras_masks_are_used_and_passed_on(mode):
     decoder, masking = build("gru", mode), keras.layers.Masking()
-    real = np.arange(STEPS) < np.array([[5], [2]])
-    inputs, memory = INPUTS * real[..., None], MEMORY * MEMORY_MASK[..., None]
+    inputs_mask = np.arange(STEPS) < np.array([[5], [2]])
+    inputs, memory = INPUTS * inputs_mask[..., None], MEMORY * MEMORY_MASK[..., None]
     implicit = decoder(masking(inputs), masking(memory))
-    assert_same(implicit, decoder(inputs, memory, inputs_mask=real, memory_mask=MEMORY_MASK))
+    assert_same(implicit, decoder(inputs, memory, inputs_mask=inputs_mask, memory_mask=MEMORY_MASK))
     pooled = keras.layers.GlobalAveragePooling1D()(implicit)
-    means = [x[m].mean(0) for x, m in zip(numpy(implicit), real, strict=True)]
+    means = [x[m].mean(0) for x, m in zip(numpy(implicit), inputs_mask, strict=True)]
     np.testing.assert_allclose(numpy(pooled), means, atol=1e-5)
 
 

@@ -41,7 +41,7 @@ def test_state_carries_a_sequence_over_to_a_second_call():
 
 
 @pytest.mark.parametrize("feeding", [False, True])
-def test_the_position_counts_real_steps(feeding):
+def test_position_counts_unmasked_steps(feeding):
     inputs, memory = data()
     attention = keras_attention.LuongAttention(units=3)
     layer = keras_attention.AttentionDecoder(keras.layers.GRUCell(7), attention, "after", feeding)

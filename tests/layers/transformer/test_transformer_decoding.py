@@ -12,7 +12,7 @@ from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 
 VOCABULARY, WIDTH, LENGTH, START, END = 7, 6, 9, 0, 1
 MEMORY = np.random.default_rng(0).normal(size=(2, 5, WIDTH)).astype("float32")
-REAL = np.arange(5) < np.array([[5], [3]])
+MEMORY_MASK = np.arange(5) < np.array([[5], [3]])
 
 
 class Decoder:
@@ -41,15 +41,15 @@ class Decoder:
     def run_all_positions(self, tokens):
         """Return logits (B,T,V) and the last block's weights on the memory for a whole sequence."""
         rows = ops.shape(tokens)[0] // 2
-        memory, real = (np.repeat(x, rows, axis=0) for x in (MEMORY, REAL))
+        memory, memory_mask = (np.repeat(x, rows, axis=0) for x in (MEMORY, MEMORY_MASK))
         x = self.positions(self.embed(tokens))
         for block in self.blocks:
-            x, _, weights = block(x, memory, memory_mask=real, return_attention_scores=True)
+            x, _, weights = block(x, memory, memory_mask=memory_mask, return_attention_scores=True)
         return self.emit(x) + self.repetition_logits(tokens), weights
 
     def make_step_with_caches(self):
         """Return a step with caches, its initial state, and the constant memory."""
-        caches = [b.get_initial_cache(MEMORY, LENGTH, REAL) for b in self.blocks]
+        caches = [b.get_initial_cache(MEMORY, LENGTH, MEMORY_MASK) for b in self.blocks]
 
         def step(tokens, state, memory):
             start = state[0].position
@@ -98,7 +98,13 @@ def test_cached_search_equals_uncached_search(options, search):
     def run(make):
         step, state, memory = make()
         return SEARCHES[search](
-            step, state, START, END, LENGTH, memory=memory, memory_mask=ops.convert_to_tensor(REAL)
+            step,
+            state,
+            START,
+            END,
+            LENGTH,
+            memory=memory,
+            memory_mask=ops.convert_to_tensor(MEMORY_MASK),
         )
 
     expected = run(decoder.make_step_without_caches)
@@ -136,7 +142,7 @@ def test_search_after_prompts_of_different_lengths_matches_a_search_of_each_row(
         mask = np.arange(prompt.shape[1]) < lengths[rows][:, None]
         x, caches = decoder.positions(decoder.embed(prompt)), []
         for block in decoder.blocks:
-            cache = block.get_initial_cache(MEMORY[rows], LENGTH + 4, REAL[rows])
+            cache = block.get_initial_cache(MEMORY[rows], LENGTH + 4, MEMORY_MASK[rows])
             x, cache = block(x, inputs_mask=mask, cache=cache)
             caches.append(cache)
         step = decoder.make_step_with_caches()[0]
