@@ -38,7 +38,7 @@ def test_all_public_names_exist():
 
 
 def _list_imported_modules(path):
-    """Return the full names of all modules that a file imports, inside functions as well."""
+    """Return the full names of all modules that a file imports, at the top or in functions."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -53,9 +53,10 @@ every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.rela
 
 @every_source
 def test_imports_run_one_way(path):
-    """Layers may import decoding, kernels and memory; these the four steps; these the leaves.
+    """Layers import kernels, decoding and memory, which import the four steps and the leaves.
 
-    Other steps may import `mask`. `testing` may import anything, and nothing imports it.
+    The steps import only the leaves; `normalize` also imports `mask`. `testing` may import
+    anything, and nothing imports it.
     """
     folder = path.relative_to(ROOT / "keras_attention").parts[0]
     steps = {"score", "mask", "normalize", "read"}

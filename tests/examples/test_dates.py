@@ -1,4 +1,4 @@
-"""Dates of all languages: they equal babel's, are unambiguous, and days are in one split only."""
+"""Dates in all languages equal babel's and are unambiguous, and each day is in one split only."""
 
 import datetime
 import re
@@ -111,8 +111,8 @@ def test_samples_are_of_their_split(split):
 
 def test_equal_seeds_draw_equal_dates():
     dates = Dates({"de", "fr"})
-    first, again, other = (dates.sample(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
-    assert first == again
+    first, second, other = (dates.sample(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert first == second
     assert first != other
     assert {locale.split("_")[0] for _, _, locale in first} == {"de", "fr"}
 

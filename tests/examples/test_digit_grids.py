@@ -38,8 +38,8 @@ def test_each_cell_shows_its_digit_and_an_empty_cell_nothing():
     images, digits = draw()
     assert images.shape == (211, 84, 84, 1)
     assert images.dtype == "uint8"
-    for image, nine in zip(images[..., 0], digits, strict=True):
-        for cell, digit in enumerate(nine):
+    for image, grid in zip(images[..., 0], digits, strict=True):
+        for cell, digit in enumerate(grid):
             row, column = divmod(cell, 3)
             shown = image[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
             expected = {0} if digit == EMPTY else {0, 20 * digit + 30}
@@ -73,11 +73,11 @@ def test_a_random_cell_is_filled_if_all_would_be_empty():
 def test_a_caption_has_the_digits_row_by_row():
     _, digits = draw()
     cells, captions = locate_words(digits), encode(digits)
-    for nine, order, caption in zip(digits, cells, captions, strict=True):
-        full = [cell for cell in range(9) if nine[cell] != EMPTY]
-        assert order.tolist() == full + [EMPTY] * (9 - len(full))
-        words = [WORDS.index(WORDS[3 + nine[cell]]) for cell in full]
-        assert caption.tolist() == words + [END] + [PADDING] * (9 - len(full))
+    for grid, order, caption in zip(digits, cells, captions, strict=True):
+        filled_cells = [cell for cell in range(9) if grid[cell] != EMPTY]
+        assert order.tolist() == filled_cells + [EMPTY] * (9 - len(filled_cells))
+        words = [WORDS.index(WORDS[3 + grid[cell]]) for cell in filled_cells]
+        assert caption.tolist() == words + [END] + [PADDING] * (9 - len(filled_cells))
 
 
 def test_words_are_the_names_of_the_digits():

@@ -75,7 +75,7 @@ def test_no_review_is_in_two_splits(name, monkeypatch):
 
     monkeypatch.setattr(data, "load_documents", documents)
     splits = data.load_splits(name, max_reviews=20)
-    texts = {part: [str(one.sentences) for one in splits[part]] for part in splits}
+    texts = {part: [str(document.sentences) for document in splits[part]] for part in splits}
     assert {*splits} == {"train", "validation", "test"}
     assert all("test" in text for text in texts["test"][:-1])
     source = "validation" if name == "movie_rationales" else "train"
@@ -94,9 +94,8 @@ def test_the_vocabulary_has_the_most_frequent_words_and_no_more():
     assert data.make_vocabulary(documents, 100).words[4:] == ["a", "b", "c", "d"]  # e occurs once
     assert data.make_vocabulary(documents, 8).words[4:] == ["a", "b", "c", "d"]
     assert data.make_vocabulary(documents, 7).words[4:] == ["a", "b", "c"]
-    assert data.make_vocabulary(documents, 6).words[4:] == [
-        "a"
-    ]  # b and c are equally frequent, and one too many
+    # b and c are equally frequent, and there is room for one of them only.
+    assert data.make_vocabulary(documents, 6).words[4:] == ["a"]
     assert len(data.make_vocabulary(documents, 5)) == 5
     assert len(data.make_vocabulary(documents, 3)) == 4  # the marks are always included
 

@@ -47,45 +47,45 @@ class EmptyEncoder:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("captioning")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("captioning")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     figures = image_captioning.main(variant="hard", quick=True, **folders)
-    return where, folders, figures
+    return directory, folders, figures
 
 
 @prepared
 def test_the_quick_run_writes_figures_a_picture_and_a_model(quick):
-    where, _, figures = quick
+    directory, _, figures = quick
     assert all(0 <= figures[name] <= 1 for name in figures if name != "penalty")
     assert 0 < figures["penalty"] <= MAP * MAP
-    assert (where / "runs/image_captioning_hard_quick-seed0/figures.json").exists()
-    assert (where / "pictures/captioning_hard_quick.png").read_bytes()[:4] == b"\x89PNG"
-    assert (where / "saved_models/image_captioning_hard_quick/1/saved_model.pb").exists()
+    assert (directory / "runs/image_captioning_hard_quick-seed0/figures.json").exists()
+    assert (directory / "pictures/captioning_hard_quick.png").read_bytes()[:4] == b"\x89PNG"
+    assert (directory / "saved_models/image_captioning_hard_quick/1/saved_model.pb").exists()
 
 
 @prepared
 def test_the_export_gives_the_same_caption_alone_and_in_a_batch(quick):
-    where, *_ = quick
-    path = where / "saved_models/image_captioning_hard_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/image_captioning_hard_quick/1"
     images = np.random.default_rng(0).integers(256, size=(3, 84, 84, 1), dtype="uint8")
-    together = export.run_in_c_loader(path, "decode", {"image": images})
-    assert together["attention"].shape == (3, 10, 7, 7)
+    batched = export.run_in_c_loader(path, "decode", {"image": images})
+    assert batched["attention"].shape == (3, 10, 7, 7)
     for row, image in enumerate(images):
-        alone = export.run_in_c_loader(path, "decode", {"image": image[None]})
-        assert alone["caption"][0] == together["caption"][row]
-        np.testing.assert_allclose(alone["attention"][0], together["attention"][row], atol=1e-5)
-        words = alone["caption"][0].decode().split()
+        single = export.run_in_c_loader(path, "decode", {"image": image[None]})
+        assert single["caption"][0] == batched["caption"][row]
+        np.testing.assert_allclose(single["attention"][0], batched["attention"][row], atol=1e-5)
+        words = single["caption"][0].decode().split()
         assert set(words) <= set(digit_grids.WORDS)
-        np.testing.assert_allclose(alone["attention"][0, : len(words)].sum((1, 2)), 1, atol=1e-5)
+        np.testing.assert_allclose(single["attention"][0, : len(words)].sum((1, 2)), 1, atol=1e-5)
 
 
 @prepared
 @pytest.mark.ci
 def test_a_second_run_resumes_both_trainings_and_writes_the_next_version(quick, capsys):
-    where, folders, figures = quick
+    directory, folders, figures = quick
     assert image_captioning.main(variant="hard", quick=True, **folders) == figures
     assert capsys.readouterr().out.count("Resuming after epoch 2") == 2
-    assert (where / "saved_models/image_captioning_hard_quick/2").exists()
+    assert (directory / "saved_models/image_captioning_hard_quick/2").exists()
 
 
 def test_a_location_belongs_to_the_cell_that_contains_its_center():
@@ -120,12 +120,12 @@ def test_the_penalty_is_zero_for_equal_total_weights():
 def test_the_cost_of_a_caption_leaves_out_padding():
     logits = np.random.default_rng(0).normal(size=(2, 10, 13)).astype("float32")
     words = digit_grids.encode(np.array([[-1, -1, 4, -1, -1, -1, -1, -1, 8], [6, *[-1] * 8]]))
-    likelihood = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    by_hand = [
-        -sum(likelihood[row, step, word] for step, word in enumerate(words[row]) if word)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = [
+        -sum(log_probabilities[row, step, word] for step, word in enumerate(words[row]) if word)
         for row in range(2)
     ]
-    np.testing.assert_allclose(compute_caption_cost(words, logits), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(compute_caption_cost(words, logits), expected, rtol=1e-5)
 
 
 def random_features(count, seed=0):
@@ -164,22 +164,22 @@ def test_decoding_steps_equal_the_training_model(hard):
     decoded = network.greedy(random_features(3))
     assert len(np.unique(decoded.tokens)) > 3
     logits = network.model([random_features(3), digit_grids.shift_right(np.array(decoded.tokens))])
-    likelihoods = keras.ops.log_softmax(logits)
+    log_probabilities = keras.ops.log_softmax(logits)
     for row, length in enumerate(decoded.lengths):
         chosen = np.argmax(logits[row, :length], axis=-1)
         np.testing.assert_array_equal(chosen, decoded.tokens[row, :length])
-        score = np.max(likelihoods[row, :length], axis=-1).sum()
+        score = np.max(log_probabilities[row, :length], axis=-1).sum()
         assert float(decoded.scores[row]) == pytest.approx(score, rel=1e-4)
 
 
 def test_the_penalty_leaves_out_padded_steps():
     with_penalty = Captioner(SHAPE, 16, penalty_weight=0.5)
-    without = Captioner(SHAPE, 16, penalty_weight=0.0)
-    without.model.set_weights(with_penalty.model.get_weights())
+    without_penalty = Captioner(SHAPE, 16, penalty_weight=0.0)
+    without_penalty.model.set_weights(with_penalty.model.get_weights())
     captions = digit_grids.encode(np.array([[3, *[-1] * 8], [4, 2, *[-1] * 7]]))
     inputs = random_features(2), digit_grids.shift_right(captions)
     losses = []
-    for network in (with_penalty, without):
+    for network in (with_penalty, without_penalty):
         network.model.compile(loss=compute_caption_cost, run_eagerly=True)
         losses.append(network.model.evaluate(inputs, captions, verbose=0))
     # Untrained weights are nearly uniform: 2 and 3 words, ends included, over 49 locations.
@@ -219,8 +219,8 @@ def test_an_empty_caption_is_drawn(tmp_path):
         maps = tf.ones((len(images), 10, MAP, MAP)) / MAP**2
         return {"caption": tf.constant(["", "one two"]), "attention": maps}
 
-    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "epoch_batches.png")
-    assert (tmp_path / "epoch_batches.png").read_bytes()[:4] == b"\x89PNG"
+    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "captions.png")
+    assert (tmp_path / "captions.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_digits_are_distorted_independently_and_reproducibly():

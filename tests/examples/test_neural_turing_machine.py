@@ -17,31 +17,31 @@ from examples.datasets.algorithms import NOTHING, copy, make_batch
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("ntm")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("ntm")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     figures = example.main(quick=True, **folders)
-    return where, folders, figures
+    return directory, folders, figures
 
 
-def logits_of(bits):
+def to_logits(bits):
     return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
 
 
 def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
-    where, _, figures = quick
-    written = json.loads((where / "runs/ntm_copy_quick-seed0/figures.json").read_text())
+    directory, _, figures = quick
+    written = json.loads((directory / "runs/ntm_copy_quick-seed0/figures.json").read_text())
     assert written[example.FIGURE] == figures[example.FIGURE] > 0
     assert len(written["curve"]) == 2
     assert set(written["length 120"]) >= {"sequences with one vector twice", example.FIGURE}
     for picture in ("ntm_copy_quick", "ntm_copy_curve_quick"):
-        assert (where / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
-    version = where / "saved_models/ntm_copy_quick/1"
+        assert (directory / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
+    version = directory / "saved_models/ntm_copy_quick/1"
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
 def test_the_export_accepts_any_number_and_length_of_sequences(quick):
-    where, *_ = quick
-    path = where / "saved_models/ntm_copy_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/ntm_copy_quick/1"
     for count, steps in ((1, 1), (3, 59)):
         inputs = {"sequence": np.zeros((count, steps, 9), "float32")}
         probabilities = export.run_in_c_loader(path, "serving_default", inputs)["probabilities"]
@@ -54,10 +54,10 @@ def test_the_export_accepts_any_number_and_length_of_sequences(quick):
 
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_figures(quick, capsys):
-    where, folders, figures = quick
+    directory, folders, figures = quick
     assert example.main(quick=True, **folders) == figures
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/ntm_copy_quick/2").exists()
+    assert (directory / "saved_models/ntm_copy_quick/2").exists()
 
 
 def test_equal_epochs_give_equal_batches():
@@ -106,7 +106,7 @@ def test_bits_are_the_negative_log_probability_of_the_target():
 
 def test_the_score_counts_wrong_bits_of_targets_only():
     targets = np.array([[[NOTHING, NOTHING], [1, 0]], [[1, 1], [0, 1]]], "float32")
-    logits = logits_of([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
+    logits = to_logits([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
     figures = example.measure_errors(logits, targets)
     assert figures["wrong bits per sequence"] == 0.5
     assert figures["sequences all right"] == 0.5
@@ -114,7 +114,7 @@ def test_the_score_counts_wrong_bits_of_targets_only():
 
 def test_duplicates_are_counted_in_the_answer_only():
     _, targets = make_batch(copy, 4, np.random.default_rng(3), steps=19, length=7)
-    logits = logits_of(targets > 0)
+    logits = to_logits(targets > 0)
     logits[:, :8] = 10  # at steps without a target
     logits[1, 11:15] = logits[1, 10:14]  # one vector twice
     # Two vectors twice, which shifts the others.

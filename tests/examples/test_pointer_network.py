@@ -18,46 +18,46 @@ from keras_attention.layers.pointer.decode import Pointed
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("pointer")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
-    return where, folders, pointer_network.main(quick=True, **folders)
+    directory = tmp_path_factory.mktemp("pointer")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
+    return directory, folders, pointer_network.main(quick=True, **folders)
 
 
 def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
-    where, _, figures = quick
+    directory, _, figures = quick
     assert figures.keys() == {"n = 5"} and figures["n = 5"].keys() == {"greedy", "beam of 3"}
     for name in ("pointer_hull_5_quick.png", "pointer_hull_5_quick_curve.png"):
-        assert (where / "pictures" / name).read_bytes()[:4] == b"\x89PNG"
-    (file,) = where.glob("runs/*/figures.json")
+        assert (directory / "pictures" / name).read_bytes()[:4] == b"\x89PNG"
+    (file,) = directory.glob("runs/*/figures.json")
     assert json.loads(file.read_text())["figures"] == figures
-    assert (where / "saved_models/pointer_hull_5_quick/1/saved_model.pb").exists()
+    assert (directory / "saved_models/pointer_hull_5_quick/1/saved_model.pb").exists()
 
 
 @pytest.mark.ci
 def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
-    where, folders, figures = quick
+    directory, folders, figures = quick
     assert pointer_network.main(quick=True, **folders) == figures
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/pointer_hull_5_quick/2").exists()
+    assert (directory / "saved_models/pointer_hull_5_quick/2").exists()
 
 
 def test_the_export_answers_equally_alone_and_padded_in_a_batch(quick):
-    where, *_ = quick
-    path = where / "saved_models/pointer_hull_5_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/pointer_hull_5_quick/1"
     points = np.random.default_rng(0).random((2, 11, 2), "float32")
     inputs = {"points": points, "lengths": np.array([7, 11], "int32")}
-    together = export.run_in_c_loader(path, "decode", inputs)
-    assert together["indices"].shape == (2, 12) and together["probabilities"].shape == (2, 12, 12)
-    for indices, n in zip(together["indices"], (7, 11), strict=True):
+    batched = export.run_in_c_loader(path, "decode", inputs)
+    assert batched["indices"].shape == (2, 12) and batched["probabilities"].shape == (2, 12, 12)
+    for indices, n in zip(batched["indices"], (7, 11), strict=True):
         assert ((indices >= -1) & (indices < n)).all()
         assert len(set(indices[indices >= 0])) == (indices >= 0).sum()
     inputs = {"points": points[:1, :7], "lengths": np.array([7], "int32")}
-    alone = export.run_in_c_loader(path, "decode", inputs)
-    assert together["lengths"][0] == alone["lengths"][0] == (alone["indices"] >= 0).sum()
-    np.testing.assert_array_equal(together["indices"][:1, :8], alone["indices"])
-    assert (together["indices"][0, 8:] == -1).all()
-    probabilities = together["probabilities"][0]
-    np.testing.assert_allclose(probabilities[:8, :8], alone["probabilities"][0], atol=1e-5)
+    single = export.run_in_c_loader(path, "decode", inputs)
+    assert batched["lengths"][0] == single["lengths"][0] == (single["indices"] >= 0).sum()
+    np.testing.assert_array_equal(batched["indices"][:1, :8], single["indices"])
+    assert (batched["indices"][0, 8:] == -1).all()
+    probabilities = batched["probabilities"][0]
+    np.testing.assert_allclose(probabilities[:8, :8], single["probabilities"][0], atol=1e-5)
     assert (probabilities[:, 8:] == 0).all()  # padding is never pointed to
 
 

@@ -36,12 +36,12 @@ def reviews(name, part):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("text")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("text")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     arguments = {"data": "movie_rationales", "quick": True, **folders}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load_documents", reviews)
-        yield where, arguments, text_classification.main(**arguments)
+        yield directory, arguments, text_classification.main(**arguments)
 
 
 def documents(seed=0):
@@ -75,22 +75,22 @@ def zero_context_vectors(model):
 
 
 def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
-    where, _, figures = quick
+    directory, _, figures = quick
     name = "text_classification_movie_rationales_quick"
     assert 0 <= figures["test accuracy"] <= 1
     assert figures["rationales"]["marked words among all (chance)"] == pytest.approx(1 / 6, abs=0.2)
-    assert (where / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
-    assert "<span" in (where / f"pictures/{name}.html").read_text(encoding="utf-8")
-    assert (where / f"saved_models/{name}/1/saved_model.pb").exists()
-    assert (where / f"runs/{name}-seed0/figures.json").exists()
+    assert (directory / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<span" in (directory / f"pictures/{name}.html").read_text(encoding="utf-8")
+    assert (directory / f"saved_models/{name}/1/saved_model.pb").exists()
+    assert (directory / f"runs/{name}-seed0/figures.json").exists()
 
 
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
-    where, *_ = quick
-    path = where / "saved_models/text_classification_movie_rationales_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/text_classification_movie_rationales_quick/1"
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
-    together = {"text": np.array([text.encode() for text in texts])}
-    outputs = export.run_in_c_loader(path, "attention", together)
+    batched = {"text": np.array([text.encode() for text in texts])}
+    outputs = export.run_in_c_loader(path, "attention", batched)
     assert [[w for w in row if w] for row in outputs["words"][0].tolist()] == [
         [b"w1", b"good", b"."],
         [b"w2"],
@@ -101,16 +101,16 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     np.testing.assert_allclose(outputs["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(outputs["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
     for row, text in enumerate(texts):
-        alone = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
-        np.testing.assert_allclose(alone["liked"], outputs["liked"][row : row + 1], atol=1e-5)
+        single = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
+        np.testing.assert_allclose(single["liked"], outputs["liked"][row : row + 1], atol=1e-5)
 
 
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
-    where, arguments, figures = quick
+    directory, arguments, figures = quick
     assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/text_classification_movie_rationales_quick/2").exists()
+    assert (directory / "saved_models/text_classification_movie_rationales_quick/2").exists()
 
 
 @settings(max_examples=150, deadline=None)
@@ -134,24 +134,24 @@ def test_padding_words_and_sentences_change_nothing(pooling):
     model, ids = network(pooling), documents()
     padded = np.pad(ids, [(0, 0), (0, 4), (0, 6)])
     arrays = zip(call_with_weights(model, ids), call_with_weights(model, padded), strict=True)
-    for alone, with_padding in arrays:
-        with_padding = with_padding[tuple(slice(size) for size in alone.shape)]
-        np.testing.assert_allclose(alone, with_padding, atol=1e-6)
+    for single, with_padding in arrays:
+        with_padding = with_padding[tuple(slice(size) for size in single.shape)]
+        np.testing.assert_allclose(single, with_padding, atol=1e-6)
     for row in range(2):
         sentences = [s[s > 0] for s in ids[row] if s.any()]
         longest = max(map(len, sentences))
         unpadded = [np.pad(s, (0, longest - len(s))) for s in sentences]
-        [alone] = model(np.array([unpadded]))
-        np.testing.assert_allclose(alone, model(ids)[row], atol=1e-6)
+        [single] = model(np.array([unpadded]))
+        np.testing.assert_allclose(single, model(ids)[row], atol=1e-6)
 
 
-def test_padding_has_no_weight_and_real_weights_sum_to_one():
+def test_padding_has_no_weight_and_other_weights_sum_to_one():
     ids = documents()
     output, word_weights, sentence_weights = call_with_weights(network("attention"), ids)
-    real = ids > 0
-    assert not word_weights.numpy()[~real].any()
-    np.testing.assert_allclose(word_weights.numpy().sum(-1), real.any(-1), atol=1e-6)
-    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
+    is_word = ids > 0
+    assert not word_weights.numpy()[~is_word].any()
+    np.testing.assert_allclose(word_weights.numpy().sum(-1), is_word.any(-1), atol=1e-6)
+    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), is_word.any((-1, -2)), atol=1e-6)
     np.testing.assert_allclose(output, network("attention")(ids), atol=1e-6)
 
 
@@ -181,8 +181,8 @@ def test_the_baseline_remains_an_average_in_training():
     model, ids = network("average"), documents()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(ids, np.array([[0.0], [1.0], [1.0]]))
-    real = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
-    np.testing.assert_allclose(call_with_weights(model, ids)[1], real, atol=1e-6)
+    even_weights = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
+    np.testing.assert_allclose(call_with_weights(model, ids)[1], even_weights, atol=1e-6)
 
 
 def test_max_pooling_leaves_out_padding():
@@ -190,21 +190,20 @@ def test_max_pooling_leaves_out_padding():
     mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
     pooled = hierarchical_attention.MaxPooling()(inputs, mask=mask)
     for place in np.ndindex(2, 3):
-        real = inputs[place][mask[place]]
-        expected = real.max(axis=0) if len(real) else np.zeros(2)
+        unmasked = inputs[place][mask[place]]
+        expected = unmasked.max(axis=0) if len(unmasked) else np.zeros(2)
         np.testing.assert_allclose(pooled[place], expected, rtol=1e-6)
 
 
-def test_the_share_of_marked_words_among_the_largest_weights():
+def test_agreement_is_the_share_of_marked_words_among_the_largest_weights():
     reviewed = [
         Document([list("abcd"), list("ef")], 1, np.array([1, 0, 0, 0, 1, 0], bool)),
         Document([list("ab"), list("cdefghijkl")], 0, np.arange(12) < 3),
     ]
     word_weights = [
         np.array([[0.1, 0.4, 0.4, 0.1], [0.9, 0.1, 0, 0]]),
-        np.array(
-            [[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]
-        ),  # truncated to two sentences of four words
+        # Truncated to two sentences of four words.
+        np.array([[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]),
     ]
     reviewed[1] = reviewed[1]._replace(
         sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3
@@ -225,7 +224,7 @@ def test_the_share_of_marked_words_among_the_largest_weights():
     )
 
 
-def test_equal_weights_agree_with_marked_words_as_chance_does():
+def test_equal_weights_agree_with_marked_words_at_chance_level():
     marked = np.arange(50) < 10  # at the start, which a stable sort would favor
     reviewed = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
     equal = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
@@ -250,7 +249,7 @@ def test_the_sequential_model_learns_which_word_decides():
     training = reviews("", "x") + reviews("", "xx")
     words = make_vocabulary(training, 100)
     ids = text_classification.encode(training, words, (60,))
-    labels = np.array([[one.label] for one in training], "float32")
+    labels = np.array([[document.label] for document in training], "float32")
     keras.utils.set_random_seed(0)
     model = text_classification.make_sequential(len(words), 32)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy", metrics=["accuracy"])
@@ -262,7 +261,7 @@ def test_the_hierarchical_model_attends_to_the_word_that_decides():
     training = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
     words = make_vocabulary(training, 100)
     ids = text_classification.encode(training, words, (9, 12))
-    labels = np.array([[one.label] for one in training], "float32")
+    labels = np.array([[document.label] for document in training], "float32")
     keras.utils.set_random_seed(0)
     model = make_hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")

@@ -20,7 +20,7 @@ from examples.datasets.dates import Dates
 SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 MANIFEST = manifest.read(SAVED_MODELS)
 needs_data = pytest.mark.skipif(
-    not os.environ.get("TFDS_DATA_DIR"), reason="the real data are found by TFDS_DATA_DIR"
+    not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"
 )
 
 

@@ -69,7 +69,7 @@ def test_inputs_of_equal_sizes_are_accepted(path):
     ],
     ids=str,
 )
-def test_mismatched_inputs_are_refused_by_name(path, changes, message):
+def test_mismatched_inputs_are_refused_with_their_names(path, changes, message):
     with pytest.raises(RuntimeError, match=message):
         export.run_in_c_loader(path, "serving_default", make_inputs(**changes))
 
