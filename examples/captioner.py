@@ -8,19 +8,19 @@ from examples.datasets.digit_grids import END, PADDING, START, STEPS, WORDS
 
 
 class DoublyStochastic(layers.Layer):
-    """Identity that adds the paper's penalty on locations of unequal total weight (eq. 14)."""
+    """Identity layer that adds the penalty on unequal total weights of locations (eq. 14)."""
 
     def __init__(self, weight, **kwargs):
         super().__init__(**kwargs)
         self.weight, self.supports_masking = weight, True
 
     def call(self, states, alignments):
-        self.add_loss(self.weight * ops.mean(penalty(alignments)))
+        self.add_loss(self.weight * ops.mean(compute_penalty(alignments)))
         return states
 
 
 class WithoutBaseline(keras_attention.ReinforceModel):
-    """REINFORCE without a baseline."""
+    """A `ReinforceModel` without a baseline."""
 
     baseline = 0.0
 
@@ -33,12 +33,12 @@ class Captioner:
         words       = L_o(E y_{t-1} + L_h h_t + L_z z_t)                       (eq. 7)
 
     Args:
-        shape: Shape of the features: locations and width.
-        units: Units of the LSTM; annotations, embeddings and scores have half as many.
+        shape: Shape (locations, width) of the features.
+        units: Units of the LSTM. The width of annotations, embeddings and scores is half of it.
         hard: Whether to attend to a single location, which is sampled in training.
-        penalty_weight: lambda of the doubly stochastic regularizer.
-        has_baseline, entropy_weight, expectation_rate: Options of REINFORCE.
-        seed: Seed of the samples.
+        penalty_weight: Weight (lambda) of the doubly stochastic penalty.
+        has_baseline, entropy_weight, expectation_rate: Options of REINFORCE, for hard attention.
+        seed: Seed of the sampled locations.
 
     `model` is the functional Keras model for training: (features, previous words) -> logits.
     """
@@ -82,23 +82,23 @@ class Captioner:
         previous = keras.Input((STEPS,), dtype="int32", name="before")
         memory, state = self.begin(features)
         embedded = self.embed(previous)
-        states, alignments = self.decoder(embedded, memory, state, return_attention_scores=True)
-        states = DoublyStochastic(penalty_weight)(states, alignments)
-        ends = [features, previous], self.read_out(states, embedded)
+        outputs, alignments = self.decoder(embedded, memory, state, return_attention_scores=True)
+        outputs = DoublyStochastic(penalty_weight)(outputs, alignments)
+        inputs, logits = [features, previous], self.read_out(outputs, embedded)
         if hard:
-            kind = keras_attention.ReinforceModel if has_baseline else WithoutBaseline
-            self.model = kind(*ends, entropy_weight=entropy_weight)
+            model_class = keras_attention.ReinforceModel if has_baseline else WithoutBaseline
+            self.model = model_class(inputs, logits, entropy_weight=entropy_weight)
         else:
-            self.model = keras.Model(*ends)
+            self.model = keras.Model(inputs, logits)
 
     def begin(self, features):
-        """Features (batch, locations, width) -> annotations, initial state."""
+        """Map features (batch, locations, width) to annotations and the initial state."""
         annotations = self.annotate(features)
         mean = ops.mean(annotations, axis=1)
         return annotations, [layer(mean) for layer in self.initial_state]
 
     def read_out(self, outputs, embedded):
-        """[h; z] and the embedded previous words -> logits."""
+        """Map decoder outputs [h; z] and the embedded previous words to logits."""
         return self.logits(embedded + self.readout(outputs))
 
     def step(self, tokens, state, memory):
@@ -108,7 +108,7 @@ class Captioner:
         return self.read_out(output, embedded), state, alignment
 
     def greedy(self, features):
-        """Features -> `decoding.Decoded` of (batch, STEPS)."""
+        """Caption features greedily; return a `decoding.Decoded` of (batch, STEPS)."""
         annotations, state = self.begin(features)
         return keras_attention.decoding.greedy(
             self.step,
@@ -122,12 +122,15 @@ class Captioner:
         )
 
 
-def caption_cost(words, logits):
-    """Return -log p(caption) of each picture."""
+def compute_caption_cost(words, logits):
+    """Return -log p(caption) of each image."""
     costs = keras.losses.sparse_categorical_crossentropy(words, logits, from_logits=True)
     return ops.sum(ops.where(words == PADDING, 0.0, costs), axis=-1)
 
 
-def penalty(alignments):
-    """Return, per picture, the sum over locations of (1 - the sum over words of a weight)^2."""
+def compute_penalty(alignments):
+    """Return, per image, the sum over locations of (1 - sum of the location's weights)^2.
+
+    The inner sum is over the words of the caption.
+    """
     return ops.sum((1 - ops.sum(alignments, axis=1)) ** 2, axis=-1)

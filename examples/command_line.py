@@ -12,7 +12,7 @@ def run(main, **choices):
     Args:
         main: Function whose arguments all have defaults. `units=128` becomes `--units 128`, and
             `quick=False` becomes the switch `--quick`. Its module's docstring is the help text.
-        **choices: The allowed values of arguments that accept only some.
+        **choices: The allowed values of each argument that does not accept all values.
     """
     parser = argparse.ArgumentParser(
         description=inspect.getmodule(main).__doc__,

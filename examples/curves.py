@@ -1,4 +1,4 @@
-"""Learning curves of several runs in one picture, as the papers draw them."""
+"""Learning curves of several runs in one plot, as in the papers."""
 
 import matplotlib.pyplot as plt
 
@@ -6,16 +6,16 @@ from examples.training import write
 
 
 def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, lines=None):
-    """Draw one figure of several runs against the amount of training.
+    """Plot one metric of several runs against the amount of training.
 
     Args:
-        curves: Dict of a run's name to its curve as `examples.training.train` returns it.
-        figure: Name of the figure to draw.
+        curves: Dict of run name to the run's curve, as `examples.training.train` returns it.
+        figure: Name of the metric in the curves.
         path: PNG file to write.
         x_label, y_label: Axis labels, with units.
         each: Length of an epoch on the x axis, for example in thousands of sequences.
         logarithmic: Whether the y axis is logarithmic.
-        lines: Dict of name to height: the paper's figures, drawn as dashed lines.
+        lines: Dict of label to value: the paper's results, drawn as dashed horizontal lines.
     """
     canvas, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name, curve in curves.items():

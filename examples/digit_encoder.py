@@ -1,4 +1,8 @@
-"""The image encoder of captioning, in place of the paper's VGG: trained on digits, then fixed."""
+"""The image encoder of the captioner, in place of the paper's VGG: trained on digits, then fixed.
+
+An image is a grid of 3 x 3 cells (`examples.datasets.digit_grids`). The encoder computes two maps
+of locations: a fine one that the classifier is trained on, and a coarse one, the annotations.
+"""
 
 from pathlib import Path
 
@@ -11,9 +15,9 @@ from examples.datasets.digit_grids import CELL, CELLS, EMPTY, SIDE
 from examples.training import as_dataset, train
 
 BATCH = 64
-FINE, MAP = 14, 7  # locations along a side: of the classifier, of the annotations
+FINE, MAP = 14, 7  # side of the classifier's map and of the annotations' map, in locations
 FEATURES = 128  # width of an annotation
-# Per layer: width, kernel size, stride, and the size of the pooling after it.
+# Per layer: width, kernel size, stride, and the size of the max pooling after it.
 CONVOLUTIONS = (
     (32, 5, 2, 1),
     (64, 3, 1, 3),
@@ -27,17 +31,18 @@ PIXELS = SIDE * CELL
 def train_encoder(digits, directory, epochs, steps):
     """Train or resume the encoder, on distorted digits.
 
-    It learns to classify the digit of a cell, or that the cell is empty, at each location that is
-    not near the cell's border.
+    At each location that is not near the border of its cell, a classifier is trained to predict the
+    digit of the cell, or that the cell is empty. The encoder is the classifier without its output
+    layer, followed by average pooling.
 
     Args:
         digits: Images (n, 28, 28) uint8 and labels (n,).
-        directory: Folder of its checkpoint. Runs with the same folder share it.
-        epochs, steps: Number of epochs, and of batches in each.
+        directory: Folder of the encoder's checkpoint. Runs with the same folder share the encoder.
+        epochs, steps: Number of epochs, and of batches in each epoch.
 
     Returns:
-        The fixed encoder, pictures (batch, 84, 84, 1) uint8 -> features (batch, 49, 128); and the
-        classifier, pictures -> logits (batch, 14, 14, 11) of an empty cell and the ten digits.
+        The fixed encoder, images (batch, 84, 84, 1) uint8 -> features (batch, 49, 128); and the
+        classifier, images -> logits (batch, 14, 14, 11) of an empty cell and the ten digits.
     """
     keras.utils.set_random_seed(0)
     image = keras.Input((PIXELS, PIXELS, 1), dtype="uint8", name="image")
@@ -60,14 +65,14 @@ def train_encoder(digits, directory, epochs, steps):
     def grids(epoch):
         distorted = distort(images, [0, epoch])
 
-        def draw():
+        def generate():
             rng = np.random.default_rng([0, epoch])
             for _ in range(steps):
-                images, cells = digit_grids.draw_grids(distorted, labels, BATCH, rng, empty=0.2)
-                classes = cells[:, cell_of(FINE)].reshape(-1, FINE, FINE) - EMPTY
+                images, cells = digit_grids.sample_grids(distorted, labels, BATCH, rng, empty=0.2)
+                classes = cells[:, locate_cells(FINE)].reshape(-1, FINE, FINE) - EMPTY
                 yield images, classes, loss_weights
 
-        return as_dataset(draw, steps)
+        return as_dataset(generate, steps)
 
     settings = {"epochs": epochs, "steps": steps, "convolutions": CONVOLUTIONS}
     train(classifier, grids, epochs, Path(directory), settings)
@@ -77,22 +82,26 @@ def train_encoder(digits, directory, epochs, steps):
     return encoder, classifier
 
 
-def row_of(side):
-    """Return, per row of a map, the row of cells that contains its middle, and the pixel there."""
+def locate_rows(side):
+    """Return, for each row of a map, the row of cells that contains its middle.
+
+    A second array has the position of the middle in its cell, in pixels from the cell's border.
+    """
     middles = (np.arange(side) + 0.5) * PIXELS / side
     return (middles // CELL).astype("int32"), middles % CELL
 
 
-def cell_of(side):
-    """Return the cell of each location of a map, row by row."""
-    rows, _ = row_of(side)
+def locate_cells(side):
+    """Return the index of the cell of each location of a map, row by row."""
+    rows, _ = locate_rows(side)
     return (SIDE * rows[:, None] + rows).reshape(-1)
 
 
 def is_inner():
-    """Return which of the classifier's locations, (14, 14), are in the middle of their cells."""
-    is_inner = abs(row_of(FINE)[1] - CELL / 2) <= CELL / 4
-    return is_inner[:, None] & is_inner
+    """Return a bool array (14, 14): the classifier's locations in the middle of their cells."""
+    _, middles = locate_rows(FINE)
+    is_inner_row = abs(middles - CELL / 2) <= CELL / 4
+    return is_inner_row[:, None] & is_inner_row
 
 
 def distort(images, seed):
@@ -109,12 +118,12 @@ def distort(images, seed):
     return np.concatenate(distorted)[..., 0].round().astype("uint8")
 
 
-def error_rate(classifier, images, digits):
-    """Return the share of digits that the classifier gets wrong or takes for an empty cell.
+def measure_error_rate(classifier, images, digits):
+    """Return the share of digits for which the classifier predicts another digit or an empty cell.
 
-    The logits of a cell are the mean over its inner locations.
+    The logits of a cell are the mean over its inner locations (`is_inner`).
     """
     logits = classifier.predict(images, batch_size=500, verbose=0).reshape(len(images), -1, 11)
-    inner = is_inner().reshape(-1) & np.equal.outer(np.arange(CELLS), cell_of(FINE))
+    inner = is_inner().reshape(-1) & np.equal.outer(np.arange(CELLS), locate_cells(FINE))
     predicted = np.argmax(inner.astype("float32") @ logits, axis=-1) + EMPTY
     return float((predicted != digits)[digits != EMPTY].mean())

@@ -1,4 +1,4 @@
-"""Checks before a training: its folders can be written, and the disks have enough free space."""
+"""Checks before a training: the folders are writable, and the disks have enough free space."""
 
 import shutil
 import tempfile
@@ -9,20 +9,21 @@ GRAPH_BYTES = 20_000_000  # an export's signatures and warm-up requests, without
 
 
 def check(checkpoint, weights=0, **folders):
-    """Refuse folders that cannot be written, and disks that are too full, before a long training.
+    """Refuse folders that are not writable, and disks that are too full, before a long training.
 
-    Folders that do not exist are made. Writing a file is tried in each one, because permissions are
-    not conclusive (root passes them all, and a file system may be mounted read-only). Quotas are
-    not checked, because they cannot be queried.
+    Missing folders are created. A test file is written to each folder, because its permissions do
+    not tell whether it is writable (root ignores them, and a file system may be mounted read-only).
+    Quotas are not checked, because they cannot be queried.
 
     Args:
         checkpoint: Size of the run's checkpoint in bytes. A new one is written beside the old one.
             Checkpoints that `runs` already holds are counted as available space.
         weights: Size of the model's weights in bytes. An export may hold them twice.
-        **folders: `runs`, where the checkpoint is, and optionally `pictures` and `saved_models`.
+        **folders: `runs`, the folder of the checkpoint, and optionally `pictures` and
+            `saved_models`.
 
     Raises:
-        ValueError: Names the folder.
+        ValueError: If a folder is not writable or its disk is too full. The error names the folder.
     """
     names_by_disk = {}
     for name, folder in folders.items():
@@ -46,13 +47,13 @@ def check(checkpoint, weights=0, **folders):
         needed = sum(needs[name] for name in names)
         free = shutil.disk_usage(folders[names[0]]).free
         if free < needed:
-            listed = ", ".join(f"{name}={str(folders[name])!r}" for name in names)
+            paths = ", ".join(f"{name}={str(folders[name])!r}" for name in names)
             raise ValueError(
-                f"Expected {megabytes(needed)} free for `{'`, `'.join(names)}`. "
-                f"Received: {listed}, with {megabytes(free)} free"
+                f"Expected {format_megabytes(needed)} free for `{'`, `'.join(names)}`. "
+                f"Received: {paths}, with {format_megabytes(free)} free"
             )
 
 
-def megabytes(size):
-    """Return a number of bytes as text in megabytes."""
+def format_megabytes(size):
+    """Format a number of bytes in megabytes."""
     return f"{size / 1e6:,.1f} MB"

@@ -1,12 +1,13 @@
 """Data-parallel training on several devices or machines.
 
-Every replica has the whole model and trains on a share of every batch.
+Every replica has a copy of the whole model and trains on a share of every batch.
 
-This module has its own training loop, because Keras 3.15's `fit` does not run under
-MultiWorkerMirroredStrategy (its step inspects batches that are `PerReplica` values and reduces
-scalars along an axis), and under MirroredStrategy compiles with XLA across devices, which the
-logical devices of a CPU refuse. Here XLA compiles the loss and the gradient of each replica, and
-nothing of a model that defines its own `train_step`. docs/training.md has the commands.
+This module has its own training loop, for two reasons. Keras 3.15's `fit` does not run under
+MultiWorkerMirroredStrategy (its training step inspects batches that are `PerReplica` values, and
+reduces scalars along an axis). Under MirroredStrategy, `fit` compiles one XLA program for all
+devices, which the logical devices of a CPU do not support. Here XLA compiles the loss and the
+gradient of each replica; a model that defines its own `train_step` is not compiled.
+docs/training.md has the commands.
 """
 
 import re
@@ -15,18 +16,18 @@ import keras
 import tensorflow as tf
 
 STRATEGIES = ("none", "mirrored", "multi_worker_mirrored")
-clusters = []  # the cluster resolver of this process, if it is one of several workers
+clusters = []  # this process's cluster resolver if it is one of several workers, else empty
 
 
 def strategy(name):
-    """Return the `tf.distribute.Strategy` in whose `scope()` a model is made and compiled.
+    """Return the `tf.distribute.Strategy` in whose `scope()` a model is built and compiled.
 
     Call this before TensorFlow computes anything, because it configures devices and workers.
 
     Args:
-        name: "none"; "mirrored" for all GPUs of this machine, or, if it has none, for its CPU as
-            two logical devices, which is for tests and not faster; "multi_worker_mirrored" for the
-            processes that the environment variable TF_CONFIG lists.
+        name: "none" for one device; "mirrored" for all GPUs of this machine (if it has none, the
+            CPU is divided into two logical devices, which is meant for tests and is not faster);
+            "multi_worker_mirrored" for the processes in the environment variable TF_CONFIG.
     """
     if name == "none":
         return tf.distribute.get_strategy()  # TensorFlow's default: one device
@@ -48,9 +49,9 @@ def strategy(name):
 
 
 def is_chief():
-    """Return whether this process writes the files: it is the chief, or trains alone.
+    """Return True if this process writes the files: if it is the chief, or trains alone.
 
-    A process that has not called `strategy("multi_worker_mirrored")` trains alone, also if
+    A process that has not called `strategy("multi_worker_mirrored")` trains alone, even if
     TF_CONFIG is set.
     """
     for cluster in clusters:
@@ -60,29 +61,29 @@ def is_chief():
     return True
 
 
-def replicas_of(model, count_targets=None):
+def make_replicas(model, count_targets=None):
     """Return the object that trains a model on several replicas: `OwnSteps` or `Replicas`."""
     has_own_step = type(model).train_step is not keras.Model.train_step
     return OwnSteps(model) if has_own_step else Replicas(model, count_targets)
 
 
 class Replicas:
-    """Trains a compiled model on several replicas, with the result of training it on one device.
+    """Training loop of a compiled model on several replicas, with the result of one device.
 
     The loss of each replica is the mean over its share of the batch, weighted by the number of
-    targets in that mean; the optimizer applies the mean of the gradients. Each replica has its own
-    random numbers, such as dropout masks. Moving averages, such as a baseline, are updated by the
-    mean over the replicas. Batch normalization uses the replica's share alone unless it is
-    `synchronized`. A loss function has to return one number per example: Keras does not divide a
-    scalar by the number of replicas.
+    targets in that mean. The optimizer applies the mean of the replicas' gradients. Each replica
+    has its own random numbers, such as dropout masks. Moving averages, such as a baseline, are
+    updated by the mean over the replicas. Batch normalization uses only the replica's own share
+    unless it is `synchronized`. The loss function must return one number per example, because Keras
+    does not divide a scalar by the number of replicas.
 
     Args:
-        model: A `keras.Model` made and compiled in the scope of its strategy. All its batches must
-            have one size: the shares of a smaller last batch would be weighted by the device, not
-            by their size.
-        count_targets: Function of the targets of a share. It returns how many of them the loss is
-            a mean over, if the loss leaves out some, such as padding; None if it is a mean over
-            examples.
+        model: A `keras.Model` built and compiled in the scope of its strategy. All its batches must
+            have the same size, because all shares have the same weight: an example of a smaller
+            last batch would have a larger weight than the others.
+        count_targets: Function that returns, for the targets of a share, the number of targets in
+            the loss's mean. Needed if the loss leaves out some targets, such as padding; None if
+            the loss is a mean over examples.
     """
 
     def __init__(self, model, count_targets=None):
@@ -93,11 +94,11 @@ class Replicas:
         self.gradients = tf.function(self.gradients, jit_compile=model.jit_compile)
 
     def fit(self, data, bar):
-        """Train one epoch; return its figures by name, as `fit` does. All workers must call it."""
+        """Train one epoch; return its metrics by name. All workers must call it."""
         data = data.map(self._check_size)
         self._begin(next(_with_value_errors(data)))
         options = tf.data.Options()
-        # Batches are made in Python. Every worker makes the same ones and takes its share.
+        # Every worker generates the same batches in Python, and uses its share of each.
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.DATA
         )
@@ -110,7 +111,7 @@ class Replicas:
         return {name: float(value) for name, value in self._figures().items()}
 
     def _check_size(self, *batch):
-        """Return the batch if it can be divided evenly: replicas are weighted equally."""
+        """Return the batch, or raise an error if the replicas cannot share it evenly."""
         count = self.strategy.num_replicas_in_sync
         size = tf.shape(tf.nest.flatten(batch)[0])[0]
         message = f"Expected batches that {count} replicas can share evenly. Received: a batch of "
@@ -122,8 +123,8 @@ class Replicas:
 
     def _begin(self, batch):
         with self.strategy.scope():
-            # This private method of Keras, which `fit` calls as well, creates the variables of the
-            # compiled metrics: a replica cannot create variables.
+            # Create the variables of the compiled metrics here, because a replica cannot create
+            # variables. `fit` calls this private method of Keras for the same purpose.
             self.model._symbolic_build(data_batch=batch)
         self._separate_seeds()
 
@@ -161,7 +162,7 @@ class Replicas:
             average.assign(replica.all_reduce("MEAN", tf.identity(average.value)))
 
     def _share_weight(self, y):
-        """Return the weight of this replica's share, 1 if all shares have as many targets."""
+        """Return the weight of this replica's share: its number of targets / the mean number."""
         if self.count_targets is None:
             return 1.0
         count = tf.cast(self.count_targets(y), "float32")
@@ -169,17 +170,21 @@ class Replicas:
         return tf.math.divide_no_nan(count, replica.all_reduce("MEAN", count))
 
     def _clip(self, gradients):
-        """Return this replica's part of the clipped sum: Keras would clip each part, then sum."""
+        """Clip the sum over the replicas; return this replica's part of the clipped sum.
+
+        Keras's optimizer would clip the gradient of each replica before the sum.
+        """
         replica, optimizer = tf.distribute.get_replica_context(), self.model.optimizer
         if optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue:
             total = replica.all_reduce("SUM", gradients)
-            # Keras has no public method that clips. A part is too small to be clipped once more.
+            # Keras has no public method for clipping. The optimizer will not clip this replica's
+            # part once more, because the part is smaller than the clipped sum.
             clipped = optimizer._clip_gradients(total)
             gradients = [_replica_part(gradient, replica) for gradient in clipped]
         return gradients
 
     def gradients(self, x, y, sample_weight, share_weight):
-        """Return outputs, loss and gradients of one share: the part that XLA compiles."""
+        """Return outputs, loss and gradients of one share. XLA compiles this function."""
         with tf.GradientTape() as tape:
             outputs = self.model(x, training=True)
             # Keras divides the loss by the number of replicas.
@@ -189,10 +194,10 @@ class Replicas:
 
 
 class OwnSteps(Replicas):
-    """Trains a model that defines its own `train_step`, which each replica runs uncompiled.
+    """Training loop of a model that defines its own `train_step`.
 
-    The model's step is responsible for the weights of the shares, random numbers and moving
-    averages.
+    Each replica runs the step without XLA. The step itself must weight the shares, and handle
+    random numbers and moving averages.
     """
 
     def _begin(self, batch):
@@ -200,7 +205,7 @@ class OwnSteps(Replicas):
 
     def _figures(self):
         losses = self.model.get_metrics_result()
-        losses.pop("loss", None)  # Keras's own metric, which such a step does not update
+        losses.pop("loss", None)  # Keras's own metric, which a custom step does not update
         return losses
 
     def _train_replica(self, batch):
@@ -208,7 +213,7 @@ class OwnSteps(Replicas):
 
 
 def _with_value_errors(batches):
-    """Yield the batches; raise the error of `Replicas._check_size` as a ValueError."""
+    """Yield the batches, and convert the error of `Replicas._check_size` to a ValueError."""
     try:
         yield from batches
     except tf.errors.InvalidArgumentError as error:
@@ -223,8 +228,8 @@ def _replica_part(gradient, replica):
     count, number = replica.num_replicas_in_sync, replica.replica_id_in_sync_group
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient / count
-    # The sum of an embedding's gradients concatenates slices. Divide them among the replicas
-    # instead of scaling them, because Adam squares each slice by itself.
+    # The sum of an embedding's gradients is a concatenation of slices. Divide the slices among the
+    # replicas instead of scaling all of them, because Adam squares each slice separately.
     size = tf.shape(gradient.indices)[0] // count
     rows = tf.range(size) + number * size
     values, indices = (tf.gather(part, rows) for part in (gradient.values, gradient.indices))

@@ -10,22 +10,23 @@ ATTENTIONS = ("additive", "dot", "general", "concat", "location", "none")
 
 
 class EncoderDecoder(SequenceToSequence):
-    """RNNsearch (Bahdanau 2015), Luong's variants, and the bottleneck without attention.
+    """RNNsearch (Bahdanau 2015), Luong's variants, and an encoder-decoder without attention.
 
         memory        = bidirectional GRU over the embedded source
-        initial state = tanh(Dense(the backward direction's last state))
-        additive:       attention before the cell, readout of [state; context; previous token]
-        dot, general, concat, location: attention after the cell, with input feeding, readout of h~
-        none:           the initial state is all the information that the decoder has of the source
+        initial state = tanh(Dense(last state of the backward direction))
+        additive:       attention before the cell; readout of [state; context; previous token]
+        dot, general, concat, location: attention after the cell, with input feeding; readout of
+                        [h~; previous token]
+        none:           the decoder gets only the initial state from the source
 
     Args:
-        source_size, target_size: Numbers of ids; 0 is padding.
+        source_size, target_size: Sizes of the vocabularies; id 0 is padding.
         start, end: Target ids that begin and end a sentence.
         embedding: Width of the embeddings.
         units: Width of the decoder's state, and of the memory.
         attention: One of `ATTENTIONS`.
-        max_source: Maximum length of a source; the location score needs it.
-        dropout: Rate of the dropout of embeddings and readout.
+        max_source: Maximum length of a source; only the location score needs it.
+        dropout: Dropout rate of embeddings and readout.
 
     `model` is the functional Keras model for training: (source, target shifted right) -> logits.
     """
@@ -49,7 +50,7 @@ class EncoderDecoder(SequenceToSequence):
         self.start, self.end, self.attention = start, end, attention
         self.embed_source = layers.Embedding(source_size, embedding, mask_zero=True)
         self.embed_target = layers.Embedding(target_size, embedding)
-        # use_cudnn=False: cuDNN's loop cannot be compiled by XLA.
+        # XLA cannot compile cuDNN's GRU.
         encoder = layers.GRU(units // 2, return_sequences=True, return_state=True, use_cudnn=False)
         self.encoder = layers.Bidirectional(encoder)
         self.initial_state = layers.Dense(units, activation="tanh")
@@ -68,18 +69,18 @@ class EncoderDecoder(SequenceToSequence):
         self.model = keras.Model([source, target], self.read_out(outputs, embedded))
 
     def encode(self, source):
-        """Source ids (batch, S) -> memory (batch, S, units), initial state (batch, units)."""
+        """Map source ids (batch, S) to memory (batch, S, units) and state (batch, units)."""
         memory, _, backward = self.encoder(self.dropout(self.embed_source(source)))
         return memory, self.initial_state(backward)
 
     def read_out(self, outputs, embedded):
-        """Decoder outputs and embedded previous tokens -> logits."""
+        """Map decoder outputs and embedded previous tokens to logits."""
         return self.logits(
             self.dropout(self.readout(ops.concatenate([outputs, embedded], axis=-1)))
         )
 
     def begin(self, source, max_length):
-        """Source ids -> the arguments that decoding starts with: state, memory and its mask."""
+        """Return the arguments of a search for source ids: state, memory and memory mask."""
         memory, state = self.encode(source)
         if self.attention == "none":
             return {"state": [state], "memory": (), "memory_mask": None}

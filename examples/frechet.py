@@ -1,8 +1,8 @@
-"""Fréchet distance between sets of images, on features of a classifier trained on such images.
+"""Fréchet distance between sets of images, on features of a small classifier.
 
 The literature's Fréchet inception distance uses features of a large network trained on ImageNet.
-This one uses those of a small network that learns the data set's own classes in minutes. Its values
-are therefore comparable only with each other, for the same data and the same classifier.
+This distance uses features of a small network, which is trained in minutes to classify the images
+of the data set. Two values are therefore comparable only for the same data and classifier.
 """
 
 import keras
@@ -14,7 +14,7 @@ from examples.training import as_dataset, train
 BATCH = 100
 
 
-def classifier(images, classes, directory, epochs=2, seed=0):
+def train_classifier(images, classes, directory, epochs=2, seed=0):
     """Train or resume a small convolutional classifier on images (n, H, W, C), classes (n,).
 
     Returns:
@@ -42,14 +42,14 @@ def classifier(images, classes, directory, epochs=2, seed=0):
     return keras.Model(inputs, [features, logits])
 
 
-def distance(one, other):
+def compute_distance(first, second):
     """Return the squared Fréchet distance of two sets of features (n, d).
 
-    Both sets are taken as normally distributed, with means m and covariances C:
+    Both sets are assumed to be normally distributed, with means m and covariances C:
     |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
     """
-    means = np.subtract(one.mean(0, dtype="float64"), other.mean(0, dtype="float64"))
-    covariances = [np.cov(x.astype("float64"), rowvar=False) for x in (one, other)]
+    means = np.subtract(first.mean(0, dtype="float64"), second.mean(0, dtype="float64"))
+    covariances = [np.cov(x.astype("float64"), rowvar=False) for x in (first, second)]
     # C1 C2 has the same eigenvalues as C1^(1/2) C2 C1^(1/2), which is symmetric.
     values, vectors = np.linalg.eigh(covariances[0])
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T

@@ -7,18 +7,18 @@ from keras import ops
 
 
 class GAN(keras.Model):
-    """Trains a discriminator and then a generator on each batch (Zhang et al. 2019, section 4).
+    """A GAN whose discriminator and then generator are trained on each batch (Zhang et al. 2019).
 
         L_D = mean max(0, 1 - D(x, c)) + mean max(0, 1 + D(G(z, c), c))
         L_G = -mean D(G(z, c), c)
 
-    `compile` takes an optimizer for each network. The discriminator gets real and generated images
-    in one call, so that the power iterations of its spectral normalizations advance by one step per
-    batch; the generator's update does not advance them. The generator's power iterations advance in
-    each of its two passes.
+    These losses are those of section 4. `compile` takes an optimizer for each network. The
+    discriminator gets real and generated images in one call, so that the power iterations of its
+    spectral normalizations advance by one step per batch; the generator's update does not advance
+    them. The power iterations of the generator advance in each of its two passes.
 
-    With several replicas (`examples.distribution`) each one uses its slice of the noise of the
-    whole batch. The generator's batch normalizations have to be `synchronized` then.
+    With several replicas (`examples.distribution`), each one uses its slice of the noise of the
+    whole batch, and the generator's batch normalizations must be `synchronized`.
 
     Args:
         generator: Model of [noise (batch, noise), classes (batch,)] -> images (batch, H, W, C).
@@ -63,7 +63,7 @@ class GAN(keras.Model):
         return {metric.name: metric.result() for metric in metrics}
 
     def generate(self, classes):
-        """Generate images of classes, or of a replica's share of them, from fresh noise."""
+        """Generate images of given classes from new noise, on a replica for its share of them."""
         replica = tf.distribute.get_replica_context()
         size, number = ops.shape(classes)[0], replica.replica_id_in_sync_group
         shape = (size * replica.num_replicas_in_sync, self.generator.inputs[0].shape[-1])
@@ -79,7 +79,7 @@ class GAN(keras.Model):
 
 
 def _descend(network, optimizer, tape, loss):
-    # The optimizer sums over the replicas.
+    # Divide the loss, because the optimizer sums the gradients of all replicas.
     part = ops.ones_like(loss) / tf.distribute.get_strategy().num_replicas_in_sync
     gradients = tape.gradient(loss, network.trainable_variables, output_gradients=part)
     optimizer.apply(gradients, network.trainable_variables)

@@ -1,8 +1,8 @@
-"""The hierarchical attention network: it pools words to sentences and sentences to a document.
+"""The hierarchical attention network (HAN), which pools words to sentences to a document.
 
 Hierarchical Attention Networks for Document Classification, Yang et al. (2016),
-https://aclanthology.org/N16-1174. There are two masks: of padding words, and of sentences that
-consist of padding, whose vectors are zero. `text_classification.py` trains the network.
+https://aclanthology.org/N16-1174. One mask marks padding words, another one sentences that consist
+of padding, whose vectors are zero. `text_classification.py` trains the network.
 """
 
 import math
@@ -14,39 +14,39 @@ from keras import ops
 import keras_attention
 
 
-def hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
+def make_hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2, forget=0.3):
     """Return a model: words (batch, sentences, words) -> P(positive review) (batch, 1).
 
     Args:
         size: Number of ids, padding (0) and the unknown word (1) included.
-        pooling: "attention", the paper's HN-ATT, or "average" and "max", its baselines HN-AVE and
-            HN-MAX, which are otherwise the same.
+        pooling: "attention" for the paper's HN-ATT; "average" or "max" for its baselines HN-AVE and
+            HN-MAX, which differ only in the pooling.
         width: Width of the word vectors.
         units: Units of the recurrent layers, per direction.
-        dropout: Rate of the dropout of the sentence vectors and of the document vector.
-        forget: Share of the words that are dropped in training.
+        dropout: Dropout rate of the sentence vectors and of the document vector.
+        forget: Share of the words whose whole vectors are dropped in training.
     """
     pool_words, pool_sentences = POOLINGS[pooling](), POOLINGS[pooling]()
     whole_words = (None, None, None, 1)
     words = keras.Input((None, None), dtype="int32", name="words")
     vectors = keras.layers.Embedding(size, width, mask_zero=True)(words)
     vectors = keras.layers.Dropout(forget, noise_shape=whole_words)(vectors)
-    sentences = pool_words(PerSentence(bidirectional(units))(vectors))
+    sentences = pool_words(PerSentence(make_bidirectional(units))(vectors))
     sentences = keras.layers.Dropout(dropout)(sentences)
-    document = pool_sentences(bidirectional(units)(sentences))
+    document = pool_sentences(make_bidirectional(units)(sentences))
     document = keras.layers.Dropout(dropout)(document)
     return keras.Model(words, keras.layers.Dense(1, activation="sigmoid")(document))
 
 
-def bidirectional(units):
-    """Return the encoder of one level: of words or of sentences."""
+def make_bidirectional(units):
+    """Return the encoder of one level, words or sentences."""
     return keras.layers.Bidirectional(
         keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     )
 
 
-def with_weights(model, words):
-    """Return [the model's output, the weights of each of its `AttentionPooling`s] for ids."""
+def call_with_weights(model, words):
+    """Call the model; return [output, weights of each `AttentionPooling` layer]."""
     weights, tensors = [], words
     for layer in model.layers:
         if isinstance(layer, keras_attention.AttentionPooling):
@@ -58,7 +58,7 @@ def with_weights(model, words):
 
 
 class PerSentence(keras.layers.Wrapper):
-    """Applies a layer for (batch, steps, width) to each sentence of each document."""
+    """Wrapper that applies a layer for (batch, steps, width) to each sentence of each document."""
 
     def __init__(self, layer, **kwargs):
         super().__init__(layer, **kwargs)
@@ -79,7 +79,7 @@ class PerSentence(keras.layers.Wrapper):
 
 
 class MaxPooling(keras.layers.Layer):
-    """Maximum of each feature over the steps that are not padding; zero if all are."""
+    """Maximum of each feature over the steps that are not masked; zero if all steps are masked."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -97,7 +97,7 @@ class MaxPooling(keras.layers.Layer):
 
 
 def make_average_pooling():
-    """Return an attention with a zero query: all scores are equal, so that it is the average."""
+    """Return average pooling: attention whose zero query makes all weights equal."""
     return keras_attention.AttentionPooling(query_initializer="zeros", trainable=False)
 
 
@@ -108,48 +108,52 @@ POOLINGS = {
 }
 
 
-def agreement(documents, word_weights, sentence_weights, share=0.1):
-    """Measure how many of the words with the largest weights people marked.
+def measure_agreement(documents, word_weights, sentence_weights, share=0.1):
+    """Measure how often the words with the largest weights are words that people marked.
 
-    The weight of a word is that of its sentence times its own: its share in the document vector.
-    The words compared are the `share` of a document's words with the largest weights. The result
-    is compared with uniform attention, under which words of shorter sentences weigh more, and with
-    chance. The interval is that of the difference from uniform attention, by 2,000 bootstrap
-    samples of the documents.
+    The weight of a word is its own weight times that of its sentence: its share in the document
+    vector. "Top" words are the `share` of a document's words with the largest weights. The result
+    is compared with chance, and with uniform attention, under which words of shorter sentences have
+    larger weights. The 95 % interval of the difference from uniform attention is computed from
+    2,000 bootstrap samples of the documents.
 
     Returns:
-        Dict of means over the documents, by name.
+        Dict of name to the mean over the documents.
     """
     rng, rows = np.random.default_rng(0), []
     for document, document_word_weights, document_sentence_weights in zip(
         documents, word_weights, sentence_weights, strict=True
     ):
-        parts = list(  # the weights end where the document was truncated
+        # zip stops at the last sentence that has weights, because long documents are truncated.
+        parts = list(
             zip(document.sentences, document_word_weights, document_sentence_weights, strict=False)
         )
         if not any(sentence for sentence, *_ in parts):
             continue
-        weights = np.concatenate([outer * w[: len(s)] for s, w, outer in parts])
-        uniform = np.concatenate(
+        weights = np.concatenate([sentence_weight * w[: len(s)] for s, w, sentence_weight in parts])
+        uniform_weights = np.concatenate(
             [np.full(len(s[: len(w)]), 1 / max(len(s), 1)) for s, w, _ in parts]
         )
         marked = document.marked[: len(weights)]
-        orders = [sort_by_weight(values, rng) for values in (weights, uniform)]
+        orders = [sort_by_weight(values, rng) for values in (weights, uniform_weights)]
         count = math.ceil(share * len(weights))
-        tops = [marked[order[:count]].mean() for order in orders]
+        shares = [marked[order[:count]].mean() for order in orders]
         precisions = [average_precision(marked[order]) for order in orders]
-        rows.append((*tops, marked.mean(), *precisions))
+        rows.append((*shares, marked.mean(), *precisions))
     rows = np.array(rows)
     samples = rows[rng.integers(len(rows), size=(2000, len(rows)))].mean(axis=1)
     low, high = np.percentile(samples[:, 0] - samples[:, 1], [2.5, 97.5])
-    marked, uniform, chance, precision, uniform_precision = rows.mean(axis=0)
+    top_share, uniform_share, chance, precision, uniform_precision = rows.mean(axis=0)
     return {
-        f"marked of the top {share:.0%}": round(float(marked), 4),
-        "with even weights": round(float(uniform), 4),
-        "marked of all words (chance)": round(float(chance), 4),
-        "difference to even weights, 95 %": [round(float(low), 4), round(float(high), 4)],
+        f"marked words in the top {share:.0%}": round(float(top_share), 4),
+        "marked words in the top with uniform attention": round(float(uniform_share), 4),
+        "marked words among all (chance)": round(float(chance), 4),
+        "difference from uniform attention, 95 % interval": [
+            round(float(low), 4),
+            round(float(high), 4),
+        ],
         "average precision": round(float(precision), 4),
-        "average precision with even weights": round(float(uniform_precision), 4),
+        "average precision with uniform attention": round(float(uniform_precision), 4),
     }
 
 
@@ -159,6 +163,10 @@ def sort_by_weight(weights, rng):
 
 
 def average_precision(marked):
-    """Return the mean, over the marked words, of the share of marked words up to each."""
+    """Return the average precision of a ranking: the mean precision at each marked word.
+
+    Args:
+        marked: Bool array, True for marked words, in the order of the ranking.
+    """
     ranks = np.flatnonzero(marked) + 1
     return np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0.0

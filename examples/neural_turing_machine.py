@@ -1,4 +1,4 @@
-r"""Five algorithms that a Neural Turing Machine learns from examples (Graves et al. 2014).
+r"""Train a Neural Turing Machine on five algorithms (Graves et al. 2014).
 
     copy: the vectors a b c and a delimiter  ->  a b c, written from memory
 
@@ -9,17 +9,18 @@ r"""Five algorithms that a Neural Turing Machine learns from examples (Graves et
     python examples/neural_turing_machine.py --controller baseline     # three LSTMs, no memory
 
 A controller processes a sequence and controls heads that write to a memory and read from it. The
-example trains it on fresh sequences under XLA, tests it on longer ones too, draws the memory step
-by step, and exports the model and checks the export without Python. The learning curves of all
-controllers that were trained on a task with the same seed are in one picture. The run can be
-interrupted at any time: the same command resumes after the last thousand sequences.
+example trains the network on new random sequences under XLA, tests it on new ones and on longer
+ones, plots the memory step by step, exports the model, and checks the export without Python. One
+plot has the learning curves of all controllers that were trained on the task with the same seed.
+The run can be interrupted at any time: the same command resumes it after the last completed
+thousand sequences.
 
-Bits per sequence on 640 fresh sequences with these commands, the paper's in brackets:
+Bits per sequence on 640 new sequences with these commands, the paper's in brackets:
 
     copy, LSTM                  0.0001 after 20 thousand sequences (0.00)
-    copy, feed-forward          below 0.000001 after 20 thousand (0.02 after 50)
+    copy, feed-forward          below 0.000001 after 20 thousand (0.02 after 50 thousand)
     recall, feed-forward        below 0.000001 after 50 thousand (0.01)
-    copy, LSTM without memory   22 after 20 thousand (8.3 after 70)
+    copy, LSTM without memory   22 after 20 thousand (8.3 after 70 thousand)
 
 docs/results.md has longer sequences and the other tasks, of which only repeat copy is learned.
 Differs from the paper: Adam (beta_2 0.99, global gradient norm clipped to 1, cosine schedule)
@@ -45,13 +46,13 @@ import keras_attention
 from examples import curves, distribution
 from examples.command_line import run
 from examples.datasets import algorithms
-from examples.datasets.algorithms import NOTHING, episodes
+from examples.datasets.algorithms import NOTHING, make_batch
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
 SEQUENCES_PER_EPOCH = 1000
-TEST_SEQUENCES = 640  # like those of training
-LONGER_TEST_SEQUENCES = 100  # of each longer kind
+TEST_SEQUENCES = 640  # of the lengths of training
+LONGER_TEST_SEQUENCES = 100  # for each of the longer lengths
 FIGURE = "bits per sequence"
 
 
@@ -60,10 +61,10 @@ class Task(NamedTuple):
 
     episode: Callable
     steps: int  # length of the longest episode in training
-    sizes: dict  # controller to (number of read heads and of write heads, units of each layer)
-    longer: list  # arguments of the episodes that are longer than in training
-    film: dict  # arguments of the episode that is drawn
-    paper: dict  # bits per sequence after a number of thousands, read from the paper's figures
+    sizes: dict  # {controller: (number of read heads, also of write heads; units of each layer)}
+    longer: list  # arguments of test episodes that are longer than in training
+    film: dict  # arguments of the episode that is plotted
+    paper: dict  # {label: bits per sequence}, read from the paper's figures
 
 
 TASKS = {
@@ -92,7 +93,7 @@ TASKS = {
         sizes={"lstm": (1, [100]), "feedforward": (4, [256]), "baseline": (0, [256] * 3)},
         longer=[{"items": items} for items in (6, 8, 10, 12, 15, 20)],
         film={"items": 6},
-        paper={"paper, feed-forward at 50 thousand": 0.01, "paper, no memory, least": 0.73},
+        paper={"paper, feed-forward at 50 thousand": 0.01, "paper, no memory, minimum": 0.73},
     ),
     "ngrams": Task(
         algorithms.ngrams,
@@ -108,7 +109,7 @@ TASKS = {
         sizes={"lstm": (5, [100] * 2), "feedforward": (8, [512]), "baseline": (0, [128] * 3)},
         longer=[],
         film={},
-        paper={"paper, LSTM, least": 17.4, "paper, no memory, least": 56.0},
+        paper={"paper, LSTM, minimum": 17.4, "paper, no memory, minimum": 56.0},
     ),
 }
 LABELS = {"lstm": "NTM, LSTM", "feedforward": "NTM, feed-forward", "baseline": "LSTM, no memory"}
@@ -128,7 +129,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, draw and export; return the figures of the test."""
+    """Train or resume, test, plot and export; return the metrics of the test."""
     if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
             f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "
@@ -146,33 +147,38 @@ def main(
     algorithm = TASKS[task]
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
     with devices.scope():
-        model = network(algorithm, controller)
-        # With a small beta_2 the steps regain their length soon after a rare large gradient.
+        model = make_network(algorithm, controller)
+        # A large gradient, which is rare, shortens Adam's later steps; with a small beta_2 they
+        # soon regain their length.
         optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1)
-        model.compile(optimizer, bits, jit_compile=True)
+        model.compile(optimizer, compute_bits, jit_compile=True)
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {model.count_params():,} weights")
     curve = train(
         model,
-        lambda epoch: batches(algorithm, batch, steps, [seed, epoch]),
+        lambda epoch: make_batches(algorithm, batch, steps, [seed, epoch]),
         epochs,
         directory,
         {"sequences": epochs * steps * batch, "batch": batch, "rate": rate, "seed": seed},
     )
-    rng = np.random.default_rng([seed, epochs, 1])  # the seeds of epochs have two numbers
-    figures = test(model, algorithm, rng, *counts)
+    # This seed differs from the seeds of all epochs, which have two numbers.
+    rng = np.random.default_rng([seed, epochs, 1])
+    figures = evaluate(model, algorithm, rng, *counts)
     picture = Path(pictures) / f"{name}.png"
-    outputs = film(model, algorithm, controller, rng, picture)
+    outputs = draw_memory(model, algorithm, controller, rng, picture)
     path = export(outputs, algorithm, rng, Path(saved_models) / name)
-    details = {**figures, "weights": model.count_params(), "curve": curve, **minutes_of(curve)}
+    details = {**figures, "weights": model.count_params(), "curve": curve, **sum_minutes(curve)}
     report.write(details, path)
     draw_curves(Path(runs), name, task, seed, Path(pictures))
     print(keras_attention.export.how_to_serve(path))
     return figures
 
 
-def network(task, controller, return_addresses=False):
-    """Return a model: sequences -> logits of the bits, or the dict of `NTMCell.split_outputs`."""
+def make_network(task, controller, return_addresses=False):
+    """Return a model: sequences -> logits of the bits.
+
+    With `return_addresses`, its outputs are the dict of `NTMCell.split_outputs`.
+    """
     inputs, targets = task.episode(np.random.default_rng(0))
     (_, channels), (_, bit_count) = inputs.shape, targets.shape
     heads, units = task.sizes[controller]
@@ -198,62 +204,65 @@ def network(task, controller, return_addresses=False):
     )
 
 
-def bits(targets, logits):
-    """Return the cross entropy of each sequence in bits: the loss `(batch,)`."""
+def compute_bits(targets, logits):
+    """Return the loss `(batch,)`, the cross entropy of each sequence in bits."""
     costs = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
     return ops.sum(ops.where(targets == NOTHING, 0.0, costs), axis=(1, 2)) / np.log(2)
 
 
-def batches(task, batch, steps, seed):
-    """Return a data set of `steps` fresh batches, all of the maximum length."""
+def make_batches(task, batch, steps, seed):
+    """Return a data set of `steps` new random batches, all padded to the maximum length."""
     rng = np.random.default_rng(seed)
-    generated = (episodes(task.episode, batch, rng, task.steps) for _ in range(steps))
+    generated = (make_batch(task.episode, batch, rng, task.steps) for _ in range(steps))
     return as_dataset(list(generated))
 
 
-def test(model, task, rng, count, count_longer):
-    """Return figures of fresh sequences like those of training, and of each longer kind."""
+def evaluate(model, task, rng, count, count_longer):
+    """Return metrics on new sequences of the lengths of training, and on longer sequences."""
     predict = tf.function(lambda sequence: model(sequence, training=False), jit_compile=True)
-    inputs, targets = episodes(task.episode, count, rng, task.steps)
+    inputs, targets = make_batch(task.episode, count, rng, task.steps)
     logits = predict(inputs).numpy()
-    figures = score(logits, targets)
+    figures = measure_errors(logits, targets)
     if task.episode is algorithms.ngrams:
-        optimum = np.mean([algorithms.optimal_bits(sequence) for sequence in targets])
+        optimum = np.mean([algorithms.compute_optimal_bits(sequence) for sequence in targets])
         figures["bits of the best predictor"] = float(optimum)
     if task.episode is algorithms.copy:
         lengths = (targets[..., 0] != NOTHING).sum(axis=1)
         figures["bits by length"] = {
-            int(length): score(logits[lengths == length], targets[lengths == length])[FIGURE]
+            int(length): measure_errors(logits[lengths == length], targets[lengths == length])[
+                FIGURE
+            ]
             for length in np.unique(lengths)
         }
     steps = max([len(task.episode(rng, **kind)[0]) for kind in task.longer], default=0)
-    for options in task.longer:  # all padded to the same length, for one compiled program
-        inputs, targets = episodes(task.episode, count_longer, rng, steps, **options)
+    # All sequences are padded to the same length, so that one compiled program is enough.
+    for options in task.longer:
+        inputs, targets = make_batch(task.episode, count_longer, rng, steps, **options)
         logits = predict(inputs).numpy()
         kind = ", ".join(f"{name} {number}" for name, number in options.items())
-        figures[kind] = score(logits, targets)
+        figures[kind] = measure_errors(logits, targets)
         if task.episode is algorithms.copy:
-            figures[kind] |= duplicates(logits, targets)
+            figures[kind] |= count_duplicates(logits, targets)
     return figures
 
 
-def score(logits, targets):
-    """Return means over sequences: cross entropy in bits, wrong bits, and whether all are right."""
+def measure_errors(logits, targets):
+    """Return the mean cross entropy in bits, wrong bits, and share of sequences without errors."""
     is_target = targets != NOTHING
     wrong = (is_target & ((logits > 0) != (targets > 0))).sum(axis=(1, 2))
     return {
-        FIGURE: float(ops.mean(bits(targets, logits))),
+        FIGURE: float(ops.mean(compute_bits(targets, logits))),
         "wrong bits per sequence": float(wrong.mean()),
         "sequences all right": float((wrong == 0).mean()),
     }
 
 
-def duplicates(logits, targets):
-    """Count the copies whose only errors are vectors written twice, as the paper reports them."""
+def count_duplicates(logits, targets):
+    """Count the copies whose only errors are vectors written twice, an error in the paper too."""
     counts = []
     for written, target in zip(logits > 0, targets, strict=True):
         is_target = target[:, 0] != NOTHING
-        counts.append(algorithms.vectors_written_twice(written[is_target], target[is_target]))
+        counts.append(algorithms.count_vectors_written_twice(written[is_target], target[is_target]))
     twice = [count for count in counts if count]
     return {
         "sequences with one vector twice": twice.count(1),
@@ -262,28 +271,35 @@ def duplicates(logits, targets):
     }
 
 
-def film(model, task, controller, rng, path):
-    """Draw one episode; return a model of the probabilities and, for an NTM, of the addresses."""
+def draw_memory(model, task, controller, rng, path):
+    """Plot the memory during one episode; return the model to export.
+
+    The outputs of that model are the probabilities of the bits and, for an NTM, the addresses. The
+    baseline has no memory to plot.
+    """
     if controller == "baseline":
         return keras.Model(model.input, {"probabilities": ops.sigmoid(model.output)})
-    steps = network(task, controller, return_addresses=True)
+    steps = make_network(task, controller, return_addresses=True)
     steps.set_weights(model.get_weights())
     names = "probabilities", "read_addresses", "write_addresses", "reads", "additions"
     parts = {name: steps.output[name] for name in names[1:]}
     outputs = keras.Model(steps.input, {names[0]: ops.sigmoid(steps.output["outputs"]), **parts})
-    inputs, targets = episodes(task.episode, 1, rng, **task.film)
+    inputs, targets = make_batch(task.episode, 1, rng, **task.film)
     arrays = {name: part.numpy()[0] for name, part in tf.function(outputs)(inputs).items()}
     probabilities = np.where(targets[0] == NOTHING, 0, arrays.pop("probabilities"))
     path.parent.mkdir(parents=True, exist_ok=True)
     keras_attention.visualize.memory_film(
         **arrays, inputs=inputs[0], outputs=probabilities, path=path
     )
-    print(f"Film of the memory drawn in {path}")
+    print(f"Memory at each step plotted in {path}")
     return outputs
 
 
 def export(outputs, task, rng, directory):
-    """Export a model whose `serving_default` returns probabilities, and `addresses` an NTM's."""
+    """Export a model with the signatures `serving_default` and, for an NTM, `addresses`.
+
+    `serving_default` returns the probabilities of the bits, `addresses` the addresses of the heads.
+    """
 
     @tf.function
     def serve(sequence):
@@ -298,14 +314,14 @@ def export(outputs, task, rng, directory):
     signatures = {"serving_default": (serve, outputs.inputs)}
     if "read_addresses" in outputs.output:
         signatures["addresses"] = (addresses, outputs.inputs)
-    examples = [episodes(task.episode, count, rng)[0] for count in (1, 3)]
+    examples = [make_batch(task.episode, count, rng)[0] for count in (1, 3)]
     return keras_attention.export.saved_model(
         outputs, directory, signatures, [{"sequence": sequence} for sequence in examples]
     )
 
 
 def draw_curves(runs, name, task, seed, pictures):
-    """Draw the learning curves of all controllers that were trained on this task."""
+    """Plot the learning curves of all controllers that were trained on this task with this seed."""
     quick = "_quick" if name.endswith("_quick") else ""
     by_label = {}
     for controller in LABELS:
@@ -323,7 +339,7 @@ def draw_curves(runs, name, task, seed, pictures):
         logarithmic=True,
         lines=TASKS[task].paper,
     )
-    print(f"Learning curves drawn in {path}")
+    print(f"Learning curves plotted in {path}")
 
 
 if __name__ == "__main__":

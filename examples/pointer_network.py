@@ -1,21 +1,22 @@
-"""Pointer networks (Vinyals, Fortunato, Jaitly 2015): outputs that are positions of the input.
+"""Pointer networks (Vinyals, Fortunato, Jaitly 2015), whose outputs are positions of the input.
 
     (0, 0) (1, 1) (1, 0) (0, 1) (0.5, 0.4)  ->  0 2 1 3, the convex hull, counter-clockwise
 
     python examples/pointer_network.py --epochs 100                   # hulls of 5 to 10 points
-    python examples/pointer_network.py --task tsp --epochs 50         # shortest tours of them
+    python examples/pointer_network.py --task tsp --epochs 50         # shortest tours of 5 to 10
     python examples/pointer_network.py --task sort --smallest 10 --epochs 6
     python examples/pointer_network.py --task delaunay --largest 5 --epochs 100
 
 One LSTM encodes the points, a second one points to one of them at every step. The example trains
-under XLA with fresh instances in every batch, then tests, draws and exports the model with a
-`decode` signature (points, and how many are not padding -> indices from 0 and probabilities), and
-checks the export without Python. The run can be interrupted at any time: the same command resumes
-after the last whole epoch. `--instances` accepts the authors' test set of hulls as an .npz file of
-`points` (count, n, 2) and `hull` (count, L): indices from 1, the first again at the end, then 0.
+under XLA with new random instances in every batch. Then it tests the model, plots answers, exports
+the model with a `decode` signature (points, and the number of points that are not padding ->
+indices from 0 and probabilities), and checks the export without Python. The run can be interrupted
+at any time: the same command resumes it after the last completed epoch. `--instances` accepts the
+authors' test set of hulls as an .npz file of `points` (count, n, 2) and `hull` (count, L). A row of
+`hull` has indices from 1, closed by repeating the first index, and is padded with 0.
 
 Results on 10,000 test instances each, with a beam of 3 and seed 0 (3 to 39 minutes of processor
-time each; more epochs improve them), the paper's in brackets (tables 1 and 2, section 4.3):
+time each; more epochs improve the results), the paper's in brackets (tables 1 and 2, section 4.3):
 
     hulls of the authors' 5 points   96.6 % right, 99.97 % of the area (92.0, 99.6)
     hulls of 5, 10 uniform points    95.6, 87.2 % right (-, 87.0)
@@ -26,10 +27,10 @@ time each; more epochs improve them), the paper's in brackets (tables 1 and 2, s
 The authors' instances are more spread out than the uniform points of training, and easier. Differs
 from the paper: 128 units instead of 256 or 512; Adam with a cosine schedule and another
 initialization instead of SGD; hulls of 5, 7 and 10 points instead of 5 to 50; the end is a learned
-slot, so that polygons need not be closed; an element can be pointed to only once, also in training,
-except in triangulations. Where the paper leaves it open: tours are labelled counter-clockwise, and
-numbers, which it names as a future task, are distinct integers of two digits (uniform ones could
-tie).
+slot, so that polygons need not be closed; except in triangulations, an element can be pointed to
+only once, also in training. Two choices are not specified by the paper: the tours of the training
+data are counter-clockwise; and numbers, which it names as a future task, are distinct integers of
+two digits, because uniform real numbers could be equal.
 """
 
 import sys
@@ -46,18 +47,18 @@ if not __package__:  # run as `python examples/pointer_network.py`, from any dir
 import keras_attention
 from examples import curves, distribution
 from examples.command_line import run
-from examples.datasets.geometry import NOTHING, TASKS, figures, load_hulls
+from examples.datasets.geometry import NOTHING, TASKS, evaluate, load_hulls
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train, write
+from examples.training import as_dataset, check_folders, sum_minutes, train, write
 
 BATCH = 128
-BATCHES_PER_DRAW = 8  # of one size, generated together because that is faster
+BATCHES_PER_CALL = 8  # batches of one size are generated together, which is faster
 INSTANCES_PER_CALL = 250  # of the decoder, in tests
-TRAINING, VALIDATION, TEST = range(3)  # the first number of every generator's seed
+TRAINING, VALIDATION, TEST = range(3)  # the first number of the seed of each random generator
 BEAM = 3
-DRAWN_INSTANCES = 3
-CURVES = {"tsp": "excess length"}  # the figure of a task's learning curve; else "accuracy"
-PAPER = {  # table 1, section 4.3 and table 2
+DRAWN_INSTANCES = 3  # in the plot of answers
+CURVES = {"tsp": "excess length"}  # the metric of a task's learning curve; default: "accuracy"
+PAPER = {  # lines in the plots of learning curves, from table 1, section 4.3 and table 2
     "hull": {"paper, n = 5, its instances": 0.92, "paper, n = 10": 0.87},
     "delaunay": {"paper, n = 5": 0.807},
     "tsp": {"paper, n = 10: 2.88 for 2.87": 2.88 / 2.87 - 1},
@@ -79,7 +80,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, draw and export; return the figures on each test set."""
+    """Train or resume, test, plot and export; return the metrics on each test set."""
     steps, test_count, validation_count = (48, 250, 100) if quick else (480, 10_000, 1000)
     epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":
@@ -92,25 +93,24 @@ def main(
     devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
     problem, figure = TASKS[task], CURVES.get(task, "accuracy")
-    train_sizes = sorted(
-        {smallest, (smallest + largest) // 2, largest}
-    )  # one compiled program each
+    # Only three sizes, because XLA compiles a program for each.
+    train_sizes = sorted({smallest, (smallest + largest) // 2, largest})
     name = f"pointer_{task}" + (f"_{smallest}" if smallest == largest else "")
     name += "_quick" if quick else ""
     directory = Path(runs) / f"{name}-seed{seed}"
     held_out = {
-        f"n = {n}": draw_instances(problem, n, validation_count, [VALIDATION, n])
+        f"n = {n}": sample_instances(problem, n, validation_count, [VALIDATION, n])
         for n in sorted({smallest, largest})
     }
     tests = {
-        f"n = {n}": draw_instances(problem, n, test_count, [TEST, n])
+        f"n = {n}": sample_instances(problem, n, test_count, [TEST, n])
         for n in range(smallest, largest + 1)
     }
     if instances:
         tests["the file's instances"] = load_hulls(instances, largest)
 
     with devices.scope():
-        model, encoder, decoder = network(problem, units)
+        model, encoder, decoder = make_network(problem, units)
         schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
         model.compile(
             keras.optimizers.Adam(schedule, clipnorm=1.0),
@@ -119,18 +119,18 @@ def main(
         )
     check_folders(model, runs=directory, pictures=pictures, saved_models=saved_models)
     print(f"{name}: {smallest} to {largest} elements, {model.count_params():,} weights")
-    greedy, beam = (pointer(problem, encoder, decoder, width) for width in (1, BEAM))
+    greedy, beam = (make_pointer(problem, encoder, decoder, width) for width in (1, BEAM))
     searches = {"greedy": tf.function(greedy, jit_compile=True)}
     searches[f"beam of {BEAM}"] = tf.function(beam, jit_compile=True)
 
     def measure(search, instances, expected):
         answers = predict(searches[search], problem, instances, largest)
-        return figures(task, instances, expected, answers)
+        return evaluate(task, instances, expected, answers)
 
     report = Report(directory, seed)
     curve = train(
         model,
-        lambda epoch: batches(problem, train_sizes, steps, [TRAINING, seed, epoch]),
+        lambda epoch: make_batches(problem, train_sizes, steps, [TRAINING, seed, epoch]),
         epochs,
         directory,
         {
@@ -157,7 +157,7 @@ def main(
         logarithmic=task == "tsp",
         lines=PAPER.get(task),
     )
-    decode, specs = signature(problem, beam)
+    decode, specs = make_signature(problem, beam)
     examples = [x[:DRAWN_INSTANCES] for x in tests[f"n = {largest}"]]
     draw(task, *examples, decode, Path(pictures) / f"{name}.png")
     path = keras_attention.export.saved_model(
@@ -167,45 +167,49 @@ def main(
             "decode": keras_attention.export.with_lengths((decode, specs), {"points": "real"})
         },
         example=[
-            example(problem, *(x[:count] for x in examples)) for count in (1, DRAWN_INSTANCES)
+            make_example(problem, *(x[:count] for x in examples)) for count in (1, DRAWN_INSTANCES)
         ],
     )
     details = {"weights": model.count_params(), "figures": results, "curve": curve}
-    report.write({**details, **minutes_of(curve)}, path)
+    report.write({**details, **sum_minutes(curve)}, path)
     print(keras_attention.export.how_to_serve(path))
     return results
 
 
-def draw_instances(task, n, count, seed):
+def sample_instances(task, n, count, seed):
     """Return random instances `(count, n, width)` and their correct answers."""
-    instances = task.draw(np.random.default_rng(seed), count, n)
+    instances = task.sample(np.random.default_rng(seed), count, n)
     return instances, task.answer(instances)
 
 
-def batches(task, sizes, steps, seed):
-    """Return a data set of `steps` fresh batches, each of instances of one size."""
+def make_batches(task, sizes, steps, seed):
+    """Return a data set of `steps` new random batches, each of instances of one size."""
 
     def begin():
         rng = np.random.default_rng(seed)
-        for _ in range(steps // (BATCHES_PER_DRAW * len(sizes))):
+        for _ in range(steps // (BATCHES_PER_CALL * len(sizes))):
             generated = []
             for n in sizes:
-                instances = task.draw(rng, BATCHES_PER_DRAW * BATCH, n)
+                instances = task.sample(rng, BATCHES_PER_CALL * BATCH, n)
                 targets = to_targets(task, task.answer(instances))
                 real = np.ones(instances.shape[:2], bool)
                 arrays = targets, instances.astype("float32"), real, targets
-                generated += zip(*(np.split(x, BATCHES_PER_DRAW) for x in arrays), strict=True)
+                generated += zip(*(np.split(x, BATCHES_PER_CALL) for x in arrays), strict=True)
             rng.shuffle(generated)
             for *inputs, targets in generated:
                 yield tuple(inputs), targets
 
     return as_dataset(
-        begin, steps // (BATCHES_PER_DRAW * len(sizes)) * BATCHES_PER_DRAW * len(sizes)
+        begin, steps // (BATCHES_PER_CALL * len(sizes)) * BATCHES_PER_CALL * len(sizes)
     )
 
 
 def to_targets(task, answers):
-    """Return the decoder's targets: elements count from 1 and the end is 0, if answers end."""
+    """Return the decoder's targets.
+
+    If the answers of the task have an end, the elements count from 1 and the end is 0; otherwise
+    the targets are the answers.
+    """
     if not task.ends:
         return answers
     targets = np.pad(answers + 1, [(0, 0), (0, 1)])
@@ -213,12 +217,13 @@ def to_targets(task, answers):
     return np.where(after, NOTHING, targets).astype("int32")
 
 
-def network(task, units):
+def make_network(task, units):
     """Return the model `(targets, points, real) -> logits`, its encoder and its decoder."""
     points = keras.Input((None, task.width), name="points")
     real = keras.Input((None,), dtype="bool", name="real")
     targets = keras.Input((None,), dtype="int32", name="targets")
-    # Keras's default initializer is scaled for `units` inputs: too small for a point's few.
+    # The scale of Keras's default initializer also depends on `units`, so that its weights are too
+    # small for the few coordinates of a point.
     cells = [keras.layers.LSTMCell(units, kernel_initializer="lecun_uniform") for _ in range(2)]
     centered = points - 0.5
     memory, *state = keras.layers.RNN(cells[0], return_sequences=True, return_state=True)(
@@ -237,8 +242,8 @@ def network(task, units):
     return keras.Model([targets, points, real], logits), encoder, decoder
 
 
-def pointer(task, encoder, decoder, beam_width):
-    """Return a function: points, and which of them are not padding -> a `Pointed`."""
+def make_pointer(task, encoder, decoder, beam_width):
+    """Return a function: points, and the mask of real (not padding) points -> a `Pointed`."""
 
     def point(points, real):
         memory, centered, state = encoder([points, real])
@@ -259,7 +264,8 @@ def pointer(task, encoder, decoder, beam_width):
 def predict(point, task, instances, largest):
     """Return the network's answers to instances of one size: indices from 0, then `NOTHING`."""
     count, n, _ = instances.shape
-    rows = np.arange(-(-count // INSTANCES_PER_CALL) * INSTANCES_PER_CALL) % count  # whole batches
+    # Repeat instances until the last call is full.
+    rows = np.arange(-(-count // INSTANCES_PER_CALL) * INSTANCES_PER_CALL) % count
     points = np.pad(instances[rows], [(0, 0), (0, largest - n), (0, 0)]).astype("float32")
     real = np.broadcast_to(np.arange(largest) < n, (INSTANCES_PER_CALL, largest))
     indices = [
@@ -267,11 +273,11 @@ def predict(point, task, instances, largest):
         for first in range(0, len(rows), INSTANCES_PER_CALL)
     ]
     indices = np.maximum(np.concatenate(indices)[:count] - task.ends, NOTHING)
-    # If elements may repeat, an answer may be too long. It is not cut, because it is wrong.
+    # If elements may repeat, a wrong answer may be too long. Do not truncate it to a right one.
     return indices if task.repeats else indices[:, : task.longest(n)]
 
 
-def signature(task, point):
+def make_signature(task, point):
     """Return the `decode` signature: points, `real` -> indices from 0 and probabilities."""
 
     @tf.function
@@ -281,15 +287,15 @@ def signature(task, point):
         return {
             "indices": indices,
             "lengths": tf.reduce_sum(tf.cast(indices >= 0, tf.int32), axis=1),
-            "probabilities": pointed.weights,  # column 0 is the end, if there is one
+            "probabilities": pointed.weights,  # column 0 is the end, if the task has one
         }
 
     points = tf.TensorSpec((None, None, task.width), tf.float32, name="points")
     return decode, [points, tf.TensorSpec((None, None), tf.bool, name="real")]
 
 
-def example(task, instances, expected):
-    """Return inputs of every signature of the export."""
+def make_example(task, instances, expected):
+    """Return example inputs for all signatures of the export."""
     count, n, _ = instances.shape
     return {
         "targets": to_targets(task, expected),
@@ -300,21 +306,21 @@ def example(task, instances, expected):
 
 
 def draw(task, instances, expected, decode, path):
-    """Draw answers over the correct ones of a few instances, and every step's probabilities."""
-    inputs = example(TASKS[task], instances, expected)
+    """Plot a few answers over the correct ones, and the probabilities of every step."""
+    inputs = make_example(TASKS[task], instances, expected)
     outputs = decode(inputs["points"], inputs["real"])
     outputs = {name: tensor.numpy() for name, tensor in outputs.items()}
     canvas, panels = plt.subplots(2, len(instances), figsize=(9.6, 6.4), layout="constrained")
     for column, (above, below) in enumerate(panels.T):
         places = instances[column]
-        if places.shape[1] == 1:  # numbers are drawn above their positions
+        if places.shape[1] == 1:  # the x axis of a number is its position in the input
             places = np.concatenate([1 + np.arange(len(places))[:, None], places], axis=1)
         length = outputs["lengths"][column]
         for name, indices, color, width in (
             ("true", expected[column][expected[column] >= 0], "gold", 7),
             ("predicted", outputs["indices"][column, :length], "tab:blue", 1.5),
         ):
-            for line in lines(task, indices):
+            for line in get_lines(task, indices):
                 above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)
                 name = None  # one entry in the legend
         above.plot(*places.T, "o", color="black", markersize=4)
@@ -331,11 +337,11 @@ def draw(task, instances, expected, decode, path):
     canvas.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     write(path, lambda file: canvas.savefig(file, dpi=110))
     plt.close(canvas)
-    print(f"Answers and probabilities drawn in {path}")
+    print(f"Answers and probabilities plotted in {path}")
 
 
-def lines(task, indices):
-    """Return the lines to draw for an answer: index arrays, closed for polygons."""
+def get_lines(task, indices):
+    """Return the lines to plot for an answer, as arrays of indices; polygons are closed."""
     if task == "sort":
         return [indices]
     polygons = indices[: len(indices) // 3 * 3].reshape(-1, 3) if task == "delaunay" else [indices]

@@ -1,4 +1,4 @@
-"""The figures of an example's run, with all that is needed to reproduce them."""
+"""The results of an example's run, with the information that is needed to reproduce them."""
 
 import json
 import platform
@@ -8,16 +8,16 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from examples.training import minutes_since, write
+from examples.training import measure_minutes, write
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 class Report:
-    """Measures a run from its construction; prints its figures and writes `figures.json`.
+    """A report that measures the run's duration from its own construction to `write`.
 
     Args:
-        directory: Folder of the run, where its checkpoint is.
+        directory: Folder of the run, which holds its checkpoint.
         seed: Seed of the run.
     """
 
@@ -26,13 +26,13 @@ class Report:
         self.start = time.time(), time.process_time()
 
     def write(self, figures, export=None):
-        """Write a dict of figures, with the command, the versions and the duration of this run.
+        """Print and write `figures.json`: results, command, versions and duration of this run.
 
         Args:
-            figures: Dict of numbers, strings, lists and dicts.
+            figures: The results, a dict of numbers, strings, lists and dicts.
             export: Folder of the exported version, if the model was exported.
         """
-        durations = minutes_since(*self.start).items()
+        durations = measure_minutes(*self.start).items()
         content = {
             "command": shlex.join(["python", *sys.argv]),
             "seed": self.seed,

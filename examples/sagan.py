@@ -1,24 +1,25 @@
 """Self-attention in a class-conditional GAN of 32 x 32 pixels (SAGAN, Zhang et al. 2019).
 
-    noise and the class 7  ->  a picture of a seven
+    noise and the class 7  ->  an image of a seven
 
     python examples/sagan.py                        # MNIST, with attention
     python examples/sagan.py --attention none       # the same, without attention
     python examples/sagan.py --data cifar10 --width 64 --noise 128 --steps 100000  # for a GPU
 
-Run the commands one after the other: they share the classifier that evaluates them.
+Run commands with the same data one after the other, because they share the checkpoint of the
+classifier that evaluates the images.
 
 Residual generator and discriminator with attention at 16 x 16 in both, hinge loss, spectral
 normalization in both, conditional batch normalization and projection discriminator, learning rates
-1e-4 and 4e-4. The run can be interrupted at any time: the same command resumes after the last whole
-epoch.
+1e-4 and 4e-4. The run can be interrupted at any time: the same command resumes it after the last
+completed epoch.
 
-The paper's figures are for ImageNet at 128 x 128 (Fréchet inception distance 18.65, against 27.62
-of the best earlier model), with a network that is not available here; `examples.frechet` replaces
-it. By its distance the first two commands reach 28.6 and 35.5, seed 0, in 17 minutes of processor
-time each, and with `--data cifar10` 11.0 and 12.5; with `--steps 2000` on a GPU 7.9 and 10.9, in
-six minutes. The third command was run for 2,500 steps. These are single runs: docs/results.md
-explains why they do not show that attention helps.
+The paper's Fréchet inception distance is for ImageNet at 128 x 128 (18.65, against 27.62 of the
+best earlier model). It needs a network that is not available here, so this example uses the
+distance of `examples.frechet`. The first two commands reach a distance of 28.6 and 35.5, seed 0, in
+17 minutes of processor time each; with `--data cifar10` 11.0 and 12.5; with `--steps 2000` on a GPU
+7.9 and 10.9, in six minutes. The third command was run for 2,500 steps only. These are single runs:
+docs/results.md explains why they do not show that attention helps.
 """
 
 import sys
@@ -40,14 +41,14 @@ from examples.datasets import images as data_sets
 from examples.datasets.images import CLASSES
 from examples.gan import GAN
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train, write
+from examples.training import as_dataset, check_folders, sum_minutes, train, write
 
 ATTENTIONS = ("16x16", "none")
-INITIAL_SIDE = 4  # pixels of the generator's first map
-DOUBLINGS = 3  # of the sides of that map
+INITIAL_SIDE = 4  # side of the generator's first map in pixels
+DOUBLINGS = 3  # number of times that the generator doubles this side
 STEPS_PER_EPOCH = 250
-CLASSIFIER_EPOCHS = {"mnist": 2, "cifar10": 12}  # of the classifier that evaluates
-DRAWN_QUERIES = ((4, 4), (4, 8), (8, 8), (11, 8))  # row and column of the map
+CLASSIFIER_EPOCHS = {"mnist": 2, "cifar10": 12}  # of the classifier that evaluates the images
+DRAWN_QUERIES = ((4, 4), (4, 8), (8, 8), (11, 8))  # row and column in the 16 x 16 map
 
 
 def main(
@@ -64,7 +65,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, draw and export; return the figures."""
+    """Train or resume, evaluate, plot and export; return the metrics."""
     if quick:
         steps, width, noise = 2, 4, 5
     if min(steps, width, noise, batch) < 1:
@@ -86,7 +87,7 @@ def main(
         gan = make_gan(width, noise, images.shape[1:], attention, seed)
     generator, variables = gan.generator, gan.discriminator_optimizer.variables
     check_folders(gan, variables, runs=directory, pictures=pictures, saved_models=saved_models)
-    classifier = frechet.classifier(
+    classifier = frechet.train_classifier(
         images, classes, Path(runs) / f"sagan_judge_{data}{suffix}", CLASSIFIER_EPOCHS[data]
     )
     test_features, _ = classifier.predict(test_images, batch_size=frechet.BATCH, verbose=0)
@@ -97,7 +98,7 @@ def main(
         return as_dataset(lambda: ((images[rows], classes[rows]) for rows in chosen), len(chosen))
 
     def evaluate(epoch):
-        return {**quality(gan, classifier, test_features, 1000), **gammas(gan)}
+        return {**measure_quality(gan, classifier, test_features, 1000), **get_gammas(gan)}
 
     settings = {"steps": steps, "width": width, "noise": noise, "batch": batch, "seed": seed}
     curve = train(
@@ -115,14 +116,14 @@ def main(
         draw_attention(generator, path.with_stem(f"{name}_attention"))
     version = export(generator, Path(saved_models) / name)
     figures = {
-        **quality(gan, classifier, test_features, 200 if quick else 10_000),
-        **gammas(gan),
+        **measure_quality(gan, classifier, test_features, 200 if quick else 10_000),
+        **get_gammas(gan),
         "weights": generator.count_params() + gan.discriminator.count_params(),
         **settings,
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "curve": [round(epoch["Fréchet distance"], 3) for epoch in curve],
         "curves of gamma": {
-            name: [round(epoch[name], 3) for epoch in curve] for name in gammas(gan)
+            name: [round(epoch[name], 3) for epoch in curve] for name in get_gammas(gan)
         },
     }
     report.write(figures, version)
@@ -130,7 +131,7 @@ def main(
 
 
 def make_gan(width, noise, shape, attention, seed):
-    """Return a GAN for images of a shape, compiled with a learning rate per network."""
+    """Return a GAN for images of the given shape, compiled with a learning rate per network."""
     generator = make_generator(width, noise, shape[-1], attention)
     gan = GAN(generator, make_discriminator(width, shape, attention), seed)
     gan.compile(
@@ -178,7 +179,8 @@ def make_discriminator(width, shape, attention):
         if attention != "none" and x.shape[1] == 16:
             x = make_attention("attention")(x)
     x = ops.sum(layers.ReLU()(x), axis=(1, 2))
-    # A matrix product, because Keras's wrapper would cast an embedding to the dtype of its inputs.
+    # Use a Dense layer on one-hot classes, because Keras's wrapper for spectral normalization would
+    # cast the weights of an Embedding layer to the integer dtype of its inputs.
     projection = spectrally_normalize(layers.Dense(maps, use_bias=False))(
         ops.one_hot(label, CLASSES)
     )
@@ -194,7 +196,7 @@ def spectrally_normalize(layer):
 
 
 def make_attention(name):
-    """Return the paper's layer in the form that its authors released."""
+    """Return the paper's attention layer in the form of the authors' released code."""
     return keras_attention.SelfAttention2D(pool_keys=True, spectral_normalization=True, name=name)
 
 
@@ -209,13 +211,13 @@ def conditionally_normalize(x, label):
 
 
 def make_batch_normalization(**options):
-    """Return batch normalization over the whole batch, also if replicas share the batch."""
+    """Return batch normalization over the whole batch, even if several replicas share it."""
     is_shared = tf.distribute.get_strategy().num_replicas_in_sync > 1
     return layers.BatchNormalization(synchronized=is_shared, **options)
 
 
-def gammas(gan):
-    """Return the gamma, the learned weight, of each attention."""
+def get_gammas(gan):
+    """Return the learned weight gamma of each attention layer."""
     values = {}
     for name, network in (("generator", gan.generator), ("discriminator", gan.discriminator)):
         for layer in network.layers:
@@ -224,26 +226,26 @@ def gammas(gan):
     return values
 
 
-def quality(gan, classifier, test_features, count):
-    """Return the Fréchet distance of generated images, and the share of the requested class."""
-    noise = draw_noise(gan.generator, np.random.default_rng(0), count)
+def measure_quality(gan, classifier, test_features, count):
+    """Measure generated images: Fréchet distance, and the share that is of the requested class."""
+    noise = sample_noise(gan.generator, np.random.default_rng(0), count)
     classes = np.arange(count, dtype="int32") % CLASSES
     images = gan.predict_images(noise, classes, frechet.BATCH)
     features, logits = classifier.predict(images, batch_size=frechet.BATCH, verbose=0)
     return {
-        "Fréchet distance": frechet.distance(features, test_features),
+        "Fréchet distance": frechet.compute_distance(features, test_features),
         "of the requested class": float((logits.argmax(-1) == classes).mean()),
     }
 
 
-def draw_noise(generator, rng, count):
+def sample_noise(generator, rng, count):
     """Return the noise of `count` images."""
     return rng.normal(size=(count, generator.inputs[0].shape[-1])).astype("float32")
 
 
 def draw_samples(gan, path, rows=8):
-    """Draw samples: a column for each class, a row for each noise vector."""
-    noise = draw_noise(gan.generator, np.random.default_rng(1), rows)
+    """Write a grid of samples: a column for each class, a row for each noise vector."""
+    noise = sample_noise(gan.generator, np.random.default_rng(1), rows)
     classes = np.tile(np.arange(CLASSES, dtype="int32"), rows)
     images = gan.predict_images(np.repeat(noise, CLASSES, axis=0), classes, frechet.BATCH)
     side, channels = images.shape[1], images.shape[-1]
@@ -254,10 +256,10 @@ def draw_samples(gan, path, rows=8):
 
 
 def draw_attention(generator, path, classes=(3, 5, 8)):
-    """Draw the attention of chosen pixels of generated images, as in the paper's figure 5."""
+    """Plot the attention of chosen pixels of generated images, as in the paper's figure 5."""
     weights = generator.get_layer("attention").output[1]
     with_weights = keras.Model(generator.inputs, [*generator.outputs, weights])
-    noise = draw_noise(generator, np.random.default_rng(2), len(classes))
+    noise = sample_noise(generator, np.random.default_rng(2), len(classes))
     outputs = with_weights([noise, np.array(classes, "int32")], training=False)
     images, weights = map(ops.convert_to_numpy, outputs)
     queries = [16 * row + column for row, column in DRAWN_QUERIES]
@@ -277,7 +279,7 @@ def export(generator, directory):
     """Export a SavedModel: noise and classes -> images (batch, 32, 32, channels) from 0 to 1."""
 
     @tf.function
-    def draw(noise, label):
+    def generate(noise, label):
         images = generator([noise, label], training=False)
         return {"image": images / 2 + 0.5}
 
@@ -290,7 +292,7 @@ def export(generator, directory):
     return keras_attention.export.saved_model(
         None,
         directory,
-        signatures={"serving_default": (draw, specs)},
+        signatures={"serving_default": (generate, specs)},
         example=[
             {
                 "noise": rng.normal(size=(count, noise.shape[-1])).astype("float32"),

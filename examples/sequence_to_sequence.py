@@ -1,22 +1,22 @@
-"""Greedy decoding and beam search for models that map a sequence to another one."""
+"""Greedy decoding and beam search for sequence-to-sequence models."""
 
 from keras_attention import decoding
 
 
 class SequenceToSequence:
-    """Decodes sentences with a model's own `begin`, `step`, `start` and `end`.
+    """Base class of the translation models, with their greedy decoding and beam search.
 
-    A subclass defines `begin(source, max_length)`, which returns state, memory and memory_mask of
-    a batch of source ids, and `step(tokens, state, memory)`, as for
-    `keras_attention.decoding.greedy`.
+    A subclass defines the ids `start` and `end`, and two methods: `begin(source, max_length)`,
+    which returns a dict of state, memory and memory_mask for a batch of source ids, and
+    `step(tokens, state, memory)`, as for `keras_attention.decoding.greedy`.
     """
 
     def greedy(self, source, max_length):
-        """Source ids (batch, S) -> `decoding.Decoded` of (batch, max_length)."""
+        """Decode source ids (batch, S); return a `decoding.Decoded` of (batch, max_length)."""
         return self._search(decoding.greedy, source, max_length, {})
 
     def beam_search(self, source, max_length, **options):
-        """Source ids (batch, S) -> `decoding.Decoded` of (batch, beams, max_length)."""
+        """Decode source ids (batch, S); return a `Decoded` of (batch, beams, max_length)."""
         return self._search(decoding.beam_search, source, max_length, options)
 
     def _search(self, search, source, max_length, options):

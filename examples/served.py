@@ -1,11 +1,11 @@
-"""A client of TensorFlow Serving by gRPC, and the parts that it shares with the REST client.
+"""A gRPC client of TensorFlow Serving, and the classes that it shares with the REST client.
 
     client = GrpcClient("localhost:8500")
     answer = client.predict("translate_dates", {"text": ["4 de agosto de 2027"]}, "decode")
     answer.outputs["date"]  # array([b'2027-08-04'], dtype=object)
 
 Inputs and outputs are arrays. The client waits for a server that is restarting, and repeats
-requests that were not answered: a model keeps no state, so a request may safely be answered twice.
+requests that were not answered. This is safe, because a served model keeps no state.
 """
 
 import json
@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-# Only errors of the server, and not of the request, are worth a retry.
+# Retry only after errors of the server, because an invalid request would fail again.
 RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.2s",
@@ -40,16 +40,19 @@ CHANNEL = (
 
 
 class Answer(NamedTuple):
-    """Outputs by name, with strings as bytes objects; by gRPC also the version of the model."""
+    """Outputs by name, and the version of the model that computed them (None by REST).
+
+    Strings are bytes objects.
+    """
 
     outputs: dict
     version: int | None = None
 
 
 class ServerError(Exception):
-    """An error of the server; `code` is gRPC's name or REST's number.
+    """An error of the server. `code` is the name of gRPC's status or the number of REST's.
 
-    By REST it is "UNAVAILABLE" if no server has answered at all.
+    By REST, the code is "UNAVAILABLE" if no server has answered at all.
     """
 
     def __init__(self, code, message):
@@ -61,7 +64,7 @@ class GrpcClient:
     """A client of a server's gRPC port; any number of threads can share it.
 
     Args:
-        address: "host:port"; TensorFlow Serving's is 8500.
+        address: "host:port". TensorFlow Serving's default port for gRPC is 8500.
         timeout: Seconds that a request may take, including retries and waiting.
     """
 
@@ -80,8 +83,8 @@ class GrpcClient:
             model: The served model's name.
             inputs: Dict of input name to array, or to nested lists, of the signature's dtypes.
             signature: Name of the signature.
-            version: Number of the version; None = the newest that is served.
-            outputs: Names of the outputs to return; empty = all.
+            version: Number of the version; None for the newest one that is served.
+            outputs: Names of the outputs to return; empty for all.
             label: Label of the version, such as "stable", instead of its number.
 
         Raises:
@@ -101,7 +104,7 @@ class GrpcClient:
         return Answer(arrays, response.model_spec.version.value)
 
     def states(self, model):
-        """Return the state of each version of a model: `{1: "AVAILABLE"}`."""
+        """Return the state of each version of a model, such as `{1: "AVAILABLE"}`."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
         statuses = self._send(self.models.GetModelStatus, request).model_version_status
@@ -128,7 +131,7 @@ class GrpcClient:
 
 
 def check_version_or_label(version, label):
-    """Refuse a request that names both a version and a label."""
+    """Raise an error if a request names both a version and a label."""
     if version is not None and label is not None:
         raise ValueError(
             f"Expected a version or a label. Received: version={version!r}, label={label!r}"

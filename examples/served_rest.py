@@ -1,4 +1,4 @@
-"""A client of TensorFlow Serving by REST, with the interface of `examples.served.GrpcClient`."""
+"""A REST client of TensorFlow Serving, with the interface of `examples.served.GrpcClient`."""
 
 import base64
 import json
@@ -14,9 +14,9 @@ class RestClient:
     """A client of a server's REST port; each thread needs its own.
 
     Args:
-        address: "host:port"; TensorFlow Serving's is 8501.
+        address: "host:port". TensorFlow Serving's default port for REST is 8501.
         timeout: Seconds that one attempt may take.
-        tries: Number of retries, with growing pauses: six wait half a minute for a server.
+        tries: Number of retries, with growing pauses: six retries take half a minute in total.
     """
 
     def __init__(self, address, timeout=60, tries=6):
@@ -34,8 +34,9 @@ class RestClient:
     def predict(self, model, inputs, signature="serving_default", version=None, label=None):
         """Return the server's `Answer`, like `GrpcClient.predict`, in the columnar format.
 
-        A signature's single output is called `output`, because REST omits its name. NaN and
-        infinity are sent as `NaN` and `Infinity`, which are not JSON but which the server accepts.
+        If a signature has a single output, its name here is `output`, because REST omits the name.
+        NaN and infinity are sent as `NaN` and `Infinity`, which the server accepts although they
+        are not JSON.
         """
         check_version_or_label(version, label)
         address = f"{self.models}/{model}"
@@ -49,7 +50,7 @@ class RestClient:
         return Answer({name: _from_json(value) for name, value in outputs.items()})
 
     def states(self, model):
-        """Return the state of each version of a model: `{1: "AVAILABLE"}`."""
+        """Return the state of each version of a model, such as `{1: "AVAILABLE"}`."""
         statuses = self._request("GET", f"{self.models}/{model}", "model_version_status")
         return {int(status["version"]): status["state"] for status in statuses}
 
@@ -68,7 +69,7 @@ class RestClient:
             raise ServerError("UNAVAILABLE", error) from error
         try:
             content = answer.json()
-        except requests.JSONDecodeError:  # Such answers mostly come from a proxy.
+        except requests.JSONDecodeError:  # for example, the answer of a proxy
             content = None
         content = content if isinstance(content, dict) else {}
         if answer.status_code != 200 or field not in content:
@@ -91,7 +92,7 @@ def _to_json(value):
 
 
 def _from_json(value):
-    """Convert to an array; text becomes bytes, and floats become float32, their served dtype."""
+    """Convert nested lists to an array: text to bytes, floats to float32, their served dtype."""
     first = value
     while isinstance(first, list) and first:
         first = first[0]
@@ -105,5 +106,5 @@ def _from_json(value):
 
 
 def _to_bytes(text):
-    """Return a string's bytes; a server sends outputs named `*_bytes` as `{"b64": ...}`."""
+    """Convert text to bytes. A server sends outputs named `*_bytes` as `{"b64": ...}`."""
     return base64.b64decode(text["b64"]) if isinstance(text, dict) else text.encode()

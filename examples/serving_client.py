@@ -1,12 +1,13 @@
-"""Query a running TensorFlow Serving for dates: by gRPC and REST, one by one and in batches.
+"""Query a running TensorFlow Serving by gRPC and REST, with single requests and with batches.
 
     docker run -p 8500:8500 -p 8501:8501 --mount type=bind,source=$PWD/saved_models,target=/models \
         tensorflow/serving --model_config_file=/models/models.config
     python examples/serving_client.py
 
-Prints the served signatures, some answers by both protocols, the error for an invalid request, and
-a table with percentiles of the latency; and plots the alignments that the answers contain.
-`served.py` is the client itself, for any model.
+The first command starts a server, the second one this program. It sends dates to the model
+`translate_dates`, and prints the model's signatures, some answers by both protocols, the error for
+an invalid request, and a table with percentiles of the latency. It also plots the alignments in the
+answers. The client classes, in `served.py` and `served_rest.py`, work with any model.
 """
 
 import concurrent.futures
@@ -30,7 +31,7 @@ from keras_attention.visualize import heatmap
 
 MODEL, SIGNATURE = "translate_dates", "decode"
 PERCENTILES = (50, 90, 99)
-PLOTS = 4
+PLOTS = 4  # number of answers whose alignments are plotted
 
 
 def main(
@@ -43,7 +44,7 @@ def main(
     quick=False,
     pictures="docs/pictures",
 ):
-    """Query, measure and plot; return the percentiles and the rate for each way of sending."""
+    """Query, measure and plot; return the percentiles and the rate for each mode of sending."""
     rows = 100 if quick else rows
     samples = Dates().sample(rows, np.random.default_rng(seed), split="test")
     texts, dates, locales = zip(*samples, strict=True)
@@ -55,14 +56,14 @@ def main(
     }
     client = GrpcClient(grpc)
     describe(client)
-    for each_client in (client, RestClient(rest)):
-        outputs = each_client.predict(MODEL, {"text": texts[:3]}, SIGNATURE).outputs
+    for protocol_client in (client, RestClient(rest)):
+        outputs = protocol_client.predict(MODEL, {"text": texts[:3]}, SIGNATURE).outputs
         for text, date in zip(texts[:3], outputs["date"], strict=True):
-            print(f"{type(each_client).__name__}: {text}  ->  {date.decode()}")
+            print(f"{type(protocol_client).__name__}: {text}  ->  {date.decode()}")
     try:
         client.predict(MODEL, {"text": [4, 8, 2027]}, SIGNATURE)
     except ServerError as error:
-        print(f"Numbers instead of text: {error}\n")
+        print(f"Error for numbers instead of text: {error}\n")
 
     measured = {
         mode: measure(mode, connect, size, texts, dates, clients)
@@ -83,9 +84,9 @@ def describe(client):
 
 
 def measure(mode, connect, batch, texts, dates, clients):
-    """Send all texts from several clients at once; return percentiles in seconds, and rows/s."""
+    """Send all texts from several clients at once; return percentiles of seconds, and rows/s."""
     parts = [slice(start, start + batch) for start in range(0, len(texts), batch)]
-    local = threading.local()  # a client for each thread
+    local = threading.local()  # holds the client of each thread
 
     def send(part):
         started = time.perf_counter()

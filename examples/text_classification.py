@@ -1,24 +1,27 @@
-"""Embed, encode, attend, predict: the sentiment of film reviews, and the words that show it.
+"""Sentiment of movie reviews by hierarchical attention, which also weights words and sentences.
 
     "A touching film; I loved it."  ->  0.9, and a weight for each word and each sentence
 
     python examples/text_classification.py                          # HAN (Yang et al. 2016)
-    python examples/text_classification.py --pooling average        # its baselines: average and max
-    python examples/text_classification.py --model sequential       # Honnibal (2016), in 20 lines
-    python examples/text_classification.py --data movie_rationales  # and the words people marked
+    python examples/text_classification.py --pooling average        # a baseline; another one is max
+    python examples/text_classification.py --model sequential       # a Sequential of 20 lines
+    python examples/text_classification.py --data movie_rationales  # compare with marked words
 
-The last command compares the words with the largest weights with those that people marked as the
-reasons of their judgment. The example trains under XLA, draws a review as HTML and PNG, and exports
-`classify` and `attention` signatures, which map text to a probability, words and weights. It uses
-all of `imdb_reviews` that TFDS has prepared, and holds out a quarter of the training reviews for
-validation, by seed.
+The sequential model embeds, encodes, attends and predicts, as in Honnibal (2016). The last command
+compares the words with the largest weights with the words that people marked as the reasons for
+their judgment.
 
-Yang et al. (2016, table 2) report a gain of attention over averaging of 0.6 to 1.6 points, on far
+The example trains under XLA, plots a review as HTML and PNG, and exports `classify` and `attention`
+signatures, which map text to a probability, words and weights. It uses all reviews of
+`imdb_reviews` that TFDS has prepared. A quarter of the training reviews, selected by the seed, is
+held out for validation.
+
+Yang et al. (2016, table 2) report that attention gains 0.6 to 1.6 points over averaging, on far
 more reviews, of 5 to 10 classes. Here, over three seeds, it gains 0.9 points on the validation
 reviews (86.9 against 86.0 %) and nothing on the test reviews (84.5 against 84.4 %); docs/results.md
-has the details. Differs from the paper: word vectors of width 50 trained with the model (there
-word2vec, 200), Adam instead of SGD, dropout, at most 4,000 words, sentences split by a simple rule,
-and long documents are truncated.
+has the details. Differs from the paper: word vectors of width 50, trained with the model, instead
+of word2vec of width 200; Adam instead of SGD; dropout; a vocabulary of at most 4,000 words;
+sentences split by a simple rule; long documents truncated.
 """
 
 import sys
@@ -38,17 +41,22 @@ from examples.datasets.documents import (
     MAX_WORDS,
     SENTENCE_ENDS,
     TEXT,
-    buckets,
     encode,
-    splits,
-    vocabulary,
+    group_by_shape,
+    load_splits,
+    make_vocabulary,
 )
 from examples.datasets.words import WORD_RE2
-from examples.hierarchical_attention import POOLINGS, agreement, hierarchical, with_weights
+from examples.hierarchical_attention import (
+    POOLINGS,
+    call_with_weights,
+    make_hierarchical,
+    measure_agreement,
+)
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
-# The shapes to which documents are padded or truncated. A program is compiled for each.
+# The shapes to which documents are padded or truncated. XLA compiles one program for each.
 SHAPES = {
     ("hierarchical", "imdb_reviews"): ((14, MAX_WORDS), (32, MAX_WORDS)),
     ("hierarchical", "movie_rationales"): ((56, MAX_WORDS), (96, MAX_WORDS)),
@@ -56,8 +64,9 @@ SHAPES = {
     ("sequential", "movie_rationales"): ((320,),),
 }
 DOCUMENTS_PER_CALL = 64  # of the network, in predictions
-# In the syntax of tf.strings: the characters that Python calls spaces, without the line feed.
+# The characters that are spaces in Python, without the line feed, in the syntax of tf.strings.
 BLANKS_RE2 = r"[\t\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
+# Pairs (pattern, replacement) that put spaces around words and each sentence on its own line.
 SPLIT_RE2 = (
     (BLANKS_RE2, " "),
     *SENTENCE_ENDS,
@@ -68,12 +77,12 @@ SPLIT_RE2 = (
 )
 
 
-def sequential(size, units):
+def make_sequential(size, units):
     """Return a model: words (batch, words) -> probability of a positive review (batch, 1)."""
     model = keras.Sequential()
     model.add(keras.Input((None,), dtype="int32", name="words"))
     model.add(keras.layers.Embedding(size, units, mask_zero=True))
-    model.add(keras.layers.Dropout(0.3, noise_shape=(None, None, 1)))  # whole words
+    model.add(keras.layers.Dropout(0.3, noise_shape=(None, None, 1)))  # drops whole words
     recurrent = keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     model.add(keras.layers.Bidirectional(recurrent))
     model.add(keras_attention.AdditiveAttention(units=units))
@@ -98,7 +107,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, draw and export; return the figures."""
+    """Train or resume, evaluate, plot and export; return the metrics."""
     if model == "sequential" and pooling != "attention":
         raise ValueError(
             f"Expected pooling='attention' for the sequential model. Received: pooling={pooling!r}"
@@ -107,14 +116,15 @@ def main(
         epochs, units, most_words = 2, 8, 200
     devices = distribution.strategy(strategy)
     keras.utils.set_random_seed(seed)
-    differs = [model != "hierarchical", pooling != "attention", data != "imdb_reviews", quick]
+    # The run's name has the options that are not the defaults.
+    is_changed = [model != "hierarchical", pooling != "attention", data != "imdb_reviews", quick]
     parts = ["text_classification", model, pooling, data, "quick"]
-    name = "_".join(p for p, d in zip(parts, [True, *differs], strict=True) if d)
+    name = "_".join(p for p, used in zip(parts, [True, *is_changed], strict=True) if used)
     directory = Path(runs) / f"{name}-seed{seed}"
     report = Report(directory, seed)
     shapes = SHAPES[model, data][:1] if quick else SHAPES[model, data]
-    reviews = splits(data, seed, max_reviews=160 if quick else None)
-    words = vocabulary(reviews["train"], most_words)
+    reviews = load_splits(data, seed, max_reviews=160 if quick else None)
+    words = make_vocabulary(reviews["train"], most_words)
     size = len(words)
 
     def batches(epoch):
@@ -124,9 +134,9 @@ def main(
     steps = int(batches(0).cardinality())
     with devices.scope():
         network = (
-            sequential(size, units)
+            make_sequential(size, units)
             if model == "sequential"
-            else hierarchical(size, pooling, units, units)
+            else make_hierarchical(size, pooling, units, units)
         )
         network.compile(
             keras.optimizers.Adam(
@@ -153,15 +163,15 @@ def main(
     figures = {
         **settings,
         "weights": network.count_params(),
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "learning curve": curve,
         "validation accuracy": curve[-1]["validation accuracy"],
         **evaluate("test", reviews["test"], attend, words, shapes),
     }
     if model == "hierarchical" and pooling == "attention":
         if data == "movie_rationales":
-            _, *weights = predictions(reviews["test"], attend, words, shapes)
-            figures["rationales"] = agreement(reviews["test"], *weights)
+            _, *weights = predict(reviews["test"], attend, words, shapes)
+            figures["rationales"] = measure_agreement(reviews["test"], *weights)
     path = None
     if pooling == "attention":
         draw(reviews["test"], attend, words, shapes, Path(pictures) / f"{name}.png")
@@ -173,7 +183,7 @@ def main(
 def make_batches(documents, words, shapes, batch, rng):
     """Return a shuffled data set of full batches of documents of similar length, and labels."""
     batches = []
-    for shape, members in buckets(documents, shapes).items():
+    for shape, members in group_by_shape(documents, shapes).items():
         order = rng.permutation(members)
         for first in range(0, len(order) - batch + 1, batch):
             chosen = [documents[index] for index in order[first : first + batch]]
@@ -184,15 +194,15 @@ def make_batches(documents, words, shapes, batch, rng):
 
 
 def make_attend(network):
-    """Return a function: ids -> the network's output and the weights of its poolings."""
+    """Return a function: ids -> the network's output and the weights of its pooling layers."""
     ids = tf.TensorSpec([None] * len(network.inputs[0].shape), tf.int32)
-    return tf.function(lambda ids: with_weights(network, ids), [ids])
+    return tf.function(lambda ids: call_with_weights(network, ids), [ids])
 
 
-def predictions(documents, attend, words, shapes):
-    """Return the outputs of `attend` per document: lists of probabilities and of weights."""
+def predict(documents, attend, words, shapes):
+    """Return the outputs of `attend` for all documents: lists of probabilities and of weights."""
     outputs = [None] * len(documents)
-    for shape, members in buckets(documents, shapes).items():
+    for shape, members in group_by_shape(documents, shapes).items():
         for first in range(0, len(members), DOCUMENTS_PER_CALL):
             indices = members[first : first + DOCUMENTS_PER_CALL]
             arrays = attend(encode([documents[index] for index in indices], words, shape))
@@ -202,8 +212,8 @@ def predictions(documents, attend, words, shapes):
 
 
 def evaluate(part, documents, attend, words, shapes):
-    """Return the accuracy, and the cross entropy per review."""
-    liked = np.concatenate(predictions(documents, attend, words, shapes)[0])
+    """Return the accuracy, and the mean cross entropy of a review."""
+    liked = np.concatenate(predict(documents, attend, words, shapes)[0])
     labels = np.array([document.label for document in documents])
     right = np.where(labels == 1, liked, 1 - liked)
     return {
@@ -213,12 +223,12 @@ def evaluate(part, documents, attend, words, shapes):
 
 
 def draw(documents, attend, words, shapes, path):
-    """Color the words of a test review of four to six sentences by weight, as PNG and HTML.
+    """Plot a test review of four to six sentences, with words colored by weight, as PNG and HTML.
 
-    If there is no such review, six sentences of another one are drawn.
+    If there is no such review, plot six sentences of another one.
     """
     short = [document for document in documents if 4 <= len(document.sentences) <= 6] or documents
-    [_], *weights = predictions(short[:1], attend, words, shapes)
+    [_], *weights = predict(short[:1], attend, words, shapes)
     sentences = short[0].sentences[:6]
     if len(weights) == 1:
         [word_weights] = weights[0]
@@ -235,9 +245,10 @@ def draw(documents, attend, words, shapes, path):
 
 
 def make_splitter(words, shapes):
-    """Return a function that splits texts as in training, by TensorFlow operations, and its table.
+    """Return a function that splits texts by TensorFlow operations, and its lookup table.
 
-    Texts (batch,) -> words and ids, (batch, sentences, words) or (batch, words), padded with "".
+    The function splits texts (batch,) as in training. It returns words, padded with "", and their
+    ids, both (batch, sentences, words) or (batch, words).
     """
     ids = tf.range(len(words), dtype=tf.int32)
     table = tf.lookup.StaticHashTable(
@@ -251,7 +262,7 @@ def make_splitter(words, shapes):
         split_words = tf.strings.split(tf.strings.split(tf.strings.strip(text), "\n"))
         if len(shapes[0]) == 1:
             split_words = split_words.merge_dims(1, 2)
-        # One more column of padding, so that a batch of empty texts has a step, too.
+        # Add one column of padding, so that even a batch of empty texts has one step.
         split_words = split_words[:, : shapes[-1][0]].to_tensor("")
         split_words = tf.pad(split_words, [*[(0, 0)] * len(shapes[0]), (0, 1)])
         return split_words, table.lookup(split_words)

@@ -1,4 +1,4 @@
-"""Training that all examples share: a progress bar, a checkpoint after every epoch, resumption."""
+"""The training loop of all examples, with a progress bar, checkpoints and resumption."""
 
 import functools
 import io
@@ -27,29 +27,29 @@ def train(
     variables=(),
     count_targets=None,
 ):
-    """Train a compiled model epoch by epoch, or resume a killed run after its last whole epoch.
+    """Train a compiled model, or resume a killed run after its last completed epoch.
 
     With several workers (`examples.distribution`) only the chief writes files and returns. The
-    others load checkpoints from the same directory, and their programs end here.
+    other workers load checkpoints from the same directory, and their processes end here.
 
     Args:
         model: A compiled `keras.Model`.
-        batches: Function of the epoch's number that returns its `tf.data.Dataset`, of known size.
-            The same number must give the same batches.
-        epochs: Number of epochs, those of earlier runs included.
-        directory: Folder of the checkpoint: weights, and the states of the optimizer and of the
-            random numbers. Files are written to a temporary name and renamed, so that a kill at
-            any moment leaves a complete checkpoint.
+        batches: Function of the epoch's number that returns the epoch's `tf.data.Dataset`, of
+            known size. The same number must give the same batches.
+        epochs: Number of epochs, including those of earlier runs.
+        directory: Folder of the checkpoint, which has the weights, the optimizer's state and the
+            states of the random generators. Files are written to a temporary name and renamed, so
+            that a kill at any moment leaves a complete checkpoint.
         settings: Dict of the settings that determine the run. A directory with a checkpoint of
             other settings is refused.
-        after_epoch: Function of the epoch's number that returns a dict of figures to record.
+        after_epoch: Function of the epoch's number that returns a dict of metrics to record.
         variables: Variables to save that belong neither to the model nor to its optimizer.
-        count_targets: Needed if the loss is a mean that leaves out some targets, such as padding:
-            function of a batch's targets that returns the number of targets in the mean; see
+        count_targets: Function that returns the number of a batch's targets in the loss's mean.
+            Needed if the mean leaves out some targets, such as padding; see
             `distribution.Replicas`.
 
     Returns:
-        The learning curve: for each epoch, those of earlier runs included, a dict of its figures
+        The learning curve: for each epoch, including those of earlier runs, a dict of its metrics
         and of its duration in minutes, elapsed and of processor time.
 
     Raises:
@@ -58,8 +58,10 @@ def train(
     """
     directory = Path(directory)
     check_folders(model, variables, runs=directory)
-    if distribution.is_chief():  # other workers could remove a file that the chief is writing
-        for partial_file in directory.glob(".*-*"):  # left by `write` in a killed run
+    # Remove partial files that `write` left in a killed run. Only the chief does so, because
+    # another worker could remove a file that the chief is writing.
+    if distribution.is_chief():
+        for partial_file in directory.glob(".*-*"):
             partial_file.unlink()
     _check_settings(directory, settings)
     state = _state(model, variables)
@@ -67,7 +69,7 @@ def train(
     has_replicas = model.distribute_strategy.num_replicas_in_sync > 1
     fit = functools.partial(_fit, model)
     if has_replicas:
-        fit = distribution.replicas_of(model, count_targets).fit
+        fit = distribution.make_replicas(model, count_targets).fit
     for epoch in range(len(curve), epochs):
         start = time.time(), time.process_time()
         data = batches(epoch)
@@ -75,7 +77,7 @@ def train(
             logs = fit(data, bar)
             logs |= after_epoch(epoch) if after_epoch else {}
             bar.set_postfix(logs)
-        logs |= minutes_since(*start)
+        logs |= measure_minutes(*start)
         curve.append({name: float(value) for name, value in logs.items()})
         if distribution.is_chief():
             _save(directory / "checkpoint.npz", state, curve)
@@ -85,7 +87,7 @@ def train(
 
 
 def _fit(model, data, bar):
-    """Train one epoch; return its figures by name."""
+    """Train one epoch; return its metrics by name."""
     history = model.fit(
         data,
         shuffle=False,  # the data set is shuffled already
@@ -96,7 +98,7 @@ def _fit(model, data, bar):
 
 
 def check_folders(model, variables=(), **folders):
-    """Refuse folders that `disk.check` would refuse, before anything takes long.
+    """Check folders and free disk space with `disk.check`, for the files of this model.
 
     Args:
         model: A compiled `keras.Model`.
@@ -107,16 +109,21 @@ def check_folders(model, variables=(), **folders):
     disk.check(_count_bytes(_state(model, variables)), _count_bytes(model.variables), **folders)
 
 
-def minutes_since(moment, processor_time):
-    """Return minutes since values of `time.time` and `time.process_time`, by name."""
+def measure_minutes(moment, processor_time):
+    """Return the elapsed and the processor minutes since given times, by name.
+
+    Args:
+        moment: Value of `time.time`.
+        processor_time: Value of `time.process_time`.
+    """
     return {
         "minutes": (time.time() - moment) / 60,
         "processor minutes": (time.process_time() - processor_time) / 60,
     }
 
 
-def minutes_of(curve):
-    """Return the minutes of a whole training, interrupted runs included, by name."""
+def sum_minutes(curve):
+    """Return the minutes of a whole training, including interrupted runs, by name."""
     names = ("minutes", "processor minutes")
     return {f"{name} of training": round(sum(e[name] for e in curve), 1) for name in names}
 
@@ -125,8 +132,8 @@ def as_dataset(batches, size=None):
     """Return a data set of batches, which are nests of numpy arrays, prefetched during training.
 
     Args:
-        batches: Sequence of batches, whose first two axes, samples and time, may differ from one
-            batch to the next; or a function that returns an iterator of generated batches.
+        batches: Sequence of batches, or a function that returns an iterator of batches. The sizes
+            of the first two axes, samples and time, may vary between batches.
         size: Number of batches of the iterator; None for a sequence.
     """
     if callable(batches) and size < 1 or not callable(batches) and not batches:
@@ -140,7 +147,7 @@ def as_dataset(batches, size=None):
 
 
 def _state(model, variables):
-    """Return all variables that a training resumes from."""
+    """Return all variables that a checkpoint has."""
     if not model.optimizer.built:
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
@@ -155,7 +162,7 @@ def _count_bytes(variables):
 def _check_settings(directory, settings):
     path = directory / "settings.json"
     settings = json.loads(json.dumps(settings))
-    if not (directory / "checkpoint.npz").exists():  # there is nothing to lose
+    if not (directory / "checkpoint.npz").exists():  # other settings cannot spoil a run
         if distribution.is_chief():
             write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
         return
@@ -168,15 +175,15 @@ def _check_settings(directory, settings):
 
 
 def _load(path, variables):
-    """Assign the values of a checkpoint, if there is one; return the curve of its epochs."""
+    """Load a checkpoint into the variables, if there is one; return its learning curve."""
     if not path.exists():
         return []
     with np.load(path) as values:
         shapes = [values[name].shape for name in values.files if name != "curve"]
         if shapes != [tuple(variable.shape) for variable in variables]:
             raise ValueError(
-                f"Expected a checkpoint of this model's {len(variables)} variables, of their "
-                f"shapes. Received: {path}, of {len(shapes)} variables"
+                f"Expected a checkpoint with the shapes of this model's {len(variables)} "
+                f"variables. Received: {path}, of {len(shapes)} variables"
             )
         for number, variable in enumerate(variables):
             variable.assign(values[f"arr_{number}"])
@@ -187,7 +194,7 @@ def _load(path, variables):
 
 def _save(path, variables, curve):
     values = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    # Build the file in memory: writing to a full disk, numpy raises another error than `OSError`.
+    # Build the file in memory, because numpy does not raise an `OSError` if the disk is full.
     content = io.BytesIO()
     np.savez(content, *values, curve=json.dumps(curve))
     try:
@@ -195,15 +202,18 @@ def _save(path, variables, curve):
     except OSError as error:
         raise OSError(
             error.errno,
-            f"Expected {disk.megabytes(content.tell())} of free space for the checkpoint after "
-            f"epoch {len(curve)}. Received: {error.strerror}. The previous checkpoint is kept: "
-            "free some space, and run the same command to resume from it",
+            f"Expected {disk.format_megabytes(content.tell())} of free space for the checkpoint "
+            f"after epoch {len(curve)}. Received: {error.strerror}. The previous checkpoint is "
+            "kept: free some space, and run the same command to resume from it",
             str(path),
         ) from error
 
 
 def write(path, write_to):
-    """Write a file under a temporary name and rename it: a kill leaves the old or the new file."""
+    """Write a file under a temporary name and rename it.
+
+    A kill at any moment leaves either the old or the new file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_file = path.with_name(f".{path.name}-{os.getpid()}")
@@ -211,11 +221,11 @@ def write(path, write_to):
         with open(partial_file, "wb") as file:
             write_to(file)
             file.flush()
-            # Without this, a power failure could leave neither file after the renaming.
+            # Without this, a power failure after the renaming could leave an incomplete file.
             os.fsync(file.fileno())
         partial_file.replace(path)
     finally:
-        partial_file.unlink(missing_ok=True)  # half a file would fill a full disk
+        partial_file.unlink(missing_ok=True)  # so that a partial file does not fill the disk
 
 
 class _UpdateBar(keras.callbacks.Callback):

@@ -5,17 +5,17 @@
     python examples/transformer.py
 
 Encoder and decoder of three layers each, sinusoidal positions, label smoothing, learning-rate
-warm-up, and beam search with a key/value cache. Sentences, batches and figures are those of
-`examples/translate.py`. Both languages share one vocabulary, and source, target and logits share
-its scaled embedding. The run can be interrupted at any time: the same command resumes after the
-last whole epoch.
+warm-up, and beam search with a key/value cache. The data, the batches and the metrics are those of
+`examples/translate.py`. Both languages share one vocabulary. One embedding matrix, scaled, serves
+the source, the target and the logits. The run can be interrupted at any time: the same command
+resumes it after the last completed epoch.
 
 The paper's figures are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
-hours on 8 P100); its size is `--blocks 6 --units 512 --hidden 2048 --epochs 40 --warmup 4000`, for
-a GPU. The command above reaches 36.4 BLEU on the test set, seed 0, in 79 minutes of processor time.
-docs/results.md compares it with recurrent networks. Differs from the paper: the learning rate
-decays by a cosine, gradients are clipped, words instead of subwords, attention with biases, no
-averaging of checkpoints.
+hours on 8 P100). The options for a model of that size, on a GPU, are `--blocks 6 --units 512
+--hidden 2048 --epochs 40 --warmup 4000`. The command above reaches 36.4 BLEU on the test set, seed
+0, in 79 minutes of processor time. docs/results.md compares it with recurrent networks. Differs
+from the paper: the learning rate decays by a cosine, gradients are clipped, words instead of
+subwords, attention with biases, no averaging of checkpoints.
 """
 
 import sys
@@ -32,7 +32,7 @@ from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.sequence_to_sequence import SequenceToSequence
-from examples.translation import arrays, experiment
+from examples.translation import make_arrays, run_experiment
 from keras_attention import DecoderBlockCache
 
 
@@ -55,7 +55,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, draw and export; return the figures."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
     if quick:
         epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {
@@ -67,10 +67,10 @@ def main(
         "norm": norm,
     }
     schedule = {"label_smoothing": label_smoothing, "warmup": warmup, "peak": peak}
-    outcome = experiment(
+    outcome = run_experiment(
         "transformer",
         lambda words, _: Transformer(len(words), Words.start, Words.end, **settings),
-        lambda steps: adam(steps, warmup, peak),
+        lambda steps: make_optimizer(steps, warmup, peak),
         make_smoothed_cross_entropy(label_smoothing),
         {**settings, **schedule},
         joint_words=True,
@@ -90,7 +90,7 @@ def main(
     return outcome.figures
 
 
-def adam(steps, warmup, peak):
+def make_optimizer(steps, warmup, peak):
     """Return the paper's optimizer, with a linear warm-up to `peak` and a cosine decay to 0."""
     if not 0 <= warmup < steps:
         raise ValueError(
@@ -132,7 +132,7 @@ class Transformer(SequenceToSequence):
         options = {"num_heads": heads, "hidden_dim": hidden, "dropout": dropout, "norm": norm}
         self.encoder = [keras_attention.TransformerEncoderBlock(**options) for _ in range(blocks)]
         self.decoder = [keras_attention.TransformerDecoderBlock(**options) for _ in range(blocks)]
-        # Post-norm blocks end with a normalization, pre-norm ones need one after the last block.
+        # Post-norm blocks end with a normalization; pre-norm blocks need one after the last block.
         self.encoder_norm, self.decoder_norm = (
             layers.LayerNormalization(epsilon=1e-6) if norm == "pre" else layers.Identity()
             for _ in range(2)
@@ -146,7 +146,7 @@ class Transformer(SequenceToSequence):
         self.model = keras.Model([source, target], self.read_out(x))
 
     def encode(self, source):
-        """Source ids (batch, S) -> memory (batch, S, units) and its mask (batch, S)."""
+        """Map source ids (batch, S) to memory (batch, S, units) and its mask (batch, S)."""
         mask = ops.not_equal(source, 0)
         x = self.dropout(self.positions(self.embed(source)))
         for block in self.encoder:
@@ -154,11 +154,11 @@ class Transformer(SequenceToSequence):
         return self.encoder_norm(x), mask
 
     def read_out(self, x):
-        """Decoder outputs (..., units) -> logits (..., size), by the embedding's matrix."""
+        """Map decoder outputs (..., units) to logits (..., size) by the embedding matrix."""
         return self.embed(self.decoder_norm(x), reverse=True)
 
     def begin(self, source, max_length):
-        """Source ids -> the arguments that decoding starts with: state, memory and its mask."""
+        """Return the arguments of a search for source ids: state, memory and memory mask."""
         memory, mask = self.encode(source)
         caches = [block.get_initial_cache(memory, max_length, mask) for block in self.decoder]
         written = [cache.written for cache in caches]
@@ -199,9 +199,9 @@ def make_smoothed_cross_entropy(smoothing):
 
 
 def draw_heads(outcome, source, target, path):
-    """Draw the source attention of every head of every decoder block for one translation."""
+    """Plot the attention to the source of every decoder block and head, for one translation."""
     network, length = outcome.network, max(len(source), len(target) + 1)
-    (source_ids, shifted), _ = arrays([(source, target)], length, *outcome.vocabularies)
+    (source_ids, shifted), _ = make_arrays([(source, target)], length, *outcome.vocabularies)
     memory, mask = network.encode(source_ids)
     x, weights = network.positions(network.embed(shifted)), []
     for block in network.decoder:

@@ -5,15 +5,15 @@
     python examples/translate.py                      # additive attention
     python examples/translate.py --attention none     # the same without attention, for comparison
 
-Word level, lower case, words that occur at least twice; batches of sentences of similar length; a
-bidirectional GRU encoder and a GRU decoder of the same size for every variant; beam search; BLEU by
-sacrebleu. The run can be interrupted at any time: the same command resumes after the last whole
-epoch.
+The vocabulary has the lower-case words that occur at least twice; batches have sentences of similar
+length. Every variant has a bidirectional GRU encoder and a GRU decoder of the same size. Test
+sentences are translated by beam search, and scored by sacrebleu. The run can be interrupted at any
+time: the same command resumes it after the last completed epoch.
 
 The papers' figures are for WMT (RNNsearch-50 26.75 BLEU, against 17.82 without attention: 1.50
 times as much), with other data, other languages and 380 times our training time, so that only the
-direction is comparable. The commands above reach 33.5 and 13.2 BLEU, seed 0, as docs/results.md
-details.
+direction is comparable. The commands above reach 33.5 and 13.2 BLEU, seed 0; docs/results.md has
+the details.
 """
 
 import sys
@@ -28,7 +28,7 @@ from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
-from examples.translation import LENGTHS, experiment
+from examples.translation import LENGTHS, run_experiment
 
 
 def main(
@@ -43,10 +43,10 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, draw and export; return the figures."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
     if quick:
         epochs, units = 2, 16
-    outcome = experiment(
+    outcome = run_experiment(
         f"translate_{attention}",
         lambda german, english: EncoderDecoder(
             len(german),

@@ -1,14 +1,14 @@
-"""Translation of dates, as people write them in 300 languages, to ISO 8601, by characters.
+"""Translation of dates in 300 languages to ISO 8601, character by character.
 
     "quarta-feira, 4 de agosto de 2027"  ->  "2027-08-04"
 
     python examples/translate_dates.py                    # additive attention (Bahdanau 2015)
-    python examples/translate_dates.py --attention none   # the bottleneck without attention
+    python examples/translate_dates.py --attention none   # without attention, for comparison
 
 A bidirectional GRU encodes the characters, a GRU with attention writes the date. The example trains
-under XLA, draws alignments, exports a `decode` signature (text to text), and checks the export
-without Python. The run can be interrupted at any time: the same command resumes after the last
-whole epoch.
+under XLA, plots alignments, exports a `decode` signature (text to text), and checks the export
+without Python. The run can be interrupted at any time: the same command resumes it after the last
+completed epoch.
 
 No paper has this task. The first command gets 97.93 % of 10,000 test dates exactly right, seed 0,
 in 5.4 minutes of processor time; docs/results.md has the details.
@@ -30,14 +30,14 @@ from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
-LENGTHS = (24, 68)  # that written dates are padded to: one compiled program each
+LENGTHS = (24, 68)  # lengths to which texts are padded; XLA compiles one program for each
 BATCH = 128
 OUTPUT_LENGTH = 11  # characters of an ISO date and its end mark
-MAX_CHARACTERS = 1000  # of a text that the export accepts
-TARGET = Vocabulary("^$" + ISO_CHARACTERS)
-DRAWN_LOCALES = ("de", "el", "pt", "ru")  # most fonts have their letters
+MAX_CHARACTERS = 1000  # maximum length of a text for the export
+TARGET = Vocabulary("^$" + ISO_CHARACTERS)  # with the marks "^" and "$" of start and end
+DRAWN_LOCALES = ("de", "el", "pt", "ru")  # preferred in the plot: most fonts have their letters
 START, END = TARGET.ids["^"], TARGET.ids["$"]
 
 
@@ -52,7 +52,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, draw and export; return the share of correct test dates."""
+    """Train or resume, evaluate, plot and export; return the share of correct test dates."""
     steps, test_count = (4, 256) if quick else (250, 10_000)
     epochs = 2 if quick else epochs
     devices = distribution.strategy(strategy)
@@ -90,15 +90,15 @@ def main(
     )
     curve = train(
         network.model,
-        lambda epoch: batches(dates, source, steps, np.random.default_rng([seed, epoch])),
+        lambda epoch: make_batches(dates, source, steps, np.random.default_rng([seed, epoch])),
         epochs,
         directory,
         {"attention": attention, "epochs": epochs, "units": units, "seed": seed, "steps": steps},
-        lambda epoch: {"val_exact": accuracy(decode, source, held_out)},
+        lambda epoch: {"val_exact": measure_accuracy(decode, source, held_out)},
     )
     test = dates.sample(test_count, np.random.default_rng(seed), split="test")
-    share = accuracy(decode, source, test)
-    print(f"{share:.2%} of {test_count:,} dates exactly right, of days that are not in training")
+    share = measure_accuracy(decode, source, test)
+    print(f"{share:.2%} of {test_count:,} test dates exactly right; their days are not in training")
     translate = make_signature(network, source)
     examples = choose_examples(test)
     texts = [text for text, _ in examples[:3]]
@@ -118,17 +118,17 @@ def main(
         ],
     )
     figures = {"exactly right": share, "weights": network.model.count_params(), "seed": seed}
-    report.write({**figures, **minutes_of(curve)}, path)
+    report.write({**figures, **sum_minutes(curve)}, path)
     show(translate, texts)
     print(keras_attention.export.how_to_serve(path))
     return share
 
 
-def batches(dates, source, steps, rng):
-    """Return a data set of `steps` fresh batches of dates, each padded to one of `LENGTHS`."""
+def make_batches(dates, source, steps, rng):
+    """Return a data set of `steps` new random batches, each padded to one of `LENGTHS`."""
     samples = dates.sample((steps + len(LENGTHS)) * BATCH, rng, split="train")
     encoded = []
-    for length, group in by_length(samples).items():
+    for length, group in group_by_length(samples).items():
         for first in range(0, len(group) - BATCH + 1, BATCH):
             texts, isos, _ = zip(*group[first : first + BATCH], strict=True)
             inputs = TARGET.encode(["^" + iso for iso in isos], OUTPUT_LENGTH)
@@ -138,18 +138,18 @@ def batches(dates, source, steps, rng):
     return as_dataset(encoded[:steps])
 
 
-def by_length(samples):
-    """Return {length: the samples whose smallest sufficient length it is}."""
+def group_by_length(samples):
+    """Group samples by the smallest of `LENGTHS` that is sufficient for their text."""
     groups = {length: [] for length in LENGTHS}
     for sample in samples:
         groups[next(n for n in LENGTHS if len(sample[0]) <= n)].append(sample)
     return groups
 
 
-def accuracy(decode, source, samples):
-    """Return the share of samples of which every character is correct."""
+def measure_accuracy(decode, source, samples):
+    """Return the share of samples whose dates are correct in every character."""
     correct = 0
-    for length, group in by_length(samples).items():
+    for length, group in group_by_length(samples).items():
         for first in range(0, len(group), BATCH):
             texts, isos, _ = zip(*group[first : first + BATCH], strict=True)
             ids = np.pad(source.encode(texts, length), [(0, BATCH - len(texts)), (0, 0)])
@@ -166,7 +166,8 @@ def make_signature(network, source):
 
     @tf.function
     def translate(text):
-        # A very long text would block a server. The control dependency makes the check come first.
+        # Check the length first, by a control dependency, because a very long text would block a
+        # server.
         length, message = (
             tf.strings.length(text, "UTF8_CHAR"),
             f"Expected {MAX_CHARACTERS} characters",
@@ -176,7 +177,7 @@ def make_signature(network, source):
         ):
             text = tf.identity(text)
         characters = tf.strings.unicode_decode(text, "UTF-8").to_tensor()
-        # One more column of padding, so that a batch of empty texts has a step, too.
+        # Add one column of padding, so that even a batch of empty texts has one step.
         characters = tf.pad(characters, [[0, 0], [0, 1]])
         index = tf.searchsorted(code_points, tf.reshape(characters, [-1]))
         index = tf.minimum(tf.reshape(index, tf.shape(characters)), len(source.characters) - 1)
@@ -193,7 +194,7 @@ def make_signature(network, source):
 
 
 def choose_examples(samples):
-    """Return four (text, locale) to draw, of different locales, `DRAWN_LOCALES` first."""
+    """Return four (text, locale) for the plot, of different locales, `DRAWN_LOCALES` first."""
     fitting = [(text, locale) for text, _, locale in samples if 15 <= len(text) <= 30]
     fitting.sort(key=lambda sample: sample[1] not in DRAWN_LOCALES)
     texts = {locale: text for text, locale in reversed(fitting)}  # the first text of each locale
@@ -202,7 +203,7 @@ def choose_examples(samples):
 
 
 def draw(translate, samples, path):
-    """Draw the alignments of a few dates."""
+    """Plot the alignments of a few dates."""
     texts, locales = zip(*samples, strict=True)
     outputs = [translate(tf.constant([text])) for text in texts]
     keras_attention.visualize.heatmap(
@@ -213,7 +214,7 @@ def draw(translate, samples, path):
         columns=2,
         path=path,
     )
-    print(f"Alignments drawn in {path}")
+    print(f"Alignments plotted in {path}")
 
 
 def show(translate, texts):

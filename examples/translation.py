@@ -15,14 +15,11 @@ from examples import distribution
 from examples.datasets.multi30k import sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
-from examples.training import as_dataset, check_folders, minutes_of, train
+from examples.training import as_dataset, check_folders, sum_minutes, train
 
-LENGTHS = (
-    12,
-    16,
-    22,
-    40,
-)  # that both sentences are padded to, end mark included: one compiled program each
+# Lengths, including the end mark, to which source and target are padded. XLA compiles one program
+# for each.
+LENGTHS = (12, 16, 22, 40)
 BATCH = 128
 
 Outcome = collections.namedtuple(
@@ -31,12 +28,12 @@ Outcome = collections.namedtuple(
 Outcome.__doc__ = """The results of an experiment.
 
 network: the trained network; vocabularies: the `Words` of German and English; figures: a dict;
-pairs: the test set's (source, target) as lists of words; translations: for each pair the words and
-their alignment.
+pairs: the test set's (source, target) as lists of words; translations: (words, alignment) of each
+pair.
 """
 
 
-def experiment(
+def run_experiment(
     name,
     make_network,
     optimizer,
@@ -52,18 +49,18 @@ def experiment(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume a model, translate the test set, draw alignments and export.
+    """Train or resume a model, translate the test set, plot alignments and export.
 
     Args:
-        name: Name of the run, its picture and its export.
+        name: Name of the run, its plot and its export.
         make_network: Function of the two vocabularies that returns an object with `model`, `start`,
             `greedy` and `beam_search`, such as `examples.encoder_decoder.EncoderDecoder`.
         optimizer: Function of the number of steps that returns an optimizer.
         loss: The loss to compile, which leaves out padding, id 0.
         settings: Dict of the settings that the network depends on.
         joint_words: Whether both languages share one vocabulary.
-        epochs, seed, beam_width, strategy, quick: Options of the command line, as are the folders
-        runs, pictures, saved_models.
+        epochs, seed, beam_width, strategy, quick, runs, pictures, saved_models: Options of the
+            command line.
 
     Returns:
         An `Outcome`.
@@ -99,23 +96,23 @@ def experiment(
         epochs,
         directory,
         {**settings, "epochs": epochs, "seed": seed, "batch": BATCH},
-        lambda epoch: {"val_ppl": perplexity(scorer, pairs["validation"], german, english)},
+        lambda epoch: {"val_ppl": compute_perplexity(scorer, pairs["validation"], german, english)},
         count_targets=tf.math.count_nonzero,
     )
     translations = translate(network, pairs["test"], german, english, beam_width)
     references = [english for _, english in texts["test"]]
-    # force: sacrebleu would warn that the space before a full stop looks like tokenized text.
+    # `force` suppresses a warning that a space before a full stop looks like tokenized text.
     bleu = sacrebleu.corpus_bleu(
         [" ".join(t) for t, _ in translations], [references], lowercase=True, force=True
     )
     path = export(network, german, english, Path(saved_models) / name)
     figures = {
-        "test perplexity": round(perplexity(scorer, pairs["test"], german, english), 2),
+        "test perplexity": round(compute_perplexity(scorer, pairs["test"], german, english), 2),
         "BLEU": round(bleu.score, 2),
         "sacrebleu": f"{sacrebleu.__version__}, 13a, lower case, beam {beam_width}",
         "weights": network.model.count_params(),
         "seed": seed,
-        **minutes_of(curve),
+        **sum_minutes(curve),
         "curve": [round(epoch["val_ppl"], 2) for epoch in curve],
     }
     report.write(figures, path)
@@ -123,27 +120,27 @@ def experiment(
         print(f"\n  {' '.join(source)}\n  {' '.join(target)}\n> {' '.join(words)}")
     if translations[0][1] is not None:
         picture = draw(pairs["test"], translations, Path(pictures) / f"{name}.png")
-        print(f"\nAlignments of test sentences: {picture}")
+        print(f"\nAlignments of test sentences plotted in {picture}")
     print(keras_attention.export.how_to_serve(path))
     return Outcome(network, (german, english), figures, pairs["test"], translations)
 
 
 def load_pairs(part, quick=False):
-    """Return the (German, English) sentences of a split; a few short ones if `quick`."""
+    """Load the (German, English) sentences of a split; only a few short ones if `quick`."""
     pairs = sentence_pairs(part, "de", "en")
     if not quick:
         return pairs
-    return [(de, en) for de, en in pairs[:500] if bucket(split(de), split(en)) == LENGTHS[0]]
+    return [(de, en) for de, en in pairs[:500] if choose_length(split(de), split(en)) == LENGTHS[0]]
 
 
-def bucket(source, target):
-    """Return the length that a pair is padded to."""
+def choose_length(source, target):
+    """Return the one of `LENGTHS` to which a pair is padded or truncated."""
     size = max(len(source), len(target) + 1)
     return next((length for length in LENGTHS if size <= length), LENGTHS[-1])
 
 
-def arrays(pairs, length, german, english):
-    """Return ((source, target shifted right), target) as padded ids."""
+def make_arrays(pairs, length, german, english):
+    """Encode pairs as padded ids ((source, target shifted right), target)."""
     source = german.encode([s for s, _ in pairs], length)
     target = english.encode([["<s>", *t[: length - 1], "</s>"] for _, t in pairs], length + 1)
     return (source, target[:, :-1]), target[:, 1:]
@@ -153,26 +150,29 @@ def make_batches(pairs, german, english, rng):
     """Return a shuffled data set of full batches of sentences of similar length."""
     batches = []
     for length in LENGTHS:
-        members = [pair for pair in pairs if bucket(*pair) == length]
+        members = [pair for pair in pairs if choose_length(*pair) == length]
         order = rng.permutation(len(members))
         for first in range(0, len(order) - BATCH + 1, BATCH):
             chosen = [members[i] for i in order[first : first + BATCH]]
-            batches.append(arrays(chosen, length, german, english))
+            batches.append(make_arrays(chosen, length, german, english))
     rng.shuffle(batches)
     return as_dataset(batches)
 
 
-def perplexity(scorer, pairs, german, english):
-    """Return the exponential of the mean cross entropy of the target words and end marks.
+def compute_perplexity(scorer, pairs, german, english):
+    """Return the perplexity, per target word or end mark.
 
-    `scorer` returns the summed cross entropy of a batch: (inputs, target) -> ().
+    Args:
+        scorer: Function (inputs, target) -> summed cross entropy of a batch, a scalar.
+        pairs: The (source, target) as lists of words.
+        german, english: The vocabularies.
     """
     entropy = words = 0.0
     for length in LENGTHS:
-        members = [pair for pair in pairs if bucket(*pair) == length]
+        members = [pair for pair in pairs if choose_length(*pair) == length]
         for first in range(0, len(members), BATCH):
             chosen = members[first : first + BATCH]
-            inputs, target = arrays(chosen, length, german, english)
+            inputs, target = make_arrays(chosen, length, german, english)
             rows = [(0, BATCH - len(chosen)), (0, 0)]
             inputs, target = [np.pad(x, rows) for x in inputs], np.pad(target, rows)
             entropy += float(scorer(inputs, target))
@@ -187,7 +187,7 @@ def sum_cross_entropy(logits, target):
 
 
 def translate(network, pairs, german, english, beam_width):
-    """Return, for each pair, the words of the best translation and its alignment or None."""
+    """Translate the sources; return (words, alignment or None) of the best translation of each."""
     search = tf.function(
         lambda source: network.beam_search(
             source, LENGTHS[-1], beam_width=beam_width, length_penalty=0.6
@@ -208,18 +208,18 @@ def translate(network, pairs, german, english, beam_width):
 
 
 def draw(pairs, translations, path):
-    """Draw the alignments of four test sentences; return the path."""
+    """Plot the alignments of four test sentences; return the path."""
     lengths = [len(source) for source, _ in pairs]
-    picked = [i for i in range(len(pairs)) if 8 <= lengths[i] <= 14][:4]
-    sources = [pairs[i][0] for i in picked]
-    weights = [translations[i][1] for i in picked]
-    targets = [[*translations[i][0], "</s>"][: len(weights[0])] for i in picked]
+    indices = [i for i in range(len(pairs)) if 8 <= lengths[i] <= 14][:4]
+    sources = [pairs[i][0] for i in indices]
+    weights = [translations[i][1] for i in indices]
+    targets = [[*translations[i][0], "</s>"][: len(weights[0])] for i in indices]
     keras_attention.visualize.heatmap(weights, sources, targets, path=path)
     return path
 
 
 def split_in_graph(text):
-    """Texts (batch,) -> ragged words, equal to those of `split`, by TensorFlow operations."""
+    """Split texts (batch,) by TensorFlow operations into the words of `split`, a ragged tensor."""
     text = tf.strings.regex_replace(tf.strings.lower(text, "utf-8"), SPACES_RE2, " ")
     return tf.strings.split(tf.strings.regex_replace(text, WORD_RE2, r" \1 "))
 
@@ -234,7 +234,7 @@ def export(network, german, english, directory):
 
     @tf.function
     def decode(text):
-        # One more column of padding, so that a batch of empty texts has a step, too.
+        # Add one column of padding, so that even a batch of empty texts has one step.
         words = tf.pad(split_in_graph(text).to_tensor(""), [[0, 0], [0, 1]])
         source = tf.where(words == "", german.padding, table.lookup(words))
         decoded = network.greedy(source, LENGTHS[-1])

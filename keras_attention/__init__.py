@@ -40,7 +40,7 @@ from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.recurrent.decoder_state import DecoderState
 from keras_attention.layers.reinforce.reinforce import reinforce
 from keras_attention.layers.reinforce.reinforce_model import ReinforceModel
-from keras_attention.layers.transformer.transformer_decoder_block import DecoderBlockCache
+from keras_attention.layers.transformer.decoder_cache import DecoderBlockCache
 
 __version__ = "0.1.0"
 

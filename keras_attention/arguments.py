@@ -78,6 +78,7 @@ def boolean(name: str, value: Any) -> bool:
 
 def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return `value` if it is one of the `choices`."""
-    if not isinstance(value, Hashable) or value not in choices:  # Arrays compare by element.
+    # An array is not hashable, and would be compared with each choice elementwise.
+    if not isinstance(value, Hashable) or value not in choices:
         raise ValueError(f"Expected `{name}` to be one of {choices}. Received: {name}={value!r}")
     return value

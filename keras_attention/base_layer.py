@@ -1,4 +1,4 @@
-"""The base class of the package's layers and scores: freezing, and the answer to `quantize`."""
+"""Base class of the package's layers and scores: freezing of sub-layers, and no quantization."""
 
 import functools
 from typing import Any
@@ -15,7 +15,7 @@ class BaseLayer(keras.layers.Layer):
     of `build`: Keras's setter passes it on to every sub-layer and variable. A trainable layer
     leaves its sub-layers alone, so that a frozen cell in a trainable decoder stays frozen.
 
-    The `build` of every subclass does this by itself.
+    The `build` of every subclass does this automatically.
     """
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -24,13 +24,14 @@ class BaseLayer(keras.layers.Layer):
             cls.build = _freeze_after(cls.build)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse to quantize the layer's own weights; `Model.quantize` makes it a warning.
+        """Raise an error, because the layer's own weights cannot be quantized.
 
-        `Model.quantize` quantizes sub-layers of Keras, such as `Dense`, by itself.
+        `Model.quantize` turns the error into a warning, and still quantizes the layer's sub-layers
+        of Keras, such as `Dense`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} does not support `quantize`: the weights of attention layers "
-            "and scores stay as they are. To quantize a multi-head layer, convert it first: "
+            "and scores cannot be quantized. To quantize a multi-head layer, convert it first: "
             "keras_attention.multi_head_to_keras."
         )
 
@@ -40,7 +41,8 @@ def _freeze_after(build):
     def build_and_freeze(self, *args, **kwargs):
         build(self, *args, **kwargs)
         if not self.trainable:
-            # On TensorFlow, assigning the value that an attribute already has does nothing.
+            # Keras's setter is called directly, because on TensorFlow an assignment of the value
+            # that an attribute already has does nothing.
             keras.layers.Layer.trainable.fset(self, False)
 
     return build_and_freeze

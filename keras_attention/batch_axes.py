@@ -1,18 +1,16 @@
 """Make the batch axes of a call's inputs equal, before any product.
 
-Every kernel may rely on equal batch axes. TensorFlow multiplies some shapes `(B, 1, m, n)` by
-`(1, 1, n, k)` wrongly on CPUs, or ends the process.
+Every kernel may rely on equal batch axes. On CPUs, TensorFlow's product of some shapes
+`(B, 1, m, n)` and `(1, 1, n, k)` is wrong, or crashes the process.
 """
 
 from functools import reduce
 
 from keras import ops
 
-from keras_attention.kernels.matmul import matmul as multiply
-
 
 def join_batch(*shapes):
-    """Return the common batch axes of several shapes' batch axes; None = known only at run time.
+    """Return the batch axes to which several batch axes broadcast; None = unknown until run time.
 
     Example:
     >>> from keras_attention.batch_axes import join_batch
@@ -23,29 +21,24 @@ def join_batch(*shapes):
 
 
 def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
-    """Broadcast the batch axes, which are all axes before the sequence's, of the inputs of a call.
+    """Broadcast the batch axes of a call's inputs: all axes before the sequence axis.
 
-    Inputs whose sizes are known and equal are returned unchanged, without any operation. Where both
-    sizes are unknown, equal sizes at run time cost no copy.
+    Where both sizes are unknown, equal sizes at run time cost no copy.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         value: `(batch, ..., Tk, Dv)`.
-        key: `(batch, ..., Tk, Dk)`; the value itself stays the same object.
+        key: `(batch, ..., Tk, Dk)`. If it is the same object as the value, so are the results.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
         key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs, or None.
 
     Returns:
-        The five tensors. Every batch axis has the same size in query, value and key, and in a mask
-        that had one row for an input that was broadcast.
+        The five tensors. Query, value and key have the same batch axes. If an input was broadcast,
+        so was its mask.
     """
     axes = len(value.shape) - 2
     inputs = [query, value] if key is value else [query, value, key]
-    shapes = {tuple(x.shape[:axes]) for x in inputs}
-    has_unknown = any(None in shape for shape in shapes)
-    if len(shapes) == 1 and not (has_unknown and any(x is not query for x in inputs)):
-        return query, value, key, query_mask, key_mask
-    sizes = _batch_sizes(inputs, axes)
+    sizes = join_batch_sizes(inputs, axes)
     if not _is_equal(query.shape[:axes], sizes):
         query_mask = broadcast_axes(query_mask, sizes)
     if not all(_is_equal(x.shape[:axes], sizes) for x in (value, key)):
@@ -54,21 +47,12 @@ def broadcast_batch(query, value, key, query_mask=None, key_mask=None):
     return query, memory[0], memory[-1], query_mask, key_mask
 
 
-def matmul(a, b):
-    """Multiply as `kernels.matmul`; batch axes that are known to differ are made equal before."""
-    axes = len(a.shape) - 2
-    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
-        sizes = _batch_sizes([a, b], axes)
-        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
-    return multiply(a, b)
-
-
 def broadcast_axes(x, sizes):
     """Broadcast the first axes of a tensor to `sizes`, ints or scalar tensors.
 
     Args:
         x: Tensor with at least as many axes as there are sizes; or None, which is returned.
-        sizes: A sequence of sizes. Where they already are the tensor's, it is returned unchanged.
+        sizes: A sequence of sizes. A tensor that already has these sizes is returned unchanged.
     """
     if x is None or _is_equal(x.shape[: len(sizes)], sizes):
         return x
@@ -96,12 +80,12 @@ def broadcast_axes(x, sizes):
 
 
 def broadcast_to_batch(inputs, *tensors):
-    """Broadcast the batch axis of memories and their masks, or None, to the batch of `inputs`."""
+    """Broadcast the batch axis of each tensor, unless it is None, to the batch of `inputs`."""
     size = inputs.shape[0] or ops.shape(inputs)[0]
     return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
 
-def _batch_sizes(inputs, axes):
+def join_batch_sizes(inputs, axes):
     """Return the common size of every batch axis: an int, or a scalar tensor."""
     static = join_batch(*(x.shape[:axes] for x in inputs))
     return [
@@ -124,7 +108,7 @@ def _join_sizes(sizes):
 
 
 def _is_equal(shape, sizes):
-    """Return whether sizes, which may be tensors, are known to be those of a shape."""
+    """Return True if the sizes, which may be tensors, are known to be equal to a shape's."""
     return all(
         size is n or isinstance(size, int) and isinstance(n, int) and size == n
         for size, n in zip(sizes, shape, strict=True)

@@ -33,18 +33,18 @@ def _seed_limits() -> tuple[int, int]:
 
 
 def get_initializer(name: str, value: Any) -> Any:
-    """Return the initializer of a name, a config or an initializer; None = Keras's default."""
+    """Return the initializer for a name, a config or an initializer; None = Keras's default."""
     return _get(keras.initializers.get, name, value, "a Keras initializer, its name or config")
 
 
 def get_regularizer(name: str, value: Any) -> Any:
-    """Return the regularizer of a name, a config or a regularizer; None = no regularization."""
+    """Return the regularizer for a name, a config or a regularizer; None = no regularization."""
     expected = "a Keras regularizer, its name or config, or None"
     return _get(keras.regularizers.get, name, value, expected)
 
 
 def get_activation(name: str, value: Any) -> Any:
-    """Return the activation of a name, a config or a function; None = linear."""
+    """Return the activation for a name, a config or a function; None = linear."""
     expected = "a Keras activation, its name or config, a function, or None"
     return _get(keras.activations.get, name, value, expected)
 

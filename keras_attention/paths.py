@@ -1,24 +1,25 @@
-"""Turn the path strings of users into local paths."""
+"""Convert the paths that users pass to local paths."""
 
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-# A scheme has at least two letters: `C:/models` is a drive of Windows. `Path` merges two slashes.
+# A scheme has at least two letters, because `C:/models` is on a Windows drive. It may be followed
+# by a single slash, because `Path` merges two slashes.
 REMOTE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def to_local_path(name: str, value: Any) -> Path:
-    """Return `value` as a `Path`, with a leading `~` expanded; refuse addresses of object stores.
+    """Return `value` as a `Path`, with a leading `~` expanded; reject addresses of object stores.
 
     Args:
         name: The argument's name, for errors.
         value: A string or `os.PathLike`.
 
     Raises:
-        ValueError: If it is neither, or an address such as `s3://bucket/name`, which `Path` would
-            read as a local folder `s3:`.
+        ValueError: If it is neither, or if it is an address such as `s3://bucket/name`, which
+            `Path` would interpret as a local folder `s3:`.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise ValueError(f"Expected `{name}` to be a path. Received: {name}={value!r}")

@@ -7,7 +7,8 @@ from keras import ops
 def top_k(x, k):
     """Return the `k` highest values along the last axis, highest first, and their indices.
 
-    Equal values keep their order, and the last ones are left out if not all of them fit.
+    Equal values keep their order. If not all of several equal values are among the `k`, the first
+    ones are.
 
     Args:
         x: Float `(..., n)`.
@@ -23,21 +24,23 @@ def top_k(x, k):
     array([[1, 2]], dtype=int32)
     """
     if keras.backend.backend() != "torch":
-        # Not argmax, even if k is 1: on TensorFlow it adds a Bitcast op, which some runtimes
-        # refuse. XLA takes -0.0 to be less than 0.0, though the two are equal.
+        # argmax is not used even if k is 1: on TensorFlow it adds a Bitcast op, which some runtimes
+        # do not support. -0.0 is replaced by 0.0, because XLA sorts it lower although it is equal.
         values, indices = ops.top_k(ops.where(ops.equal(x, 0), ops.zeros_like(x), x), k)
         return values, ops.cast(indices, "int32")
     x = ops.convert_to_tensor(x)
-    # PyTorch's topk returns any of equal values, in any order; its argmax returns the first.
+    # PyTorch's topk may return any of several equal values, in any order; its argmax returns the
+    # first one.
     indices = ops.argmax(x, axis=-1, keepdims=True) if k == 1 else _first_highest(x, k)
     return ops.take_along_axis(x, indices, axis=-1), ops.cast(indices, "int32")
 
 
 def _first_highest(x, k):
-    """Return the indices of the `k` highest values; of equal ones, the first."""
+    """Return the indices of the `k` highest values; among equal values, the first ones."""
     lowest = ops.top_k(x, k)[0][..., -1:]
-    # Replace the values by integers without ties: highest for values above the lowest one that is
-    # returned, lower for those equal to it, and in either group the higher the earlier the index.
+    # Replace the values by integers without ties. Values above `lowest`, the lowest value that is
+    # returned, get the highest integers; values equal to it get lower ones. In both groups, an
+    # earlier index gets a higher integer.
     count = x.shape[-1]
     order = ops.where(x >= lowest, ops.arange(count, 0, -1, dtype="int32"), 0)
     order = ops.where(x > lowest, order + count, order)

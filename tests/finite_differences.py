@@ -1,4 +1,4 @@
-"""Compare gradients of the package with central differences of the formulas."""
+"""Check the package's gradients against central finite differences of the reference formulas."""
 
 import keras
 import numpy as np
@@ -7,13 +7,13 @@ from keras import ops
 
 from tests.gradients import gradients
 
-# Keras computes in float64 on TensorFlow only; on other backends its operations return float32.
-FINEST = "float64" if keras.backend.backend() == "tensorflow" else "float32"
-TOLERANCE = 1e-6 if FINEST == "float64" else 2e-4
-only_with_float64 = pytest.mark.skipif(FINEST != "float64", reason="Keras has no float64 here")
+# Only on TensorFlow do Keras operations compute in float64; elsewhere they return float32.
+GRAD_DTYPE = "float64" if keras.backend.backend() == "tensorflow" else "float32"
+TOLERANCE = 1e-6 if GRAD_DTYPE == "float64" else 2e-4
+only_with_float64 = pytest.mark.skipif(GRAD_DTYPE != "float64", reason="Keras has no float64 here")
 
 
-def differences(formula, arrays, step=1e-6):
+def central_differences(formula, arrays, step=1e-6):
     """Compute central differences of the scalar `formula(*arrays)` in float64."""
     arrays = [np.array(x, "float64") for x in arrays]
     grads = [np.zeros(x.shape) for x in arrays]
@@ -28,8 +28,8 @@ def differences(formula, arrays, step=1e-6):
     return grads
 
 
-def assert_gradients_are_differences(
-    loss, formula, arrays, variables=(), dtype=FINEST, tolerance=TOLERANCE
+def assert_gradients_match(
+    loss, formula, arrays, variables=(), dtype=GRAD_DTYPE, tolerance=TOLERANCE
 ):
     """Assert that the gradients of `loss(*tensors)` match those of `formula(*arrays, *values)`.
 
@@ -38,7 +38,7 @@ def assert_gradients_are_differences(
     """
     arrays = [np.array(x, dtype) for x in arrays]
     actual = gradients(loss, arrays, variables)
-    expected = differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
+    expected = central_differences(formula, [*arrays, *map(ops.convert_to_numpy, variables)])
     for result, correct in zip(actual, expected, strict=True):
         np.testing.assert_allclose(result, correct, rtol=tolerance, atol=tolerance)
     return actual

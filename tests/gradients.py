@@ -6,7 +6,10 @@ __all__ = ["gradients", "with_gradient"]
 
 
 def with_gradient(function):
-    """Return a function of query and key: `function`'s scalar and its gradients, by TensorFlow."""
+    """Return a function (query, key) -> (value, query gradient, key gradient), for TensorFlow.
+
+    `function(query, key)` computes the scalar value.
+    """
     import tensorflow as tf
 
     def run(query, key):

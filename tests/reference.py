@@ -17,7 +17,7 @@ def for_each_sequence(function, *batches):
 
 
 def as_list(vector):
-    """Return Python floats: loops over them are much faster than over numpy's."""
+    """Return Python floats, because Python loops over numpy scalars are much slower."""
     return np.asarray(vector, "float64").tolist()
 
 
@@ -27,7 +27,7 @@ def inner(a, b):
 
 
 def times(vector, matrix):
-    """Compute the row vector `vector @ matrix`."""
+    """Compute `vector @ matrix`."""
     vector = as_list(vector)
     columns = np.asarray(matrix, "float64").T.tolist()
     return np.array([sum(map(operator.mul, vector, column)) for column in columns])

@@ -15,43 +15,47 @@ def alphas(query, key):
     return [reference.softmax(row) for row in reference.dot(query, key)]
 
 
-def squares(prediction, target):
-    """Compute the mean squared difference."""
+def squared_error(prediction, target):
+    """Compute the mean squared error."""
     return sum((p - t) ** 2 for p, t in zip(prediction, target, strict=True)) / len(target)
 
 
 def attention_steps(layers):
-    """Return weights and values of every query of [(query, key, value), ...]."""
+    """Return [(weights, value), ...], one pair for each query of each layer.
+
+    `layers` is [(query, key, value), ...].
+    """
     return [(alpha, value) for query, key, value in layers for alpha in alphas(query, key)]
 
 
-def cost_of(contexts, readout, target):
-    """Compute the cost of the concatenated contexts multiplied by a matrix."""
-    return squares(reference.times(np.concatenate(contexts), readout), target)
+def compute_cost(contexts, readout, target):
+    """Compute the squared error of the concatenated contexts times the matrix `readout`."""
+    return squared_error(reference.times(np.concatenate(contexts), readout), target)
 
 
 def expected_cost(layers, readout, target):
-    """sum_s p(s) cost(s): eq. 10's bound, negated, with log p(y | s, a) = -cost."""
+    """sum_s p(s) cost(s): the negative of the bound in eq. 10, with log p(y | s, a) = -cost."""
     expectation = 0.0
     steps = attention_steps(layers)
     for choice in itertools.product(*(range(len(alpha)) for alpha, _ in steps)):
         chosen = list(zip(choice, steps, strict=True))
         probability = math.prod(alpha[j] for j, (alpha, _) in chosen)
         contexts = [value[j] for j, (_, value) in chosen]
-        expectation += probability * cost_of(contexts, readout, target)
+        expectation += probability * compute_cost(contexts, readout, target)
     return expectation
 
 
 def cost_of_the_expectation(layers, readout, target):
     """cost(sum_j alpha_j value_j): soft attention."""
     contexts = [reference.times(alpha, value) for alpha, value in attention_steps(layers)]
-    return cost_of(contexts, readout, target)
+    return compute_cost(contexts, readout, target)
 
 
 def expected_cost_of_a_decoder(state, inputs, memory, kernel, recurrent, bias, targets):
-    """Compute sum_s p(s) cost(s) of a tanh cell that attends before every step with its state.
+    """Compute sum_s p(s) cost(s) of a decoder with a tanh cell and hard attention.
 
-    p(s_t) depends on the earlier samples through the state. The cost is summed over steps.
+    Before every step the cell's state is the query. p(s_t) therefore depends on the earlier
+    samples. The cost is summed over the steps.
     """
     if not len(inputs):
         return 0.0
@@ -65,5 +69,5 @@ def expected_cost_of_a_decoder(state, inputs, memory, kernel, recurrent, bias, t
         rest = expected_cost_of_a_decoder(
             next_state, inputs[1:], memory, kernel, recurrent, bias, targets[1:]
         )
-        expectation += probability * (squares(next_state, targets[0]) + rest)
+        expectation += probability * (squared_error(next_state, targets[0]) + rest)
     return expectation

@@ -8,7 +8,7 @@ from tests import reference
 from tests.reference_recurrent import sigmoid
 
 
-def sentence(mask):
+def find_sentence(mask):
     """Return the first and the last key that is visible to any query, or None."""
     visible = [j for j in range(np.shape(mask)[1]) if any(row[j] for row in mask)]
     return (visible[0], visible[-1]) if visible else None
@@ -16,7 +16,7 @@ def sentence(mask):
 
 def predict_centers(query, mask, kernel, scale):
     """Equation 9: p_t = S sigmoid(v . tanh(W h_t))."""
-    first, last = sentence(mask) or (0, -1)
+    first, last = find_sentence(mask) or (0, -1)
     hidden = [reference.tanh(reference.times(h, kernel)) for h in query]
     fractions = sigmoid([reference.inner(h, np.ravel(scale)) for h in hidden])
     return [(last - first + 1) * fraction for fraction in fractions]
@@ -24,7 +24,7 @@ def predict_centers(query, mask, kernel, scale):
 
 def local(scores, value, mask, centers, width, has_gaussian, renormalize=False):
     """Equations 7 and 10: softmax in the window, times the Gaussian of sigma = D / 2."""
-    first, last = sentence(mask) or (0, -1)
+    first, last = find_sentence(mask) or (0, -1)
     weights = np.zeros(np.shape(scores))
     for t, center in enumerate(centers):
         window = [

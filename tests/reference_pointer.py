@@ -22,7 +22,7 @@ class Pointer(NamedTuple):
     """A pointer network's decoder and the sequence that it points into.
 
     cell: (input, state) -> (d_i, state). w2, w1, v: of equation 3. begin: first input. end: a
-    vector to point to, or None. memory: e_j. points: P_j. real: for each j, False if it is padding.
+    vector to point to, or None. memory: e_j. points: P_j. mask: for each j, False if it is padding.
     """
 
     cell: Any
@@ -33,19 +33,19 @@ class Pointer(NamedTuple):
     end: Any
     memory: Any
     points: Any
-    real: Any
+    mask: Any
 
     def step(self, x, state, visited=()):
         """Return log p(C_i) of every index, the end first if there is one, and the next state.
 
-        u_j = v . tanh(W1 e_j + W2 d_i), softmax over the real j that are not in `visited`.
+        u_j = v . tanh(W1 e_j + W2 d_i), softmax over the unmasked j that are not in `visited`.
         """
         d, state = self.cell(x, state)
         first = 0 if self.end is None else 1
         keys = [*([] if self.end is None else [self.end]), *self.memory]
         (scores,) = reference.additive([d], keys, self.w2, self.w1, self.v)
         visible = [True] * first + [
-            is_real and j + first not in visited for j, is_real in enumerate(self.real)
+            is_unmasked and j + first not in visited for j, is_unmasked in enumerate(self.mask)
         ]
         return log_softmax(scores, visible), state
 
@@ -88,7 +88,7 @@ class Pointer(NamedTuple):
 
     def count_left(self, indices, allow_repeats):
         """Return how many elements can still be pointed to."""
-        return sum(self.real) - (0 if allow_repeats else len(indices))
+        return sum(self.mask) - (0 if allow_repeats else len(indices))
 
 
 def rank(sequences):

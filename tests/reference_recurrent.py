@@ -8,7 +8,7 @@ from tests import reference
 
 
 def sigmoid(vector):
-    return np.array([1 / (1 + math.exp(min(-x, 700.0))) for x in vector])  # e^710 is too large
+    return np.array([1 / (1 + math.exp(min(-x, 700.0))) for x in vector])  # e^710 overflows
 
 
 def gates(inputs, hidden, kernel, recurrent_kernel, biases, count):
@@ -64,28 +64,40 @@ def attentional_vector(context, query, kernel):
     return reference.tanh(reference.times([*context, *query], kernel))
 
 
-def decode_before(inputs, real, state, cell, attend, top):
+def decode_before(inputs, mask, state, cell, attend, top):
     """Bahdanau et al. (2015): c_i from query s_{i-1}; s_i from x_i, c_i and s_{i-1}.
 
-    `cell(inputs, state)` returns output and state, `attend(query)` context and weights, and
-    `top(state)` the query. Returns outputs, contexts, weights, and the last state.
+    Args:
+        inputs: x_i of every step.
+        mask: For every step, True if it is not padding.
+        state: s_0.
+        cell: `cell(inputs, state)` returns the output and the next state.
+        attend: `attend(query)` returns the context and the weights.
+        top: `top(state)` returns the query.
+
+    Returns:
+        Outputs, contexts, weights, and the last state.
     """
     steps = []
-    for x, is_real in zip(inputs, real, strict=True):
+    for x, is_unmasked in zip(inputs, mask, strict=True):
         context, weights = attend(top(state))
         output, next_state = cell(np.array([*x, *context]), state)
-        steps.append([is_real * part for part in (output, context, weights)])
-        state = next_state if is_real else state
+        steps.append([is_unmasked * part for part in (output, context, weights)])
+        state = next_state if is_unmasked else state
     return *(np.array(part) for part in zip(*steps, strict=True)), state
 
 
-def decode_after(inputs, real, state, cell, attend, fed=None):
-    """Luong et al. (2015): h_t is the query; `fed` is h~_0 with input feeding, or None."""
+def decode_after(inputs, mask, state, cell, attend, attentional=None):
+    """Luong et al. (2015): the query is the cell's output h_t.
+
+    With input feeding, `attentional` is h~_0, and h~_{t-1} is part of the inputs of step t;
+    otherwise it is None. The other arguments are those of `decode_before`.
+    """
     steps = []
-    for x, is_real in zip(inputs, real, strict=True):
-        output, next_state = cell(np.array(x if fed is None else [*x, *fed]), state)
+    for x, is_unmasked in zip(inputs, mask, strict=True):
+        output, next_state = cell(np.array(x if attentional is None else [*x, *attentional]), state)
         context, weights = attend(output)
-        steps.append([is_real * part for part in (output, context, weights)])
-        if is_real:
-            state, fed = next_state, None if fed is None else context
+        steps.append([is_unmasked * part for part in (output, context, weights)])
+        if is_unmasked:
+            state, attentional = next_state, None if attentional is None else context
     return *(np.array(part) for part in zip(*steps, strict=True)), state

@@ -1,4 +1,4 @@
-"""The public API is the one that `tests/api.txt` lists."""
+"""Compare the public API with its listing, `tests/api.txt`."""
 
 import difflib
 
@@ -18,7 +18,7 @@ def test_changes_are_found():
     assert not compare("f(x)\n", "f(x)\n")
 
 
-def test_public_api_is_the_listed_one():
+def test_public_api_matches_the_listing():
     changes = compare(LISTING.read_text(encoding="utf-8"), list_api())
     assert not changes, (
         "The public API differs from tests/api.txt. If that is intended, follow "

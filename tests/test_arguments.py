@@ -11,7 +11,7 @@ def test_positive_integer_is_returned_as_an_int(value):
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, "1", True, None, [3]])
-def test_other_values_are_refused_as_positive_integer(value):
+def test_positive_integer_refuses_other_values(value):
     with pytest.raises(ValueError) as refusal:
         arguments.positive_integer("units", value)
     assert str(refusal.value) == (
@@ -32,7 +32,7 @@ def test_rate_is_returned_as_a_float(value):
 
 
 @pytest.mark.parametrize("value", [1, 1.0, -0.1, "0.5", True, None, float("nan")])
-def test_other_values_are_refused_as_rate(value):
+def test_rate_refuses_other_values(value):
     with pytest.raises(ValueError) as refusal:
         arguments.rate("dropout", value)
     assert str(refusal.value) == (

@@ -1,4 +1,4 @@
-"""Under every floatx of Keras, positions are int32 and credit tensors keep their gradient."""
+"""Positions, REINFORCE credit and layers under every `keras.config.floatx()`."""
 
 import keras
 import numpy as np
@@ -60,8 +60,8 @@ def test_credit_survives_the_sum_of_losses(floatx):
 
 def test_reinforce_model_trains_in_every_floatx(floatx):
     inputs = [keras.Input((3, 8)), keras.Input((7, 8))]
-    read = keras_attention.HardAttention("dot", seed=1)(inputs)
-    model = keras_attention.ReinforceModel(inputs, keras.layers.Dense(1)(read))
+    context = keras_attention.HardAttention("dot", seed=1)(inputs)
+    model = keras_attention.ReinforceModel(inputs, keras.layers.Dense(1)(context))
     model.compile("sgd", "mse", jit_compile=JIT)
     x = [np.ones((4, 3, 8)), np.ones((4, 7, 8))]
     history = model.fit(x, np.zeros((4, 3, 1)), epochs=2, verbose=0).history

@@ -1,4 +1,4 @@
-"""Numbers and flags of public functions are checked by name."""
+"""A wrong number or flag raises an error that names the argument."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def layers():
 
 
 @pytest.mark.parametrize("value", WRONG_SIZES, ids=repr)
-def test_size_is_refused_by_name(value, layers):
+def test_error_names_the_wrong_size(value, layers):
     for name, call in [
         ("queries", lambda: ka.mask.causal(value, 3)),
         ("keys", lambda: ka.mask.causal(3, value)),
@@ -37,7 +37,7 @@ def test_size_is_refused_by_name(value, layers):
 
 
 @pytest.mark.parametrize("value", WRONG_WEIGHTS, ids=repr)
-def test_weight_is_refused_by_name(value):
+def test_error_names_the_wrong_weight(value):
     for name in ("reward_weight", "entropy_weight"):
         with pytest.raises(ValueError, match=f"`{name}` to be a finite number"):
             ka.reinforce([], np.ones(2, "float32"), **{name: value})
@@ -45,7 +45,7 @@ def test_weight_is_refused_by_name(value):
         ka.normalize.gaussian(SCORES, distance=SCORES, deviation=value)
 
 
-def test_flag_and_function_are_refused_by_name():
+def test_error_names_the_wrong_flag_or_function():
     with pytest.raises(ValueError, match="`renormalize` to be True or False"):
         ka.normalize.gaussian(SCORES, distance=SCORES, deviation=1.0, renormalize="yes")
     with pytest.raises(ValueError, match="`distribution` to be a function"):

@@ -1,4 +1,4 @@
-"""One initializer object for several weights of a layer gives them different values."""
+"""Weights of a layer that share one initializer object start with different values."""
 
 import itertools
 
@@ -33,21 +33,23 @@ def test_local_attention(score):
 
 
 def test_additive_score():
-    one = uniform()
-    score = keras_attention.score.AdditiveScore(kernel_initializer=one, scale_initializer=one)
+    initializer = uniform()
+    score = keras_attention.score.AdditiveScore(
+        kernel_initializer=initializer, scale_initializer=initializer
+    )
     score(QUERY, VALUE)
     assert_all_different(score)
 
 
 def test_pointer_decoder():
     names = ("kernel", "scale", "begin", "end")
-    one = uniform()
+    initializer = uniform()
     cell = keras.layers.GRUCell(3)
-    options = {f"{name}_initializer": one for name in names}
+    options = {f"{name}_initializer": initializer for name in names}
     layer = keras_attention.PointerDecoder(5, cell=cell, end_slot=True, **options)
     layer(np.array([[1, 2]] * 2), VALUE, VALUE)
-    cells = [id(weight) for weight in cell.weights]
-    assert_all_different(layer, [w for w in layer.weights if id(w) not in cells])
+    cell_weights = [id(weight) for weight in cell.weights]
+    assert_all_different(layer, [w for w in layer.weights if id(w) not in cell_weights])
 
 
 def test_function_is_returned_unchanged():
@@ -58,5 +60,5 @@ def assert_all_different(layer, weights=None):
     weights = layer.weights if weights is None else weights
     values_by_weight = [set(ops.convert_to_numpy(w).ravel().tolist()) for w in weights]
     assert len(values_by_weight) > 1
-    for one, other in itertools.combinations(values_by_weight, 2):
-        assert not one & other
+    for first, second in itertools.combinations(values_by_weight, 2):
+        assert not first & second

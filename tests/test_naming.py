@@ -13,7 +13,7 @@ import keras_attention
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "keras_attention").rglob("*.py"))
 
-# Functions: a participle or an adjective describes a result; a function name says what is done.
+# A function name is a verb, not a participle or an adjective, which describe the result.
 ED_VERBS = set("embed exceed feed need proceed seed shed speed".split())
 IRREGULAR_PARTICIPLES = set(
     """begun bent bought bred broken brought built caught chosen cut dealt done drawn driven fallen
@@ -22,7 +22,7 @@ IRREGULAR_PARTICIPLES = set(
     stolen struck stuck sunk sworn swept taken taught thrown told torn understood undone won worn
     woven written""".split()
 )
-# Participles of the field's terms: "hidden state", "weighted sum". Alone they are refused as well.
+# Participles that are banned alone but allowed as the start of a term such as "hidden state".
 TERMS = set("colored fixed fused hidden masked nested saved weighted".split())
 ADJECTIVES = set("alone each flat plain precise sight unit visible waiting whole".split())
 THIRD_PERSON = set(
@@ -31,15 +31,16 @@ THIRD_PERSON = set(
     remains requires runs says sees shows stands stays takes tells uses varies wants
     writes""".split()
 )
-# Variables, arguments and attributes.
+# Banned names of variables, arguments and attributes.
 PRO_WORDS = set("asked following found given known made others said told wanted".split())
 MASK_WORDS = set("blind seen sees sight unseen".split())
 SUPERLATIVES = set(
     """BIGGEST FARTHEST FEW FEWEST HIGHEST LARGEST LEAST LONGEST LOWEST MANY MORE MOST SHORTEST
     SMALLEST""".split()
 )
-NOT_A_GRADIENT = "of_"
-# Public names stay what they are.
+# A gradient is `grad_query`, not `of_query`.
+BANNED_PREFIX = "of_"
+# Public names are exempt.
 PUBLIC = {"covers", "hide", "masked", "visited"}
 
 RIDDLE = re.compile(r"(How|That|Those|What|When|Where|Whether|Which|Who|Whose|Why)\b")
@@ -61,7 +62,7 @@ def is_banned_function(name):
         or bare in ADJECTIVES | PRO_WORDS
         or words[0] in THIRD_PERSON
         or bool(MASK_WORDS & set(words))
-        or bare.startswith(NOT_A_GRADIENT)
+        or bare.startswith(BANNED_PREFIX)
     )
 
 
@@ -69,7 +70,7 @@ def is_banned_variable(name):
     """Return True if a variable name does not say what the variable holds."""
     bare = name.strip("_")
     words = set(bare.split("_"))
-    if bare in PRO_WORDS or bare.startswith(NOT_A_GRADIENT) or words & MASK_WORDS:
+    if bare in PRO_WORDS or bare.startswith(BANNED_PREFIX) or words & MASK_WORDS:
         return True
     return bare.isupper() and bool(words & SUPERLATIVES)
 
@@ -144,7 +145,7 @@ def test_package_follows_the_rules(path, find):
     """dropped _kept hidden of_query reads_dots checked_cache drawn_dropout blind_query covers_all
     visible told""".split(),
 )
-def test_function_names_that_are_refused(name):
+def test_banned_function_name_is_recognized(name):
     assert is_banned_function(name)
 
 
@@ -153,7 +154,7 @@ def test_function_names_that_are_refused(name):
     """apply_dropout masked covers visited hide hidden_state keep_mask is_dot has_mask needs_table
     visible_keys read embed seed __getitem__""".split(),
 )
-def test_function_names_that_are_accepted(name):
+def test_verb_or_predicate_is_accepted(name):
     assert not is_banned_function(name)
 
 

@@ -1,4 +1,4 @@
-"""Path strings of users: `~` is expanded, and addresses of object stores are refused by name."""
+"""Paths from users: `~` is expanded, and the address of an object store raises an error."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ FUNCTIONS = {
 
 @pytest.fixture(autouse=True)
 def working_directory(tmp_path, monkeypatch):
-    """An empty working directory and an empty home."""
+    """Change to an empty working directory, with an empty home directory."""
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -44,15 +44,15 @@ def test_address_of_an_object_store_is_refused(name, address, working_directory)
 
 @pytest.mark.parametrize("value", [None, 3, b"bytes", ["list"], True])
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in ("heatmap", "colored_text")])
-def test_other_value_is_refused_by_name(name, value):
+def test_error_names_the_argument_of_a_wrong_path(name, value):
     with pytest.raises((ValueError, RuntimeError), match="`(path|directory)` to be a path|backend"):
         FUNCTIONS[name](value)
 
 
 @pytest.mark.parametrize("command", ["check", "label", "prune"])
 def test_commands_refuse_the_address_of_an_object_store(command, capsys):
-    further = {"label": ["stable=1"], "prune": ["--keep", "1"]}.get(command, [])
-    assert main([command, "s3://bucket/models/name", *further]) == 1
+    options = {"label": ["stable=1"], "prune": ["--keep", "1"]}.get(command, [])
+    assert main([command, "s3://bucket/models/name", *options]) == 1
     assert "s3://bucket/models/name" in capsys.readouterr().err
 
 
@@ -63,5 +63,5 @@ def test_home_is_expanded(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["models/s3", "a:b/c", "C:/models", "./~", "models/x://y"])
-def test_local_path_stays_as_it_is(path):
+def test_local_path_is_unchanged(path):
     assert to_local_path("path", path) == Path(path)

@@ -1,4 +1,4 @@
-"""docs/porting.md: its code runs, and gives the numbers of the libraries that it names."""
+"""The code in docs/porting.md runs and reproduces the results of the libraries it names."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ def bahdanau_scores(query, query_kernel, memory_kernel, v, g=None, b=0.0):
 
 
 def attention_wrapper(cell, scores, kernel, cell_input_fn=np.concatenate):
-    """The steps of Addons' `AttentionWrapper`: (attentions, alignments)."""
+    """Run the steps of Addons' `AttentionWrapper`; return (attentions, alignments)."""
     attention, states = np.zeros((BATCH, SIZE), "float32"), cell.get_initial_state(BATCH)
     results = []
     for step in range(STEPS):
@@ -68,7 +68,7 @@ MECHANISMS = {
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_attention_wrapper_of_addons_is_ported(page, name):
+def test_ported_decoder_matches_addons_attention_wrapper(page, name):
     scores, weights = MECHANISMS[name]
     is_luong = scores is luong_scores
     score = page["GeneralScore"]() if is_luong else page["AdditiveScore"](5, len(weights) > 3)
@@ -86,7 +86,7 @@ def test_attention_wrapper_of_addons_is_ported(page, name):
         np.testing.assert_allclose(ops.convert_to_numpy(result), correct, atol=1e-5)
 
 
-def test_kernel_of_addons_in_luong_attention_has_its_rows_exchanged(page):
+def test_addons_kernel_needs_its_halves_swapped_in_luong_attention(page):
     query, kernel = sample(BATCH, WIDTH), sample(2 * WIDTH, SIZE)
     layer = LuongAttention("dot", units=SIZE)
     layer([query, MEMORY])
@@ -99,13 +99,13 @@ def test_kernel_of_addons_in_luong_attention_has_its_rows_exchanged(page):
 
 
 @pytest.mark.parametrize("name", ["decoder", "projected"])
-def test_decoder_of_the_page_is_saved_and_loaded(page, name, tmp_path):
+def test_decoder_from_the_page_can_be_saved_and_loaded(page, name, tmp_path):
     inputs = [keras.Input(x.shape[1:]) for x in (INPUTS, MEMORY)]
     decoder = type(page[name]).from_config(page[name].get_config())
     model = keras.Model(inputs, decoder(*inputs))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    results = [ops.convert_to_numpy(each([INPUTS, MEMORY])) for each in (model, loaded)]
+    results = [ops.convert_to_numpy(m([INPUTS, MEMORY])) for m in (model, loaded)]
     np.testing.assert_array_equal(*results)
 
 
@@ -133,7 +133,7 @@ def rotate_half(x, base):
 
 
 @pytest.mark.parametrize("groups", [4, 2])
-def test_permuted_rotary_weights_give_the_numbers_of_half_rotations(page, groups):
+def test_permuted_rotary_weights_match_rotate_half(page, groups):
     heads, width, x = 4, 6, sample(BATCH, KEYS, 8)
     layer = MultiHeadSelfAttention(
         heads, width, num_key_value_heads=groups, rotary_base=100.0, use_bias=True

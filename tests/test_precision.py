@@ -29,18 +29,18 @@ def test_scores_are_float32(dtype):
 def test_float64_is_kept():
     x = ops.convert_to_tensor(np.ones((2, 3), "float32"))
     assert score_dtype("float64") == "float64"
-    if keras.backend.backend() != "jax":  # which has no float64 by default
+    if keras.backend.backend() != "jax":  # JAX has no float64 by default
         x = ops.cast(x, "float64")
         assert dtype_of(at_least_float32(x)) == dtype_of(to_score_precision(x)) == "float64"
 
 
-def test_cast_changes_no_number():
+def test_cast_to_float32_is_exact():
     numbers = np.array([0.1, -65504, 2.0**-24, 0], "float16")
     cast = ops.convert_to_numpy(at_least_float32(ops.convert_to_tensor(numbers)))
     np.testing.assert_array_equal(cast, numbers.astype("float32"))
 
 
-def test_moderate_numbers_are_kept_and_others_clipped():
+def test_large_numbers_are_clipped_and_others_unchanged():
     numbers = np.array([0.0, -3.5, 1e11, -1e13, 3e38, -np.inf, np.inf], "float32")
     clipped = ops.convert_to_numpy(to_score_precision(ops.convert_to_tensor(numbers)))
     expected = np.array(

@@ -28,7 +28,7 @@ def test_zeros_of_either_sign_are_equal():
 
 
 def compile_function(function):
-    """Compile a function by XLA, where the backend has it."""
+    """Compile a function with XLA, if the backend supports it."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -40,14 +40,14 @@ def compile_function(function):
     return function
 
 
-def equal_tokens(tokens, state, memory):
+def score_tokens_equally(tokens, state, memory):
     return ops.zeros((ops.shape(tokens)[0], 5)), state, None
 
 
-def test_searches_take_the_first_of_equal_tokens():
+def test_searches_take_the_first_of_equally_probable_tokens():
     state = np.zeros((1, 1), "float32")
-    decoded = greedy(equal_tokens, state, 0, -1, 3)
+    decoded = greedy(score_tokens_equally, state, 0, -1, 3)
     np.testing.assert_array_equal(ops.convert_to_numpy(decoded.tokens), [[0, 0, 0]])
-    decoded = beam_search(equal_tokens, state, 0, -1, 2, beam_width=6)
+    decoded = beam_search(score_tokens_equally, state, 0, -1, 2, beam_width=6)
     expected = [[0, 0], [0, 1], [0, 2], [0, 3], [0, 4], [1, 0]]
     np.testing.assert_array_equal(ops.convert_to_numpy(decoded.tokens)[0], expected)

@@ -14,7 +14,7 @@ OVERRIDES = """__init__ build compute_mask compute_output_shape compute_output_s
 
 
 def list_functions():
-    """Yield every public function and every method of a public class, also inherited ones."""
+    """Yield every public function and every own or inherited method of a public class."""
     for module in find_public_modules():
         for name in list_names(module):
             value = getattr(module, name)
@@ -33,7 +33,7 @@ def list_functions():
 def find_unannotated(function):
     """Return the parameters that have no annotation, and "return" if the result has none.
 
-    `*args` and `**kwargs`, which go to Keras, need none.
+    `*args` and `**kwargs` need none: they are passed on to Keras.
     """
     signature = inspect.signature(function)
     names = [

@@ -15,12 +15,12 @@ HEADER = """\
 """
 # Keras calls these methods, so their signatures are Keras's.
 KERAS_METHODS = {*dir(keras.layers.Layer), *dir(keras.Model)} - {"call"}
-# One class of the package overrides these methods of another. Users do not call them.
+# Layers of the package override these methods; users do not call them.
 HOOKS = {"apply_rotary", "build_all", "build_mask", "read", "read_blockwise"}
 
 
 class _Default:
-    """A default value whose `repr` does not depend on the Python version or on the process."""
+    """A default value whose `repr` is the same in every Python version and process."""
 
     def __init__(self, value):
         self.value = value
@@ -48,10 +48,10 @@ def format_signature(function, skip_first=False):
 
 
 def _get_parameters(function):
-    """Return the parameters of a function; those of a decorated one are its decorator's.
+    """Return the parameters of a function, which may be decorated.
 
-    A decorator may add parameters, as `normalize.masked` adds `mask`. One that takes anything
-    (`*args, **kwargs`) has the parameters of the function that it decorates.
+    A decorator may add parameters, as `normalize.masked` adds `mask`. If it takes only
+    `*args, **kwargs`, return the parameters of the decorated function instead.
     """
     own = inspect.signature(function, follow_wrapped=False).parameters
     takes_anything = {p.kind for p in own.values()} <= {
@@ -71,7 +71,7 @@ def find_public_modules():
 
 
 def list_names(module):
-    """Return `__all__`, or the functions and classes of a package that imports its own modules."""
+    """Return `__all__` if there is one, otherwise the public functions and classes."""
     if hasattr(module, "__all__"):
         return module.__all__
     return [
@@ -137,7 +137,7 @@ def _format_value(path, value):
 
 
 def list_api():
-    """Return the text of the listing."""
+    """Return the text of `tests/api.txt`."""
     lines = {
         line
         for module in find_public_modules()

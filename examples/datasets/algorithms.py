@@ -1,8 +1,9 @@
-"""The five tasks of the Neural Turing Machine, generated on demand.
+"""The five tasks of the Neural Turing Machine paper, generated on demand.
 
 An episode is a pair of float32 arrays, inputs `(steps, channels)` and targets `(steps, bits)`. A
-target is 0 or 1, or `NOTHING` at steps without an answer; the inputs are zero at steps with one.
-Every function generates one episode. Arguments that are None are drawn as in training.
+target is 0 or 1, or `NOTHING` at steps without an answer. In all tasks but `ngrams`, the inputs are
+zero at the steps of the answer. The functions named after the tasks generate one episode each.
+Arguments that are None are sampled as in training.
 
 Reference:
     Neural Turing Machines, Graves, Wayne, Danihelka (2014), section 4,
@@ -13,8 +14,8 @@ import numpy as np
 
 NOTHING = -1
 VECTOR = 8  # bits of a vector to copy, to repeat or to sort
-ITEM = 3, 6  # vectors of an item to recall, and their bits
-CONTEXT = 5  # bits that determine the probability of the next bit in an n-gram
+ITEM = 3, 6  # number of vectors of an item to recall, and of bits of a vector
+CONTEXT = 5  # number of previous bits that determine the probability of the next bit
 REPEATS = 5.5, 2.872  # mean and standard deviation of the number of repeats in training
 
 
@@ -26,7 +27,10 @@ def copy(rng, length=None):
 
 
 def repeat_copy(rng, length=None, repeats=None):
-    """Like `copy`, with a number of repeats at the delimiter, and an end mark after the targets."""
+    """Generate an episode of `copy` with a number of repeats, and an end mark after the targets.
+
+    The inputs have the number of repeats, normalized, at the step of the delimiter.
+    """
     length = rng.integers(1, 11) if length is None else length
     repeats = rng.integers(1, 11) if repeats is None else repeats
     vectors = rng.integers(0, 2, (length, VECTOR))
@@ -39,7 +43,10 @@ def repeat_copy(rng, length=None, repeats=None):
 
 
 def associative_recall(rng, items=None):
-    """Generate delimited items and one of them between query marks; the target is the next one."""
+    """Generate items with delimiters, then one of the items between two query marks.
+
+    The target is the item that follows the queried one.
+    """
     items = rng.integers(2, 7) if items is None else items
     vectors, bits = ITEM
     sequence = rng.integers(0, 2, (items, vectors, bits))
@@ -61,19 +68,22 @@ def ngrams(rng, length=200):
 
 
 def priority_sort(rng, vectors=20, sorted=16):
-    """Generate vectors with priorities; the targets are the `sorted` ones of highest priority."""
+    """Generate vectors with priorities.
+
+    The targets are the `sorted` vectors of highest priority, in the order of their priorities.
+    """
     inputs = _channels(rng.integers(0, 2, (vectors, VECTOR)), 2)
     inputs[:, VECTOR] = rng.uniform(-1, 1, vectors)
     first = np.argsort(-inputs[:, VECTOR])[:sorted]
     return _episode([inputs, _mark(VECTOR + 2, VECTOR + 1)], inputs[first, :VECTOR])
 
 
-def optimal_bits(targets):
+def compute_optimal_bits(targets):
     """Return the cross entropy of the optimal predictor of an episode of `ngrams`, in bits.
 
-    It knows the prior. Equation 10: P(1 | context) = (N1 + 1/2) / (N0 + N1 + 1), where N0 and N1
-    count the bits that followed that context before. The first five bits, which have no context,
-    cost one bit each.
+    The optimal predictor knows the prior: P(1 | context) = (N1 + 1/2) / (N0 + N1 + 1) (equation
+    10), where N0 and N1 count the zeros and ones that have followed this context before. The first
+    five bits, which have no context, cost one bit each.
     """
     bits = targets.ravel().astype(int)
     counts, cost = np.full((2**CONTEXT, 2), 0.5), float(CONTEXT)
@@ -84,15 +94,15 @@ def optimal_bits(targets):
     return cost
 
 
-def vectors_written_twice(written, expected):
-    """Count the vectors that `written` repeats, which shifts the vectors after them.
+def count_vectors_written_twice(written, expected):
+    """Count the vectors that are written twice in a row, which shifts all later vectors.
 
     Args:
-        written, expected: `(length, bits)`, of the same length: vectors shifted past the end are
-            lost.
+        written, expected: `(length, bits)`, of the same length: `written` lacks the vectors that
+            are shifted past the end.
 
     Returns:
-        The number; None if there is any other error.
+        The number of vectors written twice; None if there is any other error.
     """
     index, twice = 0, 0
     for vector in written:
@@ -105,15 +115,15 @@ def vectors_written_twice(written, expected):
     return twice
 
 
-def episodes(task, count, rng, steps=None, **options):
+def make_batch(task, count, rng, steps=None, **options):
     """Generate a batch: inputs `(count, steps, channels)` and targets `(count, steps, bits)`.
 
     Args:
         task: One of the functions above.
         count: Number of episodes.
         rng: `numpy.random.Generator`.
-        steps: Length that episodes are padded to, with 0 and `NOTHING`; None for the length of the
-            longest.
+        steps: Length to which the episodes are padded with 0 and `NOTHING`; None for the length of
+            the longest episode.
         **options: Arguments of the task, such as `length=40`.
     """
     generated = [task(rng, **options) for _ in range(count)]
@@ -138,13 +148,13 @@ def _mark(channels, channel):
 
 
 def _episode(parts, answer):
-    """Return an episode whose inputs are the parts, and whose targets follow them."""
-    shown = np.concatenate(parts)
-    inputs = np.pad(shown, [(0, len(answer)), (0, 0)])
-    targets = np.pad(answer, [(len(shown), 0), (0, 0)], constant_values=NOTHING)
+    """Return an episode: the inputs are the parts, and the answer is the target of later steps."""
+    inputs = np.concatenate(parts)
+    targets = np.pad(answer, [(len(inputs), 0), (0, 0)], constant_values=NOTHING)
+    inputs = np.pad(inputs, [(0, len(answer)), (0, 0)])
     return inputs, targets.astype("float32")
 
 
 def _number(bits):
-    """Return bits as a number, most significant bit first."""
+    """Convert bits, most significant bit first, to a number."""
     return bits @ 2 ** np.arange(len(bits))[::-1]

@@ -1,12 +1,12 @@
 """The date formats of the world's languages, from the Unicode CLDR.
 
-`babel` contains the Common Locale Data Repository, so that nothing is downloaded. The patterns are
-those of all locales that write a day, a month and a year of four digits, with or without the
-weekday; equal patterns of several locales are one. Omitted are two-digit years, eras, one-letter
-names, untranslated names, and the patterns that `date_meanings` finds ambiguous.
+Nothing is downloaded, because `babel` contains the Common Locale Data Repository. The patterns are
+those of all locales with a day, a month and a year of four digits, with or without the weekday.
+Equal patterns of several locales are merged. Patterns with two-digit years, eras, one-letter names
+or untranslated names are left out, and so are those that `date_meanings` finds ambiguous.
 
 No-break spaces are replaced by spaces, and the invisible marks of writing direction are removed,
-because nobody types them.
+because people do not type them.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from examples.datasets.date_meanings import keep_one_meaning, keep_one_order
 
-# The CLDR fields that identify a day unambiguously.
+# The CLDR fields that a pattern may have. Without other fields it identifies a day unambiguously.
 KINDS = {"y": "year", "d": "day", "dd": "day"}
 KINDS |= dict.fromkeys(("M", "MM", "MMM", "MMMM", "L", "LL", "LLL", "LLLL"), "month")
 KINDS |= dict.fromkeys(("E", "EEE", "EEEE", "ccc", "cccc"), "weekday")
@@ -44,7 +44,7 @@ class Pattern:
 
     @property
     def languages(self):
-        return {language(locale) for locale in self.locales}
+        return {get_language(locale) for locale in self.locales}
 
     def render(self, date):
         weekday = self.weekdays[date.weekday()] if self.weekdays else ""
@@ -56,24 +56,24 @@ class Pattern:
         )
 
 
-def language(locale):
+def get_language(locale):
     return locale.split("_")[0]
 
 
 @functools.cache
-def patterns():
-    """Return all patterns, in a fixed order. The first call takes seconds to load all locales."""
+def load_patterns():
+    """Return all patterns, in a fixed order. The first call loads all locales, in seconds."""
     from babel import Locale, localedata
 
     locales = defaultdict(list)
     for name in sorted(localedata.locale_identifiers()):
-        for fields in locale_patterns(Locale.parse(name)):
+        for fields in iterate_patterns(Locale.parse(name)):
             locales[fields].append(name)
     merged = [Pattern(*fields, tuple(names)) for fields, names in sorted(locales.items())]
     return keep_one_meaning(keep_one_order(merged))
 
 
-def locale_patterns(locale):
+def iterate_patterns(locale):
     """Yield (template, days, months, weekdays) for each usable pattern of a babel `Locale`."""
     from babel.dates import DateTimeFormat
 
@@ -97,6 +97,6 @@ def locale_patterns(locale):
 
 
 def clean(text):
-    """Return the text as typed: composed characters, plain spaces, no marks of direction."""
+    """Normalize a text: composed characters, plain spaces, no marks of writing direction."""
     text = DIRECTION_MARKS.sub("", unicodedata.normalize("NFC", text))
     return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)

@@ -1,12 +1,12 @@
-"""Dates in the formats of the world's languages, with the same dates in ISO 8601.
+"""Random dates as text in the formats of the world's languages, and in ISO 8601.
 
 >>> import numpy as np
 >>> dates = Dates(languages={"de", "en", "ja"})
 >>> text, iso, locale = dates.sample(1, np.random.default_rng(0), split="train")[0]
 
 The splits divide the days, 1900-01-01 to 2099-12-31, not the texts: a day of the `validation` or
-`test` split (a tenth of all days each, by a fixed hash) is not in training in any language.
-`date_patterns` documents the formats, `date_meanings` why no text means two dates.
+`test` split (a tenth of all days each, by a fixed hash) does not occur in training in any language.
+`date_patterns` describes the formats, and `date_meanings` explains why no text means two dates.
 """
 
 import datetime
@@ -15,44 +15,46 @@ import hashlib
 
 import numpy as np
 
-from examples.datasets.date_patterns import language, patterns
+from examples.datasets.date_patterns import get_language, load_patterns
 
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 ISO_CHARACTERS = "-0123456789"
 
 
 class Dates:
-    """Pairs of a written date and its ISO form. All formats are equally frequent.
+    """A generator of dates as text, with their ISO form. All formats are equally frequent.
 
     Args:
         languages: Codes such as `{"de", "en"}`; None for all languages of CLDR.
 
-    `patterns` are the formats of these languages, `characters` all characters of their texts.
+    `patterns` are the formats of these languages, `characters` all characters of the texts.
     """
 
     def __init__(self, languages=None):
-        all_languages = set().union(*(pattern.languages for pattern in patterns()))
+        all_languages = set().union(*(pattern.languages for pattern in load_patterns()))
         self.languages = all_languages if languages is None else set(languages)
         if not self.languages or self.languages - all_languages:
             raise ValueError(
                 f"Expected language codes of CLDR, such as 'en'. Received: languages={languages!r}"
             )
-        self.patterns = [p for p in patterns() if p.languages & self.languages]
+        self.patterns = [p for p in load_patterns() if p.languages & self.languages]
         written = {c for p in self.patterns for c in "".join((*p.days, *p.months, *p.weekdays))}
         between = {c for p in self.patterns for c in p.write("", 1, 1, "")}
         self.characters = "".join(sorted(written | between | set("0123456789")))
 
     def sample(self, count, rng, split="train"):
-        """Draw `count` dates, tuples (text, iso, locale).
+        """Sample `count` dates, tuples (text, iso, locale).
 
         Args:
             count: Number of dates.
             rng: A `numpy.random.Generator`.
             split: `"train"`, `"validation"` or `"test"`.
         """
-        if split not in days_by_split():
-            raise ValueError(f"Expected one of {list(days_by_split())}. Received: split={split!r}")
-        days = rng.choice(days_by_split()[split], count).tolist()
+        if split not in get_days_by_split():
+            raise ValueError(
+                f"Expected one of {list(get_days_by_split())}. Received: split={split!r}"
+            )
+        days = rng.choice(get_days_by_split()[split], count).tolist()
         indices = rng.integers(len(self.patterns), size=count).tolist()
         samples = []
         for day, index in zip(days, indices, strict=True):
@@ -61,13 +63,13 @@ class Dates:
         return samples
 
     def locale(self, pattern):
-        """Return the first locale of the languages that uses the pattern."""
-        return next(name for name in pattern.locales if language(name) in self.languages)
+        """Return the first locale that uses the pattern and is of one of the languages."""
+        return next(name for name in pattern.locales if get_language(name) in self.languages)
 
 
 @functools.cache
-def days_by_split():
-    """Return {split: the ordinals of its days}, the same on every machine."""
+def get_days_by_split():
+    """Return {split: ordinals of its days}. The splits are the same on every machine."""
     days = {"train": [], "validation": [], "test": []}
     for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):
         digest = hashlib.sha256(datetime.date.fromordinal(ordinal).isoformat().encode()).digest()
@@ -94,7 +96,7 @@ class Vocabulary:
         return len(self.characters) + 2
 
     def encode(self, texts, length=None):
-        """Return ids (N, length) int32, padded on the right; None is the longest text's length."""
+        """Return ids (N, length) int32, padded on the right; default: the longest text's length."""
         max_length = max(map(len, texts), default=0)
         length = max_length if length is None else length
         if max_length > length:
@@ -107,6 +109,6 @@ class Vocabulary:
         return ids
 
     def decode(self, ids):
-        """Return the texts of ids (N, length), without padding; U+FFFD for unknown characters."""
+        """Return the texts of ids (N, length), without padding; U+FFFD is an unknown character."""
         letters = ["", "\ufffd", *self.characters]
         return ["".join(letters[id] for id in row) for row in np.asarray(ids)]

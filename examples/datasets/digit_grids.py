@@ -1,17 +1,18 @@
-"""Generated pictures with captions: 3 x 3 grids of MNIST digits with empty cells.
+"""Generated images with captions: 3 x 3 grids of MNIST digits, with empty cells.
 
-    images, digits = draw_grids(*mnist("train"), 1000, np.random.default_rng(0))
+    images, digits = sample_grids(*load_mnist("train"), 1000, np.random.default_rng(0))
     captions = encode(digits)  # "seven two zero", the digits in reading order
 
-A picture has 84 x 84 pixels. A cell is empty with probability 1/2, but never are all cells. A digit
-is at most `SHIFT` pixels off the center of its cell. Training, validation and test use different
-images of digits; the test uses MNIST's test split.
+An image has 84 x 84 pixels. A cell is empty with probability 1/2, but at least one cell is not. A
+digit is at most `SHIFT` pixels off the center of its cell. Training, validation and test use
+different images of digits; the test uses MNIST's test split.
 """
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-SIDE, CELL, SHIFT = 3, 28, 2  # cells; pixels
+SIDE = 3  # cells
+CELL, SHIFT = 28, 2  # side of a cell, and the maximum shift of a digit, in pixels
 CELLS = SIDE * SIDE
 EMPTY = -1  # the digit of an empty cell
 PADDING, END, START = 0, 1, 2
@@ -20,7 +21,7 @@ STEPS = CELLS + 1  # length of the longest caption, end mark included
 SPLITS = {"train": "train[:55000]", "validation": "train[55000:]", "test": "test"}
 
 
-def mnist(split, data_dir=None):
+def load_mnist(split, data_dir=None):
     """Load images (n, 28, 28) uint8 and labels (n,) of `"train"`, `"validation"` or `"test"`."""
     if split not in SPLITS:
         raise ValueError(f"Expected `split` to be one of {tuple(SPLITS)}. Received: split={split}")
@@ -29,15 +30,15 @@ def mnist(split, data_dir=None):
     return data["image"][..., 0], data["label"].astype("int32")
 
 
-def draw_grids(images, labels, count, rng, empty=0.5):
-    """Draw random grids of digits.
+def sample_grids(images, labels, count, rng, empty=0.5):
+    """Sample random grids of digits.
 
     Args:
         images: (n, 28, 28) uint8.
         labels: (n,), from 0 to 9.
         count: Number of grids.
         rng: A `numpy.random.Generator`.
-        empty: Probability that a cell is empty. At least one cell is not.
+        empty: Probability that a cell is empty. At least one cell of each grid is not.
 
     Returns:
         Images (count, 84, 84, 1) uint8, and the digits of their nine cells, row by row:
@@ -56,7 +57,7 @@ def draw_grids(images, labels, count, rng, empty=0.5):
     return grids, np.where(filled, labels[chosen], EMPTY).astype("int32")
 
 
-def reading_order(digits):
+def locate_words(digits):
     """Return the cell of each word of the captions: (count, 9), `EMPTY` after the last word."""
     empty = digits == EMPTY
     cells = np.argsort(empty, axis=1, kind="stable")
@@ -65,7 +66,7 @@ def reading_order(digits):
 
 def encode(digits):
     """Return the captions' ids (count, `STEPS`): the words, the end mark, then padding."""
-    cells = np.pad(reading_order(digits), [(0, 0), (0, 1)], constant_values=EMPTY)
+    cells = np.pad(locate_words(digits), [(0, 0), (0, 1)], constant_values=EMPTY)
     words = np.take_along_axis(digits, cells, axis=1) + WORDS.index("zero")
     ends = np.arange(STEPS) == (digits != EMPTY).sum(axis=1, keepdims=True)
     return np.where(cells != EMPTY, words, np.where(ends, END, PADDING)).astype("int32")

@@ -1,15 +1,15 @@
-"""Film reviews as lists of sentences of words: `imdb_reviews` and `movie_rationales` of TFDS.
+"""Movie reviews as lists of sentences of words: `imdb_reviews` and `movie_rationales` of TFDS.
 
-    review = splits("movie_rationales")["train"][0]
+    review = load_splits("movie_rationales")["train"][0]
     review.sentences, review.label, review.marked
 
-The validation set of `imdb_reviews` is a quarter of its training reviews, chosen by the seed.
-`movie_rationales` (Zaidan et al. 2007, in the form of ERASER, DeYoung et al. 2020) has a validation
-set of its own, and the words that people marked as the reason for the label.
+The validation set of `imdb_reviews` is a quarter of its training reviews, selected by the seed.
+`movie_rationales` (Zaidan et al. 2007, in the form of ERASER, DeYoung et al. 2020) has its own
+validation set, and marks: the words that people marked as the reason for the label.
 
-A sentence ends at a line break, `<br />` included, and at `.`, `!` or `?` followed by a space but
-not preceded by one ("Mr. X" becomes two sentences; in `movie_rationales`, which has spaces before
-full stops, a line is a sentence). A sentence of more than `MAX_WORDS` words is split.
+A sentence ends at a line break or `<br />`, and at `.`, `!` or `?` if a space follows and no space
+precedes. ("Mr. X" becomes two sentences. `movie_rationales` has spaces before full stops, so that
+there each line is a sentence.) A sentence of more than `MAX_WORDS` words is split.
 """
 
 import collections
@@ -22,32 +22,41 @@ import tensorflow_datasets as tfds
 from examples.datasets.words import Words, split
 
 TEXT = {"imdb_reviews": "text", "movie_rationales": "review"}
-MAX_WORDS = 25  # of a sentence
-# (pattern, replacement) that put each sentence on a line of its own, in a syntax that Python's and
-# TensorFlow's regular expressions share.
+MAX_WORDS = 25  # per sentence
+# Pairs (pattern, replacement) that put each sentence on its own line. Their syntax is valid in both
+# Python's and TensorFlow's regular expressions.
 SENTENCE_ENDS = ((r"<[bB][rR] ?/?>", "\n"), (r"""([^\s.!?][.!?]+["')]*) """, r"\1" "\n"))
 
 
 class Document(NamedTuple):
-    """A review: its sentences as lists of words, its label, and which of all words are marked."""
+    """A review.
+
+    Attributes:
+        sentences: List of sentences, which are lists of words.
+        label: 1 for a positive review, 0 for a negative one.
+        marked: Bool array over all words of the review: True for marked words.
+    """
 
     sentences: list
     label: int
     marked: np.ndarray
 
 
-def splits(name, seed=0, max_reviews=None):
-    """Return {"train", "validation" and "test": `max_reviews` at most of each TFDS split}."""
+def load_splits(name, seed=0, max_reviews=None):
+    """Return the reviews {"train": [...], "validation": [...], "test": [...]}.
+
+    At most `max_reviews` of each TFDS split are loaded; None for all.
+    """
     subset = "" if max_reviews is None else f"[:{max_reviews}]"
-    reviews = {part: documents(name, part + subset) for part in ("train", "test")}
+    reviews = {part: load_documents(name, part + subset) for part in ("train", "test")}
     if name == "movie_rationales":
-        return {**reviews, "validation": documents(name, "validation" + subset)}
+        return {**reviews, "validation": load_documents(name, "validation" + subset)}
     training, validation = hold_out(deduplicate(reviews["train"], reviews["test"]), seed)
     return {"train": training, "validation": validation, "test": reviews["test"]}
 
 
 def deduplicate(documents, excluded):
-    """Return each document once and without the excluded ones: some reviews occur repeatedly."""
+    """Return each document once, without the excluded ones, because some reviews are repeated."""
     texts, unique = {str(document.sentences) for document in excluded}, []
     for document in documents:
         text = str(document.sentences)
@@ -57,8 +66,8 @@ def deduplicate(documents, excluded):
     return unique
 
 
-def documents(name, part):
-    """Return all reviews of a TFDS split, or of a slice such as `"train[:100]"`, in its order."""
+def load_documents(name, part):
+    """Load all reviews of a TFDS split, or of a slice such as `"train[:100]"`, in TFDS's order."""
     if name not in TEXT:
         raise ValueError(f"Expected one of {list(TEXT)}. Received: name={name!r}")
     reviews = []
@@ -80,10 +89,10 @@ def split_sentences(text):
 
 
 def mark(words, phrases):
-    """Return which of the words, (N,) bool, are part of a marked phrase.
+    """Return a bool array (N,), True for the words that are part of a marked phrase.
 
-    TFDS has the marked phrases, but not their positions. A phrase that was marked n times is taken
-    to be at its first n positions.
+    TFDS has the marked phrases, but not their positions. A phrase that was marked n times is
+    assumed to be at the first n positions where it occurs.
     """
     marked = np.zeros(len(words), bool)
     positions = collections.defaultdict(list)
@@ -97,35 +106,35 @@ def mark(words, phrases):
 
 
 def hold_out(documents, seed, share=0.25):
-    """Return (training, validation): a `share` of the documents, by the seed, is held out."""
+    """Return (training, validation): a random `share` of the documents is held out."""
     order = np.random.default_rng([seed, 2016]).permutation(len(documents))
     cut = int(share * len(documents))
     parts = order[cut:], order[:cut]
     return tuple([documents[index] for index in sorted(part)] for part in parts)
 
 
-def vocabulary(documents, max_words):
+def make_vocabulary(documents, max_words):
     """Return the `max_words` most frequent words that occur at least twice, as `Words`.
 
-    Words that are as frequent as the first one beyond the maximum are left out, too.
+    If the maximum cuts a group of equally frequent words, the whole group is left out.
     """
     sentences = [sentence for document in documents for sentence in document.sentences]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
-    words = max(max_words - 4, 0)  # 4 ids are marks
+    words = max(max_words - 4, 0)  # 4 ids are not words: padding, unknown, start, end
     excluded_count = sorted(counts.values(), reverse=True)[words : words + 1]
     return Words(sentences, min_count=max(2, 1 + max(excluded_count, default=1)))
 
 
 def encode(documents, words, shape):
-    """Return ids (N, sentences, words) int32 for a shape (sentences, words), or (N, words).
+    """Return the ids of documents, int32, padded and truncated to a shape.
 
-    Documents are padded and truncated to the shape.
+    They are (N, sentences, words) for a shape (sentences, words), and (N, words) for (words,).
     """
     if len(shape) == 1:
-        flat = [
+        word_lists = [
             [word for sentence in document.sentences for word in sentence] for document in documents
         ]
-        return words.encode(flat, shape[0])
+        return words.encode(word_lists, shape[0])
     padded = []
     for document in documents:
         sentences = document.sentences[: shape[0]]
@@ -133,8 +142,16 @@ def encode(documents, words, shape):
     return words.encode(padded, shape[1]).reshape(-1, *shape)
 
 
-def buckets(documents, shapes):
-    """Return {shape: indices of the documents that it is the first to hold}; the last holds all."""
+def group_by_shape(documents, shapes):
+    """Group documents by the first shape that is large enough, or else the last shape.
+
+    Args:
+        documents: List of `Document`.
+        shapes: Shapes (sentences, words), or (words,), in increasing order.
+
+    Returns:
+        Dict of shape to the indices of its documents.
+    """
     members = {shape: [] for shape in shapes}
     for index, document in enumerate(documents):
         is_nested = len(shapes[0]) == 2

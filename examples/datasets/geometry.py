@@ -1,7 +1,8 @@
-"""The tasks of pointer networks (Vinyals et al. 2015): instances, correct answers and figures.
+"""The tasks of pointer networks (Vinyals et al. 2015): instances, correct answers and metrics.
 
-An answer is a sequence of indices of its instance's elements, computed in float64. Points are
-uniform in the unit square; numbers are distinct integers of two digits, scaled.
+An instance is a set of points or numbers, its elements. An answer is a sequence of indices of the
+elements, computed in float64. Points are uniform in the unit square; numbers are distinct integers
+of two digits, divided by 100.
 """
 
 from itertools import combinations
@@ -10,23 +11,25 @@ from typing import NamedTuple
 import numpy as np
 from scipy import spatial
 
-NOTHING = -1  # after the last index of an answer
+NOTHING = -1  # padding after the last index of an answer
 
 
 class Task(NamedTuple):
     """A task.
 
     Attributes:
-        draw: Function of a generator, a count and n that returns instances `(count, n, width)`.
-        answer: Function of instances that returns their indices `(count, L)`, padded by `NOTHING`.
-        longest: Function of n that returns L.
+        sample: Function of a random generator, a count and n that returns instances `(count, n,
+            width)`.
+        answer: Function of instances that returns the correct answers: indices `(count, L)`,
+            padded with `NOTHING`.
+        longest: Function of n that returns L, the maximum length of an answer.
         width: Number of coordinates of an element.
-        ends: Whether answers differ in length, so that they need an end.
+        ends: Whether answers differ in length, so that the decoder needs to point to an end.
         repeats: Whether an answer may contain an index twice.
-        largest: The largest n that can be drawn, or answered in reasonable memory.
+        largest: Maximum of n, which is limited by the instances or by the memory for answers.
     """
 
-    draw: object
+    sample: object
     answer: object
     longest: object
     width: int = 2
@@ -35,19 +38,22 @@ class Task(NamedTuple):
     largest: int = 1000
 
 
-def draw_points(rng, count, n):
-    """Draw points `(count, n, 2)`, uniform in the unit square."""
+def sample_points(rng, count, n):
+    """Sample points `(count, n, 2)`, uniform in the unit square."""
     return rng.random((count, n, 2))
 
 
-def draw_numbers(rng, count, n):
-    """Draw distinct numbers of 0, 0.01, .., 0.99, `(count, n, 1)`: reals could tie in float32."""
+def sample_numbers(rng, count, n):
+    """Sample distinct numbers from 0, 0.01, ..., 0.99, `(count, n, 1)`.
+
+    Uniform real numbers could be equal in float32.
+    """
     order = np.argsort(rng.random((count, 100)), axis=1)
     return order[:, :n, None] / 100
 
 
 def hull(points):
-    """Return convex hulls, counter-clockwise, from their smallest index."""
+    """Return convex hulls, counter-clockwise, starting with their smallest index."""
     corners = np.full(points.shape[:2], NOTHING, "int32")
     for row, instance in zip(corners, points, strict=True):
         vertices = spatial.ConvexHull(instance).vertices  # counter-clockwise
@@ -56,7 +62,10 @@ def hull(points):
 
 
 def delaunay(points):
-    """Return Delaunay triangulations: flat increasing index triples, ordered by their incenters."""
+    """Return Delaunay triangulations, ordered by the triangles' incenters.
+
+    Each triangle is three increasing indices; the triangles are concatenated.
+    """
     triangles = [np.sort(spatial.Delaunay(instance).simplices, axis=1) for instance in points]
     counts = np.array([len(triples) for triples in triangles], "int32")
     rows = np.repeat(np.arange(len(points)), counts)
@@ -65,7 +74,9 @@ def delaunay(points):
     sides = [np.linalg.norm(p - q, axis=-1)[:, None] for p, q in ((b, c), (c, a), (a, b))]
     incenters = sum(s * p for s, p in zip(sides, (a, b, c), strict=True)) / sum(sides)
     triangles = triangles[np.lexsort((incenters[:, 1], incenters[:, 0], rows))]
-    triples = np.full((len(points), longest_delaunay(points.shape[1]) // 3, 3), NOTHING, "int32")
+    triples = np.full(
+        (len(points), get_max_delaunay_length(points.shape[1]) // 3, 3), NOTHING, "int32"
+    )
     triples[np.arange(triples.shape[1]) < counts[:, None]] = triangles
     return triples.reshape(len(points), -1)
 
@@ -73,9 +84,9 @@ def delaunay(points):
 def tour(points):
     """Return the shortest closed tours (Held and Karp 1962), from index 0, counter-clockwise.
 
-    `cost[cities, last]` is the length of the shortest path from 0 through a set of cities to its
-    `last` one. The bits of the number `cities` are the set. All sets of one size are extended at
-    once.
+    `cost[cities, last]` is the length of the shortest path from 0 through a set of cities that ends
+    at the city `last` of the set. The bits of the number `cities` encode the set. All sets of one
+    size are extended at once.
     """
     count, n, _ = points.shape
     distances = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1).transpose(1, 2, 0)
@@ -106,16 +117,19 @@ def order(numbers):
     return numbers[..., 0].argsort(axis=1).astype("int32")
 
 
-def longest_delaunay(n):
-    """Return 3 times the maximum number of triangles: 2n - 2 - corners of the hull, at least 3."""
+def get_max_delaunay_length(n):
+    """Return 3 times the maximum number of triangles.
+
+    The number of triangles is 2n - 2 minus the number of corners of the hull, which is at least 3.
+    """
     return 3 * (2 * n - 5)
 
 
 TASKS = {
-    "hull": Task(draw_points, hull, lambda n: n, ends=True),
-    "delaunay": Task(draw_points, delaunay, longest_delaunay, ends=True, repeats=True),
-    "tsp": Task(draw_points, tour, lambda n: n, largest=12),
-    "sort": Task(draw_numbers, order, lambda n: n, width=1, largest=100),
+    "hull": Task(sample_points, hull, lambda n: n, ends=True),
+    "delaunay": Task(sample_points, delaunay, get_max_delaunay_length, ends=True, repeats=True),
+    "tsp": Task(sample_points, tour, lambda n: n, largest=12),
+    "sort": Task(sample_numbers, order, lambda n: n, width=1, largest=100),
 }
 
 
@@ -125,11 +139,11 @@ def cross(a, b):
 
 
 def turn(a, b, c):
-    """Return a positive number if the path from a over b to c turns left, else a negative one."""
+    """Return a number that is positive if the path a, b, c turns left, negative if right."""
     return cross(b - a, c - a)
 
 
-def from_smallest(polygons):
+def rotate_to_smallest(polygons):
     """Rotate the index sequence of each polygon so that it starts with its smallest index."""
     real = polygons >= 0
     lengths = np.maximum(real.sum(axis=1, keepdims=True), 1)
@@ -138,27 +152,27 @@ def from_smallest(polygons):
     return np.where(real, np.take_along_axis(polygons, rotated, axis=1), NOTHING)
 
 
-def corners_of(points, polygons):
-    """Return the points of closed polygons `(count, L + 1, 2)`, the first one again at the end."""
+def get_corners(points, polygons):
+    """Return the corners of polygons `(count, L + 1, 2)`, closed by repeating the first one."""
     indices = np.where(polygons >= 0, polygons, polygons[:, :1])
     indices = np.concatenate([indices, indices[:, :1]], axis=1)
     return np.take_along_axis(points, np.maximum(indices, 0)[..., None], axis=1)
 
 
 def area(points, polygons):
-    """Return the areas of polygons, positive for counter-clockwise ones."""
-    corners = corners_of(points, polygons)
+    """Return the areas of polygons, which are positive if the polygon is counter-clockwise."""
+    corners = get_corners(points, polygons)
     return cross(corners[:, :-1], corners[:, 1:]).sum(axis=1) / 2
 
 
 def tour_length(points, tours):
     """Return the lengths of closed tours."""
-    return np.linalg.norm(np.diff(corners_of(points, tours), axis=1), axis=-1).sum(axis=1)
+    return np.linalg.norm(np.diff(get_corners(points, tours), axis=1), axis=-1).sum(axis=1)
 
 
 def is_simple(points, polygons):
-    """Return whether polygons have at least three corners, none twice, and no crossing edges."""
-    corners = corners_of(points, polygons)
+    """Return True for polygons with at least three corners, none twice, and no crossing edges."""
+    corners = get_corners(points, polygons)
     a, b = corners[:, :-1, None], corners[:, 1:, None]
     c, d = corners[:, None, :-1], corners[:, None, 1:]
     crossing = (turn(a, b, c) * turn(a, b, d) < 0) & (turn(c, d, a) * turn(c, d, b) < 0)
@@ -168,22 +182,24 @@ def is_simple(points, polygons):
     return (real.sum(axis=1) >= 3) & distinct & ~crossing.any(axis=(1, 2))
 
 
-def figures(task, instances, expected, answers):
-    """Return the paper's figures of a task's answers.
+def evaluate(task, instances, expected, answers):
+    """Return the paper's metrics for answers to a task.
 
-    A hull may start at any corner, and is counter-clockwise. The area coverage is that of the
-    simple polygons, and "FAIL" if more than 1 % of the polygons are not simple.
+    A correct hull is counter-clockwise, and may start at any corner. The area coverage is the mean
+    over the simple polygons, or "FAIL" if more than 1 % of the polygons are not simple.
     """
     if task == "hull":
         simple = is_simple(instances, answers)
         covered = np.abs(area(instances, answers)[simple]) / area(instances, expected)[simple]
         return {
-            "accuracy": float((from_smallest(answers) == expected).all(axis=1).mean()),
+            "accuracy": float((rotate_to_smallest(answers) == expected).all(axis=1).mean()),
             "simple polygons": float(simple.mean()),
             "area coverage": float(covered.mean()) if simple.mean() >= 0.99 else "FAIL",
         }
     if task == "delaunay":
-        pairs = [(triangles(a), triangles(b)) for a, b in zip(answers, expected, strict=True)]
+        pairs = [
+            (get_triangles(a), get_triangles(b)) for a, b in zip(answers, expected, strict=True)
+        ]
         return {
             "accuracy": float(np.mean([a == b for a, b in pairs])),
             "triangle coverage": float(np.mean([len(a & b) / len(b) for a, b in pairs])),
@@ -198,14 +214,17 @@ def figures(task, instances, expected, answers):
     return {"accuracy": float((answers == expected).all(axis=1).mean())}
 
 
-def triangles(indices):
-    """Return the set of triangles of a flat sequence; an incomplete one at the end counts, too."""
+def get_triangles(indices):
+    """Return the set of triangles of a sequence of indices, with an incomplete one at the end."""
     indices = [int(index) for index in indices if index >= 0]
     return {tuple(sorted(indices[first : first + 3])) for first in range(0, len(indices), 3)}
 
 
 def load_hulls(path, largest):
-    """Load the authors' instances, of at most `largest` points, and answers, indices from 0."""
+    """Load the authors' instances, with at most `largest` points, and their answers.
+
+    The file's indices start from 1; those of the answers start from 0.
+    """
     with np.load(path) as file:
         if not {"points", "hull"} <= set(file.files):
             raise ValueError(
@@ -214,7 +233,7 @@ def load_hulls(path, largest):
         points, hulls = file["points"], file["hull"]
     if points.ndim != 3 or points.shape[1] > largest or hulls.max() > points.shape[1]:
         raise ValueError(
-            f"Expected points (count, at most {largest}, 2) and indices from 1 to their number. "
+            f"Expected points (count, at most {largest}, 2) and indices from 1 to that number. "
             f"Received: points {points.shape}, indices up to {hulls.max()}"
         )
     closing = np.arange(hulls.shape[1]) == (hulls > 0).sum(axis=1, keepdims=True) - 1

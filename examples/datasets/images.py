@@ -8,14 +8,15 @@ CLASSES, SIDE = 10, 32
 
 
 def load(name, split, data_dir=None):
-    """Load images (n, 32, 32, channels) float32 in [-1, 1] and labels (n,); MNIST is zero-padded.
+    """Load images (n, 32, 32, channels) float32 in [-1, 1] and labels (n,).
 
-    `split` is `"train"` or `"test"`, or a TFDS slice of one: `"train[:100]"`.
+    MNIST images are padded to 32 x 32 pixels. `split` is `"train"` or `"test"`, or a slice in the
+    syntax of TFDS, such as `"train[:100]"`.
     """
     if name not in NAMES:
         raise ValueError(f"Expected `name` to be one of {NAMES}. Received: name={name!r}")
     data = tfds.as_numpy(tfds.load(name, split=split, batch_size=-1, data_dir=data_dir))
     images = data["image"]
-    frame = (SIDE - images.shape[1]) // 2
-    images = np.pad(images, [(0, 0), (frame, frame), (frame, frame), (0, 0)])
+    border = (SIDE - images.shape[1]) // 2
+    images = np.pad(images, [(0, 0), (border, border), (border, border), (0, 0)])
     return images.astype("float32") / 127.5 - 1, data["label"].astype("int32")

@@ -22,7 +22,7 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
 
     name = "multi30k"
     VERSION = tfds.core.Version("1.0.0")
-    # To find the path, TFDS 4.9.10 would import importlib_resources, which it does not install.
+    # Without this, TFDS 4.9.10 would import importlib_resources, which it does not install.
     code_path = Path(__file__)
 
     def _info(self):
@@ -72,7 +72,7 @@ def sentence_pairs(split, source="de", target="en", data_dir=None):
     """Load the sentences of a split as (source, target) pairs, always in the same order.
 
     Args:
-        split: `"train"`, `"validation"` or `"test"`, or a TFDS slice of one: `"train[:100]"`.
+        split: `"train"`, `"validation"` or `"test"`, or a TFDS slice such as `"train[:100]"`.
         source: The source language: `"de"`, `"en"` or `"fr"`.
         target: The target language.
         data_dir: The TFDS data directory; None for the default.
@@ -83,7 +83,7 @@ def sentence_pairs(split, source="de", target="en", data_dir=None):
                 f"Expected `{name}` to be one of {LANGUAGES}. Received: {name}={code!r}"
             )
     builder = Multi30k(data_dir=data_dir)
-    # Google's storage of prepared data sets does not have this one: skip the request.
+    # Skip the request to Google's storage of prepared data sets, which does not have this one.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     builder.download_and_prepare(download_config=config)
     columns = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
-# In the syntax of tf.strings: a word, and the characters that Python calls spaces.
+# The same in the syntax of tf.strings: a word, and the characters that are spaces in Python.
 WORD_RE2 = r"([\pL\pN_]+(?:['’-][\pL\pN_]+)*|[^\pL\pN_\s])"
 SPACES_RE2 = r"[\t\n\v\f\r\x{1c}-\x{20}\x{85}\pZ]+"
 
@@ -19,7 +19,7 @@ def split(sentence):
 class Words:
     """The vocabulary of the words that occur at least `min_count` times in split sentences.
 
-    Id 0 is padding, 1 an unknown word, 2 the start and 3 the end of a sentence.
+    Id 0 is padding, 1 is an unknown word, 2 the start and 3 the end of a sentence.
     """
 
     padding, unknown, start, end = 0, 1, 2, 3
@@ -42,7 +42,7 @@ class Words:
         return ids
 
     def decode(self, ids):
-        """Return the words of one sentence of ids, up to its end mark."""
+        """Return the words of one sentence from its ids, up to the end mark."""
         ids = [int(id) for id in ids]
         ids = ids[: ids.index(self.end)] if self.end in ids else ids
         return [self.words[id] for id in ids if id != self.padding]

@@ -1,4 +1,4 @@
-"""Convert the arguments of a decoding loop, and refuse invalid ones by name."""
+"""Convert the arguments of a decoding loop; errors name the invalid argument."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def to_tensor(name: str, value: Any) -> Tensor:
 
 
 def are_compatible(shape: Shape, other: Shape) -> bool:
-    """Return True if two static shapes, which may contain None, can be equal at run time."""
+    """Return True if two static shapes, in which None is any size, can be equal at run time."""
     shape, other = tuple(shape), tuple(other)
     return len(shape) == len(other) and all(
         a == b or None in (a, b) for a, b in zip(shape, other, strict=True)
@@ -83,7 +83,7 @@ def to_source_mask(memory_mask: Any, leaves: Sequence[Tensor]) -> Tensor | None:
 
 
 def flatten_state(state: Nest) -> list[Tensor]:
-    """Return the tensors of the nest `state`, which share a leading batch dimension."""
+    """Return the tensors of the nest `state`; raise a ValueError if their batch sizes differ."""
     leaves = keras.tree.flatten(state)
     if not leaves:
         raise ValueError(f"Expected `state` to hold at least one tensor. Received: state={state!r}")

@@ -43,10 +43,10 @@ def beam_search(
 ) -> Decoded:
     """Keep the K most probable prefixes at every step and return the K best sentences.
 
-    Each row has K live and K finished hypotheses. Every step extends the live ones by every
-    token. Of these K * V candidates, those that end and are among the K most probable become
-    finished, and the K most probable that do not end become the live ones. A finished hypothesis
-    is not extended any more, and its score is
+    Each row has at most K live and K finished hypotheses. Every step extends each live hypothesis
+    by each of the V tokens. Of these K * V candidates, those that end and are among the K most
+    probable become finished, and the K most probable that do not end are the next live hypotheses.
+    The K best finished hypotheses are kept. They are not extended any more, and their score is
 
         log P(Y|X) / lp(Y) + cp(X; Y)
         lp = ((5 + |Y|) / 6) ** length_penalty
@@ -54,38 +54,42 @@ def beam_search(
 
     with |Y| the number of emitted tokens, the end token included, and p_ij the alignment of token
     j with the real source position i. Live hypotheses are compared by log P alone. A row stops
-    when none of its live hypotheses can still exceed its worst finished one; the loop stops when
-    all rows have. Hypotheses that have not ended at `max_length` fill the slots that finished
-    ones leave empty: after all finished ones, with the same formula for the score.
+    when none of its live hypotheses can still score higher than its worst finished one; the loop
+    stops when all rows have stopped. If a row has fewer than K finished hypotheses at `max_length`,
+    unfinished ones follow them in the result, with scores by the same formula.
 
     With `beam_width=1` and no penalties the result is that of `greedy`, finished or not, except
     where two tokens have equal log-probabilities.
 
     Args:
         step: As in `greedy`, called with `batch * K` rows.
-        state: As in `greedy`; every row is repeated K times and moves with its hypothesis.
+        state: As in `greedy`. Every row is repeated K times; afterwards, the rows are reordered
+            together with their hypotheses.
         start_token: Int or int tensor `(batch,)`, the input of the first step.
-        end_token: Int that ends a hypothesis. An id outside of the vocabulary never ends one.
+        end_token: Int, the token that ends a hypothesis. With an id outside of the vocabulary,
+            hypotheses never end.
         max_length: Int or int scalar tensor, L: the maximum number of emitted tokens, the end
             token included.
         beam_width: Int, K. Defaults to 4.
         length_penalty: Float, alpha. Values above 0 favor long sentences. Defaults to 0.
         coverage_penalty: Float, beta. Values above 0 favor sentences that attend to the whole
-            source; any value but 0 needs a `memory_mask`. Defaults to 0.
-        memory: Any nest; the rows of its tensors are repeated K times, once. Defaults to None.
+            source. Any value but 0 requires a `memory_mask`. Defaults to 0.
+        memory: Any nest, passed to every step. The rows of its tensors are repeated K times before
+            the loop. Defaults to None.
         memory_mask: Bool `(batch, S)`, True = a real source position. If given, alignments are
             returned. Defaults to None.
         pad_token: Int, the value of `tokens` after the end token. Defaults to 0.
 
     Returns:
-        A `Decoded`, best first: tokens `(batch, K, L)` int32 with the end token, then padding;
-        lengths `(batch, K)` int32 with the end token; scores `(batch, K)` float32; alignments
-        `(batch, K, L, S)` float32, zero after the end, or None. A slot without a hypothesis holds
-        padding, length 0 and the lowest float32 as its score.
+        A `Decoded` with K hypotheses per row, best first: tokens `(batch, K, L)` int32, up to and
+        including the end token, then padding; lengths `(batch, K)` int32, counting the end token;
+        scores `(batch, K)` float32; alignments `(batch, K, L, S)` float32, zero after the end, or
+        None. If a row has fewer than K hypotheses, the last ones have padding as tokens, length 0
+        and the lowest float32 as their score.
 
     Raises:
-        ValueError: If an argument is not as described, if the step returns a state of another
-            structure or other shapes, or no alignment although `memory_mask` is given.
+        ValueError: If an argument is not as described, if the step returns a state of a different
+            structure or different shapes, or no alignment although `memory_mask` is given.
 
     Example:
     >>> from keras import ops
@@ -124,13 +128,13 @@ def beam_search(
         return ops.any(live.scores > IMPOSSIBLE_SCORE)
 
     def apply_penalties(hypotheses, length):
-        by_length = hypotheses.scores / ops.take(length_penalties, length)
-        by_coverage = penalties.coverage(hypotheses.alignments, memory_mask, coverage_penalty)
-        return hypotheses._replace(scores=by_length + by_coverage)
+        normalized = hypotheses.scores / ops.take(length_penalties, length)
+        coverage = penalties.coverage(hypotheses.alignments, memory_mask, coverage_penalty)
+        return hypotheses._replace(scores=normalized + coverage)
 
     def max_reachable_scores(live, length):
-        by_length = live.scores / ops.take(max_length_penalties, length)
-        return by_length + penalties.max_remaining_coverage(
+        normalized = live.scores / ops.take(max_length_penalties, length)
+        return normalized + penalties.max_remaining_coverage(
             live.alignments, memory_mask, coverage_penalty
         )
 
@@ -167,8 +171,8 @@ def beam_search(
             scores=live_scores,
             alignments=gather_hypotheses(alignments, parents),
         )
-        # If no live hypothesis of a row can still exceed the worst finished one, all of them
-        # become impossible, so that the row's finished hypotheses do not change any more.
+        # If no live hypothesis of a row can still exceed the score of the worst finished one, all
+        # of them get probability zero, so that the row's finished hypotheses no longer change.
         bound = ops.max(max_reachable_scores(live, length), axis=1, keepdims=True)
         live = live._replace(
             scores=ops.where(bound > finished.scores[:, -1:], live.scores, IMPOSSIBLE_SCORE)
@@ -186,7 +190,7 @@ def beam_search(
             ops.convert_to_tensor(0, dtype="int32"),
             repeat_rows(start_tokens, width),
             repeat_rows(leaves, width),
-            # Start with one hypothesis: K equal ones would stay duplicates of each other.
+            # Start with one possible hypothesis, because K equal ones would remain duplicates.
             empty._replace(scores=ops.where(is_first_slot, empty.scores, IMPOSSIBLE_SCORE)),
             empty._replace(scores=ops.full((batch, width), IMPOSSIBLE_SCORE, dtype="float32")),
         ),

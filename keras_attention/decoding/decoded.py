@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention.types import Tensor
 
 # The score of a hypothesis of probability zero inside a loop. Results hold MIN_SCORE, the lowest
-# float32, instead: JSON cannot represent -inf.
+# float32, instead, because JSON cannot represent -inf.
 IMPOSSIBLE_SCORE = float("-inf")
 MIN_SCORE = -3.4028234663852886e38
 
@@ -20,11 +20,12 @@ class Decoded(NamedTuple):
     an axis of size K after the batch axis.
 
     Attributes:
-        tokens: `(batch, L)` int32: the emitted tokens with the end token, then padding.
+        tokens: `(batch, L)` int32: the emitted tokens, the end token included, then padding.
         lengths: `(batch,)` int32: the number of emitted tokens, the end token included.
-        scores: `(batch,)` float32: the sum of log-probabilities; in beam search with penalties.
+        scores: `(batch,)` float32: the sum of the tokens' log-probabilities. Beam search applies
+            its penalties to it.
         alignments: `(batch, L, S)` float32: the attention weights on the source at each emitted
-            token, zero after the end; or None without a `memory_mask`.
+            token, zero after the end. None without a `memory_mask`.
     """
 
     tokens: Tensor
@@ -36,8 +37,8 @@ class Decoded(NamedTuple):
 def empty_hypotheses(shape, max_length, memory_mask, pad_token):
     """Return hypotheses without tokens, for a loop to extend.
 
-    Without a `memory_mask`, the alignments are `()`: loops and tree maps pass a nest without
-    leaves through, so that they need no branch for it.
+    Without a `memory_mask`, the alignments are `()`, an empty nest: loops and
+    `keras.tree.map_structure` accept it, so that the code needs no special case.
 
     Args:
         shape: Tuple, `(batch,)` or `(batch, K)`.

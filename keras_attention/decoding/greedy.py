@@ -35,13 +35,14 @@ def greedy(
 
     Args:
         step: Callable `(tokens, state, memory) -> (logits, state, alignment)`: tokens `(batch,)`
-            int32; state and memory nests like those passed here; logits `(batch, V)`,
-            unnormalized; alignment `(batch, S)`, weights on the source, or None. The returned
-            state must have the structure and shapes of the argument. A NaN logit counts as -inf.
-            Layers in the step must be built.
+            int32; state and memory: nests like the arguments `state` and `memory`; logits
+            `(batch, V)`, unnormalized; alignment: `(batch, S)`, attention weights on the source, or
+            None. The returned state must have the structure and shapes of the state passed in. A
+            NaN logit counts as -inf. Layers that the step calls must be built.
         state: Nest (list, tuple, named tuple, dict) of tensors `(batch, ...)`, the initial state.
         start_token: Int or int tensor `(batch,)`, the input of the first step.
-        end_token: Int that ends a row. An id outside of the vocabulary never ends one.
+        end_token: Int, the token that ends a row. With an id outside of the vocabulary, rows never
+            end.
         max_length: Int or int scalar tensor, L: the maximum number of emitted tokens, the end
             token included.
         memory: Any nest, passed unchanged to every step. Defaults to None.
@@ -50,13 +51,14 @@ def greedy(
         pad_token: Int, the value of `tokens` after the end token. Defaults to 0.
 
     Returns:
-        A `Decoded`: tokens `(batch, L)` int32 with the end token, then padding; lengths `(batch,)`
-        int32 with the end token; scores `(batch,)` float32, the sum of the log-probabilities of
-        the emitted tokens; alignments `(batch, L, S)` float32, zero after the end, or None.
+        A `Decoded`: tokens `(batch, L)` int32, up to and including the end token, then padding;
+        lengths `(batch,)` int32, counting the end token; scores `(batch,)` float32, the sum of the
+        log-probabilities of the emitted tokens; alignments `(batch, L, S)` float32, zero after the
+        end, or None.
 
     Raises:
-        ValueError: If an argument is not as described, if the step returns a state of another
-            structure or other shapes, or no alignment although `memory_mask` is given.
+        ValueError: If an argument is not as described, if the step returns a state of a different
+            structure or different shapes, or no alignment although `memory_mask` is given.
 
     Example:
     >>> from keras import ops

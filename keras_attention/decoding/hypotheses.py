@@ -8,7 +8,7 @@ from keras_attention.top_k import top_k
 
 
 def repeat_rows(nest, times):
-    """Repeat every row of every tensor; leave None and scalars, which have no rows, unchanged.
+    """Repeat every row of every tensor; None and scalars, which have no rows, are unchanged.
 
     Args:
         nest: Nest of tensors `(batch, ...)`.
@@ -26,10 +26,10 @@ def repeat_rows(nest, times):
 
 
 def flatten_index(index, width):
-    """Convert indices into each row's beam to indices into the flattened batch.
+    """Convert indices of hypotheses within each row to indices into the flattened batch.
 
     Args:
-        index: Int32 `(batch, K)`, each less than `width`.
+        index: Int32 `(batch, K)`, from 0 to `width - 1`.
         width: Int, the number of hypotheses in each beam.
 
     Returns:
@@ -61,7 +61,7 @@ def select_best(hypotheses, width):
 
 
 def fill_empty_slots(finished, unfinished):
-    """Put `unfinished` hypotheses into the slots after the last possible one of `finished`.
+    """Put `unfinished` hypotheses into the slots of `finished` whose score is -inf.
 
     Args:
         finished: `Decoded` of K hypotheses, best first.
@@ -79,7 +79,7 @@ def fill_empty_slots(finished, unfinished):
 
 
 def clear_empty_slots(hypotheses, pad_token):
-    """Set impossible hypotheses to padding, length 0, the lowest score and zero alignments."""
+    """Set hypotheses with a score of -inf to padding, length 0, MIN_SCORE and zero alignments."""
     is_possible = hypotheses.scores > IMPOSSIBLE_SCORE
     return Decoded(
         tokens=ops.where(is_possible[..., None], hypotheses.tokens, pad_token),

@@ -10,18 +10,18 @@ MAX_LOG_PENALTY = np.log(1e30)
 
 
 def length_penalties(max_length, length_penalty):
-    """Return the length penalty lp = ((5 + |Y|) / 6) ** length_penalty of every length.
+    """Return the length penalty lp = ((5 + |Y|) / 6) ** length_penalty for every length |Y|.
 
     Args:
         max_length: Int, L, or a scalar tensor.
         length_penalty: Float, alpha: 0 compares log-probabilities, 1 approximately their means.
 
     Returns:
-        Float32 `(L + 1,)`, indexed by the length, with 1 at length 1: a numpy array for an int
-        `max_length`; for a tensor a tensor, clipped to [1e-30, 1e30].
+        Float32 `(L + 1,)`, indexed by the length; lp is 1 at length 1. If `max_length` is an int,
+        this is a numpy array. If it is a tensor, this is a tensor, clipped to [1e-30, 1e30].
 
     Raises:
-        ValueError: If a penalty up to an int `max_length` is not in [1e-30, 1e30].
+        ValueError: If `max_length` is an int and lp leaves [1e-30, 1e30] for any length.
 
     Example:
     >>> from keras_attention.decoding.penalties import length_penalties
@@ -38,8 +38,8 @@ def length_penalties(max_length, length_penalty):
     logarithms = length_penalty * np.log((5.0 + np.arange(max_length + 1)) / 6.0)
     if np.abs(logarithms).max() > MAX_LOG_PENALTY:
         raise ValueError(
-            f"Expected a `length_penalty` whose powers up to max_length={max_length} lie between "
-            f"1e-30 and 1e30. Received: length_penalty={length_penalty}"
+            "Expected ((5 + length) / 6) ** `length_penalty` to be between 1e-30 and 1e30 for all "
+            f"lengths up to max_length={max_length}. Received: length_penalty={length_penalty}"
         )
     return np.exp(logarithms).astype("float32")
 
@@ -47,7 +47,8 @@ def length_penalties(max_length, length_penalty):
 def max_remaining_penalty(penalties):
     """Return the largest length penalty with which a hypothesis of each length can still end.
 
-    Log-probabilities only decrease, so this penalty gives an upper bound of the final score.
+    Log-probabilities only decrease, so dividing by this penalty gives an upper bound of the final
+    score.
 
     Args:
         penalties: `(L + 1,)`, as returned by `length_penalties`.
@@ -65,7 +66,8 @@ def coverage(alignments, memory_mask, coverage_penalty):
 
     Args:
         alignments: Float `(batch, K, L, S)`, p, zero at tokens that are not emitted.
-        memory_mask: Bool `(batch, S)`, True = a real source position i; masked ones cost nothing.
+        memory_mask: Bool `(batch, S)`, True = a real source position; the sum over i leaves out
+            the others.
         coverage_penalty: Float, beta.
 
     Returns:
@@ -83,8 +85,8 @@ def coverage(alignments, memory_mask, coverage_penalty):
 def max_remaining_coverage(alignments, memory_mask, coverage_penalty):
     """Return the largest coverage term that an extension of each hypothesis can have.
 
-    Coverage only increases. With a positive penalty the cost can still shrink to zero; with a
-    negative one, which rewards uncovered positions, the present term is the maximum.
+    Coverage only increases. With a positive penalty, the term is at most 0 and can still reach 0.
+    With a negative penalty, which rewards uncovered positions, the current term is the maximum.
 
     Args:
         alignments: As in `coverage`.

@@ -12,14 +12,14 @@ def wrap_step(step, structure, memory, memory_mask):
 
     Args:
         step: Callable `(tokens, state, memory) -> (logits, state, alignment)`.
-        structure: A nest of the structure of the step's `state`.
+        structure: A nest with the structure of the step's `state`.
         memory: The nest that is passed to every call.
         memory_mask: Bool `(batch, S)`, or None to discard the step's alignments.
 
     Returns:
-        A function of the tokens `(N,)` and the list of the state's leaves, which returns
-        log-probabilities `(N, V)` float32, the list of new leaves, and the alignment `(N, S)`
-        float32 or `()`.
+        A function `(tokens, leaves) -> (log_probabilities, new_leaves, alignment)`: tokens `(N,)`;
+        leaves and new leaves are lists of the tensors of the state; log-probabilities `(N, V)`
+        float32; alignment `(N, S)` float32, or `()` without a `memory_mask`.
     """
     if not callable(step):
         raise ValueError(f"Expected `step` to be callable. Received: step={step!r}")
@@ -38,7 +38,7 @@ def wrap_step(step, structure, memory, memory_mask):
 
 
 def _unpack_result(result):
-    """Return the step's result if it has three parts."""
+    """Return the step's result; raise a ValueError unless it has three parts."""
     if not isinstance(result, tuple | list) or len(result) != 3:
         size = f" of {len(result)}" if isinstance(result, tuple | list) else ""
         raise ValueError(
@@ -51,8 +51,8 @@ def _unpack_result(result):
 def _flatten_new_state(structure, new_state, leaves):
     """Return the leaves of the step's new state, in the order of `structure`.
 
-    Leaves are matched by their paths of keys and indices: a tuple may be returned as a list, but a
-    dict with other keys is refused, because its leaves would be assigned in the wrong order.
+    Leaves are matched by their paths of keys and indices. A tuple may be returned as a list, but a
+    dict with other keys is an error, because its leaves would be assigned in the wrong order.
     """
     paths = [path for path, _ in keras.tree.flatten_with_path(structure)]
     new_leaves = dict(keras.tree.flatten_with_path(new_state))
@@ -84,12 +84,9 @@ def _to_log_probabilities(logits, rows):
             f"Expected `step` to return logits of shape (rows, vocabulary) = ({rows}, any). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
-    logits = ops.nan_to_num(
-        ops.cast(logits, "float32"),
-        nan=IMPOSSIBLE_SCORE,
-        posinf=-MIN_SCORE,
-        neginf=IMPOSSIBLE_SCORE,
-    )
+    # Few operations: in a graph without XLA each one is a pass over the whole vocabulary.
+    logits = ops.cast(logits, "float32")
+    logits = ops.minimum(ops.where(ops.isnan(logits), IMPOSSIBLE_SCORE, logits), -MIN_SCORE)
     is_dead_end = ops.max(logits, axis=-1, keepdims=True) == IMPOSSIBLE_SCORE
     return ops.where(is_dead_end, IMPOSSIBLE_SCORE, ops.log_softmax(logits, axis=-1))
 

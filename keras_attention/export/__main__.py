@@ -1,10 +1,11 @@
 """Command line: `python -m keras_attention.export model.keras saved_models/name`.
 
-With layers, scores or functions of your own in the model, `--import MODULE` imports the module
-that registers them first.
+If the model uses custom layers, scores or functions, pass `--import MODULE`: the module that
+registers them is then imported before the model is loaded.
 
 Further commands: `check saved_models/name` reports on an existing SavedModel, `label
-saved_models/name stable=3` names versions, and `prune saved_models/name --keep 3` removes old ones.
+saved_models/name stable=3` labels a version, and `prune saved_models/name --keep 3` removes old
+versions.
 """
 
 import argparse
@@ -28,7 +29,14 @@ COMMANDS = {"check": run_check, "label": run_label, "prune": run_prune}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export a saved model and print how to serve it, or run a command; return the exit code."""
+    """Export a .keras file and print how to serve it, or run another command.
+
+    Args:
+        arguments: The command line's arguments. Default: those of this process.
+
+    Returns:
+        The exit code.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
@@ -37,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Write a saved Keras model as the next version for TensorFlow Serving.",
     )
     parser.add_argument("model", help="the .keras file")
-    parser.add_argument("directory", help="where the versions go: saved_models/name")
+    parser.add_argument("directory", help="the model's directory: saved_models/name")
     parser.add_argument(
         "--example",
         action="append",
         metavar="FILE.npz",
-        help="arrays by input name, for the check and the warm-up; may be repeated",
+        help="arrays by input name, for the check and the warm-up (can be repeated)",
     )
     parser.add_argument(
         "--import",
@@ -50,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         dest="modules",
         metavar="MODULE",
-        help="a module to import first, which registers classes or functions of your own that the "
-        "model uses (@keras.saving.register_keras_serializable()); may be repeated",
+        help="a module that registers custom classes or functions of the model "
+        "(@keras.saving.register_keras_serializable()), to import first (can be repeated)",
     )
     options = parser.parse_args(arguments)
     try:
@@ -67,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     print(f"{path}: version {path.name}, {size / 1e6:.2f} MB")
-    print("Checked: TensorFlow's C++ loader, without Keras and XLA, gives the model's outputs.\n")
+    print("Checked: the C++ loader, without Keras or XLA, reproduces the model's outputs.\n")
     print(how_to_serve(path))
     return 0
 

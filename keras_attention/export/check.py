@@ -1,4 +1,4 @@
-"""Report on a SavedModel, and on whether an unmodified TensorFlow Serving can run it."""
+"""Report what a SavedModel contains, and whether a stock TensorFlow Serving can run it."""
 
 import argparse
 import collections
@@ -27,18 +27,18 @@ WEIGHTS = "variables/variables.index"
 
 
 def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
-    """Inspect a SavedModel, load it as a server does, and send it its own warm-up requests.
+    """Inspect a SavedModel, load it as a server does, and run its warm-up requests.
 
     If the directory holds `assets.extra/SHA256SUMS`, the files listed there are verified first.
-    Files that are not listed, such as a server's settings added later, are reported as remarks.
+    Files that are not listed, such as server settings added later, are reported as remarks.
 
     Args:
-        path: A version directory, or a model directory, of which the largest version is checked:
-            the one that a server would load.
+        path: A version directory, or a model directory. In a model directory, the version with the
+            highest number is checked, because that is the one a server would load.
 
     Returns:
-        Two lists of lines: a description of the SavedModel, and the problems that would keep a
-        stock server from running it. The second list is empty if there are none.
+        Two lists of lines: a description of the SavedModel, and the problems that would prevent a
+        stock server from running it (an empty list if there are none).
 
     Raises:
         ValueError: If there is no SavedModel.
@@ -59,7 +59,7 @@ def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
     problems = list(find_graph_problems(meta))
     if has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
         # A server loads such a version, and then answers every request with an error.
-        problems.append(f"Expected the weights of the graph's variables. Received: no {WEIGHTS}")
+        problems.append(f"Expected a file with the variables' values. Received: no {WEIGHTS}")
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     lines = [
         f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",
@@ -77,7 +77,7 @@ def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
     try:
         answers = run_calls(path, calls)
     except RuntimeError as error:
-        problems.append(f"Expected it to load and answer in the C++ loader. Received: {error}")
+        problems.append(f"Expected the SavedModel to run in the C++ loader. Received: {error}")
     else:
         seconds = time.monotonic() - started
         lines += find_padding_remarks(path, meta, calls, answers)
@@ -86,13 +86,13 @@ def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
 
 
 def find_version(path: str | os.PathLike) -> Path:
-    """Return the directory that holds `saved_model.pb`: `path`, or its largest version."""
+    """Return the directory that holds `saved_model.pb`: `path` itself, or its highest version."""
     path = to_local_path("path", path)
     versions = []
     if path.is_dir():
         versions = [entry for entry in path.iterdir() if re.fullmatch("[0-9]+", entry.name)]
-    largest = sorted(versions, key=lambda entry: int(entry.name))[-1:]
-    for candidate in (path, *largest):
+    highest = sorted(versions, key=lambda entry: int(entry.name))[-1:]
+    for candidate in (path, *highest):
         if (candidate / "saved_model.pb").is_file():
             return candidate
     raise ValueError(
@@ -109,16 +109,16 @@ def _count_operations(graph) -> str:
 
 
 def _list_assets(path: Path) -> list[str]:
-    """List the files that lookup tables load, such as vocabularies; they move with the version."""
+    """List the asset files, such as the vocabularies that lookup tables load."""
     files = sorted(file.name for file in path.glob("assets/*"))
     return [f"assets: {', '.join(files)}"] if files else []
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a report for each directory; return 1 if a stock server could not run one of them."""
+    """Print a report for each directory; return 1 if a stock server could not run all of them."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export check",
-        description="Report what SavedModels hold, and whether a stock server can run them.",
+        description="Report what SavedModels contain, and whether a stock server can run them.",
     )
     parser.add_argument(
         "directories", nargs="+", metavar="DIR", help="a version directory, or a model directory"

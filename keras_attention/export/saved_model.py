@@ -34,53 +34,55 @@ def saved_model(
 ) -> Path:
     """Write a model as the next version for TensorFlow Serving, and check the written files.
 
-    Writes `directory/<version>/`, where the version is 1, or the largest existing version plus 1.
-    It holds the graph of every signature, each weight once, warm-up requests, the bodies of example
-    requests, and the digests of all these files (in `assets.extra/SHA256SUMS`).
+    Writes `directory/<version>/`, where the version is 1, or the highest existing version plus 1.
+    It holds the graph of every signature, the weights (each stored once), warm-up requests, the
+    bodies of example requests, and the digests of all these files (in `assets.extra/SHA256SUMS`).
     Before the version appears under its number, its graph is searched for operations that a stock
     server cannot run. Then a new process without Keras runs every signature on every example
-    through the C++ code that TensorFlow Serving uses, with XLA switched off; its answers must equal
+    through the C++ code that TensorFlow Serving uses, with XLA disabled; its answers must match
     the model's outputs. If anything fails, no version and no new directory remains. Files that a
-    killed export left half-written are removed by the next export on the same host.
+    killed export left behind are removed by the next export on the same host.
 
-    Every signature refuses, in the graph, inputs of another rank or size than specified, and inputs
+    The graph of every signature rejects inputs whose rank or sizes are not as specified, and inputs
     with different batch sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
 
-    A signature must be reproducible: one that samples with `tf.random` cannot pass the check. One
-    that samples with a `keras.random.SeedGenerator` can, because the generator's state is exported
-    (so a server samples the same numbers after each start).
+    A signature must be reproducible. If it samples with `tf.random`, it fails the check. If it
+    samples with a `keras.random.SeedGenerator`, it passes, because the generator's state is
+    exported. (A server therefore draws the same random numbers after each start.)
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
-            from it: the inputs have the names of its `keras.Input`s; the outputs have the keys of
-            the returned dict, or else the name `output`, or `output_0`, `output_1`, … if there are
-            several. It runs with `training=False`. None if `signatures` defines everything.
-        directory: The local directory of this model's versions, such as `saved_models/name`. The
-            last part is the name under which the model is served, not a version. A leading `~` is
-            expanded. To serve from an object store (`s3://…`), copy the returned directory there.
+            from it. The inputs have the names of its `keras.Input`s. The outputs have the names of
+            the dict that it returns; a single tensor is named `output`, a list of tensors
+            `output_0`, `output_1`, …. The model runs with `training=False`. Pass None if
+            `signatures` defines every signature, including `serving_default`.
+        directory: The local directory of this model's versions, such as `saved_models/name`. Its
+            last component is the name under which the model is served, not a version number. A
+            leading `~` is expanded. To serve from an object store (`s3://…`), copy the returned
+            directory there.
         signatures: Dict of name to `(function, specs)` or `(function, specs, resources)`.
             `specs` are `keras_attention.export.Spec`, `keras.InputSpec`, `keras.KerasTensor` or
-            `tf.TensorSpec`, each with a name. The function is called with the tensors by these
-            names, and returns a tensor or a dict of tensors by name. `resources` are the layers or
-            `tf.lookup` tables that hold the lookup tables used by the function, if `model` does
-            not hold them. A subclassed model needs `"serving_default"` here. Default None.
+            `tf.TensorSpec`, each with a name. The function is called with one keyword argument for
+            each spec, and returns a tensor or a dict of name to tensor. `resources` are layers or
+            `tf.lookup` tables: they must hold the lookup tables that the function uses, unless
+            `model` holds them. A subclassed model needs `"serving_default"` here. Default None.
         example: Dict of input name to array, or a list of such dicts. Each signature runs on every
             example that has all of its inputs. With None, the default, two examples are generated:
             unknown batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1,
-            floats small random numbers, bools True, strings "a". Give examples if these values
-            mean nothing to the model.
+            floats small random numbers, bools True, strings "a". Pass your own examples if such
+            values are not meaningful inputs of the model.
 
     Returns:
         `pathlib.Path` of the version directory.
 
     Raises:
-        ValueError: If `directory` is a version instead of the directory of versions, or a remote
-            address; if a signature or an example does not fit; if a signature uses a lookup table
-            that is missing in its `resources`; or if the graph holds a function that must be
+        ValueError: If `directory` is a version directory instead of a model directory, or a remote
+            address; if a signature or an example is invalid; if a signature uses a lookup table
+            that is missing from its `resources`; or if the graph holds a function that must be
             compiled with XLA or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
-        RuntimeError: On another backend than TensorFlow.
+        RuntimeError: If the backend is not TensorFlow.
 
     Example:
     >>> import tempfile
@@ -99,10 +101,10 @@ def saved_model(
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            "Expected the tensorflow backend: no other backend writes a SavedModel that holds "
-            "nothing but TensorFlow operations. Save the model with model.save('model.keras'), "
+            "Expected the tensorflow backend, because only its SavedModels consist of TensorFlow "
+            "operations alone. Save the model with model.save('model.keras'), "
             "then run KERAS_BACKEND=tensorflow python -m keras_attention.export model.keras "
-            "DIRECTORY (with --import MODULE for classes of your own). "
+            "DIRECTORY (with --import MODULE for custom classes). "
             f"Received: backend={keras.backend.backend()!r}"
         )
     directory = _check_directory(directory)
@@ -121,14 +123,14 @@ def saved_model(
 
 
 def _check_directory(directory: str | os.PathLike) -> Path:
-    """Return the directory as a `Path`; refuse a version, inside which no server looks for one."""
+    """Return the directory as a `Path`; reject a version directory, which cannot hold versions."""
     path = to_local_path("directory", directory)
     is_version = re.fullmatch("[0-9]+", path.resolve().name) is not None
     if is_version or (path / "saved_model.pb").exists():
         raise ValueError(
-            "Expected `directory` to be the directory of the model's versions, as "
-            "saved_models/name; the version's number is added. "
-            f"Received: directory={str(directory)!r}, which is a version itself"
+            "Expected `directory` to be the directory of the model's versions, such as "
+            "saved_models/name; the version number is appended. "
+            f"Received: directory={str(directory)!r}, which is itself a version directory"
         )
     return path
 
@@ -143,7 +145,7 @@ def _write_graph(path: Path, model: keras.Model | None, signatures: list[Signatu
     resources = [resource for signature in signatures for resource in signature.resources]
     holders = [holder for holder in (model, *resources) if holder is not None]
     parts = [part for holder in holders for part in tf.train.TrackableView(holder).descendants()]
-    _warn_of_state(parts)
+    _warn_about_state(parts)
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:
@@ -162,14 +164,14 @@ def _write_graph(path: Path, model: keras.Model | None, signatures: list[Signatu
         ) from error
 
 
-def _warn_of_state(parts: Sequence[Any]) -> None:
-    """Warn of recurrent layers that keep their state between requests."""
+def _warn_about_state(parts: Sequence[Any]) -> None:
+    """Warn about recurrent layers that keep their state between requests."""
     layers = [part for part in parts if isinstance(part, keras.layers.Layer)]
     stateful = sorted({layer.name for layer in layers if getattr(layer, "stateful", False)})
     if stateful:
         warnings.warn(
-            "Expected layers that keep nothing from one request to the next: a server has one "
-            "state for all clients. Make the state an input and an output of the model instead "
+            "Expected layers that keep no state between requests, because all clients of a server "
+            "would share it. Make the state an input and an output of the model instead "
             "(`initial_state` and `return_state=True`). Received: stateful=True in the layers "
             f"{stateful}",
             stacklevel=2,

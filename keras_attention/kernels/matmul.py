@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
 from keras_attention.kernels.xla_context import is_inside_xla
-from keras_attention.precision import HALF_PRECISION, saturate_cast
+from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.types import Tensor
 
 
@@ -17,16 +18,25 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     product of the same inputs (`docs/speed.md`). A product of float16 could overflow, and is not
     faster on a CPU, so that it is computed in float32. PyTorch rounds once too.
 
+    Batch axes that are known to differ are made equal before: see `batch_axes`.
+
     Args:
-        a: `(..., m, k)`.
-        b: `(..., k, n)`, with equal batch axes or none.
+        a: `(batch, ..., m, k)`, any float dtype.
+        b: `(batch, ..., k, n)`, any float dtype; or without batch axes.
 
     Returns:
-        `(..., m, n)`: of half-precision inputs in float32, or rounded once to their dtype; of other
-        inputs as `keras.ops.matmul`.
+        `(batch, ..., m, n)`: the product of half precision in float32, or rounded once to the dtype
+        of both; any other product in float32 or float64.
     """
     dtype = keras.backend.standardize_dtype(a.dtype)
-    if dtype not in HALF_PRECISION or keras.backend.standardize_dtype(b.dtype) != dtype:
+    is_half = dtype in HALF_PRECISION and keras.backend.standardize_dtype(b.dtype) == dtype
+    if not is_half:
+        a, b = at_least_float32(a), at_least_float32(b)
+    axes = len(a.shape) - 2
+    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
+        sizes = join_batch_sizes([a, b], axes)
+        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
+    if not is_half:
         return ops.matmul(a, b)
     backend = keras.backend.backend()
     if backend == "jax":

@@ -10,11 +10,11 @@ from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.tensors import ONE_VECTOR, check_tensors
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
 from keras_attention.precision import clip_input, score_dtype
 from keras_attention.read import weighted_sum
+from keras_attention.tensors import ONE_VECTOR, check_tensors
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 

@@ -9,9 +9,8 @@ from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.layers.call_arguments.tensors import check_tensors
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import (
@@ -22,6 +21,7 @@ from keras_attention.precision import (
     score_dtype,
 )
 from keras_attention.score import DotScore
+from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
 

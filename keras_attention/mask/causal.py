@@ -22,7 +22,7 @@ def causal(queries: int | Tensor, keys: int | Tensor) -> Tensor:
         Bool `(Tq, Tk)`.
 
     Raises:
-        ValueError: If a number is negative or no integer.
+        ValueError: If a number is negative or not an integer.
 
     Example:
     >>> keras_attention.mask.causal(2, 3).numpy().astype(int)

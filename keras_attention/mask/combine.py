@@ -4,7 +4,7 @@ import functools
 
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_masks_match
+from keras_attention.tensors import check_masks_match
 from keras_attention.types import Tensor
 
 

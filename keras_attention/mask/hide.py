@@ -2,15 +2,15 @@
 
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_broadcastable
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 
 def hide(x: Tensor, visible: Tensor | None) -> Tensor:
     """Return `x` with zeros where `visible` is False.
 
-    An attention weight of 0 is no protection from NaN or infinity, because 0 * NaN is NaN, in the
-    forward pass and in gradients. The values themselves have to be replaced.
+    An attention weight of 0 does not keep NaN or infinity out of results and gradients, because
+    0 * NaN is NaN. The values themselves have to be replaced.
 
     Args:
         x: `(batch, ..., T, D)`.

@@ -4,6 +4,8 @@ import dataclasses
 
 from keras import ops
 
+from keras_attention.mask.any_true import has_any, has_any_within
+from keras_attention.mask.bool_mask import prepare_pair_mask
 from keras_attention.mask.combine import combine
 from keras_attention.mask.hide import hide
 from keras_attention.mask.padding import padding
@@ -60,11 +62,11 @@ class StructuredMask:
         return combine(padding(self.query_mask, self.key_mask), self.pairs, order)
 
     def order_mask(self, positions: Tensor) -> Tensor | None:
-        """Return the causal mask and the window of queries at some positions among the keys.
+        """Return the causal and window masks of some queries, combined.
 
         Args:
-            positions: Int32 `(..., 1)`, aligned to the lower right: the last query of a call
-                stands at the last key.
+            positions: Int32 `(..., 1)`, the queries' positions on the axis of keys, aligned to the
+                lower right: the last query of a call has the position of the last key.
 
         Returns:
             Bool `(..., Tk)`; None if there is neither a causal mask nor a window.
@@ -90,13 +92,13 @@ class StructuredMask:
             return ops.any(self.dense(), axis=-1)
         is_ordered = self.causal or self.window is not None
         if self.key_mask is None and (not is_ordered or _is_at_most(self.queries, self.keys)):
-            return self.query_mask  # every query's own position is one of the keys
+            return self.query_mask  # The key at each query's own position is visible to it.
         if not is_ordered:
-            return combine(self.query_mask, _any(self.key_mask))
+            return combine(self.query_mask, has_any(self.key_mask))
         position = self._query_positions()
         first = None if self.window is None else position - self.window
         last = position if self.causal else position + self.window
-        return combine(self.query_mask, _any_within(self.key_mask, first, last, self.keys))
+        return combine(self.query_mask, has_any_within(self.key_mask, first, last, self.keys))
 
     def key_is_visible(self) -> Tensor | None:
         """Return for each key whether it is visible to any query.
@@ -114,32 +116,57 @@ class StructuredMask:
             if not is_ordered or _is_at_most(min_queries, self.queries):
                 return self.key_mask
         if not is_ordered:
-            return combine(self.key_mask, _any(self.query_mask))
+            return combine(self.key_mask, has_any(self.query_mask))
         position = ops.arange(self.keys, dtype="int32") - (self.keys - self.queries)
         first = position if self.causal else position - self.window
         last = None if self.window is None else position + self.window
-        return combine(self.key_mask, _any_within(self.query_mask, first, last, self.queries))
-
-    def zero_masked_keys(self, x: Tensor) -> Tensor:
-        """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
-
-        Keys and values are zeroed before they are projected: NaN or infinity in them cannot reach
-        any result.
-        """
-        visible = self.key_is_visible()
-        return x if visible is None else hide(x, visible)
+        return combine(self.key_mask, has_any_within(self.query_mask, first, last, self.queries))
 
     def zero_masked_queries(self, x: Tensor, is_single: bool = False) -> Tensor:
         """Return `x`, `(batch, ..., Tq, D)`, with zeros for the queries without a visible key.
 
         Args:
             x: Queries, or outputs; `(batch, ..., D)` if `is_single`.
-            is_single: Whether `x` is a single query a sequence, without an axis of queries.
+            is_single: Whether `x` is one query per sequence, without an axis of queries.
         """
         visible = self.query_has_visible_key()
         if visible is None:
             return x
         return hide(x, visible[..., 0] if is_single else visible)
+
+
+def build_structured_mask(
+    query: Tensor,
+    key: Tensor,
+    query_mask: Tensor | None = None,
+    key_mask: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    use_causal_mask: bool = False,
+) -> StructuredMask:
+    """Return the masks of a query/value layer's call as a `StructuredMask`.
+
+    Args:
+        query: `(batch, ..., Tq, Dq)`, or one rank less than the key for a single query.
+        key: `(batch, ..., Tk, Dk)`.
+        query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None; like the
+            key mask, already checked.
+        key_mask: Bool `(batch, ..., Tk)`, a mask of all pairs `(batch, ..., Tq, Tk)`, or None.
+        attention_mask: As in `prepare_pair_mask`, or None.
+        use_causal_mask: Whether to add a causal mask, aligned to the lower right.
+
+    Raises:
+        ValueError: If the attention mask is not a mask, or its shape does not fit query and key.
+    """
+    pairs = None
+    if attention_mask is not None:
+        pairs = prepare_pair_mask("attention_mask", attention_mask, query, key)
+    if key_mask is not None and len(key_mask.shape) == len(key.shape):
+        pairs, key_mask = combine(key_mask, pairs), None
+    is_single = len(query.shape) < len(key.shape)
+    if is_single and query_mask is not None:
+        query_mask = ops.expand_dims(query_mask, -1)
+    queries = 1 if is_single else ops.shape(query)[-2]
+    return StructuredMask(queries, ops.shape(key)[-2], query_mask, key_mask, pairs, use_causal_mask)
 
 
 def as_structured_mask(
@@ -149,30 +176,16 @@ def as_structured_mask(
     return mask if isinstance(mask, StructuredMask) else StructuredMask(queries, keys, pairs=mask)
 
 
-def _is_at_most(a, b):
-    """Return whether `a <= b` is known when the graph is made."""
-    return isinstance(a, int) and isinstance(b, int) and a <= b
+def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
+    """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
 
-
-def _any(mask):
-    return None if mask is None else ops.any(mask, axis=-1, keepdims=True)
-
-
-def _any_within(mask, first, last, count):
-    """Return whether any entry of `mask` from index `first` to index `last`, inclusive, is True.
-
-    Args:
-        mask: Bool `(batch, count)`; None = all True.
-        first, last: Int `(n,)`; indices beyond either end are clipped. None = from the first or to
-            the last entry of the mask.
-        count: Length of the mask, an int or a scalar tensor.
+    Keys and values are zeroed before they are projected, so that NaN or infinity in them cannot
+    reach any result. The mask is as in `as_structured_mask`.
     """
-    first = ops.clip(ops.zeros_like(last) if first is None else first, 0, count)
-    end = ops.clip(ops.full_like(first, count) if last is None else last + 1, 0, count)
-    if mask is None:
-        return ops.expand_dims(end > first, 0)
-    # The number of True entries before each index: the difference of two of them is the number of
-    # True entries in between.
-    paddings = [*[(0, 0)] * (len(mask.shape) - 1), (1, 0)]
-    true_before = ops.pad(ops.cumsum(ops.cast(mask, "int32"), axis=-1), paddings)
-    return ops.greater(ops.take(true_before, end, axis=-1), ops.take(true_before, first, axis=-1))
+    visible = as_structured_mask(mask, None, ops.shape(x)[-2]).key_is_visible()
+    return x if visible is None else hide(x, visible)
+
+
+def _is_at_most(a, b):
+    """Return True if `a <= b` is known before run time."""
+    return isinstance(a, int) and isinstance(b, int) and a <= b

@@ -10,7 +10,7 @@ def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Te
     """Return the mask in which only keys within `width` of a query's position are visible.
 
     Key j is visible to query i if `|j - (i + keys - queries)| <= width`. Positions are aligned
-    to the lower right as in `causal`. Combined with `causal` it is a window of past positions.
+    to the lower right as in `causal`. Combined with `causal`, this gives a window of past keys.
 
     Args:
         queries: Number of queries Tq, an int or a scalar tensor.
@@ -21,7 +21,7 @@ def window(queries: int | Tensor, keys: int | Tensor, width: int | Tensor) -> Te
         Bool `(Tq, Tk)`.
 
     Raises:
-        ValueError: If a number is negative or no integer.
+        ValueError: If a number is negative or not an integer.
 
     Example:
     >>> keras_attention.mask.window(3, 3, width=1).numpy().astype(int)

@@ -79,7 +79,7 @@ def shift(address: Tensor, amounts: Tensor) -> Tensor:
     Args:
         address: `(batch, heads, slots)`.
         amounts: `(batch, heads, 2R + 1)`, a distribution over the shifts -R, ..., 0, ..., R; s in
-            the paper. The last one moves the weight of slot i to slot (i + R) mod slots.
+            the paper. The shift R moves the weight of slot i to slot (i + R) mod slots.
 
     Returns:
         Address `(batch, heads, slots)`.
@@ -95,7 +95,7 @@ def shift(address: Tensor, amounts: Tensor) -> Tensor:
     address, amounts = at_least_float32(address), at_least_float32(amounts)
     if amounts.shape[-1] % 2 == 0:
         raise ValueError(
-            "Expected `amounts` for the shifts -R to R, an odd number of them. "
+            "Expected an odd number of `amounts`, one for each of the shifts -R to R. "
             f"Received: amounts of shape {tuple(amounts.shape)}"
         )
     max_shift = amounts.shape[-1] // 2

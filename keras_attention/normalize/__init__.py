@@ -6,8 +6,7 @@ import keras
 
 from keras_attention.normalize.gaussian import gaussian
 from keras_attention.normalize.hardmax import hardmax
-from keras_attention.normalize.masked import masked
-from keras_attention.normalize.softmax import softmax
+from keras_attention.normalize.masked import masked, softmax
 from keras_attention.normalize.sparsemax import sparsemax
 from keras_attention.types import Config, Normalizer
 

@@ -3,9 +3,9 @@
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.mask.broadcastable import check_broadcastable
-from keras_attention.normalize.softmax import softmax
+from keras_attention.normalize.masked import softmax
 from keras_attention.precision import at_least_float32
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 
@@ -19,8 +19,8 @@ def gaussian(
 ) -> Tensor:
     """Compute `weights[j] = softmax(scores)[j] * exp(-distance[j]^2 / (2 deviation^2))`.
 
-    Without `renormalize` a row sums to less than 1 unless all its weight is at distance 0. The
-    gradient reaches `distance`, so that a predicted center is trained.
+    Without `renormalize`, a row sums to less than 1 unless all its weight is at distance 0.
+    `distance` gets a gradient, so that a predicted center can be trained.
 
     Args:
         scores: `(batch, ..., Tq, Tk)`, any float dtype.

@@ -1,12 +1,13 @@
-"""The masking rule that every normalizer shares."""
+"""The masking rule that every normalizer shares, and the normalizer of most layers: softmax."""
 
 import functools
 from collections.abc import Callable
 
+import keras
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.precision import at_least_float32
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Normalizer, Tensor
 
 # The most negative float32, which replaces masked scores, in float64 as well.
@@ -16,6 +17,7 @@ MAX_ABSOLUTE_SCORE = 1e38
 # The largest score of a row is below this if no key is visible, and above it otherwise, even after
 # a bias of MAX_ABSOLUTE_SCORE is added.
 MIN_VISIBLE_SCORE = -2.5e38
+MAX_SOFTMAX_RANK = 5  # TensorFlow's softmax on CPUs does not support more axes.
 
 
 def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
@@ -32,7 +34,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     Returns:
         Function of `scores` `(..., Tq, Tk)` and `mask`, which is bool and broadcastable to the
-        scores, or None. A mask of another shape is a ValueError.
+        scores, or None. For a mask of any other shape it raises a ValueError.
 
     Raises:
         ValueError: If `distribution` is not callable.
@@ -53,3 +55,33 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
         return ops.where(mask, weights, ops.zeros_like(weights))
 
     return normalizer
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+@masked
+def softmax(scores: Tensor) -> Tensor:
+    """Compute `weights[j] = exp(scores[j]) / sum_k exp(scores[k])` over the visible keys.
+
+    Args:
+        scores: `(batch, ..., Tq, Tk)`, any float dtype.
+        mask: Bool, broadcastable to the scores, True = visible; None = everything is visible.
+
+    Returns:
+        Weights of the same shape, float32 (float64 is kept): each row sums to 1, or is all zero if
+        it is fully masked.
+
+    Raises:
+        ValueError: If the mask is not broadcastable to the scores.
+
+    Example:
+    >>> keras_attention.normalize.softmax(np.zeros((1, 1, 4), "float32")).numpy()
+    array([[[0.25, 0.25, 0.25, 0.25]]], dtype=float32)
+    """
+    if scores.shape[-1] == 1:
+        # `ops.softmax` would warn about an axis of size 1, which is legitimate here. Multiplying by
+        # the scores gives them a gradient of zero instead of none.
+        return 0.0 * scores + 1.0
+    if len(scores.shape) > MAX_SOFTMAX_RANK:
+        rows = ops.reshape(scores, (-1, ops.shape(scores)[-1]))
+        return ops.reshape(ops.softmax(rows, axis=-1), ops.shape(scores))
+    return ops.softmax(scores, axis=-1)

@@ -10,20 +10,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.mask.broadcastable import check_broadcastable
 from keras_attention.normalize import sample_ops, sample_tfp
 from keras_attention.normalize.hardmax import hardmax
-from keras_attention.normalize.softmax import softmax
+from keras_attention.normalize.masked import softmax
+from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor
 
 FORMULAS = sample_tfp if keras.backend.backend() == "tensorflow" else sample_ops
-# Keys of a smaller probability are never sampled in practice, so that probabilities are clamped
-# here before the logarithm.
+# Probabilities are clamped to this minimum before the logarithm, because keys of a smaller
+# probability are never sampled in practice.
 MIN_PROBABILITY = 1e-30
 
 
 def log(weights: Tensor) -> Tensor:
-    """Compute the logarithm, kept finite: below 1e-30 it is that of 1e-30, without a gradient."""
+    """Compute `log(max(weights, 1e-30))`; weights below 1e-30 get no gradient."""
     return ops.log(ops.maximum(weights, MIN_PROBABILITY))
 
 

@@ -1,6 +1,6 @@
 """Gumbel noise and the one-hot categorical distribution by TensorFlow Probability.
 
-TensorFlow Probability takes seconds to import, so that it is imported when first needed.
+TensorFlow Probability takes seconds to import, so it is not imported before it is needed.
 """
 
 from keras import ops

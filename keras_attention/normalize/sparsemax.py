@@ -31,9 +31,9 @@ def sparsemax(scores: Tensor) -> Tensor:
         Martins, Astudillo (2016), algorithm 1, https://arxiv.org/abs/1602.02068.
     """
     best = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-    # A score of 1 or more below the best has weight 0, so clipping at -2 changes no weight. (At -1
-    # it would tie with tau.) Clipping keeps the sums small although masked scores are the most
-    # negative float32.
+    # A score of 1 or more below the best has weight 0, so clipping at -2 changes no weight. (A
+    # score clipped at -1 could equal tau.) Clipping keeps the sums small although masked scores are
+    # the most negative float32.
     z = ops.maximum(scores - best, -2.0)
     ranked = ops.flip(ops.sort(ops.stop_gradient(z), axis=-1), axis=-1)
     rank = ops.cast(ops.arange(1, ops.shape(scores)[-1] + 1), z.dtype)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.batch_axes import matmul
+from keras_attention.kernels.matmul import matmul
 from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.types import Tensor
 

@@ -31,7 +31,7 @@ NAMED = {
 
 
 def get(score: Score | str | Config, dtype: str | keras.DTypePolicy | None = None) -> Score:
-    """Return the `Score` of a name, a config or a `Score`.
+    """Return the `Score` for a name, a config or a `Score`.
 
     Args:
         score: A `Score`, its config, or one of the names "additive", "cosine", "dot",

@@ -16,7 +16,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 class AdditiveScore(Score):
     """Additive score, `score[i, j] = scale . tanh(q_i Wq + k_j Wk + bias)`.
 
-    With a full W this is also Luong's `concat`: `W [q; k] = q Wq + k Wk`.
+    This is also Luong's `concat` score, because `W [q; k] = q Wq + k Wk`.
 
     Weights, in this order: `query_kernel` (Dq, units), `key_kernel` (Dk, units),
     `scale` (units,) and, with `use_bias`, `bias` (units,).
@@ -87,7 +87,8 @@ class AdditiveScore(Score):
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])
-        # A matrix product, because in a sum over units XLA would compute one tanh at a time.
+        # The sum over units is a matrix product, because XLA would fuse a plain sum with the tanh
+        # and compute one tanh at a time.
         rows, column = ops.reshape(hidden, (-1, key.shape[-1])), ops.reshape(self.scale, (-1, 1))
         return ops.reshape(ops.matmul(rows, column), ops.shape(hidden)[:-1])
 

@@ -6,21 +6,21 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.batch_axes import matmul
+from keras_attention.kernels.matmul import matmul
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 
-# The minimum of the squared length, under the square root. A vector shorter than its square root,
-# 1e-6, gets a length below 1.
+# Squared lengths are clipped to this minimum. A vector shorter than 1e-6 therefore has a length
+# below 1 after normalization.
 EPSILON = 1e-12
 
 
 def normalize_length(x):
     """Divide `x` by its length; an all-zero vector stays zero, with a gradient of zero."""
     squared_length = ops.sum(x * x, axis=-1, keepdims=True)
-    # The gradient of a vector shorter than 1e-6 would be 1e6 times that of the result: infinite in
-    # float16, and more than all others together in float32.
+    # A vector shorter than 1e-6 gets no gradient. It would be 1e6 times the gradient of the result:
+    # infinite in float16, and larger than all other gradients together in float32.
     x = ops.where(squared_length < EPSILON, ops.stop_gradient(x), x)
     return x * ops.rsqrt(ops.maximum(squared_length, EPSILON))
 

@@ -3,8 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.batch_axes import matmul
-from keras_attention.kernels.matmul import project
+from keras_attention.kernels.matmul import matmul, project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score

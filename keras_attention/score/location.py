@@ -18,8 +18,9 @@ class LocationScore(Score):
     Weights: `kernel` (Dq, max_length).
 
     Args:
-        max_length: Number of positions that have weights (S_max in the paper). A shorter
-            sequence uses the first of them; keys beyond the last one are masked.
+        max_length: Number of positions that have weights (S_max in the paper). A shorter sequence
+            uses the first positions; in a longer sequence, keys beyond the last position are
+            masked.
         kernel_initializer: Initializer of W.
         kernel_regularizer: Regularizer of W.
 

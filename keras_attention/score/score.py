@@ -1,4 +1,4 @@
-"""Step 1 as three functions, so that loops and kernels can compute each side only once."""
+"""Base class of scores: two projections, which loops compute only once, and a comparison."""
 
 from typing import Literal
 
@@ -17,17 +17,17 @@ from keras_attention.types import Shape, Tensor
 class Score(BaseLayer):
     """Abstract score: how well each key matches each query.
 
-    A score of your own is a subclass that defines `compare` alone; pass it to
-    `keras_attention.Attention(score=...)`. Projections are defined by `project_query` and
-    `project_key`, weights by `build(query_shape, key_shape)`.
+    To write your own score, subclass this class and define `compare`; then pass an instance to
+    `keras_attention.Attention(score=...)`. To project queries or keys first, define `project_query`
+    or `project_key`. To add weights, define `build(query_shape, key_shape)`.
 
-    The layers pass float32 (or float64) tensors whatever the dtype policy, and apply masks
-    themselves: a score never receives one.
+    The layers pass float32 (or float64) tensors, whatever the dtype policy. They apply masks
+    themselves, so a score never receives a mask.
 
-    `kernel_family` names the kernels that compute the same numbers as `compare` of projected
-    queries and keys: "dot" (`query . key`), "additive" (`self.scale . tanh(query + key)`), or None.
-    A subclass that defines `compare` has no kernels,
-    unless it names a family itself; one that defines `covers` never has.
+    `kernel_family` names the kernels that may replace `compare`, because they return the same
+    scores for projected queries and keys: "dot" (`query . key`), "additive"
+    (`self.scale . tanh(query + key)`), or None. It is None for a subclass that defines `compare`,
+    unless it sets `kernel_family` too, and for every subclass that defines `covers`.
 
     Call arguments:
         query: `(batch, ..., Tq, Dq)`.
@@ -65,11 +65,11 @@ class Score(BaseLayer):
         """Create the weights; a score without weights does nothing here."""
 
     def project_query(self, query: Tensor) -> Tensor:
-        """Return the query's side of the score, `(batch, ..., Tq, D)`: computed once per query."""
+        """Project the query to `(batch, ..., Tq, D)`; called once per query."""
         return query
 
     def project_key(self, key: Tensor) -> Tensor:
-        """Return the key's side of the score, `(batch, ..., Tk, D)`: computed once per sequence."""
+        """Project the key to `(batch, ..., Tk, D)`; called once per sequence."""
         return key
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class Score(BaseLayer):
         raise NotImplementedError(f"{type(self).__name__} has no `compare(query, key)`")
 
     def covers(self, key: Tensor) -> Tensor | None:
-        """Return which keys the score is defined for: bool `(1, Tk)`, or None for all keys."""
+        """Return a mask of the keys that can be scored: bool `(1, Tk)`, or None for all keys."""
         return None
 
     def round_to_half(self, x: Tensor) -> Tensor:

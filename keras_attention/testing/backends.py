@@ -1,4 +1,4 @@
-"""Functions that differ between backends: conversion, compilation, shapes without running."""
+"""Functions that differ between backends: conversion, compilation, output shapes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def to_numpy(nest: Any) -> tuple:
 
 
 def compile_function(function: Callable) -> Callable:
-    """Compile a function of tensors by XLA. On torch it is returned unchanged."""
+    """Compile a function of tensors with XLA; on torch, return it unchanged."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -29,7 +29,7 @@ def compile_function(function: Callable) -> Callable:
 
 
 def compute_shapes(function: Callable, *arrays: np.ndarray) -> tuple:
-    """Return the shapes of a function's outputs; on JAX by tracing, without compiling it."""
+    """Return the shapes of a function's outputs; on JAX, trace it without compiling it."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -40,6 +40,6 @@ def compute_shapes(function: Callable, *arrays: np.ndarray) -> tuple:
 
 
 def to_tensor(x: Any) -> Any:
-    """Convert to a tensor of the same dtype: Keras on torch would convert float64 to float32."""
+    """Convert to a tensor of the same dtype; Keras alone would cast float64 to float32 on torch."""
     array = np.asarray(x)
     return ops.convert_to_tensor(array, str(array.dtype))

@@ -1,4 +1,4 @@
-"""The interface by which the checks call a layer."""
+"""Functions through which the checks call a layer."""
 
 import functools
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from keras_attention.types import Tensor
 
 
 def request_scores(call: Callable) -> Callable:
-    """Complete a function `(layer, query, value, query_mask, value_mask, **options)`.
+    """Add defaults to a function `(layer, query, value, query_mask, value_mask, **options)`.
 
     The masks default to None, and `return_attention_scores` defaults to True.
     """

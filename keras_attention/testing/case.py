@@ -18,35 +18,38 @@ class LayerCase:
     """A layer under test: how to create it, how to call it and which features it has.
 
     Args:
-        layer: The layer's class, or a function of keyword arguments (`dtype`, `trainable` and the
-            constructor's) that returns a new layer.
-        arguments: Constructor arguments. A callable value is called without arguments each time
-            that a layer is created: use it to create sub-layers.
+        layer: The layer's class, or a function that returns a new layer. The function takes
+            `dtype`, `trainable` and the constructor's arguments as keyword arguments.
+        arguments: Constructor arguments. A callable value is called, without arguments, each time a
+            layer is created, and its result is passed instead. Use this to create sub-layers.
         call: A function `(layer, query, value, query_mask=None, value_mask=None, **options)` that
             calls the layer and returns `(output, weights)`: `(batch, Tq, any)` and
             `(batch, Tq, Tk)`. The options are `attention_mask`, `use_causal_mask`, `training` and
             `return_attention_scores`; with `return_attention_scores=False` it returns the output
             alone. See `keras_attention.testing.request_scores`.
         width: The width of the example queries and values.
-        fully_masked_output_is_zero: Whether a query without visible keys has an output of zero.
-            False where the output holds more than the context.
+        fully_masked_output_is_zero: Whether a fully masked query has an output of zero. Pass False
+            if the output contains more than the context, such as a residual.
         takes_masks: Whether the layer takes `query_mask` and `value_mask`.
         takes_attention_mask: Whether it takes `attention_mask` and `use_causal_mask`.
         takes_query: Whether the output has a query axis.
-        max_input: The largest input that must not give NaN; None = near the largest number of the
-            compute dtype. Pass a smaller one if a part of the layer overflows earlier.
-        all_arguments: Every constructor argument, each with a value that is not its default. If
-            given, the check of the config compares every one of them. Default None.
-        wrong_arguments: Pairs of a dict of constructor arguments that must be refused, and a part
-            of the error message.
-        error_pattern: Regular expression that each of these error messages must match.
+        max_input: Inputs of at most this magnitude must not give NaN. None = a number near the
+            largest one of the compute dtype. Pass a smaller number if a part of the layer overflows
+            earlier.
+        all_arguments: Dict of every constructor argument, each with a value that is not its
+            default. If it is given, the config is checked for all of these values. Default None.
+        wrong_arguments: Pairs of a dict of invalid constructor arguments, which must raise an
+            error, and a part of the error message.
+        error_pattern: Regular expression that the messages of the layer's errors must match.
         package: The package under which the class is registered for saving; None for any.
-        weights_sum_to_one: Whether the weights of each query sum to 1 unless all are masked. False
-            where they may sum to less.
+        weights_sum_to_one: Whether the weights of each query sum to 1 unless it is fully masked.
+            Pass False if they may sum to less.
         treats_keys_alike: Whether equal keys get equal weights, and permuted keys the permuted
-            weights. False where positions matter, or where the first of equal keys gets all.
-        call_arguments: Further arguments of the layer's call by name, arrays that fit the examples
-            or nests of them. They are replaced by wrong ones, as the other arguments are.
+            weights. Pass False if positions matter, or if the first of several equal keys gets the
+            whole weight.
+        call_arguments: Dict of additional arguments of the layer's call: arrays that fit the
+            examples, or nests of arrays. The check of invalid calls replaces them by invalid ones,
+            as it does with all tensors.
     """
 
     layer: Callable
@@ -79,7 +82,7 @@ class LayerCase:
         return f"{self.layer_class.__name__}({arguments})"
 
     def make(self, **options: Any) -> keras.layers.Layer:
-        """Return a new layer. The options override `arguments`; sub-layers get the same dtype."""
+        """Return a new layer. `options` override `arguments`; sub-layers get the same dtype."""
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(options.get("dtype", policy))
         try:
@@ -93,7 +96,7 @@ class LayerCase:
         return example_batch(*args, width=self.width, **kwargs)
 
     def build(self, **options: Any) -> keras.layers.Layer:
-        """Return a new, built layer whose weights are seeded random numbers, none of them zero."""
+        """Return a new, built layer, with seeded random numbers as its weights, none of them 0."""
         layer = self.make(**options)
         self.call(layer, *(keras.KerasTensor(x.shape, "float32") for x in self.batch()[:2]))
         rng = np.random.default_rng(1)
@@ -101,13 +104,13 @@ class LayerCase:
         return layer
 
     def evaluator(self, dtype: str = "float32") -> Evaluator:
-        """Return the evaluator of a built layer, which is shared: do not change its layer."""
+        """Return the shared evaluator of a built layer; its layer must not be modified."""
         if dtype not in self.evaluators:
             self.evaluators[dtype] = self.create_evaluator(dtype=dtype)
         return self.evaluators[dtype]
 
     def create_evaluator(self, **options: Any) -> Evaluator:
-        """Return the evaluator of a layer that `build` returns for these options."""
+        """Return a new evaluator of a new layer, which is built with these options."""
         return Evaluator(self.call, self.build(**options))
 
     def functional_model(self, layer: keras.layers.Layer) -> keras.Model:

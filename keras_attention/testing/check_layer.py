@@ -9,13 +9,13 @@ import keras
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
+    invalid_calls,
     masking,
     precision,
-    refusal,
-    row_alone,
-    same_numbers,
+    same_results,
+    sample_independence,
     saved_model,
     shapes,
     state,
@@ -28,14 +28,14 @@ CHECKS = [
     check
     for module in (
         masking,
-        row_alone,
+        sample_independence,
         weights,
         precision,
-        domain,
+        extreme_inputs,
         derivatives,
         shapes,
-        refusal,
-        same_numbers,
+        invalid_calls,
+        same_results,
         saved_model,
         config,
         state,
@@ -44,14 +44,18 @@ CHECKS = [
     )
     for check in module.CHECKS
 ]
-# Arguments with which a check is run more than once.
+# Checks that run several times, once with each of these arguments.
 ARGUMENTS = {
     masking.check_masked_inputs_have_no_effect: [float("nan"), float("inf"), -float("inf")],
     masking.check_fully_masked_query_returns_zero: ["float32", "mixed_float16", "mixed_bfloat16"],
-    masking.check_attention_mask_has_effect_of_masks: ["float32", "mixed_float16"],
+    masking.check_attention_masked_inputs_have_no_effect: ["float32", "mixed_float16"],
     precision.check_finite_inputs_give_no_nan: ["float32", "mixed_float16", "mixed_bfloat16"],
-    domain.check_domain_is_finite: ["float32", "mixed_float16", "mixed_bfloat16"],
-    same_numbers.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
+    extreme_inputs.check_extreme_inputs_give_finite_results: [
+        "float32",
+        "mixed_float16",
+        "mixed_bfloat16",
+    ],
+    same_results.check_symbolic_outputs_match: ["float32", "mixed_bfloat16"],
     freezing.check_frozen_layer_is_not_trained: list(freezing.FREEZERS),
 }
 
@@ -59,14 +63,15 @@ ARGUMENTS = {
 def check_layer(layer: keras.layers.Layer | Callable, **options: Any) -> None:
     """Check that an attention layer keeps the promises of this package's layers.
 
-    The layer is called with queries, values, their masks and `return_attention_scores=True`, as
-    `keras.layers.Attention` is. If yours is called otherwise, give a function as `call`.
+    The layer is called with queries, values, their masks and `return_attention_scores=True`, in the
+    same way as `keras.layers.Attention`. If your layer has another interface, pass a function that
+    adapts it as `call`.
 
     Args:
         layer: A layer, a layer class, or a function of keyword arguments that returns a new layer.
-            A layer is created again from its config for each check; its own weights do not change.
-        options: Fields of `keras_attention.testing.LayerCase`: `arguments`, `call`, `width`,
-            `takes_masks=False` and others for what the layer does not have.
+            For each check, a layer is created again from its config; its own weights do not change.
+        options: Fields of `keras_attention.testing.LayerCase`, such as `arguments`, `call` and
+            `width`; and `takes_masks=False` and the like for features that the layer does not have.
 
     Raises:
         AssertionError: If the layer breaks a promise. The message names the layer and the promise.
@@ -82,7 +87,7 @@ def check_layer(layer: keras.layers.Layer | Callable, **options: Any) -> None:
 
 
 def list_checks(case: LayerCase) -> Iterator[tuple[Callable, tuple]]:
-    """Yield every check that applies to a case with its further arguments, for a test runner.
+    """Yield every check that applies to a case, and its further arguments, for a test runner.
 
     Args:
         case: The layer under test.
@@ -113,14 +118,14 @@ def _create_again(layer):
             _set_dtype(config, options["dtype"])
         try:
             return type(layer).from_config({**config, **options})
-        except TypeError as error:  # Keras wraps the constructor's error
+        except TypeError as error:  # Keras replaces the constructor's error by its own.
             raise error.__context__ or error from None
 
     return create
 
 
 def _set_dtype(nest, dtype):
-    """Set the dtype in every layer's config in a nest, in place."""
+    """Set the dtype of every layer config in a nest, in place."""
     if isinstance(nest, dict):
         is_layer = "class_name" in nest and "dtype" in (nest.get("config") or {})
         if is_layer and nest["class_name"] != "DTypePolicy":

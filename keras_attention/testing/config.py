@@ -14,7 +14,7 @@ from keras_attention.testing.promise import promise, require
 
 @promise("the config holds every argument of the constructor")
 def check_config_holds_every_argument(case: LayerCase) -> None:
-    """Create the layer again from its config; compare configs and numbers.
+    """Create the layer again from its config; compare the configs and the outputs.
 
     With `case.all_arguments`, every argument is set to a value that is not its default.
     """
@@ -63,26 +63,27 @@ def check_class_is_registered(case: LayerCase) -> None:
     require(is_registered and is_right_package, f"Expected {expected!r}, not {name!r}")
 
 
-@promise("a wrong argument is refused by name")
-def check_wrong_arguments_are_refused(case: LayerCase) -> None:
+@promise("an invalid constructor argument raises an error that names it")
+def check_invalid_arguments_raise(case: LayerCase) -> None:
     """Try `case.wrong_arguments`, and an argument that no layer has."""
-    for arguments, piece in case.wrong_arguments:
-        _check_refused(case, arguments, ValueError, piece, case.error_pattern)
-    _check_refused(case, {"no_such_argument": 1}, (TypeError, ValueError), "no_such_argument", "")
+    for arguments, expected in case.wrong_arguments:
+        _check_raises(case, arguments, ValueError, expected, case.error_pattern)
+    _check_raises(case, {"no_such_argument": 1}, (TypeError, ValueError), "no_such_argument", "")
 
 
-def _check_refused(case, arguments, errors, piece, pattern):
+def _check_raises(case, arguments, errors, expected, pattern):
     try:
         case.make(**arguments)
     except errors as error:
-        is_named = piece in str(error) and re.search(pattern, str(error), re.DOTALL)
-        require(is_named, f"Expected {piece!r} in the message {str(error)!r}, as {pattern!r}")
+        message = str(error)
+        is_expected = expected in message and re.search(pattern, message, re.DOTALL)
+        require(is_expected, f"Expected {expected!r} in {message!r}, which must match {pattern!r}")
         return
-    raise AssertionError(f"{arguments} is not refused")
+    raise AssertionError(f"{arguments} does not raise an error")
 
 
 CHECKS: list[Callable] = [
     check_config_holds_every_argument,
     check_class_is_registered,
-    check_wrong_arguments_are_refused,
+    check_invalid_arguments_raise,
 ]

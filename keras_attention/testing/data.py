@@ -1,4 +1,4 @@
-"""Example inputs of the checks."""
+"""Example inputs for the checks."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ def example_batch(
 ) -> tuple:
     """Return queries, values and their masks as numpy arrays.
 
-    In the first sequence every key is masked. In the second one the last query and the keys from
-    the fifth on are masked.
+    In the first sequence every key is masked. In the second one, the last query and all but the
+    first four keys are masked.
 
     Args:
         size: Batch size, at least 2.
-        queries: Queries per sequence.
-        keys: Values per sequence.
+        queries: Number of queries per sequence.
+        keys: Number of values per sequence.
         width: Width of queries and values.
 
     Returns:

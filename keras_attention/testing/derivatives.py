@@ -9,7 +9,7 @@ import numpy as np
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise
 
-# On JAX and PyTorch, some of Keras's operations compute in float32 whatever the dtype policy.
+# On JAX and PyTorch, some operations of Keras compute in float32 even if the dtype is float64.
 if keras.backend.backend() == "tensorflow":
     DTYPE, STEP, TOLERANCE = "float64", 1e-5, 1e-4
 else:
@@ -20,10 +20,10 @@ else:
 def check_derivatives(case: LayerCase) -> None:
     """Differentiate in a random direction of queries, values and all weights at once.
 
-    Without a second derivative, as PyTorch's fused attention, the layer may fail by an error that
-    says so.
+    A layer that has no second derivative, such as PyTorch's fused attention, may raise an error
+    whose message mentions a derivative or a gradient.
     """
-    # A float64 layer is used here alone; a float32 layer shares compiled programs with others.
+    # Only this check uses a float64 layer. A float32 layer shares compiled programs with others.
     is_shared = DTYPE == "float32"
     evaluator = case.evaluator() if is_shared else case.create_evaluator(dtype=DTYPE)
     variables = evaluator.layer.trainable_variables
@@ -40,7 +40,7 @@ def check_derivatives(case: LayerCase) -> None:
         outputs, gradients = evaluator.outputs_and_gradients(*moved[:2], *masks)
         return sum(np.sin(x).sum() for x in outputs), gradients
 
-    # The last one leaves the weights as they were.
+    # The last evaluation, with a step of 0, restores the weights.
     (loss_above, above), (loss_below, below), (_, gradients) = map(evaluate, (STEP, -STEP, 0))
     slope = sum(np.sum(g * d) for g, d in zip(gradients, direction, strict=True))
     _assert_close(slope, (loss_above - loss_below) / (2 * STEP), "first derivative")
@@ -52,7 +52,7 @@ def check_derivatives(case: LayerCase) -> None:
         raise
     names = ["the queries", "the values", *(v.path for v in variables)]
     for name, array, a, b in zip(names, second, above, below, strict=True):
-        _assert_close(array, (a - b) / (2 * STEP), f"second derivative by {name}")
+        _assert_close(array, (a - b) / (2 * STEP), f"second derivative with respect to {name}")
 
 
 def _assert_close(array, expected, name):

@@ -15,15 +15,15 @@ from keras_attention.testing.second_derivatives import gradients_of_slope
 
 
 def compute_loss(*outputs: Any) -> Any:
-    """Return the sum of the sines of outputs, whose gradients the checks look at."""
+    """Return the sum of the sines of all outputs: the loss that the checks differentiate."""
     return sum(ops.sum(ops.sin(at_least_float32(x))) for x in outputs)
 
 
 class Evaluator:
     """Outputs and gradients of a built layer as numpy arrays.
 
-    TensorFlow and torch run eagerly. JAX compiles one program for each set of inputs and options,
-    because its eager operations are compiled one by one, which takes longer.
+    TensorFlow and torch run eagerly. JAX compiles one program for each set of inputs and options.
+    Its eager mode would take longer, because it compiles every operation separately.
 
     Args:
         call: The case's `call`.
@@ -64,14 +64,15 @@ class Evaluator:
         return to_numpy(outputs), gradients
 
     def outputs_of_samples(self, *data: Any) -> list[np.ndarray]:
-        """Return `outputs`, evaluated as `results` evaluates them."""
+        """Return `outputs` for any number of samples, in the same blocks as `results`."""
         blocks = [self.outputs(*block) for block in _split_samples(data)]
         return [np.concatenate(x) for x in zip(*blocks, strict=True)]
 
     def results(self, *data: Any) -> dict[str, np.ndarray]:
-        """Return outputs and gradients by name; those of each sample are concatenated.
+        """Return outputs and gradients by name.
 
         JAX evaluates `BATCH` samples at a time, with the program that other checks use as well.
+        Outputs and gradients of inputs are concatenated; gradients of variables are summed.
 
         Args:
             data: Queries and values, then optionally their masks, of any number of samples.
@@ -88,7 +89,7 @@ class Evaluator:
         return dict(zip(names, results, strict=True))
 
     def slope_gradients(self, query: Any, value: Any, *masks: Any, directions: Any) -> list:
-        """Return the gradients of the loss's slope in a direction: second derivatives.
+        """Return second derivatives: the gradients of the loss's slope in a direction.
 
         Args:
             query: Queries.
@@ -101,7 +102,7 @@ class Evaluator:
         return program(*tensors, list(masks), directions=directions)
 
     def run_compiled(self, *data: Any) -> tuple:
-        """Return `(output, weights)` of the call in inference, compiled by XLA."""
+        """Return `(output, weights)` of a call in inference mode, compiled by XLA."""
         return self._program("compiled", len(data), {})(*data)
 
     def _program(self, kind, count, options):

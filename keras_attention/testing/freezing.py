@@ -1,4 +1,4 @@
-"""The checks that freezing a layer reaches all of its weights."""
+"""The checks that freezing a layer freezes all of its weights."""
 
 import tempfile
 from collections.abc import Callable
@@ -15,7 +15,7 @@ FREEZERS = ("constructor", "attribute before build", "attribute after build", "f
 
 @promise("a frozen layer is not trained")
 def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
-    """Freeze the layer in a model in one of the ways of `FREEZERS`, then train the model."""
+    """Freeze the layer in one of the ways in `FREEZERS`; check what a model with it trains."""
     layer = case.make(trainable=False) if frozen_by in ("constructor", "file") else case.make()
     if frozen_by == "attribute before build":
         layer.trainable = False
@@ -29,13 +29,13 @@ def check_frozen_layer_is_not_trained(case: LayerCase, frozen_by: str) -> None:
     trained = [v.path for v in model.trainable_weights if id(v) not in head_ids]
     require(not trained, f"The model trains weights of the frozen layer: {trained}")
     require(len(model.trainable_weights) == 2, "The model does not train its other weights")
-    if frozen_by == "file":  # its trainable flags have passed through the config
+    if frozen_by == "file":  # `fit` is checked only here, where the flags come from the config.
         _check_fit(case, model, head)
 
 
-@promise("trainable=True thaws a frozen layer")
-def check_frozen_layer_can_be_thawed(case: LayerCase) -> None:
-    """Compare the trainable weights of a thawed layer with those of one never frozen."""
+@promise("trainable=True unfreezes a frozen layer")
+def check_frozen_layer_can_be_unfrozen(case: LayerCase) -> None:
+    """Compare the trainable weights of an unfrozen layer with those of a layer never frozen."""
     expected = _add_head(case.functional_model(case.make())).trainable_weights
     layer = case.make(trainable=False)
     model = _add_head(case.functional_model(layer))
@@ -78,4 +78,4 @@ def _is_eager_faster():
     return keras.backend.backend() != "jax"
 
 
-CHECKS: list[Callable] = [check_frozen_layer_is_not_trained, check_frozen_layer_can_be_thawed]
+CHECKS: list[Callable] = [check_frozen_layer_is_not_trained, check_frozen_layer_can_be_unfrozen]

@@ -9,7 +9,7 @@ from keras import ops
 
 
 def gradients(loss: Callable, arrays: Sequence, variables: Sequence = ()) -> list[np.ndarray]:
-    """Return the gradients of `loss(*tensors)` for the arrays, then for the Keras variables.
+    """Return the gradients of `loss(*tensors)` with respect to arrays, then Keras variables.
 
     Args:
         loss: A function of as many tensors as there are arrays. It returns a scalar.
@@ -17,7 +17,7 @@ def gradients(loss: Callable, arrays: Sequence, variables: Sequence = ()) -> lis
         variables: Keras variables.
 
     Returns:
-        Numpy arrays. Where the loss does not depend on an array or variable, zeros.
+        Numpy arrays; zeros for an array or variable on which the loss does not depend.
     """
     tensors = [ops.convert_to_tensor(a) for a in arrays]
     run = _create(lambda *tensors: (loss(*tensors), ()), len(tensors), list(variables), jit=False)
@@ -29,11 +29,12 @@ def outputs_and_gradients(function: Callable, count: int, variables: Sequence) -
 
     Args:
         function: A function of tensors that returns a scalar loss and a nest of outputs.
-        count: The number of its leading arguments to differentiate by.
-        variables: Keras variables to differentiate by.
+        count: The loss is differentiated with respect to the first `count` arguments.
+        variables: The Keras variables with respect to which the loss is differentiated.
 
     Returns:
-        A function of the same arguments: the outputs, and a list of gradients as numpy arrays.
+        A function of the same arguments that returns the outputs, and a list of gradients as numpy
+        arrays.
     """
     return _create(function, count, list(variables), jit=True)
 
@@ -61,7 +62,7 @@ def _create(function, count, variables, jit):
 def gradient_to_numpy(gradient: Any) -> np.ndarray:
     """Convert a gradient of any float dtype."""
     if keras.backend.standardize_dtype(gradient.dtype) == "bfloat16":
-        gradient = ops.cast(gradient, "float32")  # TensorFlow cannot convert a bfloat16 scalar
+        gradient = ops.cast(gradient, "float32")  # TensorFlow cannot convert a bfloat16 scalar.
     return ops.convert_to_numpy(gradient)
 
 

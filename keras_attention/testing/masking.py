@@ -34,7 +34,7 @@ def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32
 
 @promise("a fully masked query returns zero when compiled", _supports_masks)
 def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
-    """Compile the call by XLA; without gradients."""
+    """Compile the call with XLA; gradients are not computed."""
     _check_zeros(case, *to_numpy(case.evaluator(dtype).run_compiled(*case.batch())))
 
 
@@ -47,7 +47,7 @@ def _check_zeros(case, output, weights):
         np.testing.assert_array_equal(output[1, -1], 0, "output of a masked query")
 
 
-@promise("masked queries and values have no effect, not even if they are NaN", _supports_masks)
+@promise("masked queries and values have no effect, even if they are NaN", _supports_masks)
 def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) -> None:
     """Replace every masked query and value; compare outputs and all gradients bit by bit."""
     query, value, query_mask, value_mask = case.batch()
@@ -65,10 +65,11 @@ def check_masked_inputs_have_no_effect(case: LayerCase, fill: float = np.nan) ->
 
 
 @promise(
-    "what `attention_mask` masks has no effect, not even if it is NaN", _supports_attention_mask
+    "queries and keys that `attention_mask` masks have no effect, even if they are NaN",
+    _supports_attention_mask,
 )
-def check_attention_mask_has_effect_of_masks(case: LayerCase, dtype: str = "float32") -> None:
-    """Mask one query and one key by `attention_mask`, and plant NaN there."""
+def check_attention_masked_inputs_have_no_effect(case: LayerCase, dtype: str = "float32") -> None:
+    """Mask one query and one key with `attention_mask`, and set both to NaN."""
     query, value, *_ = case.batch()
     attention_mask = np.ones((QUERIES, KEYS), bool)
     attention_mask[1] = attention_mask[:, 2] = False
@@ -110,7 +111,7 @@ def check_appended_padding_has_no_effect(case: LayerCase) -> None:
 
 @promise("`use_causal_mask` masks later keys", _supports_attention_mask)
 def check_causal_mask_masks_later_keys(case: LayerCase) -> None:
-    """Change the last key: only the last query may change, and it must."""
+    """Change the last key: the output of the last query must change, all others must not."""
     query, value, *_ = case.batch()
     value = value[:, :QUERIES]
     evaluator = case.evaluator()
@@ -132,7 +133,7 @@ CHECKS: list[Callable] = [
     check_fully_masked_query_returns_zero,
     check_fully_masked_query_returns_zero_compiled,
     check_masked_inputs_have_no_effect,
-    check_attention_mask_has_effect_of_masks,
+    check_attention_masked_inputs_have_no_effect,
     check_appended_padding_has_no_effect,
     check_causal_mask_masks_later_keys,
 ]

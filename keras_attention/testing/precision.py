@@ -1,4 +1,4 @@
-"""The checks of dtypes: integers, half precision, and the largest finite inputs."""
+"""The checks for dtypes: integers, half precision, and the largest finite inputs."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ MAX_INPUT = {
 }
 
 
-@promise("integer inputs give the numbers of equal float inputs")
+@promise("integer inputs give the same results as equal float inputs")
 def check_integers_equal_floats(case: LayerCase) -> None:
     """Call the layer on int32 and on float32 inputs of equal values."""
     query, value, *masks = case.batch()
@@ -47,7 +47,7 @@ def check_finite_inputs_give_no_nan(case: LayerCase, dtype: str = "float32") -> 
 
 @promise("half precision stays close to float32")
 def check_half_precision_is_close_to_float32(case: LayerCase) -> None:
-    """Compare the mixed policies with float32; the output has the compute dtype."""
+    """Compare mixed policies with float32; the output must have the compute dtype."""
     data = case.batch()
     exact = case.evaluator().outputs(*data)
     for dtype, tolerance in [("mixed_float16", 1e-2), ("mixed_bfloat16", 6e-2)]:

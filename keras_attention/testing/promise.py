@@ -1,4 +1,4 @@
-"""Checks as functions that name the promise and the layer when they fail."""
+"""A decorator that makes a check's error name the layer and the promise that it breaks."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,8 @@ def promise(text: str, applies: Callable[[LayerCase], bool] = lambda case: True)
 
     Args:
         text: The promise as a sentence, without its period.
-        applies: Whether a case can keep the promise at all, e.g. whether the layer takes masks.
+        applies: Function that returns whether a case can keep the promise at all, for example
+            whether the layer takes masks.
     """
 
     def decorate(function):

@@ -1,4 +1,4 @@
-"""Record how a layer is called, by whichever function calls it."""
+"""Record the arguments and results of all calls of a layer."""
 
 import contextlib
 import inspect
@@ -10,7 +10,7 @@ import keras
 
 
 class RecordedCall(NamedTuple):
-    """The arguments of a layer's call by name, without those that were not passed; its result."""
+    """One call of a layer: the arguments that were passed, by name, and the result."""
 
     arguments: dict[str, Any]
     result: Any
@@ -37,7 +37,7 @@ def record_calls(layer: keras.layers.Layer) -> Iterator[list[RecordedCall]]:
 
 
 def _bind(function, args, kwargs):
-    """Return the arguments of a call by name, also those of `**kwargs`."""
+    """Return the arguments of a call by name, including those in `**kwargs`."""
     signature = inspect.signature(function)
     arguments = dict(signature.bind(*args, **kwargs).arguments)
     for parameter in signature.parameters.values():

@@ -1,4 +1,4 @@
-"""The check that a SavedModel gives a layer's numbers in TensorFlow's C++ loader."""
+"""The check that a SavedModel reproduces a layer's results in TensorFlow's C++ loader."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,10 +21,10 @@ def run_in_c_loader(cases: dict[str, LayerCase]) -> dict[str, list]:
     """Export all cases as one SavedModel and run it once, in a process without Keras.
 
     Args:
-        cases: Cases of the same width by name.
+        cases: Dict of name to case; all cases have the same width.
 
     Returns:
-        Output and weights of `case.batch(*SIZES)` by name, as numpy arrays.
+        Dict of name to [output, weights] for `case.batch(*SIZES)`, as numpy arrays.
     """
     from keras_attention import export
 
@@ -48,13 +48,14 @@ def run_in_c_loader(cases: dict[str, LayerCase]) -> dict[str, list]:
     return {name: [results[f"{name}_output"], results[f"{name}_weights"]] for name in cases}
 
 
-@promise("a SavedModel gives the same numbers in TensorFlow's C++ loader", _is_tensorflow)
-def check_same_numbers_in_c_loader(case: LayerCase, results: list | None = None) -> None:
-    """Compare with the layer.
+@promise("a SavedModel gives the same results in TensorFlow's C++ loader", _is_tensorflow)
+def check_same_results_in_c_loader(case: LayerCase, results: list | None = None) -> None:
+    """Compare the SavedModel's output and weights with the layer's.
 
     Args:
         case: The layer.
-        results: The case's part of `run_in_c_loader`; None exports this case alone.
+        results: This case's entry in the result of `run_in_c_loader`. With None, the case is
+            exported alone.
     """
     results = run_in_c_loader({"layer": case})["layer"] if results is None else results
     expected = case.evaluator().outputs(*case.batch(*SIZES))
@@ -62,4 +63,4 @@ def check_same_numbers_in_c_loader(case: LayerCase, results: list | None = None)
         np.testing.assert_allclose(array, expected_array, rtol=1e-5, atol=1e-6)
 
 
-CHECKS: list[Callable] = [check_same_numbers_in_c_loader]
+CHECKS: list[Callable] = [check_same_results_in_c_loader]

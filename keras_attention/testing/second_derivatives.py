@@ -11,16 +11,17 @@ from keras_attention.testing.gradients import gradient_to_numpy
 
 
 def gradients_of_slope(function: Callable, count: int, variables: Sequence) -> Callable:
-    """Return a function that differentiates the slope of a scalar in a direction: Hessian products.
+    """Return a function that computes Hessian-vector products, the gradients of a slope.
 
     Args:
         function: A function of tensors that returns a scalar loss.
-        count: The number of its leading arguments to differentiate by.
-        variables: Keras variables to differentiate by.
+        count: The loss is differentiated with respect to the first `count` arguments.
+        variables: The Keras variables with respect to which the loss is differentiated.
 
     Returns:
-        A function of the same arguments and of `directions`, one array for each leading argument
-        and variable. It returns the gradients of `sum(gradient * direction)` as numpy arrays.
+        A function of the same arguments and of `directions`: one array for each of the first
+        `count` arguments and each variable. It returns the gradients of
+        `sum(gradient * direction)` as numpy arrays.
     """
     backends = {
         "tensorflow": _differentiate_tensorflow,

@@ -1,4 +1,4 @@
-"""The check that symbolic calls tell the shapes of the real outputs."""
+"""The check that symbolic calls give the shapes of the real outputs."""
 
 import functools
 import inspect
@@ -20,8 +20,8 @@ SIZES = [(BATCH, BATCH, 1), (1, 1, QUERIES), (1, BATCH, QUERIES), (BATCH, 1, QUE
 def check_shapes(case: LayerCase) -> None:
     """Compare real outputs with symbolic calls of known and unknown sizes, for each of `SIZES`.
 
-    A symbolic call of known sizes fails where the real one does. `compute_output_shape` must agree
-    with the symbolic call, which is also what a functional model makes.
+    If the real call fails, the symbolic call of known sizes must fail too. `compute_output_shape`
+    must return the same shape as the symbolic call, which is the one that a functional model makes.
     """
     layer = case.evaluator().layer
     query, value, *_ = case.batch()
@@ -31,9 +31,9 @@ def check_shapes(case: LayerCase) -> None:
         symbolic = _try(_call_symbolic, case, layer, *(x.shape for x in arrays))
         received = f"queries {arrays[0].shape} and values {arrays[1].shape}"
         if isinstance(shapes, Exception) or isinstance(symbolic, Exception):
-            is_refused = isinstance(shapes, Exception) and isinstance(symbolic, Exception)
+            do_both_fail = isinstance(shapes, Exception) and isinstance(symbolic, Exception)
             message = f"For {received} the layer gives {shapes}, the symbolic call {symbolic}"
-            require(is_refused, message)
+            require(do_both_fail, message)
             continue
         require(symbolic == shapes, f"Symbolic shapes {symbolic}, real {shapes}, for {received}")
         for unknown in _forget_sizes(*arrays):
@@ -45,7 +45,7 @@ def check_shapes(case: LayerCase) -> None:
 def _try(function, *args):
     try:
         return function(*args)
-    except Exception as error:  # whether a wrong call is refused properly is another check
+    except Exception as error:  # `check_invalid_calls_raise` checks the kind of error.
         return error
 
 

@@ -8,14 +8,15 @@ import numpy as np
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise, require
 
-KERAS_ATTRIBUTES = {"_called"}  # Keras sets it in the first call
+KERAS_ATTRIBUTES = {"_called"}  # Keras sets this attribute in the first call.
 
 
 @promise("a call leaves no state on the layer")
 def check_call_leaves_no_state(case: LayerCase) -> None:
     """Call the layer in training mode; compare its attributes and the inputs before and after.
 
-    `training.check_layer_learns_when_compiled` compares the attributes around compiled calls.
+    `training.check_layer_learns_when_compiled` compares the attributes before and after compiled
+    calls.
     """
     data = case.batch()
     layer = case.build()
@@ -27,7 +28,12 @@ def check_call_leaves_no_state(case: LayerCase) -> None:
 
 
 def check_attributes(layer: keras.layers.Layer, attributes: Mapping) -> None:
-    """Raise an `AssertionError` if the layer's attributes are not those from before a call."""
+    """Raise an `AssertionError` if a call changed the layer's attributes.
+
+    Args:
+        layer: The layer, after the call.
+        attributes: The layer's attributes before the call.
+    """
     missing = object()
     changed = [
         name

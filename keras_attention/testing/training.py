@@ -1,4 +1,4 @@
-"""The check that a layer learns in a compiled model and keeps nothing from its calls."""
+"""The check that a layer learns in a compiled model and stores nothing from its calls."""
 
 import inspect
 from collections.abc import Callable
@@ -11,13 +11,14 @@ from keras_attention.testing.promise import promise, require
 from keras_attention.testing.state import check_attributes
 
 
-@promise("the layer learns in a model that is compiled by XLA, and keeps nothing from its calls")
+@promise("the layer learns in a model that is compiled by XLA, and stores nothing from its calls")
 def check_layer_learns_when_compiled(case: LayerCase) -> None:
     """Train on random targets for 24 steps, with dropout if the layer has it.
 
-    The layer's attributes must stay the same: it would keep a symbol of the compiled program.
+    The layer's attributes must not change, because it would store a symbolic tensor of the compiled
+    program.
     """
-    keras.utils.set_random_seed(1)  # how much a sampling layer learns depends on its draws
+    keras.utils.set_random_seed(1)  # A sampling layer's progress depends on its random numbers.
     has_dropout = "dropout" in inspect.signature(case.layer_class.__init__).parameters
     layer = case.make(dropout=0.1) if has_dropout else case.make()
     query, value, *_ = case.batch(6, 3, 7)
@@ -30,8 +31,10 @@ def check_layer_learns_when_compiled(case: LayerCase) -> None:
     target = np.random.default_rng(2).normal(size=shape).astype("float32")
     losses = []
     for _ in range(12):
-        model.reset_metrics()  # the loss of the second half is that of both
-        for half in (slice(3), slice(3, 6)):  # without the data sets of `fit`
+        # `train_on_batch` avoids the overhead of `fit`. After the second half, it returns the mean
+        # loss of both, because the metrics are reset before the first half.
+        model.reset_metrics()
+        for half in (slice(3), slice(3, 6)):
             loss = model.train_on_batch([query[half], value[half]], target[half])
         losses.append(loss)
     check_attributes(layer, attributes)

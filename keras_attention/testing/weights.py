@@ -1,4 +1,4 @@
-"""The checks that attention weights are a distribution and treat equal keys equally."""
+"""The checks that attention weights are a distribution, and are equal for equal keys."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ SAMPLES = 24
 
 
 def make_tied_batch(case: LayerCase) -> tuple:
-    """Return queries, values and their masks: small integers divided by 1, 2 or 3.
+    """Return queries, values and their masks; many scores are equal.
 
-    Scores are often equal. The last two keys equal the first one; they are masked in none of the
-    samples, the third key is masked in every other one.
+    Queries and values are small integers, divided by 1, 2 or 3. The last two keys of each sample
+    equal its first key. The third key is masked in every other sample.
     """
     rng = np.random.default_rng(0)
-    quotients = np.arange(SAMPLES).reshape(-1, 1, 1) % 3 + 1
+    divisors = np.arange(SAMPLES).reshape(-1, 1, 1) % 3 + 1
     query, value = (
-        (rng.integers(-2, 3, size=(SAMPLES, n, case.width)) / quotients).astype("float32")
+        (rng.integers(-2, 3, size=(SAMPLES, n, case.width)) / divisors).astype("float32")
         for n in (QUERIES, KEYS)
     )
     value[:, -2:] = value[:, :1]
@@ -31,12 +31,12 @@ def make_tied_batch(case: LayerCase) -> tuple:
 
 @promise("the attention weights of a query sum to 1, or are all zero")
 def check_weights_are_distribution(case: LayerCase) -> None:
-    """Evaluate `make_tied_batch`: weights are not negative, and sum to 1 where any is positive.
+    """Evaluate `make_tied_batch`: weights must not be negative, and sum to 1 if any is positive.
 
-    Without `case.weights_sum_to_one` they sum to at most 1.
+    Without `case.weights_sum_to_one`, their sum may also be less than 1.
     """
     _, weights = case.evaluator().outputs_of_samples(*make_tied_batch(case))
-    require((weights >= 0).all(), f"Weights down to {weights.min()}")
+    require((weights >= 0).all(), f"Negative weights, the lowest {weights.min()}")
     sums = weights.sum(-1)
     require((sums <= 1 + 1e-5).all(), f"Weights that sum to {sums.max()}")
     if case.weights_sum_to_one:

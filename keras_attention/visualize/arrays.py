@@ -1,4 +1,4 @@
-"""Convert arguments to arrays and lists, and refuse the wrong ones by name."""
+"""Convert arguments to arrays and lists; errors name the invalid argument."""
 
 from collections.abc import Sized
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-# Softmax in half precision exceeds [0, 1] by less than this.
+# Weights that a softmax computes in half precision exceed [0, 1] by less than this.
 ROUNDING_TOLERANCE = 1e-3
 
 
@@ -22,9 +22,9 @@ def to_array(name: str, array: Any) -> np.ndarray:
     """Return finite real numbers as a float32 array."""
     try:
         numbers = np.asarray(ops.convert_to_numpy(array))
-        # numpy would parse the string "0.5" and drop imaginary parts.
+        # `astype` would parse the string "0.5", and drop imaginary parts.
         if numbers.dtype.kind in "OSUcmM":
-            raise TypeError(f"no real numbers but {numbers.dtype}")
+            raise TypeError(f"{numbers.dtype} does not hold real numbers")
         numbers = numbers.astype("float32")
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -39,7 +39,7 @@ def to_array(name: str, array: Any) -> np.ndarray:
 
 
 def check_unit_range(name: str, numbers: np.ndarray) -> None:
-    """Refuse numbers outside of [0, 1] by more than rounding."""
+    """Raise a ValueError if numbers are outside [0, 1] by more than rounding errors."""
     low, high = (numbers.min(), numbers.max()) if numbers.size else (0, 0)
     if low < -ROUNDING_TOLERANCE or high > 1 + ROUNDING_TOLERANCE:
         raise ValueError(
@@ -62,10 +62,17 @@ def to_list(name: str, value: Any) -> list:
         raise ValueError(f"Expected `{name}` to be a list. Received: {name}={value!r}") from None
 
 
-def check_count(name: str, items: Sized, count: int, unit: str) -> None:
-    """Refuse a list that does not hold one item for each of `count` units, e.g. "matrices"."""
+def check_count(name: str, items: Sized, count: int, noun: str) -> None:
+    """Raise a ValueError unless there is one item for each of `count` things.
+
+    Args:
+        name: The argument's name, for the error.
+        items: The argument.
+        count: The expected number of items.
+        noun: The things in the plural, such as "matrices", for the error.
+    """
     if len(items) != count:
         raise ValueError(
-            f"Expected `{name}` to hold one item for each of the {count} {unit}. "
+            f"Expected `{name}` to hold one item for each of the {count} {noun}. "
             f"Received: {len(items)} items, {name}={items!r}"
         )

@@ -8,16 +8,17 @@ import unicodedata
 INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
 # Fillers are drawn blank although their categories are those of letters, marks and symbols.
 BLANK_FILLERS = "\u034f\u115f\u1160\u2800\u3164\uffa0"
-# The zero-width (non-)joiner is part of the spelling of a word or an emoji inside of a token.
+# Zero-width (non-)joiners inside a token are part of the spelling of a word or an emoji.
 JOINERS = "\u200c\u200d"
 
 
 def make_visible(token: str) -> str:
     """Return the token with a visible replacement for every invisible character.
 
-    Leading and trailing spaces become open boxes, an empty token the empty-set sign, and a leading
-    combining mark gets a dotted circle as its base. Control and format characters, and all spaces
-    other than U+0020, become their code points; zero-width joiners stay inside of the token.
+    Leading and trailing spaces become open boxes, an empty token becomes the empty-set sign, and a
+    leading combining mark gets a dotted circle as its base. Control and format characters, and all
+    spaces other than U+0020, are replaced by their code points. Zero-width joiners inside the token
+    are kept.
     """
     if not token:
         return "\u2205"
@@ -31,7 +32,12 @@ def make_visible(token: str) -> str:
 
 
 def is_invisible(character: str, is_inner: bool) -> bool:
-    """Return True if the character draws nothing; `is_inner`: neither the first nor the last."""
+    """Return True if the character draws nothing.
+
+    Args:
+        character: One character of a token.
+        is_inner: Whether it is neither the first nor the last character of the token.
+    """
     if character == " " or (character in JOINERS and is_inner):
         return False
     return character in BLANK_FILLERS or unicodedata.category(character) in INVISIBLE_CATEGORIES
@@ -43,7 +49,7 @@ def code_point(character: str) -> str:
 
 
 def split_graphemes(text: str) -> list[str]:
-    """Split text into what a reader counts as characters: base with marks, emoji, flags."""
+    """Split text into graphemes: characters with their combining marks, emoji, flags."""
     return list(_import_wcwidth().iter_graphemes(text))
 
 
@@ -57,8 +63,8 @@ def _import_wcwidth():
         import wcwidth
     except ImportError as error:
         raise ImportError(
-            "Expected `wcwidth` to be installed, which measures the width of text. "
-            "Install it by `pip install 'keras-attention-layers[examples]'` or "
+            "Expected `wcwidth` to be installed, because it measures the width of text. "
+            "Install it with `pip install 'keras-attention-layers[examples]'` or "
             "`pip install wcwidth`."
         ) from error
     return wcwidth

@@ -25,28 +25,29 @@ def colored_text(
 ) -> str:
     """Color the words of a text, and bars beside its sentences, by their attention weights.
 
-    The larger a word's weight, the deeper its blue background; the largest weight of the text has
-    the full color. If the text has sentences, each begins on a new line. With `sentence_weights`,
-    each has a red bar of its weight, and a word is colored by sqrt(sentence weight) · word weight,
-    as in the paper: an unimportant word in an important sentence stays visible, as does an
-    important word in an unimportant sentence.
+    The larger a word's weight, the deeper its blue background; the word with the largest weight of
+    the text has the full color. If the text has sentences, each begins on a new line. With
+    `sentence_weights`, each sentence has a bar that is redder the larger its weight, and a word is
+    colored by sqrt(sentence weight) · word weight, as in the paper: an unimportant word in an
+    important sentence stays visible, as does an important word in an unimportant sentence.
 
     Args:
         weights: (T,) for T words; for sentences (S, T), or a list of S vectors of different
-            lengths. Floats in [0, 1], of any backend. Weights beyond the words are padding.
+            lengths. Floats in [0, 1], of any backend. Weights beyond the last word are ignored,
+            because they belong to padding.
         words: List of T strings, or list of S such lists, one per sentence.
         sentence_weights: (S,), floats in [0, 1]. Default: no bars, and equal sentence weights.
-        path: Where to write the text: `.html`, or as a picture `.png`, `.svg` or `.pdf` (which
-            needs matplotlib). Missing directories are created, and an existing file is replaced
-            atomically. Default: not written.
+        path: The file to write: `.html`, or a picture `.png`, `.svg` or `.pdf` (which needs
+            matplotlib). Missing directories are created, and an existing file is replaced
+            atomically. Default: no file.
 
     Returns:
-        The text as a self-contained HTML page. Hovering over a word shows its weight as given.
+        The text as a self-contained HTML page. Hovering over a word shows its unscaled weight.
 
     Raises:
-        ValueError: If weights have another rank, are not finite or not in [0, 1]; if there are
+        ValueError: If weights have the wrong rank, are not finite or not in [0, 1]; if there are
             fewer weights than words or sentences; if words are not strings; if the path has
-            another suffix.
+            an unsupported suffix.
 
     Example:
         >>> from keras_attention.visualize import colored_text

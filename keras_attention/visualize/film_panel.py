@@ -6,12 +6,13 @@ import numpy as np
 
 from keras_attention.visualize.arrays import check_unit_range, to_array
 
-ROW_HEIGHT, MIN_HEIGHT, MAX_HEIGHT = 0.12, 0.4, 3.2  # inches: of one matrix row, of a panel
+ROW_HEIGHT = 0.12  # inches, of one row of a panel's matrix
+MIN_HEIGHT, MAX_HEIGHT = 0.4, 3.2  # inches, of a panel
 FONT_SIZE = 9  # points
 
 
 class FilmPanel(NamedTuple):
-    """A matrix (rows, T) of the argument `name`, with its title; addresses are in [0, 1]."""
+    """A matrix (rows, T) from the argument `name`, and its title; addresses are in [0, 1]."""
 
     name: str
     title: str
@@ -25,7 +26,7 @@ class FilmPanel(NamedTuple):
 
 
 def split_into_panels(name, array, is_address=False, has_heads=True):
-    """Return one `FilmPanel` per head of `array`, (T, any) or (T, heads, any); none for None."""
+    """Return a `FilmPanel` for each head of `array`, (T, any) or (T, heads, any); [] for None."""
     if array is None:
         return []
     array = to_array(name, array)

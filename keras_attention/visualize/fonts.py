@@ -4,7 +4,7 @@ import functools
 
 from keras_attention.visualize.characters import code_point
 
-# A noncharacter: only a fallback font, which draws a box for every code point, has a glyph for it.
+# Only a fallback font, which draws a box for every code point, has a glyph for a noncharacter.
 NONCHARACTER = 0x10FFFF
 
 
@@ -12,8 +12,8 @@ def choose_fonts(text: str) -> tuple[str, list[str]]:
     """Return the text and the font families with which matplotlib draws it without empty boxes.
 
     The families are the default ones, followed by the other fonts that the text needs. A character
-    that no installed font has is replaced by its code point, `U+65E5`; a run of such characters by
-    the first one's code point and an ellipsis.
+    that no installed font has is replaced by its code point, such as `U+65E5`. A run of such
+    characters is replaced by the code point of the first one and an ellipsis.
     """
     from matplotlib import rcParams
 
@@ -33,7 +33,10 @@ def choose_fonts(text: str) -> tuple[str, list[str]]:
 
 
 def find_family(character: str, default: tuple[str, ...]) -> str | None:
-    """Return the first family with the character: default ones, DejaVu Sans, then all others."""
+    """Return the first family that has the character, or None.
+
+    The default families come first, then DejaVu Sans, then all other installed families.
+    """
     from matplotlib import font_manager
 
     fonts = font_manager.fontManager.ttflist
@@ -43,7 +46,7 @@ def find_family(character: str, default: tuple[str, ...]) -> str | None:
 
 
 def get_family_characters(family: str) -> frozenset[int]:
-    """Return the code points in the family's regular font; none if it is not installed."""
+    """Return the code points in the family's regular font; an empty set if it is not installed."""
     from matplotlib import font_manager
 
     properties = font_manager.FontProperties(family=[family])
@@ -55,7 +58,7 @@ def get_family_characters(family: str) -> frozenset[int]:
 
 @functools.cache
 def _load_font_characters(path):
-    """Return the code points in a font file; none if it draws a box for every code point."""
+    """Return the code points in a font file; an empty set if it draws only boxes."""
     from matplotlib import font_manager
 
     font = font_manager.get_font(path)

@@ -6,7 +6,7 @@ GAP, BAR_WIDTH, MAX_BAR_HEIGHT = 0.3, 0.13, 2.2  # inches
 
 
 class Extent(NamedTuple):
-    """Inches: the size of a panel's cells, and the space for labels on each side of them."""
+    """The size of a panel's cells, and the space for labels on each side of them, in inches."""
 
     width: float
     height: float
@@ -17,7 +17,7 @@ class Extent(NamedTuple):
 
 
 def arrange_panels(figure, panels, columns):
-    """Resize the figure and place the panels row by row, aligned at their upper left cells."""
+    """Resize the figure and place the panels row by row, with their upper left cells aligned."""
     extents = [measure_extent(figure, axes) for axes in panels]
     rows = [extents[start : start + columns] for start in range(0, len(extents), columns)]
     by_column = [[row[n] for row in rows if n < len(row)] for n in range(columns)]
@@ -42,7 +42,7 @@ def arrange_panels(figure, panels, columns):
 
 
 def measure_extent(figure, axes):
-    """Return the `Extent` of axes at the figure's present size."""
+    """Return the `Extent` of axes at the current size of the figure."""
     renderer, dpi = figure.canvas.get_renderer(), figure.dpi
     cells, with_labels = axes.get_window_extent(renderer), axes.get_tightbbox(renderer)
     return Extent(

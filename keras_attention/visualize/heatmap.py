@@ -33,28 +33,30 @@ def heatmap(
     one character. Several matrices form a grid, and the figure grows with them so that labels
     stay readable. A side of a matrix is at most 11 inches long: beyond 32 tokens its cells become
     narrower, and beyond 98 tokens only every second, fifth, tenth, ... token is labeled.
-    Characters that the default font lacks are drawn in an installed font that has them; if none
-    has, the label shows the code point, `U+65E5`, as it does for invisible characters.
+    Characters that the default font lacks are drawn in another installed font that has them. If
+    there is none, the label shows their code points, such as `U+65E5`, as it does for invisible
+    characters.
 
     Args:
         weights: (Tq, Tk) or (N, Tq, Tk), or a list of matrices of different sizes; floats in
             [0, 1], of any backend.
-        source_tokens: Tk strings for one matrix, or for several a list of such lists, any of which
-            may be None. If there are fewer tokens than columns, the remaining columns are padding
-            and are not drawn. A string is split into its characters. Default: numbered columns.
-        target_tokens: Like `source_tokens`: Tq strings for the rows.
-        titles: A string for one matrix, or a list of one string or None per matrix.
-        columns: The number of matrices per row of the grid. Default: an about square grid.
-        path: Where to write the picture: `.png`, `.svg` or `.pdf`. Missing directories are
-            created, and an existing file is replaced atomically. Default: not written.
+        source_tokens: For one matrix, a list of Tk strings; for several matrices, a list with one
+            such list or None for each. If there are fewer tokens than columns, the remaining
+            columns are padding and are not drawn. A string is split into its characters. Default:
+            numbered columns.
+        target_tokens: Like `source_tokens`, with Tq strings for the rows.
+        titles: For one matrix, a string; for several, a list with a string or None for each.
+        columns: The number of matrices per row of the grid. Default: an approximately square grid.
+        path: The file to write: `.png`, `.svg` or `.pdf`. Missing directories are created, and an
+            existing file is replaced atomically. Default: no file.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not registered with pyplot.
 
     Raises:
-        ValueError: If weights have another rank, are not finite or not in [0, 1]; if there are
+        ValueError: If weights have the wrong rank, are not finite or not in [0, 1]; if there are
             more tokens than rows or columns; if the length of a list is not the number of
-            matrices; if the path has another suffix.
+            matrices; if the path has an unsupported suffix.
 
     Example:
         >>> from keras_attention.visualize import heatmap
@@ -89,7 +91,7 @@ def heatmap(
 
 
 def parse_titles(titles, count):
-    """Return a list of one title, or None, for each of `count` matrices."""
+    """Return a list with a title or None for each of `count` matrices."""
     if titles is None:
         return [None] * count
     titles = [titles] if isinstance(titles, str) else to_list("titles", titles)
@@ -100,7 +102,7 @@ def parse_titles(titles, count):
 
 
 def default_columns(samples):
-    """Return the columns of an about square grid that is no wider than `MAX_GRID_WIDTH`."""
+    """Return how many columns make an almost square grid no wider than `MAX_GRID_WIDTH`."""
     counts = (sample.weights.shape[1] for sample in samples)
     matrix_width = max(count * cell_size(count) for count in counts)
     max_columns = int(MAX_GRID_WIDTH / (matrix_width + 1))

@@ -80,14 +80,14 @@ def _parse_maps(weights):
 
 
 def _parse_titles(titles, count):
-    """Return a list of one title, or None, for each of `count` steps."""
+    """Return a list with a title or None for each of `count` steps."""
     if titles is None:
         return [None] * count
     titles = to_list("titles", titles)
     are_titles = all(title is None or isinstance(title, str) for title in titles)
     if len(titles) != count or not are_titles:
         raise ValueError(
-            f"Expected `titles` to hold a string for each of the {count} steps. "
+            f"Expected `titles` to hold a string or None for each of the {count} steps. "
             f"Received: titles={titles!r}"
         )
     return titles

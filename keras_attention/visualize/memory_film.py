@@ -11,7 +11,7 @@ from keras_attention.visualize.save import save_figure, to_picture_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Inches: the figure's width, the title above each panel, the axis label and title of the figure.
+# Inches. MARGIN is the height of the figure's title and of the axis label below the last row.
 WIDTH, PANEL_TITLE_HEIGHT, MARGIN = 10.0, 0.35, 0.6
 
 
@@ -25,13 +25,13 @@ def memory_film(
     title: str | None = None,
     path: str | os.PathLike | None = None,
 ) -> "Figure":
-    """Draw the addresses and contents that a memory's heads wrote and read over time.
+    """Draw the addresses and vectors of a memory's write heads and read heads over time.
 
-    Time is along x and the memory's slots along y, slot 0 at the top; black is weight 0 and
-    white is weight 1. The left column shows writing, from top to bottom: inputs, additions, write
-    addresses. The right column shows reading: outputs, reads, read addresses. Arguments that are
-    None are left out. Vectors are blue below 0 and red above, scaled by the largest magnitude of
-    the panel. Each head has its own panel.
+    Time is along x. An address has the memory's slots along y, slot 0 at the top; black is weight 0
+    and white is weight 1. Vectors have their components along y: blue below 0 and red above, scaled
+    by the largest magnitude in the panel. The left column shows writing, from top to bottom:
+    inputs, additions, write addresses. The right column shows reading: outputs, reads, read
+    addresses. Arguments that are None are left out. Each head has its own panel.
 
     Args:
         read_addresses: (T, slots), or (T, heads, slots); floats in [0, 1], of any backend, of one
@@ -42,16 +42,16 @@ def memory_film(
         additions: (T, width), or (T, heads, width), real numbers. Default: no panel.
         reads: (T, width), or (T, heads, width), real numbers. Default: no panel.
         title: The title of the figure. Default: none.
-        path: Where to write the picture: `.png`, `.svg` or `.pdf`. Missing directories are
-            created, and an existing file is replaced atomically. Default: not written.
+        path: The file to write: `.png`, `.svg` or `.pdf`. Missing directories are created, and an
+            existing file is replaced atomically. Default: no file.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not registered with pyplot.
 
     Raises:
-        ValueError: If arrays have another rank, differ in their numbers of steps or slots, or are
+        ValueError: If arrays have the wrong rank, differ in their numbers of steps or slots, or are
             not finite; if addresses are not in [0, 1]; if the title is not a string; if the path
-            has another suffix.
+            has an unsupported suffix.
 
     Example:
         >>> from keras_attention.visualize import memory_film
@@ -110,7 +110,7 @@ def memory_film(
 
 
 def check_sizes(panels):
-    """Refuse panels with different numbers of time steps, or addresses of different slots."""
+    """Raise a ValueError if panels differ in their time steps, or addresses in their slots."""
     steps = {panel.name: panel.matrix.shape[1] for panel in panels}
     if len(set(steps.values())) > 1:
         raise ValueError(

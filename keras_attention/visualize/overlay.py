@@ -33,30 +33,31 @@ def overlay(
 ) -> "Figure":
     """Draw the locations of an image that each decoding step attends to.
 
-    The first panel is the image alone. Then follows, from left to right, one panel per step: the
-    image under the step's weights, dark where they are 0 and bright where they are largest. Each
-    panel is scaled by its own largest weight, so panels compare locations, not magnitudes. Several
-    images are drawn below each other.
+    The first panel is the image alone. The following panels, from left to right, are one per step:
+    the image under the step's weights, dark where they are 0 and bright where they are largest.
+    Each panel is scaled by its own largest weight, so brightness cannot be compared between panels.
+    Several images are drawn below each other.
 
     Args:
         images: (H, W) or (H, W, 1), gray, or (H, W, 3), RGB; integers from 0 to 255 or
             floats in [0, 1], of any backend. Or a list of images.
         weights: (steps, h, w), or (steps, h * w) of a square map in row-major order; floats in
-            [0, 1], of any backend. They need not sum to 1. For several images a list of these.
-        titles: A string for each step, e.g. its word, or None for a panel without a title. For
-            several images a list of these lists. Default: no titles.
+            [0, 1], of any backend. They need not sum to 1. For several images, a list of such
+            arrays.
+        titles: List of a string for each step, such as its word, or None for a panel without a
+            title. For several images, a list of such lists. Default: no titles.
         columns: The number of panels per line, the image included. Default: all in one line.
-        upsampling: How a map is enlarged to the size of the image: "smooth", or "blocks", which
-            shows its locations.
-        path: Where to write the picture: `.png`, `.svg` or `.pdf`. Missing directories are
-            created, and an existing file is replaced atomically. Default: not written.
+        upsampling: How a map is enlarged to the size of the image: "smooth" interpolates, "blocks"
+            draws each location as a block of one color.
+        path: The file to write: `.png`, `.svg` or `.pdf`. Missing directories are created, and an
+            existing file is replaced atomically. Default: no file.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not registered with pyplot.
 
     Raises:
-        ValueError: If images or weights have another rank, are not finite or out of range; if
-            the lengths of lists do not match; if the path has another suffix.
+        ValueError: If images or weights have the wrong rank, are not finite or are out of range; if
+            the lengths of lists do not match; if the path has an unsupported suffix.
 
     Example:
         >>> from keras_attention.visualize import overlay

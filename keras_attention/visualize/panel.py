@@ -14,7 +14,7 @@ def cell_size(count: int) -> float:
 
 
 def draw_matrix(figure, sample, title):
-    """Return new axes with the sample's cells and labels, for `arrange_panels` to place."""
+    """Draw the sample on new axes and return them; `arrange_panels` places them later."""
     rows, columns = sample.weights.shape
     width, height = figure.get_size_inches()
     cell_width, cell_height = cell_size(columns), cell_size(rows)

@@ -38,6 +38,7 @@ def parse_samples(weights: Any, source_tokens: Any, target_tokens: Any) -> list[
     targets = _parse_tokens(
         "target_tokens", target_tokens, [matrix.shape[0] for matrix in matrices], is_single
     )
+    # Without tokens, the slice ends at None and keeps every row or column.
     return [
         Sample(matrix[: target and len(target), : source and len(source)], source, target)
         for matrix, source, target in zip(matrices, sources, targets, strict=True)
@@ -45,18 +46,18 @@ def parse_samples(weights: Any, source_tokens: Any, target_tokens: Any) -> list[
 
 
 def _parse_tokens(name, tokens, lengths, is_single):
-    """Return a list of tokens, or None, for each matrix; `lengths` are the matrices' sizes."""
+    """Return a list of tokens or None for each matrix; `lengths` are the maximum token counts."""
     if tokens is None:
         return [None] * len(lengths)
-    lists = [tokens] if is_single else to_list(name, tokens)
-    check_count(name, lists, len(lengths), "matrices")
-    lists = [None if one is None else to_list(name, one) for one in lists]
-    for one, length in zip(lists, lengths, strict=True):
-        if one is not None and not 1 <= len(one) <= length:
+    sentences = [tokens] if is_single else to_list(name, tokens)
+    check_count(name, sentences, len(lengths), "matrices")
+    sentences = [None if sentence is None else to_list(name, sentence) for sentence in sentences]
+    for sentence, length in zip(sentences, lengths, strict=True):
+        if sentence is not None and not 1 <= len(sentence) <= length:
             raise ValueError(
                 f"Expected `{name}` to hold 1 to {length} tokens, at most one for each row or "
-                f"column of the matrix. Received: {len(one)} tokens, {name}={one!r}"
+                f"column of the matrix. Received: {len(sentence)} tokens, {name}={sentence!r}"
             )
-        if one is not None and not all(isinstance(token, str) for token in one):
-            raise ValueError(f"Expected `{name}` to hold strings. Received: {name}={one!r}")
-    return lists
+        if sentence is not None and not all(isinstance(token, str) for token in sentence):
+            raise ValueError(f"Expected `{name}` to hold strings. Received: {name}={sentence!r}")
+    return sentences

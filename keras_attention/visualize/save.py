@@ -11,7 +11,7 @@ PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def to_picture_path(path: Any, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> Path:
-    """Return the path as a local `Path` if it has one of the suffixes."""
+    """Return the path as a local `Path`; raise a ValueError if it has none of the suffixes."""
     is_path = isinstance(path, (str, os.PathLike))
     if not is_path or Path(path).suffix.lower() not in suffixes:
         raise ValueError(f"Expected `path` to end in one of {suffixes}. Received: path={path!r}")

@@ -1,4 +1,4 @@
-"""Sentences with their words' weights and colors, parsed from the arguments of a colored text."""
+"""Sentences with their words' weights and colors, parsed from the arguments of `colored_text`."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,14 @@ from keras_attention.visualize.arrays import check_unit_range, get_rank, to_arra
 
 
 class Sentence(NamedTuple):
-    """Words, their weights, the color strengths, 0 to 1, of the words and of the bar, or None."""
+    """A sentence of a colored text.
+
+    Args:
+        words: Its words.
+        weights: The words' weights.
+        colors: The strengths of the words' colors, from 0 to 1.
+        bar: The strength of the bar's color, from 0 to 1; None without sentence weights.
+    """
 
     words: list
     weights: np.ndarray
@@ -18,16 +25,20 @@ class Sentence(NamedTuple):
 
 def parse_sentences(weights: Any, words: Any, sentence_weights: Any) -> list[Sentence]:
     """Return the text as a list of `Sentence`; a plain list of words is one sentence."""
-    texts = to_list("words", words)
-    if texts and all(isinstance(word, str) for word in texts):
-        texts, weights = [texts], [weights]
+    sentences = to_list("words", words)
+    if sentences and all(isinstance(word, str) for word in sentences):
+        sentences, weights = [sentences], [weights]
         if sentence_weights is not None:
             raise ValueError(
                 "Expected `words` to be a list of sentences, because `sentence_weights` is given. "
                 f"Received: words={words!r}"
             )
-    texts = [to_list("words", text) for text in texts]
-    if not all(texts) or not texts or not all(isinstance(w, str) for text in texts for w in text):
+    sentences = [to_list("words", sentence) for sentence in sentences]
+    if (
+        not all(sentences)
+        or not sentences
+        or not all(isinstance(w, str) for sentence in sentences for w in sentence)
+    ):
         raise ValueError(
             "Expected `words` to be a list of strings, or a list of non-empty lists of strings. "
             f"Received: words={words!r}"
@@ -37,19 +48,21 @@ def parse_sentences(weights: Any, words: Any, sentence_weights: Any) -> list[Sen
             "Expected `weights` of shape (T,) for words, or (S, T) for sentences of words. "
             f"Received: weights of rank {get_rank(weights)}"
         )
-    rows = [_to_vector("weights", row) for row in _trim("weights", weights, len(texts))]
-    rows = [_trim("weights", row, len(text)) for row, text in zip(rows, texts, strict=True)]
+    rows = [_to_vector("weights", row) for row in _trim("weights", weights, len(sentences))]
+    rows = [
+        _trim("weights", row, len(sentence)) for row, sentence in zip(rows, sentences, strict=True)
+    ]
     if sentence_weights is None:
-        bars = np.ones(len(texts), "float32")
+        bars = np.ones(len(sentences), "float32")
     else:
         sentence_weights = _to_vector("sentence_weights", sentence_weights)
-        bars = _trim("sentence_weights", sentence_weights, len(texts))
+        bars = _trim("sentence_weights", sentence_weights, len(sentences))
     colors = [np.sqrt(bar) * row for bar, row in zip(bars, rows, strict=True)]
     max_color = max(row.max() for row in colors) or 1.0
-    bars = [None] * len(texts) if sentence_weights is None else bars / (bars.max() or 1.0)
+    bars = [None] * len(sentences) if sentence_weights is None else bars / (bars.max() or 1.0)
     return [
-        Sentence(text, row, color / max_color, bar)
-        for text, row, color, bar in zip(texts, rows, colors, bars, strict=True)
+        Sentence(sentence, row, color / max_color, bar)
+        for sentence, row, color, bar in zip(sentences, rows, colors, bars, strict=True)
     ]
 
 
@@ -58,7 +71,7 @@ def _to_vector(name, weights):
     weights = to_array(name, weights)
     if weights.ndim != 1:
         raise ValueError(
-            f"Expected `{name}` to be one vector per list. "
+            f"Expected `{name}` to consist of vectors. "
             f"Received: a part of {name} of shape {weights.shape}"
         )
     check_unit_range(name, weights)
@@ -70,6 +83,6 @@ def _trim(name, weights, count):
     if len(weights) < count:
         raise ValueError(
             f"Expected `{name}` to hold a weight for each of {count} words or sentences. "
-            f"Received: {len(weights)} of them"
+            f"Received: {len(weights)} weights"
         )
     return weights[:count]

@@ -9,7 +9,7 @@ FONT_SIZE = 10  # points
 
 
 def draw_text(sentences):
-    """Return a figure of the `Sentence`s, as high as their lines."""
+    """Return a figure of the `Sentence`s that is as high as their lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

@@ -10,8 +10,8 @@ from keras_attention.visualize.characters import make_visible, split_graphemes, 
 from keras_attention.visualize.samples import parse_samples
 
 SHADES = " \u2591\u2592\u2593\u2588"
-# Zero-width joiner, variation selectors, skin tones: terminals disagree whether a sequence with
-# them is drawn as one emoji or as several.
+# Zero-width joiner, variation selectors, skin tones: some terminals draw a sequence with them as
+# one emoji, others as several.
 EMOJI_JOINTS = re.compile("(?<=.)(\u200d(?=\\W)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff])")
 RIGHT_TO_LEFT_CLASSES, LEFT_TO_RIGHT_MARK = ("R", "AL"), "\u200e"
 
@@ -22,10 +22,10 @@ def text_heatmap(
     """Draw one matrix of attention weights with block characters.
 
     As in `heatmap`, rows are target tokens and columns are source tokens. Source tokens are written
-    from top to bottom above their columns. A column is two characters wide, so that it holds wide
-    (East Asian) characters, and a sentence of words still fits the terminal. A weight is rounded to
+    from top to bottom above their columns. A column is two characters wide: enough for wide (East
+    Asian) characters, and narrow enough for a sentence to fit the terminal. A weight is rounded to
     one of five shades: blank below 1/8, then light, medium and dark, and a full block from 7/8.
-    Joined emoji are split and lose their skin tone, because terminals disagree on their widths.
+    Joined emoji are split and lose their skin tone, because their widths differ between terminals.
 
     Args:
         weights: (Tq, Tk), floats in [0, 1], of any backend.
@@ -77,7 +77,13 @@ def split_emoji(text: str) -> str:
 
 
 def format_heading(headings: list[list[str]], height: int, line: int) -> str:
-    """Return line `line` of the `height` lines of headings, which are aligned at the bottom."""
+    """Return the line with index `line` of vertical headings, which end at the same line.
+
+    Args:
+        headings: The graphemes of each heading.
+        height: The number of lines.
+        line: The line's index.
+    """
     cells = []
     for heading in headings:
         start = height - len(heading)

@@ -1,4 +1,4 @@
-"""Contestants that are declared to match our layer do so on this backend."""
+"""Benchmark contestants match our layer on this backend if and only if they are declared to."""
 
 import dataclasses
 import importlib.util

@@ -1,4 +1,4 @@
-"""Each layer's forward pass and training step compile by XLA for an H200, without a GPU."""
+"""XLA compiles each layer's forward pass and training step for an H200, without a GPU."""
 
 import concurrent.futures
 import multiprocessing

@@ -56,7 +56,7 @@ from benchmarks import worker
 from benchmarks.cases import list_cases
 (case,) = list_cases([{BACKEND!r}], quick=True, only="dot")
 results = worker.measure(case, 1e9, 0.01)
-assert all("median" in each for each in results.values()), results
+assert all("median" in result for result in results.values()), results
 assert not any(name.split(".")[0] == "tensorflow" for name in sys.modules)
 """)
 

@@ -42,7 +42,7 @@ def select_case(all_cases, **fields):
 ADDITIVE = {"family": "additive", "dtype": "float32", "step": "forward", "mode": "xla"}
 
 
-def test_speed_up_is_a_ratio_of_medians_and_share_a_part_of_the_limit(store):
+def test_speed_up_is_a_ratio_of_medians_and_limit_share_a_fraction_of_the_limit(store):
     all_cases = list_cases(["tensorflow"], only="additive")
     case = select_case(all_cases, **ADDITIVE, length=256, measure="time")
     skipped = {"skipped": "would need 34.4 GB"}
@@ -80,10 +80,10 @@ def test_csv_has_a_line_for_every_contestant(store):
             store.add(case.key, {case.contestant: {"peak": 12345}})
     lines = list(csv.DictReader(io.StringIO(table.format_csv(all_cases, store))))
     assert len(lines) == sum(
-        c.backend in each.backends
+        c.backend in contestant.backends
         for c in all_cases
         if c.measure == "time"
-        for each in FAMILIES[c.family].contestants
+        for contestant in FAMILIES[c.family].contestants
     )
     assert {line["backend"] for line in lines if line["peak_bytes"]} == {"tensorflow"}
 
@@ -92,7 +92,7 @@ def test_goals_compare_the_measurements(store):
     all_cases = list_cases(["tensorflow", "torch"])
     for case in all_cases:
         if case.measure == "time":
-            names = [each.name for each in FAMILIES[case.family].contestants]
+            names = [contestant.name for contestant in FAMILIES[case.family].contestants]
             slow = {name: make_times(11.0 * case.length) for name in names}
             store.add(case.key, slow | {"ours": make_times(1.0 * case.length)})
         else:
@@ -123,7 +123,7 @@ def test_exponent_is_the_slope_of_logarithms():
 def test_plots_of_time_and_memory_are_drawn(store, tmp_path):
     all_cases = list_cases(["tensorflow"], only="additive")
     for case in all_cases:
-        names = [each.name for each in FAMILIES["additive"].contestants]
+        names = [contestant.name for contestant in FAMILIES["additive"].contestants]
         if case.measure == "time":
             store.add(case.key, {name: make_times(case.length) for name in names})
         else:
@@ -138,9 +138,9 @@ def test_run_resumes_from_stored_results(store):
     store.add("one", {"x": 1})
     with open(store.path, "a", encoding="utf-8") as file:
         file.write('{"key": "half a li')
-    again = results.Results(store.path, STAMP)
-    assert "one" in again and again.stale_count == 0
-    again.add("two", {"x": 2})
+    reopened = results.Results(store.path, STAMP)
+    assert "one" in reopened and reopened.stale_count == 0
+    reopened.add("two", {"x": 2})
     assert results.Results(store.path, STAMP).get("two") == {"x": 2}
     other = results.Results(store.path, {"processor": "another"})
     assert "one" not in other and other.stale_count == 3

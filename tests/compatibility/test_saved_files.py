@@ -1,4 +1,4 @@
-"""Models that earlier versions saved load on each backend and give the same outputs."""
+"""Models saved by earlier versions load on each backend and give the same outputs."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def score(toy, row, sentence, alpha, beta):
 
 
 def search_exhaustively(toy, row, max_length):
-    """Return all sentences that end within `max_length`, and all that do not."""
+    """Return all sentences that end within `max_length` tokens, and all that do not."""
     finished, live = [], [Sentence((), 0.0, (), toy.start(row))]
     for _ in range(max_length):
         candidates = [longer for sentence in live for longer in extend(toy, row, sentence)]

@@ -56,7 +56,7 @@ def arguments(**changes):
         ({"step": None}, "step=None"),
     ],
 )
-def test_invalid_argument_is_refused_by_name(decode, changes, message):
+def test_error_names_the_invalid_argument(decode, changes, message):
     with pytest.raises(ValueError, match=message):
         decode(**arguments(**changes))
 
@@ -72,7 +72,7 @@ def test_invalid_argument_is_refused_by_name(decode, changes, message):
         ({"coverage_penalty": 0.1}, "memory_mask=None"),
     ],
 )
-def test_beam_search_refuses_its_own_arguments_by_name(changes, message):
+def test_beam_search_error_names_the_invalid_argument(changes, message):
     with pytest.raises(ValueError, match=message):
         beam_search(**arguments(**changes))
 
@@ -91,7 +91,7 @@ def test_beam_search_refuses_its_own_arguments_by_name(changes, message):
 def test_step_receives_the_structure_of_the_state_argument(decode, state):
     expected = state(1)
 
-    def check(tokens, state, memory):
+    def check_arguments(tokens, state, memory):
         # repr distinguishes lists, tuples and named tuples; == does not.
         assert repr(keras.tree.map_structure(lambda leaf: 1, state)) == repr(expected)
         memory = keras.tree.map_structure(lambda leaf: leaf is None, memory)
@@ -100,7 +100,7 @@ def test_step_receives_the_structure_of_the_state_argument(decode, state):
 
     decode(
         **arguments(
-            step=check,
+            step=check_arguments,
             state=state(ops.zeros((3, 2))),
             memory=Pair(None, [np.ones(3), {"scale": 2}]),
         )
@@ -109,17 +109,19 @@ def test_step_receives_the_structure_of_the_state_argument(decode, state):
 
 @pytest.mark.parametrize("decode", DECODERS)
 def test_state_keeps_its_dtypes(decode):
-    def half(tokens, state, memory):
+    def change_dtypes(tokens, state, memory):
         assert [keras.backend.standardize_dtype(leaf.dtype) for leaf in state] == dtypes
         new = [ops.cast(state[0], "float16"), state[1] + 1, ops.logical_not(state[2])]
         return ops.zeros((ops.shape(tokens)[0], 5)), new, None
 
     dtypes = ["float32", "int32", "bool"]
-    decode(**arguments(step=half, state=[ops.zeros((3, 2), dtype=dtype) for dtype in dtypes]))
+    decode(
+        **arguments(step=change_dtypes, state=[ops.zeros((3, 2), dtype=dtype) for dtype in dtypes])
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_mask_of_ones_and_zeros_equals_a_bool_mask(dtype):
+def test_numeric_mask_gives_the_result_of_a_bool_mask(dtype):
     def attend(tokens, state, memory):
         rows = tokens.shape[0]
         return ops.zeros((rows, 5)), state, ops.ones((rows, 7)) / 7
@@ -135,12 +137,12 @@ def test_mask_of_ones_and_zeros_equals_a_bool_mask(dtype):
 def test_beam_repeats_each_row_of_the_memory_for_its_own_hypotheses():
     rows = np.arange(3)
 
-    def check(tokens, state, memory):
-        same = ops.cast(ops.equal(state, memory), "float32")
-        return ops.stack([ops.log(same), ops.zeros_like(same)], axis=1), state, None
+    def check_arguments(tokens, state, memory):
+        is_same_row = ops.cast(ops.equal(state, memory), "float32")
+        return ops.stack([ops.log(is_same_row), ops.zeros_like(is_same_row)], axis=1), state, None
 
     decoded = beam_search(
-        **arguments(step=check, state=rows, memory=rows, beam_width=2, max_length=2)
+        **arguments(step=check_arguments, state=rows, memory=rows, beam_width=2, max_length=2)
     )
     expected = np.log([[0.5, 0.25]] * 3)  # No row gets the memory of another row.
     np.testing.assert_allclose(ops.convert_to_numpy(decoded.scores), expected, rtol=1e-6)

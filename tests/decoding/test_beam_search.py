@@ -38,7 +38,7 @@ def assert_same(decoded, expected):
 @pytest.mark.parametrize(("alpha", "beta"), PENALTIES)
 @pytest.mark.parametrize(("vocabulary", "max_length"), [(3, 5), (4, 4), (5, 3)])
 def test_wide_beam_equals_exhaustive_search(vocabulary, max_length, alpha, beta):
-    width = vocabulary * (vocabulary - 1) ** (max_length - 1)  # All candidates of the last step.
+    width = vocabulary * (vocabulary - 1) ** (max_length - 1)  # all candidates of the last step
     toy = Toy(seed=10 * vocabulary + max_length, vocabulary=vocabulary, batch=4)
     search_row = functools.partial(search_exhaustively, toy, max_length=max_length)
     expected = rank_sentences(toy, search_row, max_length, width, alpha, beta)
@@ -52,7 +52,7 @@ def test_wide_beam_equals_exhaustive_search_in_every_language(seed):
     assert_same(search(toy, 4, 24, 0.6, 0.2), rank_sentences(toy, search_row, 4, 24, 0.6, 0.2))
 
 
-def test_best_of_many_long_sentences_is_returned():
+def test_best_of_many_long_sentences_are_returned():
     toy = Toy(seed=3, vocabulary=5)
     search_row = functools.partial(search_exhaustively, toy, max_length=5)
     decoded = search(toy, 5, 5 * 4**4, 0.8, 0.1)
@@ -70,15 +70,17 @@ def test_narrow_beam_equals_the_plain_loop_without_early_stop(width, alpha, beta
     )
 
 
-def test_beam_of_width_one_is_greedy_finished_or_not():
-    ended = []
+def test_beam_of_width_one_equals_greedy_for_finished_and_unfinished_rows():
+    has_ended = []
     for seed in range(6):
         toy = Toy(seed, vocabulary=5, batch=4)
-        alone = greedy(toy.step, toy.state(), START, END, 5, toy.memory(), toy.mask, pad_token=PAD)
-        alone = [ops.convert_to_numpy(part) for part in alone]
-        assert_same([part[:, 0] for part in search(toy, 5, 1)], alone)
-        ended += list((alone[0] == END).any(axis=1))
-    assert 0 < np.mean(ended) < 1
+        expected = greedy(
+            toy.step, toy.state(), START, END, 5, toy.memory(), toy.mask, pad_token=PAD
+        )
+        expected = [ops.convert_to_numpy(part) for part in expected]
+        assert_same([part[:, 0] for part in search(toy, 5, 1)], expected)
+        has_ended += list((expected[0] == END).any(axis=1))
+    assert 0 < np.mean(has_ended) < 1
 
 
 def test_result_has_fixed_shapes_and_dtypes():
@@ -93,26 +95,26 @@ def test_result_has_fixed_shapes_and_dtypes():
 def test_without_mask_there_are_no_alignments_and_the_same_sentences():
     toy = Toy(seed=1)
     with_mask = search(toy, 5, 3, 0.6)
-    without = search(toy, 5, 3, 0.6, memory_mask=None)
-    assert without[3] is None
-    for one, other in zip(with_mask[:3], without[:3], strict=True):
-        np.testing.assert_array_equal(one, other)
+    without_mask = search(toy, 5, 3, 0.6, memory_mask=None)
+    assert without_mask[3] is None
+    for result, correct in zip(without_mask[:3], with_mask[:3], strict=True):
+        np.testing.assert_array_equal(result, correct)
 
 
 def test_every_row_can_have_its_own_start_token():
     toy = Toy(seed=2, vocabulary=5)
-    together = search(toy, 5, 3, start_token=ops.convert_to_tensor([2, 4]))
+    batched = search(toy, 5, 3, start_token=ops.convert_to_tensor([2, 4]))
     for row, token in enumerate([2, 4]):
-        alone = search(toy, 5, 3, start_token=token)
-        assert_same([part[row] for part in together], [part[row] for part in alone])
+        expected = search(toy, 5, 3, start_token=token)
+        assert_same([part[row] for part in batched], [part[row] for part in expected])
 
 
 def test_rows_are_independent():
     toy = Toy(seed=4, vocabulary=5, batch=3)
-    together = search(toy, 7, 3, 0.6, 0.2)
+    batched = search(toy, 7, 3, 0.6, 0.2)
     for row in range(3):
-        alone = Toy(seed=4, vocabulary=5, batch=3)
-        alone.batch = 1
+        single_row = Toy(seed=4, vocabulary=5, batch=3)
+        single_row.batch = 1
         for name in ("first", "values", "mask"):
-            setattr(alone, name, getattr(toy, name)[row : row + 1])
-        assert_same([part[row : row + 1] for part in together], search(alone, 7, 3, 0.6, 0.2))
+            setattr(single_row, name, getattr(toy, name)[row : row + 1])
+        assert_same([part[row : row + 1] for part in batched], search(single_row, 7, 3, 0.6, 0.2))

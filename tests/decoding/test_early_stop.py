@@ -1,4 +1,4 @@
-"""The loops stop as soon as the result is certain, and not before."""
+"""Decoding loops stop as soon as the result is certain, and not before."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ def run_and_count_steps(decode, step, state, max_length, **options):
     """Decode without compiling; return the result and the number of calls of the step."""
     calls = []
 
-    def count(*arguments):
+    def count_and_step(*arguments):
         calls.append(1)
         return step(*arguments)
 
@@ -28,15 +28,17 @@ def run_and_count_steps(decode, step, state, max_length, **options):
 
         eager = jax.disable_jit()
     with eager:
-        decoded = decode(count, state, A, END, max_length, **options)
+        decoded = decode(count_and_step, state, A, END, max_length, **options)
     return decoded, len(calls)
 
 
 def test_greedy_stops_when_every_row_has_ended():
-    def ends_at_2(tokens, state, memory):
+    def end_at_state_2(tokens, state, memory):
         return ops.one_hot(ops.where(state >= 2, END, B), 3, dtype="float32"), state + 1, None
 
-    decoded, calls = run_and_count_steps(greedy, ends_at_2, ops.convert_to_tensor([1, 2, 0]), 50)
+    decoded, calls = run_and_count_steps(
+        greedy, end_at_state_2, ops.convert_to_tensor([1, 2, 0]), 50
+    )
     np.testing.assert_array_equal(ops.convert_to_numpy(decoded.lengths), [2, 1, 3])
     assert calls == 3
 

@@ -39,7 +39,7 @@ def assert_same(decoded, expected):
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 7])
-def test_greedy_emits_the_most_probable_token_until_the_end(max_length):
+def test_greedy_returns_the_most_probable_token_of_every_step_until_the_end(max_length):
     lengths = []
     for seed in range(5):
         toy = Toy(seed, vocabulary=5, batch=4)
@@ -60,10 +60,10 @@ def test_result_has_fixed_shapes_and_dtypes():
 
 def test_without_mask_there_are_no_alignments_and_the_same_sentences():
     toy = Toy(seed=1)
-    with_mask, without = decode(toy), decode(toy, memory_mask=None)
-    assert without[3] is None
-    for one, other in zip(with_mask[:3], without[:3], strict=True):
-        np.testing.assert_array_equal(one, other)
+    with_mask, without_mask = decode(toy), decode(toy, memory_mask=None)
+    assert without_mask[3] is None
+    for result, correct in zip(without_mask[:3], with_mask[:3], strict=True):
+        np.testing.assert_array_equal(result, correct)
 
 
 def test_every_row_can_have_its_own_start_token():
@@ -87,10 +87,10 @@ def test_end_token_outside_of_the_vocabulary_never_ends_a_row():
 
 
 def test_impossible_token_scores_the_lowest_float32_instead_of_nan():
-    def all_impossible(tokens, state, memory):
+    def return_impossible_logits(tokens, state, memory):
         return ops.full((2, 3), -np.inf), state, None
 
-    decoded = greedy(all_impossible, ops.zeros((2, 1)), START, END, max_length=3)
+    decoded = greedy(return_impossible_logits, ops.zeros((2, 1)), START, END, max_length=3)
     np.testing.assert_array_equal(
         ops.convert_to_numpy(decoded.scores), [np.finfo("float32").min] * 2
     )
@@ -99,11 +99,13 @@ def test_impossible_token_scores_the_lowest_float32_instead_of_nan():
 def test_half_precision_logits_are_normalized_in_float32():
     logits = np.linspace(-3, 3, 2003)
 
-    def half(tokens, state, memory):
+    def return_bfloat16_logits(tokens, state, memory):
         row = ops.cast(ops.convert_to_tensor(logits[None].astype("float32")), "bfloat16")
         return row, state, None
 
-    decoded = greedy(half, ops.zeros((1, 1)), START, END, max_length=1)
-    rounded = ops.convert_to_numpy(ops.cast(half(None, None, None)[0], "float32")).astype("float64")
+    decoded = greedy(return_bfloat16_logits, ops.zeros((1, 1)), START, END, max_length=1)
+    rounded = ops.convert_to_numpy(
+        ops.cast(return_bfloat16_logits(None, None, None)[0], "float32")
+    ).astype("float64")
     expected = rounded.max() - np.log(np.exp(rounded).sum())
     np.testing.assert_allclose(ops.convert_to_numpy(decoded.scores), [expected], rtol=1e-5)

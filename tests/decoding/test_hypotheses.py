@@ -1,4 +1,4 @@
-"""Handmade languages, each of which tests one property of beam search."""
+"""Beam search in hand-made languages, each of which tests one property."""
 
 import numpy as np
 from keras import ops
@@ -59,13 +59,13 @@ def test_coverage_ignores_padding_even_if_it_is_nan():
 
 def test_finished_hypothesis_does_not_change():
     step = table_step(TRANSITIONS, alignments=[[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
-    first = decode(step, 1, 1, mask=[True, True], coverage_penalty=0.3)
-    later = decode(step, 11, 4, mask=[True, True], coverage_penalty=0.3)
-    slot = list(later[1]).index(1)
-    assert later[0][slot].tolist() == [END] + [0] * 10
-    np.testing.assert_array_equal(later[2][slot], first[2][0])
-    np.testing.assert_array_equal(later[3][slot, 0], first[3][0, 0])
-    assert not later[3][slot, 1:].any()
+    one_step = decode(step, 1, 1, mask=[True, True], coverage_penalty=0.3)
+    eleven_steps = decode(step, 11, 4, mask=[True, True], coverage_penalty=0.3)
+    slot = list(eleven_steps[1]).index(1)
+    assert eleven_steps[0][slot].tolist() == [END] + [0] * 10
+    np.testing.assert_array_equal(eleven_steps[2][slot], one_step[2][0])
+    np.testing.assert_array_equal(eleven_steps[3][slot, 0], one_step[3][0, 0])
+    assert not eleven_steps[3][slot, 1:].any()
 
 
 def test_unfinished_hypotheses_fill_the_slots_after_finished_ones():

@@ -1,4 +1,4 @@
-"""Decoding gives the same sentences eagerly, in a graph, under XLA and exported."""
+"""Decoding gives the same results eagerly, in a graph, under XLA and after export."""
 
 import keras
 import numpy as np
@@ -78,8 +78,8 @@ def test_eager_and_compiled_results_are_equal(decode, jit_compile, static):
     compiled = tf.function(
         run, jit_compile=jit_compile, input_signature=None if static else specs()
     )
-    for size in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
-        assert_same(compiled(**tensors(size)), run(**tensors(size)))
+    for sized_toy in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
+        assert_same(compiled(**tensors(sized_toy)), run(**tensors(sized_toy)))
 
 
 @needs_jax
@@ -103,9 +103,9 @@ def test_export_of_unknown_sizes_gives_the_same_result(decode, tmp_path):
     archive.add_endpoint("decode", run, input_signature=specs())
     archive.write_out(str(tmp_path), verbose=False)
 
-    served = tf.saved_model.load(str(tmp_path)).signatures["decode"]
-    for size in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
-        assert_same(served(**tensors(size)), run(**tensors(size)))
+    signature = tf.saved_model.load(str(tmp_path)).signatures["decode"]
+    for sized_toy in (toy, Toy(seed=5, vocabulary=5, batch=2, source=3)):
+        assert_same(signature(**tensors(sized_toy)), run(**tensors(sized_toy)))
 
 
 @needs_tensorflow
@@ -116,8 +116,8 @@ def test_graph_is_one_loop_of_ops_that_every_runtime_supports(decode):
     run = make_decoder(Toy(seed=5, vocabulary=5), decode)
     graph = tf.function(run, input_signature=specs()).get_concrete_function().graph.as_graph_def()
     nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
-    kinds = [node.op for node in nodes]
-    assert sum(kind in ("While", "StatelessWhile") for kind in kinds) == 1
+    op_names = [node.op for node in nodes]
+    assert sum(op_name in ("While", "StatelessWhile") for op_name in op_names) == 1
     unsupported = {"PyFunc", "EagerPyFunc", "Bitcast", "ArgMax"}
-    assert not unsupported & set(kinds)
-    assert not [kind for kind in kinds if kind.startswith("TensorList")]
+    assert not unsupported & set(op_names)
+    assert not [op_name for op_name in op_names if op_name.startswith("TensorList")]

@@ -34,7 +34,7 @@ def test_length_penalty_beyond_float32_is_refused(alpha):
         length_penalties(50, alpha)
 
 
-def test_coverage_is_the_sum_of_the_paper_over_real_positions():
+def test_coverage_is_the_papers_sum_over_unmasked_positions():
     random = np.random.default_rng(0)
     alignments = random.uniform(size=(2, 3, 5, 7)) / 4
     mask = random.uniform(size=(2, 7)) < 0.6

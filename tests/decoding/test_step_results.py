@@ -1,4 +1,4 @@
-"""Invalid results of a step are refused by name; NaN logits never reach a score."""
+"""Errors for invalid results of a decoding step; NaN logits never reach a score."""
 
 import functools
 from collections import OrderedDict
@@ -35,7 +35,7 @@ def decode_with(decode, step, state, memory_mask=MASK):
         (lambda n, state: None, "Received: NoneType"),
     ],
 )
-def test_result_of_other_shapes_is_refused(decode, make_result, message):
+def test_result_of_wrong_shapes_is_refused(decode, make_result, message):
     def return_result(tokens, state, memory):
         return make_result(tokens.shape[0], state)
 
@@ -63,14 +63,14 @@ def test_state_of_another_structure_is_refused(decode, change):
 
 
 def test_state_returned_as_a_list_is_passed_on_as_a_tuple():
-    def cell(tokens, state, memory):
+    def return_list(tokens, state, memory):
         assert isinstance(state, tuple)
         return ops.zeros((ops.shape(tokens)[0], 5)), list(state), None
 
-    decode_with(greedy, cell, (ops.zeros((3, 2)), ops.zeros((3, 2))), None)
+    decode_with(greedy, return_list, (ops.zeros((3, 2)), ops.zeros((3, 2))), None)
 
 
-def test_state_dict_in_another_order_is_matched_by_its_keys():
+def test_state_dict_in_another_order_is_matched_by_key():
     def reorder(tokens, state, memory):
         logits = ops.one_hot(ops.cast(state["a"], "int32"), 5, dtype="float32")
         return logits, OrderedDict(b=state["b"], a=state["a"]), None

@@ -1,4 +1,4 @@
-"""A random toy language with a memory, as a step of ops and in numpy for one sentence."""
+"""A random toy language with a memory: a decoding step in Keras ops, and the same in numpy."""
 
 from typing import Any, NamedTuple
 
@@ -39,13 +39,13 @@ class Toy:
         }
 
     def memory(self):
-        """Return the source of every row."""
+        """Return the memory of all rows."""
         return Source(
             ops.convert_to_tensor(self.values.astype("float32")), ops.convert_to_tensor(self.mask)
         )
 
     def step(self, tokens, state, memory):
-        """Run one step of all rows, as a user writes it."""
+        """Run one step of all rows, as a user's `step` does."""
         assert isinstance(memory, Source)
         assert memory.empty is None
 
@@ -68,14 +68,14 @@ class Toy:
         return self.first[row], 0
 
     def advance(self, token, state, row):
-        """Run the same step for one sentence: log-probabilities, state, alignment in float64."""
+        """Run the same step for one row: return log-probabilities, state, alignment in float64."""
         hidden = np.tanh(state[0] @ self.recur + self.embed[token])
         total = state[1] + token
-        real = self.values[row][self.mask[row]]
-        scores = real @ (hidden @ self.score_kernel)
+        unmasked_values = self.values[row][self.mask[row]]
+        scores = unmasked_values @ (hidden @ self.score_kernel)
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
-        logits = (hidden + weights @ real) @ self.emit + self.total_bias[total % 3]
+        logits = (hidden + weights @ unmasked_values) @ self.emit + self.total_bias[total % 3]
         alignment = np.zeros(len(self.mask[row]))
         alignment[self.mask[row]] = weights
         logits -= logits.max()
@@ -83,7 +83,10 @@ class Toy:
 
 
 def table_step(table, alignments=None):
-    """Return a step with p(next | last token) from a table (V, V), alignments from (V, S)."""
+    """Return a step whose p(next token | last token) is a table (V, V).
+
+    `alignments` (V, S) is a table of the alignment by last token.
+    """
 
     def step(tokens, state, memory):
         logits = ops.log(ops.convert_to_tensor(np.asarray(table, "float32")))

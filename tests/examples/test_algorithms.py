@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from examples.datasets import algorithms
-from examples.datasets.algorithms import NOTHING, episodes, optimal_bits, vectors_written_twice
+from examples.datasets.algorithms import (
+    NOTHING,
+    compute_optimal_bits,
+    count_vectors_written_twice,
+    make_batch,
+)
 
 TASKS = [
     algorithms.copy,
@@ -27,7 +32,7 @@ def has_target(targets):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_seed_gives_the_same_episodes(task):
     first, second, other = (
-        episodes(task, 3, np.random.default_rng(seed), steps=211)[0] for seed in (5, 5, 6)
+        make_batch(task, 3, np.random.default_rng(seed), steps=211)[0] for seed in (5, 5, 6)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
@@ -35,7 +40,7 @@ def test_the_same_seed_gives_the_same_episodes(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_targets_are_bits_or_nothing_and_whole_vectors(task, rng):
-    inputs, targets = episodes(task, 7, rng)
+    inputs, targets = make_batch(task, 7, rng)
     assert inputs.dtype == targets.dtype == "float32"
     assert inputs.shape[:2] == targets.shape[:2]
     assert set(np.unique(targets)) <= {NOTHING, 0, 1}
@@ -44,7 +49,7 @@ def test_targets_are_bits_or_nothing_and_whole_vectors(task, rng):
 
 @pytest.mark.parametrize("task", [task for task in TASKS if task is not algorithms.ngrams])
 def test_inputs_are_zero_where_there_are_targets(task, rng):
-    inputs, targets = episodes(task, 7, rng)
+    inputs, targets = make_batch(task, 7, rng)
     assert has_target(targets).any(axis=1).all()
     assert not inputs[has_target(targets)].any()
 
@@ -110,11 +115,11 @@ def test_the_next_bit_of_ngrams_depends_on_the_previous_five(rng):
 
 def test_the_bits_of_the_best_predictor_of_ngrams_equal_a_manual_count():
     # Context 00000, bit 0: 1 bit; then 00000 1 after one 0: P(1) = 0.5/2; then 00001 1: 1 bit.
-    assert optimal_bits(np.array([[0]] * 6 + [[1], [1]])) == pytest.approx(5 + 1 + 2 + 1)
+    assert compute_optimal_bits(np.array([[0]] * 6 + [[1], [1]])) == pytest.approx(5 + 1 + 2 + 1)
 
 
 def test_the_best_predictor_of_ngrams_needs_133_bits_on_average(rng):
-    costs = [optimal_bits(algorithms.ngrams(rng)[1]) for _ in range(400)]
+    costs = [compute_optimal_bits(algorithms.ngrams(rng)[1]) for _ in range(400)]
     assert np.mean(costs) == pytest.approx(132.9, abs=4 * np.std(costs) / 20)
 
 
@@ -130,7 +135,7 @@ def test_the_highest_priorities_come_first(rng):
 
 
 def test_shorter_episodes_are_padded(rng):
-    inputs, targets = episodes(algorithms.copy, 3, rng, steps=13, length=5)
+    inputs, targets = make_batch(algorithms.copy, 3, rng, steps=13, length=5)
     assert inputs.shape == (3, 13, 9)
     assert targets.shape == (3, 13, 8)
     assert not inputs[:, 11:].any()
@@ -157,10 +162,10 @@ def test_shorter_episodes_are_padded(rng):
 def test_vectors_written_twice_are_counted(written, twice):
     vectors = {letter: list(map(int, f"{ord(letter):08b}")) for letter in "abcdex"}
     words = [np.array([vectors[letter] for letter in word]) for word in (written, "abcde")]
-    assert vectors_written_twice(*words) == twice
+    assert count_vectors_written_twice(*words) == twice
 
 
 def test_equal_neighbors_do_not_count_as_written_twice():
     expected = np.array([[1, 0], [1, 0], [0, 1], [1, 1]])
-    assert vectors_written_twice(expected, expected) == 0
-    assert vectors_written_twice(expected[[0, 1, 1, 2]], expected) == 1
+    assert count_vectors_written_twice(expected, expected) == 0
+    assert count_vectors_written_twice(expected[[0, 1, 1, 2]], expected) == 1

@@ -1,4 +1,4 @@
-"""Dates of all languages: they equal babel's, are unambiguous, and days are in one split only."""
+"""Dates in all languages equal babel's and are unambiguous, and each day is in one split only."""
 
 import datetime
 import re
@@ -8,9 +8,9 @@ import pytest
 from babel import Locale
 from babel.dates import format_date
 
-from examples.datasets.date_meanings import digit_order, keep_one_meaning
-from examples.datasets.date_patterns import Pattern, clean, patterns
-from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary, days_by_split
+from examples.datasets.date_meanings import get_digit_order, keep_one_meaning
+from examples.datasets.date_patterns import Pattern, clean, load_patterns
+from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary, get_days_by_split
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,15 @@ def test_a_locale_writes_what_babel_writes(name):
         p.pattern for p in formats if "d" in p.pattern and not set("hHK") & set(p.pattern)
     ]
     expected = {clean(format_date(day, pattern, locale)) for pattern in day_patterns}
-    written = {pattern.render(day) for pattern in patterns() if name in pattern.locales}
+    written = {pattern.render(day) for pattern in load_patterns() if name in pattern.locales}
     assert len(written) >= 4
     assert written <= expected
 
 
 def test_patterns_cover_hundreds_of_languages():
-    assert len(patterns()) > 1000
+    assert len(load_patterns()) > 1000
     assert len(Dates().languages) > 200
-    assert sum(len(pattern.locales) for pattern in patterns()) > 5000
+    assert sum(len(pattern.locales) for pattern in load_patterns()) > 5000
 
 
 def test_common_formats_are_included():
@@ -48,8 +48,8 @@ def test_common_formats_are_included():
 
 def test_each_format_occurs_once():
     day = datetime.date(2003, 12, 23)
-    names = {(p.render(day), p.template, p.days, p.months, p.weekdays) for p in patterns()}
-    assert len(names) == len(patterns())
+    names = {(p.render(day), p.template, p.days, p.months, p.weekdays) for p in load_patterns()}
+    assert len(names) == len(load_patterns())
 
 
 @pytest.mark.parametrize("year", [2000, 2023])
@@ -59,7 +59,7 @@ def test_no_text_of_a_year_means_two_days(year):
         datetime.date(year, 1, 1).toordinal(), datetime.date(year + 1, 1, 1).toordinal()
     ):
         day = datetime.date.fromordinal(ordinal)
-        for pattern in patterns():
+        for pattern in load_patterns():
             text = pattern.render(day)
             assert meaning.setdefault(text, day) == day, text
 
@@ -73,7 +73,7 @@ def test_no_sampled_text_means_two_dates(samples):
 
 def test_a_date_between_slashes_has_its_day_first_in_every_locale():
     day = datetime.date(2003, 5, 3)
-    slashed = [pattern.render(day) for pattern in patterns() if "}/{" in pattern.template]
+    slashed = [pattern.render(day) for pattern in load_patterns() if "}/{" in pattern.template]
     numbers = [re.search(r"(\d+)/(\d+)/2003", text) for text in slashed]
     assert {(int(match[1]), int(match[2])) for match in numbers if match} == {(3, 5)}
     assert {"3/5/2003", "03/05/2003", "Sat, 03/05/2003"} <= set(slashed)
@@ -90,12 +90,12 @@ def test_an_ambiguous_month_name_keeps_its_meaning_in_most_languages():
 
 
 def test_only_separators_between_day_and_month_count():
-    pattern = next(p for p in patterns() if p.template == "{year}. {month}. {day}.")
-    assert digit_order(pattern) == ("{year}. #. #", ("month", "day"))
+    pattern = next(p for p in load_patterns() if p.template == "{year}. {month}. {day}.")
+    assert get_digit_order(pattern) == ("{year}. #. #", ("month", "day"))
 
 
 def test_the_splits_partition_all_days():
-    train, validation, test = (set(days.tolist()) for days in days_by_split().values())
+    train, validation, test = (set(days.tolist()) for days in get_days_by_split().values())
     assert not (train & validation or train & test or validation & test)
     assert len(train | validation | test) == 73_049
     assert len(validation) == pytest.approx(7305, rel=0.05)
@@ -104,15 +104,15 @@ def test_the_splits_partition_all_days():
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_samples_are_of_their_split(split):
-    days = set(days_by_split()[split].tolist())
+    days = set(get_days_by_split()[split].tolist())
     for _, iso, _ in Dates({"en"}).sample(2000, np.random.default_rng(1), split=split):
         assert datetime.date.fromisoformat(iso).toordinal() in days
 
 
 def test_equal_seeds_draw_equal_dates():
     dates = Dates({"de", "fr"})
-    first, again, other = (dates.sample(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
-    assert first == again
+    first, second, other = (dates.sample(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert first == second
     assert first != other
     assert {locale.split("_")[0] for _, _, locale in first} == {"de", "fr"}
 

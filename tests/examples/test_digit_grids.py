@@ -13,9 +13,9 @@ from examples.datasets.digit_grids import (
     PADDING,
     START,
     WORDS,
-    draw_grids,
     encode,
-    reading_order,
+    locate_words,
+    sample_grids,
     shift_right,
 )
 
@@ -31,15 +31,15 @@ IMAGES[:, 5:23, 7:21] = (20 * LABELS + 30)[:, None, None]
 
 
 def draw(count=211, seed=0, **options):
-    return draw_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
+    return sample_grids(IMAGES, LABELS, count, np.random.default_rng(seed), **options)
 
 
 def test_each_cell_shows_its_digit_and_an_empty_cell_nothing():
     images, digits = draw()
     assert images.shape == (211, 84, 84, 1)
     assert images.dtype == "uint8"
-    for image, nine in zip(images[..., 0], digits, strict=True):
-        for cell, digit in enumerate(nine):
+    for image, grid in zip(images[..., 0], digits, strict=True):
+        for cell, digit in enumerate(grid):
             row, column = divmod(cell, 3)
             shown = image[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
             expected = {0} if digit == EMPTY else {0, 20 * digit + 30}
@@ -72,12 +72,12 @@ def test_a_random_cell_is_filled_if_all_would_be_empty():
 
 def test_a_caption_has_the_digits_row_by_row():
     _, digits = draw()
-    cells, captions = reading_order(digits), encode(digits)
-    for nine, order, caption in zip(digits, cells, captions, strict=True):
-        full = [cell for cell in range(9) if nine[cell] != EMPTY]
-        assert order.tolist() == full + [EMPTY] * (9 - len(full))
-        words = [WORDS.index(WORDS[3 + nine[cell]]) for cell in full]
-        assert caption.tolist() == words + [END] + [PADDING] * (9 - len(full))
+    cells, captions = locate_words(digits), encode(digits)
+    for grid, order, caption in zip(digits, cells, captions, strict=True):
+        filled_cells = [cell for cell in range(9) if grid[cell] != EMPTY]
+        assert order.tolist() == filled_cells + [EMPTY] * (9 - len(filled_cells))
+        words = [WORDS.index(WORDS[3 + grid[cell]]) for cell in filled_cells]
+        assert caption.tolist() == words + [END] + [PADDING] * (9 - len(filled_cells))
 
 
 def test_words_are_the_names_of_the_digits():
@@ -101,12 +101,12 @@ def test_only_equal_seeds_draw_equal_grids():
 
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="'validation', 'test'.*split=valid"):
-        digit_grids.mnist("valid")
+        digit_grids.load_mnist("valid")
 
 
 @prepared
 def test_the_splits_have_different_digits():
-    parts = {split: digit_grids.mnist(split, PREPARED) for split in digit_grids.SPLITS}
+    parts = {split: digit_grids.load_mnist(split, PREPARED) for split in digit_grids.SPLITS}
     assert [len(labels) for _, labels in parts.values()] == [55_000, 5_000, 10_000]
     assert all(images.shape[1:] == (28, 28) for images, _ in parts.values())
     train, *other_splits = ({image.tobytes() for image in images} for images, _ in parts.values())

@@ -27,7 +27,7 @@ def test_folders_are_created_and_left_empty(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["runs", "pictures", "saved_models"])
-def test_a_file_instead_of_a_folder_is_refused_by_name(name, tmp_path):
+def test_a_file_instead_of_a_folder_is_refused_with_its_name(name, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(
@@ -37,20 +37,20 @@ def test_a_file_instead_of_a_folder_is_refused_by_name(name, tmp_path):
 
 
 def test_a_folder_without_write_permission_is_refused(tmp_path, monkeypatch):
-    def refuse(dir):
+    def raise_permission_error(dir):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
 
-    monkeypatch.setattr(disk.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", raise_permission_error)
     with pytest.raises(ValueError, match="Expected `runs` .* Received: runs=.*Permission denied"):
         disk.check(0, runs=tmp_path)
 
 
 def test_folders_on_one_disk_share_its_free_space(tmp_path, monkeypatch):
     folders = {name: tmp_path / name for name in ("runs", "pictures", "saved_models")}
-    both = 2 * 30_000_000 + disk.PICTURES_BYTES + 2 * 10_000_000 + disk.GRAPH_BYTES
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, both))
+    needed = 2 * 30_000_000 + disk.PICTURES_BYTES + 2 * 10_000_000 + disk.GRAPH_BYTES
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, needed))
     disk.check(30_000_000, 10_000_000, **folders)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, both - 100_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1e12, 0, needed - 100_000))
     message = r"Expected 105.0 MB free for `runs`, `pictures`, `saved_models`. .*with 104.9 MB free"
     with pytest.raises(ValueError, match=message):
         disk.check(30_000_000, 10_000_000, **folders)
@@ -114,9 +114,9 @@ def test_a_disk_that_fills_up_leaves_the_previous_checkpoint(tmp_path):
     assert "Exception ignored" not in full.stderr
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"checkpoint.npz", "settings.json"}  # and no partial file
-    resumed, undisturbed = model(), model()
+    resumed, uninterrupted = model(), model()
     curve = training.train(resumed, batches, 4, tmp_path / "run", {})
-    training.train(undisturbed, batches, 4, tmp_path / "undisturbed", {})
+    training.train(uninterrupted, batches, 4, tmp_path / "uninterrupted", {})
     assert len(curve) == 4
-    for a, b in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
+    for a, b in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

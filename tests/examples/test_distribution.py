@@ -49,21 +49,23 @@ CASES = [  # an example's module, arguments of its main, and the relative tolera
 ]
 
 
-def train_deterministically(module, *arguments, **moments):
+def train_deterministically(module, *arguments, **kill_options):
     """Call `train` without dropout, whose mask differs per replica, and a GAN without XLA."""
     keras.layers.Dropout.call = lambda self, inputs, training=False: inputs
-    if module == "sagan":  # XLA generates other noise, and replicas train without it
+    if module == "sagan":  # replicas train without XLA, which generates other noise
         compile_gan = GAN.compile
         GAN.compile = lambda *args, **options: compile_gan(
             *args, **{**options, "jit_compile": False}
         )
-    train(module, *arguments, **moments)
+    train(module, *arguments, **kill_options)
 
 
-def start_training(module, options, folder, cluster=None, **moments):
+def start_training(module, options, folder, cluster=None, **kill_options):
     """Start a process that trains an example; `cluster` is the content of TF_CONFIG."""
     script = "from tests.examples.test_distribution import train_deterministically; "
-    script += f"train_deterministically({module!r}, {options!r}, {str(folder)!r}, **{moments!r})"
+    script += (
+        f"train_deterministically({module!r}, {options!r}, {str(folder)!r}, **{kill_options!r})"
+    )
     environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
     environment |= {"TF_CONFIG": json.dumps(cluster)} if cluster else {}
     output = tempfile.TemporaryFile("w+")  # the process would block on a pipe that is not read
@@ -86,7 +88,7 @@ def wait_for(*processes, status=0):
             output.close()
 
 
-def start_two_workers(module, options, folder, *moments):
+def start_two_workers(module, options, folder, *kill_options):
     """Start both processes of a training on this machine; the first one is the chief."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
@@ -99,9 +101,9 @@ def start_two_workers(module, options, folder, *moments):
             {**options, "strategy": "multi_worker_mirrored"},
             folder,
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}},
-            **moment,
+            **kill_option,
         )
-        for index, moment in enumerate(moments)
+        for index, kill_option in enumerate(kill_options)
     ]
 
 
@@ -122,15 +124,15 @@ def assert_same_training(actual, expected, tolerance):
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    """A function that returns the folder of an example's training on one device."""
+    """Return a function that trains an example on one device and returns its folder."""
 
     @functools.cache
-    def folder_of(module, **options):
+    def train_once(module, **options):
         folder = tmp_path_factory.mktemp("one")
         wait_for(start_training(module, options, folder))
         return folder
 
-    return folder_of
+    return train_once
 
 
 @pytest.mark.parametrize(("module", "options", "tolerance"), CASES)
@@ -148,17 +150,17 @@ def test_two_workers_train_like_one_device(module, options, tolerance, one_devic
 @ci
 def test_two_workers_killed_and_restarted_train_like_one_device(one_device, tmp_path):
     module = "neural_turing_machine"
-    killed = start_two_workers(module, {}, tmp_path, {"dies_at": 3}, {"dies_at": 3})
+    killed = start_two_workers(module, {}, tmp_path, {"kill_at_batch": 3}, {"kill_at_batch": 3})
     wait_for(*killed, status=-signal.SIGKILL)
     [(_, curve)] = load_checkpoints(tmp_path).values()
     assert len(curve) == 1
     # The second worker would die at the first file that it writes.
-    wait_for(*start_two_workers(module, {}, tmp_path, {}, {"dies_writing": 1}))
+    wait_for(*start_two_workers(module, {}, tmp_path, {}, {"kill_at_file": 1}))
     assert_same_training(tmp_path, one_device(module), 1e-5)
 
 
 def run_sagan(folder):
-    """Return the figures of a GAN on two devices, after all of the example has run."""
+    """Run the whole GAN example on two devices and return its figures."""
     from examples import sagan
 
     folders = {name: f"{folder}/{name}" for name in ("runs", "pictures", "saved_models")}
@@ -223,7 +225,7 @@ def train_on_padded_words():
 
 
 def train_on_equal_samples():
-    """Train entropy and baseline of REINFORCE where it does not matter which key is sampled."""
+    """Train the entropy and the baseline of REINFORCE with equal values, which hide the samples."""
 
     def make():
         inputs = [keras.Input((1, 3)), keras.Input((5, 3)), keras.Input((5, 3))]
@@ -258,7 +260,7 @@ def train_dropout():
 
 
 def train_on_sizes(sizes):
-    """Return why two devices refuse batches of these sizes, or "trained"."""
+    """Train on two devices with batches of these sizes; return the error or "trained"."""
     with distribution.strategy("mirrored").scope():
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         model.compile("sgd", "mse", jit_compile=False)
@@ -281,10 +283,10 @@ BATCH_SIZES = ((3, 8), (8, 8, 3), (8, 6))
 
 
 def evaluate_in_process(*calls):
-    """Evaluate calls of this file's functions in a process of their own; return the results.
+    """Evaluate calls of this file's functions in a separate process; return the results.
 
-    The process takes its CPU for two devices, which has to happen before TensorFlow computes
-    anything, and happens once.
+    The process presents its CPU as two devices. That must happen once, before TensorFlow computes
+    anything.
     """
     script = "from tests.examples.test_distribution import *; "
     script += "distribution.strategy = functools.cache(distribution.strategy); "
@@ -298,7 +300,7 @@ def evaluate_in_process(*calls):
 
 @pytest.fixture(scope="module")
 def results():
-    """{call: its result} of the small trainings, which share one process."""
+    """Return {call: result} of the small training runs, which share one process."""
     calls = [*TRAININGS, "train_dropout()", *(f"train_on_sizes({sizes})" for sizes in BATCH_SIZES)]
     return dict(zip(calls, evaluate_in_process(*calls), strict=True))
 
@@ -335,7 +337,7 @@ def test_workers_without_addresses_are_refused(monkeypatch):
     ],
 )
 def test_exactly_one_task_is_the_chief(cluster, chief, monkeypatch):
-    # TensorFlow's strategy waits for the other workers, so that it is replaced.
+    # TensorFlow's strategy would wait for the other workers, so it is replaced.
     monkeypatch.setattr(distribution.tf.distribute, "MultiWorkerMirroredStrategy", object)
     monkeypatch.setattr(distribution, "clusters", [])
     chiefs = []

@@ -73,9 +73,9 @@ def test_no_review_is_in_two_splits(name, monkeypatch):
         twice = [make_document(part, str(n // 2)) for n in range(16)]
         return [*twice, *[make_document("in both")] * (not part.startswith("validation"))]
 
-    monkeypatch.setattr(data, "documents", documents)
-    splits = data.splits(name, max_reviews=20)
-    texts = {part: [str(one.sentences) for one in splits[part]] for part in splits}
+    monkeypatch.setattr(data, "load_documents", documents)
+    splits = data.load_splits(name, max_reviews=20)
+    texts = {part: [str(document.sentences) for document in splits[part]] for part in splits}
     assert {*splits} == {"train", "validation", "test"}
     assert all("test" in text for text in texts["test"][:-1])
     source = "validation" if name == "movie_rationales" else "train"
@@ -85,25 +85,24 @@ def test_no_review_is_in_two_splits(name, monkeypatch):
         assert sorted(texts["train"] + texts["validation"]) == sorted(
             str([["train[:20]"], [str(n)]]) for n in range(8)
         )
-    data.splits(name)
+    data.load_splits(name)
     assert "train" in parts
 
 
 def test_the_vocabulary_has_the_most_frequent_words_and_no_more():
     documents = [make_document("a a a a b b b", "c c c d d e"), make_document("b a c d")]
-    assert data.vocabulary(documents, 100).words[4:] == ["a", "b", "c", "d"]  # e occurs once
-    assert data.vocabulary(documents, 8).words[4:] == ["a", "b", "c", "d"]
-    assert data.vocabulary(documents, 7).words[4:] == ["a", "b", "c"]
-    assert data.vocabulary(documents, 6).words[4:] == [
-        "a"
-    ]  # b and c are equally frequent, and one too many
-    assert len(data.vocabulary(documents, 5)) == 5
-    assert len(data.vocabulary(documents, 3)) == 4  # the marks are always included
+    assert data.make_vocabulary(documents, 100).words[4:] == ["a", "b", "c", "d"]  # e occurs once
+    assert data.make_vocabulary(documents, 8).words[4:] == ["a", "b", "c", "d"]
+    assert data.make_vocabulary(documents, 7).words[4:] == ["a", "b", "c"]
+    # b and c are equally frequent, and there is room for one of them only.
+    assert data.make_vocabulary(documents, 6).words[4:] == ["a"]
+    assert len(data.make_vocabulary(documents, 5)) == 5
+    assert len(data.make_vocabulary(documents, 3)) == 4  # the marks are always included
 
 
 def test_documents_are_padded_and_truncated_to_a_shape():
     documents = [make_document("a b", "c a b b", "c"), make_document("b")]
-    words = data.vocabulary([make_document("a b c", "a b c")], 100)
+    words = data.make_vocabulary([make_document("a b c", "a b c")], 100)
     a, b, c = (words.ids[letter] for letter in "abc")
     nested = data.encode(documents, words, (2, 3))
     np.testing.assert_array_equal(nested, [[[a, b, 0], [c, a, b]], [[b, 0, 0], [0, 0, 0]]])
@@ -114,19 +113,19 @@ def test_documents_are_padded_and_truncated_to_a_shape():
 
 def test_a_document_goes_to_the_first_shape_that_holds_it():
     documents = [make_document(*["a a"] * count) for count in (1, 2, 3, 4, 9)]
-    assert data.buckets(documents, ((2, 7), (4, 7))) == {(2, 7): [0, 1], (4, 7): [2, 3, 4]}
-    assert data.buckets(documents, ((4,), (6,))) == {(4,): [0, 1], (6,): [2, 3, 4]}
+    assert data.group_by_shape(documents, ((2, 7), (4, 7))) == {(2, 7): [0, 1], (4, 7): [2, 3, 4]}
+    assert data.group_by_shape(documents, ((4,), (6,))) == {(4,): [0, 1], (6,): [2, 3, 4]}
 
 
 def test_an_unknown_data_set_is_refused():
     with pytest.raises(ValueError, match="imdb_reviews.*Received: name='mnist'"):
-        data.documents("mnist", "train")
+        data.load_documents("mnist", "train")
 
 
 @pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
 @pytest.mark.parametrize("name, share", [("imdb_reviews", 0), ("movie_rationales", 0.09)])
 def test_real_reviews_have_labels_and_marked_words(name, share):
-    documents = data.documents(name, "train[:300]")
+    documents = data.load_documents(name, "train[:300]")
     assert len(documents) == 300
     assert 100 < sum(document.label for document in documents) < 200
     assert max(len(s) for document in documents for s in document.sentences) == data.MAX_WORDS

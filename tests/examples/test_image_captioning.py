@@ -15,9 +15,16 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
 from examples import image_captioning
-from examples.captioner import Captioner, caption_cost, penalty
+from examples.captioner import Captioner, compute_caption_cost, compute_penalty
 from examples.datasets import digit_grids
-from examples.digit_encoder import FEATURES, MAP, cell_of, distort, error_rate, is_inner
+from examples.digit_encoder import (
+    FEATURES,
+    MAP,
+    distort,
+    is_inner,
+    locate_cells,
+    measure_error_rate,
+)
 
 PREPARED = os.environ.get("TFDS_DATA_DIR")
 prepared = pytest.mark.skipif(
@@ -26,7 +33,7 @@ prepared = pytest.mark.skipif(
 )
 
 
-CELL_OF = cell_of(MAP)
+CELL_OF = locate_cells(MAP)
 Decoded = collections.namedtuple("Decoded", ["tokens", "alignments"])
 SHAPE = MAP * MAP, FEATURES
 
@@ -40,54 +47,54 @@ class EmptyEncoder:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("captioning")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("captioning")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     figures = image_captioning.main(variant="hard", quick=True, **folders)
-    return where, folders, figures
+    return directory, folders, figures
 
 
 @prepared
 def test_the_quick_run_writes_figures_a_picture_and_a_model(quick):
-    where, _, figures = quick
+    directory, _, figures = quick
     assert all(0 <= figures[name] <= 1 for name in figures if name != "penalty")
     assert 0 < figures["penalty"] <= MAP * MAP
-    assert (where / "runs/image_captioning_hard_quick-seed0/figures.json").exists()
-    assert (where / "pictures/captioning_hard_quick.png").read_bytes()[:4] == b"\x89PNG"
-    assert (where / "saved_models/image_captioning_hard_quick/1/saved_model.pb").exists()
+    assert (directory / "runs/image_captioning_hard_quick-seed0/figures.json").exists()
+    assert (directory / "pictures/captioning_hard_quick.png").read_bytes()[:4] == b"\x89PNG"
+    assert (directory / "saved_models/image_captioning_hard_quick/1/saved_model.pb").exists()
 
 
 @prepared
 def test_the_export_gives_the_same_caption_alone_and_in_a_batch(quick):
-    where, *_ = quick
-    path = where / "saved_models/image_captioning_hard_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/image_captioning_hard_quick/1"
     images = np.random.default_rng(0).integers(256, size=(3, 84, 84, 1), dtype="uint8")
-    together = export.run_in_c_loader(path, "decode", {"image": images})
-    assert together["attention"].shape == (3, 10, 7, 7)
+    batched = export.run_in_c_loader(path, "decode", {"image": images})
+    assert batched["attention"].shape == (3, 10, 7, 7)
     for row, image in enumerate(images):
-        alone = export.run_in_c_loader(path, "decode", {"image": image[None]})
-        assert alone["caption"][0] == together["caption"][row]
-        np.testing.assert_allclose(alone["attention"][0], together["attention"][row], atol=1e-5)
-        words = alone["caption"][0].decode().split()
+        single = export.run_in_c_loader(path, "decode", {"image": image[None]})
+        assert single["caption"][0] == batched["caption"][row]
+        np.testing.assert_allclose(single["attention"][0], batched["attention"][row], atol=1e-5)
+        words = single["caption"][0].decode().split()
         assert set(words) <= set(digit_grids.WORDS)
-        np.testing.assert_allclose(alone["attention"][0, : len(words)].sum((1, 2)), 1, atol=1e-5)
+        np.testing.assert_allclose(single["attention"][0, : len(words)].sum((1, 2)), 1, atol=1e-5)
 
 
 @prepared
 @pytest.mark.ci
 def test_a_second_run_resumes_both_trainings_and_writes_the_next_version(quick, capsys):
-    where, folders, figures = quick
+    directory, folders, figures = quick
     assert image_captioning.main(variant="hard", quick=True, **folders) == figures
     assert capsys.readouterr().out.count("Resuming after epoch 2") == 2
-    assert (where / "saved_models/image_captioning_hard_quick/2").exists()
+    assert (directory / "saved_models/image_captioning_hard_quick/2").exists()
 
 
 def test_a_location_belongs_to_the_cell_that_contains_its_center():
     for side in (7, 14):
-        for location, cell in enumerate(cell_of(side)):
+        for location, cell in enumerate(locate_cells(side)):
             y, x = ((place + 0.5) * 84 / side for place in divmod(location, side))
             assert cell == 3 * (y // 28) + x // 28
-    assert np.bincount(cell_of(7)).tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
-    assert np.bincount(cell_of(14)).tolist() == [25, 20, 25, 20, 16, 20, 25, 20, 25]
+    assert np.bincount(locate_cells(7)).tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
+    assert np.bincount(locate_cells(14)).tolist() == [25, 20, 25, 20, 16, 20, 25, 20, 25]
 
 
 def test_the_weight_on_the_right_cell_is_that_on_the_cell_of_the_word():
@@ -98,7 +105,7 @@ def test_the_weight_on_the_right_cell_is_that_on_the_cell_of_the_word():
     alignments[0, 1, CELL_OF == 8] = 1 / 4
     alignments[0, 2, CELL_OF == 0] = 1 / 4  # the step of the end mark: not a word
     alignments[1, 0, np.flatnonzero(CELL_OF == 1)[3]] = 1
-    weights = image_captioning.on_right_cell(alignments, digits)
+    weights = image_captioning.sum_on_right_cell(alignments, digits)
     np.testing.assert_allclose(weights, [0.7, 1.0, 0.0])
 
 
@@ -107,18 +114,18 @@ def test_the_penalty_is_zero_for_equal_total_weights():
     alignments[0] = 0.5  # each location has a total of 1
     alignments[1] = 0.25
     alignments[2, :, 1] = 1
-    np.testing.assert_allclose(penalty(alignments), [0, 1, 4])
+    np.testing.assert_allclose(compute_penalty(alignments), [0, 1, 4])
 
 
 def test_the_cost_of_a_caption_leaves_out_padding():
     logits = np.random.default_rng(0).normal(size=(2, 10, 13)).astype("float32")
     words = digit_grids.encode(np.array([[-1, -1, 4, -1, -1, -1, -1, -1, 8], [6, *[-1] * 8]]))
-    likelihood = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    by_hand = [
-        -sum(likelihood[row, step, word] for step, word in enumerate(words[row]) if word)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = [
+        -sum(log_probabilities[row, step, word] for step, word in enumerate(words[row]) if word)
         for row in range(2)
     ]
-    np.testing.assert_allclose(caption_cost(words, logits), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(compute_caption_cost(words, logits), expected, rtol=1e-5)
 
 
 def random_features(count, seed=0):
@@ -131,7 +138,7 @@ def test_only_equal_epochs_give_equal_batches():
 
     def epoch_batches(epoch):
         rng = np.random.default_rng([0, epoch])
-        return list(image_captioning.batches(random_features(281), captions, 3, rng))
+        return list(image_captioning.make_batches(random_features(281), captions, 3, rng))
 
     first, second, other = epoch_batches(1), epoch_batches(1), epoch_batches(2)
     assert len(first) == 3
@@ -157,23 +164,23 @@ def test_decoding_steps_equal_the_training_model(hard):
     decoded = network.greedy(random_features(3))
     assert len(np.unique(decoded.tokens)) > 3
     logits = network.model([random_features(3), digit_grids.shift_right(np.array(decoded.tokens))])
-    likelihoods = keras.ops.log_softmax(logits)
+    log_probabilities = keras.ops.log_softmax(logits)
     for row, length in enumerate(decoded.lengths):
         chosen = np.argmax(logits[row, :length], axis=-1)
         np.testing.assert_array_equal(chosen, decoded.tokens[row, :length])
-        score = np.max(likelihoods[row, :length], axis=-1).sum()
+        score = np.max(log_probabilities[row, :length], axis=-1).sum()
         assert float(decoded.scores[row]) == pytest.approx(score, rel=1e-4)
 
 
 def test_the_penalty_leaves_out_padded_steps():
     with_penalty = Captioner(SHAPE, 16, penalty_weight=0.5)
-    without = Captioner(SHAPE, 16, penalty_weight=0.0)
-    without.model.set_weights(with_penalty.model.get_weights())
+    without_penalty = Captioner(SHAPE, 16, penalty_weight=0.0)
+    without_penalty.model.set_weights(with_penalty.model.get_weights())
     captions = digit_grids.encode(np.array([[3, *[-1] * 8], [4, 2, *[-1] * 7]]))
     inputs = random_features(2), digit_grids.shift_right(captions)
     losses = []
-    for network in (with_penalty, without):
-        network.model.compile(loss=caption_cost, run_eagerly=True)
+    for network in (with_penalty, without_penalty):
+        network.model.compile(loss=compute_caption_cost, run_eagerly=True)
         losses.append(network.model.evaluate(inputs, captions, verbose=0))
     # Untrained weights are nearly uniform: 2 and 3 words, ends included, over 49 locations.
     uniform = np.mean([49 * (1 - count / 49) ** 2 for count in (2, 3)])
@@ -186,7 +193,7 @@ def test_each_variant_omits_the_part_in_its_name():
     for name, options in image_captioning.VARIANTS.items():
         network = Captioner(SHAPE, 16, seed=1, **options)
         model, attention = network.model, network.decoder.attention
-        model.compile("adam", caption_cost, run_eagerly=True)
+        model.compile("adam", compute_caption_cost, run_eagerly=True)
         model.train_on_batch((random_features(2), digit_grids.shift_right(captions)), captions)
         weight = next(layer.weight for layer in model.layers if hasattr(layer, "weight"))
         parts[name] = {
@@ -212,8 +219,8 @@ def test_an_empty_caption_is_drawn(tmp_path):
         maps = tf.ones((len(images), 10, MAP, MAP)) / MAP**2
         return {"caption": tf.constant(["", "one two"]), "attention": maps}
 
-    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "epoch_batches.png")
-    assert (tmp_path / "epoch_batches.png").read_bytes()[:4] == b"\x89PNG"
+    image_captioning.draw(caption, np.ones((2, 84, 84, 1), "uint8"), tmp_path / "captions.png")
+    assert (tmp_path / "captions.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_digits_are_distorted_independently_and_reproducibly():
@@ -238,25 +245,25 @@ def test_digits_are_distorted_independently_and_reproducibly():
 def test_the_error_rate_counts_wrong_labels_in_the_middle_of_a_cell():
     digits = np.full((2, 9), -1)
     digits[0, 0], digits[0, 4], digits[1, 8] = 3, 0, 9
-    maps = digits[:, cell_of(14)].reshape(2, 14, 14) + 1
+    maps = digits[:, locate_cells(14)].reshape(2, 14, 14) + 1
     maps[:, ~is_inner()] = 5  # must not count
     wrong = maps.copy()
-    wrong[0][cell_of(14).reshape(14, 14) == 4] = 0
-    wrong[1][cell_of(14).reshape(14, 14) == 0] = 7  # an empty cell, which does not count
+    wrong[0][locate_cells(14).reshape(14, 14) == 4] = 0
+    wrong[1][locate_cells(14).reshape(14, 14) == 0] = 7  # an empty cell, which does not count
 
     class Classifier:
         def predict(self, images, **_):
             return np.eye(11)[images]
 
-    assert error_rate(Classifier(), maps, digits) == 0
-    assert error_rate(Classifier(), wrong, digits) == pytest.approx(1 / 3)
+    assert measure_error_rate(Classifier(), maps, digits) == 0
+    assert measure_error_rate(Classifier(), wrong, digits) == pytest.approx(1 / 3)
 
 
 def test_the_figures_of_a_decoder_with_one_wrong_caption():
     rng = np.random.default_rng(0)
     noise = rng.integers(256, size=(30, 28, 28), dtype="uint8")
-    images, digits = digit_grids.draw_grids(noise, np.arange(30) % 10, 500, rng)
-    tokens, cells = digit_grids.encode(digits), digit_grids.reading_order(digits)
+    images, digits = digit_grids.sample_grids(noise, np.arange(30) % 10, 500, rng)
+    tokens, cells = digit_grids.encode(digits), digit_grids.locate_words(digits)
     alignments = np.zeros((500, 10, MAP * MAP), "float32")
     for row, order in enumerate(cells):
         for step in range((order >= 0).sum()):

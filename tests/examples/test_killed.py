@@ -1,8 +1,8 @@
-"""A training that is killed twice and restarted ends like one that is not.
+"""A training run that is killed twice and restarted ends like an uninterrupted one.
 
-Each training is a process of its own. SIGKILL ends it at a random batch, and then in the middle of
-writing the next file, usually a checkpoint. By default one example is tested, with
-`-m "slow or not slow"` all of them.
+Each run is a separate process. SIGKILL ends it first at a random batch, and then in the middle of
+writing the next file, usually a checkpoint. By default one example is tested, and all of them with
+`-m "slow or not slow"`.
 """
 
 import importlib
@@ -41,8 +41,12 @@ CASES = [  # an example's module, and arguments of its main
 ]
 
 
-def train(module, options, folder, dies_at=None, dies_writing=None):
-    """Train an example and exit this process; kill it first at a batch or a file, if given."""
+def train(module, options, folder, kill_at_batch=None, kill_at_file=None):
+    """Train an example and exit this process, or kill it before.
+
+    `kill_at_batch` is the number of the batch at which the process is killed; `kill_at_file` the
+    number of the file in whose middle it is killed.
+    """
     from examples import training
 
     counts = {"batches": 0, "first epoch": 0, "files": 0}
@@ -51,13 +55,13 @@ def train(module, options, folder, dies_at=None, dies_writing=None):
     class Bar(training.tqdm):
         def update(self, *args):
             counts["batches"] += 1
-            if counts["batches"] == dies_at:
+            if counts["batches"] == kill_at_batch:
                 os.kill(os.getpid(), signal.SIGKILL)
             super().update(*args)
 
     def sync(file):
         counts["files"] += 1
-        if counts["files"] == dies_writing:
+        if counts["files"] == kill_at_file:
             os.ftruncate(file, os.fstat(file).st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
         if counts["batches"] and not counts["first epoch"]:
@@ -76,9 +80,9 @@ def train(module, options, folder, dies_at=None, dies_writing=None):
     importlib.import_module(f"examples.{module}").main(quick=True, **options, **folders)
 
 
-def train_in_process(*arguments, **moments):
+def train_in_process(*arguments, **kill_options):
     """Return the exit status of a process that calls `train`, and what it printed."""
-    call = f"train(*{arguments!r}, **{moments!r})"
+    call = f"train(*{arguments!r}, **{kill_options!r})"
     script = f"from tests.examples.test_killed import train; {call}"
     environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
     command = [sys.executable, "-c", script]
@@ -100,22 +104,22 @@ def load_checkpoints(folder):
 
 @pytest.mark.parametrize(("module", "options"), CASES)
 def test_a_killed_training_ends_like_an_undisturbed_one(module, options, tmp_path):
-    undisturbed, killed = (str(tmp_path / name) for name in ("undisturbed", "killed"))
-    for folder in (undisturbed, killed):
+    uninterrupted, killed = (str(tmp_path / name) for name in ("uninterrupted", "killed"))
+    for folder in (uninterrupted, killed):
         Path(folder).mkdir()
-    status, output = train_in_process(module, options, undisturbed)
+    status, output = train_in_process(module, options, uninterrupted)
     assert status == 0, output
-    counts = json.loads(Path(undisturbed, "counts.json").read_text())
+    counts = json.loads(Path(uninterrupted, "counts.json").read_text())
     first, last = counts["first epoch"] + 1, counts["batches"]
     batch = int(np.random.default_rng().integers(first, last + 1))  # differs from run to run
-    print(f"dies at batch {batch}, of {first} to {last}")
-    for moment in ({"dies_at": batch}, {"dies_writing": 1}):
-        status, output = train_in_process(module, options, killed, **moment)
+    print(f"kill at batch {batch}, of {first} to {last}")
+    for kill_option in ({"kill_at_batch": batch}, {"kill_at_file": 1}):
+        status, output = train_in_process(module, options, killed, **kill_option)
         assert status == -signal.SIGKILL, output
     status, output = train_in_process(module, options, killed)
     assert status == 0, output
     assert not list(Path(killed, "runs").rglob(".*")), "a partly written file is still there"
-    expected, actual = load_checkpoints(undisturbed), load_checkpoints(killed)
+    expected, actual = load_checkpoints(uninterrupted), load_checkpoints(killed)
     assert actual.keys() == expected.keys() != set()
     for path, (arrays, curve) in expected.items():
         actual_arrays, actual_curve = actual[path]

@@ -12,36 +12,36 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
 from examples import neural_turing_machine as example
-from examples.datasets.algorithms import NOTHING, copy, episodes
+from examples.datasets.algorithms import NOTHING, copy, make_batch
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("ntm")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("ntm")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     figures = example.main(quick=True, **folders)
-    return where, folders, figures
+    return directory, folders, figures
 
 
-def logits_of(bits):
+def to_logits(bits):
     return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
 
 
 def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
-    where, _, figures = quick
-    written = json.loads((where / "runs/ntm_copy_quick-seed0/figures.json").read_text())
+    directory, _, figures = quick
+    written = json.loads((directory / "runs/ntm_copy_quick-seed0/figures.json").read_text())
     assert written[example.FIGURE] == figures[example.FIGURE] > 0
     assert len(written["curve"]) == 2
     assert set(written["length 120"]) >= {"sequences with one vector twice", example.FIGURE}
     for picture in ("ntm_copy_quick", "ntm_copy_curve_quick"):
-        assert (where / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
-    version = where / "saved_models/ntm_copy_quick/1"
+        assert (directory / f"pictures/{picture}.png").read_bytes()[:4] == b"\x89PNG"
+    version = directory / "saved_models/ntm_copy_quick/1"
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
 def test_the_export_accepts_any_number_and_length_of_sequences(quick):
-    where, *_ = quick
-    path = where / "saved_models/ntm_copy_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/ntm_copy_quick/1"
     for count, steps in ((1, 1), (3, 59)):
         inputs = {"sequence": np.zeros((count, steps, 9), "float32")}
         probabilities = export.run_in_c_loader(path, "serving_default", inputs)["probabilities"]
@@ -54,15 +54,15 @@ def test_the_export_accepts_any_number_and_length_of_sequences(quick):
 
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_figures(quick, capsys):
-    where, folders, figures = quick
+    directory, folders, figures = quick
     assert example.main(quick=True, **folders) == figures
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/ntm_copy_quick/2").exists()
+    assert (directory / "saved_models/ntm_copy_quick/2").exists()
 
 
 def test_equal_epochs_give_equal_batches():
     first, second, other = (
-        list(example.batches(example.TASKS["copy"], 2, 3, [0, epoch])) for epoch in (4, 4, 5)
+        list(example.make_batches(example.TASKS["copy"], 2, 3, [0, epoch])) for epoch in (4, 4, 5)
     )
     assert len(first) == 3
     keras.tree.map_structure(np.testing.assert_array_equal, first, second)
@@ -81,16 +81,18 @@ def test_the_steps_of_a_task_are_its_maximum_length(task):
 @pytest.mark.parametrize("controller", example.CONTROLLERS)
 def test_every_network_has_a_logit_per_bit(task, controller):
     algorithm = example.TASKS[task]
-    model = example.network(algorithm, controller)
+    model = example.make_network(algorithm, controller)
     inputs, targets = algorithm.episode(np.random.default_rng(0))
     assert model.input.shape[2] == inputs.shape[1]
     assert model.output.shape[2] == targets.shape[1]
 
 
 def test_a_sequence_costs_one_bit_per_guessed_bit():
-    _, targets = episodes(copy, 3, np.random.default_rng(0))
+    _, targets = make_batch(copy, 3, np.random.default_rng(0))
     count = (targets != NOTHING).sum(axis=(1, 2))
-    np.testing.assert_allclose(example.bits(targets, np.zeros_like(targets)), count, rtol=1e-6)
+    np.testing.assert_allclose(
+        example.compute_bits(targets, np.zeros_like(targets)), count, rtol=1e-6
+    )
 
 
 def test_bits_are_the_negative_log_probability_of_the_target():
@@ -98,28 +100,28 @@ def test_bits_are_the_negative_log_probability_of_the_target():
     logits = np.array([[[0.3, -2.0, 50.0]]], "float32")
     probabilities = 1 / (1 + np.exp([-0.3, -2.0]))
     np.testing.assert_allclose(
-        example.bits(targets, logits), [-np.log2(probabilities).sum()], rtol=1e-6
+        example.compute_bits(targets, logits), [-np.log2(probabilities).sum()], rtol=1e-6
     )
 
 
 def test_the_score_counts_wrong_bits_of_targets_only():
     targets = np.array([[[NOTHING, NOTHING], [1, 0]], [[1, 1], [0, 1]]], "float32")
-    logits = logits_of([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
-    figures = example.score(logits, targets)
+    logits = to_logits([[[1, 1], [1, 0]], [[0, 1], [0, 1]]])
+    figures = example.measure_errors(logits, targets)
     assert figures["wrong bits per sequence"] == 0.5
     assert figures["sequences all right"] == 0.5
 
 
 def test_duplicates_are_counted_in_the_answer_only():
-    _, targets = episodes(copy, 4, np.random.default_rng(3), steps=19, length=7)
-    logits = logits_of(targets > 0)
+    _, targets = make_batch(copy, 4, np.random.default_rng(3), steps=19, length=7)
+    logits = to_logits(targets > 0)
     logits[:, :8] = 10  # at steps without a target
     logits[1, 11:15] = logits[1, 10:14]  # one vector twice
     # Two vectors twice, which shifts the others.
     logits[2, 9:15] = np.repeat(logits[2, 8:11], 2, axis=0)
     logits[2, 8] = logits[2, 9]
     logits[3, 9] = -logits[3, 9]
-    figures = example.duplicates(logits, targets)
+    figures = example.count_duplicates(logits, targets)
     assert figures == {
         "sequences with one vector twice": 1,
         "sequences with several vectors twice": 1,
@@ -143,9 +145,9 @@ def test_epochs_have_different_sequences(monkeypatch, tmp_path):
 
 def test_the_film_and_the_export_have_the_trained_weights(tmp_path):
     task, rng = example.TASKS["copy"], np.random.default_rng(0)
-    model = example.network(task, "lstm")
-    outputs = example.film(model, task, "lstm", rng, tmp_path / "film.png")
-    inputs, _ = episodes(copy, 2, rng, steps=9, length=3)
+    model = example.make_network(task, "lstm")
+    outputs = example.draw_memory(model, task, "lstm", rng, tmp_path / "film.png")
+    inputs, _ = make_batch(copy, 2, rng, steps=9, length=3)
     probabilities = outputs(inputs)["probabilities"]
     np.testing.assert_allclose(probabilities, keras.ops.sigmoid(model(inputs)), atol=1e-5)
 

@@ -5,7 +5,7 @@ import json
 from examples.report import Report
 
 
-def test_a_report_has_all_that_reproduces_its_figures(tmp_path, monkeypatch, capsys):
+def test_a_report_has_everything_needed_to_reproduce_its_figures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["examples/some.py", "--task", "a b"])
     Report(tmp_path, 7).write({"accuracy": 0.5}, tmp_path / "saved/3")
     written = json.loads((tmp_path / "figures.json").read_text())

@@ -94,22 +94,22 @@ def test_the_loss_is_the_hinge_loss():
     assert losses["generator_loss"].numpy() == pytest.approx(0.25)
 
 
-def test_the_distance_of_normal_distributions_is_their_formula():
+def test_the_distance_of_normal_distributions_matches_the_formula():
     rng = np.random.default_rng(0)
-    one = rng.normal(size=(200_000, 2)) * [1.0, 3.0]
-    other = rng.normal(size=(200_000, 2)) * [2.0, 1.0] + [0.5, -1.0]
+    first = rng.normal(size=(200_000, 2)) * [1.0, 3.0]
+    second = rng.normal(size=(200_000, 2)) * [2.0, 1.0] + [0.5, -1.0]
     expected = 0.5**2 + 1 + (1 - 2) ** 2 + (3 - 1) ** 2
-    assert frechet.distance(one, other) == pytest.approx(expected, rel=0.01)
-    assert frechet.distance(one, one) == pytest.approx(0, abs=1e-9)
+    assert frechet.compute_distance(first, second) == pytest.approx(expected, rel=0.01)
+    assert frechet.compute_distance(first, first) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_distance_includes_correlations_and_accepts_constant_features():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(50_000, 1))
-    one = np.concatenate([x, x, 0 * x], axis=1)
-    other = np.concatenate([x, -x, 0 * x], axis=1)
+    first = np.concatenate([x, x, 0 * x], axis=1)
+    second = np.concatenate([x, -x, 0 * x], axis=1)
     # C1 C2 = 0, so that the distance is the sum of both traces.
-    assert frechet.distance(one, other) == pytest.approx(4, rel=0.02)
+    assert frechet.compute_distance(first, second) == pytest.approx(4, rel=0.02)
 
 
 def test_the_discriminator_has_four_times_the_learning_rate():

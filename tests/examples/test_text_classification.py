@@ -15,8 +15,8 @@ if keras.backend.backend() != "tensorflow":
 import keras_attention
 from examples import hierarchical_attention, text_classification
 from examples.datasets import documents as data
-from examples.datasets.documents import Document, split_sentences, vocabulary
-from examples.hierarchical_attention import agreement, hierarchical, with_weights
+from examples.datasets.documents import Document, make_vocabulary, split_sentences
+from examples.hierarchical_attention import call_with_weights, make_hierarchical, measure_agreement
 
 SIZE, SENTENCES, WORDS = 31, 5, 7
 
@@ -36,12 +36,12 @@ def reviews(name, part):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("text")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("text")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     arguments = {"data": "movie_rationales", "quick": True, **folders}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "documents", reviews)
-        yield where, arguments, text_classification.main(**arguments)
+        patch.setattr(data, "load_documents", reviews)
+        yield directory, arguments, text_classification.main(**arguments)
 
 
 def documents(seed=0):
@@ -57,7 +57,7 @@ def documents(seed=0):
 
 def network(pooling, seed=0):
     """Return a network with random weights, biases included."""
-    model = hierarchical(SIZE, pooling, width=11, units=3)
+    model = make_hierarchical(SIZE, pooling, width=11, units=3)
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if "seed" not in weight.name:
@@ -75,22 +75,22 @@ def zero_context_vectors(model):
 
 
 def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
-    where, _, figures = quick
+    directory, _, figures = quick
     name = "text_classification_movie_rationales_quick"
     assert 0 <= figures["test accuracy"] <= 1
-    assert figures["rationales"]["marked of all words (chance)"] == pytest.approx(1 / 6, abs=0.2)
-    assert (where / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
-    assert "<span" in (where / f"pictures/{name}.html").read_text(encoding="utf-8")
-    assert (where / f"saved_models/{name}/1/saved_model.pb").exists()
-    assert (where / f"runs/{name}-seed0/figures.json").exists()
+    assert figures["rationales"]["marked words among all (chance)"] == pytest.approx(1 / 6, abs=0.2)
+    assert (directory / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<span" in (directory / f"pictures/{name}.html").read_text(encoding="utf-8")
+    assert (directory / f"saved_models/{name}/1/saved_model.pb").exists()
+    assert (directory / f"runs/{name}-seed0/figures.json").exists()
 
 
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
-    where, *_ = quick
-    path = where / "saved_models/text_classification_movie_rationales_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/text_classification_movie_rationales_quick/1"
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
-    together = {"text": np.array([text.encode() for text in texts])}
-    outputs = export.run_in_c_loader(path, "attention", together)
+    batched = {"text": np.array([text.encode() for text in texts])}
+    outputs = export.run_in_c_loader(path, "attention", batched)
     assert [[w for w in row if w] for row in outputs["words"][0].tolist()] == [
         [b"w1", b"good", b"."],
         [b"w2"],
@@ -101,16 +101,16 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     np.testing.assert_allclose(outputs["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(outputs["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
     for row, text in enumerate(texts):
-        alone = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
-        np.testing.assert_allclose(alone["liked"], outputs["liked"][row : row + 1], atol=1e-5)
+        single = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
+        np.testing.assert_allclose(single["liked"], outputs["liked"][row : row + 1], atol=1e-5)
 
 
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
-    where, arguments, figures = quick
+    directory, arguments, figures = quick
     assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/text_classification_movie_rationales_quick/2").exists()
+    assert (directory / "saved_models/text_classification_movie_rationales_quick/2").exists()
 
 
 @settings(max_examples=150, deadline=None)
@@ -119,7 +119,7 @@ def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
 @example("x" + " so" * 50 + ".")
 @example("a.\u2003b <br/><br />c..  ")
 def test_texts_are_split_in_the_graph_as_in_training(text):
-    words = vocabulary([], 10)
+    words = make_vocabulary([], 10)
     sentences = split_sentences(text)
     for shape, expected in (((400, 25), sentences), ((400,), sum(sentences, []))):
         split, _ = text_classification.make_splitter(words, (shape,))
@@ -133,25 +133,25 @@ def test_texts_are_split_in_the_graph_as_in_training(text):
 def test_padding_words_and_sentences_change_nothing(pooling):
     model, ids = network(pooling), documents()
     padded = np.pad(ids, [(0, 0), (0, 4), (0, 6)])
-    arrays = zip(with_weights(model, ids), with_weights(model, padded), strict=True)
-    for alone, with_padding in arrays:
-        with_padding = with_padding[tuple(slice(size) for size in alone.shape)]
-        np.testing.assert_allclose(alone, with_padding, atol=1e-6)
+    arrays = zip(call_with_weights(model, ids), call_with_weights(model, padded), strict=True)
+    for single, with_padding in arrays:
+        with_padding = with_padding[tuple(slice(size) for size in single.shape)]
+        np.testing.assert_allclose(single, with_padding, atol=1e-6)
     for row in range(2):
         sentences = [s[s > 0] for s in ids[row] if s.any()]
         longest = max(map(len, sentences))
         unpadded = [np.pad(s, (0, longest - len(s))) for s in sentences]
-        [alone] = model(np.array([unpadded]))
-        np.testing.assert_allclose(alone, model(ids)[row], atol=1e-6)
+        [single] = model(np.array([unpadded]))
+        np.testing.assert_allclose(single, model(ids)[row], atol=1e-6)
 
 
-def test_padding_has_no_weight_and_real_weights_sum_to_one():
+def test_padding_has_no_weight_and_other_weights_sum_to_one():
     ids = documents()
-    output, word_weights, sentence_weights = with_weights(network("attention"), ids)
-    real = ids > 0
-    assert not word_weights.numpy()[~real].any()
-    np.testing.assert_allclose(word_weights.numpy().sum(-1), real.any(-1), atol=1e-6)
-    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), real.any((-1, -2)), atol=1e-6)
+    output, word_weights, sentence_weights = call_with_weights(network("attention"), ids)
+    is_word = ids > 0
+    assert not word_weights.numpy()[~is_word].any()
+    np.testing.assert_allclose(word_weights.numpy().sum(-1), is_word.any(-1), atol=1e-6)
+    np.testing.assert_allclose(sentence_weights.numpy().sum(-1), is_word.any((-1, -2)), atol=1e-6)
     np.testing.assert_allclose(output, network("attention")(ids), atol=1e-6)
 
 
@@ -181,8 +181,8 @@ def test_the_baseline_remains_an_average_in_training():
     model, ids = network("average"), documents()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(ids, np.array([[0.0], [1.0], [1.0]]))
-    real = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
-    np.testing.assert_allclose(with_weights(model, ids)[1], real, atol=1e-6)
+    even_weights = (ids > 0) / np.maximum((ids > 0).sum(-1, keepdims=True), 1)
+    np.testing.assert_allclose(call_with_weights(model, ids)[1], even_weights, atol=1e-6)
 
 
 def test_max_pooling_leaves_out_padding():
@@ -190,47 +190,48 @@ def test_max_pooling_leaves_out_padding():
     mask = np.arange(5) < np.array([[5, 1, 0], [3, 2, 4]])[..., None]
     pooled = hierarchical_attention.MaxPooling()(inputs, mask=mask)
     for place in np.ndindex(2, 3):
-        real = inputs[place][mask[place]]
-        expected = real.max(axis=0) if len(real) else np.zeros(2)
+        unmasked = inputs[place][mask[place]]
+        expected = unmasked.max(axis=0) if len(unmasked) else np.zeros(2)
         np.testing.assert_allclose(pooled[place], expected, rtol=1e-6)
 
 
-def test_the_share_of_marked_words_among_the_largest_weights():
+def test_agreement_is_the_share_of_marked_words_among_the_largest_weights():
     reviewed = [
         Document([list("abcd"), list("ef")], 1, np.array([1, 0, 0, 0, 1, 0], bool)),
         Document([list("ab"), list("cdefghijkl")], 0, np.arange(12) < 3),
     ]
     word_weights = [
         np.array([[0.1, 0.4, 0.4, 0.1], [0.9, 0.1, 0, 0]]),
-        np.array(
-            [[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]
-        ),  # truncated to two sentences of four words
+        # Truncated to two sentences of four words.
+        np.array([[0.4, 0.6, 0, 0], [0.7, 0.1, 0.1, 0.1]]),
     ]
     reviewed[1] = reviewed[1]._replace(
         sentences=[list("ab"), list("cdef")], marked=np.arange(6) < 3
     )
     sentence_weights = [np.array([0.4, 0.6]), np.array([0.9, 0.1])]
-    figures = agreement(reviewed, word_weights, sentence_weights, share=0.5)
+    figures = measure_agreement(reviewed, word_weights, sentence_weights, share=0.5)
     # The top words are e, b, c, of which e is marked; and b, a, c, which are all marked.
-    assert figures["marked of the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
-    assert figures["marked of all words (chance)"] == pytest.approx((2 / 6 + 3 / 6) / 2, abs=1e-4)
+    assert figures["marked words in the top 50%"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
+    assert figures["marked words among all (chance)"] == pytest.approx(
+        (2 / 6 + 3 / 6) / 2, abs=1e-4
+    )
     # With uniform attention: e, f and one of a to d; and a, b and one of c to f.
-    uniform = figures["with even weights"]
+    uniform = figures["marked words in the top with uniform attention"]
     assert any(uniform == pytest.approx(x / 6, abs=1e-4) for x in (1 + 2, 1 + 3, 2 + 2, 2 + 3))
-    low, high = figures["difference to even weights, 95 %"]
+    low, high = figures["difference from uniform attention, 95 % interval"]
     assert (
         -0.34 <= low <= (1 / 3 + 1) / 2 - uniform + 1e-3 and 2 / 3 - uniform - 1e-3 <= high <= 0.34
     )
 
 
-def test_equal_weights_agree_with_marked_words_as_chance_does():
+def test_equal_weights_agree_with_marked_words_at_chance_level():
     marked = np.arange(50) < 10  # at the start, which a stable sort would favor
     reviewed = [Document([["so"] * 25] * 2, 1, marked)] * 400 + [Document([[]], 0, marked[:0])]
     equal = [np.full((2, 25), 1 / 25)] * 401, [np.array([0.5, 0.5])] * 401
-    figures = agreement(reviewed, *equal)
-    for name in ("marked of the top 10%", "with even weights"):
+    figures = measure_agreement(reviewed, *equal)
+    for name in ("marked words in the top 10%", "marked words in the top with uniform attention"):
         assert figures[name] == pytest.approx(0.2, abs=0.03)
-    low, high = figures["difference to even weights, 95 %"]
+    low, high = figures["difference from uniform attention, 95 % interval"]
     assert low < 0 < high
 
 
@@ -246,11 +247,11 @@ def test_average_precision_is_the_mean_precision_at_the_marked_words():
 
 def test_the_sequential_model_learns_which_word_decides():
     training = reviews("", "x") + reviews("", "xx")
-    words = vocabulary(training, 100)
+    words = make_vocabulary(training, 100)
     ids = text_classification.encode(training, words, (60,))
-    labels = np.array([[one.label] for one in training], "float32")
+    labels = np.array([[document.label] for document in training], "float32")
     keras.utils.set_random_seed(0)
-    model = text_classification.sequential(len(words), 32)
+    model = text_classification.make_sequential(len(words), 32)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy", metrics=["accuracy"])
     model.fit(ids, labels, epochs=6, verbose=0)
     assert model.evaluate(ids, labels, verbose=0)[1] > 0.95
@@ -258,22 +259,29 @@ def test_the_sequential_model_learns_which_word_decides():
 
 def test_the_hierarchical_model_attends_to_the_word_that_decides():
     training = reviews("", "x") + reviews("", "xx") + reviews("", "xxx")
-    words = vocabulary(training, 100)
+    words = make_vocabulary(training, 100)
     ids = text_classification.encode(training, words, (9, 12))
-    labels = np.array([[one.label] for one in training], "float32")
+    labels = np.array([[document.label] for document in training], "float32")
     keras.utils.set_random_seed(0)
-    model = hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
+    model = make_hierarchical(len(words), units=8, dropout=0.2, forget=0.0)
     model.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
     model.fit(ids, labels, epochs=12, verbose=0)
-    liked, word_weights, sentence_weights = with_weights(model, ids)
+    liked, word_weights, sentence_weights = call_with_weights(model, ids)
     assert np.mean((liked > 0.5) == labels) > 0.95
-    figures = agreement(training, word_weights.numpy(), sentence_weights.numpy(), share=0.01)
-    assert figures["marked of the top 1%"] > 0.8 > 0.2 > figures["with even weights"]
+    figures = measure_agreement(
+        training, word_weights.numpy(), sentence_weights.numpy(), share=0.01
+    )
+    assert (
+        figures["marked words in the top 1%"]
+        > 0.8
+        > 0.2
+        > figures["marked words in the top with uniform attention"]
+    )
 
 
 def test_equal_epochs_give_equal_batches():
     training = reviews("", "train")
-    words = vocabulary(training, 100)
+    words = make_vocabulary(training, 100)
     first, second, other = (
         list(
             text_classification.make_batches(

@@ -33,11 +33,11 @@ def batches(epoch):
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path):
-    undisturbed, half, resumed = model(), model(), model()
-    training.train(undisturbed, batches, 4, tmp_path / "undisturbed", {})
+    uninterrupted, half, resumed = model(), model(), model()
+    training.train(uninterrupted, batches, 4, tmp_path / "uninterrupted", {})
     training.train(half, batches, 2, tmp_path / "halves", {})
     training.train(resumed, batches, 4, tmp_path / "halves", {})
-    for a, b in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
+    for a, b in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert {path.name for path in (tmp_path / "halves").iterdir()} == {
         "checkpoint.npz",
@@ -60,10 +60,10 @@ def test_a_killed_run_can_be_resumed(tmp_path):
     )
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed, undisturbed = model(), model()
+    resumed, uninterrupted = model(), model()
     training.train(resumed, batches, 5, tmp_path / "run", {})
-    training.train(undisturbed, batches, 5, tmp_path / "undisturbed", {})
-    for a, b in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
+    training.train(uninterrupted, batches, 5, tmp_path / "uninterrupted", {})
+    for a, b in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -93,13 +93,13 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     training.train(model(), batches, 1, tmp_path, {})
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     other.compile("adam", "mse")
-    with pytest.raises(ValueError, match="Expected a checkpoint of this model's 8 variables"):
+    with pytest.raises(ValueError, match="with the shapes of this model's 8 variables"):
         training.train(other, batches, 2, tmp_path, {})
 
 
 def test_the_duration_of_a_resumed_run_includes_all_epochs():
     curve = [{"minutes": 1.0, "processor minutes": 2.0}, {"minutes": 0.52, "processor minutes": 4}]
-    assert training.minutes_of(curve) == {
+    assert training.sum_minutes(curve) == {
         "minutes of training": 1.5,
         "processor minutes of training": 6.0,
     }
@@ -116,11 +116,11 @@ def test_the_curve_of_a_resumed_run_has_all_epochs(tmp_path):
         return {"number": np.float32(epoch)}
 
     first = training.train(model(), batches, 2, tmp_path, {}, figures)
-    both = training.train(model(), batches, 3, tmp_path, {}, figures)
-    assert both[:2] == first
-    assert [epoch["number"] for epoch in both] == [0, 1, 2]
-    assert both[2]["loss"] < both[0]["loss"]
-    assert all(epoch["processor minutes"] > 0 for epoch in both)
+    curve = training.train(model(), batches, 3, tmp_path, {}, figures)
+    assert curve[:2] == first
+    assert [epoch["number"] for epoch in curve] == [0, 1, 2]
+    assert curve[2]["loss"] < curve[0]["loss"]
+    assert all(epoch["processor minutes"] > 0 for epoch in curve)
 
 
 def test_generated_batches_of_different_lengths_make_a_data_set():

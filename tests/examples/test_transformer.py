@@ -91,4 +91,4 @@ def test_dropout_applies_to_the_embeddings_of_both_sides():
 
 def test_a_warm_up_longer_than_the_training_is_refused():
     with pytest.raises(ValueError, match="Expected `warmup` .* 226 steps .* Received: warmup=400"):
-        transformer.adam(226, 400, 1e-3)
+        transformer.make_optimizer(226, 400, 1e-3)

@@ -52,4 +52,4 @@ def test_perplexity_counts_each_word_once_and_no_padding():
         return translation.sum_cross_entropy(keras.ops.zeros((*target.shape, 8)), target)
 
     german, english = (Words(side) for side in zip(*PAIRS, strict=True))
-    assert translation.perplexity(uniform, PAIRS, german, english) == pytest.approx(8)
+    assert translation.compute_perplexity(uniform, PAIRS, german, english) == pytest.approx(8)

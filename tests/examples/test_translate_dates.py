@@ -14,22 +14,22 @@ from examples import translate_dates
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    where = tmp_path_factory.mktemp("dates")
-    folders = {name: str(where / name) for name in ("runs", "pictures", "saved_models")}
+    directory = tmp_path_factory.mktemp("dates")
+    folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     accuracy = translate_dates.main(quick=True, **folders)
-    return where, folders, accuracy
+    return directory, folders, accuracy
 
 
 def test_the_quick_run_writes_a_picture_and_a_model(quick):
-    where, _, accuracy = quick
+    directory, _, accuracy = quick
     assert 0 <= accuracy <= 1
-    assert (where / "pictures/translate_dates_quick.png").read_bytes()[:4] == b"\x89PNG"
-    assert (where / "saved_models/translate_dates_quick/1/saved_model.pb").exists()
+    assert (directory / "pictures/translate_dates_quick.png").read_bytes()[:4] == b"\x89PNG"
+    assert (directory / "saved_models/translate_dates_quick/1/saved_model.pb").exists()
 
 
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
-    where, *_ = quick
-    path = where / "saved_models/translate_dates_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/translate_dates_quick/1"
     for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
         inputs = {"text": np.array([text.encode() for text in texts])}
         outputs = export.run_in_c_loader(path, "decode", inputs)
@@ -39,24 +39,24 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
 
 
 def test_a_text_is_translated_equally_alone_and_in_a_batch(quick):
-    where, *_ = quick
-    path = where / "saved_models/translate_dates_quick/1"
+    directory, *_ = quick
+    path = directory / "saved_models/translate_dates_quick/1"
     texts = [b"4 Mar 2021", b"Mittwoch, 3. September 1930", b"x"]
-    together = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
+    batched = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
     for row, text in enumerate(texts):
-        alone = export.run_in_c_loader(path, "decode", {"text": np.array([text])})
-        assert alone["date"][0] == together["date"][row]
-        width = alone["alignments"].shape[2]
+        single = export.run_in_c_loader(path, "decode", {"text": np.array([text])})
+        assert single["date"][0] == batched["date"][row]
+        width = single["alignments"].shape[2]
         np.testing.assert_allclose(
-            together["alignments"][row, :, :width], alone["alignments"][0], atol=1e-5
+            batched["alignments"][row, :, :width], single["alignments"][0], atol=1e-5
         )
 
 
 def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
-    where, folders, accuracy = quick
+    directory, folders, accuracy = quick
     assert translate_dates.main(quick=True, **folders) == accuracy
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (where / "saved_models/translate_dates_quick/2").exists()
+    assert (directory / "saved_models/translate_dates_quick/2").exists()
 
 
 def test_four_different_dates_are_chosen_for_the_picture():
@@ -70,7 +70,7 @@ def test_equal_epochs_give_equal_batches():
     dates = translate_dates.Dates({"en"})
     source = translate_dates.Vocabulary(dates.characters)
     first, second = (
-        list(translate_dates.batches(dates, source, 3, np.random.default_rng([0, 1])))
+        list(translate_dates.make_batches(dates, source, 3, np.random.default_rng([0, 1])))
         for _ in range(2)
     )
     assert len(first) == 3

@@ -17,7 +17,7 @@ X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
 @pytest.fixture
 def copy(translator_export, tmp_path):
-    """A copy of the exported version, to be damaged; without digests, which would reveal that."""
+    """A copy of the export for tests that damage it, without digests, which would detect it."""
     path = shutil.copytree(translator_export[2], tmp_path / "translator" / "7")
     (path / digests.FILE).unlink()
     return path
@@ -60,7 +60,7 @@ def test_a_directory_without_a_model_is_refused(tmp_path, name):
         export.check(tmp_path / name)
 
 
-def test_a_function_that_must_be_compiled_is_a_problem(tmp_path):
+def test_a_function_that_must_be_compiled_is_reported_as_a_problem(tmp_path):
     import tensorflow as tf
 
     path = write_unchecked(tmp_path / "1", tf.function(lambda x: x + 1, jit_compile=True))
@@ -79,21 +79,21 @@ def test_an_unknown_operation_is_found_in_the_graph_and_by_loading(copy):
     (copy / "saved_model.pb").write_bytes(saved_model.SerializeToString())
     _, problems = export.check(copy)
     assert problems[0].endswith("Received: ['OwnMatMul']")
-    assert "answer in the C++ loader" in problems[1] and "OwnMatMul" in problems[1]
+    assert "run in the C++ loader" in problems[1] and "OwnMatMul" in problems[1]
 
 
 @pytest.mark.parametrize(
     "file",
     ["saved_model.pb", "variables/variables.index", "assets.extra/tf_serving_warmup_requests"],
 )
-def test_a_truncated_file_is_a_problem(copy, file, capsys):
+def test_a_truncated_file_is_reported_as_a_problem(copy, file, capsys):
     content = (copy / file).read_bytes()
     (copy / file).write_bytes(content[: len(content) * 2 // 3])
     assert main(["check", str(copy)]) == 1
     assert "problem: Expected" in capsys.readouterr().err
 
 
-def test_a_flipped_bit_in_any_file_is_a_problem(translator_export, tmp_path):
+def test_a_flipped_bit_in_any_file_is_reported_as_a_problem(translator_export, tmp_path):
     path = shutil.copytree(translator_export[2], tmp_path / "1")
     files = [file for file in path.rglob("*") if file.is_file()]
     assert len(files) > 5
@@ -120,7 +120,7 @@ def test_sha256sum_accepts_the_digests(translator_export):
     assert subprocess.run(command, cwd=path, check=False).returncode == 0
 
 
-def test_unexpected_behavior_is_remarked(tmp_path):
+def test_unexpected_behavior_is_reported_as_a_remark(tmp_path):
     generator = keras.random.SeedGenerator(0)
 
     def noisy(x):

@@ -1,4 +1,4 @@
-"""`saved_model`: files, signatures, outputs and versions of an export, and its refusals."""
+"""`saved_model`: files, signatures, outputs, versions and errors of an export."""
 
 import keras
 import numpy as np

@@ -13,8 +13,8 @@ from tests.fuzz.families import FAMILIES
 from tests.fuzz.profiles import run_round
 from tests.fuzz.reproduce import write_code
 
-EXAMPLES = 25  # per round; then the next family has its turn
-MAX_FAILURES = 3  # of a family, which is not checked any further
+EXAMPLES = 25  # of each family in a round
+MAX_FAILURES = 3  # of a family, which is then not checked any further
 
 
 def parse_arguments(arguments=None):

@@ -1,4 +1,4 @@
-"""Compare a layer with its equations: numbers, masks, sums, single rows, derivatives."""
+"""Compare a layer with its equations: outputs, masks, single rows and derivatives."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,19 +22,25 @@ MIN_DIFFERENCE = 1e-36  # below this float32 has too few digits to compare
 class Problem:
     """A layer with its inputs and its equations.
 
-    layer: Not built yet. floats: Dict of float arrays, which are differentiated by. fixed: Dict of
-    masks, indices and biases; a None is left out. call: Function of the layer and of both dicts of
-    tensors; returns a dict of tensors. reference: Function of both dicts, the list of the weights
-    and `keep`; returns a dict of float64 arrays. It may have, beside the outputs, "visible", bool
-    of the shape of "weights", and "zero", bool of the shape of the output without its last axis:
-    the positions that must be exactly zero. keep: Function of outputs and expected outputs that
-    returns which weights dropout has kept, as factors, or None. poison: Dict of bool arrays, where
-    the layer gets NaN, and the equations 0. is_exact: Whether all scores are exact in float32, so
-    that ties are ties. internal: Dtype of the coarsest rounding inside. unconnected: Names whose
-    gradients may be None. shared: Names of arrays without a batch axis. set_weights: Function of
-    the list of drawn weights that returns others. known_axes: Dict of the axes, beside the last
-    one, whose sizes must be known. twin: A layer with the plain implementation and the same seed,
-    which must drop the same weights; or None.
+    Attributes:
+        layer: The layer, not built yet.
+        floats: Dict of float arrays, with respect to which the loss is differentiated.
+        fixed: Dict of masks, indices and biases. Items that are None are left out.
+        call: Function `(layer, floats, fixed)`, with tensors, that returns a dict of tensors.
+        reference: Function `(floats, fixed, weights, keep)` that returns a dict of float64 arrays:
+            the outputs, and optionally "visible", bool of the shape of "weights", and "zero", bool
+            of the shape of the output without its last axis: positions that must be exactly zero.
+        keep: Function of the outputs and the expected outputs that returns the dropout factors of
+            the weights, or None.
+        poison: Dict of bool arrays: positions at which the layer gets NaN and the equations get 0.
+        is_exact: True if all scores are exact in float32, so that equal scores stay equal.
+        internal: Dtype of the coarsest rounding inside the layer, or None.
+        unconnected: Names whose gradients may be None.
+        shared: Names of arrays without a batch axis.
+        set_weights: Function that replaces the list of drawn weights by another one, or None.
+        known_axes: Dict of axes, apart from the last one, whose sizes must be known in a graph.
+        twin: A layer with the plain implementation and the same seed, whose dropout must be the
+            same, or None.
     """
 
     layer: Any
@@ -62,23 +68,23 @@ def check(build, case):
 def _check(problem, case):
     problem.fixed = {k: v for k, v in problem.fixed.items() if v is not None}
     floats = {k: round_to(v, case.dtype) for k, v in problem.floats.items()}
-    for name, where in problem.poison.items():
-        floats[name] = np.where(where[..., None], 0.0, floats[name])
+    for name, is_poisoned in problem.poison.items():
+        floats[name] = np.where(is_poisoned[..., None], 0.0, floats[name])
     inputs = {k: v.astype(case.dtype) if not case.is_half else v for k, v in floats.items()}
     inputs = _cast(inputs, case.dtype)
     poisoned = dict(inputs)
-    for name, where in problem.poison.items():
+    for name, is_poisoned in problem.poison.items():
         nan = np.asarray(np.nan, inputs[name].dtype)
-        poisoned[name] = np.where(where[..., None], nan, inputs[name])
+        poisoned[name] = np.where(is_poisoned[..., None], nan, inputs[name])
     layer = problem.layer
     _call(problem, layer, inputs, problem.fixed)  # builds it
     weights = _set_weights(problem, case)
     expected = problem.reference(floats, problem.fixed, weights, None)
     rng = case.rng(7)
     dtype = "float64" if case.policy == "float64" else "float32"
-    outputs_of = [k for k in expected if k not in ("visible", "zero")]
-    factors = {k: rng.normal(size=expected[k].shape).astype(dtype) for k in outputs_of}
-    for name, factor in factors.items():  # a loss of 1e38 would have no other digits
+    output_names = [k for k in expected if k not in ("visible", "zero")]
+    factors = {k: rng.normal(size=expected[k].shape).astype(dtype) for k in output_names}
+    for name, factor in factors.items():  # a loss of 1e38 would lose the digits of the other terms
         factor[np.abs(expected[name]) > MAX_LOSS] = 0
     directions = draw_directions(rng, floats, layer.trainable_variables, dtype)
     order, arguments = case.order, (poisoned, problem.fixed, factors, directions)
@@ -96,11 +102,11 @@ def _check(problem, case):
         if problem.twin is not None and case.mode in ("eager", "graph"):
             _check_twin(problem, inputs, weights, expected, keep)
         expected = problem.reference(floats, problem.fixed, weights, keep)
-    tolerance = _tolerances(problem, case, floats, weights, keep, expected)
+    tolerance = _compute_tolerances(problem, case, floats, weights, keep, expected)
     _compare(outputs, expected, tolerance)
     _check_zeros(outputs, expected)
     if case.batch > 1 and problem.keep is None:
-        _check_alone(problem, layer, poisoned, outputs, tolerance, case.batch)
+        _check_single_row(problem, layer, poisoned, outputs, tolerance, case.batch)
     evaluate = Loss(problem, floats, weights, keep, factors, layer.trainable_variables)
     if case.order:
         check_first(
@@ -148,11 +154,11 @@ def _set_weights(problem, case):
     return [round_to(w, dtype) for w in weights]
 
 
-def _tolerances(problem, case, floats, weights, keep, expected):
-    """Return the tolerance of every number: rounding errors, as far as the equations amplify them.
+def _compute_tolerances(problem, case, floats, weights, keep, expected):
+    """Return the tolerance of every output: rounding errors, amplified as by the equations.
 
-    The equations are evaluated for slightly other inputs and weights; where that changes a result
-    (large scores, the edge of a window), the layer may differ as well.
+    The equations are evaluated for slightly perturbed inputs and weights. Where that changes a
+    result (large scores, the edge of a window), the layer may differ as much.
     """
     internal = problem.internal or ("float64" if case.policy == "float64" else "float32")
     changes = {k: 0.0 for k in expected}
@@ -162,14 +168,14 @@ def _tolerances(problem, case, floats, weights, keep, expected):
             [x * (1 + EPSILON[internal] * rng.uniform(-1, 1, x.shape)) for x in arrays]
             for arrays in (floats.values(), weights)
         )
-        others = problem.reference(
+        perturbed = problem.reference(
             dict(zip(floats, other_floats, strict=True)), problem.fixed, other_weights, keep
         )
-        for name in _names(expected):
-            change = np.nan_to_num(np.abs(others[name] - expected[name]), nan=np.inf)
+        for name in _list_outputs(expected):
+            change = np.nan_to_num(np.abs(perturbed[name] - expected[name]), nan=np.inf)
             changes[name] = np.maximum(changes[name], change)
     tolerances = {}
-    for name in _names(expected):
+    for name in _list_outputs(expected):
         size = np.abs(expected[name])
         if size.ndim:
             size = size.max(axis=-1, keepdims=True, initial=0)
@@ -184,12 +190,12 @@ def _tolerances(problem, case, floats, weights, keep, expected):
     return tolerances
 
 
-def _names(expected):
+def _list_outputs(expected):
     return [name for name in expected if name not in ("visible", "zero")]
 
 
-def _compare(outputs, expected, tolerance, what="the equations"):
-    for name in _names(expected):
+def _compare(outputs, expected, tolerance, reference_name="the equations"):
+    for name in _list_outputs(expected):
         actual, correct = outputs[name], expected[name]
         assert actual.shape == correct.shape, f"{name}: {actual.shape}, right: {correct.shape}"
         assert np.isfinite(actual).all(), f"{name} is not finite: {actual}"
@@ -197,7 +203,7 @@ def _compare(outputs, expected, tolerance, what="the equations"):
         if (excess > 0).any():
             worst = np.unravel_index(np.argmax(excess), excess.shape)
             raise AssertionError(
-                f"{name} differs from {what} at {tuple(map(int, worst))}: "
+                f"{name} differs from {reference_name} at {tuple(map(int, worst))}: "
                 f"{actual[worst]:.9g}, right: {correct[worst]:.9g}"
             )
 
@@ -211,8 +217,8 @@ def _check_zeros(outputs, expected):
         assert not outputs["output"][expected["zero"]].any(), "a fully masked query has an output"
 
 
-def _check_alone(problem, layer, floats, outputs, tolerance, batch):
-    """Check that the last sequence alone gets what it gets in the batch."""
+def _check_single_row(problem, layer, floats, outputs, tolerance, batch):
+    """Check that the last sequence has the same outputs alone as in its batch."""
 
     def select(arrays):
         return {
@@ -220,8 +226,8 @@ def _check_alone(problem, layer, floats, outputs, tolerance, batch):
             for k, v in arrays.items()
         }
 
-    alone = _call(problem, layer, select(floats), select(problem.fixed))
-    for name, value in alone.items():
+    single = _call(problem, layer, select(floats), select(problem.fixed))
+    for name, value in single.items():
         if name not in tolerance:
             continue
         in_batch = {name: outputs[name][batch - 1 : batch]}

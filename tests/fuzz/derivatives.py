@@ -12,7 +12,7 @@ def draw_directions(rng, floats, variables, dtype="float64"):
 
 
 class Loss:
-    """The scalar loss of the equations at inputs and weights, moved along directions."""
+    """The scalar loss of the equations, at inputs and weights moved along directions."""
 
     def __init__(self, problem, floats, weights, keep, factors, variables):
         self.problem, self.floats, self.weights, self.keep = problem, floats, weights, keep
@@ -43,9 +43,9 @@ def check_first(problem, case, loss, grads, directions):
     for name, gradient in grads.items():
         if gradient is None:
             continue
-        only = {k: d if k == name else 0 * d for k, d in directions.items()}
+        direction = {k: d if k == name else 0 * d for k, d in directions.items()}
         step = 1e-6
-        expected = (loss((step, only)) - loss((-step, only))) / (2 * step)
+        expected = (loss((step, direction)) - loss((-step, direction))) / (2 * step)
         actual = np.sum(gradient * directions[name])
         size = abs(expected) + np.sqrt(np.sum(gradient**2)) + 1e-2
         assert abs(actual - expected) <= GRADIENT_TOLERANCE[case.policy] * size, (
@@ -59,9 +59,9 @@ def check_second(case, loss, seconds, first_directions, rng):
     expected = sum(
         a * b * loss((a * step, first_directions), (b * step, directions)) for a, b in signs
     ) / (4 * step**2)
-    present = {k: g for k, g in seconds.items() if g is not None}
-    actual = sum(np.sum(g * directions[k]) for k, g in present.items())
-    size = sum(np.sum(np.abs(g)) for g in present.values())
+    connected = {k: g for k, g in seconds.items() if g is not None}
+    actual = sum(np.sum(g * directions[k]) for k, g in connected.items())
+    size = sum(np.sum(np.abs(g)) for g in connected.values())
     tolerance = {"float64": 1e-4, "float32": 1e-2}[case.policy]
     assert abs(actual - expected) <= tolerance * (abs(expected) + size + 1e-2), (
         f"the second derivative, in one direction: {actual:.9g}, right: {expected:.9g}"

@@ -12,13 +12,14 @@ from keras_attention.testing.gradients import outputs_and_gradients
 def run(mode, problem, floats, fixed, factors, directions, order):
     """Return the outputs, the gradients and the second derivatives, as dicts of arrays.
 
-    The loss is the sum of the outputs times the factors. The second derivatives are those of the
-    sum of the first ones times the directions.
+    The loss is the sum of the outputs times the factors. The second derivatives are the gradients
+    of the sum of the first derivatives times the directions.
 
     Args:
         mode: A `Setting.mode`.
         problem: A `checking.Problem` whose layer is built.
-        floats, fixed: Dicts of arrays: those to differentiate by, and the others.
+        floats: Dict of arrays to differentiate with respect to.
+        fixed: Dict of the other arrays.
         factors: Dict of arrays of the outputs' shapes.
         directions: Dict of arrays, for the floats and the variables.
         order: Highest derivative.
@@ -32,7 +33,7 @@ def run(mode, problem, floats, fixed, factors, directions, order):
     floats = {k: ops.convert_to_tensor(v) for k, v in floats.items()}
     fixed = {k: ops.convert_to_tensor(v) for k, v in fixed.items()}
 
-    def loss_of(outputs):
+    def compute_loss(outputs):
         losses = [
             ops.sum(ops.multiply(ops.cast(outputs[k], f.dtype.name), ops.convert_to_tensor(f)))
             for k, f in factors.items()
@@ -40,14 +41,26 @@ def run(mode, problem, floats, fixed, factors, directions, order):
         return sum(losses)
 
     if keras.backend.backend() == "tensorflow":
-        arguments = mode, variables, call, loss_of, floats, fixed, directions, order, known_axes
+        arguments = (
+            mode,
+            variables,
+            call,
+            compute_loss,
+            floats,
+            fixed,
+            directions,
+            order,
+            known_axes,
+        )
         results = _run_tensorflow(*arguments)
     else:
-        results = _run_elsewhere(mode, variables, call, loss_of, floats, fixed, order)
+        results = _run_on_jax_or_torch(mode, variables, call, compute_loss, floats, fixed, order)
     return [{k: None if x is None else to_numpy(x) for k, x in r.items()} for r in results]
 
 
-def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, order, known_axes):
+def _run_tensorflow(
+    mode, variables, call, compute_loss, floats, fixed, directions, order, known_axes
+):
     import tensorflow as tf
 
     names = [*floats, *(v.path for v in variables)]
@@ -62,7 +75,7 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
             with tf.GradientTape() as inner:
                 inner.watch(sources[: len(floats)])
                 outputs = call(floats, fixed)
-                loss = loss_of(outputs)
+                loss = compute_loss(outputs)
             first = inner.gradient(loss, sources)
             pairs = zip(names, first, strict=True)
             total = sum(
@@ -71,7 +84,7 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
                 if g is not None
             )
         second = outer.gradient(total, sources) if order > 1 else [None] * len(sources)
-        # A graph can return no None: what is absent is left out.
+        # A graph cannot return None, so missing gradients are left out of the dicts.
         first, second = (
             {k: g for k, g in zip(names, grads, strict=True) if g is not None}
             for grads in (first, second)
@@ -80,7 +93,7 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
 
     if mode != "eager":
 
-        def unknown(name, x, is_float):
+        def make_spec(name, x, is_float):
             known = {len(x.shape) - 1, *known_axes.get(name, ())} if is_float else ()
             sizes = [n if axis in known else None for axis, n in enumerate(x.shape)]
             return tf.TensorSpec(sizes, x.dtype)
@@ -88,7 +101,7 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
         signature = None
         if mode != "xla":
             signature = [
-                {k: unknown(k, x, is_float) for k, x in part.items()}
+                {k: make_spec(k, x, is_float) for k, x in part.items()}
                 for part, is_float in ((floats, True), (fixed, False))
             ]
         differentiate = tf.function(
@@ -102,7 +115,7 @@ def _run_tensorflow(mode, variables, call, loss_of, floats, fixed, directions, o
     return outputs, first, second
 
 
-def _run_elsewhere(mode, variables, call, loss_of, floats, fixed, order):
+def _run_on_jax_or_torch(mode, variables, call, compute_loss, floats, fixed, order):
     names = list(floats)
     function = _compile(call, mode)
     if not order:
@@ -110,7 +123,7 @@ def _run_elsewhere(mode, variables, call, loss_of, floats, fixed, order):
 
     def compute(*tensors):
         outputs = call(dict(zip(names, tensors, strict=True)), fixed)
-        return loss_of(outputs), outputs
+        return compute_loss(outputs), outputs
 
     differentiate = outputs_and_gradients(compute, len(names), variables)
     outputs, first = differentiate(*floats.values())

@@ -1,4 +1,4 @@
-"""How many cases hypothesis draws: a quick profile, always the same, and rounds of a long run."""
+"""Runs of hypothesis: a quick profile with the same cases every time, and rounds of a long run."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def run_quick(family, examples=None, shrink=True):
     Args:
         family: A name in `FAMILIES`.
         examples: Number of cases; None = that of the quick profile.
-        shrink: Whether to look for the smallest failing case.
+        shrink: True to look for the smallest failing case.
 
     Returns:
         The number of cases that were checked.
@@ -54,13 +54,13 @@ def run_quick(family, examples=None, shrink=True):
 
 
 def run_round(family, number, examples, is_over=lambda: False):
-    """Check new cases of a family, other ones for each number, and shrink a failure.
+    """Check cases of a family, which depend on `number`, and shrink a failure.
 
     Args:
         family: A name in `FAMILIES`.
         number: Seed of the cases.
         examples: Number of cases.
-        is_over: Function that returns whether the time is over: no more cases are checked then.
+        is_over: Function that returns True when the time is over; no more cases are checked then.
 
     Returns:
         The number of cases that were checked, and None or the smallest failing case with its error.
@@ -93,7 +93,7 @@ def run_round(family, number, examples, is_over=lambda: False):
 
 
 def limit_costs(case):
-    """Leave a second derivative under XLA, which takes a minute to compile, to one case in ten."""
+    """Drop second derivatives under XLA, which compile for a minute, from nine cases in ten."""
     if case.mode.startswith("xla") and case.order > 1 and case.seed % 10:
         return dataclasses.replace(case, order=1)
     return case

@@ -1,4 +1,4 @@
-"""The quick profile: a few cases of every family, the same at every run."""
+"""The quick profile: a few cases of every family, the same in every run."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The choice between the plain steps and the kernels, and what may not change it."""
+"""The selection of a kernel or the plain steps, also for custom scores and subclasses."""
 
 import logging
 
@@ -27,7 +27,7 @@ def tensor(*shape):
 
 @pytest.fixture
 def kernels(caplog):
-    """A function that returns the names of the kernels that a call logs."""
+    """Return a function that calls another one and returns the names of the logged kernels."""
     caplog.set_level(logging.DEBUG, logger="keras_attention.kernels")
 
     def record(function, *args, **kwargs):
@@ -72,7 +72,7 @@ def test_additive_scores_choose_the_faster_implementation_by_size(
         ((None, None, 64), (None, None, 64), False),
     ],
 )
-def test_only_long_sequences_run_blockwise(query, key, expected):
+def test_long_sequences_run_blockwise(query, key, expected):
     query, key = tensor(*query), tensor(*key)
     assert can_run_additive_blockwise(AdditiveScore(), query, key, key) == expected
 
@@ -156,8 +156,8 @@ def test_score_without_kernels_is_compared_plainly():
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, results))
 
 
-def printing(kind, *hooks):
-    """A subclass whose hooks only print and call the method that they override."""
+def make_printing_subclass(kind, *hooks):
+    """Return a subclass whose hooks print and then call the method that they override."""
 
     def override(name):
         def hook(self, *args, **kwargs):
@@ -182,27 +182,27 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_hooks_that_print_keep_the_kernel(name, dropout, kernels):
+def test_printing_hooks_do_not_change_the_kernel(name, dropout, kernels):
     kind, options = LAYERS[name]
     for implementation in ("blockwise", "plain"):
         layers = [
             cls(**options, implementation=implementation, dropout=dropout, seed=1)
-            for cls in (kind, printing(kind, *HOOKS))
+            for cls in (kind, make_printing_subclass(kind, *HOOKS))
         ]
-        names = [kernels(layer, [QUERY, VALUE], training=True) for layer in layers]
-        assert names[0] == names[1]
+        kernel_names = [kernels(layer, [QUERY, VALUE], training=True) for layer in layers]
+        assert kernel_names[0] == kernel_names[1]
         is_plain = implementation == "plain" or (
             keras.backend.backend() == "torch" and dropout and name != "additive"
         )
-        assert ("plain" in names[0]) == is_plain
+        assert ("plain" in kernel_names[0]) == is_plain
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="reads TensorFlow's graph")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="inspects a TensorFlow graph")
 @pytest.mark.parametrize("name", LAYERS)
-def test_hooks_that_print_keep_the_largest_intermediate(name, monkeypatch):
+def test_printing_hooks_do_not_change_the_largest_tensor(name, monkeypatch):
     import tensorflow as tf
 
-    from tests.kernels.additive.test_memory import sizes_in_graph
+    from tests.kernels.additive.test_memory import list_sizes_in_graph
 
     monkeypatch.setattr(attention_module.tuning, "ADDITIVE_PAIRS_PER_BLOCK", 400)
     monkeypatch.setattr(attention_module.tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)
@@ -210,7 +210,7 @@ def test_hooks_that_print_keep_the_largest_intermediate(name, monkeypatch):
     monkeypatch.setattr(attention_module.tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 400)
     kind, options = LAYERS[name]
 
-    def largest(layer):
+    def max_tensor_size(layer):
         layer([QUERY, VALUE])
 
         @tf.function
@@ -221,12 +221,12 @@ def test_hooks_that_print_keep_the_largest_intermediate(name, monkeypatch):
             return tape.gradient(context, [query, value])
 
         inputs = tf.constant(QUERY), tf.constant(VALUE)
-        return max(sizes_in_graph(run.get_concrete_function(*inputs).graph))
+        return max(list_sizes_in_graph(run.get_concrete_function(*inputs).graph))
 
-    layers = kind, printing(kind, *HOOKS), kind
+    layers = kind, make_printing_subclass(kind, *HOOKS), kind
     implementations = "blockwise", "blockwise", "plain"
     result, with_hooks, plain = (
-        largest(cls(**options, implementation=implementation))
+        max_tensor_size(cls(**options, implementation=implementation))
         for cls, implementation in zip(layers, implementations, strict=True)
     )
     assert with_hooks == result < plain
@@ -243,17 +243,17 @@ def test_log_names_kernel_and_shapes_once_per_attention(caplog):
     assert record.getMessage() == "plain: queries (2, 40, 4), keys (2, 40, 4)"
 
 
-def test_weights_beside_a_blockwise_context_add_no_line_to_the_log(kernels):
+def test_blockwise_context_with_returned_weights_is_logged_once(kernels):
     layer = keras_attention.MultiHeadAttention(2, implementation="blockwise")
     options = {"return_attention_scores": True}
     assert kernels(lambda: layer([QUERY, VALUE], **options)) == ["dot product, blockwise"]
 
 
 def test_disabled_log_formats_nothing(monkeypatch):
-    def refuse(*args):
+    def fail(*args):
         raise AssertionError("the message was built")
 
-    monkeypatch.setattr(attention_module.logger, "debug", refuse)
+    monkeypatch.setattr(attention_module.logger, "debug", fail)
     keras_attention.AdditiveAttention(4)([QUERY, VALUE])
 
 
@@ -274,8 +274,8 @@ def test_score_that_covers_some_keys_has_no_kernels():
 
 def test_implementation_belongs_to_the_layer():
     layer = keras_attention.AdditiveAttention(implementation="blockwise")
-    again = keras_attention.AdditiveAttention.from_config(layer.get_config())
-    assert again.implementation == "blockwise"
+    loaded = keras_attention.AdditiveAttention.from_config(layer.get_config())
+    assert loaded.implementation == "blockwise"
     assert "implementation" not in layer.score.get_config()
     for kind in (AdditiveScore, DotScore, GeneralScore):
         with pytest.raises((TypeError, ValueError)):

@@ -13,7 +13,7 @@ ARRAYS = [START.astype("float32"), INPUTS.astype("float32")]
 
 
 def recurrence(carry, inputs):
-    """Step with a state of two shapes, and outputs of other shapes and dtypes."""
+    """One step whose state and outputs are nested and have several shapes and dtypes."""
     hidden, count = carry["hidden"], carry["count"]
     hidden = ops.tanh(hidden * inputs["x"] + inputs["y"])
     total = ops.sum(hidden, axis=-1)
@@ -44,12 +44,13 @@ def loss(run, hidden, x):
     return ops.sum(total**2) + ops.sum(carry["hidden"])
 
 
-def assert_same(result, expected_outputs):
-    keras.tree.assert_same_structure(result, expected_outputs)
-    for g, w in zip(keras.tree.flatten(result), keras.tree.flatten(expected_outputs), strict=True):
-        g, w = ops.convert_to_numpy(g), ops.convert_to_numpy(w)
-        assert (g.dtype, g.shape) == (w.dtype, w.shape)
-        np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
+def assert_same(results, expected_results):
+    keras.tree.assert_same_structure(results, expected_results)
+    pairs = zip(keras.tree.flatten(results), keras.tree.flatten(expected_results), strict=True)
+    for result, expected in pairs:
+        result, expected = ops.convert_to_numpy(result), ops.convert_to_numpy(expected)
+        assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 2, STEPS])
@@ -69,7 +70,7 @@ def test_gradient_equals_that_of_a_python_loop():
 def test_compiled_scan_gives_the_same_results_and_gradients():
     expected = [run_loop(*ARRAYS), gradients(lambda *x: loss(run_loop, *x), ARRAYS)]
     if keras.backend.backend() == "tensorflow":
-        assert_same(_on_tensorflow(), expected)
+        assert_same(_run_compiled_on_tensorflow(), expected)
     elif keras.backend.backend() == "jax":
         import jax
 
@@ -78,10 +79,10 @@ def test_compiled_scan_gives_the_same_results_and_gradients():
             [jax.jit(run_scan)(*ARRAYS), list(jax.jit(compute_gradients)(*ARRAYS))], expected
         )
     else:
-        pytest.skip("nothing is compiled here")
+        pytest.skip("PyTorch does not compile here")
 
 
-def _on_tensorflow():
+def _run_compiled_on_tensorflow():
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
@@ -94,7 +95,7 @@ def _on_tensorflow():
     return run(*map(tf.constant, ARRAYS))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs an open dimension")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs unknown dimensions")
 @pytest.mark.parametrize("compiled", [False, True])
 def test_number_of_steps_and_sequences_can_be_unknown(compiled):
     import tensorflow as tf

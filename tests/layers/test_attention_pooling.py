@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention import AttentionPooling
 from tests import reference, reference_recurrent
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(3, 7, 5)).astype("float32")
@@ -42,8 +42,8 @@ def test_matches_the_papers_formula_to_ten_digits_in_float64():
 
 
 def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
-    layer = build_layer(dtype=FINEST)
-    factors = np.random.default_rng(2).normal(size=(3, 5)).astype(FINEST)
+    layer = build_layer(dtype=GRAD_DTYPE)
+    factors = np.random.default_rng(2).normal(size=(3, 5)).astype(GRAD_DTYPE)
 
     def formula(inputs, *weights):
         pooled = [
@@ -55,11 +55,11 @@ def test_gradients_match_finite_differences_with_a_fully_masked_sequence():
     def loss(inputs):
         return ops.sum(ops.multiply(layer(inputs, mask=MASK), factors))
 
-    grad_inputs, *_ = assert_gradients_are_differences(loss, formula, [INPUTS], layer.weights)
+    grad_inputs, *_ = assert_gradients_match(loss, formula, [INPUTS], layer.weights)
     np.testing.assert_array_equal(grad_inputs[~MASK], 0)
 
 
-def test_zero_query_gives_the_mean_of_real_steps():
+def test_zero_query_gives_the_mean_of_unmasked_steps():
     pooled, weights = AttentionPooling(query_initializer="zeros")(
         INPUTS, mask=MASK, return_attention_scores=True
     )

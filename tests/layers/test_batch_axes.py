@@ -1,4 +1,4 @@
-"""One query or one memory for a whole batch: results and gradients equal those of copies."""
+"""A query or memory of batch size 1 is broadcast; results and gradients match explicit copies."""
 
 import keras
 import numpy as np
@@ -7,12 +7,13 @@ from keras import ops
 
 import keras_attention as ka
 from keras_attention.batch_axes import broadcast_batch, join_batch
+from keras_attention.layers.call_arguments.inputs import prepare_inputs
 from keras_attention.read import weighted_sum
 from keras_attention.score import DotScore
 from tests.gradients import gradients
 
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+    keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs"
 )
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -54,7 +55,7 @@ def call(layer, query, value, query_mask=None, value_mask=None):
 
 
 def arrays(batches, queries=5, keys=7):
-    """Return query, value and their masks, with a batch of their own each."""
+    """Return query, value and their masks; `batches` are the batch sizes of query and value."""
     shapes = zip(batches, (queries, keys), strict=True)
     inputs = [RNG.normal(size=(batch, steps, 8)).astype("float32") for batch, steps in shapes]
     return *inputs, *(RNG.random(x.shape[:2]) < 0.8 for x in inputs)
@@ -64,7 +65,7 @@ def repeat(x, batch):
     return np.repeat(x, batch // x.shape[0], 0)
 
 
-def results(layer, inputs, run=None):
+def evaluate(layer, inputs, run=None):
     """Return the output and the gradients of query and value, as numpy arrays."""
     query, value, *masks = inputs
     if run is not None:
@@ -77,10 +78,10 @@ def results(layer, inputs, run=None):
     ]
 
 
-def assert_equal_to_copies(layer, inputs, run=None):
+def assert_matches_copies(layer, inputs, run=None):
     batch = max(x.shape[0] for x in inputs)
-    actual = results(layer, inputs, run)
-    expected = results(layer, [repeat(x, batch) for x in inputs])
+    actual = evaluate(layer, inputs, run)
+    expected = evaluate(layer, [repeat(x, batch) for x in inputs])
     for i, x in enumerate(inputs[:2], start=1):
         if x.shape[0] == 1:
             expected[i] = np.sum(expected[i], axis=0, keepdims=True)
@@ -93,25 +94,25 @@ def assert_equal_to_copies(layer, inputs, run=None):
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_batch_of_one_is_broadcast(name, batches):
     layer, inputs = LAYERS[name](), arrays(batches)
-    output, *_ = assert_equal_to_copies(layer, inputs)
+    output, *_ = assert_matches_copies(layer, inputs)
     shapes = [x.shape for x in inputs[:2]]
     assert tuple(layer.compute_output_shape(shapes)) == output.shape
-    symbols = [keras.KerasTensor(shape) for shape in shapes]
-    spec, scores = layer.compute_output_spec(symbols, return_attention_scores=True)
+    symbolic_inputs = [keras.KerasTensor(shape) for shape in shapes]
+    spec, scores = layer.compute_output_spec(symbolic_inputs, return_attention_scores=True)
     _, weights = layer([*inputs[:2]], return_attention_scores=True)
     assert (tuple(spec.shape), tuple(scores.shape)) == (output.shape, tuple(weights.shape))
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoders_broadcast_a_memory_of_batch_one(name):
-    assert_equal_to_copies(DECODERS[name](), arrays((4, 1)))
+    assert_matches_copies(DECODERS[name](), arrays((4, 1)))
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("name", ["one head", "one key head", "monotonic"])
-def test_sizes_for_which_tensorflow_multiplies_wrongly(name, sizes):
+def test_broadcast_is_right_for_sizes_at_which_a_tensorflow_product_is_wrong(name, sizes):
     batch, queries, keys = sizes
-    assert_equal_to_copies(LAYERS[name](), arrays((batch, 1), queries, keys))
+    assert_matches_copies(LAYERS[name](), arrays((batch, 1), queries, keys))
 
 
 def create_graph(layer, steps, compiled=False):
@@ -143,7 +144,7 @@ def test_graphs_of_unknown_batch_broadcast_at_run_time(name):
     layer = LAYERS[name]()
     run = create_graph(layer, (5, 7))
     for batches in ((4, 1), (1, 4), (4, 4), (1, 1)):
-        assert_equal_to_copies(layer, arrays(batches), run)
+        assert_matches_copies(layer, arrays(batches), run)
 
 
 @on_tensorflow
@@ -152,18 +153,18 @@ def test_graphs_of_decoders_broadcast_at_run_time(name):
     layer = DECODERS[name]()
     run = create_graph(layer, (5, 7))
     for batches in ((4, 1), (4, 4)):
-        assert_equal_to_copies(layer, arrays(batches), run)
+        assert_matches_copies(layer, arrays(batches), run)
 
 
 @on_tensorflow
 @pytest.mark.parametrize("name", ["one head", "additive"])
 def test_compiled_graphs_broadcast(name):
     layer = LAYERS[name]()
-    assert_equal_to_copies(layer, arrays((4, 1)), create_graph(layer, (5, 7), compiled=True))
+    assert_matches_copies(layer, arrays((4, 1)), create_graph(layer, (5, 7), compiled=True))
 
 
 @on_tensorflow
-def test_other_batches_in_a_graph_are_an_error():
+def test_unequal_batches_in_a_graph_raise_an_error():
     import tensorflow as tf
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="Incompatible shapes"):
@@ -171,7 +172,7 @@ def test_other_batches_in_a_graph_are_an_error():
 
 
 @on_tensorflow
-def test_a_step_of_a_loop_takes_a_memory_of_batch_one():
+def test_step_of_a_decoding_loop_accepts_a_memory_of_batch_one():
     import tensorflow as tf
 
     layer = ka.MultiHeadAttention(4, 2, num_key_value_heads=1)
@@ -216,16 +217,11 @@ def test_functions_broadcast_a_value_of_batch_one():
 
 def test_equal_batches_are_returned_unchanged():
     query, value, *masks = arrays((4, 4))
-    assert all(
-        a is b
-        for a, b in zip(
-            broadcast_batch(query, value, value, *masks),
-            (query, value, value, *masks),
-            strict=True,
-        )
-    )
+    query, value, *masks = map(ops.convert_to_tensor, (query, value, *masks))
+    prepared = prepare_inputs([query, value], masks)
+    assert all(a is b for a, b in zip(prepared, (query, value, value, *masks), strict=True))
     symbol = keras.KerasTensor((None, 5, 8))
-    assert all(x is symbol for x in broadcast_batch(symbol, symbol, symbol)[:3])
+    assert all(x is symbol for x in prepare_inputs(symbol, None)[:3])
 
 
 def test_batch_axes_are_joined():
@@ -234,7 +230,7 @@ def test_batch_axes_are_joined():
     assert join_batch((None,), (3,)) == (3,)
 
 
-def test_unequal_batches_are_refused_by_name():
+def test_error_names_inputs_of_unequal_batches():
     inputs = arrays((2, 3))[:2]
     message = r"the same batch in query, value and key.*query \(2, 5, 8\), value \(3, 7, 8\)"
     for layer in (ka.AdditiveAttention(), ka.MultiHeadAttention(2)):

@@ -1,4 +1,4 @@
-"""Every argument of every public class is checked by the constructor, by name."""
+"""Constructors of public classes check every argument; the error names the argument."""
 
 import inspect
 
@@ -52,7 +52,7 @@ NUMBERS = [-1, 0, 3, -0.5, 1.5, 2.0, True, float("nan"), float("inf")]
 OTHERS = ["x", Unknown(), [1], {}, np.ones(2), None]
 POSITIVE, OPTIONAL, FLAG, RATE = [3], [3, None], [True], [0]
 ABOVE_ONE = [3, 1.5, 2.0]
-# Per argument, the wrong-looking values that it accepts; all other values must be refused.
+# The values of `NUMBERS` and `OTHERS` that each argument accepts; the rest must be refused.
 ACCEPTED = {
     "activation": [None],
     "attention_dropout": RATE,
@@ -96,6 +96,7 @@ ACCEPTED = {
     "width": POSITIVE,
     "write_heads": POSITIVE,
 }
+# Accepted values of arguments for which a class differs from `ACCEPTED`.
 EXCEPTIONS = {
     (ka.LocalAttention, "window"): POSITIVE,
     (ka.LuongAttention, "max_length"): [None],
@@ -117,13 +118,13 @@ def list_arguments():
 
 def is_accepted(cls, name, value):
     if name.endswith(("initializer", "regularizer")):
-        # Keras makes a constant initializer of an array.
+        # Keras turns an array into a constant initializer.
         return value is None or isinstance(value, np.ndarray) and name.endswith("initializer")
     if name == "seed" and type(value) is int:
         # Only JAX has no negative seeds.
         return value >= 0 or keras.backend.backend() != "jax"
     accepted = EXCEPTIONS.get((cls, name), ACCEPTED.get(name, []))
-    return any(type(value) is type(one) and value == one for one in accepted)
+    return any(type(value) is type(a) and value == a for a in accepted)
 
 
 def test_every_public_class_is_listed():

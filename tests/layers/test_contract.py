@@ -11,13 +11,13 @@ import keras_attention
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
+    invalid_calls,
     masking,
     precision,
-    refusal,
-    row_alone,
-    same_numbers,
+    same_results,
+    sample_independence,
     saved_model,
     shapes,
     state,
@@ -97,10 +97,10 @@ def test_masked_inputs_have_no_effect(case, fill):
     masking.check_masked_inputs_have_no_effect(case, fill)
 
 
-@every_case(masking.check_attention_mask_has_effect_of_masks)
+@every_case(masking.check_attention_masked_inputs_have_no_effect)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_attention_mask_has_effect_of_masks(case, dtype):
-    masking.check_attention_mask_has_effect_of_masks(case, dtype)
+def test_attention_masked_inputs_have_no_effect(case, dtype):
+    masking.check_attention_masked_inputs_have_no_effect(case, dtype)
 
 
 @every_case(masking.check_appended_padding_has_no_effect)
@@ -128,19 +128,19 @@ def test_half_precision_is_close_to_float32(case):
     precision.check_half_precision_is_close_to_float32(case)
 
 
-@every_case_that_compiles_fast(row_alone.check_sample_is_independent)
+@every_case_that_compiles_fast(sample_independence.check_sample_is_independent)
 def test_sample_is_independent(case):
-    row_alone.check_sample_is_independent(case)
+    sample_independence.check_sample_is_independent(case)
 
 
-@every_case_and_dtype(domain.check_domain_is_finite, DTYPES)
-def test_domain_is_finite(case, dtype):
-    domain.check_domain_is_finite(case, dtype)
+@every_case_and_dtype(extreme_inputs.check_extreme_inputs_give_finite_results, DTYPES)
+def test_extreme_inputs_give_finite_results(case, dtype):
+    extreme_inputs.check_extreme_inputs_give_finite_results(case, dtype)
 
 
-@every_case_that_compiles_fast(domain.check_implementations_agree)
+@every_case_that_compiles_fast(extreme_inputs.check_implementations_agree)
 def test_implementations_agree(case):
-    domain.check_implementations_agree(case)
+    extreme_inputs.check_implementations_agree(case)
 
 
 @every_case_that_compiles_fast(derivatives.check_derivatives)
@@ -163,27 +163,27 @@ def test_shapes(case):
     shapes.check_shapes(case)
 
 
-@every_case(refusal.check_wrong_calls_are_refused)
-def test_wrong_calls_are_refused(case):
-    refusal.check_wrong_calls_are_refused(case)
+@every_case(invalid_calls.check_invalid_calls_raise)
+def test_invalid_calls_raise(case):
+    invalid_calls.check_invalid_calls_raise(case)
 
 
-@every_case(same_numbers.check_scores_do_not_change_output)
+@every_case(same_results.check_scores_do_not_change_output)
 def test_scores_do_not_change_output(case):
-    same_numbers.check_scores_do_not_change_output(case)
+    same_results.check_scores_do_not_change_output(case)
 
 
-@every_case(same_numbers.check_symbolic_outputs_match)
+@every_case(same_results.check_symbolic_outputs_match)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_symbolic_outputs_match(case, dtype):
-    same_numbers.check_symbolic_outputs_match(case, dtype)
+    same_results.check_symbolic_outputs_match(case, dtype)
 
 
-@every_case(same_numbers.check_same_numbers_compiled_and_reloaded)
-def test_same_numbers_compiled_and_reloaded(case):
+@every_case(same_results.check_same_results_compiled_and_reloaded)
+def test_same_results_compiled_and_reloaded(case):
     # JAX compiles each eager operation, so one case of each layer runs eagerly there.
     eager = BACKEND != "jax" or bool(case.all_arguments)
-    same_numbers.check_same_numbers_compiled_and_reloaded(case, eager)
+    same_results.check_same_results_compiled_and_reloaded(case, eager)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def c_loader_results(request):
     selected = {
         id(item.callspec.params["case"])
         for item in request.session.items
-        if getattr(item, "originalname", "") == "test_same_numbers_in_c_loader"
+        if getattr(item, "originalname", "") == "test_same_results_in_c_loader"
     }
     cases = {name: case for name, case in ROWS.items() if id(case) in selected}
     try:
@@ -203,9 +203,9 @@ def c_loader_results(request):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a SavedModel is TensorFlow's")
-@every_case(saved_model.check_same_numbers_in_c_loader)
-def test_same_numbers_in_c_loader(case, c_loader_results):
-    saved_model.check_same_numbers_in_c_loader(case, c_loader_results.get(id(case)))
+@every_case(saved_model.check_same_results_in_c_loader)
+def test_same_results_in_c_loader(case, c_loader_results):
+    saved_model.check_same_results_in_c_loader(case, c_loader_results.get(id(case)))
 
 
 def test_every_public_layer_has_a_case_with_every_argument():
@@ -223,9 +223,9 @@ def test_class_is_registered(case):
     config.check_class_is_registered(case)
 
 
-@every_case(config.check_wrong_arguments_are_refused)
-def test_wrong_arguments_are_refused(case):
-    config.check_wrong_arguments_are_refused(case)
+@every_case(config.check_invalid_arguments_raise)
+def test_invalid_arguments_raise(case):
+    config.check_invalid_arguments_raise(case)
 
 
 @every_case(state.check_call_leaves_no_state)
@@ -241,9 +241,9 @@ def test_frozen_layer_is_not_trained(case, frozen_by):
     freezing.check_frozen_layer_is_not_trained(case, frozen_by)
 
 
-@every_case(freezing.check_frozen_layer_can_be_thawed)
-def test_frozen_layer_can_be_thawed(case):
-    freezing.check_frozen_layer_can_be_thawed(case)
+@every_case(freezing.check_frozen_layer_can_be_unfrozen)
+def test_frozen_layer_can_be_unfrozen(case):
+    freezing.check_frozen_layer_can_be_unfrozen(case)
 
 
 @every_case(training.check_layer_learns_when_compiled)

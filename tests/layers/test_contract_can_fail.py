@@ -11,13 +11,13 @@ import keras_attention
 from keras_attention.testing import (
     config,
     derivatives,
-    domain,
+    extreme_inputs,
     freezing,
+    invalid_calls,
     masking,
     precision,
-    refusal,
-    row_alone,
-    same_numbers,
+    same_results,
+    sample_independence,
     saved_model,
     shapes,
     state,
@@ -229,7 +229,7 @@ class ForgetsToFreeze(keras.layers.Layer):
 
 
 @register
-class CannotBeThawed(Additive):
+class CannotBeUnfrozen(Additive):
     @property
     def trainable(self):
         return self._trainable
@@ -270,7 +270,7 @@ BROKEN = {
         AssertionError,
         "nan location mismatch",
     ),
-    masking.check_attention_mask_has_effect_of_masks: (
+    masking.check_attention_masked_inputs_have_no_effect: (
         ("float32",),
         case(PlainAttention),
         AssertionError,
@@ -306,19 +306,19 @@ BROKEN = {
         AssertionError,
         "Output of float32 under mixed_float16",
     ),
-    row_alone.check_sample_is_independent: (
+    sample_independence.check_sample_is_independent: (
         (),
         case(MixesSamples),
         AssertionError,
         "output of a sample beside a sample without a mask",
     ),
-    domain.check_domain_is_finite: (
+    extreme_inputs.check_extreme_inputs_give_finite_results: (
         ("mixed_float16",),
         case(HalfPrecisionExponentials),
         AssertionError,
         "The output is not finite",
     ),
-    domain.check_implementations_agree: (
+    extreme_inputs.check_implementations_agree: (
         (),
         case(OtherNumbersWhenBlockwise),
         AssertionError,
@@ -328,7 +328,7 @@ BROKEN = {
         (),
         case(WrongSecondDerivative),
         AssertionError,
-        "second derivative by the queries",
+        "second derivative with respect to the queries",
     ),
     weights.check_weights_are_distribution: (
         (),
@@ -348,31 +348,31 @@ BROKEN = {
         AssertionError,
         "compute_output_shape gives (2, 1, 13)|Symbolic shapes ((2, 1, 13)",
     ),
-    refusal.check_wrong_calls_are_refused: (
+    invalid_calls.check_invalid_calls_raise: (
         (),
         case(TakesAnyMask),
         AssertionError,
         "`attention_mask` as shape (4, 7), eagerly: accepted",
     ),
-    same_numbers.check_scores_do_not_change_output: (
+    same_results.check_scores_do_not_change_output: (
         (),
         case(ScoresChangeTheOutput),
         AssertionError,
         "Arrays are not equal",
     ),
-    same_numbers.check_symbolic_outputs_match: (
+    same_results.check_symbolic_outputs_match: (
         ("float32",),
         case(WrongSpec),
         AssertionError,
         "Symbolic shape (2, 3, 13), real shape (2, 3, 5)",
     ),
-    same_numbers.check_same_numbers_compiled_and_reloaded: (
+    same_results.check_same_results_compiled_and_reloaded: (
         (),
         case(OtherNumbersWhenReloaded),
         AssertionError,
         "predict",
     ),
-    saved_model.check_same_numbers_in_c_loader: (
+    saved_model.check_same_results_in_c_loader: (
         (),
         case(CallsPython),
         ValueError,
@@ -390,11 +390,11 @@ BROKEN = {
         AssertionError,
         "Expected 'keras_attention>Unregistered', not 'Unregistered'",
     ),
-    config.check_wrong_arguments_are_refused: (
+    config.check_invalid_arguments_raise: (
         (),
         case(TakesUnknownArguments),
         AssertionError,
-        "{'no_such_argument': 1} is not refused",
+        "{'no_such_argument': 1} does not raise an error",
     ),
     state.check_call_leaves_no_state: (
         (),
@@ -408,9 +408,9 @@ BROKEN = {
         AssertionError,
         "The model trains weights of the frozen layer: ['forgets_to_freeze",
     ),
-    freezing.check_frozen_layer_can_be_thawed: (
+    freezing.check_frozen_layer_can_be_unfrozen: (
         (),
-        case(CannotBeThawed),
+        case(CannotBeUnfrozen),
         AssertionError,
         "Expected to train [('query_kernel'",
     ),

@@ -14,15 +14,13 @@ def test_frozen_cell_in_trainable_decoder_stays_frozen(tmp_path):
     inputs = [keras.Input(x.shape[1:]) for x in (TARGET, SOURCE)]
     model = keras.Model(inputs, decoder(*inputs))
     model.save(tmp_path / "model.keras")
-    for each in (model, keras.saving.load_model(tmp_path / "model.keras")):
-        (decoder,) = (x for x in each.layers if isinstance(x, keras_attention.AttentionDecoder))
+    for m in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        (decoder,) = (x for x in m.layers if isinstance(x, keras_attention.AttentionDecoder))
         assert decoder.trainable and not decoder.cell.trainable
-        assert [v.path for v in each.trainable_weights] == [
-            v.path for v in decoder.attention.weights
-        ]
+        assert [v.path for v in m.trainable_weights] == [v.path for v in decoder.attention.weights]
         before = [np.array(x) for x in decoder.cell.get_weights()]
-        each.compile("sgd", "mse")
-        each.fit([TARGET, SOURCE], np.zeros((2, 3, 4)), verbose=0)
+        m.compile("sgd", "mse")
+        m.fit([TARGET, SOURCE], np.zeros((2, 3, 4)), verbose=0)
         for value, expected in zip(decoder.cell.get_weights(), before, strict=True):
             np.testing.assert_array_equal(value, expected)
 
@@ -35,7 +33,7 @@ def test_frozen_rnn_freezes_ntm_cell():
     assert len(model.trainable_weights) == 2 and len(rnn.weights) > 0
 
 
-def test_frozen_layer_in_frozen_model_can_be_thawed_alone():
+def test_one_layer_of_a_frozen_model_can_be_made_trainable():
     inputs = keras.Input((None, 6))
     first, second = keras_attention.Attention("general"), keras_attention.Attention("general")
     model = keras.Model(inputs, second(first(inputs)))
@@ -45,7 +43,7 @@ def test_frozen_layer_in_frozen_model_can_be_thawed_alone():
     assert [v.path for v in model.trainable_weights] == [v.path for v in first.weights]
 
 
-def test_score_of_ones_own_is_frozen_with_its_layer():
+def test_custom_score_is_frozen_with_its_layer():
     class TwoLayers(keras_attention.score.Score):
         def build(self, query_shape, key_shape):
             self.dense = keras.layers.Dense(4)

@@ -1,4 +1,4 @@
-"""Half precision: inputs whose gradient an epsilon chosen for float32 would make infinite."""
+"""Half-precision inputs for which an epsilon chosen for float32 would give infinite gradients."""
 
 import keras
 import numpy as np

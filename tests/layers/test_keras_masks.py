@@ -1,4 +1,4 @@
-"""The Keras masks of inputs reach a call that has further tensors, eagerly and compiled."""
+"""Implicit Keras masks are used in calls with additional tensors, eager and compiled."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def test_keras_masks_are_the_same_eager_and_compiled(name):
     np.testing.assert_allclose(compiled, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_mask_of_pairs_for_one_memory_has_the_queries_batch():
+def test_pair_mask_for_a_memory_of_batch_one_has_the_queries_batch():
     rng = np.random.default_rng(0)
     query, memory = (rng.normal(size=shape).astype("float32") for shape in ((3, 2, 4), (1, 5, 4)))
     mask = rng.random((3, 2, 5)) < 0.7
@@ -43,7 +43,7 @@ def test_mask_of_pairs_for_one_memory_has_the_queries_batch():
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (output, expected)), rtol=1e-6)
 
 
-def test_mask_of_one_query_sequence_is_broadcast_in_a_functional_model():
+def test_mask_of_a_query_of_batch_one_is_broadcast_in_a_functional_model():
     query, value = keras.Input(batch_shape=(1, 3, 4)), keras.Input(batch_shape=(5, 6, 4))
     output = ka.Attention()([keras.layers.Masking()(query), value])
     assert output.shape == (5, 3, 4)

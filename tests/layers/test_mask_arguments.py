@@ -1,4 +1,4 @@
-"""Every mask argument of every layer: what it takes, and what it refuses by name."""
+"""The mask arguments of every layer: accepted forms, and errors that name the argument."""
 
 import re
 
@@ -94,7 +94,7 @@ def every_argument(test):
     return pytest.mark.parametrize(("name", "argument"), ARGUMENTS)(test)
 
 
-def misshapen_masks(mask):
+def masks_of_wrong_shapes(mask):
     longer = [(0, 0)] * (mask.ndim - 1) + [(0, 2)]
     yield np.pad(mask, longer)
     yield mask[..., None, None, None]
@@ -104,7 +104,7 @@ def misshapen_masks(mask):
         yield mask[0]
 
 
-def masks_of_other_values(mask):
+def masks_with_wrong_values(mask):
     yield np.where(mask, 0.0, -1e9)
     yield np.where(mask, 0.0, -np.inf).astype("float32")
     yield np.where(mask, 7, 0)
@@ -113,29 +113,33 @@ def masks_of_other_values(mask):
 
 
 @every_argument
-def test_wrong_masks_are_refused_by_name(name, argument):
+def test_error_names_the_wrong_mask(name, argument):
     create, call, masks = LAYERS[name]
     layer = create()
-    for mask in (*misshapen_masks(masks[argument]), *masks_of_other_values(masks[argument])):
+    for mask in (
+        *masks_of_wrong_shapes(masks[argument]),
+        *masks_with_wrong_values(masks[argument]),
+    ):
         with pytest.raises(ValueError, match=rf"Expected `{argument}`.*Received: "):
             call(layer, QUERY, VALUE, argument, mask)
 
 
 @every_argument
-def test_wrong_masks_are_refused_when_a_functional_model_is_made(name, argument):
+def test_functional_model_refuses_wrong_masks(name, argument):
     create, call, masks = LAYERS[name]
     layer = create()
     query, value = (keras.Input(batch_shape=x.shape) for x in (QUERY, VALUE))
     wrong = [
-        keras.Input(batch_shape=m.shape, dtype="bool") for m in misshapen_masks(masks[argument])
+        keras.Input(batch_shape=m.shape, dtype="bool")
+        for m in masks_of_wrong_shapes(masks[argument])
     ]
-    for mask in (*wrong, *masks_of_other_values(masks[argument])):
+    for mask in (*wrong, *masks_with_wrong_values(masks[argument])):
         with pytest.raises(ValueError, match=rf"Expected `{argument}`.*Received: "):
             call(layer, query, value, argument, mask)
 
 
 @every_argument
-def test_masks_are_taken_as_lists_arrays_and_tensors_of_any_number(name, argument):
+def test_masks_may_be_lists_arrays_or_tensors_of_any_numeric_dtype(name, argument):
     create, call, masks = LAYERS[name]
     layer, mask = create(), masks[argument]
     expected = ops.convert_to_numpy(call(layer, QUERY, VALUE, argument, mask))
@@ -160,13 +164,13 @@ def test_attention_mask_is_broadcast(name):
         np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_methods_for_loops_refuse_wrong_masks():
+def test_methods_for_decoding_loops_refuse_wrong_masks():
     decoder = ka.AttentionDecoder(keras.layers.GRUCell(6), ka.AdditiveAttention(4))
     pointer, block = ka.PointerDecoder(6), ka.TransformerDecoderBlock(2, 6)
     for layer in (decoder, pointer, block):
         layer(QUERY, VALUE)
     pointer(np.array([[1], [2]]), VALUE, VALUE)
-    for mask in (*misshapen_masks(VALUE_MASK), *masks_of_other_values(VALUE_MASK)):
+    for mask in (*masks_of_wrong_shapes(VALUE_MASK), *masks_with_wrong_values(VALUE_MASK)):
         for prepare in (
             decoder.prepare,
             pointer.prepare,
@@ -178,7 +182,7 @@ def test_methods_for_loops_refuse_wrong_masks():
                 prepare(VALUE, memory_mask=mask)
 
 
-def test_error_says_what_to_write_for_a_mask_that_is_added_to_scores():
+def test_error_explains_how_to_convert_an_additive_mask():
     mask = np.where(PAIRS, 0.0, -1e9)
     layer = ka.MultiHeadAttention(2, 4)
     message = re.escape(
@@ -193,7 +197,7 @@ def test_error_says_what_to_write_for_a_mask_that_is_added_to_scores():
     )
 
 
-def test_error_of_a_keras_mask_says_where_it_comes_from():
+def test_error_names_the_source_of_a_keras_mask():
     class Stride(keras.layers.Layer):
         def __init__(self):
             super().__init__()
@@ -211,12 +215,12 @@ def test_error_of_a_keras_mask_says_where_it_comes_from():
             layer(x, mask=ops.ones_like(x[..., 0], "bool"))
 
 
-def test_query_and_value_that_are_not_in_a_list_are_explained():
+def test_error_explains_how_to_pass_query_and_value():
     with pytest.raises(ValueError, match=r"pass one list, `layer\(\[query, value\]\)`"):
         ka.MultiHeadAttention(2, 4)(QUERY, VALUE)
 
 
-def test_masks_of_0_and_1_are_taken_in_a_compiled_model():
+def test_compiled_model_accepts_a_float_mask_of_zeros_and_ones():
     query, value = keras.Input((4, 8)), keras.Input((5, 8))
     mask = keras.Input((4, 5), dtype="float32")
     model = keras.Model([query, value, mask], ka.Attention()([query, value], attention_mask=mask))
@@ -225,7 +229,9 @@ def test_masks_of_0_and_1_are_taken_in_a_compiled_model():
     np.testing.assert_allclose(actual, ops.convert_to_numpy(expected), atol=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="static shapes elsewhere")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow graphs have unknown lengths"
+)
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(jit_compile):
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""`Model.quantize`: every sub-layer of a functional model is built, and the rest is a warning."""
+"""`Model.quantize`: which layers it quantizes, and the warnings and errors of the others."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 import keras_attention
 from tests.layers.contract.rows import ROWS
 
-# `Model.quantize` warns of every layer, of Keras too, that cannot be quantized.
+# `Model.quantize` warns about every layer that it cannot quantize, including layers of Keras.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 IMAGES = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype("float32")
 
@@ -21,7 +21,7 @@ def functional_model(layer, inputs=None):
 def test_functional_model_builds_all_sublayers(name):
     case = ROWS[name]
     model = case.functional_model(case.make())
-    # A functional model does not run `call`, which would build the sub-layers too.
+    # Building a functional model does not run `call`, so `build` must build the sub-layers.
     assert [layer.path for layer in model._flatten_layers() if not layer.built] == []
 
 
@@ -45,20 +45,20 @@ def test_image_layer_is_quantized(spectral_normalization):
         lambda: keras_attention.AdditiveAttention(),
     ],
 )
-def test_quantize_warns_of_weights_that_stay_as_they_are(layer):
+def test_quantize_warns_about_weights_that_it_does_not_change(layer):
     model = functional_model(layer())
     with pytest.warns(UserWarning, match="quantize.*keras_attention.multi_head_to_keras"):
         model.quantize("int8")
 
 
-def test_quantize_of_a_layer_says_what_to_do():
+def test_quantize_of_a_single_layer_raises_an_error_with_advice():
     layer = keras_attention.MultiHeadSelfAttention(2)
     functional_model(layer)
     with pytest.raises(NotImplementedError, match="keras_attention.multi_head_to_keras"):
         layer.quantize("int8")
 
 
-def test_converted_multi_head_layer_is_quantized_and_has_lora():
+def test_layer_converted_to_keras_supports_quantization_and_lora():
     layer = keras_attention.MultiHeadSelfAttention(2)
     functional_model(layer)
     converted = keras_attention.multi_head_to_keras(layer)

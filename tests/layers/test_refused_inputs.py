@@ -1,4 +1,4 @@
-"""Inputs of a rank or a kind that the documentation does not have are refused by name."""
+"""Errors for inputs of an undocumented rank, and for ragged, sparse and text inputs."""
 
 import keras
 import numpy as np
@@ -40,13 +40,13 @@ def test_one_vector_per_sample_is_refused(name):
         layer(X[:, 0])
 
 
-def test_the_message_names_return_sequences_and_the_embedding():
+def test_error_mentions_return_sequences_and_embedding():
     layers = [keras.Input((7, 3)), keras.layers.LSTM(6), ka.MultiHeadSelfAttention(2)]
     with pytest.raises(ValueError, match="return_sequences=True.*Embedding"):
         keras.Sequential(layers)
 
 
-def test_a_sequential_model_of_one_layer_attends_to_itself():
+def test_layer_in_a_sequential_model_computes_self_attention():
     model = keras.Sequential([keras.Input((3, 4)), ka.AdditiveAttention()])
     assert model(X).shape == (2, 3, 4)
 
@@ -68,7 +68,7 @@ def test_images_are_refused_by_multi_head_layers(name):
 
 
 @pytest.mark.parametrize("name", ["attention", "additive", "luong", "local", "hard", "pooling"])
-def test_any_number_of_outer_axes(name):
+def test_inputs_may_have_any_number_of_batch_axes(name):
     x = np.random.default_rng(1).normal(size=(2, 1, 2, 1, 2, 3, 4)).astype("float32")
     layer = SEQUENCE[name]()
     actual = ops.convert_to_numpy(layer(x))
@@ -77,7 +77,7 @@ def test_any_number_of_outer_axes(name):
 
 
 @pytest.mark.parametrize("name", QUERY_VALUE)
-def test_query_and_value_are_passed_as_one_list(name):
+def test_error_asks_for_query_and_value_in_one_list(name):
     layer = QUERY_VALUE[name]()
     for call in (lambda: layer(X, X), lambda: layer(query=X, value=X), lambda: layer(X, value=X)):
         with pytest.raises(ValueError, match=r"one list.*layer\(\[query, value, key\]\)"):
@@ -116,7 +116,7 @@ def test_ragged_sparse_and_text_are_refused(name, create, message):
 
 @on_tensorflow
 @pytest.mark.parametrize("name", QUERY_VALUE)
-def test_ragged_tensors_of_unknown_width_are_refused_as_ragged(name):
+def test_ragged_tensor_of_unknown_width_raises_the_error_for_ragged_inputs(name):
     import tensorflow as tf
 
     x = tf.ragged.constant([[[1.0], [2.0, 3.0]]])
@@ -143,7 +143,7 @@ def test_none_in_the_list_is_refused(inputs):
         ka.Attention()(inputs)
 
 
-def test_pooling_names_where_a_mask_with_an_axis_more_comes_from():
+def test_pooling_error_names_the_source_of_a_mask_with_an_extra_axis():
     words = keras.Input((3, 4), dtype="int32")
     embedded = keras.layers.Embedding(9, 5, mask_zero=True)(words)
     sentences = keras.layers.TimeDistributed(ka.AttentionPooling())(embedded)

@@ -1,7 +1,7 @@
-"""Second derivatives equal differences of the first, also where a gradient is custom or compiled.
+"""Second derivatives match finite differences, with custom gradients and under compilers.
 
-Gradient penalties need them. A custom gradient that closes over values that it should
-differentiate would give wrong second derivatives without an error.
+Gradient penalties need second derivatives. If a custom gradient closes over values that it should
+differentiate, they are wrong, and no error is raised.
 """
 
 import keras
@@ -11,13 +11,16 @@ from keras import ops
 
 import keras_attention as ka
 from keras_attention.kernels import tuning
-from tests.finite_differences import FINEST
+from tests.finite_differences import GRAD_DTYPE
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
-QUERY, MEMORY = RNG.normal(size=(2, 5, 4)).astype(FINEST), RNG.normal(size=(2, 6, 4)).astype(FINEST)
-DIRECTIONS = [RNG.normal(size=x.shape).astype(FINEST) for x in (QUERY, MEMORY)]
-BLOCKWISE = {"implementation": "blockwise", "dtype": FINEST}
+QUERY, MEMORY = (
+    RNG.normal(size=(2, 5, 4)).astype(GRAD_DTYPE),
+    RNG.normal(size=(2, 6, 4)).astype(GRAD_DTYPE),
+)
+DIRECTIONS = [RNG.normal(size=x.shape).astype(GRAD_DTYPE) for x in (QUERY, MEMORY)]
+BLOCKWISE = {"implementation": "blockwise", "dtype": GRAD_DTYPE}
 
 
 def attend(layer, **options):
@@ -30,26 +33,26 @@ def decode(decoder):
 
 
 def cell():
-    return keras.layers.SimpleRNNCell(2, dtype=FINEST)
+    return keras.layers.SimpleRNNCell(2, dtype=GRAD_DTYPE)
 
 
 COMPILED = {
-    "scores": lambda: attend(ka.AdditiveAttention(16, dtype=FINEST)),
+    "scores": lambda: attend(ka.AdditiveAttention(16, dtype=GRAD_DTYPE)),
     "dot": lambda: attend(ka.MultiHeadAttention(2, 2, **BLOCKWISE), use_causal_mask=True),
     "decoder": lambda: decode(
-        ka.AttentionDecoder(cell(), ka.AdditiveAttention(16, dtype=FINEST), dtype=FINEST)
+        ka.AttentionDecoder(cell(), ka.AdditiveAttention(16, dtype=GRAD_DTYPE), dtype=GRAD_DTYPE)
     ),
 }
 EAGER = {
     **COMPILED,
     "additive": lambda: attend(ka.AdditiveAttention(16, **BLOCKWISE), return_attention_scores=True),
-    "pointer": lambda: decode(ka.PointerDecoder(16, cell(), dtype=FINEST)),
-    "local": lambda: attend(ka.LocalAttention(1, dtype=FINEST)),
-    "local-m": lambda: attend(ka.LocalAttention(1, "monotonic", dtype=FINEST)),
-    "cosine": lambda: attend(ka.Attention("cosine", dtype=FINEST)),
-    "sparsemax": lambda: attend(ka.Attention(normalize="sparsemax", dtype=FINEST)),
+    "pointer": lambda: decode(ka.PointerDecoder(16, cell(), dtype=GRAD_DTYPE)),
+    "local": lambda: attend(ka.LocalAttention(1, dtype=GRAD_DTYPE)),
+    "local-m": lambda: attend(ka.LocalAttention(1, "monotonic", dtype=GRAD_DTYPE)),
+    "cosine": lambda: attend(ka.Attention("cosine", dtype=GRAD_DTYPE)),
+    "sparsemax": lambda: attend(ka.Attention(normalize="sparsemax", dtype=GRAD_DTYPE)),
     "memory": lambda: (lambda run: lambda query, memory: run(query))(
-        keras.layers.RNN(ka.NTMCell(3, slots=4, width=2, dtype=FINEST), dtype=FINEST)
+        keras.layers.RNN(ka.NTMCell(3, slots=4, width=2, dtype=GRAD_DTYPE), dtype=GRAD_DTYPE)
     ),
 }
 
@@ -80,31 +83,31 @@ def gradient_functions(mechanism):
     return gradient, lambda *x: gradient(*x, function=lambda *y: contract(gradient(*y)))
 
 
-def assert_second_derivatives_are_differences(mechanism, compile_function=lambda f: f):
+def assert_second_derivatives_match(mechanism, compile_function=lambda f: f):
     inputs = [ops.convert_to_tensor(x) for x in (QUERY, MEMORY)]
     mechanism(*inputs)
     gradient, second = gradient_functions(mechanism)
-    step = 1e-5 if FINEST == "float64" else 1e-2
+    step = 1e-5 if GRAD_DTYPE == "float64" else 1e-2
     sides = (
         gradient(*(x + s * d for x, d in zip(inputs, DIRECTIONS, strict=True)))
         for s in (step, -step)
     )
     for result, above, below in zip(compile_function(second)(*inputs), *sides, strict=True):
         difference = (ops.convert_to_numpy(above) - ops.convert_to_numpy(below)) / (2 * step)
-        tolerance = (1e-6 if FINEST == "float64" else 1e-2) * np.abs(difference).max()
+        tolerance = (1e-6 if GRAD_DTYPE == "float64" else 1e-2) * np.abs(difference).max()
         np.testing.assert_allclose(ops.convert_to_numpy(result), difference, rtol=0, atol=tolerance)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="differences need Keras in float64")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="finite differences need float64")
 @pytest.mark.parametrize("name", EAGER)
 def test_second_derivatives(name):
-    assert_second_derivatives_are_differences(EAGER[name]())
+    assert_second_derivatives_match(EAGER[name]())
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles for minutes")
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled_second_derivatives(name, monkeypatch):
-    monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)  # 16 compile for a minute
+    monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)  # 16 would compile for a minute
     monkeypatch.setattr(tuning, "ADDITIVE_MIN_ELEMENTS_COMPILED", 0)
     if BACKEND == "jax":
         import jax
@@ -116,4 +119,4 @@ def test_compiled_second_derivatives(name, monkeypatch):
         def compile_function(function):
             return tf.function(function, jit_compile=True)
 
-    assert_second_derivatives_are_differences(COMPILED[name](), compile_function)
+    assert_second_derivatives_match(COMPILED[name](), compile_function)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention import SelfAttention2D
 from tests import reference, reference_image
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 from tests.gradients import gradients
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype("float32")
@@ -59,9 +59,11 @@ def test_matches_the_papers_formula_to_ten_digits_in_float64(variant):
 
 @every_variant
 def test_gradients_match_finite_differences(variant):
-    layer = build_layer(dtype=FINEST, **variant)
-    assert abs(float(numpy(layer.gamma))) > 0.1  # the convolutions have a gradient to compare
-    factors = np.random.default_rng(2).normal(size=IMAGES.shape).astype(FINEST)
+    layer = build_layer(dtype=GRAD_DTYPE, **variant)
+    assert (
+        abs(float(numpy(layer.gamma))) > 0.1
+    )  # otherwise the convolutions' gradients would vanish
+    factors = np.random.default_rng(2).normal(size=IMAGES.shape).astype(GRAD_DTYPE)
 
     def formula(images, *weights):
         kernels = [*weights[1:], None][:4]
@@ -74,7 +76,7 @@ def test_gradients_match_finite_differences(variant):
     def loss(images):
         return ops.sum(ops.multiply(layer(images), factors))
 
-    assert_gradients_are_differences(loss, formula, [IMAGES], layer.weights)
+    assert_gradients_match(loss, formula, [IMAGES], layer.weights)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
@@ -131,7 +133,7 @@ def test_channels_first_equals_channels_last_transposed(variant):
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @every_variant
-def test_model_takes_images_of_any_size(variant, data_format):
+def test_model_accepts_images_of_any_size(variant, data_format):
     is_last = data_format == "channels_last"
     layer = SelfAttention2D(data_format=data_format, **variant)
     inputs = keras.Input((None, None, 7) if is_last else (7, None, None))
@@ -151,7 +153,7 @@ def test_model_takes_images_of_any_size(variant, data_format):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs")
-def test_unknown_batch_is_the_inferred_size_of_reshapes_in_a_graph():
+def test_reshapes_in_a_graph_infer_an_unknown_batch_size():
     """tf2onnx converts a reshape wrongly if the batch size in it is computed at run time."""
     import tensorflow as tf
 

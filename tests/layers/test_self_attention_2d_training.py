@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention import SelfAttention2D
 
 IMAGES = np.random.default_rng(0).normal(size=(6, 3, 5, 7)).astype("float32")
-ON_XLA = keras.backend.backend() != "torch"
+JIT = keras.backend.backend() != "torch"
 PROJECTIONS = ["query", "key", "value", "output"]
 
 
@@ -15,10 +15,10 @@ def numpy(x):
 
 
 def kernels(layer):
-    named = [getattr(layer, f"{name}_projection") for name in PROJECTIONS]
+    layers = [getattr(layer, f"{name}_projection") for name in PROJECTIONS]
     if layer.spectral_normalization:
-        named = [wrapper.layer for wrapper in named]
-    return [numpy(dense.kernel) for dense in named]
+        layers = [wrapper.layer for wrapper in layers]
+    return [numpy(dense.kernel) for dense in layers]
 
 
 def spectral_norms(layer):
@@ -65,10 +65,10 @@ def test_released_variant_trains_compiled_and_survives_saving(data_format, dtype
         3, pool_keys=True, spectral_normalization=True, data_format=data_format, dtype=dtype
     )
     model = keras.Model(inputs, layer(inputs))
-    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=ON_XLA)
+    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=JIT)
     target = images + images.mean((1, 2) if data_format == "channels_last" else (2, 3))[0].mean()
     losses = model.fit(images, target, epochs=8, batch_size=3, verbose=0).history["loss"]
-    assert model.jit_compile == ON_XLA
+    assert model.jit_compile == JIT
     assert np.isfinite(losses).all() and float(numpy(layer.gamma)) != 0
     if keras.backend.backend() != "jax":  # on JAX, Keras does not store the divided kernel
         np.testing.assert_allclose(spectral_norms(layer), 1, rtol=0.2)
@@ -92,7 +92,7 @@ def test_weight_decay_and_regularizer_do_not_change_gamma():
     assert all((np.abs(a) < np.abs(b)).all() for a, b in zip(kernels(layer), before, strict=True))
 
 
-def test_reduction_beyond_the_channels_leaves_one_channel():
+def test_reduction_by_more_than_the_channels_leaves_one_channel():
     layer = SelfAttention2D(key_reduction=8, value_reduction=8)
     layer(IMAGES)
     assert [k.shape for k in kernels(layer)] == [(7, 1), (7, 1), (7, 1), (1, 7)]
@@ -118,7 +118,7 @@ def test_half_precision_overflow_does_not_give_nan():
 
 @pytest.mark.parametrize("shape", [(3, 7), (3, 5, 7), (2, 3, 5, 7, 2), (2, 3, 5, None)])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_inputs_that_are_no_images_are_refused(shape, data_format):
+def test_inputs_that_are_not_images_are_refused(shape, data_format):
     if data_format == "channels_first" and len(shape) == 4:
         shape = (shape[0], shape[3], *shape[1:3])
     layer = SelfAttention2D(data_format=data_format)

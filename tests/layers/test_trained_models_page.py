@@ -1,4 +1,4 @@
-"""The code of docs/trained_models.md runs, and its model of one step is complete."""
+"""The code in docs/trained_models.md runs, and its one-step model has all weights."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 PAGE = Path(__file__).parents[2] / "docs" / "trained_models.md"
 
 
-def test_code_blocks_run_and_a_loop_of_steps_equals_the_whole_target():
+def test_code_blocks_run_and_a_loop_of_steps_matches_one_call():
     names = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
         exec(block, names)

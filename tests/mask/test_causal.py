@@ -10,7 +10,7 @@ def parse_mask(*rows):
     return [[sign == "x" for sign in row] for row in rows]
 
 
-def test_with_as_many_keys_as_queries_later_keys_are_masked():
+def test_later_keys_are_masked():
     expected = parse_mask("x..", "xx.", "xxx")
     np.testing.assert_array_equal(ops.convert_to_numpy(causal(3, 3)), expected)
 

@@ -5,7 +5,7 @@ from keras import ops
 from keras_attention.mask.span import span
 
 
-def span_of(*rows):
+def compute_span(*rows):
     mask = np.array([[sign == "x" for sign in row] for row in rows])
     return tuple(int(x) for x in map(ops.convert_to_numpy, span(mask)))
 
@@ -22,15 +22,15 @@ def span_of(*rows):
     ],
 )
 def test_span_runs_from_the_first_to_the_last_visible_key(row, start, length):
-    assert span_of(row) == (start, length)
+    assert compute_span(row) == (start, length)
 
 
 def test_key_counts_if_visible_to_any_query():
-    assert span_of("x....", ".....", "...x.") == (0, 4)
+    assert compute_span("x....", ".....", "...x.") == (0, 4)
 
 
 def test_fully_masked_sequence_has_length_zero():
-    assert span_of("...", "...")[1] == 0
+    assert compute_span("...", "...")[1] == 0
 
 
 def test_every_sequence_has_its_own_span():

@@ -25,9 +25,9 @@ def test_matches_the_dense_mask(queries, keys, causal, window):
         "pairs": RNG.random((BATCH, queries, keys)) < 0.5,
     }
     for is_used in itertools.product([False, True], repeat=3):
-        some = {n: x for (n, x), used in zip(masks.items(), is_used, strict=True) if used}
-        mask = StructuredMask(queries, keys, **some, causal=causal, window=window)
-        expected = visible_pairs(queries, keys, **some, causal=causal, window=window)
+        selected = {n: x for (n, x), used in zip(masks.items(), is_used, strict=True) if used}
+        mask = StructuredMask(queries, keys, **selected, causal=causal, window=window)
+        expected = visible_pairs(queries, keys, **selected, causal=causal, window=window)
         np.testing.assert_array_equal(numpy(mask.dense(), expected.shape), expected)
         has_key, is_visible = expected.any(axis=2), expected.any(axis=1)
         np.testing.assert_array_equal(numpy(mask.query_has_visible_key(), has_key.shape), has_key)

@@ -20,21 +20,21 @@ def test_window_is_aligned_to_the_lower_right():
     np.testing.assert_array_equal(ops.convert_to_numpy(window(3, 5, width=1)), expected)
 
 
-def test_only_the_own_position_is_visible_with_a_width_of_zero():
+def test_width_of_zero_leaves_only_the_querys_own_position_visible():
     np.testing.assert_array_equal(
         ops.convert_to_numpy(window(5, 5, width=0)), np.eye(5, dtype=bool)
     )
 
 
 @pytest.mark.parametrize("width", [5, 7, 1000])
-def test_in_a_window_wider_than_the_sequence_all_keys_are_visible(width):
+def test_window_wider_than_the_sequence_masks_nothing(width):
     assert ops.convert_to_numpy(window(3, 5, width)).all()
 
 
 def test_with_a_causal_mask_only_past_keys_are_visible():
     expected = parse_mask("x...", "xx..", ".xx.", "..xx")
-    both = combine(window(4, 4, width=1), causal(4, 4))
-    np.testing.assert_array_equal(ops.convert_to_numpy(both), expected)
+    combined = combine(window(4, 4, width=1), causal(4, 4))
+    np.testing.assert_array_equal(ops.convert_to_numpy(combined), expected)
 
 
 def test_negative_width_is_refused():

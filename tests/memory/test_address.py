@@ -1,4 +1,4 @@
-"""Each addressing step against loops of its equation, planted cases, limits and gradients."""
+"""Each addressing step compared with its equation, hand-made cases, limits and gradients."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from keras_attention import memory
 from keras_attention.normalize import softmax
 from keras_attention.score import CosineScore
 from tests import reference_memory
-from tests.finite_differences import assert_gradients_are_differences
+from tests.finite_differences import assert_gradients_match
 from tests.gradients import gradients
 
 BATCH, HEADS, SLOTS, WIDTH, SHIFTS = 2, 3, 7, 5, 5
@@ -27,29 +27,31 @@ def one_hot(slot, slots=SLOTS):
     return np.eye(slots, dtype="float32")[slot][None, None]
 
 
-def arguments_of(name):
-    """Arguments that no step is special for."""
+def make_arguments(name):
+    """Return random arguments of a step, none of them at a limit."""
     rng = np.random.default_rng(0)
     address, previous = (distribution(rng, BATCH, HEADS, SLOTS) for _ in range(2))
     number = rng.uniform(size=(BATCH, HEADS)).astype("float32")
     key = rng.normal(size=(BATCH, HEADS, WIDTH)).astype("float32")
-    stored = rng.normal(size=(BATCH, SLOTS, WIDTH)).astype("float32")
+    slots_content = rng.normal(size=(BATCH, SLOTS, WIDTH)).astype("float32")
     return {
-        "content": [key, 9 * number, stored],
+        "content": [key, 9 * number, slots_content],
         "interpolate": [address, previous, number],
         "shift": [address, distribution(rng, BATCH, HEADS, SHIFTS)],
         "sharpen": [address, 1 + 4 * number],
     }[name]
 
 
-def by_loops(name, *arguments):
-    """The step's equation for every head of every sequence."""
+def compute_by_loops(name, *arguments):
+    """Evaluate the step's equation for every head of every sequence."""
     if name == "content":
-        key, strength, stored = arguments
-        arguments = key, strength, np.repeat(stored[:, None], key.shape[1], axis=1)
+        key, strength, slots_content = arguments
+        arguments = key, strength, np.repeat(slots_content[:, None], key.shape[1], axis=1)
     equation = getattr(reference_memory, name)
     sequences = zip(*arguments, strict=True)
-    return np.array([[equation(*head) for head in zip(*one, strict=True)] for one in sequences])
+    return np.array(
+        [[equation(*head) for head in zip(*sequence, strict=True)] for sequence in sequences]
+    )
 
 
 every_step = pytest.mark.parametrize("name", ["content", "interpolate", "shift", "sharpen"])
@@ -57,43 +59,47 @@ every_step = pytest.mark.parametrize("name", ["content", "interpolate", "shift",
 
 @every_step
 def test_step_matches_its_equation(name):
-    arguments = arguments_of(name)
+    arguments = make_arguments(name)
     actual = numpy(getattr(memory, name)(*arguments))
-    np.testing.assert_allclose(actual, by_loops(name, *arguments), atol=1e-6)
+    np.testing.assert_allclose(actual, compute_by_loops(name, *arguments), atol=1e-6)
 
 
 @every_step
 def test_step_returns_a_distribution_for_a_single_sequence(name):
-    arguments = [x[:1] for x in arguments_of(name)]
+    arguments = [x[:1] for x in make_arguments(name)]
     actual = numpy(getattr(memory, name)(*arguments))
     assert actual.shape == (1, HEADS, SLOTS)
     assert (actual >= 0).all()
     np.testing.assert_allclose(actual.sum(-1), 1, rtol=1e-6)
-    np.testing.assert_allclose(actual, by_loops(name, *arguments), atol=1e-6)
+    np.testing.assert_allclose(actual, compute_by_loops(name, *arguments), atol=1e-6)
 
 
 @every_step
 def test_gradient_matches_the_equation(name):
-    arguments = arguments_of(name)
-    toward = np.random.default_rng(1).normal(size=(BATCH, HEADS, SLOTS))
+    arguments = make_arguments(name)
+    upstream = np.random.default_rng(1).normal(size=(BATCH, HEADS, SLOTS))
 
     def loss(*tensors):
         actual = getattr(memory, name)(*tensors)
-        return ops.sum(ops.multiply(actual, ops.cast(toward, actual.dtype)))
+        return ops.sum(ops.multiply(actual, ops.cast(upstream, actual.dtype)))
 
-    assert_gradients_are_differences(
-        loss, lambda *a: float((by_loops(name, *a) * toward).sum()), arguments
+    assert_gradients_match(
+        loss, lambda *a: float((compute_by_loops(name, *a) * upstream).sum()), arguments
     )
 
 
-@pytest.mark.parametrize("slot, amount, reached", [(2, 1, 3), (6, 1, 0), (0, -1, 6), (5, 2, 0)])
-def test_shift_moves_a_one_hot_address_and_wraps(slot, amount, reached):
+@pytest.mark.parametrize(
+    "slot, amount, expected_slot", [(2, 1, 3), (6, 1, 0), (0, -1, 6), (5, 2, 0)]
+)
+def test_shift_moves_a_one_hot_address_and_wraps(slot, amount, expected_slot):
     amounts = one_hot(2 + amount, SHIFTS)
-    np.testing.assert_array_equal(numpy(memory.shift(one_hot(slot), amounts)), one_hot(reached))
+    np.testing.assert_array_equal(
+        numpy(memory.shift(one_hot(slot), amounts)), one_hot(expected_slot)
+    )
 
 
 def test_single_shift_of_zero_changes_nothing():
-    address = arguments_of("shift")[0]
+    address = make_arguments("shift")[0]
     actual = numpy(memory.shift(address, np.ones((BATCH, HEADS, 1), "float32")))
     np.testing.assert_array_equal(actual, address)
 
@@ -105,32 +111,34 @@ def test_sharpening_does_not_change_a_one_hot_address(sharpness):
 
 
 def test_sharpening_by_one_changes_nothing():
-    address = arguments_of("sharpen")[0]
+    address = make_arguments("sharpen")[0]
     actual = numpy(memory.sharpen(address, np.ones((BATCH, HEADS), "float32")))
     np.testing.assert_allclose(actual, address, atol=1e-6)
 
 
 def test_gate_0_returns_the_previous_and_gate_1_the_new_address():
-    address, previous, gate = arguments_of("interpolate")
-    kept = memory.interpolate(address, previous, np.zeros_like(gate))
-    taken = memory.interpolate(address, previous, np.ones_like(gate))
-    np.testing.assert_array_equal(numpy(kept), previous)
-    np.testing.assert_array_equal(numpy(taken), address)
+    address, previous, gate = make_arguments("interpolate")
+    at_gate_0 = memory.interpolate(address, previous, np.zeros_like(gate))
+    at_gate_1 = memory.interpolate(address, previous, np.ones_like(gate))
+    np.testing.assert_array_equal(numpy(at_gate_0), previous)
+    np.testing.assert_array_equal(numpy(at_gate_1), address)
 
 
 def test_content_is_the_softmax_of_the_cosine_score():
-    key, _, stored = arguments_of("content")
+    key, _, slots_content = make_arguments("content")
     score = CosineScore(strength=7.0)
-    expected = softmax(score(key, stored))
-    actual = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), stored)
+    expected = softmax(score(key, slots_content))
+    actual = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), slots_content)
     np.testing.assert_allclose(numpy(actual), numpy(expected), atol=1e-6)
 
 
 def test_gradients_are_finite_for_zero_memory_and_key():
-    key, strength, stored = (np.zeros_like(x) for x in arguments_of("content"))
-    actual = gradients(lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, stored])
+    key, strength, slots_content = (np.zeros_like(x) for x in make_arguments("content"))
+    actual = gradients(
+        lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, slots_content]
+    )
     assert all(np.isfinite(g).all() for g in actual)
-    uniform = numpy(memory.content(key, strength, stored))
+    uniform = numpy(memory.content(key, strength, slots_content))
     np.testing.assert_allclose(uniform, np.full((BATCH, HEADS, SLOTS), 1 / SLOTS), rtol=1e-6)
 
 
@@ -144,7 +152,7 @@ def test_gradient_of_sharpening_is_finite_at_a_weight_of_zero():
 
 @every_step
 def test_step_computes_half_precision_inputs_in_float32(name):
-    halves = [ops.cast(x, "float16") for x in arguments_of(name)]
+    halves = [ops.cast(x, "float16") for x in make_arguments(name)]
     actual = getattr(memory, name)(*halves)
-    exact = by_loops(name, *[numpy(x).astype("float64") for x in halves])
+    exact = compute_by_loops(name, *[numpy(x).astype("float64") for x in halves])
     np.testing.assert_allclose(numpy(actual), exact, atol=1e-6)

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention.normalize import hardmax, masked, softmax, sparsemax
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 from tests.gradients import gradients
 
 FORMULAS = {
@@ -16,10 +16,10 @@ FORMULAS = {
     hardmax: reference.hardmax,
 }
 every_normalizer = pytest.mark.parametrize("normalize", FORMULAS, ids=lambda f: f.__name__)
-every_smooth_one = pytest.mark.parametrize(
+every_differentiable_normalizer = pytest.mark.parametrize(
     "normalize", [softmax, sparsemax], ids=["softmax", "sparsemax"]
 )
-planted = pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf, 3e38])
+every_masked_score = pytest.mark.parametrize("masked_score", [np.nan, np.inf, -np.inf, 3e38])
 
 
 def scores_and_mask(dtype="float32"):
@@ -47,8 +47,10 @@ def test_matches_the_formula(normalize):
     weights = compute_weights(normalize, scores, mask)
     np.testing.assert_allclose(weights, compute_expected(normalize, scores, mask), atol=1e-6)
     unmasked = compute_weights(normalize, scores)
-    everything = np.ones_like(mask)
-    np.testing.assert_allclose(unmasked, compute_expected(normalize, scores, everything), atol=1e-6)
+    all_visible = np.ones_like(mask)
+    np.testing.assert_allclose(
+        unmasked, compute_expected(normalize, scores, all_visible), atol=1e-6
+    )
 
 
 @only_with_float64
@@ -70,24 +72,24 @@ def test_rows_sum_to_one_or_zero_and_masked_weights_are_exactly_zero(normalize):
 
 
 @every_normalizer
-@planted
-def test_masked_scores_do_not_change_the_weights(normalize, planted):
+@every_masked_score
+def test_masked_scores_do_not_change_the_weights(normalize, masked_score):
     scores, mask = scores_and_mask()
-    poisoned = np.where(mask, scores, np.float32(planted))
+    poisoned = np.where(mask, scores, np.float32(masked_score))
     weights = compute_weights(normalize, poisoned, mask)
     np.testing.assert_array_equal(weights, compute_weights(normalize, scores, mask))
 
 
-@every_smooth_one
-@planted
-def test_masked_scores_do_not_change_the_gradient(normalize, planted):
+@every_differentiable_normalizer
+@every_masked_score
+def test_masked_scores_do_not_change_the_gradient(normalize, masked_score):
     scores, mask = scores_and_mask()
     factors = np.random.default_rng(1).normal(size=scores.shape).astype("float32")
 
     def loss(scores):
         return ops.sum(ops.multiply(normalize(scores, mask), factors))
 
-    poisoned = np.where(mask, scores, np.float32(planted))
+    poisoned = np.where(mask, scores, np.float32(masked_score))
     np.testing.assert_array_equal(*gradients(loss, [poisoned]), *gradients(loss, [scores]))
 
 
@@ -136,11 +138,11 @@ def test_half_precision_is_normalized_in_float32(normalize, dtype):
     np.testing.assert_allclose(ops.convert_to_numpy(weights), exact, atol=1e-6)
 
 
-@every_smooth_one
+@every_differentiable_normalizer
 def test_gradient_matches_differences_and_is_zero_for_fully_masked_rows(normalize):
     scores, mask = scores_and_mask()
-    factors = np.random.default_rng(1).normal(size=scores.shape).astype(FINEST)
-    (actual,) = assert_gradients_are_differences(
+    factors = np.random.default_rng(1).normal(size=scores.shape).astype(GRAD_DTYPE)
+    (actual,) = assert_gradients_match(
         lambda s: ops.sum(ops.multiply(normalize(s, mask), factors)),
         lambda s: np.sum(compute_expected(normalize, s, mask) * factors),
         [scores],
@@ -151,13 +153,13 @@ def test_gradient_matches_differences_and_is_zero_for_fully_masked_rows(normaliz
 
 def test_custom_distribution_is_masked_by_the_same_rule():
     @masked
-    def by_squares(scores):
+    def squared_softmax(scores):
         """Weights in proportion to squares."""
         squares = ops.exp(2 * (scores - ops.max(scores, -1, keepdims=True)))
         return squares / ops.sum(squares, -1, keepdims=True)
 
-    assert (by_squares.__name__, by_squares.__doc__[:7]) == ("by_squares", "Weights")
+    assert (squared_softmax.__name__, squared_softmax.__doc__[:7]) == ("squared_softmax", "Weights")
     weights = compute_weights(
-        by_squares, np.zeros((2, 3), "float32"), np.array([[0, 1, 1], [0, 0, 0]])
+        squared_softmax, np.zeros((2, 3), "float32"), np.array([[0, 1, 1], [0, 0, 0]])
     )
     np.testing.assert_array_equal(weights, [[0, 0.5, 0.5], [0, 0, 0]])

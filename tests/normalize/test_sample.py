@@ -17,7 +17,7 @@ SCORES = 5 * RNG.normal(size=(7, 3, 5)).astype("float32")
 MASK = RNG.random((7, 3, 5)) < 0.6
 MASK[0, 0] = False
 MASK[1:, :, 0] = True
-DRAWS = 200_000
+SAMPLE_COUNT = 200_000
 
 
 def numpy(x):
@@ -32,11 +32,11 @@ def one_hot(shape, keys):
 def test_tfp_and_keras_formulas_give_equal_values_and_gradients():
     chosen = one_hot((7, 3), 5)
 
-    def both(formulas, scores):
+    def compute_both(formulas, scores):
         logits = sample.log(softmax(scores, MASK))
         return formulas.log_probability(logits, chosen), formulas.entropy(logits)
 
-    ours, theirs = both(sample_ops, SCORES), both(sample_tfp, SCORES)
+    ours, theirs = compute_both(sample_ops, SCORES), compute_both(sample_tfp, SCORES)
     has_visible_key = MASK.any(-1)  # a fully masked row has no distribution
     for result, correct in zip(ours, theirs, strict=True):
         assert result.shape == (7, 3)
@@ -45,7 +45,8 @@ def test_tfp_and_keras_formulas_give_equal_values_and_gradients():
         )
     for i in range(2):
         actual = [
-            gradients(lambda s, f=f, i=i: ops.sum(both(f, s)[i]), [SCORES])[0] for f in FORMULAS
+            gradients(lambda s, f=f, i=i: ops.sum(compute_both(f, s)[i]), [SCORES])[0]
+            for f in FORMULAS
         ]
         np.testing.assert_allclose(*actual, rtol=1e-5, atol=1e-6)
 
@@ -65,12 +66,12 @@ def test_log_probability_and_entropy_match_the_weights(formulas):
 @every_formula
 def test_sample_frequencies_match_the_weights(formulas):
     weights = np.array([0.5, 0.3, 0.15, 0.05, 0.0], "float32")
-    noise = formulas.gumbel((DRAWS, 5), keras.random.SeedGenerator(3))
-    chosen = numpy(sample.sample(ops.broadcast_to(weights, (DRAWS, 5)), noise))
+    noise = formulas.gumbel((SAMPLE_COUNT, 5), keras.random.SeedGenerator(3))
+    chosen = numpy(sample.sample(ops.broadcast_to(weights, (SAMPLE_COUNT, 5)), noise))
     np.testing.assert_array_equal(chosen.sum(-1), 1)
     counts = chosen.sum(0)
     assert counts[4] == 0
-    chi_square = ((counts - DRAWS * weights)[:4] ** 2 / (DRAWS * weights[:4])).sum()
+    chi_square = ((counts - SAMPLE_COUNT * weights)[:4] ** 2 / (SAMPLE_COUNT * weights[:4])).sum()
     assert chi_square < 16.27  # three degrees of freedom: exceeded once in a thousand
 
 
@@ -78,9 +79,9 @@ def test_sample_frequencies_match_the_weights(formulas):
 def test_generator_gives_new_noise_and_its_seed_repeats_it(formulas):
     seeds = keras.random.SeedGenerator(5)
     first, second = (numpy(formulas.gumbel((11,), seeds)) for _ in range(2))
-    again = numpy(formulas.gumbel((11,), keras.random.SeedGenerator(5)))
+    repeated = numpy(formulas.gumbel((11,), keras.random.SeedGenerator(5)))
     assert np.abs(first - second).min() > 0
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, repeated)
 
 
 def test_tensorflow_uses_tensorflow_probability():
@@ -92,35 +93,35 @@ def test_fully_masked_rows_sample_nothing_and_masked_keys_are_never_sampled():
     weights = softmax(SCORES, MASK)
     chosen = numpy(sample.sample(weights, noise))
     relaxed = numpy(sample.sample_relaxed(weights, noise, 0.5))
-    for each in (chosen, relaxed):
-        assert not each[~MASK].any()
-        np.testing.assert_allclose(each.sum(-1), MASK.any(-1), atol=1e-6)
+    for samples in (chosen, relaxed):
+        assert not samples[~MASK].any()
+        np.testing.assert_allclose(samples.sum(-1), MASK.any(-1), atol=1e-6)
 
 
-def test_nothing_is_nan_at_weights_of_zero():
-    far = 1000 * SCORES
+def test_weights_of_zero_give_no_nan():
+    large_scores = 1000 * SCORES
 
-    def everything(scores):
+    def sum_results(scores):
         weights = softmax(scores, MASK)
         chosen = sample.sample(weights, np.zeros_like(SCORES))
         actual = sample.log_probability(weights, chosen) + sample.entropy(weights)
         relaxed = sample.sample_relaxed(weights, np.zeros_like(SCORES), 0.1)
         return ops.sum(actual) + ops.sum(relaxed**2)
 
-    assert np.isfinite(numpy(everything(far)))
-    assert np.isfinite(gradients(everything, [far])[0]).all()
+    assert np.isfinite(numpy(sum_results(large_scores)))
+    assert np.isfinite(gradients(sum_results, [large_scores])[0]).all()
 
 
 def test_relaxed_sample_converges_to_the_sample_as_temperature_falls():
     noise = numpy(sample.gumbel(SCORES.shape, keras.random.SeedGenerator(1)))
     weights = softmax(SCORES / 5)
     chosen = numpy(sample.sample(weights, noise))
-    away = [
+    distances = [
         np.abs(numpy(sample.sample_relaxed(weights, noise, t)) - chosen).mean()
         for t in (1, 0.1, 1e-3)
     ]
-    assert away[0] > away[1] > away[2]
-    assert away[2] < 1e-3
+    assert distances[0] > distances[1] > distances[2]
+    assert distances[2] < 1e-3
     expected = np.log(numpy(weights)) + noise
     expected = np.exp(expected / 0.5) / np.exp(expected / 0.5).sum(-1, keepdims=True)
     relaxed = numpy(sample.sample_relaxed(weights, noise, 0.5))

@@ -34,7 +34,7 @@ def test_no_point_of_the_simplex_is_nearer_to_the_scores():
     for row, projected in zip(scores, weights, strict=True):
         nearest = ((points - row) ** 2).sum(-1).min()
         assert ((projected - row) ** 2).sum() <= nearest + 1e-6
-        # Nor is any on the way from it to one of those points.
+        # Nor is any point on the line from the projection to one of those points.
         nearby = projected + 0.01 * (points - projected)
         assert ((projected - row) ** 2).sum() <= ((nearby - row) ** 2).sum(-1).min() + 1e-6
 

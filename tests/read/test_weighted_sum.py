@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.read import weighted_sum
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 
 
 def arrays(dtype="float32"):
@@ -32,7 +32,7 @@ def test_matches_the_formula_to_ten_digits_in_float64():
 
 def test_gradients_match_finite_differences():
     weights, value = (x[:1] for x in arrays())
-    factors = np.random.default_rng(1).normal(size=(1, 3, 7)).astype(FINEST)
+    factors = np.random.default_rng(1).normal(size=(1, 3, 7)).astype(GRAD_DTYPE)
 
     def formula(weights, value):
         return np.sum(reference.weighted_sum(weights[0], value[0]) * factors[0])
@@ -40,7 +40,7 @@ def test_gradients_match_finite_differences():
     def loss(weights, value):
         return ops.sum(ops.multiply(weighted_sum(weights, value), factors))
 
-    assert_gradients_are_differences(loss, formula, [weights, value])
+    assert_gradients_match(loss, formula, [weights, value])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -20,7 +20,7 @@ from examples.datasets.dates import Dates
 SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 MANIFEST = manifest.read(SAVED_MODELS)
 needs_data = pytest.mark.skipif(
-    not os.environ.get("TFDS_DATA_DIR"), reason="the real data are found by TFDS_DATA_DIR"
+    not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"
 )
 
 
@@ -46,8 +46,8 @@ def test_every_kind_of_example_is_published():
 @pytest.mark.parametrize("name", MANIFEST)
 def test_a_published_export_is_the_one_in_the_manifest(name):
     entry = MANIFEST[name]
-    assert manifest.digests(find_version(name)) == entry["sha256"]
-    size = sum(path.stat().st_size for path in manifest.files(find_version(name)))
+    assert manifest.compute_digests(find_version(name)) == entry["sha256"]
+    size = sum(path.stat().st_size for path in manifest.list_files(find_version(name)))
     assert size == entry["bytes"] < manifest.MAX_EXPORT_BYTES
     assert entry["command"].startswith("python examples/") and entry["versions"]["keras"]
     assert isinstance(entry["seed"], int)
@@ -70,17 +70,17 @@ def test_dates_are_translated():
 
 
 def test_convex_hulls_are_found():
-    points = geometry.draw_points(np.random.default_rng(3), 200, 5)
+    points = geometry.sample_points(np.random.default_rng(3), 200, 5)
     inputs = {"points": points.astype("float32"), "lengths": np.full(200, 5, "int32")}
     indices = run("pointer_hull", "decode", inputs)["indices"][:, :5]
-    is_right = (geometry.from_smallest(indices) == geometry.hull(points)).all(axis=1)
+    is_right = (geometry.rotate_to_smallest(indices) == geometry.hull(points)).all(axis=1)
     stated = MANIFEST["pointer_hull"]["figures"]["n = 5"]
     assert_not_worse(is_right, stated["beam of 3"]["accuracy"])
 
 
 def test_sequences_are_copied():
     rng = np.random.default_rng(3)
-    inputs, targets = algorithms.episodes(algorithms.copy, 30, rng, 41)
+    inputs, targets = algorithms.make_batch(algorithms.copy, 30, rng, 41)
     probabilities = run("ntm_copy", "serving_default", {"sequence": inputs})["probabilities"]
     is_target = targets != algorithms.NOTHING
     is_right = (((probabilities > 0.5) == (targets > 0.5)) | ~is_target).all(axis=(1, 2))
@@ -90,7 +90,7 @@ def test_sequences_are_copied():
 @needs_data
 def test_images_are_captioned():
     rng = np.random.default_rng(3)
-    images, digits = digit_grids.draw_grids(*digit_grids.mnist("test"), 100, rng)
+    images, digits = digit_grids.sample_grids(*digit_grids.load_mnist("test"), 100, rng)
     answer = run("image_captioning_soft", "decode", {"image": images})
     captions = [
         " ".join(digit_grids.WORDS[word] for word in row).split()

@@ -14,9 +14,9 @@ BATCH, QUERIES, KEYS, QUERY_WIDTH, KEY_WIDTH = 2, 3, 7, 5, 11
 
 @dataclasses.dataclass
 class Row:
-    """make(**options): a score. formula(query, key, *weights): what it should give.
+    """A score: `make(**options)` constructs it; `formula(query, key, *weights)` is its reference.
 
-    equal_widths: whether query and key must have one width.
+    equal_widths: True if query and key must have the same width.
     """
 
     make: Callable

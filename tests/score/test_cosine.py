@@ -21,8 +21,8 @@ def test_score_depends_on_the_angle():
 
 @pytest.mark.parametrize("length", [1e-5, 1e-3, 1e3, 1e12])
 def test_score_does_not_depend_on_lengths(length):
-    long = scores(np.multiply([NORTH_EAST], length), np.multiply([EAST, NORTH_EAST], length))
-    np.testing.assert_allclose(long, scores([NORTH_EAST], [EAST, NORTH_EAST]), rtol=1e-5)
+    actual = scores(np.multiply([NORTH_EAST], length), np.multiply([EAST, NORTH_EAST], length))
+    np.testing.assert_allclose(actual, scores([NORTH_EAST], [EAST, NORTH_EAST]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("strength", [1.001, 2, 10.0, 1000.0])
@@ -32,10 +32,10 @@ def test_initial_strength_is_the_argument(strength):
 
 def test_strength_stays_above_one_for_any_weight():
     score = CosineScore()
-    same = np.array([[EAST]], "float32")
-    score(same, same)
+    vector = np.array([[EAST]], "float32")
+    score(vector, vector)
     score.set_weights([np.array(-5.0)])
-    assert 1 < ops.convert_to_numpy(score(same, same)).item() < 1.01
+    assert 1 < ops.convert_to_numpy(score(vector, vector)).item() < 1.01
 
 
 def test_zero_vector_scores_zero_with_finite_gradients():

@@ -7,8 +7,8 @@ import keras_attention
 from keras_attention import score
 from tests import reference
 from tests.finite_differences import (
-    FINEST,
-    assert_gradients_are_differences,
+    GRAD_DTYPE,
+    assert_gradients_match,
     only_with_float64,
 )
 from tests.score.score_rows import BATCH, KEYS, QUERIES, ROWS
@@ -36,8 +36,8 @@ def test_score_equals_the_formula_to_ten_digits_in_float64(row):
 @every_score
 def test_projections_and_compare_equal_one_call(row):
     layer, (query, key) = row.build(), map(ops.convert_to_tensor, row.arrays())
-    in_parts = layer.compare(layer.project_query(query), layer.project_key(key))
-    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (in_parts, layer(query, key))))
+    result = layer.compare(layer.project_query(query), layer.project_key(key))
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (result, layer(query, key))))
 
 
 @every_score
@@ -66,8 +66,8 @@ def test_huge_inputs_give_no_nan(row):
 
 @every_score
 def test_gradients_equal_finite_differences(row):
-    layer, (query, key) = row.build(FINEST), (x[:1, :2] for x in row.arrays())
-    factors = np.random.default_rng(2).normal(size=(1, 2, 2)).astype(FINEST)
+    layer, (query, key) = row.build(GRAD_DTYPE), (x[:1, :2] for x in row.arrays())
+    factors = np.random.default_rng(2).normal(size=(1, 2, 2)).astype(GRAD_DTYPE)
 
     def loss(query, key):
         return ops.sum(ops.multiply(layer(query, key), factors))
@@ -76,20 +76,20 @@ def test_gradients_equal_finite_differences(row):
         scores = reference.for_each_sequence(lambda q, k: row.formula(q, k, *weights), query, key)
         return np.sum(scores * factors)
 
-    outputs_found = assert_gradients_are_differences(loss, formula, [query, key], layer.weights)
-    assert len(outputs_found) == 2 + len(layer.weights)
-    assert all(np.abs(g).max() > 0 for g in outputs_found[2:])
+    grads = assert_gradients_match(loss, formula, [query, key], layer.weights)
+    assert len(grads) == 2 + len(layer.weights)
+    assert all(np.abs(g).max() > 0 for g in grads[2:])
 
 
 @every_score
 def test_config_recreates_the_score(row):
     layer = row.build()
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert type(again) is type(layer)
-    assert again.get_config() == layer.get_config()
-    again(*row.arrays())
-    again.set_weights(layer.get_weights())
-    results = (ops.convert_to_numpy(s(*row.arrays())) for s in (layer, again))
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(loaded) is type(layer)
+    assert loaded.get_config() == layer.get_config()
+    loaded(*row.arrays())
+    loaded.set_weights(layer.get_weights())
+    results = (ops.convert_to_numpy(s(*row.arrays())) for s in (layer, loaded))
     np.testing.assert_array_equal(*results)
 
 
@@ -131,15 +131,17 @@ def test_get_returns_the_score_of_a_name():
 def test_get_accepts_objects_and_configs():
     layer = score.LocationScore(max_length=7)
     assert score.get(layer) is layer
-    again = score.get(keras.saving.serialize_keras_object(layer))
-    assert (type(again), again.max_length) == (score.LocationScore, 7)
+    loaded = score.get(keras.saving.serialize_keras_object(layer))
+    assert (type(loaded), loaded.max_length) == (score.LocationScore, 7)
 
 
 @pytest.mark.parametrize("wrong", ["dots", "location", 3, None, keras.layers.Dense])
 def test_get_refuses_anything_else(wrong):
-    with pytest.raises(ValueError, match="Expected `score` to be one of .*Received: score=") as it:
+    with pytest.raises(
+        ValueError, match="Expected `score` to be one of .*Received: score="
+    ) as error:
         score.get(wrong)
-    assert repr(wrong) in str(it.value)
+    assert repr(wrong) in str(error.value)
 
 
 def test_score_without_compare_is_refused():

@@ -13,8 +13,8 @@ class Request(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """The result of a request: seconds, and a description of a wrong answer, or None."""
+    """The result of a request: its duration, and a description of what went wrong, or None."""
 
     request: Request
     seconds: float
-    wrong: str | None
+    error: str | None

@@ -1,4 +1,4 @@
-"""Servers: tensorflow_model_server if it is on PATH, else the double; or a running one."""
+"""Servers for the tests: a running one, tensorflow_model_server if it is on PATH, or its double."""
 
 import contextlib
 import os
@@ -119,7 +119,7 @@ class RunningServer:
     """A server that is already running, at the addresses in the environment.
 
     Args:
-        models: As a `Server`'s.
+        models: Dict of name to the directory of its versions, as for `Server`.
     """
 
     def __init__(self, models):

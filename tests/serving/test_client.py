@@ -11,7 +11,9 @@ from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 
 
-def test_the_example_queries_measures_and_draws(model_server, tmp_path, capsys):
+def test_the_example_queries_a_server_measures_it_and_draws_pictures(
+    model_server, tmp_path, capsys
+):
     measured = serving_client.main(
         model_server.grpc, model_server.rest, quick=True, pictures=tmp_path
     )

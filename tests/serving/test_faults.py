@@ -32,7 +32,7 @@ def test_clients_survive_a_killed_and_restarted_server(versions, base, tmp_path)
             server.start()
 
         sent = traffic.send(server, versions[1], sample_order(versions[1]), CLIENTS, restart)
-    assert not [result.wrong for result in sent if result.wrong]
+    assert not [result.error for result in sent if result.error]
     assert max(result.seconds for result in sent) > 0.5  # at least one request had to wait
 
 
@@ -50,7 +50,7 @@ def test_a_new_version_takes_over_under_load(versions, base, tmp_path):
         client = GrpcClient(server.grpc)
         newest = client.predict(NAME, requests[0].inputs)
         client.close()
-    assert not [result.wrong for result in [*sent, *after] if result.wrong]
+    assert not [result.error for result in [*sent, *after] if result.error]
     assert newest.version == 2
     # The test could not fail if both versions gave the same answer.
     assert traffic.find_difference(requests[0], newest._replace(version=1))
@@ -69,20 +69,23 @@ def flip_bit(file, share=0.5):
 
 WEIGHTS, INDEX = "variables/variables.data-00000-of-00001", "variables/variables.index"
 WARMUP = "assets.extra/tf_serving_warmup_requests"
-BREAK = {
-    "graph cut": lambda version: truncate(version / "saved_model.pb"),
+DAMAGES = {
+    "graph truncated": lambda version: truncate(version / "saved_model.pb"),
     "graph empty": lambda version: truncate(version / "saved_model.pb", 0),
     "graph missing": lambda version: (version / "saved_model.pb").unlink(),
-    "weights cut": lambda version: truncate(version / WEIGHTS),
+    "weights truncated": lambda version: truncate(version / WEIGHTS),
     "weights missing": lambda version: (version / WEIGHTS).unlink(),
-    **{f"bit of the weights, {i}": lambda v, i=i: flip_bit(v / WEIGHTS, i / 10) for i in range(10)},
-    "index cut": lambda version: truncate(version / INDEX),
+    **{
+        f"bit {i} of the weights flipped": lambda v, i=i: flip_bit(v / WEIGHTS, i / 10)
+        for i in range(10)
+    },
+    "index truncated": lambda version: truncate(version / INDEX),
     # TensorFlow loads a graph without weights; only its warm-up requests fail.
     "index missing": lambda version: (version / INDEX).unlink(),
-    "no weights so far": lambda version: shutil.rmtree(version / "variables"),
-    "bit of the index": lambda version: flip_bit(version / INDEX),
-    "nothing so far": lambda version: (shutil.rmtree(version), version.mkdir()),
-    "warm-up cut": lambda version: truncate(version / WARMUP),
+    "variables missing": lambda version: shutil.rmtree(version / "variables"),
+    "bit of the index flipped": lambda version: flip_bit(version / INDEX),
+    "empty directory": lambda version: (shutil.rmtree(version), version.mkdir()),
+    "warm-up truncated": lambda version: truncate(version / WARMUP),
 }
 
 
@@ -90,7 +93,9 @@ BREAK = {
 def server(versions, tmp_path_factory):
     """A server with a copy of version 1 for each kind of damage, and a version without weights."""
     directory, folder = versions[0], tmp_path_factory.mktemp("broken")
-    models = {kind: folder / str(number) / NAME for number, kind in enumerate([*BREAK, GRAPH_ONLY])}
+    models = {
+        kind: folder / str(number) / NAME for number, kind in enumerate([*DAMAGES, GRAPH_ONLY])
+    }
     for base in models.values():
         shutil.copytree(directory / "1", base / "1")
     for part in ("variables", "assets.extra"):
@@ -101,13 +106,13 @@ def server(versions, tmp_path_factory):
 
 def test_a_broken_version_is_refused_and_the_old_one_is_served(server, versions):
     directory, requests = versions
-    for kind, damage in BREAK.items():
+    for kind, damage in DAMAGES.items():
         base = server.models[kind]
         shutil.copytree(directory / "2", base / ".copying")
         damage(base / ".copying")
         os.rename(base / ".copying", base / "2")
     client = GrpcClient(server.grpc)
-    for kind in BREAK:
+    for kind in DAMAGES:
         server.wait_for(lambda kind=kind: client.states(kind).get(2) == "END", kind)
         answer = client.predict(kind, requests[0].inputs)
         assert answer.version == 1 and traffic.find_difference(requests[0], answer) is None, kind

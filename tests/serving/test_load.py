@@ -1,4 +1,4 @@
-"""Under load from many clients every answer is the model's, and the server's memory stays.
+"""Under load from many clients, every answer is right and the server's memory does not grow.
 
 pytest -s -m slow tests/serving/test_load.py     # 10,000 requests, with a table of latencies
 """
@@ -32,11 +32,11 @@ def measure_growth(server, requests, count):
     all_requests = range(len(requests))
     for order in (all_requests, all_requests, rng.integers(0, len(requests), count // 10)):
         warm = traffic.send(server, requests, order, CLIENTS)
-        assert not [result.wrong for result in warm if result.wrong]
+        assert not [result.error for result in warm if result.error]
     sent, megabytes = [], []
     for order in np.array_split(rng.integers(0, len(requests), count), PARTS):
         sent += traffic.send(server, requests, order, CLIENTS)
-        assert not [result.wrong for result in sent if result.wrong]
+        assert not [result.error for result in sent if result.error]
         megabytes.append(server.megabytes())
     print_report(sent, megabytes)
     if np.isnan(megabytes).any():
@@ -57,13 +57,13 @@ def print_report(sent, megabytes):
     print("MB after each tenth:", *(f"{number:.0f}" for number in megabytes))
 
 
-def test_every_answer_is_right_and_memory_stays(model_server, requests):
+def test_every_answer_is_right_and_memory_does_not_grow(model_server, requests):
     # So few requests only reveal a server that keeps every request and its answer.
     assert measure_growth(model_server, requests, 300) < 1.25
 
 
 @pytest.mark.slow
-def test_ten_thousand_answers_are_right_and_memory_stays(model_server):
+def test_ten_thousand_answers_are_right_and_memory_does_not_grow(model_server):
     requests = traffic.sample_requests(np.random.default_rng(0), 240)
     assert measure_growth(model_server, requests, 10_000) < 1.05
 
@@ -75,4 +75,4 @@ def test_a_wrong_answer_is_detected(model_server, requests):
             if value.dtype.kind == "f":
                 shifted = {version: {**outputs, name: value + 1e-3}}
                 (result,) = traffic.send(model_server, [request._replace(expected=shifted)], [0], 1)
-                assert "off by" in result.wrong
+                assert "off by" in result.error

@@ -1,4 +1,4 @@
-"""A server that is already running is tested if the environment gives its addresses."""
+"""The tests use a server that is already running if the environment gives its addresses."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def test_the_running_server_answers_and_no_other_is_started(model_server):
     assert f"the one at {model_server.grpc} is left unchanged" in printed, printed
 
 
-def test_the_given_addresses_are_used(model_server, tmp_path, monkeypatch):
+def test_addresses_in_the_environment_are_used(model_server, tmp_path, monkeypatch):
     monkeypatch.setattr(servers, "RUNNING", [model_server.grpc, "127.0.0.1:1"])
     with servers.open_published_server(tmp_path) as server:
         assert (server.grpc, server.rest) == (model_server.grpc, "127.0.0.1:1")

@@ -62,10 +62,10 @@ def send(server, requests, order, clients, meanwhile=None):
         started = time.perf_counter()
         try:
             answer = local.client.predict(request.model, request.inputs, request.signature)
-            wrong = find_difference(request, answer)
-        except ServerError as error:
-            wrong = str(error)
-        return Sent(request, time.perf_counter() - started, wrong)
+            error = find_difference(request, answer)
+        except ServerError as server_error:
+            error = str(server_error)
+        return Sent(request, time.perf_counter() - started, error)
 
     with concurrent.futures.ThreadPoolExecutor(clients, initializer=connect) as threads:
         sent = [threads.submit(send_one, index) for index in order]
@@ -103,8 +103,8 @@ def _compare_outputs(expected, outputs):
             if not np.allclose(array, value, rtol=1e-4, atol=1e-5):
                 return f"{name} off by {np.max(np.abs(array - value))}"
         elif not np.array_equal(array, value):
-            wrong = array != value
-            return f"{name} {array[wrong][:3]} instead of {value[wrong][:3]}"
+            differs = array != value
+            return f"{name} {array[differs][:3]} instead of {value[differs][:3]}"
     return None
 
 

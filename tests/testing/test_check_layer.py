@@ -1,4 +1,4 @@
-"""`check_layer` on layers that this package did not write, and on ours."""
+"""`check_layer` on layers of this package, of Keras and of users."""
 
 import keras
 import pytest
@@ -129,8 +129,10 @@ def test_checks_can_be_listed_for_a_test_runner():
     case = LayerCase(keras_attention.AdditiveAttention)
     names = {check.__name__ for check, _ in list_checks(case)}
     assert {"check_fully_masked_query_returns_zero", "check_frozen_layer_is_not_trained"} <= names
-    without = list_checks(LayerCase(keras_attention.AdditiveAttention, takes_masks=False))
-    assert "check_masked_inputs_have_no_effect" not in {check.__name__ for check, _ in without}
+    without_masks = list_checks(LayerCase(keras_attention.AdditiveAttention, takes_masks=False))
+    assert "check_masked_inputs_have_no_effect" not in {
+        check.__name__ for check, _ in without_masks
+    }
 
 
 def test_layer_with_sub_layers_is_created_again_in_another_dtype():

@@ -10,7 +10,7 @@ from keras_attention.visualize import heatmap
 from keras_attention.visualize.characters import make_visible, split_graphemes, terminal_width
 from keras_attention.visualize.fonts import choose_fonts, get_family_characters
 
-ONE = [[1.0]]
+ONE_CELL = [[1.0]]
 FONTS = "keras_attention.visualize.fonts"
 
 
@@ -18,7 +18,7 @@ def test_characters_missing_in_the_default_font_come_from_another():
     with matplotlib.rc_context({"font.family": ["cmtt10"]}):
         assert choose_fonts("abc") == ("abc", ["cmtt10"])
         assert choose_fonts("дом") == ("дом", ["cmtt10", "DejaVu Sans"])
-        figure = heatmap(ONE, ["дом"], ["house"])
+        figure = heatmap(ONE_CELL, ["дом"], ["house"])
         assert figure.axes[0].get_xticklabels()[0].get_fontfamily() == ["cmtt10", "DejaVu Sans"]
         figure.canvas.draw()
 
@@ -59,9 +59,9 @@ def test_font_that_draws_only_boxes_has_no_characters():
 @pytest.mark.parametrize(
     "text", ["日本語", "שבת", "الثلاثاء", "ส.", "मई", "😀👩‍👩‍👧", "\u0301", "ᠰ᠋", "\ud800"]
 )
-def test_no_script_causes_a_warning_or_a_log_record(text, recwarn, caplog):
+def test_text_in_any_script_causes_no_warning_and_no_log_record(text, recwarn, caplog):
     caplog.set_level(logging.WARNING)
-    heatmap(ONE, [text], [text], titles=[text]).canvas.draw()
+    heatmap(ONE_CELL, [text], [text], titles=[text]).canvas.draw()
     assert not recwarn.list
     assert not caplog.records
 
@@ -89,7 +89,7 @@ def test_joiners_inside_of_words_and_emoji_are_kept():
 
 
 def test_empty_title_is_not_drawn():
-    assert heatmap(ONE, titles="").axes[0].get_title() == ""
+    assert heatmap(ONE_CELL, titles="").axes[0].get_title() == ""
 
 
 def test_graphemes_keep_their_marks_and_wide_ones_take_two_columns():
@@ -107,7 +107,7 @@ def test_sequence_that_forms_one_character_fits_a_column_of_the_text_heatmap(tex
     assert terminal_width(text) == 2
 
 
-def test_missing_wcwidth_is_refused_with_its_remedy(monkeypatch):
+def test_missing_wcwidth_raises_an_error_with_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "wcwidth", None)
     with pytest.raises(ImportError, match=r"`wcwidth` .*pip install 'keras-attention-layers\[ex"):
         terminal_width("a")

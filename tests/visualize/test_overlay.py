@@ -31,7 +31,7 @@ def render_axes(figure, axes):
     return canvas[top + 1 : bottom - 1, int(box.x0) + 2 : int(box.x1) - 1].astype("float32")
 
 
-def test_first_panel_is_the_image_and_then_follows_one_per_step():
+def test_first_panel_is_the_image_followed_by_one_panel_per_step():
     figure = overlay(image(), maps(), WORDS)
     first, *steps = figure.axes
     assert (len(first.images), first.get_title()) == (1, "")

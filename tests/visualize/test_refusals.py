@@ -1,4 +1,4 @@
-"""The heatmap refuses invalid arguments by name."""
+"""Errors for invalid arguments of the heatmap."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_invalid_arguments_are_refused(arguments, message):
 
 
 @pytest.mark.parametrize("name", ["source_tokens", "target_tokens", "titles"])
-def test_lists_of_another_length_than_the_matrices_are_refused(name):
+def test_lists_that_do_not_have_one_item_per_matrix_are_refused(name):
     with pytest.raises(ValueError, match=f"`{name}`.* 2 matrices"):
         heatmap([VALID, VALID], **{name: [["a"]]})
     with pytest.raises(ValueError, match=f"{name}"):

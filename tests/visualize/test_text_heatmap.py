@@ -70,6 +70,6 @@ def test_rows_and_columns_beyond_the_tokens_are_not_drawn():
         (np.ones((1, 1)), ["a", "b"], ["b"], "source_tokens"),
     ],
 )
-def test_invalid_arguments_are_refused_by_name(weights, source, target, message):
+def test_error_names_the_invalid_argument(weights, source, target, message):
     with pytest.raises(ValueError, match=message):
         text_heatmap(weights, source, target)

@@ -1,4 +1,4 @@
-"""SHA-256 digests of an export's files: checksums protect the weights, but not the graph."""
+"""SHA-256 digests of an export's files, because TensorFlow has no checksum of the graph."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ def write_digests(path: Path) -> None:
 
 
 def find_changed_files(path: Path) -> Iterator[str]:
-    """Yield a problem for each listed file that has changed or is gone; none without digests."""
+    """Yield a problem for each listed file that is changed or missing; none without digests."""
     lines, files = _load_lines(path), _list_files(path)
     if lines == [b""]:
         yield f"Expected a digest for each file. Received: none in {FILE}"
@@ -32,7 +32,7 @@ def find_changed_files(path: Path) -> Iterator[str]:
         if not match or name not in files or _format_line(name, files[name]) != line:
             yield (
                 f"Expected {_to_printable(name)!r} as it was exported. "
-                "Received: other bytes, or no such file"
+                "Received: a file with different contents, or no file"
             )
 
 
@@ -48,13 +48,13 @@ def find_unlisted_files(path: Path) -> Iterator[str]:
 
 
 def _load_lines(path: Path) -> list[bytes] | None:
-    """Load the lines of the digests' file, as bytes like the names in it; None without a file."""
+    """Load the lines of the digests file as bytes (file names are bytes); None without a file."""
     file = path / FILE
     return file.read_bytes().removesuffix(b"\n").split(b"\n") if file.exists() else None
 
 
 def _list_files(path: Path) -> dict[bytes, Path]:
-    """Map names, escaped as `sha256sum` does, to all files except the digests' own."""
+    """Return all files except the digests file by name, escaped as in the output of `sha256sum`."""
     files = {}
     for file in sorted(path.rglob("*")):
         if file.is_file() and file != path / FILE:
@@ -67,8 +67,8 @@ def _list_files(path: Path) -> dict[bytes, Path]:
 
 def _format_line(name: bytes, file: Path) -> bytes:
     """Return `digest  name`; a leading backslash marks a name with escaped characters."""
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return b"\\" * (b"\\" in name) + digest.encode() + b"  " + name
 
 

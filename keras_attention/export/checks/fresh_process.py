@@ -20,17 +20,16 @@ PROGRAM = Path(__file__).parent / "c_loader" / "__main__.py"
 def run_in_c_loader(
     path: str | os.PathLike, signature: str, inputs: Mapping[str, Any], disable_xla: bool = True
 ) -> dict[str, np.ndarray]:
-    """Call one signature of a SavedModel in a process without Keras or TensorFlow's Python.
+    """Call one signature of a SavedModel in a process without Keras or TensorFlow's Python code.
 
     The process loads the SavedModel with the code that TensorFlow Serving uses, on the CPU.
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
         signature: Name of the signature, such as `"serving_default"`.
-        inputs: Dict of input name to array (or nested lists), in exactly the signature's dtypes;
-            strings may be str or bytes.
-        disable_xla: Whether XLA is switched off, as in a server that is started without further
-            flags. Default True.
+        inputs: Dict of input name to array (or nested lists). The dtypes must be exactly those of
+            the signature; strings may be str or bytes.
+        disable_xla: Whether to disable XLA, as a server does by default. Default True.
 
     Returns:
         Dict of output name to array; strings are object arrays of bytes.
@@ -67,7 +66,7 @@ def run_calls(
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     with tempfile.TemporaryDirectory() as folder:
         requests, answers = Path(folder, "requests.npz"), Path(folder, "answers.npz")
-        # The stubs refuse any dict of arrays, because one could be named `allow_pickle`.
+        # The type stubs reject a dict of arrays, because a key could be `allow_pickle`.
         np.savez(requests, **pack(rows))  # pyright: ignore[reportArgumentType]
         names = [name for name, _ in calls]
         # -P keeps the program's own folder off the import path.

@@ -20,7 +20,7 @@ UNSEEDED_SAMPLING_OPS = frozenset(
 
 
 def load_meta_graph(path: str | os.PathLike):
-    """Load the one MetaGraphDef of a version directory's SavedModel.
+    """Load the MetaGraphDef of the SavedModel in a version directory.
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
@@ -61,15 +61,15 @@ def find_graph_problems(meta) -> Iterator[str]:
     )
     if compiled:
         yield (
-            "Expected no function with jit_compile=True: a server without XLA loads it and then "
-            "fails at every request. Use the function without jit_compile in the signature. "
+            "Expected no function with jit_compile=True, because a server without XLA loads it and "
+            "then fails at every request. Use the function without jit_compile in the signature. "
             f"Received: {compiled}"
         )
     python = sorted(f"{node.name} ({node.op})" for node in nodes if node.op in PYTHON_OPS)
     if python:
         yield (
-            "Expected TensorFlow operations only, no tf.py_function or tf.numpy_function: a "
-            f"server has no Python. Received: {python}"
+            "Expected no tf.py_function or tf.numpy_function, because a server has no Python. "
+            f"Received: {python}"
         )
     defined_here = {function.signature.name for function in functions}
     # A server loads all nodes of the graph, but it does not inspect functions that no node calls.
@@ -77,11 +77,11 @@ def find_graph_problems(meta) -> Iterator[str]:
     operations = {op for op in loaded if not op.startswith("_")} - defined_here
     unknown = sorted(op for op in operations if not hasattr(tf.raw_ops, op))
     if unknown:
-        yield f"Expected TensorFlow's own operations, which a server has. Received: {unknown}"
+        yield f"Expected only built-in TensorFlow operations. Received: {unknown}"
 
 
 def find_graph_remarks(meta) -> Iterator[str]:
-    """Yield a remark for each behavior that works, but that a client may not expect."""
+    """Yield a remark for each behavior that is no problem, but that clients may not expect."""
     from tensorflow.core.framework import types_pb2
 
     half = {types_pb2.DT_HALF: "float16", types_pb2.DT_BFLOAT16: "bfloat16"}

@@ -18,13 +18,13 @@ class SelfCheckError(RuntimeError):
 
 
 def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
-    """Raise SelfCheckError unless the export gives the model's outputs for every call.
+    """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
 
-    Integers, bools and strings must be equal, floats within `1e-4 * |model's| + 1e-5`. If the
-    graph computes anything in float16 or bfloat16, floats may differ by a twentieth of the
-    output's largest value: with unknown dimensions Keras uses other operations than it does
-    eagerly, which sum in another order and round at other places. (Four Transformer blocks in
-    float16 differ by a sixtieth.)
+    Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
+    graph computes anything in float16 or bfloat16, floats may differ by 1/20 of the output's
+    largest magnitude, because for unknown dimensions Keras uses other operations than eagerly: they
+    sum in another order and round at other points. (Four Transformer blocks in float16 differ by
+    1/60.)
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
@@ -44,7 +44,7 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
                 raise SelfCheckError(
                     f"The export differs from the model in signature {call.signature.name!r}, "
                     f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
-                    "(Only a SeedGenerator's random numbers can be reproduced.)"
+                    "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
 
 
@@ -61,7 +61,7 @@ def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:
 def describe_difference(
     exported: np.ndarray | None, expected: np.ndarray | None, is_half: bool
 ) -> str | None:
-    """Describe how an exported output differs from the model's; None if it does not."""
+    """Describe how an exported output differs from the model's; return None if it does not."""
     if exported is None or expected is None:
         return f"it is missing in the {'export' if exported is None else 'model'}"
     if exported.shape != expected.shape or exported.dtype != expected.dtype:
@@ -107,6 +107,6 @@ def _to_double_precision(array: np.ndarray) -> np.ndarray:
 
 
 def _absolute_tolerance(expected: np.ndarray, is_half: bool) -> float:
-    """Return the difference that is allowed for every value, whatever its magnitude."""
+    """Return the absolute tolerance, the same for every value of an output."""
     largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
     return max(1e-5, 0.05 * largest) if is_half else 1e-5

@@ -9,7 +9,7 @@ from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.export.checks.graph import has_half_precision
 from keras_attention.export.checks.outputs import is_close
 
-PADDED_ELEMENTS = 3  # per free dimension, as if the batch held a request longer by that many
+PADDED_ELEMENTS = 3  # the number of elements appended along each dimension of unknown size
 
 
 def pad_like_server(array: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
@@ -17,7 +17,7 @@ def pad_like_server(array: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
     Args:
         array: Array of shape `(batch, ...)`.
-        sizes: The target sizes after the batch dimension, none smaller than the array's.
+        sizes: The target sizes of all dimensions but the batch, none smaller than the array's.
 
     Returns:
         Array of shape `(batch, *sizes)`.
@@ -36,7 +36,7 @@ def find_padding_remarks(
 ) -> Iterator[str]:
     """Yield a remark for each output that changes when the server pads.
 
-    The calls are run again with padding, so only changes that they expose are found.
+    The calls are run again with padding. A change that none of them exposes is not detected.
 
     Args:
         path: The version directory.
@@ -44,27 +44,28 @@ def find_padding_remarks(
         calls: List of `(signature, inputs)`, as `load_warmup_requests` returns them.
         answers: The outputs of the calls without padding, from `run_calls`.
     """
-    padded = [_pad_free_sizes(meta.signature_def[name].inputs, inputs) for name, inputs in calls]
+    padded = [_pad_inputs(meta.signature_def[name].inputs, inputs) for name, inputs in calls]
     if all(inputs is None for inputs in padded):
         return
-    # Calls that cannot be padded are repeated, so that a model with state takes the same steps.
+    # Calls that cannot be padded are repeated too, because the answers of a stateful model depend
+    # on all earlier calls.
     repeated = [
-        (name, inputs if longer is None else longer)
-        for (name, inputs), longer in zip(calls, padded, strict=True)
+        (name, inputs if padded_inputs is None else padded_inputs)
+        for (name, inputs), padded_inputs in zip(calls, padded, strict=True)
     ]
     is_half = has_half_precision(path)
     try:
         padded_answers = run_calls(path, repeated)
     except RuntimeError as error:
         message = " ".join(str(error).split())[:300]
-        yield f"refuses a request that the server pads (pad_variable_length_inputs): {message}"
+        yield f"rejects a request that the server pads (pad_variable_length_inputs): {message}"
         return
     changed = {
         (name, key)
-        for (name, _), longer, answer, padded_answer in zip(
+        for (name, _), padded_inputs, answer, padded_answer in zip(
             calls, padded, answers, padded_answers, strict=True
         )
-        if longer is not None
+        if padded_inputs is not None
         for key in answer
         if not _has_prefix(padded_answer[key], answer[key], is_half)
     }
@@ -75,22 +76,22 @@ def find_padding_remarks(
         )
 
 
-def _pad_free_sizes(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """Return the inputs, padded along every size that may vary; None if there is no such size."""
-    result, is_longer = {}, False
+def _pad_inputs(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Pad the inputs along every unknown dimension; return None if there is none but the batch."""
+    result, is_padded = {}, False
     for name, array in inputs.items():
         dims = infos[name].tensor_shape.dim
-        is_free = [dim.size < 0 for dim in dims[1:]] if dims and dims[0].size < 0 else []
-        if any(is_free):
-            pairs = zip(array.shape[1:], is_free, strict=True)
-            array = pad_like_server(array, [size + PADDED_ELEMENTS * free for size, free in pairs])
-            is_longer = True
+        is_unknown = [dim.size < 0 for dim in dims[1:]] if dims and dims[0].size < 0 else []
+        if any(is_unknown):
+            pairs = zip(array.shape[1:], is_unknown, strict=True)
+            sizes = [size + PADDED_ELEMENTS * unknown for size, unknown in pairs]
+            array, is_padded = pad_like_server(array, sizes), True
         result[name] = array
-    return result if is_longer else None
+    return result if is_padded else None
 
 
 def _has_prefix(longer: np.ndarray, array: np.ndarray, is_half: bool) -> bool:
-    """Return True if an answer is unchanged, up to rounding, apart from elements at its end."""
+    """Return True if `longer` starts with the elements of `array`, up to rounding."""
     if longer.ndim != array.ndim or any(np.less(longer.shape, array.shape)):
         return False
     prefix = longer[tuple(slice(size) for size in array.shape)]

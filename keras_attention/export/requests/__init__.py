@@ -1,1 +1,1 @@
-"""Example requests for each signature: generated, written as warm-up, shown in instructions."""
+"""Example requests for each signature: for checks, for warm-up and for the instructions."""

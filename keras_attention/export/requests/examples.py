@@ -1,4 +1,4 @@
-"""Example inputs with which an export is checked and a server is warmed up."""
+"""Example inputs, which check an export and warm up a server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,8 @@ from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.signatures.signature import Signature
 from keras_attention.export.signatures.spec import BATCH
 
-# Two different batch sizes and lengths expose a dimension that the export has frozen.
+# Two different batch sizes and lengths, because one alone would not reveal a dimension that the
+# export has fixed to its size.
 BATCHES_AND_LENGTHS = ((1, 4), (3, 7))
 
 
@@ -40,40 +41,43 @@ def make_calls(
             for signature in signatures
             for inputs in _default_examples(signature)
         ]
-    rows = [example] if isinstance(example, dict) else example
-    if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
+    examples = [example] if isinstance(example, dict) else example
+    if not isinstance(examples, list | tuple) or not all(isinstance(x, dict) for x in examples):
         raise ValueError(
             "Expected `example` to be a dict of input name to array, or a list of such dicts. "
             f"Received: example={example!r}"
         )
-    calls, used = [], set()  # `used` holds (number of the example, input name)
+    calls, used = [], set()  # `used` holds pairs (index of the example, input name)
     for signature in signatures:
         names = {spec.name for spec in signature.specs}
-        complete = [index for index, row in enumerate(rows) if names <= row.keys()]
+        complete = [index for index, arrays in enumerate(examples) if names <= arrays.keys()]
         if not complete:
-            missing = [sorted(names - row.keys()) for row in rows]
+            missing = [sorted(names - arrays.keys()) for arrays in examples]
             raise ValueError(
                 f"Expected an example with the inputs {sorted(names)} for signature "
-                f"{signature.name!r}. Received: {len(rows)} examples, which lack {missing}"
+                f"{signature.name!r}. Received: {len(examples)} examples, which lack {missing}"
             )
         for index in complete:
             used |= {(index, name) for name in names}
+            arrays = examples[index]
             inputs = {
-                spec.name: _cast_to_spec(signature, spec, rows[index]) for spec in signature.specs
+                spec.name: _cast_to_spec(signature, spec, arrays[spec.name])
+                for spec in signature.specs
             }
             calls.append(Call(signature, inputs))
-    unused = sorted({(index, name) for index, row in enumerate(rows) for name in row} - used)
+    pairs = {(index, name) for index, arrays in enumerate(examples) for name in arrays}
+    unused = sorted(pairs - used)
     if unused:
         raise ValueError(
-            "Expected examples whose arrays are all inputs of a signature. "
-            f"Received: arrays that no signature takes, (number of the example, name) {unused}"
+            "Expected every array of `example` to be an input of a signature. "
+            f"Received: arrays that no signature takes, as (index of the example, name): {unused}"
         )
     return calls
 
 
-def _cast_to_spec(signature: Signature, spec, row: Mapping[str, Any]) -> np.ndarray:
-    """Cast the row's array to the input's dtype; refuse an array that a server would refuse."""
-    array = as_array(row[spec.name])
+def _cast_to_spec(signature: Signature, spec, value: Any) -> np.ndarray:
+    """Cast an array to the input's dtype; reject an array that a server would reject."""
+    array = as_array(value)
     dtype = spec.dtype.as_numpy_dtype
     fits = np.can_cast(array.dtype, dtype, casting="same_kind")
     fits = fits and (array.dtype == object) == (spec.dtype.name == "string")
@@ -89,14 +93,14 @@ def _cast_to_spec(signature: Signature, spec, row: Mapping[str, Any]) -> np.ndar
 
 
 def _default_examples(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    """Yield two examples: ones for integers, small normals for floats, True, and "a"."""
+    """Yield two examples: integers are 1, floats small and random, bools True, strings "a"."""
     random = np.random.default_rng(0)
     for batch, length in BATCHES_AND_LENGTHS:
         inputs = {}
-        for named, spec in zip(signature.inputs, signature.specs, strict=True):
+        for named_spec, spec in zip(signature.inputs, signature.specs, strict=True):
             shape = [
                 size if isinstance(size, int) else batch if size == BATCH else length
-                for size in named.shape
+                for size in named_spec.shape
             ]
             if spec.dtype.is_floating:
                 array = 0.1 * random.standard_normal(shape)

@@ -1,4 +1,4 @@
-"""Describe how to serve a SavedModel and how to query it, in lines that can be copied."""
+"""Describe how to serve and query a SavedModel, with commands that can be copied."""
 
 import base64
 import json
@@ -16,13 +16,13 @@ from keras_attention.export.requests.examples import Call
 from keras_attention.paths import to_local_path
 
 REQUESTS = Path("assets.extra") / "requests"
-MAX_INLINE_CHARACTERS = 1000  # a longer request is passed to curl as a file
+MAX_INLINE_CHARACTERS = 1000  # longer requests are passed to curl as a file
 
 
 def write_requests(path: Path, calls: list[Call]) -> None:
     """Write the first call of every signature as the body of a REST request."""
     (path / REQUESTS).mkdir(parents=True)
-    for call in reversed(calls):
+    for call in reversed(calls):  # The first call is written last and replaces the others.
         name = call.signature.name
         columns = {key: _to_json(array) for key, array in call.inputs.items()}
         body = {"signature_name": name, "inputs": columns}
@@ -42,9 +42,9 @@ def how_to_serve(path: str | os.PathLike) -> str:
         path: A version directory that `keras_attention.export.saved_model` wrote.
 
     Returns:
-        A text: each signature with the names, dtypes and shapes of its inputs and outputs (`?`
-        is a dimension of any size), the `docker run` line, and for each signature a `curl` line
-        with an example.
+        Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
+        dimension of any size), a `docker run` command, and for each signature a `curl` command
+        that sends an example.
 
     Raises:
         ValueError: If `path` is not a version directory.

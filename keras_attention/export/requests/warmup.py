@@ -1,4 +1,4 @@
-"""Warm-up requests, which TensorFlow Serving sends to itself before it accepts others."""
+"""Warm-up requests, which TensorFlow Serving runs before it accepts requests of clients."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from keras_attention.export.requests.examples import Call
 from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MAX_REQUESTS = 1000  # TensorFlow Serving refuses a file with more.
+MAX_REQUESTS = 1000  # TensorFlow Serving rejects a file with more requests.
 
 
 def write_warmup_requests(path: Path, name: str, calls: list[Call]) -> None:
@@ -37,7 +37,7 @@ def write_warmup_requests(path: Path, name: str, calls: list[Call]) -> None:
 
 
 def load_warmup_requests(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Load a version's warm-up requests of the Predict API; an empty list without a file.
+    """Load a version's warm-up requests for the Predict API; without a file, there are none.
 
     Args:
         path: The version directory.
@@ -56,14 +56,14 @@ def load_warmup_requests(path: str | os.PathLike) -> list[tuple[str, dict[str, n
     try:
         for record in tf.data.TFRecordDataset(str(file)) if file.exists() else ():
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-            if not log.HasField("predict_log"):  # a request of another API, such as Classify
+            if not log.HasField("predict_log"):  # a request for another API, such as Classify
                 continue
             request = log.predict_log.request
             inputs = {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()}
             calls.append((request.model_spec.signature_name or DEFAULT_SIGNATURE, inputs))
     except (tf.errors.DataLossError, DecodeError) as error:
         raise ValueError(
-            f"Expected warm-up requests. Received: {file}, which is damaged"
+            f"Expected a file of warm-up requests. Received: {file}, which is damaged"
         ) from error
     return calls
 

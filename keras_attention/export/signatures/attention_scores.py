@@ -16,20 +16,21 @@ RETURN_SCORES = "return_attention_scores"
 def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
     """Return a signature with the attention weights of every attention layer of a model.
 
-    The signature repeats the model's calls of its layers, on the model's own weights, with
-    `return_attention_scores=True` where a layer takes it. The model itself is not changed.
+    The signature calls the model's layers as the model does, with the model's own weights, and
+    passes `return_attention_scores=True` to each layer that takes this argument. The model itself
+    is not changed.
 
     Args:
-        model: A Functional or Sequential model, with layers of this package (or
-            `keras.layers.MultiHeadAttention` and similar layers) among its own layers. Layers
-            inside another layer, as in `TimeDistributed` or a nested model, are not included.
+        model: A Functional or Sequential model that contains attention layers: those of this
+            package, `keras.layers.MultiHeadAttention` and similar ones. Attention layers inside
+            another layer, such as `TimeDistributed` or a nested model, are not included.
 
     Returns:
-        `(function, specs, resources)` for `keras_attention.export.saved_model`. Its inputs are
-        the model's. Its outputs have the layers' names and hold their weights,
-        `(batch, Tq, Tk)` or `(batch, heads, Tq, Tk)` or as the layer's documentation says.
-        For a layer that is called several times, or that returns several weights, "_0", "_1", …
-        are appended to its name.
+        `(function, specs, resources)` for `keras_attention.export.saved_model`. The signature has
+        the model's inputs. Each output has the name of a layer and holds its attention weights:
+        `(batch, Tq, Tk)`, `(batch, heads, Tq, Tk)`, or the shape that the layer documents.
+        For a layer that is called several times, or that returns several tensors of weights, "_0",
+        "_1", … are appended to its name.
 
     Raises:
         ValueError: If the model's inputs are unknown, or none of its layers returns weights.
@@ -63,10 +64,11 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
             return layer(*args, **kwargs)
         output, *rest = layer(*args, **{**kwargs, RETURN_SCORES: True})
         without_scores = layer.compute_output_spec(*args, **{**kwargs, RETURN_SCORES: False})
-        plain_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
-        count = 1 + len(rest) - plain_count
-        scores.setdefault(layer.name, []).extend(rest[:count])  # The scores follow the output.
-        returned = (output, *(rest if kwargs.get(RETURN_SCORES) else rest[count:]))
+        output_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
+        score_count = 1 + len(rest) - output_count
+        # A layer returns its scores right after its first output.
+        scores.setdefault(layer.name, []).extend(rest[:score_count])
+        returned = (output, *(rest if kwargs.get(RETURN_SCORES) else rest[score_count:]))
         return returned if len(returned) > 1 else output
 
     clone = keras.models.clone_model(functional, call_function=call_layer)
@@ -91,7 +93,7 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
 
 
 def _name_outputs(scores: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
-    """Return {layer's name: weights}, with numbered names for a layer that has several."""
+    """Return the attention weights by output name; number the names of a layer with several."""
     return {
         name if len(weights) == 1 else f"{name}_{index}": tensor
         for name, weights in scores.items()

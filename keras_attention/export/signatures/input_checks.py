@@ -1,7 +1,7 @@
-"""Assertions in the served graph, which refuse inputs that TensorFlow would silently accept.
+"""Assertions in the served graph that reject inputs which TensorFlow would silently accept.
 
-TensorFlow broadcasts a mismatched size and wraps an index around. `Assert` and `EnsureShape` are
-stock operations and need no XLA.
+Without them, TensorFlow would broadcast a size of 1 and look up id -1 as the last id. `Assert` and
+`EnsureShape` are built-in operations and need no XLA.
 """
 
 import collections
@@ -11,22 +11,22 @@ from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
 
 
-def refuse_mismatches(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Add checks to the tensors, so that a request fails if they are not as specified.
+def add_input_checks(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Add checks to the tensors, so that a request fails if a tensor does not match its spec.
 
     Args:
         specs: List of `Spec`.
         tensors: One tensor for each spec.
 
     Returns:
-        List of the same tensors; each depends on every check.
+        List of the same tensors, each with a control dependency on every check.
     """
     import tensorflow as tf
 
     pairs = zip(specs, tensors, strict=True)
     # A server checks dtypes and names, but neither ranks nor sizes.
     tensors = [tf.ensure_shape(tensor, spec.tensor_spec().shape) for spec, tensor in pairs]
-    occurrences = collections.defaultdict(list)  # size's name: list of (input, shape, axis)
+    occurrences = collections.defaultdict(list)  # name of the size: [(input's name, shape, axis)]
     for spec, tensor in zip(specs, tensors, strict=True):
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str):
@@ -44,10 +44,10 @@ def refuse_mismatches(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[
 
 
 def assert_true(condition: Tensor, *message: str | Tensor):
-    """Add an assertion; its message is made of strings, and of tensors whose values are printed."""
+    """Add an assertion. The message's parts are strings, or tensors whose values are printed."""
     import tensorflow as tf
 
-    # tf.debugging.Assert would put this operation inside a branch.
+    # tf.debugging.Assert would put this operation inside a tf.cond.
     return tf.raw_ops.Assert(condition=condition, data=message, summarize=8)
 
 
@@ -61,7 +61,7 @@ def with_dependencies(checks: Sequence, tensors: Sequence[Tensor]) -> list[Tenso
 
 
 def _assert_equal_sizes(size: str, occurrences: list[tuple[str, Tensor, int]]):
-    """Assert that all dimensions of the name `size` are equal."""
+    """Assert that all dimensions with the name `size` are equal."""
     import tensorflow as tf
 
     sizes = tf.stack([shape[axis] for _, shape, axis in occurrences])
@@ -69,7 +69,7 @@ def _assert_equal_sizes(size: str, occurrences: list[tuple[str, Tensor, int]]):
     # The message uses backticks, because the operation escapes every quotation mark.
     return assert_true(
         tf.reduce_all(tf.equal(sizes, sizes[0])),
-        f"Expected inputs that agree on one size `{size}`. Received: shapes",
+        f"Expected inputs with the same size `{size}`. Received: shapes",
         *(part for name, shape in shapes.items() for part in (name, shape)),
     )
 

@@ -1,4 +1,4 @@
-"""Signatures with an input for the sequences' lengths, which mask the padding of a server."""
+"""Signatures with an input for sequence lengths, which mask the padding that a server adds."""
 
 import numbers
 from collections.abc import Callable, Mapping
@@ -17,31 +17,32 @@ def with_lengths(
     signature: keras.Model | SignatureParts,
     sequences: Mapping[str, Any],
 ) -> tuple[Callable, list[Spec], list]:
-    """Return a signature that takes sequence lengths in place of padding or a mask.
+    """Return a signature that takes sequence lengths instead of a padding value or a mask.
 
-    A server that batches requests of different lengths (`pad_variable_length_inputs`) fills the
-    shorter ones with their tensor's first element: the first word again, or True in a bool
-    mask. A model that finds its padding by id 0 or by a mask then gives other answers whenever
-    other clients' requests are in the same batch. A signature with lengths does not: the graph
-    replaces everything beyond a sequence's end before it calls the model.
+    A server that batches requests of different lengths (`pad_variable_length_inputs`) pads the
+    shorter ones with the first element of their tensor: with their first word, or with True in a
+    bool mask. If the model recognizes padding by id 0 or by a mask, its answer then depends on the
+    other requests in the batch. With lengths it does not, because the graph replaces everything
+    beyond a sequence's end before it calls the model.
 
     Args:
         signature: A Functional or Sequential model, or `(function, specs)` or `(function, specs,
             resources)` as in `keras_attention.export.saved_model`.
-        sequences: Dict with the name of each sequence `(batch, T, ...)`. The value tells how the
-            function recognizes the sequence's end: it is the padding value (0 for ids with
-            `mask_zero=True`, the `mask_value` of `keras.layers.Masking`), or the name of the bool
-            mask `(batch, T)`. Such a mask is computed from the lengths and is no longer an input,
-            and masked elements of the sequence become zeros (empty strings). The first dimension
-            may have another name than "batch", or be a number.
+        sequences: Dict from the name of each sequence input `(batch, T, ...)` to its padding value
+            or to the name of its mask. The padding value is the one by which the function
+            recognizes padding: 0 for ids with `mask_zero=True`, or the `mask_value` of
+            `keras.layers.Masking`. The mask is a bool input `(batch, T)`: it is then computed from
+            the lengths and is no longer an input, and masked elements of the sequence become zeros
+            (or empty strings). The first dimension may have a name other than "batch", or a fixed
+            size.
 
     Returns:
-        `(function, specs, resources)` for `keras_attention.export.saved_model`. The lengths of a
-        sequence are an int32 input `(batch,)` of values from 0 to T; other values are refused in
-        the graph. It is named "lengths" if there is one sequence, else the sequence's name with
+        `(function, specs, resources)` for `keras_attention.export.saved_model`. Each sequence has
+        an int32 input `(batch,)` for its lengths, from 0 to T; the graph rejects other values. This
+        input is named "lengths" if there is one sequence, otherwise by the sequence's name with
         "_lengths" appended. A request may be padded with any finite numbers and valid ids.
-        Outputs over time are as long as the padded request: a client cuts its answer at its own
-        length.
+        Outputs with a time axis are as long as the padded request; a client truncates them to the
+        length of its own request.
 
     Raises:
         ValueError: If an argument is not as described.
@@ -62,66 +63,72 @@ def with_lengths(
     parsed = as_signature("with_lengths", signature)
     inputs = {spec.name: spec for spec in parsed.inputs}
     _check_sequences(inputs, sequences)
-    masks = {name: end for name, end in sequences.items() if isinstance(end, str) and end in inputs}
+    masks = {name: value for name, value in sequences.items() if _is_input_name(value, inputs)}
     lengths = {name: "lengths" if len(sequences) == 1 else f"{name}_lengths" for name in sequences}
 
     def serve(**tensors: Tensor) -> Any:
         for name, length in lengths.items():
-            sequence, is_real = _mask_by_length(name, tensors[name], length, tensors.pop(length))
+            sequence, mask = _mask_by_length(name, tensors[name], length, tensors.pop(length))
             if name in masks:
-                tensors[masks[name]] = is_real
+                tensors[masks[name]] = mask
             padding = None if name in masks else sequences[name]
-            tensors[name] = _fill_padding(sequence, is_real, padding)
+            tensors[name] = _fill_padding(sequence, mask, padding)
         return parsed.function(**tensors)
 
     remaining = [spec for spec in parsed.inputs if spec.name not in masks.values()]
-    # The first dimension is the sequence's own; a size of 1 would broadcast one length to all rows.
+    # The first dimension must equal the sequence's, because lengths of shape (1,) would broadcast
+    # to all rows.
     added = [Spec(length, inputs[name].shape[:1], "int32") for name, length in lengths.items()]
     return serve, [*remaining, *added], parsed.resources
 
 
 def _check_sequences(inputs: Mapping[str, Spec], sequences: Mapping[str, Any]) -> None:
-    """Refuse names that are not sequences, and values that are neither padding nor masks."""
+    """Raise a ValueError unless `sequences` maps sequence inputs to padding values or masks."""
     if not isinstance(sequences, dict) or not sequences:
         raise ValueError(
             "Expected `sequences` to be a dict of a sequence's name to its padding value or the "
             f"name of its mask. Received: sequences={sequences!r}"
         )
-    for name, end in sequences.items():
+    for name, value in sequences.items():
         if name not in inputs or len(inputs[name].shape) < 2:
             raise ValueError(
-                "Expected the names in `sequences` to be inputs of shape (batch, T, ...), of "
-                f"{list(inputs)}. Received: sequences={sequences!r}"
+                "Expected the names in `sequences` to be names of inputs of shape (batch, T, ...), "
+                f"out of {list(inputs)}. Received: sequences={sequences!r}"
             )
-        if isinstance(end, str) and end in inputs:
-            is_end = inputs[end].dtype == "bool" and len(inputs[end].shape) == 2
+        if _is_input_name(value, inputs):
+            is_valid = inputs[value].dtype == "bool" and len(inputs[value].shape) == 2
         else:
-            is_end = _is_value_of(inputs[name].dtype, end)
-        if not is_end:
+            is_valid = _is_representable(value, inputs[name].dtype)
+        if not is_valid:
             raise ValueError(
                 f"Expected `sequences[{name!r}]` to be a padding value of {inputs[name].dtype}, or "
                 f"the name of a bool input (batch, T). Received: sequences={sequences!r}"
             )
 
 
-def _is_value_of(dtype_name: str, padding: Any) -> bool:
-    """Return True if the dtype can hold the value (rounded, in a floating-point dtype)."""
+def _is_input_name(value: Any, inputs: Mapping[str, Spec]) -> bool:
+    """Return True if a value of `sequences` is the name of an input, not a padding value."""
+    return isinstance(value, str) and value in inputs
+
+
+def _is_representable(value: Any, dtype_name: str) -> bool:
+    """Return True if the dtype can represent the value (rounded, if it is a float dtype)."""
     import tensorflow as tf
 
     dtype = tf.as_dtype(dtype_name)
     if dtype == tf.string:
-        return isinstance(padding, str | bytes)
+        return isinstance(value, str | bytes)
     if dtype.is_bool:
-        return isinstance(padding, numbers.Integral) and padding in (False, True)
+        return isinstance(value, numbers.Integral) and value in (False, True)
     is_number, to_python = (is_integer, int) if dtype.is_integer else (is_real, float)
     real = dtype.real_dtype
-    return is_number(padding) and to_python(real.min) <= padding <= to_python(real.max)
+    return is_number(value) and to_python(real.min) <= value <= to_python(real.max)
 
 
 def _mask_by_length(
     name: str, sequence: Tensor, length_name: str, lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the sequence and the mask `(batch, T)` of its real elements; check the lengths."""
+    """Return the sequence and its bool mask `(batch, T)`, with a check of the lengths."""
     import tensorflow as tf
 
     max_length = tf.shape(sequence)[1]
@@ -132,13 +139,13 @@ def _mask_by_length(
     return sequence, tf.sequence_mask(lengths, max_length)
 
 
-def _fill_padding(sequence: Tensor, is_real: Tensor, padding: Any) -> Tensor:
+def _fill_padding(sequence: Tensor, mask: Tensor, padding: Any) -> Tensor:
     """Replace masked elements with the padding value; None stands for the dtype's zero."""
     import tensorflow as tf
 
     trailing = [1] * (len(sequence.shape) - 2)
-    is_real = tf.reshape(is_real, [*tf.unstack(tf.shape(is_real)), *trailing])
+    mask = tf.reshape(mask, [*tf.unstack(tf.shape(mask)), *trailing])
     filling = tf.zeros_like(sequence)
     if padding is not None:
         filling = tf.fill(tf.shape(sequence), tf.cast(padding, sequence.dtype))
-    return tf.where(is_real, sequence, filling)
+    return tf.where(mask, sequence, filling)

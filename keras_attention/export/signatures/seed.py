@@ -1,4 +1,4 @@
-"""Signatures that sample: each row with a seed of its own, which the client sends."""
+"""Signatures that sample, with a seed for each row that the client sends."""
 
 import functools
 from collections.abc import Callable
@@ -14,30 +14,31 @@ from keras_attention.types import Tensor
 def with_seed(
     signature: keras.Model | SignatureParts,
 ) -> tuple[Callable, list[Spec], list]:
-    """Return a signature whose random numbers depend on an input `seed`, and on nothing else.
+    """Return a signature whose random numbers depend only on an additional input, `seed`.
 
-    The same row with the same seed gets the same answer, whatever requests the server answered
-    before, whoever sent them, and whichever rows are in the same batch. Different seeds give
-    independent samples. (A `keras.random.SeedGenerator` in a served graph gives the same numbers
-    after each start of the server, and each request changes the numbers that the next one gets.)
+    The same row with the same seed gets the same answer, independent of earlier requests and of the
+    other rows in the batch. Different seeds give independent samples. (Without this function, a
+    `keras.random.SeedGenerator` in a served graph starts from the same state whenever the server
+    starts, and every request changes the random numbers of the next request.)
 
     Args:
         signature: A Functional or Sequential model, or `(function, specs, resources)` as in
-            `keras_attention.export.saved_model`, with inputs and outputs `(batch, ...)`. It samples
-            with `keras.random` and the `keras.random.SeedGenerator`s of the model, or of the
-            layers, models and generators among the resources. It may not sample inside a loop:
-            sample before the loop. A model samples in training only: give
+            `keras_attention.export.saved_model`, with inputs and outputs `(batch, ...)`. It must
+            sample with `keras.random` and `keras.random.SeedGenerator`s that belong to the model or
+            to the resources (layers, models or generators). It must not sample inside a loop; draw
+            the random numbers before the loop. A model that is passed directly runs with
+            `training=False`; if it samples only in training, pass
             `(lambda x: model(x, training=True), model.inputs, [model])`.
 
     Returns:
         `(function, specs, resources)` for `keras_attention.export.saved_model`, with the additional
         input `seed`, int32 `(batch, 2)`: any two numbers for each row. Rows are computed one after
         the other, so a batch takes as long as its rows take separately. For an empty batch the
-        function is not run: dimensions of an output that are then unknown are 0.
+        function is not run, and output dimensions without a static size are 0.
 
     Raises:
         ValueError: If there is no generator that could use a seed. During the export, if the
-            signature samples inside a loop, or an output has no batch dimension.
+            signature samples inside a loop, or if an output has no batch dimension.
 
     Example:
     >>> import tempfile
@@ -93,7 +94,7 @@ def with_seed(
 
 
 def _find_generator_states(holder: Any) -> list:
-    """Return the state variables of an object's seed generators, recognized by Keras's name."""
+    """Return an object's seed generator states, recognized by the name that Keras gives them."""
     if isinstance(holder, keras.random.SeedGenerator):
         return [holder.state]
     variables = getattr(holder, "variables", [])
@@ -103,15 +104,15 @@ def _find_generator_states(holder: Any) -> list:
 def _call_with_seed(
     function: Callable[[], dict[str, Tensor]], states: list, seed: Tensor
 ) -> dict[str, Tensor]:
-    """Call the function with its generators at states that are derived from the seed."""
+    """Call the function with generator states that are derived from the seed."""
     import tensorflow as tf
 
-    # The states are random numbers. Consecutive numbers would not do: a generator increments its
-    # own state, so two generators would reach the same one and give the same numbers.
+    # The states are random, not consecutive: a generator increments its state with each use, so
+    # generators with consecutive states would repeat each other's random numbers.
     start_states = tf.random.stateless_uniform(
         (len(states), 2),
         seed,
-        minval=None,  # pyright: ignore[reportArgumentType] # The stubs lack None: all integers.
+        minval=None,  # pyright: ignore[reportArgumentType] # None = the dtype's whole range.
         maxval=None,
         dtype="uint32",
     )
@@ -122,8 +123,8 @@ def _call_with_seed(
     for state in states:
         if scope.get_current_value(state).graph is not start_states.graph:
             raise ValueError(
-                "Expected draws outside of loops, because every step of a loop would draw the "
-                f"same numbers. Received: a loop that uses {state.path}"
+                "Expected random numbers to be drawn outside of loops, because every step of a "
+                f"loop would draw the same ones. Received: a loop that uses {state.path}"
             )
     return outputs
 
@@ -136,7 +137,7 @@ def _make_empty_batch(spec) -> Tensor:
 
 
 def _remove_batch_axis(name: str, output: Tensor) -> Tensor:
-    """Return the only row of an output."""
+    """Remove the batch axis, of size 1, from an output."""
     if len(output.shape) == 0 or output.shape[0] not in (1, None):
         raise ValueError(f"Expected output {name!r} to be (batch, ...). Received: {output.shape}")
     return output[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import keras
 
-from keras_attention.export.signatures.input_checks import refuse_mismatches
+from keras_attention.export.signatures.input_checks import add_input_checks
 from keras_attention.export.signatures.spec import Spec, as_spec
 from keras_attention.types import Tensor
 
@@ -19,9 +19,9 @@ SignatureParts: TypeAlias = tuple[Callable, Sequence] | tuple[Callable, Sequence
 
 
 class Signature(NamedTuple):
-    """One entry of a SavedModel: `function` takes tensors with the names of the `inputs`.
+    """A function of a SavedModel: it takes the `inputs` as keyword arguments.
 
-    Tensors that do not match the inputs raise an error, in the graph too.
+    A tensor that does not match its input raises an error, eagerly and in the graph.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Signature(NamedTuple):
         return [spec.tensor_spec() for spec in self.inputs]
 
     def compute_outputs(self, *tensors: Tensor) -> dict[str, Tensor]:
-        """Check the tensors, in the order of the inputs, and call the function with them."""
+        """Check the tensors, one for each input in order, and call the function with them."""
         names = [spec.name for spec in self.inputs]
-        checked = refuse_mismatches(self.inputs, tensors)
+        checked = add_input_checks(self.inputs, tensors)
         return self.compute_unchecked(**dict(zip(names, checked, strict=True)))
 
     def compute_unchecked(self, **tensors: Tensor) -> dict[str, Tensor]:
-        """Call the function; return a dict of tensors, named `output` if there is only one."""
+        """Call the function and return its outputs by name; a single tensor is named `output`."""
         import tensorflow as tf
 
         result = self.function(**tensors)
@@ -62,7 +62,7 @@ class Signature(NamedTuple):
 def collect_signatures(
     model: keras.Model | None, signatures: Mapping[str, SignatureParts] | None
 ) -> list[Signature]:
-    """Return the list of `Signature`; without a default one, it is derived from the model."""
+    """Return a list of `Signature`; derive a missing default signature from the model."""
     if not isinstance(signatures, dict | None):
         raise ValueError(
             "Expected `signatures` to be a dict of name to (function, list of specs), or None. "
@@ -90,12 +90,12 @@ def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Sig
 
 
 def has_inputs(model: Any) -> TypeGuard[keras.Model]:
-    """Return True for a model with known inputs, as a Functional or a built Sequential one."""
+    """Return True for a model with known inputs, such as a Functional or built Sequential one."""
     return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None))
 
 
 def _wrap_model(model: keras.Model) -> Callable:
-    """Return a function that calls a Functional or Sequential model with inputs by name."""
+    """Return a function that takes the inputs of a Functional or Sequential model by name."""
     # A Sequential model has one input, with no list or dict around it.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
@@ -140,20 +140,20 @@ def _make_signature(name: str, parts: SignatureParts) -> Signature:
 
 
 def _check_arguments(name: str, function: Callable, names: Sequence[str]) -> None:
-    """Refuse a function that cannot be called with keyword arguments of these names."""
+    """Raise a ValueError if a function does not take keyword arguments with these names."""
     call = function.call if isinstance(function, keras.Layer) else function
     arguments = inspect.signature(call)
     try:
         arguments.bind(**dict.fromkeys(names))
     except TypeError as error:
         raise ValueError(
-            f"Expected the function of signature {name!r} to take the inputs {names} by these "
-            f"names. Received: a function of {arguments} ({error})"
+            f"Expected the function of signature {name!r} to take the inputs {names} as keyword "
+            f"arguments. Received: a function with the arguments {arguments} ({error})"
         ) from error
 
 
 def _parse_spec(name: str, description: Any) -> Spec:
-    """Return a `Spec` whose name can be sent, and whose dtype and rank are known."""
+    """Return a `Spec` with a valid name and a known dtype and rank."""
     try:
         spec = as_spec(description)
     except (TypeError, ValueError):

@@ -10,28 +10,28 @@ BATCH = "batch"
 class Spec(NamedTuple):
     """An input of a signature; dimensions of unknown size may have names.
 
-    Within a request, dimensions of the same name must have equal sizes, in one input or in
-    several. A served signature refuses a request otherwise, where TensorFlow may broadcast: a mask
-    with one column would mask a sentence completely, or not at all.
+    Within a request, dimensions of the same name must have the same size, in one input and across
+    inputs. The served graph rejects any other request. Otherwise TensorFlow might broadcast: a mask
+    with one column would mask a whole sentence or nothing.
 
     Args:
         name: The input's name.
-        shape: Tuple, whose entries are ints, None for any size, or names of sizes. If the first
-            entry is None, it is named "batch"; this also holds for `keras.InputSpec`,
-            `keras.KerasTensor` and `tf.TensorSpec`. All such inputs must therefore have the same
-            batch size. Use another name if the first dimension is not the batch.
+        shape: Tuple of ints, None (any size) and strings (named sizes). A first entry of None is
+            named "batch", so that all such inputs must have the same batch size. This also holds
+            for inputs that are specified as `keras.InputSpec`, `keras.KerasTensor` or
+            `tf.TensorSpec`. Use another name if the first dimension is not the batch.
         dtype: Name of the dtype, such as "int32".
-        below: Int or None, for integers. Ids must be 0, 1, …, below - 1; others are refused
-            (if `below` is more than the dtype can hold, only negative ids are). Without
-            it `keras.layers.Embedding` takes -1 for the last id, and on a GPU returns zeros for an
-            id that does not exist. Default None.
-        finite: Whether NaN and infinity are refused; if not, they can come back in the answer.
-            Inputs that are specified by any other class refuse them. Default True.
+        below: Int or None; only for integer dtypes. Ids must be 0, 1, …, below - 1; others are
+            rejected. (If `below` is more than the dtype can hold, only negative ids are rejected.)
+            Without `below`, `keras.layers.Embedding` looks up -1 as the last id, and on a GPU
+            returns zeros for an id that does not exist. Default None.
+        finite: Whether NaN and infinity are rejected; otherwise they may reach the answer. Inputs
+            that are specified by any class other than `Spec` reject them. Default True.
 
     Example:
     >>> from keras_attention.export import Spec
     >>> words = Spec("words", (None, "length"), "int32", below=1000)
-    >>> mask = Spec("mask", (None, "length"), "bool")  # cannot be of shape (batch, 1)
+    >>> mask = Spec("mask", (None, "length"), "bool")  # as long as `words`
     """
 
     name: str
@@ -49,7 +49,7 @@ class Spec(NamedTuple):
 
 
 def as_spec(description: Any) -> Spec:
-    """Convert any of the classes that describe a tensor to a `Spec`, and name its batch size.
+    """Convert the description of a tensor to a `Spec`, and name its batch dimension.
 
     Args:
         description: A `Spec`, `keras.InputSpec`, `keras.KerasTensor` or `tf.TensorSpec`.

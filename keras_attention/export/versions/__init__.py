@@ -1,1 +1,1 @@
-"""Version directories: published atomically, labelled, pruned, and cleaned of leftovers."""
+"""Version directories: publish them atomically, label and prune them, remove leftovers."""

@@ -19,19 +19,19 @@ LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dict[str, int]:
-    """Label versions of a model in the `models.config` beside it, and have these served.
+    """Label versions of a model in `models.config` beside it, so that a server loads them.
 
-    A request may name a label (`/v1/models/name/labels/stable:predict`) instead of a version, and
-    another version answers it as soon as the label moves. From the first label on, a server loads
-    the labelled versions and no others; once the last label is removed, it loads the largest
+    A request may use a label (`/v1/models/name/labels/stable:predict`) instead of a version number.
+    When the label is moved, another version answers the same request. If a model has labels, a
+    server loads only the labeled versions; after the last label is removed, it loads the latest
     version. If a call neither sets nor removes a label, the model's version policy is not changed.
     A server reads the file at its start and, with `--model_config_file_poll_wait_seconds`,
     periodically; labels of versions that it has not loaded yet require
     `--allow_version_labels_for_unavailable_models`.
 
     The file is replaced atomically, under a lock: a reader gets the old file or the new one, and
-    two processes write one after the other. The lock does not hold between several hosts of a
-    network file system. Entries of other models stay.
+    two processes write one after the other. The lock has no effect between different hosts of a
+    network file system. Entries of other models are not changed.
 
     Args:
         directory: The model's directory, such as `saved_models/name`.
@@ -41,7 +41,7 @@ def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dic
         Dict of all labels of this model to their versions.
 
     Raises:
-        ValueError: If a label is not a word, a version does not exist, or the file is not a
+        ValueError: If a label has an invalid name, a version does not exist, or the file is not a
             server's configuration.
         NotImplementedError: On Windows, which has no such lock.
 
@@ -71,7 +71,7 @@ def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dic
             # The type is checked because 1.0 and True equal 1, so they are `in versions` too.
             if version is not None and (type(version) is not int or version not in versions):
                 raise ValueError(
-                    f"Expected a version of {directory}, of {list(versions)}. "
+                    f"Expected an existing version of {directory}, one of {list(versions)}. "
                     f"Received: {name}={version!r}"
                 )
             if version is None:
@@ -79,7 +79,7 @@ def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dic
             else:
                 entry.version_labels[name] = version
         has_new_label = any(version is not None for version in labels.values())
-        # Without any change the version policy stays: the user may have edited it.
+        # If no label changes, the version policy is kept, because the user may have edited it.
         if has_new_label or dict(entry.version_labels) != previous_labels:
             entry.ClearField("model_version_policy")
             if entry.version_labels:
@@ -93,11 +93,15 @@ def main(arguments: Sequence[str]) -> int:
     """Set labels, and print all labels of the model; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export label",
-        description="Name versions in the models.config beside the model, and have them served.",
+        description="Label versions in models.config, so that a server loads them.",
     )
     parser.add_argument("directory", metavar="DIR", help="a model's directory: saved_models/name")
     parser.add_argument(
-        "labels", nargs="+", metavar="LABEL=VERSION", type=_parse_label, help="`LABEL=` removes it"
+        "labels",
+        nargs="+",
+        metavar="LABEL=VERSION",
+        type=_parse_label,
+        help="`LABEL=` removes a label",
     )
     options = parser.parse_args(arguments)
     try:

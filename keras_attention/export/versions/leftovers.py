@@ -1,4 +1,4 @@
-"""Temporary directories left by killed processes, whose id is in the name."""
+"""Names of temporary directories, and removal of those that killed processes left behind."""
 
 import os
 import re
@@ -17,10 +17,10 @@ def make_temporary_name() -> str:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the temporary directories in `directory` whose processes have ended on this host.
+    """Remove the temporary directories of processes of this host that have ended.
 
-    Each holds a copy of all weights. Directories of other hosts stay, because their processes
-    cannot be checked from here.
+    They would waste space, because each holds a copy of all weights. Directories of other hosts are
+    kept, because their processes cannot be checked from this host.
     """
     pattern = re.compile(rf"\.export-{re.escape(socket.gethostname())}-([0-9]+)-[0-9a-f]{{32}}")
     for entry in directory.iterdir():
@@ -30,8 +30,8 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Return True if the process exists; where this cannot be found out, assume that it does."""
-    if os.name != "posix":  # Only on POSIX does signal 0 test for a process without ending it.
+    """Return True if the process exists, or if this cannot be determined."""
+    if os.name != "posix":  # Only on POSIX, signal 0 tests for a process without ending it.
         return True
     try:
         os.kill(process, 0)

@@ -1,4 +1,4 @@
-"""The `models.config` beside the models: which models, and which versions, a server loads."""
+"""Read and write `models.config`, the list of models and versions that a server loads."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def resolve_model_directory(directory: str | os.PathLike) -> Path:
 
 
 def find_versions(directory: Path) -> dict[int, Path]:
-    """Return {number: path} of a model's versions, the oldest first."""
+    """Return a model's versions as {number: path}, oldest first."""
     numbered = [path for path in directory.iterdir() if re.fullmatch("[0-9]+", path.name)]
     versions = {int(path.name): path for path in numbered if (path / "saved_model.pb").is_file()}
     return dict(sorted(versions.items()))
@@ -40,10 +40,10 @@ def find_versions(directory: Path) -> dict[int, Path]:
 
 @contextlib.contextmanager
 def exclusive_lock(directory: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the directory, after waiting for other processes' locks.
+    """Hold an exclusive lock on the directory; wait until other processes have released theirs.
 
-    The lock is on the directory itself and leaves no file; it ends with the process that holds it.
-    On a network file system it may exclude only processes of the same host.
+    The lock needs no lock file, and the operating system releases it if the process ends. On a
+    network file system it may exclude only processes of the same host.
 
     Args:
         directory: The directory of models.
@@ -68,7 +68,7 @@ def exclusive_lock(directory: Path) -> Iterator[None]:
 
 
 def load_config(directory: Path):
-    """Load the ModelServerConfig of a directory of models; an empty one if there is no file."""
+    """Load the ModelServerConfig beside the models; return an empty one if there is no file."""
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
@@ -82,7 +82,7 @@ def load_config(directory: Path):
 def get_or_add_entry(config, name: str):
     """Return a model's ModelConfig; if there is none, add one.
 
-    Its base path is /models/NAME, as in TensorFlow Serving's Docker image.
+    The base path of a new entry is /models/NAME, as in TensorFlow Serving's Docker image.
     """
     models = config.model_config_list.config
     for model in models:
@@ -96,27 +96,27 @@ def list_served_versions(entry, versions: Iterable[int]) -> list[int]:
 
     Args:
         entry: ModelConfig of the model.
-        versions: Numbers of all versions, the oldest first.
+        versions: Numbers of all versions, oldest first.
     """
     policy = entry.model_version_policy
     if policy.HasField("all"):
         return list(versions)
     if policy.HasField("specific"):
         return list(policy.specific.versions)
-    return list(versions)[-(policy.latest.num_versions or 1) :]  # Unset is 0, read as 1.
+    return list(versions)[-(policy.latest.num_versions or 1) :]  # An unset number means 1.
 
 
 def write_config(directory: Path, config) -> None:
-    """Replace `models.config` atomically, keeping the comments at its head.
+    """Replace `models.config` atomically, keeping the comments at its top.
 
     The caller must hold `exclusive_lock`.
     """
     from google.protobuf import text_format
 
     file, new = directory / FILE, directory / f".{FILE}.new"
-    head = re.match(r"(#.*\n)*", file.read_text(encoding="utf-8") if file.exists() else "")[0]
-    with new.open("w", encoding="utf-8") as opened:
-        opened.write(head + text_format.MessageToString(config))
-        opened.flush()
-        os.fsync(opened.fileno())  # Otherwise a power cut may leave an empty file after the rename.
+    comments = re.match(r"(#.*\n)*", file.read_text(encoding="utf-8") if file.exists() else "")[0]
+    with new.open("w", encoding="utf-8") as stream:
+        stream.write(comments + text_format.MessageToString(config))
+        stream.flush()
+        os.fsync(stream.fileno())  # Otherwise a power failure after the rename may empty the file.
     os.replace(new, file)

@@ -19,18 +19,18 @@ from keras_attention.export.versions.models_config import (
 
 
 def prune(directory: str | os.PathLike, keep: int) -> list[int]:
-    """Remove old versions of a model, but never the newest, nor one that is served.
+    """Remove old versions of a model, but never the newest one or one that is served.
 
-    A version is renamed, to a name that no server loads, before its files are deleted: an
-    incomplete version never exists. Directories left by a killed process are removed by the next
-    `prune` or export on the same host. Exports and labels may be made at the same time, except
-    from several hosts of a network file system, between which the lock does not hold.
+    Before its files are deleted, a version is renamed to a name that no server loads, so that there
+    is never an incomplete version. Directories left behind by a killed process are removed by the
+    next `prune` or export on the same host. Other processes may export or label versions at the
+    same time, except from other hosts of a network file system, where the lock has no effect.
 
     Args:
         directory: The model's directory, such as `saved_models/name`.
-        keep: Int, how many of the newest versions to keep, at least 1. Versions that
-            `models.config` labels, or whose version policy serves them (a list, a number of the
-            latest, or all), are kept in addition.
+        keep: Int, how many of the newest versions to keep, at least 1. Versions that have a label
+            in `models.config`, or that the version policy there serves (specific versions, the
+            latest n, or all), are kept in addition.
 
     Returns:
         List of the versions that were removed.
@@ -50,7 +50,7 @@ def prune(directory: str | os.PathLike, keep: int) -> list[int]:
     """
     keep = positive_integer("keep", keep)
     directory = resolve_model_directory(directory)
-    # `label` takes the same lock, so no version can be labelled while it is being removed.
+    # `label` takes the same lock, so no version can be labeled while it is being removed.
     with exclusive_lock(directory.parent):
         remove_leftovers(directory)
         entry = get_or_add_entry(load_config(directory.parent), directory.name)
@@ -66,10 +66,10 @@ def prune(directory: str | os.PathLike, keep: int) -> list[int]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Remove old versions, and print which; return the exit code."""
+    """Remove old versions and print their numbers; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export prune",
-        description="Remove old versions: never the newest, nor one that models.config names.",
+        description="Remove old versions, but never the newest one or one that is served.",
     )
     parser.add_argument("directory", metavar="DIR", help="a model's directory: saved_models/name")
     parser.add_argument("--keep", type=int, required=True, help="how many of the newest to keep")

@@ -1,4 +1,4 @@
-"""Atomic publishing: a server loads any numbered directory, so it must appear complete."""
+"""Atomic publishing, because a server loads a numbered directory as soon as it appears."""
 
 import contextlib
 import errno
@@ -17,9 +17,9 @@ def publish(directory: Path, write: Callable[[Path], None]) -> Path:
     """Write the next version of a served model.
 
     Args:
-        directory: pathlib.Path of the model, with its versions 1, 2, … inside; created if missing.
-        write: Function that fills the directory whose path it is given. If it raises, nothing
-            remains, including any parent directories that were created.
+        directory: The model's directory, which holds versions 1, 2, …; created if missing.
+        write: Function that writes the version to the path it receives. If it raises, everything
+            is removed again, including parent directories that were created.
 
     Returns:
         pathlib.Path of the version.
@@ -40,9 +40,9 @@ def publish(directory: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _rename_to_next_version(temporary: Path, directory: Path) -> Path:
-    """Rename to the next free version, trying again if another process takes it first."""
+    """Rename to the next free version; retry if another process takes it first."""
     while True:
-        version = directory / str(_find_largest_version(directory) + 1)
+        version = directory / str(_find_highest_version(directory) + 1)
         try:
             os.rename(temporary, version)
         except OSError as error:
@@ -52,7 +52,7 @@ def _rename_to_next_version(temporary: Path, directory: Path) -> Path:
             return version
 
 
-def _find_largest_version(directory: Path) -> int:
-    """Return the largest existing version, or 0 if there is none."""
+def _find_highest_version(directory: Path) -> int:
+    """Return the highest existing version number, or 0 if there is none."""
     names = (entry.name for entry in directory.iterdir())
     return max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0)

@@ -5,9 +5,9 @@ import dataclasses
 import keras
 from keras import ops
 
-from keras_attention.layers.call_arguments.masks import check_mask
-from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
 from keras_attention.mask import combine
+from keras_attention.mask.bool_mask import check_mask
+from keras_attention.tensors import check_tensors, convert_argument
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):

@@ -3,18 +3,29 @@
 from typing import Any
 
 import keras
-from keras import ops, tree
 
-from keras_attention.batch_axes import broadcast_batch, join_batch
+from keras_attention.batch_axes import broadcast_batch
 from keras_attention.layers.call_arguments.sequence_masks import (
-    keras_mask,
-    prepare_mask,
-    prepare_sequence_mask,
+    prepare_masks,
+    prepare_single_mask,
 )
-from keras_attention.layers.call_arguments.tensors import ONE_VECTOR
+from keras_attention.tensors import ONE_VECTOR, keras_mask
 from keras_attention.types import Nest, Tensor
 
 NAMES = "a tensor, [query, value] or [query, value, key]"
+
+
+def prepare_inputs(inputs: Any, mask: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Return `(query, value, key, query_mask, key_mask)` of a call, with equal batch axes.
+
+    Args:
+        inputs: The layer's `inputs` argument.
+        mask: As in `split_masks`.
+
+    Raises:
+        ValueError: If inputs and masks are not as `split_inputs` and `split_masks` accept them.
+    """
+    return _make_batch_equal(*split_inputs(inputs), *split_masks(mask, inputs))
 
 
 def split_inputs(inputs):
@@ -35,17 +46,6 @@ def split_inputs(inputs):
     query, value, key = (*inputs, inputs[1])[:3]
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
-
-
-def split_shapes(input_shape):
-    """Return the shapes of query, value and key for the shape or shapes passed to `build`."""
-    if not isinstance(input_shape, (list, tuple)) or not input_shape:
-        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
-    if not isinstance(input_shape[0], (list, tuple)):
-        input_shape = [input_shape, input_shape]
-    if len(input_shape) not in (2, 3) or None in input_shape:
-        raise ValueError(f"Expected `inputs` to be {NAMES}. Received: shapes {input_shape}")
-    return [tuple(shape) for shape in (*input_shape, input_shape[1])[:3]]
 
 
 def check_shapes(query, value, key):
@@ -78,14 +78,6 @@ def check_shapes(query, value, key):
         raise ValueError(f"Expected a known last dimension, not None. {received}")
 
 
-def broadcast_query_shape(query, value, key):
-    """Return the query's shape with the batch axes that a call broadcasts the inputs to."""
-    check_shapes(query, value, key)
-    axes = len(value) - 2
-    batch = join_batch(*(tuple(shape)[:axes] for shape in (query, value, key)))
-    return (*batch, *query[axes:])
-
-
 def split_masks(mask, inputs):
     """Return `(query_mask, key_mask)` from the `mask` argument or from the inputs' Keras masks.
 
@@ -102,48 +94,13 @@ def split_masks(mask, inputs):
     """
     # Keras does not fill in `mask` if another argument of the call is a tensor as well.
     if not isinstance(inputs, (list, tuple)):
-        if _is_list_of_masks(mask):
-            raise ValueError(
-                "Expected `mask` to be one tensor for one input. "
-                f"Received: a {type(mask).__name__} of {len(mask)}"
-            )
-        if len(getattr(mask, "shape", ())) == len(inputs.shape) and mask is not keras_mask(inputs):
-            raise ValueError(
-                "Expected `mask` of shape (batch, T) for one input. To pass a query and a value, "
-                "pass one list, `layer([query, value])` or `layer([query, value, key])`, not "
-                f"`layer(query, value)`. Received: mask of shape {tuple(mask.shape)}"
-            )
-        mask = prepare_sequence_mask("mask", mask, inputs)
+        mask = keras_mask(inputs) if mask is None else mask
+        mask = None if mask is None else prepare_single_mask(mask, inputs)
         return mask, mask
-    if mask is None:
-        mask = [keras_mask(x) for x in inputs]
-    if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
-        raise ValueError(
-            "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
-            f"key_mask] for a list of inputs. Received: mask={mask!r}"
-        )
-    if all(m is None for m in mask):
+    mask = [keras_mask(x) for x in inputs] if mask is None else mask
+    if isinstance(mask, (list, tuple)) and len(mask) in (2, 3) and all(m is None for m in mask):
         return None, None
-    query, value, key = (*inputs, inputs[1])[:3]
-    query_mask, value_mask, key_mask = (*mask, None)[:3]
-    query_mask = prepare_mask("query_mask", query_mask, query)
-    value_mask = prepare_mask("value_mask", value_mask, value, query=query)
-    key_mask = prepare_mask("key_mask", key_mask, key, query=query)
-    if value_mask is None or key_mask is None:
-        return query_mask, key_mask if value_mask is None else value_mask
-    # One of the two may be a mask of all pairs, with an axis of queries.
-    rank = max(len(value_mask.shape), len(key_mask.shape))
-    value_mask, key_mask = (
-        m if len(m.shape) == rank else ops.expand_dims(m, -2) for m in (value_mask, key_mask)
-    )
-    return query_mask, ops.logical_and(value_mask, key_mask)
-
-
-def _is_list_of_masks(mask):
-    """Return True for a list of tensors, and False for one mask as nested lists of bools."""
-    return isinstance(mask, (list, tuple)) and any(
-        m is None or hasattr(m, "shape") for m in tree.flatten(mask)
-    )
+    return prepare_masks(mask, inputs)
 
 
 def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | None:
@@ -154,4 +111,13 @@ def compute_query_mask(layer: Any, inputs: Nest, mask: Nest = None) -> Tensor | 
     is_symbolic = any(isinstance(x, keras.KerasTensor) for x in (*inputs, query_mask))
     if is_symbolic and any(None in x.shape for x in (*inputs, query_mask)):
         return query_mask  # an unknown size has no symbol
-    return broadcast_batch(*split_inputs(inputs), query_mask)[3]
+    return _make_batch_equal(*split_inputs(inputs), query_mask)[3]
+
+
+def _make_batch_equal(query, value, key, query_mask=None, key_mask=None):
+    """Return the tensors with equal batch axes; unchanged where the axes are known to be equal."""
+    shapes = {tuple(x.shape[: len(value.shape) - 2]) for x in (query, value, key)}
+    is_known = len(shapes) == 1 and (query is value is key or None not in [*shapes][0])
+    if is_known:
+        return query, value, key, query_mask, key_mask
+    return broadcast_batch(query, value, key, query_mask, key_mask)

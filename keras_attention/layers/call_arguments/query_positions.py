@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.layers.call_arguments.masks import check_mask
+from keras_attention.mask.bool_mask import check_mask
 
 
 def query_positions(query, key, query_mask=None, positions=None):

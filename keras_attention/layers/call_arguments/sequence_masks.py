@@ -1,44 +1,17 @@
 """Masks of sequences, one entry per step: explicit ones, and the Keras masks of inputs."""
 
-import functools
-
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention.batch_axes import join_batch
-from keras_attention.layers.call_arguments.masks import check_mask
-from keras_attention.mask.bool_mask import to_bool_mask, to_mask_tensor
+from keras_attention.mask.bool_mask import check_mask, to_bool_mask, to_mask_tensor
+from keras_attention.tensors import keras_mask
 
 KERAS_MASK_HINT = (
     ". It is the Keras mask of an earlier layer (Embedding, Masking), which a layer in between "
     "(TimeDistributed, or one that changes the length) passed on unchanged. Pass a mask of the "
     "right shape explicitly"
 )
-
-
-class MaskReader(keras.layers.Layer):
-    """Returns the Keras mask of its input, which Keras itself passes as `mask`."""
-
-    def __init__(self):
-        super().__init__(name="mask_reader", autocast=False)
-        self.supports_masking = True
-
-    def call(self, inputs, mask=None):
-        return mask
-
-    def compute_mask(self, inputs, mask=None):
-        return None
-
-
-_read_mask = functools.cache(MaskReader)
-
-
-def keras_mask(x):
-    """Return the Keras mask that a tensor carries from an earlier layer, or None."""
-    mask = getattr(x, "_keras_mask", None)
-    is_traced = keras.backend.backend() == "jax" and not isinstance(x, keras.KerasTensor)
-    # JAX's tracers have no attributes: Keras stores their masks elsewhere, and passes them on.
-    return _read_mask()(x) if mask is None and is_traced else mask
 
 
 def prepare_mask(name, mask, x, ndim=None, query=None):
@@ -74,6 +47,59 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
 def prepare_sequence_mask(name, mask, x):
     """Return `prepare_mask` of an explicit mask, or else of the Keras mask of `x`."""
     return prepare_mask(name, keras_mask(x) if mask is None else mask, x)
+
+
+def prepare_single_mask(mask, x):
+    """Check the `mask` of a call with one input and return it as a bool tensor.
+
+    Args:
+        mask: The layer's `mask` argument, or the Keras mask of `x`; not None.
+        x: The input `(batch, ..., T, D)`.
+
+    Raises:
+        ValueError: If it is a list of masks, or as `prepare_mask` refuses it.
+    """
+    if _is_list_of_masks(mask):
+        raise ValueError(
+            "Expected `mask` to be one tensor for one input. "
+            f"Received: a {type(mask).__name__} of {len(mask)}"
+        )
+    if len(getattr(mask, "shape", ())) == len(x.shape) and mask is not keras_mask(x):
+        raise ValueError(
+            "Expected `mask` of shape (batch, T) for one input. To pass a query and a value, "
+            "pass one list, `layer([query, value])` or `layer([query, value, key])`, not "
+            f"`layer(query, value)`. Received: mask of shape {tuple(mask.shape)}"
+        )
+    return prepare_mask("mask", mask, x)
+
+
+def prepare_masks(mask, inputs):
+    """Return `(query_mask, key_mask)` of a call with a list of inputs; see `split_masks`."""
+    if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
+        raise ValueError(
+            "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
+            f"key_mask] for a list of inputs. Received: mask={mask!r}"
+        )
+    query, value, key = (*inputs, inputs[1])[:3]
+    query_mask, value_mask, key_mask = (*mask, None)[:3]
+    query_mask = prepare_mask("query_mask", query_mask, query)
+    value_mask = prepare_mask("value_mask", value_mask, value, query=query)
+    key_mask = prepare_mask("key_mask", key_mask, key, query=query)
+    if value_mask is None or key_mask is None:
+        return query_mask, key_mask if value_mask is None else value_mask
+    # One of the two may be a mask of all pairs, with an axis of queries.
+    rank = max(len(value_mask.shape), len(key_mask.shape))
+    value_mask, key_mask = (
+        m if len(m.shape) == rank else ops.expand_dims(m, -2) for m in (value_mask, key_mask)
+    )
+    return query_mask, ops.logical_and(value_mask, key_mask)
+
+
+def _is_list_of_masks(mask):
+    """Return True for a list of tensors, and False for one mask as nested lists of bools."""
+    return isinstance(mask, (list, tuple)) and any(
+        m is None or hasattr(m, "shape") for m in tree.flatten(mask)
+    )
 
 
 def _match_length(mask, x, ndim):

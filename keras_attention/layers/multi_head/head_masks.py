@@ -2,8 +2,7 @@
 
 from keras import ops
 
-from keras_attention.layers.call_arguments.masks import check_mask, pair_shape
-from keras_attention.mask.bool_mask import to_bool_mask
+from keras_attention.mask.bool_mask import check_mask, pair_shape, to_bool_mask
 
 
 def split_head_mask(attention_mask, query, key, heads):
@@ -11,7 +10,7 @@ def split_head_mask(attention_mask, query, key, heads):
 
     Args:
         attention_mask: Bool, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ...,
-            heads, Tk)` for a single query), or of lower rank, without an axis of heads; or None.
+            heads, Tk)` for a single query), or of lower rank, without an axis of heads.
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         key: `(batch, ..., Tk, Dk)`.
         heads: Number of heads.
@@ -23,8 +22,6 @@ def split_head_mask(attention_mask, query, key, heads):
     Raises:
         ValueError: If it is not a mask, or its shape does not fit.
     """
-    if attention_mask is None:
-        return None, None
     attention_mask = to_bool_mask("attention_mask", attention_mask)
     shape = pair_shape(query, key, heads=(heads,))
     if len(attention_mask.shape) != len(shape):

@@ -28,19 +28,29 @@ def create_empty_cache(batch_size, heads, max_length, key_dim, value_dim, dtype)
     )
 
 
-def check_cache(cache, batch, heads, key_dim, value_dim):
+def check_cache(cache, inputs, heads, key_dim, value_dim):
     """Check the cache of a call and return it as a `KeyValueCache`; a saved model passes a list.
 
     Args:
         cache: The `cache` argument of a call.
-        batch: Expected batch size; None = any.
+        inputs: The `inputs` argument of the call.
         heads: Expected number of heads; None = any.
         key_dim: Expected width of a key; None = any.
         value_dim: Expected width of a value; None = any.
 
     Raises:
-        ValueError: If it is not a cache, or has the sizes of another layer or batch.
+        ValueError: If it is not a cache, or has the sizes of another layer or batch, or if the
+            inputs are not one sequence.
     """
+    if isinstance(inputs, (list, tuple)):
+        raise ValueError(
+            f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
+        )
+    if len(inputs.shape) != 3:
+        raise ValueError(
+            "Expected `inputs` (batch, T, width) with a cache. "
+            f"Received: inputs {tuple(inputs.shape)}"
+        )
     has_four_parts = isinstance(cache, (list, tuple)) and len(cache) == 4
     if not has_four_parts or not all(hasattr(x, "shape") for x in cache):
         size = f" of {len(cache)}" if isinstance(cache, (list, tuple)) else ""
@@ -50,6 +60,7 @@ def check_cache(cache, batch, heads, key_dim, value_dim):
         )
     cache = KeyValueCache(*cache)
     length = cache.keys.shape[2] if len(cache.keys.shape) == 4 else None
+    batch = inputs.shape[0]
     expected_shapes = KeyValueCache(
         (batch, heads, length, key_dim),
         (batch, heads, length, value_dim),
@@ -107,8 +118,9 @@ def extend_cache(cache, keys, values, mask=None):
     index, is_new = _find_new_tokens(cache, slots, ops.shape(keys)[-2], mask)
 
     def write(old, new):
-        slot_index = index[:, None, :, None]
-        new = ops.take_along_axis(ops.cast(new, old.dtype), slot_index, axis=2)
+        new = ops.cast(new, old.dtype)
+        if tokens != 1:
+            new = ops.take_along_axis(new, index[:, None, :, None], axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 
     count = ops.shape(keys)[-2] if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)

@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, attention
 from keras_attention.kernels.matmul import project
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
     check_attention_bias,
@@ -17,15 +17,17 @@ from keras_attention.layers.call_arguments.attention_bias import (
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
-    broadcast_query_shape,
     check_shapes,
+    prepare_inputs,
     split_inputs,
     split_masks,
-    split_shapes,
 )
-from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
+from keras_attention.layers.call_arguments.shapes import broadcast_query_shape, split_shapes
 from keras_attention.layers.multi_head.head_masks import add_head_mask, split_head_mask
+from keras_attention.layers.multi_head.prepared_positions import (
+    align_positions,
+    mask_prepared_memory,
+)
 from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
@@ -33,17 +35,18 @@ from keras_attention.layers.multi_head.projection import (
     split_heads,
 )
 from keras_attention.layers.positions.rotary import rotate
-from keras_attention.layers.query_value.base import (
-    PreparedMemory,
-    QueryValueAttention,
-    add_query_axis,
-)
+from keras_attention.layers.query_value.base import QueryValueAttention, add_query_axis
 from keras_attention.layers.query_value.perturbation import SeededDropout
-from keras_attention.mask import combine, hide
-from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
+from keras_attention.mask.structured_mask import (
+    StructuredMask,
+    as_structured_mask,
+    build_structured_mask,
+    zero_masked_keys,
+)
 from keras_attention.normalize import softmax
 from keras_attention.precision import clip_input, saturate_cast, score_dtype
 from keras_attention.score import DotScore
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
 
 
@@ -209,16 +212,12 @@ class MultiHeadAttention(QueryValueAttention):
         training: bool | None = None,
         attention_bias: Tensor | None = None,
     ) -> Any:
-        query, value, key = split_inputs(inputs)
+        query, value, key, query_mask, key_mask = prepare_inputs(inputs, mask)
         _check_rank(query.shape, value.shape)
-        query, value, key, query_mask, key_mask = broadcast_batch(
-            query, value, key, *split_masks(mask, inputs)
-        )
-        attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
-        bias = self._prepare_bias(attention_bias, query, key, head_mask)
-        mask = build_structured_mask(
+        mask, head_mask = self._build_masks(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
+        bias = self._prepare_bias(attention_bias, query, key, head_mask)
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
         memory = self.prepare(value, key, mask if bias is None else mask_excluded_keys(mask, bias))
@@ -230,6 +229,14 @@ class MultiHeadAttention(QueryValueAttention):
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
         return output
+
+    def _build_masks(self, query, key, query_mask, key_mask, attention_mask, use_causal_mask=False):
+        """Return a call's `StructuredMask`, and the masks of heads that differ, or None."""
+        head_mask = None
+        if attention_mask is not None:
+            attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
+        masks = query_mask, key_mask, attention_mask
+        return build_structured_mask(query, key, *masks, use_causal_mask), head_mask
 
     def _prepare_bias(self, bias, query, keys, head_mask):
         if bias is None and head_mask is None:
@@ -262,13 +269,12 @@ class MultiHeadAttention(QueryValueAttention):
         """
         check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
-        structured = as_structured_mask(mask, None, ops.shape(value)[-2])
-        value = structured.zero_masked_keys(ops.cast(value, self.compute_dtype))
+        value = zero_masked_keys(ops.cast(value, self.compute_dtype), mask)
         value = clip_input(value)
         if is_shared:
             key = value
         else:
-            key = structured.zero_masked_keys(ops.cast(key, self.compute_dtype))
+            key = zero_masked_keys(ops.cast(key, self.compute_dtype), mask)
             key = clip_input(key)
         keys = project_to_heads(key, self._key_projection, self._groups)
         values = project_to_heads(value, self._value_projection, self._groups)
@@ -308,9 +314,9 @@ class MultiHeadAttention(QueryValueAttention):
         is_single = len(query.shape) < len(memory.keys.shape) - 1
         queries, keys = 1 if is_single else ops.shape(query)[-2], ops.shape(memory.keys)[-2]
         if self.rotary_base is not None or self.window is not None:
-            positions = _align_positions(positions, queries, keys, is_single)
+            positions = align_positions(positions, queries, keys, is_single)
         if not isinstance(memory.mask, StructuredMask):
-            memory = self._mask_prepared_memory(memory, queries, positions)
+            memory = mask_prepared_memory(memory, queries, positions, self.window)
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
@@ -343,22 +349,6 @@ class MultiHeadAttention(QueryValueAttention):
         output = visible.zero_masked_queries(self.transform_output(context, query), is_single)
         return output, weights
 
-    def _mask_prepared_memory(self, memory, queries, positions):
-        """Add the window to a dense mask, and zero the keys and values that it masks.
-
-        `prepare` has zeroed only the positions that its own mask masks; a window or a cache may
-        mask more.
-        """
-        mask, keys = memory.mask, ops.shape(memory.keys)[-2]
-        if self.window is not None:
-            distance = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None])
-            mask = combine(mask, distance <= self.window)
-        visible = StructuredMask(queries, keys, pairs=mask).key_is_visible()
-        if visible is None:
-            return memory
-        visible = ops.expand_dims(visible, -2)
-        return PreparedMemory(hide(memory.keys, visible), hide(memory.values, visible), mask)
-
     def average_heads(self, weights: Tensor) -> Tensor:
         """Return the mean over the heads: `(batch, Tk)` or `(batch, Tq, Tk)`."""
         return ops.mean(weights, axis=1)
@@ -387,9 +377,7 @@ class MultiHeadAttention(QueryValueAttention):
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         batch, keys = shape[0], key.shape[-2]
         key = keras.KerasTensor((batch, *key.shape[1:]))
-        attention_mask, _ = split_head_mask(attention_mask, output, key, self.num_heads)
-        masks = split_masks(mask, inputs)
-        build_structured_mask(output, key, *masks, attention_mask)  # only its checks count
+        self._build_masks(output, key, *split_masks(mask, inputs), attention_mask)  # checks them
         check_attention_bias(attention_bias, output, key, self.num_heads)
         if not return_attention_scores:
             return output
@@ -419,12 +407,3 @@ def _check_rank(query, value):
             "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
             f"Received: query {tuple(query)}, value {tuple(value)}"
         )
-
-
-def _align_positions(positions, queries, keys, is_single):
-    """Return positions int32 `(batch or 1, Tq)`; None places the last query at the last key."""
-    if positions is None:
-        positions = (ops.arange(queries, dtype="int32") + (keys - queries))[None]
-    elif is_single:
-        positions = positions[:, None]
-    return ops.cast(positions, "int32")

@@ -7,11 +7,9 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.attention_bias import check_attention_bias
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
-from keras_attention.layers.multi_head.head_masks import split_head_mask
 from keras_attention.layers.multi_head.key_value_cache import (
     KeyValueCache,
     check_cache,
@@ -21,8 +19,9 @@ from keras_attention.layers.multi_head.key_value_cache import (
 )
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.positions.angles import check_base
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask import combine, hide, padding
+from keras_attention.mask.structured_mask import StructuredMask
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
 
@@ -207,9 +206,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         """
         mask, _ = split_masks(mask, inputs)
         slots = ops.expand_dims(cache.mask, -1)  # only its shape counts
-        attention_mask, head_mask = split_head_mask(attention_mask, inputs, slots, self.num_heads)
-        visible = build_structured_mask(inputs, slots, mask, None, attention_mask)
-        return mask, visible, head_mask
+        return mask, *self._build_masks(inputs, slots, mask, None, attention_mask)
 
     def _write_cache(self, inputs, mask, visible, cache):
         """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
@@ -217,27 +214,20 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         positions = token_positions(cache, ops.shape(inputs)[1], mask)
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
         cache = extend_cache(cache, new.keys, new.values, mask)
-        visible = combine(
-            padding(key_mask=cache.mask),
-            visible.dense(),
-            slots <= positions[..., None],
-            positions[..., None] < ops.shape(slots)[0],
-        )
+        position = positions[..., None]
+        is_earlier = combine(slots <= position, position < ops.shape(slots)[0])
+        pairs = combine(visible.dense(), is_earlier)
+        if self.window is not None or visible.pairs is not None:
+            visible = combine(padding(key_mask=cache.mask), pairs)
+        else:
+            # Every token in the cache is visible to the last new one: `attend` need not zero any.
+            sizes = ops.shape(inputs)[1], ops.shape(slots)[0]
+            visible = StructuredMask(*sizes, key_mask=cache.mask, pairs=pairs)
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache
 
     def _check_cache(self, cache, inputs):
-        """Return the cache as a `KeyValueCache`; refuse it, or inputs that it does not fit."""
-        if isinstance(inputs, (list, tuple)):
-            raise ValueError(
-                f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
-            )
-        if len(inputs.shape) != 3:
-            raise ValueError(
-                "Expected `inputs` (batch, T, width) with a cache. "
-                f"Received: inputs {tuple(inputs.shape)}"
-            )
         widths = (self._key_dim, self._value_dim) if self.built else (None, None)
-        return check_cache(cache, inputs.shape[0], self._groups, *widths)
+        return check_cache(cache, inputs, self._groups, *widths)
 
     def get_initial_cache(self, batch_size: int | Tensor, max_length: int) -> KeyValueCache:
         """Return an empty `KeyValueCache`.

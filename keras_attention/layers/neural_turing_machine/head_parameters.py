@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.normalize import softmax
 from keras_attention.types import Tensor
 
@@ -29,6 +30,17 @@ class HeadParameters(NamedTuple):
     sharpness: Tensor
     erasures: Tensor
     additions: Tensor
+
+
+def check_shift_range(shift_range, slots):
+    """Return R as an int if it is at least 0 and all 2R + 1 shifts are different."""
+    is_integer = arguments.is_integer(shift_range)
+    if not is_integer or shift_range < 0 or 2 * shift_range + 1 > slots:
+        raise ValueError(
+            "Expected `shift_range` to be an integer of at least 0 with 2 shift_range + 1 <= "
+            f"slots. Received: shift_range={shift_range!r}, slots={slots}"
+        )
+    return int(shift_range)
 
 
 def count_parameters(heads, write_heads, width, shifts):

@@ -4,13 +4,12 @@ import copy
 from typing import Any, Literal
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layer_arguments import get_activation, get_initializer
-from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.neural_turing_machine.controller import (
     control,
     control_width,
@@ -18,6 +17,7 @@ from keras_attention.layers.neural_turing_machine.controller import (
     state_sizes,
 )
 from keras_attention.layers.neural_turing_machine.head_parameters import (
+    check_shift_range,
     count_parameters,
     split_head_parameters,
 )
@@ -26,6 +26,7 @@ from keras_attention.layers.neural_turing_machine.recorded_steps import (
     split_steps,
     step_widths,
 )
+from keras_attention.layers.neural_turing_machine.start import add_start_weights, start_states
 from keras_attention.layers.neural_turing_machine.state import (
     NTMState,
     merge_last_axes,
@@ -34,13 +35,10 @@ from keras_attention.layers.neural_turing_machine.state import (
 )
 from keras_attention.layers.recurrent.cell_adapter import check_state
 from keras_attention.memory import add, content, erase, interpolate, sharpen, shift
-from keras_attention.normalize import softmax
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
+from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Shape, Tensor
-
-# Value of a memory with a constant start: not 0, because a slot of zeros has no cosine gradient.
-INITIAL_MEMORY_VALUE = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -218,27 +216,13 @@ class NTMCell(BaseLayer):
         return step_widths(self.units, self.slots, self.width, self.read_heads, self.write_heads)
 
     def build(self, input_shape: Shape) -> None:
-        if self.memory_start == "learned":
-            self.memory_weight = self._start("memory_start", (self.slots, self.width), 0.5)
-        if self.address_start == "learned":
-            self.address_weight = self._start("address_start", (self.heads["heads"], self.slots), 1)
-        self.reads_weight = self._start("read_start", (self.read_heads, self.width), 0.5)
-        self.controller_weights = [
-            self._start(f"controller_start_{n}", (size,), 0)
-            for n, size in enumerate(state_sizes(self.controller))
-        ]
+        add_start_weights(self)
         batch, inputs_width = input_shape
         reads_width, controller_width = self.read_heads * self.width, control_width(self.controller)
         if not self.controller.built:
             self.controller.build((batch, inputs_width + reads_width))
         self.to_heads.build((batch, controller_width))
         self.to_output.build((batch, controller_width + reads_width))
-
-    def _start(self, name, shape, stddev):
-        initializer = keras.initializers.RandomNormal(stddev=stddev)
-        # No autocast: `keras.layers.RNN` uses these weights under its own policy, which could be
-        # half precision.
-        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
     def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
         """Return the states before the first step, from the start weights.
@@ -258,24 +242,7 @@ class NTMCell(BaseLayer):
                 f"Received: {self.name}, not built"
             )
         arguments.size("batch_size", batch_size)
-        if self.memory_start == "learned":
-            memory = ops.tanh(self.memory_weight)
-        else:
-            memory = ops.full((self.slots, self.width), INITIAL_MEMORY_VALUE, self.compute_dtype)
-        if self.address_start == "learned":
-            addresses = softmax(self.address_weight)
-        else:
-            first = ops.one_hot(0, self.slots, dtype=self.compute_dtype)
-            addresses = ops.broadcast_to(first, (self.heads["heads"], self.slots))
-        start = NTMState(
-            output=ops.zeros((self.output_size,), self.compute_dtype),
-            controller=list(self.controller_weights),
-            memory=memory,
-            reads=ops.tanh(self.reads_weight),
-            addresses=addresses,
-        )
-        flat_start = [ops.reshape(x, (-1,)) for x in tree.flatten(start)]
-        return [ops.broadcast_to(x, (batch_size, x.shape[0])) for x in flat_start]
+        return start_states(self, batch_size)
 
     def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         check_tensors("inputs", inputs)
@@ -361,14 +328,3 @@ class NTMCell(BaseLayer):
         if isinstance(config.get("controller"), dict):
             config["controller"] = keras.saving.deserialize_keras_object(config["controller"])
         return cls(**config)
-
-
-def check_shift_range(shift_range, slots):
-    """Return R as an int if it is at least 0 and all 2R + 1 shifts are different."""
-    is_integer = arguments.is_integer(shift_range)
-    if not is_integer or shift_range < 0 or 2 * shift_range + 1 > slots:
-        raise ValueError(
-            "Expected `shift_range` to be an integer of at least 0 with 2 shift_range + 1 <= "
-            f"slots. Received: shift_range={shift_range!r}, slots={slots}"
-        )
-    return int(shift_range)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_attention.layers.call_arguments.tensors import check_tensors
+from keras_attention.tensors import check_tensors
 
 
 def check_shapes(inputs_shape, memory_shape, points_shape=None):

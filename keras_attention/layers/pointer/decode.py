@@ -6,12 +6,11 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.decoding import beam_search, greedy
-from keras_attention.layers.call_arguments.sequence_masks import keras_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_shapes
 from keras_attention.layers.pointer.pointing import gather_rows
 from keras_attention.mask import combine, visited
 from keras_attention.normalize.masked import MASKED_SCORE
+from keras_attention.tensors import check_not_symbolic, keras_mask
 from keras_attention.types import Nest, Tensor
 
 # The loop's tokens are rows of the table that `prepend_begin` builds. Token j + 1 is element j.

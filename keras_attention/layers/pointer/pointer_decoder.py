@@ -16,18 +16,17 @@ from keras_attention.kernels.attention import (
     compare,
     prepare_step_keys,
 )
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
 from keras_attention.layers.pointer.pointing import (
+    find_input_rows,
     gather_rows,
     log_probabilities,
     prepend_begin,
-    previous_real_step,
 )
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.recurrent import cell_adapter
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
@@ -41,6 +40,7 @@ from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import combine, hide, padding, visited
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.score import AdditiveScore
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
 
 
@@ -215,7 +215,7 @@ class PointerDecoder(BaseLayer):
         visible = padding(key_mask=prepared.mask)
         if points is not None:
             inputs_mask = combine(inputs_mask, ops.greater_equal(inputs, 0))
-            input_rows = self._input_rows(inputs, inputs_mask)
+            input_rows = find_input_rows(inputs, inputs_mask, self.end_slot)
             inputs = gather_rows(prepared.values, input_rows)
             if mask_visited:
                 visible = combine(visible, visited(input_rows - 1, ops.shape(memory)[1]))
@@ -310,16 +310,6 @@ class PointerDecoder(BaseLayer):
     def _run_cell(self, inputs, state, training):
         output, state = self.cell(inputs, state, training=training)
         return ops.cast(output, self.compute_dtype), pack_state(self.cell, state)
-
-    def _input_rows(self, indices, is_real):
-        """Return the rows of the input table (see `prepend_begin`) for the steps of a target.
-
-        The input of a step is the element that the last real step before it points to; padded
-        steps are skipped. The first real step gets row 0, the begin symbol.
-        """
-        rows = ops.cast(indices, "int32") + (0 if self.end_slot else 1)
-        rows = ops.pad(ops.where(is_real, rows, 0), [[0, 0], [1, 0]])
-        return ops.take_along_axis(rows, previous_real_step(is_real), axis=1)
 
     def _point(self, query, memory, visible):
         """Compute log-probabilities for projected queries; the end is always visible."""

@@ -48,6 +48,25 @@ def prepend_begin(begin, points, mask=None):
     return ops.concatenate([first, hide(points, mask)], axis=1)
 
 
+def find_input_rows(indices, is_real, end_slot):
+    """Return the rows of the input table (see `prepend_begin`) for the steps of a target.
+
+    The input of a step is the element that the last real step before it points to; padded steps are
+    skipped. The first real step gets row 0, the begin symbol.
+
+    Args:
+        indices: Int `(batch, T)`, the targets.
+        is_real: Bool `(batch, T)`, False = a padded step.
+        end_slot: Whether index 0 is the end, so that the elements are counted from 1.
+
+    Returns:
+        Int32 `(batch, T)`.
+    """
+    rows = ops.cast(indices, "int32") + (0 if end_slot else 1)
+    rows = ops.pad(ops.where(is_real, rows, 0), [[0, 0], [1, 0]])
+    return ops.take_along_axis(rows, previous_real_step(is_real), axis=1)
+
+
 def previous_real_step(is_real):
     """Find the last real step before each step, counted from 1; 0 if there is none.
 

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.layers.call_arguments.tensors import check_tensors, convert_argument
 from keras_attention.layers.positions.angles import check_base, compute_angles
 from keras_attention.precision import at_least_float32, score_dtype
+from keras_attention.tensors import check_tensors, convert_argument
 from keras_attention.types import Config, Shape, Tensor
 
 

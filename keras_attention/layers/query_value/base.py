@@ -1,49 +1,41 @@
 """Base class of the query/value layers: score, mask, normalize, read, behind one `call`."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
-from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import (
     IMPLEMENTATIONS,
     Implementation,
     attention,
     prepare_step_keys,
 )
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import check_seed
 from keras_attention.layers.call_arguments.inputs import (
-    broadcast_query_shape,
     check_shapes,
     compute_query_mask,
+    prepare_inputs,
     split_inputs,
     split_masks,
-    split_shapes,
 )
-from keras_attention.layers.call_arguments.masks import build_structured_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
+from keras_attention.layers.call_arguments.shapes import broadcast_query_shape, split_shapes
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
-from keras_attention.mask.structured_mask import StructuredMask, as_structured_mask
+from keras_attention.mask.structured_mask import (
+    StructuredMask,
+    as_structured_mask,
+    build_structured_mask,
+    zero_masked_keys,
+)
 from keras_attention.precision import to_score_precision
 from keras_attention.score.score import Score
+from keras_attention.tensors import check_not_symbolic, check_tensors
 from keras_attention.types import Config, Nest, Normalizer, Shape, Tensor
-
-
-class PreparedMemory(NamedTuple):
-    """Keys and values that an attention layer has prepared once per sequence.
-
-    keys: Projected keys `(batch, Tk, D)`, or a `StepKeys` for loops; values `(batch, Tk, Dv)`;
-    mask: bool, broadcastable to `(batch, Tq, Tk)`, or None; within a call, a `StructuredMask`.
-    """
-
-    keys: Any
-    values: Any
-    mask: Any
 
 
 class QueryValueAttention(BaseLayer):
@@ -107,10 +99,7 @@ class QueryValueAttention(BaseLayer):
         use_causal_mask: bool = False,
         training: bool | None = None,
     ) -> Any:
-        query, value, key = split_inputs(inputs)
-        query, value, key, query_mask, key_mask = broadcast_batch(
-            query, value, key, *split_masks(mask, inputs)
-        )
+        query, value, key, query_mask, key_mask = prepare_inputs(inputs, mask)
         mask = build_structured_mask(
             query, key, query_mask, key_mask, attention_mask, use_causal_mask
         )
@@ -152,9 +141,8 @@ class QueryValueAttention(BaseLayer):
             mask = _mask_uncovered_keys(mask, self.score.covers(key))
         # Masked keys and values are zeroed before they are projected, so that they cannot reach any
         # result, even if they are NaN.
-        structured = as_structured_mask(mask, None, ops.shape(value)[-2])
-        value = structured.zero_masked_keys(value)
-        key = value if is_shared else structured.zero_masked_keys(key)
+        value = zero_masked_keys(value, mask)
+        key = value if is_shared else zero_masked_keys(key, mask)
         keys = self.score.project_key(to_score_precision(key))
         if for_steps:
             keys = prepare_step_keys(self.score, keys, self.implementation)

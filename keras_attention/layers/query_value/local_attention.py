@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.batch_axes import broadcast_batch
 from keras_attention.kernels.attention import Implementation, compare
 from keras_attention.kernels.local.bands import (
     build_band_mask,
@@ -16,17 +15,17 @@ from keras_attention.kernels.local.bands import (
     spread_bands,
 )
 from keras_attention.kernels.local.windows import gather_window, window_around
-from keras_attention.layers.call_arguments.inputs import split_inputs, split_masks, split_shapes
-from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.kernels.prepared_memory import PreparedMemory
+from keras_attention.layers.call_arguments.inputs import prepare_inputs, split_inputs
 from keras_attention.layers.call_arguments.query_positions import query_positions
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic
-from keras_attention.layers.query_value.base import PreparedMemory
+from keras_attention.layers.call_arguments.shapes import split_shapes
 from keras_attention.layers.query_value.luong_base import Luong
 from keras_attention.mask import combine, hide, span
-from keras_attention.mask.structured_mask import as_structured_mask
+from keras_attention.mask.structured_mask import as_structured_mask, build_structured_mask
 from keras_attention.normalize import gaussian, softmax
 from keras_attention.precision import to_score_precision
 from keras_attention.read import weighted_sum
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Tensor
 
 ALIGNMENTS = ("predictive", "monotonic")
@@ -162,11 +161,8 @@ class LocalAttention(Luong):
         training: bool | None = None,
         positions: Tensor | None = None,
     ) -> Any:
-        query, value, key = split_inputs(inputs)
+        query, value, key, query_mask, key_mask = prepare_inputs(inputs, mask)
         self._check(query, key, positions)
-        query, value, key, query_mask, key_mask = broadcast_batch(
-            query, value, key, *split_masks(mask, inputs)
-        )
         rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)

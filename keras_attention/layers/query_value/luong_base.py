@@ -9,7 +9,7 @@ from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.layers.call_arguments.inputs import split_shapes
+from keras_attention.layers.call_arguments.shapes import split_shapes
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
 from keras_attention.precision import clip_input, score_dtype

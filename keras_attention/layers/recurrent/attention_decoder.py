@@ -9,9 +9,9 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
-from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
+from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
@@ -21,6 +21,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
     pack_state,
     state_spec,
 )
+from keras_attention.layers.recurrent.check_call import check_inputs, check_shapes
 from keras_attention.layers.recurrent.decoder_state import (
     DecoderState,
     initial_decoder_state,
@@ -29,6 +30,7 @@ from keras_attention.layers.recurrent.decoder_state import (
 from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
+from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Nest, Tensor
 
 
@@ -138,7 +140,7 @@ class AttentionDecoder(BaseLayer):
         self.supports_masking = True
 
     def build(self, inputs_shape: Any, memory_shape: Any) -> None:
-        self._check(inputs_shape, memory_shape)
+        check_shapes(inputs_shape, memory_shape)
         batch = inputs_shape[0]
         if not self.attention.built:  # the layer may be shared
             self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
@@ -159,9 +161,7 @@ class AttentionDecoder(BaseLayer):
         return_state: bool = False,
         training: bool | None = None,
     ) -> Any:
-        check_tensors("inputs", inputs)
-        check_tensors("memory", memory)
-        self._check(inputs.shape, memory.shape)
+        check_inputs(inputs, memory)
         inputs_mask = prepare_mask("inputs_mask", inputs_mask, inputs)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)
         memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
@@ -292,22 +292,6 @@ class AttentionDecoder(BaseLayer):
             return ops.concatenate([output, attended], axis=-1)
         return output if mode == "cell" else attended
 
-    def _check(self, inputs_shape, memory_shape):
-        inputs_shape, memory_shape = tuple(inputs_shape), tuple(memory_shape)
-        ranks = len(inputs_shape), len(memory_shape)
-        batch, memory_batch = inputs_shape[0], memory_shape[0]
-        is_other_batch = None not in (batch, memory_batch) and memory_batch not in (1, batch)
-        if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or is_other_batch:
-            raise ValueError(
-                "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width) with "
-                f"known widths. Received: inputs {inputs_shape}, memory {memory_shape}"
-            )
-        if 0 in (inputs_shape[1], memory_shape[1]):
-            raise ValueError(
-                "Expected `inputs` of at least one step and `memory` of at least one key. "
-                f"Received: inputs {inputs_shape}, memory {memory_shape}"
-            )
-
     def _query_size(self):
         return hidden_size(self.cell) if self.attend == "before" else output_size(self.cell)
 
@@ -329,9 +313,7 @@ class AttentionDecoder(BaseLayer):
         return_state: bool = False,
         training: bool | None = None,
     ) -> Any:
-        check_tensors("inputs", inputs)
-        check_tensors("memory", memory)
-        self._check(inputs.shape, memory.shape)
+        check_inputs(inputs, memory)
         split_state(self.cell, initial_state, self._fed_size, inputs.shape[0])
         prepare_mask("inputs_mask", inputs_mask, inputs)
         prepare_mask("memory_mask", memory_mask, memory)

@@ -4,8 +4,8 @@ import collections
 
 from keras import ops, tree
 
-from keras_attention.layers.call_arguments.masks import check_mask
 from keras_attention.layers.recurrent.cell_adapter import check_state, initial_state, pack_state
+from keras_attention.mask.bool_mask import check_mask
 
 DecoderState = collections.namedtuple("DecoderState", ["cell", "attention", "position"])
 DecoderState.__doc__ = """The state that an `AttentionDecoder` passes from step to step.

@@ -1,27 +1,26 @@
 """The decoder block of the Transformer (Vaswani et al. 2017)."""
 
-import collections
 from typing import Any
 
 import keras
 from keras import ops, tree
 
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.call_arguments.sequence_masks import prepare_sequence_mask
-from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
-from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.layers.transformer.block_base import TransformerBlock
-from keras_attention.mask import combine, hide, padding
+from keras_attention.layers.transformer.decoder_cache import (
+    DecoderBlockCache,
+    check_memory,
+    check_memory_or_cache,
+    split_cache,
+)
+from keras_attention.mask import hide, padding
+from keras_attention.mask.structured_mask import StructuredMask
+from keras_attention.tensors import check_not_symbolic, check_tensors
 from keras_attention.types import Nest, Shape, Tensor
-
-DecoderBlockCache = collections.namedtuple("DecoderBlockCache", ["written", "memory"])
-DecoderBlockCache.__doc__ = """The cache of a `TransformerDecoderBlock` in step-by-step decoding.
-
-    written: a `KeyValueCache` of the target so far; memory: the projected keys and values of the
-    source and its mask, constant over the steps. The first axis of every tensor is the batch.
-"""
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -113,7 +112,7 @@ class TransformerDecoderBlock(TransformerBlock):
             raise ValueError(
                 "Expected `memory` in the call that builds the block. Received: memory=None"
             )
-        _check_memory(memory_shape)
+        check_memory(memory_shape)
         self.build_all(inputs_shape)
         self.cross_attention = self._attention(MultiHeadAttention, "cross_attention", 3)
         self.cross_attention.build([inputs_shape, memory_shape])
@@ -130,17 +129,17 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Tensor | tuple[Any, ...]:
-        _check_memory_or_cache(memory, memory_mask, cache)
+        check_memory_or_cache(memory, memory_mask, cache)
         check_tensors("inputs", inputs)
         mask = prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             check_tensors("memory", memory)
-            _check_memory(memory.shape, inputs.shape[0])
+            check_memory(memory.shape, inputs.shape[0])
             memory_mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
             memory, memory_mask = broadcast_to_batch(inputs, memory, memory_mask)
             written, memory = None, self.prepare(memory, memory_mask)
         else:
-            written, memory = _split_cache(cache, inputs.shape[0])
+            written, memory = split_cache(cache, inputs.shape[0])
         x = hide(ops.cast(inputs, self.compute_dtype), mask)
         attended = self.self_attention(
             self.around_self_attention.pre(x),
@@ -168,8 +167,11 @@ class TransformerDecoderBlock(TransformerBlock):
 
     def _attend_to_memory(self, query, mask, memory, return_weights, training):
         """Return the context from the prepared memory, and the weights or None."""
-        memory = PreparedMemory(*memory)
-        memory = memory._replace(mask=combine(memory.mask, padding(query_mask=mask)))
+        keys, values, key_mask = memory
+        # `prepare` has zeroed the masked keys. A dense mask would make `attend` do it again.
+        sizes = ops.shape(query)[1], ops.shape(keys)[2]
+        visible = StructuredMask(*sizes, query_mask=mask, key_mask=key_mask[:, 0])
+        memory = PreparedMemory(keys, values, visible)
         noise = self.cross_attention.perturbation.sample(query, memory) if training else None
         context, weights = self.cross_attention.attend(
             query, memory, noise, return_weights=return_weights
@@ -187,7 +189,7 @@ class TransformerDecoderBlock(TransformerBlock):
             A `PreparedMemory` (keys, values, mask); the first axis of every tensor is the batch.
         """
         check_not_symbolic("prepare", memory=memory, memory_mask=memory_mask)
-        _check_memory(memory.shape)
+        check_memory(memory.shape)
         mask = prepare_sequence_mask("memory_mask", memory_mask, memory)
         if mask is None:
             mask = ops.ones(ops.shape(memory)[:2], "bool")
@@ -226,16 +228,16 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool | None = None,
         cache: Nest | None = None,
     ) -> Any:
-        _check_memory_or_cache(memory, memory_mask, cache)
+        check_memory_or_cache(memory, memory_mask, cache)
         check_tensors("inputs", inputs)
         prepare_sequence_mask("inputs_mask", inputs_mask, inputs)
         if cache is None:
             check_tensors("memory", memory)
-            _check_memory(memory.shape, inputs.shape[0])
+            check_memory(memory.shape, inputs.shape[0])
             written = None
             prepare_sequence_mask("memory_mask", memory_mask, memory)
         else:
-            written, memory = _split_cache(cache, inputs.shape[0])
+            written, memory = split_cache(cache, inputs.shape[0])
         output, self_weights, *written = self.self_attention.compute_output_spec(
             inputs, return_attention_scores=True, cache=written
         )
@@ -253,49 +255,3 @@ class TransformerDecoderBlock(TransformerBlock):
         shape = (*self_weights.shape[:-1], source_length)
         weights = keras.KerasTensor(shape, dtype=self.compute_dtype)
         return (output, self_weights, weights, *next_cache)
-
-
-def _check_memory_or_cache(memory, memory_mask, cache):
-    """Raise a ValueError unless a call has a memory, or a cache that contains it and its mask."""
-    if (memory is None) == (cache is None):
-        raise ValueError(
-            "Expected either `memory` or `cache`, which contains the memory. "
-            f"Received: memory={memory!r}, cache={cache!r}"
-        )
-    if cache is not None and memory_mask is not None:
-        raise ValueError(
-            "Expected no `memory_mask` with `cache`, which contains the mask: pass it to "
-            f"`get_initial_cache`. Received: memory_mask={memory_mask!r}"
-        )
-
-
-def _check_memory(shape, batch=None):
-    """Raise a ValueError if the memory is not a sequence, or of another batch (None = unknown)."""
-    shape = tuple(shape)
-    is_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
-    if len(shape) != 3 or shape[-1] is None or is_other_batch:
-        raise ValueError(
-            f"Expected `memory` (batch, Tsource, width) with a known width and the batch of "
-            f"`inputs`. Received: memory {shape}, batch={batch}"
-        )
-
-
-def _split_cache(cache, batch):
-    """Return `written` and `memory` of a `DecoderBlockCache`, or of the lists of a saved one."""
-    nests = (list, tuple)
-    is_pair = isinstance(cache, nests) and len(cache) == 2
-    if not is_pair or not isinstance(cache[1], nests) or len(cache[1]) != 3:
-        raise ValueError(
-            "Expected `cache` to be a DecoderBlockCache (written, memory). "
-            f"Received: a {type(cache).__name__}"
-        )
-    written, memory = cache
-    ranks = [len(x.shape) for x in memory]
-    if ranks != [4, 4, 3] or any(
-        None not in (n := x.shape[0], batch) and n != batch for x in memory
-    ):
-        raise ValueError(
-            f"Expected the memory of a `cache` that this block created, of batch {batch}. "
-            f"Received: tensors of shapes {[tuple(x.shape) for x in memory]}"
-        )
-    return written, PreparedMemory(*memory)

@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from keras_attention.layers.call_arguments.inputs import split_masks
-from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import hide
+from keras_attention.tensors import check_tensors
 from keras_attention.types import Nest, Shape, Tensor
 
 

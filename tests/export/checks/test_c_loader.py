@@ -24,7 +24,7 @@ SHAPES = [(), (0,), (3, 0, 2), (2, 3, 5)]
 
 @pytest.fixture(scope="module", autouse=True)
 def use_shared_loader():
-    """Override the shared process: these tests check the process that the package starts."""
+    """Override the fixture that shares a process: these tests check the package's own process."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def echo(tmp_path_factory):
 
 
 def echo_inputs(shape):
-    """Inputs of every dtype."""
+    """Return inputs of every dtype."""
     bits = np.random.default_rng(0).integers(0, 2, shape)
     inputs = {f"in_{dtype}": np.asarray(bits).astype(dtype) for dtype in NUMBERS}
     texts = np.array([b"", b"short", b"zero\0", "längere Zeile ".encode() * 9], object)

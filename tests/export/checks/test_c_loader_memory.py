@@ -1,4 +1,7 @@
-"""The loader frees everything that it allocates, whatever fails, as a counting library shows."""
+"""The loader frees everything that it allocates, even after an error.
+
+A fake of TensorFlow's C library keeps track of the allocations.
+"""
 
 import ctypes
 from types import SimpleNamespace
@@ -14,24 +17,24 @@ FLOAT, RESOURCE = NUMBERS["float32"], 20
 
 
 class Library:
-    """A fake of the functions that a model calls; `alive` holds what has not been freed."""
+    """A fake of the C functions that a model calls; `allocated` holds what has not been freed."""
 
     def __init__(self):
-        self.alive, self.code, self.output = {}, 0, FLOAT
+        self.allocated, self.code, self.output = {}, 0, FLOAT
 
     def _allocate(self, buffer=None):
         buffer = ctypes.create_string_buffer(64) if buffer is None else buffer
-        self.alive[ctypes.addressof(buffer)] = buffer
+        self.allocated[ctypes.addressof(buffer)] = buffer
         return ctypes.addressof(buffer)
 
     def _free(self, address, *_):
-        del self.alive[address]
+        del self.allocated[address]
 
     TF_NewStatus = TF_NewGraph = TF_NewSessionOptions = lambda self: self._allocate()
     TF_DeleteStatus = TF_DeleteGraph = TF_DeleteSessionOptions = TF_DeleteTensor = _free
 
     def TF_NewBuffer(self):
-        return ctypes.pointer(self.alive[self._allocate(Buffer())])
+        return ctypes.pointer(self.allocated[self._allocate(Buffer())])
 
     def TF_DeleteBuffer(self, buffer):
         self._free(ctypes.addressof(buffer.contents))
@@ -80,7 +83,7 @@ def library(monkeypatch):
 def loader_model(library):
     """A model with inputs `a` and `b`; only its graph and its session are allocated."""
     loader_model = model.Model("m", "tensorflow", disable_xla=False)
-    assert len(library.alive) == 2
+    assert len(library.allocated) == 2
     tensor = SimpleNamespace(name="tensor:0")
     inputs, outputs = {"a": tensor, "b": tensor}, {"y": tensor, "z": tensor}
     missing = {"y": SimpleNamespace(name="none:0")}
@@ -94,18 +97,18 @@ def loader_model(library):
 VALID = np.ones(3, "float32")
 
 
-def test_a_model_that_answers_and_is_closed_frees_everything(loader_model):
+def test_running_and_closing_a_model_frees_everything(loader_model):
     assert loader_model.run("serve", {"a": VALID, "b": VALID}).keys() == {"y", "z"}
-    assert len(loader_model.library.alive) == 2
+    assert len(loader_model.library.allocated) == 2
     loader_model.close()
-    assert loader_model.library.alive == {}
+    assert loader_model.library.allocated == {}
 
 
 def test_a_model_that_fails_to_load_frees_everything(library):
     library.code = 5
     with pytest.raises(model.LoaderError, match="failed in loading m: the reason"):
         model.Model("m", "tensorflow", disable_xla=False)
-    assert library.alive == {}
+    assert library.allocated == {}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_a_model_that_fails_to_load_frees_everything(library):
         ("serve", np.array([b"a", None], object), 0, FLOAT, "Expected bytes in an array"),
         ("serve", VALID, 3, FLOAT, "running signature 'serve': the reason"),
         ("serve", VALID, 0, RESOURCE, "an output of numbers or strings. Received: type=20"),
-        ("missing", VALID, 0, FLOAT, "tensors that are in the graph. Received: 'none:0'"),
+        ("missing", VALID, 0, FLOAT, "tensors to be in the graph. Received: 'none:0'"),
     ],
     ids=["dtype", "text", "refused", "output", "name"],
 )
@@ -125,4 +128,4 @@ def test_a_failed_request_frees_everything_that_it_allocated(
     loader_model.library.code, loader_model.library.output = code, output
     with pytest.raises((ValueError, RuntimeError), match=message):
         loader_model.run(name, {"a": VALID, "b": second})
-    assert len(loader_model.library.alive) == 2
+    assert len(loader_model.library.allocated) == 2

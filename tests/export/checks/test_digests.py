@@ -1,4 +1,4 @@
-"""Digests of an export: in the format of `sha256sum`, and for files that were added later."""
+"""SHA-256 digests of an export's files, in the format of `sha256sum`."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def test_unchanged_files_of_any_name_pass(path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_changed_or_missing_file_is_a_problem(path, name):
+def test_a_changed_or_missing_file_is_reported_as_a_problem(path, name):
     (path / name).write_text("other")
     (problem,) = digests.find_changed_files(path)
     (path / name).unlink()
@@ -40,7 +40,7 @@ def test_a_changed_or_missing_file_is_a_problem(path, name):
     problem.encode()  # must not raise: the message has to be printable
 
 
-def test_an_unlisted_file_is_a_remark(path):
+def test_an_unlisted_file_is_reported_as_a_remark(path):
     (path / "batching_params.pbtxt").write_text("")
     assert list(digests.find_changed_files(path)) == []
     assert list(digests.find_unlisted_files(path)) == [
@@ -48,7 +48,7 @@ def test_an_unlisted_file_is_a_remark(path):
     ]
 
 
-def test_missing_digests_are_a_remark_and_an_empty_file_is_a_problem(path):
+def test_missing_digests_are_reported_as_a_remark_and_an_empty_file_is_reported_as_a_problem(path):
     (path / digests.FILE).write_text("")
     assert len(list(digests.find_changed_files(path))) == 1
     (path / digests.FILE).unlink()

@@ -54,7 +54,7 @@ def test_a_random_signature_is_refused_with_the_reason(tmp_path):
 
     assert_refused(
         tmp_path,
-        "output 'sampled'.*Only a SeedGenerator's random numbers",
+        "output 'sampled'.*only if a SeedGenerator draws them",
         signatures={"serving_default": (sample, [X])},
     )
 

@@ -1,4 +1,4 @@
-"""Examples: generated from the specs, or given and matched to the signatures."""
+"""Example inputs, generated from the specs, or passed by the user and matched to signatures."""
 
 import keras
 import numpy as np
@@ -55,7 +55,7 @@ def test_a_dtype_that_cannot_be_generated_requires_an_example():
         make_calls([make_signature(x=("complex64", (None,)))], None)
 
 
-def test_a_signature_gets_its_inputs_from_every_example_that_has_them_all():
+def test_a_signature_is_called_with_every_example_that_has_all_of_its_inputs():
     both = make_signature("both", a=("int32", (None,)), b=("float32", (None,)))
     only = make_signature("only", a=("int32", (None,)))
     calls = make_calls([both, only], [{"a": [1, 2], "b": np.ones(2)}, {"a": np.array([3])}])
@@ -74,7 +74,7 @@ def test_missing_inputs_of_an_example_are_named():
 
 
 @pytest.mark.parametrize("example", ["x", 3, ["x"], [[1]], np.ones(2)])
-def test_an_example_that_is_no_dict_is_refused(example):
+def test_an_example_that_is_not_a_dict_is_refused(example):
     with pytest.raises(ValueError, match="Expected `example` to be a dict .*example="):
         make_calls([make_signature(x=("int32", (None,)))], example)
 

@@ -1,4 +1,4 @@
-"""Warm-up requests: written for every signature and example, and loaded again."""
+"""Warm-up requests, which are written for every signature and example."""
 
 import keras
 import numpy as np

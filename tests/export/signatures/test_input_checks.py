@@ -56,9 +56,9 @@ def test_inputs_of_equal_sizes_are_accepted(path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mask": (1, 3)}, "one size `batch`. .*words.*2 3.*mask.*1 3"),
-        ({"unused": (1, 2)}, "one size `batch`. .*unused.*1 2"),
-        ({"mask": (2, 1)}, "one size `length`. .*words.*2 3.*mask.*2 1"),
+        ({"mask": (1, 3)}, "same size `batch`. .*words.*2 3.*mask.*1 3"),
+        ({"unused": (1, 2)}, "same size `batch`. .*unused.*1 2"),
+        ({"mask": (2, 1)}, "same size `length`. .*words.*2 3.*mask.*2 1"),
         ({"mask": (2,)}, r"mask.* \[2\] is not compatible with expected shape \[\?,\?\]"),
         ({"words": (2, 3, 1)}, r"words.* \[2,3,1\] is not compatible"),
         ({"unused": (2, 3)}, r"unused.* \[2,3\] is not compatible with expected shape \[\?,2\]"),
@@ -69,7 +69,7 @@ def test_inputs_of_equal_sizes_are_accepted(path):
     ],
     ids=str,
 )
-def test_mismatched_inputs_are_refused_by_name(path, changes, message):
+def test_mismatched_inputs_are_refused_with_their_names(path, changes, message):
     with pytest.raises(RuntimeError, match=message):
         export.run_in_c_loader(path, "serving_default", make_inputs(**changes))
 
@@ -110,7 +110,7 @@ def test_a_spec_may_allow_numbers_that_are_not_finite(path):
 def test_the_inputs_of_a_functional_model_must_have_equal_batch_sizes(translator_export):
     *_, path = translator_export
     inputs = {"source": np.ones((1, 2), "int32"), "target": np.ones((3, 2), "int32")}
-    with pytest.raises(RuntimeError, match="one size `batch`. .*source.*1 2.*target.*3 2"):
+    with pytest.raises(RuntimeError, match="same size `batch`. .*source.*1 2.*target.*3 2"):
         export.run_in_c_loader(path, "serving_default", inputs)
 
 

@@ -132,7 +132,7 @@ def test_check_reports_a_signature_that_refuses_padded_requests(tmp_path):
     path = export.saved_model(None, tmp_path / "m", {"serving_default": (add_positions, [spec])})
     lines, problems = export.check(path)
     assert problems == []
-    assert any(line.startswith("refuses a request that the server pads") for line in lines)
+    assert any(line.startswith("rejects a request that the server pads") for line in lines)
 
 
 @pytest.mark.parametrize("length", [-1, 4])

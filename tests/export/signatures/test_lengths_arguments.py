@@ -18,7 +18,7 @@ MASK = export.Spec("mask", (None, None, 1), "bool")
         ({}, "`sequences` to be a dict"),
         (
             {"y": 0},
-            r"inputs of shape \(batch, T, ...\), of \['x', 'small', 'half', 'mask'\]. .*'y'",
+            r"inputs of shape \(batch, T, ...\), out of \['x', 'small', 'half', 'mask'\]. .*'y'",
         ),
         ({"x": "unknown"}, r"`sequences\['x'\]` to be a padding value of int32.*'unknown'"),
         ({"x": "mask"}, "the name of a bool input .*'mask'"),

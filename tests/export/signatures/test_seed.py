@@ -1,4 +1,4 @@
-"""`with_seed`: random numbers of a served signature depend on nothing but the row's seed."""
+"""`with_seed`: the random numbers of a served signature depend only on the row's seed."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ EMPTY_SOURCE = {"source": np.zeros((0, 5), "int32"), "seed": np.zeros((0, 2), "i
 
 
 def make_hard_attention_model():
-    """Hard attention whose context shows the sampled key: the values are one-hot key numbers."""
+    """Build hard attention for one-hot values, so that the context shows the sampled key."""
     keras.utils.set_random_seed(0)
     query, value = keras.Input((3,), name="query"), keras.Input((KEYS, KEYS), name="value")
     layer = keras_attention.HardAttention(expectation_rate=0.0)
@@ -26,7 +26,7 @@ def make_hard_attention_model():
 
 
 def sample_tokens(source):
-    """Sampled decoding: greedy decoding of logits with Gumbel noise, sampled before the loop."""
+    """Decode by sampling: greedy decoding of Gumbel noise, which is sampled before the loop."""
     uniform = keras.random.uniform(
         (ops.shape(source)[0], MAX_LENGTH, WORDS), 1e-6, 1, seed=GENERATOR
     )
@@ -164,7 +164,7 @@ def test_sampling_inside_a_loop_is_refused(tmp_path):
 
         return ops.while_loop(lambda x: ops.all(x < 9), step, (x,), maximum_iterations=3)[0]
 
-    assert_refused(sample, "draws outside of loops.*seed_generator_state", tmp_path)
+    assert_refused(sample, "drawn outside of loops.*seed_generator_state", tmp_path)
 
 
 def test_an_output_without_a_batch_dimension_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Signatures: derived from a model or given; outputs without names are refused."""
+"""Signatures derived from a model or passed explicitly; outputs without names are refused."""
 
 from collections import namedtuple
 

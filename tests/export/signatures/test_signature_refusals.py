@@ -1,4 +1,4 @@
-"""Invalid signatures are refused by name, before any file is written."""
+"""Errors for invalid signatures, raised before any file is written."""
 
 import keras
 import pytest
@@ -42,7 +42,7 @@ def test_a_function_with_other_arguments_than_the_inputs_is_refused(function):
 
 
 @pytest.mark.parametrize("signatures", [["a"], "a", 3])
-def test_signatures_that_are_no_dict_are_refused(signatures):
+def test_signatures_that_are_not_a_dict_are_refused(signatures):
     with pytest.raises(ValueError, match="Expected `signatures` to be a dict.*signatures="):
         collect_signatures(None, signatures)
 

@@ -1,4 +1,4 @@
-"""Programs for processes that need neither Keras nor TensorFlow, so that they start at once."""
+"""Programs that import neither Keras nor TensorFlow, so that their processes start fast."""
 
 import importlib.util
 from pathlib import Path

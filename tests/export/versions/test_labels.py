@@ -86,7 +86,7 @@ def test_the_version_policy_stays_if_no_label_changes(model, labels):
 
 
 @pytest.mark.parametrize("labels", [None, "stable=1", ["stable"]], ids=str)
-def test_labels_that_are_no_dict_are_refused(model, labels):
+def test_labels_that_are_not_a_dict_are_refused(model, labels):
     with pytest.raises(ValueError, match="`labels` to be a dict of label to version. Received: l"):
         label(model, labels)
 
@@ -99,7 +99,7 @@ def test_windows_is_refused_because_it_has_no_lock(model, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: Expected a system")
 
 
-def test_other_models_and_the_comment_at_the_top_stay(model):
+def test_other_models_and_the_comment_at_the_top_are_kept(model):
     other = 'model_config_list { config { name: "other" base_path: "/elsewhere" } }\n'
     (model.parent / "models.config").write_text(f"# mount at /models\n# both\n{other}")
     label(model, {"stable": 1})
@@ -112,7 +112,7 @@ def test_other_models_and_the_comment_at_the_top_stay(model):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"stable": 3}, r"of \[1, 2, 10\]. Received: stable=3"),
+        ({"stable": 3}, r"one of \[1, 2, 10\]. Received: stable=3"),
         ({"stable": "2"}, "Received: stable='2'"),
         ({"stable": [2]}, r"Received: stable=\[2\]"),
         ({"stable": 1.0}, "Received: stable=1.0"),
@@ -136,7 +136,7 @@ def test_an_invalid_models_config_is_refused_and_not_changed(model):
 
 
 @pytest.mark.parametrize("name", ["translator/1", "none", "."])
-def test_a_directory_that_is_no_model_is_refused(model, name):
+def test_a_directory_that_is_not_a_model_is_refused(model, name):
     with pytest.raises(ValueError, match="`directory` to be one model's directory"):
         label(model.parent / name, {"stable": 1})
 
@@ -146,7 +146,7 @@ def test_the_command_sets_and_removes_labels(model, capsys):
     assert main(["label", str(model), "canary="]) == 0
     assert capsys.readouterr().out.splitlines() == ["canary=10 stable=2", "stable=2"]
     assert main(["label", str(model), "stable=7"]) == 1
-    assert capsys.readouterr().err.startswith("error: Expected a version")
+    assert capsys.readouterr().err.startswith("error: Expected an existing version")
     with pytest.raises(SystemExit):
         main(["label", str(model), "stable"])
 

@@ -32,13 +32,13 @@ def list_names(model):
     return sorted(path.name for path in model.iterdir())
 
 
-def test_the_newest_versions_by_number_stay(model):
+def test_the_newest_versions_by_number_are_kept(model):
     assert prune(model, keep=2) == [1, 2, 3]
     assert list_names(model) == ["10", "9"]
     assert prune(model, keep=2) == []
 
 
-def test_labelled_and_served_versions_stay(model):
+def test_labeled_and_served_versions_are_kept(model):
     label(model, {"stable": 2})
     config = load_config(model.parent)
     get_or_add_entry(config, "m").model_version_policy.specific.versions.append(3)
@@ -56,14 +56,14 @@ def test_labelled_and_served_versions_stay(model):
         ("specific { versions: 2 }", [1, 3, 9]),
     ],
 )
-def test_versions_that_the_policy_serves_stay(model, policy, removed):
+def test_versions_that_the_policy_serves_are_kept(model, policy, removed):
     (model.parent / "models.config").write_text(
         f'model_config_list {{ config {{ name: "m" model_version_policy {{ {policy} }} }} }}'
     )
     assert prune(model, keep=1) == removed
 
 
-def test_other_files_and_directories_stay(model):
+def test_other_files_and_directories_are_kept(model):
     (model / "notes").mkdir()
     (model / "4").write_text("a file")
     prune(model, keep=1)
@@ -79,7 +79,7 @@ def test_an_invalid_keep_is_refused(model, keep):
     assert len(list_names(model)) == 5
 
 
-KILLED = make_program(
+KILLED_PROGRAM = make_program(
     """
 import os, shutil, signal, sys
 from keras_attention.export.versions.prune import prune
@@ -91,14 +91,14 @@ prune(sys.argv[1], 1)
 
 def test_a_version_is_never_partly_removed(model):
     """A process that is killed before it deletes a file has already renamed the version."""
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(model)])
+    killed = subprocess.run([sys.executable, "-c", KILLED_PROGRAM, str(model)])
     assert killed.returncode == -signal.SIGKILL
     assert [name for name in list_names(model) if name.isdigit()] == ["10", "2", "3", "9"]
     assert prune(model, keep=4) == []
     assert list_names(model) == ["10", "2", "3", "9"]
 
 
-def test_no_version_is_labelled_while_it_is_removed(model, monkeypatch):
+def test_no_version_is_labeled_while_it_is_removed(model, monkeypatch):
     """`label` waits for the lock that `prune` holds."""
     rename, renamed = os.rename, []
 

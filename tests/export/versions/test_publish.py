@@ -1,4 +1,4 @@
-"""`publish`: a version appears complete or not at all, whatever fails meanwhile."""
+"""`publish`: a version appears complete or not at all, even if writing fails or is killed."""
 
 import os
 import signal
@@ -85,7 +85,7 @@ def test_a_failure_leaves_new_directories_that_others_use(tmp_path):
     assert list_names(tmp_path / "saved_models") == ["theirs"]
 
 
-KILLED = make_program(
+KILLED_PROGRAM = make_program(
     """
 import os, pathlib, signal, sys
 from keras_attention.export.versions.publish import publish
@@ -99,14 +99,14 @@ publish(pathlib.Path(sys.argv[1]), write)
 
 
 def test_leftovers_of_a_killed_export_are_removed_by_the_next(tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    killed = subprocess.run([sys.executable, "-c", KILLED_PROGRAM, str(tmp_path)])
     assert killed.returncode == -signal.SIGKILL
     assert len(list_names(tmp_path)) == 1
     publish(tmp_path, write)
     assert list_names(tmp_path) == ["1"]
 
 
-def test_directories_of_running_and_remote_processes_stay(tmp_path):
+def test_directories_of_running_and_remote_processes_are_kept(tmp_path):
     name = leftovers.make_temporary_name()
     running = name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
     remote = name.replace(f"-{os.getpid()}-", "-other-host-999999999-")
@@ -117,10 +117,10 @@ def test_directories_of_running_and_remote_processes_stay(tmp_path):
 
 
 def test_a_failed_rename_leaves_no_files(tmp_path, monkeypatch):
-    def refuse(source, target):
+    def fail(source, target):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(os, "rename", fail)
     with pytest.raises(PermissionError):
         publish(tmp_path, write)
     assert list_names(tmp_path) == []

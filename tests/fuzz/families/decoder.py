@@ -10,7 +10,7 @@ from keras import ops
 import keras_attention as ka
 from tests.fuzz.checking import Problem
 from tests.fuzz.references import recurrent as equations
-from tests.fuzz.strategies import masks, values
+from tests.fuzz.strategies import masks
 from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
 
 
@@ -73,10 +73,6 @@ def complete(case):
 def build(case):
     """Return the `Problem` of a case."""
     rng = case.rng()
-
-    def draw(batch, length, width):
-        return values.draw(case.values, rng, (batch, length, width), case.dtype)
-
     memory_batch = 1 if case.shared else case.batch
     options = {"implementation": case.implementation, "dtype": case.policy}
     if case.score == "additive":
@@ -104,8 +100,8 @@ def build(case):
     inputs_mask = masks.sequence_mask(case.inputs_mask, rng, case.batch, case.steps)
     memory_mask = masks.sequence_mask(case.memory_mask, rng, memory_batch, case.keys)
     floats = {
-        "inputs": draw(case.batch, case.steps, case.width),
-        "memory": draw(memory_batch, case.keys, case.memory_width),
+        "inputs": case.draw(rng, case.batch, case.steps, case.width),
+        "memory": case.draw(rng, memory_batch, case.keys, case.memory_width),
     }
     floats |= {f"state_{n}": rng.normal(size=(case.batch, case.cell_units)) for n in range(count)}
     poison = masks.invert_masks(case, inputs=inputs_mask, memory=memory_mask)

@@ -10,12 +10,12 @@ from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
 from tests.fuzz.references import local as equations
 from tests.fuzz.references.query_value import luong_vectors, visible_pairs, zero_rows
-from tests.fuzz.strategies import masks, values
-from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
+from tests.fuzz.strategies import masks
+from tests.fuzz.strategies.setting import QueryValueCase, lengths, settings, widths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Case(Setting):
+class Case(QueryValueCase):
     """positions: Whether the call gives the queries' positions."""
 
     alignment: str = "monotonic"
@@ -23,20 +23,7 @@ class Case(Setting):
     window: int = 1
     units: int | None = None
     renormalize: bool = False
-    implementation: str = "plain"
-    inputs: str = "pair"
-    shared: bool = False
     positions: bool = False
-    queries: int = 1
-    keys: int = 1
-    width: int = 1
-    query_mask: str = "none"
-    key_mask: str = "none"
-    pair_mask: str = "none"
-    causal: bool = False
-    dropout: bool = False
-    return_weights: bool = True
-    poison: bool = False
 
 
 def cases(compiled):
@@ -81,19 +68,15 @@ def complete(case):
 def build(case):
     """Return the `Problem` of a case."""
     rng = case.rng()
-
-    def draw(batch, length, width):
-        return values.draw(case.values, rng, (batch, length, width), case.dtype)
-
     memory_batch = 1 if case.shared else case.batch
-    value = draw(memory_batch, case.keys, case.width)
+    value = case.draw(rng, memory_batch, case.keys, case.width)
     value = append_identity(value) if case.dropout else value
     width = case.width if case.inputs == "triple" else value.shape[-1]
     floats = {"value": value}
     if case.inputs != "self":
-        floats = {"query": draw(case.batch, case.queries, width)} | floats
+        floats = {"query": case.draw(rng, case.batch, case.queries, width)} | floats
     if case.inputs == "triple":
-        floats["key"] = draw(memory_batch, case.keys, width)
+        floats["key"] = case.draw(rng, memory_batch, case.keys, width)
     query_mask = masks.sequence_mask(case.query_mask, rng, case.batch, case.queries)
     key_mask = masks.sequence_mask(case.key_mask, rng, memory_batch, case.keys)
     if case.inputs == "self":

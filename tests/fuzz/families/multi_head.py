@@ -11,15 +11,15 @@ from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
 from tests.fuzz.references import multi_head as equations
 from tests.fuzz.references.query_value import visible_pairs
-from tests.fuzz.strategies import masks, values
-from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
+from tests.fuzz.strategies import masks
+from tests.fuzz.strategies.setting import QueryValueCase, lengths, settings, widths
 
 BASE = 20.0
 BIASES = ("none", "batch", "heads", "keys", "vector", "infinite", "infinite_row")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Case(Setting):
+class Case(QueryValueCase):
     """is_self: MultiHeadSelfAttention of one sequence. inputs: "pair", "triple", or "single".
     bias: One of `BIASES`. parts: Numbers of tokens of the calls with a cache; () = no cache.
     """
@@ -32,21 +32,8 @@ class Case(Setting):
     use_bias: bool = True
     window: int | None = None
     rotary: bool = False
-    implementation: str = "plain"
-    inputs: str = "pair"
-    shared: bool = False
-    queries: int = 1
-    keys: int = 1
-    width: int = 1
     value_width: int = 1
-    query_mask: str = "none"
-    key_mask: str = "none"
-    pair_mask: str = "none"
     bias: str = "none"
-    causal: bool = False
-    dropout: bool = False
-    return_weights: bool = True
-    poison: bool = False
     parts: tuple = ()
 
 
@@ -158,21 +145,17 @@ def _draw_bias(case, rng):
 def build(case):
     """Return the `Problem` of a case."""
     rng = case.rng()
-
-    def draw(batch, length, width):
-        return values.draw(case.values, rng, (batch, length, width), case.dtype)
-
     memory_batch = 1 if case.shared else case.batch
     value_width = case.value_width - (case.keys if case.dropout and case.is_self else 0)
-    value = draw(memory_batch, case.keys, value_width)
+    value = case.draw(rng, memory_batch, case.keys, value_width)
     if case.dropout:
         value = append_identity(value)
     floats = {"value": value}
     if not case.is_self:
-        query = draw(case.batch, case.queries, case.width)
+        query = case.draw(rng, case.batch, case.queries, case.width)
         floats = {"query": query[:, 0] if case.inputs == "single" else query} | floats
     if case.inputs == "triple":
-        floats["key"] = draw(memory_batch, case.keys, case.width)
+        floats["key"] = case.draw(rng, memory_batch, case.keys, case.width)
     query_mask = masks.sequence_mask(case.query_mask, rng, case.batch, case.queries)
     key_mask = masks.sequence_mask(case.key_mask, rng, memory_batch, case.keys)
     if case.is_self:

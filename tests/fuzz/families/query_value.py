@@ -9,36 +9,21 @@ import keras_attention as ka
 from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
 from tests.fuzz.references import query_value as equations
-from tests.fuzz.strategies import masks, values
-from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
+from tests.fuzz.strategies import masks
+from tests.fuzz.strategies.setting import QueryValueCase, lengths, settings, widths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Case(Setting):
-    """layer: "additive", "attention", "luong", or "hard". inputs: "self", "pair", "triple", or
-    "single" for a query without an axis of its own. shared: Whether the memory has a batch of 1.
-    """
+class Case(QueryValueCase):
+    """layer: "additive", "attention", "luong", or "hard"."""
 
     layer: str = "additive"
     score: str = "additive"
     normalize: str = "softmax"
     units: int | None = 3
     use_bias: bool = False
-    implementation: str = "plain"
-    inputs: str = "pair"
-    shared: bool = False
-    queries: int = 1
-    keys: int = 1
-    width: int = 1
     key_width: int = 1
     value_width: int = 1
-    query_mask: str = "none"
-    key_mask: str = "none"
-    pair_mask: str = "none"
-    causal: bool = False
-    dropout: bool = False
-    return_weights: bool = True
-    poison: bool = False
 
 
 def additive_cases(compiled):
@@ -136,14 +121,12 @@ def _make_layer(case):
 def build(case):
     """Return the `Problem` of a case."""
     rng = case.rng()
-
-    def draw(batch, length, width):
-        return values.draw(case.values, rng, (batch, length, width), case.dtype)
-
     memory_batch = 1 if case.shared else case.batch
-    value = draw(memory_batch, case.keys, case.value_width)
-    key = draw(memory_batch, case.keys, case.key_width) if case.inputs == "triple" else value
-    query = value if case.inputs == "self" else draw(case.batch, case.queries, case.width)
+    value = case.draw(rng, memory_batch, case.keys, case.value_width)
+    key = value
+    if case.inputs == "triple":
+        key = case.draw(rng, memory_batch, case.keys, case.key_width)
+    query = value if case.inputs == "self" else case.draw(rng, case.batch, case.queries, case.width)
     if case.dropout:
         value = append_identity(value)
         if case.inputs != "triple":
@@ -156,7 +139,7 @@ def build(case):
             "scale",
             "cosine",
         ):
-            query = draw(case.batch, case.queries, value.shape[-1])
+            query = case.draw(rng, case.batch, case.queries, value.shape[-1])
     query_mask = masks.sequence_mask(case.query_mask, rng, case.batch, case.queries)
     key_mask = masks.sequence_mask(case.key_mask, rng, memory_batch, case.keys)
     if case.inputs == "self":

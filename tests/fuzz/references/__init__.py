@@ -1,4 +1,4 @@
 """The papers' equations for whole layers, in float64 numpy and plain loops.
 
-Nothing here imports the package: `test_references.py` checks it.
+`test_fuzz.py` checks that nothing here imports the package.
 """

@@ -1,4 +1,4 @@
-"""Decoding a language whose next token depends on the previous one only, by enumeration."""
+"""Decoding by enumeration, for a language whose next token depends on the previous one only."""
 
 import itertools
 
@@ -6,16 +6,17 @@ import numpy as np
 
 
 def enumerate_sentences(first, table, end, length):
-    """Return all sentences of one row as (tokens, log-probability, has_ended), best first.
+    """Return all sentences of one row as (tokens, log-probability).
 
     Args:
-        first: Log-probabilities of the first token `(V,)`; table: of the next one `(V, V)`.
+        first: Log-probabilities of the first token, `(V,)`.
+        table: Log-probabilities of the next token given the previous one, `(V, V)`.
         end: The token that ends a sentence.
         length: Maximum number of tokens.
 
     Returns:
-        Ended sentences, best first, and unfinished ones, best first. Equal ones are in the order
-        of their tokens.
+        Ended sentences, best first, and unfinished ones, best first. Equally probable ones are in
+        the order of their tokens.
     """
     vocabulary = len(first)
     ended, unfinished = [], []

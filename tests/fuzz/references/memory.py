@@ -4,7 +4,7 @@ import numpy as np
 
 from tests import reference, reference_memory
 
-EPSILON = 1e-12  # of the documented formula: the logarithm of a weight of 0 is finite
+EPSILON = 1e-12  # in the documented formula, which makes the logarithm of a weight of 0 finite
 
 
 def address(key, strength, gate, amounts, sharpness, previous, memory):
@@ -45,7 +45,7 @@ def read(addresses, memory):
 
 
 def machine(inputs, weights, slots, write_heads):
-    """Return outputs `(batch, T, units)` of a machine with learned starts; see `machine`."""
+    """Return outputs `(batch, T, units)` of `reference_memory.machine` for every sequence."""
     return np.array(
         [
             reference_memory.machine(x, *weights, slots=slots, write_heads=write_heads)[0]

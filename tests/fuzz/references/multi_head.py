@@ -25,7 +25,7 @@ def multi_head(
     bias=None,
     keep=None,
 ):
-    """Return outputs `(batch, Tq, D)`, weights and what is visible, `(batch, heads, Tq, Tk)`.
+    """Return outputs `(batch, Tq, D)`, and weights and masks `(batch, heads, Tq, Tk)`.
 
     Args:
         query, value, key: `(batch, T, D)`; a batch of 1 serves all queries.
@@ -41,13 +41,15 @@ def multi_head(
         arrays = [x[b % len(x)] for x in (query, value, key)]
         head_bias = None if bias is None else bias[b]
         head_keep = None if keep is None else keep[b]
-        results = _one(*arrays, weights, heads, groups, mask, base, head_bias, head_keep)
-        for results_of, result in zip((outputs, all_rows, all_visible), results, strict=True):
-            results_of.append(result)
+        results = _attend_sequence(
+            *arrays, weights, heads, groups, mask, base, head_bias, head_keep
+        )
+        for batch, result in zip((outputs, all_rows, all_visible), results, strict=True):
+            batch.append(result)
     return np.array(outputs), np.array(all_rows), np.array(all_visible)
 
 
-def _one(query, value, key, weights, heads, groups, mask, base, bias, keep):
+def _attend_sequence(query, value, key, weights, heads, groups, mask, base, bias, keep):
     query_pair, key_pair, value_pair, (kernel, output_bias) = weights
     query_parts = split_heads(*query_pair, heads)
     key_parts, value_parts = split_heads(*key_pair, groups), split_heads(*value_pair, groups)
@@ -62,8 +64,8 @@ def _one(query, value, key, weights, heads, groups, mask, base, bias, keep):
         if bias is not None:
             scores, visible = scores + bias[head], mask & (bias[head] > -np.inf)
         rows = reference.row_by_row(reference.softmax, scores, visible)
-        read = rows if keep is None else rows * keep[head]
-        contexts.append(reference.weighted_sum(read, project(value, *value_parts[group])))
+        kept_rows = rows if keep is None else rows * keep[head]
+        contexts.append(reference.weighted_sum(kept_rows, project(value, *value_parts[group])))
         all_rows.append(rows)
         all_visible.append(visible)
     output_bias = np.zeros(np.shape(kernel)[1]) if output_bias is None else output_bias
@@ -72,17 +74,17 @@ def _one(query, value, key, weights, heads, groups, mask, base, bias, keep):
     return np.where(has_key[:, None], output, 0.0), np.array(all_rows), np.array(all_visible)
 
 
-def cached(inputs, real, attend):
-    """Return the outputs of causal attention over each row's real tokens alone, others zero.
+def cached(inputs, mask, attend):
+    """Return the outputs of causal attention over each row's unmasked tokens; others are zero.
 
     Args:
         inputs: `(batch, T, D)`.
-        real: Bool `(batch, T)`.
-        attend: Function of a row's real tokens `(1, n, D)` and its number that returns outputs
-            `(1, n, D)`.
+        mask: Bool `(batch, T)`.
+        attend: Function of a row's unmasked tokens `(1, n, D)` and the row's index that returns
+            outputs `(1, n, D)`.
     """
     outputs = np.zeros(np.shape(inputs))
-    for b, row in enumerate(real):
+    for b, row in enumerate(mask):
         if row.any():
             outputs[b, row] = attend(inputs[b : b + 1, row], b)[0]
     return outputs

@@ -10,13 +10,13 @@ from tests.reference_pointer import Pointer
 LOWEST = -3.4028235e38  # the most negative float32 stands for the logarithm of 0
 
 
-def pointer(weights, memory, points, real):
+def pointer(weights, memory, points, mask):
     """Return the `Pointer` of one sequence.
 
     Args:
         weights: Dict of "begin", "end" (or None), "cell" and "score", lists of arrays.
         memory, points: `(T, D)`.
-        real: Bool `(T,)`.
+        mask: Bool `(T,)`.
     """
     query_kernel, key_kernel, scale = weights["score"]
     return Pointer(
@@ -26,45 +26,47 @@ def pointer(weights, memory, points, real):
         v=scale,
         begin=weights["begin"],
         end=weights["end"],
-        memory=memory * real[:, None],
-        points=points * real[:, None],
-        real=real,
+        memory=memory * mask[:, None],
+        points=points * mask[:, None],
+        mask=mask,
     )
 
 
-def teacher_forced(weights, targets, memory, points, real, state, mask_visited):
+def teacher_forced(weights, targets, memory, points, mask, state, mask_visited):
     """Return log-probabilities `(batch, Tout, indices)`, and which of them are visible.
 
     A step without a visible element, or with a negative target, has no probabilities.
     """
     all_rows, all_visible = [], []
     for b, row in enumerate(targets):
-        one = pointer(weights, memory[b], points[b], real[b])
-        first = 0 if one.end is None else 1
-        rows, visible, x, before = [], [], one.begin, [s[b] for s in state]
+        decoder = pointer(weights, memory[b], points[b], mask[b])
+        first = 0 if decoder.end is None else 1
+        rows, visible, x, state_before = [], [], decoder.begin, [s[b] for s in state]
         pointed_to = []
         for target in row:
             if target < 0:
                 rows.append([0.0] * (len(memory[b]) + first))
                 visible.append([False] * (len(memory[b]) + first))
                 continue
-            left = [
-                bool(is_real and not (mask_visited and j + first in pointed_to))
-                for j, is_real in enumerate(real[b])
+            elements = [
+                bool(is_unmasked and not (mask_visited and j + first in pointed_to))
+                for j, is_unmasked in enumerate(mask[b])
             ]
-            mask = [True] * first + left
-            if any(mask):
-                log_p, before = one.step(x, before, pointed_to if mask_visited else ())
+            is_visible = [True] * first + elements
+            if any(is_visible):
+                log_p, state_before = decoder.step(
+                    x, state_before, pointed_to if mask_visited else ()
+                )
                 rows.append([LOWEST if p == -math.inf else p for p in log_p])
             else:
-                _, before = one.cell(x, before)
-                rows.append([LOWEST] * len(mask))
-            visible.append(mask)
+                _, state_before = decoder.cell(x, state_before)
+                rows.append([LOWEST] * len(is_visible))
+            visible.append(is_visible)
             pointed_to.append(int(target))
-            if target or one.end is None:
-                x = one.next_input(int(target))
+            if target or decoder.end is None:
+                x = decoder.next_input(int(target))
             else:
-                x = one.begin
+                x = decoder.begin
         all_rows.append(rows)
         all_visible.append(visible)
     return np.array(all_rows), np.array(all_visible)

@@ -13,14 +13,16 @@ WEIGH = {name: getattr(reference, name) for name in ("softmax", "sparsemax", "ha
 def cosine(query, key, raw_strength):
     """Graves et al. (2014), 5 and 6, with beta = 1 + softplus(raw); a zero vector scores 0.
 
-    Vectors shorter than 1e-6 count as shorter, in proportion.
+    A vector shorter than 1e-6 is divided by 1e-6 instead of by its length.
     """
 
-    def unit(vector):
+    def scale_to_unit(vector):
         return np.asarray(vector) / max(math.sqrt(reference.inner(vector, vector)), 1e-6)
 
     strength = 1 + np.logaddexp(0, float(raw_strength))
-    return strength * reference.pairs(lambda q, k: reference.inner(unit(q), unit(k)), query, key)
+    return strength * reference.pairs(
+        lambda q, k: reference.inner(scale_to_unit(q), scale_to_unit(k)), query, key
+    )
 
 
 def additive(query, key, query_kernel, key_kernel, scale, bias=None):
@@ -50,7 +52,7 @@ SCORES = {
 def visible_pairs(
     batch, queries, keys, query_mask=None, key_mask=None, pairs=None, causal=False, window=None
 ):
-    """Return bool `(batch, queries, keys)`: all masks and the two orders, combined by AND."""
+    """Return bool `(batch, queries, keys)`: all masks, combined by AND."""
     visible = np.ones((batch, queries, keys), bool)
     if pairs is not None:
         visible &= pairs

@@ -10,7 +10,7 @@ STATES = {"gru": 1, "lstm": 2}
 
 
 def make_cell(kinds, weights):
-    """Return the cell of the kinds and their weights, three for each; several form a stack."""
+    """Return a cell with three weights, or a stack of several cells with three weights each."""
     cells = []
     for number, kind in enumerate(kinds):
         parts = weights[3 * number : 3 * number + 3]
@@ -19,7 +19,7 @@ def make_cell(kinds, weights):
 
 
 def pack_state(kinds, tensors):
-    """Return a flat list of states as the cell takes it: nested, if it is a stack."""
+    """Return a flat list of states in the structure of the cell: nested, if it is a stack."""
     tensors, nested = list(tensors), []
     for kind in kinds:
         nested.append([tensors.pop(0) for _ in range(STATES[kind])])
@@ -32,32 +32,34 @@ def flatten_state(kinds, state):
     return np.concatenate([tensor for part in parts for tensor in part])
 
 
-def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_real, state, weights):
+def decode(
+    kinds, score, attend_before, feeding, inputs, memory, inputs_mask, memory_mask, state, weights
+):
     """Return cell outputs, attention outputs, alignments and last states of a batch.
 
     Args:
         kinds: Kinds of the cells, the lowest first.
         score: "additive" or "general".
-        attend_before: Whether the previous state is the query, as in Bahdanau et al.
-        feeding: Whether the attention's output is part of the next input.
-        inputs, memory: `(batch, T, D)`; real, memory_real: Their masks.
+        attend_before: True if the previous state is the query, as in Bahdanau et al.
+        feeding: True if the attention's output is part of the next input.
+        inputs, memory: `(batch, T, D)`; inputs_mask, memory_mask: Their masks.
         state: List of `(batch, n)`.
         weights: Dict of lists: those of the "cell", the "score" and "vector", the kernel of h~.
     """
     results = []
     for b, x in enumerate(inputs):
         memory_rows = memory[b % len(memory)]
-        mask = memory_real[b % len(memory_real)]
+        mask = memory_mask[b % len(memory_mask)]
         run = make_cell(kinds, weights["cell"])
 
         def attend(query, memory_rows=memory_rows, mask=mask):
-            zeroed = memory_rows * mask[:, None]
+            zeroed_memory = memory_rows * mask[:, None]
             if not mask.any():
-                query_in = np.zeros(np.shape(query))
+                zeroed_query = np.zeros(np.shape(query))
             else:
-                query_in = query
-            scores = SCORES[score]([query_in], zeroed, *weights["score"])
-            (context,), (row,) = reference.attention(scores, zeroed, [mask])
+                zeroed_query = query
+            scores = SCORES[score]([zeroed_query], zeroed_memory, *weights["score"])
+            (context,), (row,) = reference.attention(scores, zeroed_memory, [mask])
             if weights["vector"]:
                 kernel = weights["vector"][0]
                 context = reference_recurrent.attentional_vector(context, query, kernel)
@@ -66,8 +68,8 @@ def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_re
         first = pack_state(kinds, [s[b] for s in state])
         if attend_before:
             steps = reference_recurrent.decode_before(
-                x * real[b][:, None],
-                real[b],
+                x * inputs_mask[b][:, None],
+                inputs_mask[b],
                 first,
                 run,
                 attend,
@@ -75,9 +77,9 @@ def decode(kinds, score, attend_before, feeding, inputs, memory, real, memory_re
             )
         else:
             width = weights["vector"][0].shape[1] if weights["vector"] else memory.shape[-1]
-            fed = np.zeros(width) if feeding else None
+            attentional = np.zeros(width) if feeding else None
             steps = reference_recurrent.decode_after(
-                x * real[b][:, None], real[b], first, run, attend, fed
+                x * inputs_mask[b][:, None], inputs_mask[b], first, run, attend, attentional
             )
         *parts, last = steps
         results.append((*parts, flatten_state(kinds, last)))

@@ -7,30 +7,30 @@ from tests.fuzz.references.query_value import visible_pairs
 from tests.reference_multi_head import feed_forward, residual
 
 
-def encode(x, real, weights, options, visible):
+def encode(x, mask, weights, options, visible):
     """Return outputs `(batch, T, D)` and the weights of the attention.
 
     Args:
-        x: `(batch, T, D)`; real: bool `(batch, T)`.
+        x: `(batch, T, D)`; mask: bool `(batch, T)`.
         weights: Dict of lists: "self_attention", "around_self_attention", "feed_forward",
             "around_feed_forward", and for a decoder "cross_attention", "around_cross_attention".
         options: Dict of heads, groups, base, norm and use_bias.
         visible: Bool `(batch, T, T)`.
     """
-    x = x * real[..., None]
+    x = x * mask[..., None]
     x, rows = _attend(x, None, weights, "self_attention", options, visible, options["base"])
-    return _transform(x, real, weights, options), rows
+    return _transform(x, mask, weights, options), rows
 
 
-def decode(x, memory, real, memory_real, weights, options, window):
+def decode(x, memory, mask, memory_mask, weights, options, window):
     """Return outputs and the weights of both attentions; memory `(batch, Tm, Dm)`."""
-    x, memory = x * real[..., None], memory * memory_real[..., None]
+    x, memory = x * mask[..., None], memory * memory_mask[..., None]
     shape = len(x), x.shape[1]
-    visible = visible_pairs(*shape, x.shape[1], real, real, causal=True, window=window)
+    visible = visible_pairs(*shape, x.shape[1], mask, mask, causal=True, window=window)
     x, self_rows = _attend(x, None, weights, "self_attention", options, visible, options["base"])
-    visible = visible_pairs(*shape, memory.shape[1], real, memory_real)
+    visible = visible_pairs(*shape, memory.shape[1], mask, memory_mask)
     x, rows = _attend(x, memory, weights, "cross_attention", options, visible, None)
-    return _transform(x, real, weights, options), self_rows, rows
+    return _transform(x, mask, weights, options), self_rows, rows
 
 
 def _attend(x, memory, weights, name, options, visible, base):
@@ -51,10 +51,10 @@ def _attend(x, memory, weights, name, options, visible, base):
     return np.array(outputs), np.array(all_rows)
 
 
-def _transform(x, real, weights, options):
-    network, around = weights["feed_forward"], weights["around_feed_forward"]
+def _transform(x, mask, weights, options):
+    network, residual_weights = weights["feed_forward"], weights["around_feed_forward"]
     outputs = [
-        residual(options["norm"], sequence, lambda h: feed_forward(h, *network), *around)
+        residual(options["norm"], sequence, lambda h: feed_forward(h, *network), *residual_weights)
         for sequence in x
     ]
-    return np.where(real[..., None], outputs, 0.0)
+    return np.where(mask[..., None], outputs, 0.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_attention.kernels import tuning
 
-# Thresholds below which the kernels are not used: none.
+# Thresholds below which kernels would not be used, set so that they always are.
 ALWAYS = {
     "ADDITIVE_MIN_UNITS": 1,
     "ADDITIVE_MAX_PLAIN_QUERIES": 0,

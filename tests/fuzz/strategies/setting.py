@@ -42,6 +42,10 @@ class Setting:
         """Return a generator for one purpose."""
         return np.random.default_rng([self.seed, purpose])
 
+    def draw(self, rng, *shape):
+        """Return inputs of the case's kind and dtype."""
+        return values.draw(self.values, rng, shape, self.dtype)
+
     @property
     def dtype(self):
         """The compute dtype."""
@@ -54,6 +58,29 @@ class Setting:
     @property
     def is_smooth(self):
         return self.values in values.SMOOTH and self.weights in values.SMOOTH
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QueryValueCase(Setting):
+    """The part of a case that all layers with one query, value and key share.
+
+    inputs: "self", "pair", "triple", or "single" for a query without an axis of its own. shared:
+    Whether the memory has a batch of 1. poison: Whether masked positions are NaN.
+    """
+
+    implementation: str = "plain"
+    inputs: str = "pair"
+    shared: bool = False
+    queries: int = 1
+    keys: int = 1
+    width: int = 1
+    query_mask: str = "none"
+    key_mask: str = "none"
+    pair_mask: str = "none"
+    causal: bool = False
+    dropout: bool = False
+    return_weights: bool = True
+    poison: bool = False
 
 
 def settings(compiled, max_order=2, half=True):

@@ -1,4 +1,4 @@
-"""Arrays of numbers by kind and seed: few draws for hypothesis, and short reproducing code."""
+"""Arrays by kind and seed, so that hypothesis draws little and reproducing code is short."""
 
 import numpy as np
 from hypothesis import strategies as st

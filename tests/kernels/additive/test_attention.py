@@ -20,12 +20,12 @@ SEEDS = np.random.default_rng(2).integers(0, 2**31 - 1, (2, QUERIES)).astype("in
 RATE = 0.4
 
 
-# Blocks of three queries, the last of one query; and one block for all queries. JAX runs only the
-# first, because it compiles every call again.
-PAIRS = [2 * KEYS * 3, 2**19] if keras.backend.backend() != "jax" else [2 * KEYS * 3]
+# Pairs for blocks of three queries, of which the last has one, and for a single block. JAX compiles
+# every call again, so it tests only the first.
+PAIRS_PER_BLOCK = [2 * KEYS * 3, 2**19] if keras.backend.backend() != "jax" else [2 * KEYS * 3]
 
 
-@pytest.fixture(params=PAIRS)
+@pytest.fixture(params=PAIRS_PER_BLOCK)
 def block_size(request, monkeypatch):
     monkeypatch.setattr(tuning, "ADDITIVE_PAIRS_PER_BLOCK", request.param)
     monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)
@@ -37,8 +37,11 @@ def arrays(shape=(2,)):
     return [rng.normal(size=size).astype("float32") for size in sizes]
 
 
-def masks(shape=(2,)):
-    """No mask; a key mask, all False in the first sequence; masks of pairs, with a False row."""
+def make_masks(shape=(2,)):
+    """Return None, a key mask, a mask of pairs, and a mask of pairs of batch 1.
+
+    The key mask masks the whole first sequence; the masks of pairs mask one query fully.
+    """
     keys = np.ones((*shape, 1, KEYS), bool)
     keys[0] = keys[1, ..., 3:] = False
     pairs = np.random.default_rng(1).random((*shape, QUERIES, KEYS)) > 0.4
@@ -63,7 +66,7 @@ def assert_same(results, expected_results):
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=2e-6)
 
 
-def check(inputs, mask, seeds=None):
+def assert_matches_plain_steps(inputs, mask, seeds=None):
     """Compare results and gradients with the plain steps, with and without the weights."""
     kernel = functools.partial(additive_attention, rate=RATE)
     results = kernel(*inputs, mask, seeds, return_weights=True)
@@ -91,23 +94,27 @@ def check(inputs, mask, seeds=None):
     assert_same(*(gradients(loss, inputs) for loss in losses))
 
 
-@pytest.mark.parametrize("which", range(4))
-def test_results_and_gradients_equal_the_plain_steps(block_size, which):
-    check(arrays(), masks()[which])
+@pytest.mark.parametrize("mask_number", range(4))
+def test_results_and_gradients_equal_the_plain_steps(block_size, mask_number):
+    assert_matches_plain_steps(arrays(), make_masks()[mask_number])
 
 
-@pytest.mark.parametrize("which", range(4))
-def test_seeds_determine_the_dropout(block_size, which):
-    check(arrays(), masks()[which], SEEDS)
+@pytest.mark.parametrize("mask_number", range(4))
+def test_seeds_determine_the_dropout(block_size, mask_number):
+    assert_matches_plain_steps(arrays(), make_masks()[mask_number], SEEDS)
 
 
-PARTS = {"query_mask": masks()[2].any(-1), "key_mask": masks()[1][:, 0], "pairs": masks()[2]}
+PARTS = {
+    "query_mask": make_masks()[2].any(-1),
+    "key_mask": make_masks()[1][:, 0],
+    "pairs": make_masks()[2],
+}
 
 
 @pytest.mark.parametrize("parts", [[], ["query_mask"], ["key_mask"], list(PARTS)], ids=str)
 @pytest.mark.parametrize("order", [{"causal": True}, {"window": 2}], ids=str)
 def test_blocks_combine_the_parts_of_a_structured_mask(block_size, parts, order):
-    check(
+    assert_matches_plain_steps(
         arrays(),
         StructuredMask(QUERIES, KEYS, **{name: PARTS[name] for name in parts}, **order),
         SEEDS,
@@ -115,15 +122,15 @@ def test_blocks_combine_the_parts_of_a_structured_mask(block_size, parts, order)
 
 
 def test_several_batch_axes_are_accepted(block_size):
-    keys, pairs = masks((2, 2))[1:3]
+    keys, pairs = make_masks((2, 2))[1:3]
     parts = {"query_mask": pairs.any(-1), "key_mask": keys[..., 0, :], "causal": True}
     for mask in (keys, pairs, pairs[:, :1], StructuredMask(QUERIES, KEYS, **parts)):
-        check(arrays((2, 2)), mask, np.tile(SEEDS[:, None], (1, 2, 1)))
+        assert_matches_plain_steps(arrays((2, 2)), mask, np.tile(SEEDS[:, None], (1, 2, 1)))
 
 
 def test_results_equal_the_formula_of_the_paper():
     query, key, scale, value = arrays()
-    mask, eye = masks()[2], np.eye(UNITS)
+    mask, eye = make_masks()[2], np.eye(UNITS)
 
     def formula(query, key, value, mask):
         scores = reference.additive(query, key, eye, eye, scale)
@@ -160,8 +167,8 @@ def test_nan_at_masked_positions_changes_nothing_in_the_layer(block_size, dtype)
     np.testing.assert_array_equal(expected[2][1], 0)
 
 
-def test_fully_masked_query_sends_no_gradient_back(block_size):
-    inputs, mask = arrays(), masks()[2]
+def test_fully_masked_query_has_zero_gradient_even_if_upstream_is_nan(block_size):
+    inputs, mask = arrays(), make_masks()[2]
     factors = np.ones((2, QUERIES, WIDTH), "float32")
     factors[:, 2] = np.nan
 

@@ -1,4 +1,4 @@
-"""Additive kernels equal the plain formula for projections of any size."""
+"""Additive kernels match the plain formula for projections of any magnitude."""
 
 import keras
 import numpy as np
@@ -19,13 +19,13 @@ DTYPES = ["float32", "float64"] if BACKEND == "tensorflow" else ["float32"]
 UNITS = 9
 FACTORS = np.random.default_rng(1).normal(size=(2, 3, 4))
 IMPLEMENTATIONS = {"matmul": matmul, "xla": xla}
-if BACKEND == "jax":  # compiles every operation again: test only the one it uses
+if BACKEND == "jax":  # JAX compiles every operation again, so only the one it uses is tested
     del IMPLEMENTATIONS["matmul"]
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def implementation(request, monkeypatch):
-    """Select each implementation, also where it is not the fastest."""
+    """Select each implementation, even where it is not the fastest."""
     module, is_compiled = IMPLEMENTATIONS[request.param], request.param == "xla"
     monkeypatch.setattr(scores, "select_implementation", lambda: module)
     monkeypatch.setattr(branch, "is_compiled", lambda: is_compiled)
@@ -43,7 +43,7 @@ def arrays(size, dtype="float32"):
 
 
 def compute_float64_results(query, key, scale):
-    """Return the scores and the gradients of the sum of their products with `FACTORS`."""
+    """Return the scores, and the gradients of the sum of the scores times `FACTORS`."""
     query, key, scale = (x.astype("float64") for x in (query, key, scale))
     hidden = np.tanh(query[:, :, None] + key[:, None])
     factors = FACTORS[:, : query.shape[1], :, None]
@@ -105,7 +105,7 @@ def test_result_of_a_sequence_does_not_depend_on_the_batch():
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"])
 @pytest.mark.parametrize("size", [1, 1e4])
-def test_layer_gives_the_plain_numbers_under_every_policy(dtype, size):
+def test_blockwise_layer_matches_plain_layer_under_every_policy(dtype, size):
     x = (size * np.random.default_rng(0).uniform(-1, 1, (2, 6, 4))).astype("float32")
     results = []
     for name in ("plain", "blockwise"):
@@ -119,8 +119,8 @@ def test_layer_gives_the_plain_numbers_under_every_policy(dtype, size):
     np.testing.assert_allclose(*results, rtol=tolerance, atol=tolerance * size)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's compiler")
-def test_compiled_program_chooses_at_run_time():
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="needs tf.function")
+def test_compiled_program_selects_the_formula_at_run_time():
     import tensorflow as tf
 
     unknown = [tf.TensorSpec((None, None, UNITS))] * 2 + [tf.TensorSpec((UNITS,))]

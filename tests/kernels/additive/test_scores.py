@@ -5,18 +5,19 @@ from keras import ops
 
 from keras_attention.kernels.additive import matmul, scores, xla
 from tests import reference
-from tests.finite_differences import assert_gradients_are_differences
+from tests.finite_differences import assert_gradients_match
 from tests.gradients import gradients
 
 IMPLEMENTATIONS = {"xla": xla, "matmul": matmul}
-if keras.backend.backend() == "jax":  # compiles every operation again: test only the one it uses
+# JAX compiles every operation again, so only the one it uses is tested.
+if keras.backend.backend() == "jax":
     del IMPLEMENTATIONS["matmul"]
 kernel = scores.additive_scores
 
 
 @pytest.fixture(params=IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
 def implementation(request, monkeypatch):
-    """Select each implementation, also where it is not the fastest."""
+    """Select each implementation, even where it is not the fastest."""
     monkeypatch.setattr(scores, "select_implementation", lambda: request.param)
     return request.param
 
@@ -77,7 +78,7 @@ def test_batch_of_one_is_broadcast(implementation):
 def test_scores_are_exact_for_projections_up_to_40(implementation, size):
     query, key, scale = arrays(size=size)
     query, key = (np.clip(x, -40, 40) for x in (query, key))
-    query[0, 0], key[0, 0], key[0, 1] = size, -size, size  # two that cancel, and two that add up
+    query[0, 0], key[0, 0], key[0, 1] = size, -size, size  # one pair cancels, one pair adds up
     tolerance = 1e-5 if size > 0.001 else 1e-4  # a tanh of 1e-3 loses digits in 1 - 2 r
     assert_near(kernel(query, key, scale), compute_float64_scores(query, key, scale), tolerance)
     upstream = np.random.default_rng(1).normal(size=(2, 5, 7)).astype("float32")
@@ -86,7 +87,7 @@ def test_scores_are_exact_for_projections_up_to_40(implementation, size):
 
 @pytest.mark.parametrize("upstream", [1e6, 1e-4, 1e-8, 1e-14])
 @pytest.mark.parametrize("size", [1, 20, 40])
-def test_gradients_are_exact_however_small_or_large(implementation, size, upstream):
+def test_gradients_of_any_magnitude_are_exact(implementation, size, upstream):
     query, key, scale = arrays(size=size)
     query, key = (np.clip(x, -40, 40) for x in (query, key))
     query[0, 0], key[0, 0], key[0, 1] = size, -size, size
@@ -116,7 +117,7 @@ def test_huge_projections_saturate_the_tanh_without_nan(implementation):
     assert all(np.isfinite(x).all() for x in results)
 
 
-def test_zero_scale_gives_zero_scores_and_a_gradient(implementation):
+def test_zero_scale_gives_zero_scores_and_a_right_gradient(implementation):
     query, key, scale = arrays()
     result = kernel(query, key, 0 * scale)
     np.testing.assert_allclose(ops.convert_to_numpy(result), 0, atol=1e-6)
@@ -134,7 +135,7 @@ def test_gradients_equal_finite_differences(implementation):
     def formula(query, key, scale):
         return np.sum(compute_float64_scores(query, key, scale) * factors)
 
-    assert_gradients_are_differences(loss, formula, arrays(queries=2, keys=3, units=5))
+    assert_gradients_match(loss, formula, arrays(queries=2, keys=3, units=5))
 
 
 def test_scale_can_be_a_variable(implementation):

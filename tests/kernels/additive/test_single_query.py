@@ -1,4 +1,4 @@
-"""Scores of one query at a time, with exponentials of the keys that are computed before a loop."""
+"""Additive scores of a single query, with exponentials of the keys computed before a loop."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def compute_step(query, key, scale):
 
 
 @pytest.mark.parametrize("size", [0.1, 1, 10])
-def test_scores_and_gradients_equal_the_plain_ones(size):
+def test_scores_and_gradients_match_the_plain_steps(size):
     inputs = arrays(size)
     functions = compute_step, compute_plain_scores
     result, expected = (ops.convert_to_numpy(f(*inputs)) for f in functions)
@@ -59,7 +59,7 @@ def test_huge_projections_give_finite_scores_and_gradients():
         (DotScore(), "auto", True, False),
     ],
 )
-def test_exponentials_are_prepared_only_for_a_compiler(
+def test_exponentials_are_prepared_only_under_a_compiler(
     score, implementation, is_compiled, expected, monkeypatch
 ):
     monkeypatch.setattr(attention_module, "is_compiled", lambda: is_compiled)

@@ -14,8 +14,10 @@ from keras_attention.score import AdditiveScore
 from tests.gradients import gradients, with_gradient
 
 BACKEND = keras.backend.backend()
-on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's graphs")
-compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="needs TensorFlow graphs")
+with_and_without_xla = pytest.mark.parametrize(
+    "compile_it", [False, True], ids=["plain", "compiled"]
+)
 UNITS = 17
 RNG = np.random.default_rng(0)
 SCALE = RNG.normal(size=UNITS).astype("float32")
@@ -41,19 +43,21 @@ def assert_near(results, expected_results):
 
 
 @on_tensorflow
-@compiled
-def test_unknown_sizes_give_plain_gradients(compile_it):
+@with_and_without_xla
+def test_gradients_in_graphs_of_unknown_sizes_match_the_plain_steps(compile_it):
     import tensorflow as tf
 
-    unknown = [tf.TensorSpec((None, None, UNITS))] * 2
-    run = tf.function(with_gradient(make_loss(additive_scores)), unknown, jit_compile=compile_it)
+    unknown_sizes = [tf.TensorSpec((None, None, UNITS))] * 2
+    run = tf.function(
+        with_gradient(make_loss(additive_scores)), unknown_sizes, jit_compile=compile_it
+    )
     for inputs in (projections(), projections(3, 1, 9)):
         expected = gradients(make_loss(compute_plain_scores), inputs)
         assert_near(run(*inputs)[1:], expected)
 
 
 @on_tensorflow
-@compiled
+@with_and_without_xla
 @pytest.mark.parametrize("threshold", [0, 10**9], ids=["kernel", "plain"])
 def test_graph_chooses_the_formula_or_the_kernel_by_run_time_sizes(
     compile_it, threshold, monkeypatch
@@ -82,8 +86,8 @@ def test_graph_chooses_the_formula_or_the_kernel_by_run_time_sizes(
     def loss(query, key):
         return ops.sum(ops.sin(compare(score, query, key)))
 
-    unknown = [tf.TensorSpec((None, None, UNITS))] * 2
-    results = tf.function(with_gradient(loss), unknown, jit_compile=compile_it)(query, key)
+    unknown_sizes = [tf.TensorSpec((None, None, UNITS))] * 2
+    results = tf.function(with_gradient(loss), unknown_sizes, jit_compile=compile_it)(query, key)
     expected = gradients(make_loss(compute_plain_scores), (query, key))
     assert_near(results[1:], expected)
     if not compile_it:
@@ -91,7 +95,7 @@ def test_graph_chooses_the_formula_or_the_kernel_by_run_time_sizes(
 
 
 @on_tensorflow
-@compiled
+@with_and_without_xla
 def test_layer_with_unknown_sizes_runs_blockwise(compile_it, monkeypatch):
     import tensorflow as tf
 
@@ -118,8 +122,8 @@ def test_layer_with_unknown_sizes_runs_blockwise(compile_it, monkeypatch):
 
 
 @on_tensorflow
-@compiled
-def test_decoder_steps_have_plain_gradients(compile_it):
+@with_and_without_xla
+def test_gradients_of_decoder_steps_match_the_plain_steps(compile_it):
     import tensorflow as tf
 
     attention = keras_attention.AdditiveAttention(units=UNITS)
@@ -138,7 +142,7 @@ def test_decoder_steps_have_plain_gradients(compile_it):
 
 
 @on_tensorflow
-@compiled
+@with_and_without_xla
 @pytest.mark.parametrize("implementation", ["auto", "blockwise"])
 def test_empty_batch_and_empty_sequence_are_accepted(compile_it, implementation):
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Attention without the table of weights equals the formula, on every backend."""
+"""Blockwise dot attention, which never stores all weights, matches the formula everywhere."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from keras_attention.kernels.attention import can_run_dot_blockwise
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask.structured_mask import StructuredMask
-from tests.finite_differences import FINEST, TOLERANCE, differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, TOLERANCE, central_differences, only_with_float64
 from tests.gradients import gradients
 from tests.kernels.dot.dot_formulas import (
     CASES,
@@ -53,8 +53,8 @@ def test_context_equals_the_loops(case):
     actual = numpy(attend(*map(ops.convert_to_tensor, (QUERY, KEY, VALUE)), case))
     expected = attention(QUERY, KEY, VALUE, visible_pairs(QUERIES, KEYS, **case))
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
-    is_masked = ~visible_pairs(QUERIES, KEYS, **case).any(axis=-1)
-    np.testing.assert_array_equal(np.swapaxes(actual, 1, 2)[is_masked], 0)
+    is_fully_masked = ~visible_pairs(QUERIES, KEYS, **case).any(axis=-1)
+    np.testing.assert_array_equal(np.swapaxes(actual, 1, 2)[is_fully_masked], 0)
 
 
 @pytest.mark.parametrize("name", ["causal", "window"])
@@ -75,22 +75,26 @@ def test_gradients_equal_finite_differences_of_the_loops(case):
     upstream = upstream[..., :3]
 
     def loss(query, key, value):
-        return ops.sum(ops.multiply(attend(query, key, value, case), upstream.astype(FINEST)))
+        return ops.sum(ops.multiply(attend(query, key, value, case), upstream.astype(GRAD_DTYPE)))
 
     def formula(*arrays):
         return np.sum(attention(*arrays, visible_pairs(3, 4, **case)) * upstream)
 
-    arrays = [x.astype(FINEST) for x in (query, key, value)]
-    for result, correct in zip(gradients(loss, arrays), differences(formula, arrays), strict=True):
+    arrays = [x.astype(GRAD_DTYPE) for x in (query, key, value)]
+    for result, correct in zip(
+        gradients(loss, arrays), central_differences(formula, arrays), strict=True
+    ):
         np.testing.assert_allclose(result, correct, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("plant", [np.nan, np.inf])
-def test_fully_masked_query_has_zero_gradient_even_if_upstream_is_nan(plant):
+@pytest.mark.parametrize("upstream_value", [np.nan, np.inf])
+def test_fully_masked_query_has_zero_gradient_even_if_upstream_is_nan(upstream_value):
     case = {"pairs": np.zeros((1, QUERIES, KEYS), bool)}
 
     def loss(query, key, value):
-        return ops.sum(attend(query, key, value, case) * np.float32(plant) * 0 + query[..., :1])
+        return ops.sum(
+            attend(query, key, value, case) * np.float32(upstream_value) * 0 + query[..., :1]
+        )
 
     actual = gradients(loss, [QUERY[:1], KEY[:1], VALUE[:1]])
     for gradient in actual[1:]:
@@ -127,12 +131,12 @@ def test_seeds_determine_the_dropout(name):
 
 
 def test_sizes_decide_if_blocks_are_used(monkeypatch):
-    monkeypatch.undo()  # the constants that this file's fixture makes small
+    monkeypatch.undo()  # restores the constants that `small_blocks` reduced
 
-    def is_blockwise(queries, keys, implementation="auto", batch=2, dropped=False):
+    def is_blockwise(queries, keys, implementation="auto", batch=2, has_dropout=False):
         shapes = [(2, 4, queries, 8), (batch, 4, keys, 8), (batch, 4, keys, 8)]
         return can_run_dot_blockwise(
-            *(keras.KerasTensor(shape) for shape in shapes), implementation, dropped
+            *(keras.KerasTensor(shape) for shape in shapes), implementation, has_dropout
         )
 
     assert is_blockwise(512, 512) and is_blockwise(64, 8192) and is_blockwise(None, 8)
@@ -140,4 +144,4 @@ def test_sizes_decide_if_blocks_are_used(monkeypatch):
     assert is_blockwise(8, 8, "blockwise") and not is_blockwise(8192, 8192, "plain")
     assert not is_blockwise(1, 8, "blockwise")  # A single query gains nothing from blocks.
     assert not is_blockwise(512, 512, batch=1)  # The plain steps broadcast.
-    assert is_blockwise(512, 512, dropped=True) == (keras.backend.backend() != "torch")
+    assert is_blockwise(512, 512, has_dropout=True) == (keras.backend.backend() != "torch")

@@ -1,4 +1,4 @@
-"""Batches of size 1 or 0, windows wider than the sequence, subclasses with their own steps."""
+"""Batches of size 1 or 0, windows wider than the sequence, and layers with custom steps."""
 
 import keras
 import numpy as np
@@ -9,27 +9,27 @@ from keras_attention import MultiHeadAttention, MultiHeadSelfAttention
 from keras_attention.kernels.attention import can_run_dot_blockwise
 from keras_attention.layers.query_value.perturbation import Perturbation
 from keras_attention.score import DotScore
-from tests.kernels.dot.test_in_layers import WIDTH, X, assert_same, pair, small_blocks
+from tests.kernels.dot.test_in_layers import WIDTH, X, assert_same, build_pair, small_blocks
 
 __all__ = ["small_blocks"]
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+    keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs"
 )
-compiled = pytest.mark.parametrize("compile_it", [False, True], ids=["graph", "xla"])
+with_and_without_xla = pytest.mark.parametrize("compile_it", [False, True], ids=["graph", "xla"])
 
 
 @pytest.mark.parametrize(
-    "batches, kernel",
+    "batches, expected",
     [((2, 2), True), ((None, None), True), ((None, 2), True)]
     + [((None, 1), False), ((1, None), False), ((2, 1), False), ((0, 0), False)],
 )
-def test_broadcast_batches_are_left_to_the_plain_steps(batches, kernel):
+def test_broadcast_batches_are_left_to_the_plain_steps(batches, expected):
     query, key = (keras.KerasTensor((size, 2, 600, 4)) for size in batches)
-    assert can_run_dot_blockwise(query, key, key) == kernel
+    assert can_run_dot_blockwise(query, key, key) == expected
 
 
 def create_graphs(layers, compile_it, *shapes, **call):
-    """Return for each layer a `tf.function` of unknown sizes: its output and gradients."""
+    """Return for each layer a `tf.function` that returns its output and the inputs' gradients."""
     import tensorflow as tf
 
     def function(layer):
@@ -46,14 +46,14 @@ def create_graphs(layers, compile_it, *shapes, **call):
 
 
 @on_tensorflow
-@compiled
+@with_and_without_xla
 @pytest.mark.parametrize("query_batch, value_batch", [(3, 1), (1, 3), (3, 3)])
 def test_unknown_batch_may_be_one_at_run_time(compile_it, query_batch, value_batch):
     rng = np.random.default_rng(0)
     query, value = (
         rng.normal(size=(n, 7, WIDTH)).astype("float32") for n in (query_batch, value_batch)
     )
-    layers = pair(MultiHeadAttention, num_key_value_heads=2)
+    layers = build_pair(MultiHeadAttention, num_key_value_heads=2)
     for batch in (None, query_batch if query_batch > 1 else None):
         shapes = (batch, None, WIDTH), (None, None, WIDTH)
         plain, blockwise = create_graphs(layers, compile_it, *shapes)
@@ -77,15 +77,15 @@ def test_empty_sequences_and_batches(shape, lengths):
 
 
 @on_tensorflow
-@compiled
+@with_and_without_xla
 @pytest.mark.parametrize("causal", [False, True])
 def test_window_may_be_wider_than_the_sequence(compile_it, causal):
-    shape, layers = (None, None, WIDTH), pair(window=3_000_000)
+    shape, layers = (None, None, WIDTH), build_pair(window=3_000_000)
     plain, blockwise = create_graphs(layers, compile_it, shape, use_causal_mask=causal)
     assert_same(blockwise(X), plain(X))
 
 
-class Halved(DotScore):
+class HalvedScore(DotScore):
     def compare(self, query, key):
         return super().compare(query, key) / 2
 
@@ -96,14 +96,14 @@ class UniformWeights(Perturbation):
 
 
 @pytest.mark.parametrize("step", ["perturbation", "normalize", "score"])
-def test_other_steps_have_no_kernel(step):
-    layers = pair(MultiHeadAttention)
+def test_custom_steps_are_evaluated_plainly(step):
+    layers = build_pair(MultiHeadAttention)
     for layer in layers:
         if step == "perturbation":
             layer.perturbation = UniformWeights()
         if step == "normalize":
             layer.normalize = lambda scores, mask=None: ops.ones_like(scores)
         if step == "score":
-            layer.score.__class__ = Halved
+            layer.score.__class__ = HalvedScore
     plain, blockwise = (ops.convert_to_numpy(layer(X)) for layer in layers)
     np.testing.assert_array_equal(plain, blockwise)

@@ -1,4 +1,4 @@
-"""The same numbers eagerly, in graphs, under XLA, with unknown sizes, in loops and exports."""
+"""Blockwise dot attention gives equal results eagerly, in graphs, under XLA and in exports."""
 
 import keras
 import numpy as np
@@ -12,10 +12,10 @@ from keras_attention.mask.structured_mask import StructuredMask
 from tests.kernels.dot.dot_formulas import CASES, KEY, QUERY, VALUE
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+    keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs"
 )
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, 4, 7)).astype("int32")
-SOME_CASES = ["causal_and_padding", "window_and_any"]
+SOME_CASES = ["causal_and_padding", "window_and_pairs"]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def small_blocks(monkeypatch):
 
 
 def create_step(case, seeds=SEEDS):
-    """Return a function of query, key, value and upstream: the context and three gradients."""
+    """Return a function that computes the context and the gradients of query, key and value."""
     import tensorflow as tf
 
     def run(query, key, value, upstream):

@@ -1,4 +1,4 @@
-"""Layers keep their promises without the table of weights, and `implementation` is an argument."""
+"""Multi-head layers with `implementation="blockwise"` match those with "plain"."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, QUERIES, WIDTH)).astype("float32")
 MASK = np.ones((2, QUERIES), bool)
 MASK[1, 4:] = False
-STATE = RNG.bit_generator.state
+RNG_STATE = RNG.bit_generator.state
 VARIANTS = {
     "all": {},
     "grouped": {"num_key_value_heads": 2},
@@ -29,7 +29,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-def pair(kind=MultiHeadSelfAttention, **arguments):
+def build_pair(kind=MultiHeadSelfAttention, **arguments):
     """Return a plain and a blockwise layer with the same weights and seed."""
     layers = [kind(4, 2, implementation=i, **arguments) for i in ("plain", "blockwise")]
     for layer in layers:
@@ -56,16 +56,16 @@ def assert_same(actual, expected, tolerance=1e-4):
 
 @every_variant
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
-def test_blockwise_equals_plain(options, causal, masked):
-    call = {"use_causal_mask": causal, "mask": MASK if masked else None}
-    plain, blockwise = pair(**options)
+@pytest.mark.parametrize("has_mask", [False, True])
+def test_blockwise_equals_plain(options, causal, has_mask):
+    call = {"use_causal_mask": causal, "mask": MASK if has_mask else None}
+    plain, blockwise = build_pair(**options)
     assert_same(evaluate(blockwise, X, **call), evaluate(plain, X, **call))
 
 
 @every_variant
 def test_nan_in_masked_positions_changes_nothing(options):
-    _, layer = pair(**options)
+    _, layer = build_pair(**options)
     poisoned = np.where(MASK[..., None], X, np.float32(np.nan))
     for causal in (False, True):
         call = {"mask": MASK, "use_causal_mask": causal}
@@ -76,14 +76,14 @@ def test_nan_in_masked_positions_changes_nothing(options):
 
 @pytest.mark.parametrize("options", ["all", "grouped"])
 def test_attention_mask_with_one_column_for_all_keys(options):
-    plain, blockwise = pair(**VARIANTS[options])
+    plain, blockwise = build_pair(**VARIANTS[options])
     for mask in (np.array([[[True]], [[False]]]), np.array([[[True]], [[True]]])):
         call = {"attention_mask": mask}
         assert_same(evaluate(blockwise, X, **call), evaluate(plain, X, **call))
 
 
 def test_bias_of_padded_queries_may_be_nan():
-    plain, layer = pair()
+    plain, layer = build_pair()
     bias = np.zeros((2, 4, QUERIES, KEYS), "float32")
     expected = evaluate(plain, X, mask=MASK, attention_bias=bias)
     bias[1, :, 4:] = bias[1, :, :, 4:] = np.nan
@@ -91,35 +91,34 @@ def test_bias_of_padded_queries_may_be_nan():
 
 
 @pytest.mark.parametrize("options", ["all", "grouped"])
-def test_dropout_is_the_same_and_returned_scores_do_not_change_it(options):
-    def outputs(return_scores):
-        for layer in pair(dropout=0.4, seed=3, **VARIANTS[options]):
+def test_dropout_is_the_same_in_both_implementations_with_and_without_returned_scores(options):
+    def compute_outputs(return_scores):
+        for layer in build_pair(dropout=0.4, seed=3, **VARIANTS[options]):
             actual = [
                 layer(X, training=True, return_attention_scores=return_scores) for _ in range(2)
             ]
             yield [ops.convert_to_numpy(x[0] if return_scores else x) for x in actual]
 
-    RNG.bit_generator.state = STATE
-    (plain, blockwise) = outputs(return_scores=False)
-    RNG.bit_generator.state = STATE
-    (plain_with_scores, blockwise_with_scores) = outputs(return_scores=True)
-    assert np.abs(plain[0] - plain[1]).max() > 0.01  # Each call drops other weights.
+    RNG.bit_generator.state = RNG_STATE
+    (plain, blockwise) = compute_outputs(return_scores=False)
+    RNG.bit_generator.state = RNG_STATE
+    (plain_with_scores, blockwise_with_scores) = compute_outputs(return_scores=True)
+    assert np.abs(plain[0] - plain[1]).max() > 0.01  # Each call samples new dropout.
     assert_same(blockwise, plain)
     assert_same([*plain_with_scores, *blockwise_with_scores], [*plain, *blockwise], tolerance=0)
 
 
-def test_gradients_with_dropout():
-    plain, blockwise = pair(dropout=0.4, seed=3)
+def test_gradients_with_dropout_match():
+    plain, blockwise = build_pair(dropout=0.4, seed=3)
     assert_same(evaluate(blockwise, X, training=True), evaluate(plain, X, training=True))
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_scores_are_float32_under_a_half_precision_policy(dtype):
-    plain, blockwise = pair(dtype=dtype)
+    plain, blockwise = build_pair(dtype=dtype)
     actual, expected = (ops.cast(layer(30 * X), "float32") for layer in (blockwise, plain))
-    tolerance = (
-        2e-2 if dtype == "mixed_float16" else 2e-1
-    )  # one unit in the last place of outputs near 30
+    # One unit in the last place of outputs near 30.
+    tolerance = 2e-2 if dtype == "mixed_float16" else 2e-1
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (actual, expected)), atol=tolerance)
 
 

@@ -60,7 +60,10 @@ def run(layer, query, value, **call):
 
 
 def assert_same(results, expected_results, tolerance=1e-5):
-    """Compare; the bound grows with values beyond 10, as the error of cancelling float32 terms."""
+    """Compare with a tolerance that grows with values beyond 10.
+
+    Float32 terms that cancel leave an error that is proportional to their size.
+    """
     for result, expected in zip(results, expected_results, strict=True):
         scale = max(1, np.abs(expected).max(initial=0) / 10)
         np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance * scale)
@@ -89,9 +92,9 @@ def test_nan_at_masked_positions_changes_nothing(make):
 
 def test_returned_weights_are_plain_and_do_not_change_the_context():
     plain, blockwise = make_pair(LAYERS["general"])
-    alone = ops.convert_to_numpy(blockwise([QUERY, VALUE]))
+    context_only = ops.convert_to_numpy(blockwise([QUERY, VALUE]))
     context, weights = blockwise([QUERY, VALUE], return_attention_scores=True)
-    assert_same([ops.convert_to_numpy(context)], [alone], 0)
+    assert_same([ops.convert_to_numpy(context)], [context_only], 0)
     _, expected = plain([QUERY, VALUE], return_attention_scores=True)
     assert_same([ops.convert_to_numpy(weights)], [ops.convert_to_numpy(expected)], tolerance=0)
 
@@ -113,9 +116,9 @@ def test_dropout_is_the_same_in_every_implementation(make, return_weights):
     assert np.isfinite(results[1][0]).all()
     call = {"training": True, **CALLS["padding"]}
     outputs = [
-        [ops.convert_to_numpy(layer([QUERY, VALUE], **call)) for _ in "ab"] for layer in layers
+        [ops.convert_to_numpy(layer([QUERY, VALUE], **call)) for _ in range(2)] for layer in layers
     ]
-    assert np.abs(outputs[0][0] - outputs[0][1]).max() > 0.01  # each call drops other weights
+    assert np.abs(outputs[0][0] - outputs[0][1]).max() > 0.01  # each call samples new dropout
     assert_same(*outputs[::-1])
 
 
@@ -136,8 +139,8 @@ def test_blockwise_is_chosen_by_size(monkeypatch):
 
     assert is_blockwise(512, 512) and is_blockwise(None, 8) and not is_blockwise(256, 256)
     assert is_blockwise(8, 8, "blockwise") and not is_blockwise(8192, 8192, "plain")
-    is_dropping = keras.backend.backend() != "torch"
-    assert is_blockwise(512, 512, has_dropout=True) == is_dropping
+    supports_dropout = keras.backend.backend() != "torch"
+    assert is_blockwise(512, 512, has_dropout=True) == supports_dropout
 
 
 def test_blockwise_without_a_kernel_is_refused():

@@ -7,8 +7,8 @@ from keras_attention.layers.call_arguments.inputs import (
     check_shapes,
     split_inputs,
     split_masks,
-    split_shapes,
 )
+from keras_attention.layers.call_arguments.shapes import split_shapes
 
 QUERY, VALUE, KEY = np.zeros((2, 3, 5)), np.zeros((2, 7, 11)), np.zeros((2, 7, 13))
 QUERY_MASK, VALUE_MASK, KEY_MASK = (
@@ -33,13 +33,13 @@ def test_list_of_inputs_is_query_value_and_optional_key(kind):
         assert all(a is b for a, b in zip(split_inputs(kind(inputs)), expected, strict=True))
 
 
-def test_symbolic_tensors_are_split_the_same_way():
+def test_symbolic_inputs_are_split():
     query, value = keras.KerasTensor((None, None, 5)), keras.KerasTensor((None, None, 11))
     assert split_inputs([query, value])[2] is value
 
 
 @pytest.mark.parametrize("inputs", [[QUERY], [QUERY, VALUE, KEY, KEY], []])
-def test_other_numbers_of_inputs_are_refused(inputs):
+def test_wrong_number_of_inputs_is_refused(inputs):
     with pytest.raises(ValueError, match=f"Expected `inputs` .* Received: {len(inputs)} inputs"):
         split_inputs(inputs)
 
@@ -125,12 +125,12 @@ def test_numeric_masks_are_cast_to_bool(dtype):
         ([None, np.ones((2, 5, 7), bool)], r"`value_mask` broadcastable to shape \(2, 3, 7\)"),
     ],
 )
-def test_masks_of_other_shapes_are_refused(mask, message):
+def test_mask_of_the_wrong_shape_is_refused(mask, message):
     with pytest.raises(ValueError, match=message):
         split_masks(mask, [QUERY, VALUE, KEY])
 
 
-def test_mask_of_all_pairs_is_combined_with_a_mask_of_keys():
+def test_pair_mask_and_key_mask_are_combined():
     pairs = np.random.default_rng(1).random((2, 3, 7)) < 0.5
     for mask in ([None, pairs, KEY_MASK], [None, KEY_MASK, pairs]):
         _, actual = numpy_masks(mask, [QUERY, VALUE, KEY])

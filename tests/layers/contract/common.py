@@ -1,4 +1,4 @@
-"""Class and arguments that the contract cases of all families share."""
+"""What the contract cases of all families share: their class, arguments and calls."""
 
 import functools
 
@@ -17,7 +17,7 @@ DROPOUT = [
 ]
 # TensorFlow has no QR decomposition in bfloat16, so cells get no orthogonal initializer.
 NO_QR = {"recurrent_initializer": "glorot_uniform"}
-# A Keras cell multiplies its inputs in the compute dtype: larger inputs overflow in the cell.
+# Larger inputs overflow in a Keras cell, which multiplies them in the compute dtype.
 MAX_CELL_INPUT = 100.0
 
 

@@ -24,7 +24,7 @@ IMAGE = {
     "takes_masks": False,
     "takes_attention_mask": False,
     "takes_query": False,
-    "treats_keys_alike": False,  # the keys are the queries, and pooling takes neighbors
+    "treats_keys_alike": False,  # keys are also queries; pooling combines neighboring keys
 }
 
 ROWS = {

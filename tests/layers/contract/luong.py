@@ -3,7 +3,7 @@
 import keras_attention
 from tests.layers.contract.common import DROPOUT, INITIALIZERS, Case
 
-# Positions matter, and what the window leaves out is not given to other keys.
+# Weights depend on positions; those outside the window are dropped without renormalizing.
 LOCAL = {"treats_keys_alike": False, "weights_sum_to_one": False}
 
 ROWS = {

@@ -18,7 +18,7 @@ def call_with_heads(layer, query, value, query_mask, value_mask, **options):
     return result[0], ops.mean(result[1], axis=1)
 
 
-BIAS = {"attention_bias": np.zeros((BATCH, 2, QUERIES, KEYS), "float32")}  # of 2 heads
+BIAS = {"attention_bias": np.zeros((BATCH, 2, QUERIES, KEYS), "float32")}  # 2 heads
 
 ROWS = {
     "multi_head": Case(

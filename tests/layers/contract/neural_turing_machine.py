@@ -17,7 +17,7 @@ def call_in_rnn(layer, query, value, query_mask, value_mask, **options):
 
 
 # The cell has no keys to mask: the RNN handles masked steps.
-MEMORY = {
+IN_RNN = {
     "call": call_in_rnn,
     "takes_attention_mask": False,
     "takes_query": False,
@@ -61,7 +61,7 @@ ROWS = {
             ({"clip": 0}, "clip=0"),
             ({"return_addresses": 1}, "return_addresses=1"),
         ],
-        **MEMORY,
+        **IN_RNN,
     ),
     "ntm_feedforward_addresses": Case(
         keras_attention.NTMCell,
@@ -75,6 +75,6 @@ ROWS = {
             "controller_units": 5,
             "return_addresses": True,
         },
-        **MEMORY,
+        **IN_RNN,
     ),
 }

@@ -23,8 +23,8 @@ from tests.layers.contract.common import (
 def call_pointer(layer, query, value, query_mask, value_mask, **options):
     """Return `sum_j p_j log p_j value_j` as the output.
 
-    The pointer's own output, log-probabilities, is as wide as there are keys. This sum is as wide
-    as a value. It is zero where every key is masked and, because log p is zero, in padded steps.
+    The layer's own output has one log-probability per key. This sum has the width of a value, as
+    the contract expects. It is zero if every key is masked, and in padded steps, where log p is 0.
     """
     result = call_decoder(layer, query, value, query_mask, value_mask, **options)
     log_probabilities, *weights = result if options["return_attention_scores"] else [result]
@@ -44,7 +44,7 @@ def call_pointer_by_index(layer, query, value, query_mask, value_mask, **options
     return call_pointer(layer, indices, value, query_mask, value_mask, points=value, **options)
 
 
-NO_BEGIN = {"begin_initializer": None}  # the first input vector is used with `points` alone
+NO_BEGIN = {"begin_initializer": None}  # the begin symbol is used only in calls with `points`
 
 POINTER = {"max_input": MAX_CELL_INPUT, "takes_attention_mask": False, "call": call_pointer}
 
@@ -79,7 +79,7 @@ ROWS = {
             "end_slot": True,
             **NO_BEGIN,
         },
-        weights_sum_to_one=False,  # the end has the rest
+        weights_sum_to_one=False,  # the rest is the probability of the end
         **POINTER,
     ),
     "pointer_by_index": Case(

@@ -11,7 +11,7 @@ from tests.layers.contract.common import Case
 
 @request_scores
 def call_positional_encoding(layer, query, value, query_mask, value_mask, **options):
-    """Return weights of zero: the layer is no attention."""
+    """Return zeros as the weights: the layer computes no attention."""
     output = layer(query)
     rows, columns = (ops.cast(ops.zeros_like(x[..., 0]), output.dtype) for x in (query, value))
     weights = ops.expand_dims(rows, 2) + ops.expand_dims(columns, 1)

@@ -26,7 +26,7 @@ def build_seeded(layer, *inputs, **options):
     return layer
 
 
-def pairs(layer):
+def kernels_and_biases(layer):
     """Return the weights as [query, key, value, output] x (kernel, bias or None)."""
     weights = [numpy(w).astype("float64") for w in layer.weights]
     if not layer.use_bias:
@@ -36,9 +36,9 @@ def pairs(layer):
 
 def compute_expected(layer, query, value, key, mask, weights=None, bias=None):
     """Return outputs and weights of a batch by the formulas of the papers."""
-    weights = weights or pairs(layer)
+    weights = weights or kernels_and_biases(layer)
 
-    def one(query, value, key, mask, bias=None):
+    def compute_sequence(query, value, key, mask, bias=None):
         return reference_multi_head.multi_head(
             query,
             key,
@@ -52,5 +52,5 @@ def compute_expected(layer, query, value, key, mask, weights=None, bias=None):
         )
 
     return reference.for_each_sequence(
-        one, query, value, key, mask, *([] if bias is None else [bias])
+        compute_sequence, query, value, key, mask, *([] if bias is None else [bias])
     )

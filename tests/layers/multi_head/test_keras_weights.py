@@ -18,32 +18,35 @@ from tests.layers.multi_head.multi_head_formulas import (
     numpy,
 )
 
-THEIRS = {
+KERAS_LAYERS = {
     "plain": lambda **o: keras.layers.MultiHeadAttention(3, 2, **o),
     "value_dim": lambda **o: keras.layers.MultiHeadAttention(2, 3, value_dim=7, **o),
     "no_bias": lambda **o: keras.layers.MultiHeadAttention(3, 2, use_bias=False, **o),
     "grouped": lambda **o: keras.layers.GroupQueryAttention(2, 6, 3, **o),
     "grouped_no_bias": lambda **o: keras.layers.GroupQueryAttention(2, 6, 3, use_bias=False, **o),
 }
-OURS = {
+OUR_OPTIONS = {
     "plain": {"num_heads": 3, "key_dim": 2},
     "value_dim": {"num_heads": 2, "key_dim": 3, "value_dim": 7},
     "no_bias": {"num_heads": 5, "use_bias": False},
     "grouped": {"num_heads": 6, "key_dim": 2, "num_key_value_heads": 3},
 }
-# Every query has a visible key: for the others Keras gives the bias, and our layer zeros.
-VISIBLE = MASK | ~MASK.any(-1, keepdims=True)
+# Every query has a visible key: for a fully masked query Keras returns the bias, we return 0.
+MASK_WITHOUT_EMPTY_ROWS = MASK | ~MASK.any(-1, keepdims=True)
 
 
 def build(mode, **options):
-    """Build by a call that returns weights: otherwise Keras on JAX assumes equal widths."""
+    """Build a Keras layer by a call that returns weights.
+
+    In other calls Keras on JAX assumes that query, value and key have equal widths.
+    """
     call = QUERY, VALUE, KEY
-    return build_seeded(THEIRS[mode](**options), *call, return_attention_scores=True)
+    return build_seeded(KERAS_LAYERS[mode](**options), *call, return_attention_scores=True)
 
 
 def assert_same(ours, theirs):
     """Compare outputs and weights for query, value and key of different widths."""
-    options = {"attention_mask": VISIBLE, "return_attention_scores": True}
+    options = {"attention_mask": MASK_WITHOUT_EMPTY_ROWS, "return_attention_scores": True}
     results = ours([QUERY, VALUE, KEY], **options)
     expected = theirs(QUERY, VALUE, KEY, **options)
     assert np.abs(numpy(expected[0])).max() > 0.1
@@ -51,7 +54,7 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", THEIRS)
+@pytest.mark.parametrize("mode", KERAS_LAYERS)
 @pytest.mark.parametrize("kind", [MultiHeadAttention, MultiHeadSelfAttention])
 def test_layer_from_keras_computes_the_same(mode, kind):
     theirs = build(mode, name="theirs", dropout=0.25)
@@ -60,24 +63,24 @@ def test_layer_from_keras_computes_the_same(mode, kind):
     assert (ours.name, ours.dropout, type(ours)) == ("theirs", 0.25, kind)
 
 
-@pytest.mark.parametrize("mode", OURS)
+@pytest.mark.parametrize("mode", OUR_OPTIONS)
 @pytest.mark.parametrize("kind", [MultiHeadAttention, MultiHeadSelfAttention])
 def test_layer_to_keras_computes_the_same(mode, kind):
-    ours = build_seeded(kind(**OURS[mode]), [QUERY, VALUE, KEY])
+    ours = build_seeded(kind(**OUR_OPTIONS[mode]), [QUERY, VALUE, KEY])
     theirs = multi_head_to_keras(ours)
     assert_same(ours, theirs)
     assert isinstance(theirs, keras.layers.GroupQueryAttention) == (mode == "grouped")
 
 
-@pytest.mark.parametrize("mode", THEIRS)
-def test_conversion_to_keras_and_back_gives_the_same_layer(mode):
+@pytest.mark.parametrize("mode", KERAS_LAYERS)
+def test_conversion_from_keras_and_back_gives_the_same_layer(mode):
     theirs = build(mode, name="there_and_back")
     again = multi_head_to_keras(multi_head_from_keras(theirs))
     assert type(again) is type(theirs)
     for result, correct in zip(again.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(result, correct)
-    same = ("name", "dropout", "use_bias", "seed", "dtype")
-    assert all(again.get_config()[n] == theirs.get_config()[n] for n in same)
+    names = ("name", "dropout", "use_bias", "seed", "dtype")
+    assert all(again.get_config()[n] == theirs.get_config()[n] for n in names)
 
 
 @pytest.mark.parametrize("is_causal", [False, True])
@@ -107,7 +110,7 @@ def test_dtype_policies_are_converted():
         ({"sliding_window": 4}, "sliding_window=4"),
     ],
 )
-def test_options_without_a_counterpart_here_are_refused(options, message):
+def test_keras_options_without_a_counterpart_are_refused(options, message):
     theirs = keras.layers.MultiHeadAttention(3, 2, **options)
     x = X if "attention_axes" not in options else X[:, :, None]
     theirs(x, x)
@@ -115,7 +118,7 @@ def test_options_without_a_counterpart_here_are_refused(options, message):
         multi_head_from_keras(theirs, MultiHeadAttention)
 
 
-def test_options_without_a_counterpart_in_keras_are_refused():
+def test_our_options_without_a_counterpart_in_keras_are_refused():
     rotary = build_seeded(MultiHeadSelfAttention(2, 4, rotary_base=10.0), X)
     with pytest.raises(ValueError, match="Expected .* Received: rotary_base=10.0"):
         multi_head_to_keras(rotary)
@@ -124,7 +127,7 @@ def test_options_without_a_counterpart_in_keras_are_refused():
         multi_head_to_keras(grouped)
 
 
-def test_other_layers_are_refused():
+def test_wrong_or_unbuilt_layers_are_refused():
     with pytest.raises(ValueError, match="Expected `layer` to be a keras.layers.M.* Received"):
         multi_head_from_keras(keras.layers.Dense(3))
     with pytest.raises(ValueError, match="Expected `layer` to be a MultiHeadSelf.* Received"):

@@ -1,4 +1,7 @@
-"""A sequence in parts, with a cache, equals the whole sequence without its masked tokens."""
+"""Self-attention with a key-value cache.
+
+A sequence that is processed in parts gives the outputs of one call on its unmasked tokens.
+"""
 
 import keras
 import numpy as np
@@ -17,8 +20,8 @@ MODES = {
     "all": {"window": 3, "rotary_base": 30.0, "num_key_value_heads": 1, "use_bias": False},
 }
 every_mode = pytest.mark.parametrize("mode", MODES)
-REAL = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
-PIECES = [(0, 1), (1, 4), (4, 6), (6, 7)]
+TOKEN_MASK = np.array([[1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1, 1]], bool)
+PARTS = [(0, 1), (1, 4), (4, 6), (6, 7)]
 
 
 def build(mode, **options):
@@ -28,37 +31,40 @@ def build(mode, **options):
 def run_parts(layer, x, mask=None, max_length=11):
     """Return outputs and the last cache."""
     cache, outputs = layer.get_initial_cache(len(x), max_length), []
-    for first, last in PIECES:
-        real = None if mask is None else mask[:, first:last]
-        output, cache = layer(x[:, first:last], mask=real, cache=cache)
+    for first, end in PARTS:
+        part_mask = None if mask is None else mask[:, first:end]
+        output, cache = layer(x[:, first:end], mask=part_mask, cache=cache)
         outputs.append(numpy(output))
     return np.concatenate(outputs, 1), cache
 
 
-def run_rows_alone(layer, x, mask):
-    """Return the causal layer's outputs for each row's real tokens alone, zero where masked."""
+def run_each_row(layer, x, mask):
+    """Return the outputs of one causal call per row on its unmasked tokens; others are zero."""
     expected = np.zeros_like(x)
-    for row, real in enumerate(mask):
-        expected[row, real] = numpy(layer(x[row : row + 1, real], use_causal_mask=True))[0]
+    for row, row_mask in enumerate(mask):
+        outputs = layer(x[row : row + 1, row_mask], use_causal_mask=True)
+        expected[row, row_mask] = numpy(outputs)[0]
     return expected
 
 
 @every_mode
-@pytest.mark.parametrize("mask", [None, REAL], ids=["no_mask", "mask"])
-def test_parts_equal_each_row_alone(mode, mask):
+@pytest.mark.parametrize("mask", [None, TOKEN_MASK], ids=["no_mask", "mask"])
+def test_parts_match_one_call_per_row(mode, mask):
     layer = build(mode)
     poisoned = X if mask is None else np.where(mask[..., None], X, np.float32(np.nan))
     results, cache = run_parts(layer, poisoned, mask)
-    real = np.ones((2, 7), bool) if mask is None else mask
-    np.testing.assert_allclose(results, run_rows_alone(layer, X, real), atol=1e-5)
-    np.testing.assert_array_equal(numpy(cache.position), real.sum(1))
-    np.testing.assert_array_equal(numpy(cache.mask), np.arange(11) < real.sum(1)[:, None])
+    mask = np.ones((2, 7), bool) if mask is None else mask
+    np.testing.assert_allclose(results, run_each_row(layer, X, mask), atol=1e-5)
+    np.testing.assert_array_equal(numpy(cache.position), mask.sum(1))
+    np.testing.assert_array_equal(numpy(cache.mask), np.arange(11) < mask.sum(1)[:, None])
 
 
 @every_mode
-@pytest.mark.parametrize("real", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]], ids=["right", "left"])
-def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, real):
-    layer, mask = build(mode), np.array([real, [1] * 5], bool)
+@pytest.mark.parametrize(
+    "first_row_mask", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]], ids=["right", "left"]
+)
+def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, first_row_mask):
+    layer, mask = build(mode), np.array([first_row_mask, [1] * 5], bool)
     prompt, new, length = X[:, :5], X[:, 5:], mask.sum(1)
     options = {"return_attention_scores": True}
     results = layer(prompt, mask=mask, cache=layer.get_initial_cache(2, 11))
@@ -74,19 +80,19 @@ def test_row_with_a_shorter_prompt_does_not_depend_on_its_neighbor(mode, real):
     np.testing.assert_array_equal(numpy(cache.position), length + 2)
 
 
-def test_masked_tokens_take_no_slots():
+def test_masked_tokens_occupy_no_slots():
     layer = build("window")
     mask = np.array([[0, 1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]], bool)
     output, cache = layer(X[:, :4], mask=mask[:, :4], cache=layer.get_initial_cache(2, 4))
     rest, cache = layer(X[:, 4:], mask=mask[:, 4:], cache=cache)
     results = np.concatenate([numpy(output), numpy(rest)], axis=1)
-    np.testing.assert_allclose(results, run_rows_alone(layer, X, mask), atol=1e-5)
+    np.testing.assert_allclose(results, run_each_row(layer, X, mask), atol=1e-5)
     np.testing.assert_array_equal(numpy(cache.position), [3, 0])
     assert not numpy(cache.keys)[1].any()
 
 
 @pytest.mark.parametrize(("dtype", "last_place"), [("mixed_float16", 2**-10), ("bfloat16", 2**-7)])
-def test_parts_equal_the_whole_in_half_precision_up_to_the_last_place(dtype, last_place):
+def test_parts_match_one_call_in_half_precision_up_to_one_ulp(dtype, last_place):
     layer = build("all", dtype=dtype)
     results, _ = run_parts(layer, X)
     expected = numpy(ops.cast(layer(X, use_causal_mask=True), "float32"))
@@ -94,7 +100,7 @@ def test_parts_equal_the_whole_in_half_precision_up_to_the_last_place(dtype, las
 
 
 @every_mode
-def test_weights_of_a_part_equal_those_of_the_whole(mode):
+def test_weights_of_a_part_match_those_of_one_call(mode):
     layer = build(mode)
     _, expected = layer(X, use_causal_mask=True, return_attention_scores=True)
     _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 11))
@@ -110,8 +116,8 @@ def test_attention_mask_has_a_column_for_each_slot():
     layer, mask = build("plain"), MASK[:, 2:, :]
     expected = numpy(layer(X, attention_mask=np.pad(mask, [(0, 0), (6, 0), (0, 0)])))
     _, cache = layer(X[:, :6], cache=layer.get_initial_cache(2, 11))
-    allowed = np.pad(mask, [(0, 0), (0, 0), (0, 4)])
-    output, _ = layer(X[:, 6:], cache=cache, attention_mask=allowed)
+    slot_mask = np.pad(mask, [(0, 0), (0, 0), (0, 4)])
+    output, _ = layer(X[:, 6:], cache=cache, attention_mask=slot_mask)
     np.testing.assert_allclose(numpy(output), expected[:, 6:], atol=1e-5)
     with pytest.raises(ValueError, match="`attention_mask` broadcastable to shape .2, 1, 11"):
         layer(X[:, 6:], cache=cache, attention_mask=mask)
@@ -138,10 +144,12 @@ def test_cache_works_in_a_compiled_loop(mode):
         np.testing.assert_allclose(numpy(results), expected, atol=1e-5)
 
 
-def test_rows_can_hold_different_numbers_of_tokens():
+def test_rows_of_a_cache_may_have_different_lengths():
     layer = build("all")
     _, cache = layer(X[:, :3], cache=layer.get_initial_cache(2, 11))
-    cache = cache._replace(position=ops.convert_to_tensor([3, 1]))  # row 1 removes two tokens
+    cache = cache._replace(
+        position=ops.convert_to_tensor([3, 1])
+    )  # drops the last two tokens of row 1
     output, cache = layer(X[:, 3:5], cache=cache)
     rows = X[:1, :5], np.concatenate([X[1:, :1], X[1:, 3:5]], 1)
     for row, x in enumerate(rows):
@@ -150,7 +158,7 @@ def test_rows_can_hold_different_numbers_of_tokens():
     np.testing.assert_array_equal(numpy(cache.position), [5, 3])
 
 
-def test_tokens_beyond_max_length_are_not_written_and_give_zero():
+def test_tokens_beyond_max_length_are_not_cached_and_return_zero():
     layer = build("rotary")
     expected = numpy(layer(X, use_causal_mask=True))
     _, cache = layer(X[:, :4], cache=layer.get_initial_cache(2, 5))

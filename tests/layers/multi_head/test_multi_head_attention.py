@@ -6,7 +6,7 @@ from keras import ops
 import keras_attention
 from keras_attention import MultiHeadAttention
 from keras_attention.kernels.dropout import keep_mask
-from tests.finite_differences import FINEST, assert_gradients_are_differences, only_with_float64
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 from tests.layers.multi_head.multi_head_formulas import (
     KEY,
     MASK,
@@ -54,10 +54,10 @@ def test_output_equals_the_formula_of_the_paper_to_ten_digits_in_float64():
 
 def test_gradients_equal_finite_differences_with_a_fully_masked_query():
     arrays = QUERY[:1], VALUE[:1, :3, :2], KEY[:1, :3]
-    layer = MultiHeadAttention(4, 1, value_dim=2, num_key_value_heads=2, dtype=FINEST)
-    layer = build_seeded(layer, [x.astype(FINEST) for x in arrays])
+    layer = MultiHeadAttention(4, 1, value_dim=2, num_key_value_heads=2, dtype=GRAD_DTYPE)
+    layer = build_seeded(layer, [x.astype(GRAD_DTYPE) for x in arrays])
     mask = MASK[:1, :, :3]
-    factors = np.random.default_rng(2).normal(size=(1, 3, 5)).astype(FINEST)
+    factors = np.random.default_rng(2).normal(size=(1, 3, 5)).astype(GRAD_DTYPE)
 
     def loss(query, value, key):
         return ops.sum(ops.multiply(layer([query, value, key], attention_mask=mask), factors))
@@ -66,11 +66,11 @@ def test_gradients_equal_finite_differences_with_a_fully_masked_query():
         weights = list(zip(weights[0::2], weights[1::2], strict=True))
         return np.sum(compute_expected(layer, query, value, key, mask, weights)[0] * factors)
 
-    grad_query, *_ = assert_gradients_are_differences(loss, compute_loss, arrays, layer.weights)
+    grad_query, *_ = assert_gradients_match(loss, compute_loss, arrays, layer.weights)
     np.testing.assert_array_equal(grad_query[0, 1], 0)
 
 
-def test_fully_masked_query_gives_zero_without_the_output_bias():
+def test_fully_masked_query_returns_zero_without_the_output_bias():
     layer = build("plain")
     output = numpy(layer([QUERY, VALUE, KEY], attention_mask=MASK))
     np.testing.assert_array_equal(output[0, 1], 0)
@@ -86,12 +86,12 @@ def test_one_head_with_identity_projections_is_scaled_dot_attention():
 
 
 @every_mode
-def test_single_query_equals_a_sequence_of_one(mode):
+def test_single_query_matches_a_query_of_a_sequence(mode):
     layer = build(mode)
     output, weights = layer([QUERY, VALUE, KEY], return_attention_scores=True)
-    one, its_weights = layer([QUERY[:, 1], VALUE, KEY], return_attention_scores=True)
-    np.testing.assert_allclose(numpy(one), numpy(output)[:, 1], atol=1e-6)
-    np.testing.assert_allclose(numpy(its_weights), numpy(weights)[:, :, 1], atol=1e-6)
+    single_output, single_weights = layer([QUERY[:, 1], VALUE, KEY], return_attention_scores=True)
+    np.testing.assert_allclose(numpy(single_output), numpy(output)[:, 1], atol=1e-6)
+    np.testing.assert_allclose(numpy(single_weights), numpy(weights)[:, :, 1], atol=1e-6)
 
 
 def test_grouped_heads_equal_plain_heads_with_copied_keys_and_values():
@@ -116,9 +116,9 @@ def test_every_head_and_query_has_its_own_dropout():
     prepared = layer.prepare(ops.convert_to_tensor(value))
     noise = layer.perturbation.sample(QUERY[:1], prepared)
     seeds = layer.perturbation.row_seeds(noise)  # (batch, heads, queries)
-    stays = numpy(keep_mask(seeds, ops.arange(1000, dtype="int32"), 0.5))
-    assert stays.shape == (1, 3, 3, 1000)
-    rows = stays.reshape(9, 1000).astype("float64")
+    keep = numpy(keep_mask(seeds, ops.arange(1000, dtype="int32"), 0.5))
+    assert keep.shape == (1, 3, 3, 1000)
+    rows = keep.reshape(9, 1000).astype("float64")
     assert np.abs(rows.mean(axis=1) - 0.5).max() < 0.1
     assert np.abs(np.corrcoef(rows) - np.eye(9)).max() < 0.2
     outputs = [numpy(layer([QUERY[:1], value], training=t)) for t in (True, False)]
@@ -139,7 +139,7 @@ def test_weights_are_in_the_documented_order():
     ]
 
 
-def test_width_must_be_a_multiple_of_the_heads():
+def test_width_that_the_heads_do_not_divide_is_refused():
     with pytest.raises(ValueError, match="Expected a `key_dim`.* Received: num_heads=3, query .2,"):
         MultiHeadAttention(3)([QUERY, VALUE])
 

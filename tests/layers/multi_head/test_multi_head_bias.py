@@ -1,4 +1,4 @@
-"""An attention bias, as for relative positions, in every implementation."""
+"""`attention_bias`, as for relative positions, in every implementation."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("keras_attention.kernels.tuning.DOT_MIN_WEIGHTS_PER_HEAD", 1)
 
 
-def draw(shape):
+def sample(shape):
     return RNG.normal(size=shape).astype("float32")
 
 
@@ -48,7 +48,7 @@ def build_self_attention(mode, **options):
 @every_mode
 @every_shape
 def test_bias_is_added_to_the_scores(mode, shape):
-    layer, bias = build(mode), draw(shape)
+    layer, bias = build(mode), sample(shape)
     call = {"attention_mask": MASK, "attention_bias": bias}
     results = layer([QUERY, VALUE, KEY], return_attention_scores=True, **call)
     expected_outputs = compute_expected(
@@ -56,13 +56,13 @@ def test_bias_is_added_to_the_scores(mode, shape):
     )
     for result, correct in zip(results, expected_outputs, strict=True):
         np.testing.assert_allclose(numpy(result), correct, rtol=1e-5, atol=1e-5)
-    alone = layer([QUERY, VALUE, KEY], **call)
-    np.testing.assert_array_equal(numpy(alone), numpy(results[0]))
+    output_only = layer([QUERY, VALUE, KEY], **call)
+    np.testing.assert_array_equal(numpy(output_only), numpy(results[0]))
 
 
 @every_shape
 def test_plain_and_blockwise_have_the_same_gradients(shape):
-    bias, results = draw(shape), []
+    bias, results = sample(shape), []
     for mode in MODES:
         layer = build(mode)
 
@@ -78,8 +78,8 @@ def test_plain_and_blockwise_have_the_same_gradients(shape):
 
 @every_mode
 def test_bias_at_masked_positions_changes_nothing(mode):
-    layer, bias = build(mode), draw(FULL)
-    is_soft = np.broadcast_to(MASK[:, None], FULL)
+    layer, bias = build(mode), sample(FULL)
+    is_visible = np.broadcast_to(MASK[:, None], FULL)
 
     def run_all(bias):
         def loss(query, value, bias):
@@ -89,17 +89,19 @@ def test_bias_at_masked_positions_changes_nothing(mode):
         return gradients(loss, [QUERY, VALUE, bias], layer.trainable_variables)
 
     expected_outputs = run_all(bias)
-    results = run_all(np.where(is_soft, bias, np.float32(np.nan)))
+    results = run_all(np.where(is_visible, bias, np.float32(np.nan)))
     for result, correct in zip(results, expected_outputs, strict=True):
         np.testing.assert_array_equal(result, correct)
-    np.testing.assert_array_equal(expected_outputs[2][~is_soft], 0)
-    assert (expected_outputs[2][is_soft] != 0).any()
+    np.testing.assert_array_equal(expected_outputs[2][~is_visible], 0)
+    assert (expected_outputs[2][is_visible] != 0).any()
 
 
 @every_mode
-@pytest.mark.parametrize("options", [{}, {"window": 2, "rotary_base": 50.0}], ids=["all", "near"])
+@pytest.mark.parametrize(
+    "options", [{}, {"window": 2, "rotary_base": 50.0}], ids=["no_window", "window"]
+)
 def test_bias_of_new_tokens_works_with_a_cache(mode, options):
-    layer, bias = build_self_attention(mode, **options), draw((1, 4, 7, 7))
+    layer, bias = build_self_attention(mode, **options), sample((1, 4, 7, 7))
     expected = layer(X, use_causal_mask=True, attention_bias=bias)
     slot_bias = np.pad(bias, ((0, 0), (0, 0), (0, 0), (0, 2)), constant_values=np.nan)
     cache, results = layer.get_initial_cache(2, 9), []
@@ -113,13 +115,13 @@ def test_bias_of_new_tokens_works_with_a_cache(mode, options):
 
 @every_mode
 def test_bias_of_a_single_query_has_one_row(mode):
-    layer, bias = build(mode), draw((4, 3, 7))
+    layer, bias = build(mode), sample((4, 3, 7))
     output, weights = layer([QUERY, VALUE, KEY], attention_bias=bias, return_attention_scores=True)
-    one, its_weights = layer(
+    single_output, single_weights = layer(
         [QUERY[:, 1], VALUE, KEY], attention_bias=bias[:, 1], return_attention_scores=True
     )
-    np.testing.assert_allclose(numpy(one), numpy(output)[:, 1], atol=1e-6)
-    np.testing.assert_allclose(numpy(its_weights), numpy(weights)[:, :, 1], atol=1e-6)
+    np.testing.assert_allclose(numpy(single_output), numpy(output)[:, 1], atol=1e-6)
+    np.testing.assert_allclose(numpy(single_weights), numpy(weights)[:, :, 1], atol=1e-6)
 
 
 @every_mode
@@ -142,10 +144,10 @@ def test_functional_model_accepts_a_bias_with_padding(mode):
     model = keras.Model([words, bias], layer(embedded, attention_bias=bias))
     assert model.output_shape == (None, None, 5)
     inputs = np.array([[3, 1, 4, 0, 0], [5, 2, 6, 5, 3]], "int32")
-    dense_bias = draw((2, 4, 5, 5))
-    planted = dense_bias.copy()
-    planted[0, :, :, 3:] = planted[0, :, 3:] = np.nan
-    results = numpy(model([inputs, planted]))
+    dense_bias = sample((2, 4, 5, 5))
+    bias_with_nan = dense_bias.copy()
+    bias_with_nan[0, :, :, 3:] = bias_with_nan[0, :, 3:] = np.nan
+    results = numpy(model([inputs, bias_with_nan]))
     np.testing.assert_array_equal(results, numpy(model([inputs, dense_bias])))
     np.testing.assert_array_equal(results[0, 3:], 0)
     assert np.isfinite(results).all() and np.abs(results).max() > 0.01
@@ -164,7 +166,7 @@ def test_functional_model_accepts_a_bias_with_padding(mode):
         (np.ones((4, 7, 9), "float32"), r"`attention_bias` .*Received: .* shape \(4, 7, 9\)"),
     ],
 )
-def test_bias_of_another_shape_or_dtype_is_refused(bias, message):
+def test_bias_of_the_wrong_shape_or_dtype_is_refused(bias, message):
     layer = build_self_attention("auto")
     with pytest.raises(ValueError, match=message):
         layer(X, attention_bias=bias)

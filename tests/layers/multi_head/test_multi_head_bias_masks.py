@@ -1,4 +1,4 @@
-"""A bias of -inf masks: the same numbers and gradients as a mask, in every implementation."""
+"""A bias of -inf acts as a mask, with equal outputs and gradients, in every implementation."""
 
 import keras
 import numpy as np
@@ -12,19 +12,19 @@ from tests.layers.multi_head.test_multi_head_bias import (
     MODES,
     build,
     build_self_attention,
-    draw,
     every_mode,
     numpy,
+    sample,
     small_blocks,
 )
 
 __all__ = ["small_blocks"]
 INPUTS = [QUERY, VALUE, KEY]
 VISIBLE = np.random.default_rng(5).random((2, 3, 7)) < 0.6
-VISIBLE[0, 1] = VISIBLE[1, :, 2] = False  # a query without a visible key, a key masked for all
+VISIBLE[0, 1] = VISIBLE[1, :, 2] = False  # a fully masked query, and a key masked for all queries
 
 
-def exclude(bias, visible):
+def mask_by_bias(bias, visible):
     return np.where(visible, bias, np.float32(-np.inf))
 
 
@@ -46,15 +46,15 @@ def assert_same(actual, expected):
 
 
 @every_mode
-@pytest.mark.parametrize("mask", [None, MASK], ids=["alone", "and a mask"])
+@pytest.mark.parametrize("mask", [None, MASK], ids=["bias", "bias_and_mask"])
 def test_minus_infinity_for_all_heads_equals_a_mask(mode, mask):
-    layer, bias = build(mode), draw((1, 4, 3, 7))
+    layer, bias = build(mode), sample((1, 4, 3, 7))
     both = VISIBLE if mask is None else VISIBLE & mask
     expected = evaluate(layer, INPUTS, np.repeat(bias, 2, axis=0), attention_mask=both)
-    bias = exclude(bias, VISIBLE[:, None])
+    bias = mask_by_bias(bias, VISIBLE[:, None])
     assert_same(evaluate(layer, INPUTS, bias, attention_mask=mask), expected)
     np.testing.assert_array_equal(expected[0][0, 1], 0)
-    # Queries and keys that are excluded everywhere may be NaN, as under a mask.
+    # Queries and keys that are masked in all heads may be NaN, as with a mask.
     query, value, key = (x.copy() for x in INPUTS)
     query[0, 1] = value[1, 2] = key[1, 2] = np.nan
     assert_same(evaluate(layer, [query, value, key], bias, attention_mask=mask), expected)
@@ -63,19 +63,19 @@ def test_minus_infinity_for_all_heads_equals_a_mask(mode, mask):
 @pytest.mark.parametrize("shape", [(7,), (4, 1, 7), (3, 1), (1, 4, 1, 7)], ids=str)
 @pytest.mark.parametrize("causal", [False, True])
 def test_minus_infinity_in_a_broadcast_bias_equals_a_mask(shape, causal):
-    bias = draw(shape)
+    bias = sample(shape)
     visible = np.ones((3, 1) if shape == (3, 1) else (1, 7), bool)
     visible.ravel()[:2] = False
     call = {"use_causal_mask": causal}
     layers = [build(mode) for mode in MODES]
     expected = evaluate(layers[0], INPUTS, bias, attention_mask=visible, **call)
-    bias = exclude(bias, visible[0] if shape == (7,) else visible)
+    bias = mask_by_bias(bias, visible[0] if shape == (7,) else visible)
     for layer in layers:
         assert_same(evaluate(layer, INPUTS, bias, **call), expected)
 
 
-def test_query_may_be_excluded_in_one_head_only():
-    bias = exclude(draw(FULL), np.random.default_rng(6).random(FULL) < 0.7)
+def test_query_may_be_masked_in_one_head_only():
+    bias = mask_by_bias(sample(FULL), np.random.default_rng(6).random(FULL) < 0.7)
     bias[0, 1, 2] = bias[1, 3] = -np.inf  # a query in one head, all queries in another
     bias[1, 0][:, MASK[1].any(0)] = -np.inf  # all keys that the mask leaves visible
     results = [evaluate(build(mode), INPUTS, bias, attention_mask=MASK) for mode in MODES]
@@ -89,23 +89,23 @@ def test_query_may_be_excluded_in_one_head_only():
 
 
 @every_mode
-def test_single_query_and_cache_may_be_excluded(mode):
+def test_minus_infinity_masks_a_single_query_and_cached_keys(mode):
     layer = build(mode)
     output = layer([QUERY[:, 0], VALUE, KEY], attention_bias=np.full((4, 7), -np.inf, "float32"))
     np.testing.assert_array_equal(numpy(output), 0)
     layer = build_self_attention(mode)
-    bias = exclude(np.zeros((3, 9), "float32"), np.arange(3)[:, None] != 1)
-    x = draw((2, 3, 5))
+    bias = mask_by_bias(np.zeros((3, 9), "float32"), np.arange(3)[:, None] != 1)
+    x = sample((2, 3, 5))
     output, _ = layer(x, cache=layer.get_initial_cache(2, 9), attention_bias=bias)
     np.testing.assert_array_equal(numpy(output)[:, 1], 0)
     assert np.abs(numpy(output)[:, [0, 2]]).max() > 0.01
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA by TensorFlow")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.function needs TensorFlow")
 def test_plain_and_blockwise_are_equal_under_xla():
     import tensorflow as tf
 
-    bias = exclude(draw(FULL), np.random.default_rng(6).random(FULL) < 0.7)
+    bias = mask_by_bias(sample(FULL), np.random.default_rng(6).random(FULL) < 0.7)
     bias[0, 1, 2] = bias[1, 3] = bias[0, :, 0] = -np.inf
     results = []
     for mode in MODES:

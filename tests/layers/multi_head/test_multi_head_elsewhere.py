@@ -25,16 +25,16 @@ def test_output_equals_pytorch_multi_head_attention():
     layer = build_seeded(MultiHeadAttention(num_heads=5), [QUERY, VALUE, KEY])
     theirs = torch.nn.MultiheadAttention(5, 5, kdim=2, vdim=11, batch_first=True)
     kernels, biases = layer.weights[0::2], layer.weights[1::2]
-    named = ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
-    state = {name: tensor(kernel).T for name, kernel in zip(named, kernels, strict=True)}
+    names = ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
+    state = {name: tensor(kernel).T for name, kernel in zip(names, kernels, strict=True)}
     state["in_proj_bias"] = torch.cat([tensor(b) for b in biases[:3]])
     state["out_proj.bias"] = tensor(biases[3])
     theirs.load_state_dict(state)
     mask = MASK | ~MASK.any(-1, keepdims=True)  # PyTorch gives NaN for a fully masked query
-    hidden = torch.tensor(np.repeat(~mask, 5, axis=0))
+    is_masked = torch.tensor(np.repeat(~mask, 5, axis=0))
     inputs = [torch.tensor(x) for x in (QUERY, KEY, VALUE)]
     with torch.no_grad():
-        expected = theirs(*inputs, attn_mask=hidden, average_attn_weights=False)
+        expected = theirs(*inputs, attn_mask=is_masked, average_attn_weights=False)
     results = layer([QUERY, VALUE, KEY], attention_mask=mask, return_attention_scores=True)
     for result, correct in zip(results, expected, strict=True):
         np.testing.assert_allclose(numpy(result), correct.numpy(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""NaN at positions that a window, or a mask with a cache, masks changes nothing."""
+"""NaN at masked positions changes nothing, with a window and with a cache."""
 
 import keras
 import numpy as np
@@ -12,17 +12,17 @@ from tests.layers.multi_head.multi_head_formulas import X, build_seeded, numpy
 POISONED = X.copy()
 POISONED[:, 0] = np.nan
 ZEROED = np.nan_to_num(POISONED)
-GROUPS = pytest.mark.parametrize("groups", [None, 1])
+every_grouping = pytest.mark.parametrize("groups", [None, 1])
 
 
 def build(**options):
     return build_seeded(MultiHeadSelfAttention(4, 6, **options), X)
 
 
-@GROUPS
+@every_grouping
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("is_single", [False, True])
-def test_nan_outside_of_every_window_changes_nothing(groups, is_causal, is_single):
+def test_nan_outside_every_window_changes_nothing(groups, is_causal, is_single):
     layer = build(window=2, num_key_value_heads=groups)
 
     def loss(x):
@@ -41,14 +41,14 @@ def test_nan_outside_of_every_window_changes_nothing(groups, is_causal, is_singl
 
 
 def test_attention_mask_and_window_combine():
-    layer, near = build(window=2), np.abs(np.subtract.outer(range(7), range(7))) <= 2
+    layer, window_mask = build(window=2), np.abs(np.subtract.outer(range(7), range(7))) <= 2
     for mask in (
         np.arange(7) < 5,
         np.tri(7, dtype=bool),
         np.random.default_rng(3).random((2, 7, 7)) < 0.6,
     ):
         expected_outputs = build_seeded(MultiHeadSelfAttention(4, 6), X)(
-            X, attention_mask=near & mask
+            X, attention_mask=window_mask & mask
         )
         np.testing.assert_allclose(
             numpy(layer(X, attention_mask=mask)), numpy(expected_outputs), rtol=1e-5, atol=1e-5
@@ -60,8 +60,8 @@ def test_attention_mask_and_window_combine():
         layer(X, attention_mask=np.ones((2, 7, 5), bool))
 
 
-def outputs(layer, x, mask):
-    """Run the tokens one by one, each with its row of the mask."""
+def run_token_by_token(layer, x, mask):
+    """Run the layer on one token at a time, with a cache and the token's row of the mask."""
     cache, results = layer.get_initial_cache(2, 7), []
     for i in range(7):
         output, cache = layer(x[:, i : i + 1], cache=cache, attention_mask=mask[:, i : i + 1])
@@ -69,24 +69,28 @@ def outputs(layer, x, mask):
     return ops.concatenate(results, axis=1)
 
 
-@GROUPS
+@every_grouping
 def test_nan_in_a_masked_cached_key_changes_nothing(groups):
     layer, mask = build(num_key_value_heads=groups), np.ones((2, 7, 7), bool)
     mask[:, :, 0] = False
-    expected_outputs = numpy(outputs(layer, ZEROED, mask))
-    np.testing.assert_array_equal(numpy(outputs(layer, POISONED, mask)), expected_outputs)
+    expected_outputs = numpy(run_token_by_token(layer, ZEROED, mask))
+    np.testing.assert_array_equal(
+        numpy(run_token_by_token(layer, POISONED, mask)), expected_outputs
+    )
 
     def loss(x):
-        return ops.sum(outputs(layer, x, mask) ** 2)
+        return ops.sum(run_token_by_token(layer, x, mask) ** 2)
 
     (results,), (expected,) = (gradients(loss, [x]) for x in (POISONED, ZEROED))
     np.testing.assert_allclose(results, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_nan_in_a_cached_key_behind_the_window_changes_nothing():
+def test_nan_in_a_cached_key_outside_the_window_changes_nothing():
     layer, mask = build(window=2), np.ones((2, 7, 7), bool)
-    results = numpy(outputs(layer, POISONED, mask))
-    np.testing.assert_array_equal(results[:, 3:], numpy(outputs(layer, ZEROED, mask))[:, 3:])
+    results = numpy(run_token_by_token(layer, POISONED, mask))
+    np.testing.assert_array_equal(
+        results[:, 3:], numpy(run_token_by_token(layer, ZEROED, mask))[:, 3:]
+    )
     assert np.isnan(results[:, :3]).all()
 
 

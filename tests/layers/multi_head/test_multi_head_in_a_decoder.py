@@ -1,4 +1,4 @@
-"""Several heads in an `AttentionDecoder`: the alignment of a step is the mean of the heads."""
+"""Multi-head attention in an `AttentionDecoder`, which returns the mean of the heads' weights."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def test_alignments_have_one_row_per_step(mode):
     decoder(TARGET, SOURCE, training=True)
 
 
-def test_alignment_is_the_mean_of_the_heads():
+def test_alignment_is_the_mean_of_the_heads_weights():
     attention = keras_attention.MultiHeadAttention(num_heads=2)
     decoder = keras_attention.AttentionDecoder(
         keras.layers.GRUCell(6), attention, "after", output_mode="cell"

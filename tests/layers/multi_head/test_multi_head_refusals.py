@@ -1,4 +1,4 @@
-"""Wrong caches, widths and layers of Keras are refused by name."""
+"""Errors for wrong caches, wrong widths and Keras layers that cannot be converted."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def test_inputs_with_a_cache_must_have_rank_3(x):
         layer(x, cache=layer.get_initial_cache(2, 9))
 
 
-def test_mask_with_a_cache_must_be_that_of_the_new_tokens():
+def test_mask_with_a_cache_must_have_the_shape_of_the_new_tokens():
     layer = build(4, 6)
     cache = layer.get_initial_cache(2, 9)
     for shape in ((2, 9), (1, 7), (2, 1)):
@@ -60,7 +60,7 @@ def test_mask_with_a_cache_must_be_that_of_the_new_tokens():
     assert tuple(next_cache.mask.shape) == (2, 9)
 
 
-def test_inputs_of_another_width_are_refused():
+def test_inputs_of_the_wrong_width_are_refused():
     with pytest.raises(ValueError, match="Expected the width 5 .* Received: .*2, 7, 3"):
         build(4, 6)(X[..., :3])
     layer = build_seeded(MultiHeadAttention(4, 6), [QUERY, VALUE])
@@ -71,7 +71,7 @@ def test_inputs_of_another_width_are_refused():
 @pytest.mark.parametrize(
     ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "one built for .* rank 4")]
 )
-def test_keras_layer_for_another_rank_is_refused(axes, message):
+def test_keras_layer_for_inputs_of_rank_4_is_refused(axes, message):
     theirs, x = keras.layers.MultiHeadAttention(3, 2, attention_axes=axes), X[:, :, None]
     theirs(x, x)
     with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):

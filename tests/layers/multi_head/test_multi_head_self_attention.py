@@ -54,7 +54,7 @@ def test_later_tokens_do_not_change_earlier_outputs(mode):
 
 @every_mode
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_queries_at_the_tail_equal_those_of_the_whole(mode, is_causal):
+def test_last_queries_alone_match_those_of_the_whole_sequence(mode, is_causal):
     layer = build(mode)
     expected = layer(X, use_causal_mask=is_causal, return_attention_scores=True)
     tail = layer([X[:, -2:], X], use_causal_mask=is_causal, return_attention_scores=True)
@@ -72,20 +72,20 @@ def test_rotary_scores_depend_on_relative_positions_only():
         weights = layer.attend(same[:, :3], memory, positions=positions)[1]
         return np.log(numpy(weights))
 
-    here, there = scores(0), scores(3)
-    differences = here[:, :, :, 1:4] - here[:, :, :, :3], there[:, :, :, 4:] - there[:, :, :, 3:6]
+    early, late = scores(0), scores(3)
+    differences = early[:, :, :, 1:4] - early[:, :, :, :3], late[:, :, :, 4:] - late[:, :, :, 3:6]
     np.testing.assert_allclose(*differences, atol=1e-4)
-    assert np.abs(here[:, :, 0] - here[:, :, 1]).max() > 0.1
+    assert np.abs(early[:, :, 0] - early[:, :, 1]).max() > 0.1
 
 
 def test_without_rotary_positions_the_layer_is_permutation_equivariant():
     layer, order = build(), np.random.default_rng(3).permutation(7)
     np.testing.assert_allclose(numpy(layer(X[:, order])), numpy(layer(X))[:, order], atol=1e-5)
-    turned = build("rotary")
-    assert np.abs(numpy(turned(X[:, order])) - numpy(turned(X))[:, order]).max() > 0.01
+    rotary = build("rotary")
+    assert np.abs(numpy(rotary(X[:, order])) - numpy(rotary(X))[:, order]).max() > 0.01
 
 
-def test_window_over_the_whole_sequence_masks_nothing():
+def test_window_as_long_as_the_sequence_masks_nothing():
     wide = MultiHeadSelfAttention(4, 6, window=6)
     np.testing.assert_allclose(numpy(build_seeded(wide, X)(X)), numpy(build()(X)), atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The NTM cell against loops of the paper's equations, finite differences and planted cases."""
+"""The NTM cell compared with the paper's equations, finite differences and hand-made weights."""
 
 import keras
 import numpy as np
@@ -11,11 +11,11 @@ from keras_attention.layers.neural_turing_machine.head_parameters import (
     split_head_parameters,
 )
 from tests import reference_memory
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.gradients import gradients
 
-BATCH, STEPS, INPUTS, UNITS, SLOTS, WIDTH, CONTROL = 2, 3, 2, 2, 5, 3, 2
-SIZES = {"slots": SLOTS, "width": WIDTH, "controller_units": CONTROL}
+BATCH, STEPS, INPUTS, UNITS, SLOTS, WIDTH, CONTROLLER_UNITS = 2, 3, 2, 2, 5, 3, 2
+SIZES = {"slots": SLOTS, "width": WIDTH, "controller_units": CONTROLLER_UNITS}
 
 
 def numpy(x):
@@ -62,20 +62,20 @@ def test_matches_the_papers_equations(kind):
 
 @every_kind
 def test_gradients_through_three_steps_match_finite_differences(kind):
-    cell, run = build_cell(dtype=FINEST, **kind)
-    toward = np.random.default_rng(2).normal(size=(STEPS, UNITS))
+    cell, run = build_cell(dtype=GRAD_DTYPE, **kind)
+    upstream = np.random.default_rng(2).normal(size=(STEPS, UNITS))
 
     def loss(x):
         outputs = cell.split_outputs(run(x)).outputs
-        return ops.sum(ops.multiply(outputs, ops.cast(toward, outputs.dtype)))
+        return ops.sum(ops.multiply(outputs, ops.cast(upstream, outputs.dtype)))
 
     def formula(x, *weights):
         outputs, *_ = reference_memory.machine(
             x[0], *weights, slots=SLOTS, write_heads=cell.write_heads
         )
-        return float((outputs * toward).sum())
+        return float((outputs * upstream).sum())
 
-    actual = assert_gradients_are_differences(
+    actual = assert_gradients_match(
         loss, formula, [inputs(batch=1)], cell.trainable_variables, tolerance=2e-4
     )
     assert all(np.abs(gradient).max() > 0 for gradient in actual)
@@ -102,7 +102,7 @@ def test_heads_that_only_shift_rotate_a_one_hot_address():
     kernel, bias = (np.zeros(w.shape) for w in cell.to_heads.get_weights())
     for start in (WIDTH, WIDTH + 6 + WIDTH):  # after the key of the read head and of the write head
         bias[start + 1], bias[start + 5] = -100, 100  # gate 0, all weight on the shift by +1
-    erasure, addition = np.split(bias[-2 * WIDTH :], 2)  # views
+    erasure, addition = np.split(bias[-2 * WIDTH :], 2)  # views: writing to them changes `bias`
     erasure[:], addition[:] = 100, 0.5
     cell.to_heads.set_weights([kernel, bias])
     steps = cell.split_outputs(run(inputs(7)))
@@ -122,7 +122,7 @@ def test_zero_memory_has_finite_gradients():
     assert all(np.isfinite(gradient).all() for gradient in actual)
 
 
-def test_no_head_parameter_is_saturated_at_the_start():
+def test_no_head_parameter_is_saturated_at_initialization():
     cell = keras_attention.NTMCell(8)
     run = keras.layers.RNN(cell)
     run(inputs(1, 64))

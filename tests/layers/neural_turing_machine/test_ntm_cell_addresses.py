@@ -38,7 +38,7 @@ def build_recording_model():
     return keras.Model(inputs, cell.split_outputs(outputs)._asdict()), cell
 
 
-def test_parts_have_their_names_and_shapes_for_any_sizes():
+def test_recorded_parts_have_their_names_and_shapes_for_any_sizes():
     model, _ = build_recording_model()
     for batch, steps in ((2, 3), (1, 11)):
         actual = model(data(batch, steps))
@@ -48,7 +48,7 @@ def test_parts_have_their_names_and_shapes_for_any_sizes():
             np.testing.assert_allclose(numpy(actual[name]).sum(-1), 1, rtol=1e-5)
 
 
-def test_returning_addresses_changes_no_output_and_no_weight():
+def test_returning_addresses_changes_neither_outputs_nor_weights():
     model, cell = build_recording_model()
     plain = keras.layers.RNN(make_cell(), return_sequences=True)
     plain(data())
@@ -57,15 +57,17 @@ def test_returning_addresses_changes_no_output_and_no_weight():
     np.testing.assert_allclose(numpy(model(data())["outputs"]), numpy(plain(data())), atol=1e-6)
 
 
-def test_parts_equal_the_states_of_every_step():
+def test_recorded_parts_match_the_states_of_every_step():
     model, cell = build_recording_model()
     actual = {name: numpy(x) for name, x in model(data()).items()}
     states = cell.get_initial_state(2)
     for t in range(3):
         output, states = cell(data()[:, t], states)
         *_, memory, reads, addresses = (numpy(x) for x in states)
-        both = np.concatenate([actual["read_addresses"], actual["write_addresses"]], 2)[:, t]
-        np.testing.assert_allclose(addresses.reshape(2, 5, 7), both, atol=1e-6)
+        expected_addresses = np.concatenate(
+            [actual["read_addresses"], actual["write_addresses"]], 2
+        )[:, t]
+        np.testing.assert_allclose(addresses.reshape(2, 5, 7), expected_addresses, atol=1e-6)
         np.testing.assert_allclose(reads.reshape(2, 2, 3), actual["reads"][:, t], atol=1e-6)
         one_step = cell.split_outputs(output)
         np.testing.assert_allclose(numpy(one_step.additions), actual["additions"][:, t], atol=1e-6)
@@ -97,8 +99,8 @@ def test_export_returns_the_addresses_in_the_signature_attention(tmp_path):
     expected = recording_model(arrays["inputs"])
     for name in ("read_addresses", "write_addresses"):
         np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-5, atol=1e-6)
-    served = keras_attention.export.run_in_c_loader(path, "serving_default", arrays)
-    np.testing.assert_allclose(served["output"], numpy(expected["outputs"]), rtol=1e-5, atol=1e-6)
+    outputs = keras_attention.export.run_in_c_loader(path, "serving_default", arrays)
+    np.testing.assert_allclose(outputs["output"], numpy(expected["outputs"]), rtol=1e-5, atol=1e-6)
 
 
 def test_splitting_outputs_without_addresses_is_refused():

@@ -1,4 +1,4 @@
-"""The NTM cell inside `keras.layers.RNN`: masks, loops, dtypes, batches of 1."""
+"""The NTM cell inside `keras.layers.RNN`: masks, unrolling, dtypes, compilation."""
 
 import keras
 import numpy as np
@@ -58,9 +58,9 @@ def test_unrolled_loop_equals_symbolic_loop():
 
 def test_batch_of_one_equals_a_row_of_a_larger_batch():
     cell, x = make_cell(read_heads=2, write_heads=2), data(batch=3)
-    together = numpy(run(cell, x))
+    whole_batch = numpy(run(cell, x))
     for n in range(3):
-        np.testing.assert_allclose(numpy(run(cell, x[n : n + 1]))[0], together[n], atol=1e-6)
+        np.testing.assert_allclose(numpy(run(cell, x[n : n + 1]))[0], whole_batch[n], atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "bfloat16", "mixed_bfloat16"])
@@ -121,14 +121,14 @@ def test_trains_compiled_with_masks_and_unknown_batch_and_time():
 
 
 @on_tensorflow
-@pytest.mark.parametrize("masked", [False, True])
-def test_compiled_gradients_with_unknown_sizes_equal_eager_ones(masked):
+@pytest.mark.parametrize("has_mask", [False, True])
+def test_compiled_gradients_with_unknown_sizes_match_eager_gradients(has_mask):
     import tensorflow as tf
 
     cell = make_cell(read_heads=2, write_heads=2, shift_range=2)
     layer = keras.layers.RNN(cell, return_sequences=True)
     layer(data())
-    mask = np.array([[True, True, False, True, False]] * 2) if masked else None
+    mask = np.array([[True, True, False, True, False]] * 2) if has_mask else None
 
     def gradients(x):
         with tf.GradientTape() as tape:

@@ -26,7 +26,7 @@ def data(batch=2):
     return np.random.default_rng(0).normal(size=(batch, 3, 2)).astype("float32")
 
 
-def test_states_are_flat_and_have_the_declared_widths():
+def test_states_are_vectors_of_the_declared_widths():
     cell, _ = build_cell(return_addresses=True)
     states = cell.get_initial_state(batch_size=11)
     assert [tuple(x.shape) for x in states] == [(11, size) for size in cell.state_size]
@@ -59,7 +59,7 @@ def test_first_address_is_a_distribution_and_not_uniform(address_start):
 
 
 def test_equal_slots_with_a_uniform_address_stay_equal():
-    """This is why the first address must not be uniform."""
+    """A uniform initial address cannot break the symmetry of the slots, so it must not be used."""
     cell, run = build_cell()
     cell.address_weight.assign(np.zeros((3, 7)))
     *_, memory, _, _ = keras.layers.RNN(cell, return_state=True)(data())
@@ -81,14 +81,14 @@ def test_every_learned_start_has_a_gradient():
     assert np.abs(step[:, 0]).max() > 0
 
 
-def test_custom_initial_state_replaces_the_start():
+def test_initial_state_argument_replaces_the_learned_start():
     cell, run = build_cell()
-    stateful_run = keras.layers.RNN(cell, return_sequences=True, return_state=True)
-    whole_run = numpy(run(data()))
-    first, *states = stateful_run(data()[:, :1])
-    rest, *_ = stateful_run(data()[:, 1:], initial_state=states)
+    run_with_state = keras.layers.RNN(cell, return_sequences=True, return_state=True)
+    one_call = numpy(run(data()))
+    first, *states = run_with_state(data()[:, :1])
+    rest, *_ = run_with_state(data()[:, 1:], initial_state=states)
     concatenated = np.concatenate([numpy(first), numpy(rest)], 1)
-    np.testing.assert_allclose(concatenated, whole_run, atol=1e-6)
+    np.testing.assert_allclose(concatenated, one_call, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_kernels_start_with_different_values():
         cell, _ = build_cell(controller="feedforward", kernel_initializer=initializer)
         kernels = [layer.kernel for layer in (cell.controller, cell.to_heads, cell.to_output)]
         starts = [numpy(kernel).ravel()[:7] for kernel in kernels]
-        for one, other in zip(starts, [*starts[1:], starts[0]], strict=True):
-            assert np.corrcoef(one, other)[0, 1] < 0.99
+        for first, second in zip(starts, [*starts[1:], starts[0]], strict=True):
+            assert np.corrcoef(first, second)[0, 1] < 0.99
 
 
 def test_initial_state_of_an_unbuilt_cell_is_refused():

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(BATCH, ELEMENTS, WIDTH)).astype("float32")
 MEMORY = RNG.normal(size=(BATCH, ELEMENTS, MEMORY_WIDTH)).astype("float32")
 STATE = [RNG.normal(size=(BATCH, UNITS)).astype("float32") for _ in range(2)]
-REAL = np.arange(ELEMENTS) < np.array([[5], [3], [4]])
+MEMORY_MASK = np.arange(ELEMENTS) < np.array([[5], [3], [4]])
 
 
 def numpy(nest):
@@ -29,7 +29,7 @@ def build_decoder(end_slot=False, elements=ELEMENTS, seed=1, **options):
     return decoder
 
 
-def formula(decoder, row, points=POINTS, memory=MEMORY, real=REAL):
+def formula(decoder, row, points=POINTS, memory=MEMORY, memory_mask=MEMORY_MASK):
     """Return the paper's decoder with the layer's weights for one row of the batch."""
 
     def as_float64(weight):
@@ -47,7 +47,7 @@ def formula(decoder, row, points=POINTS, memory=MEMORY, real=REAL):
         end=None if decoder.end is None else as_float64(decoder.end),
         memory=memory[row].astype("float64"),
         points=points[row].astype("float64"),
-        real=real[row],
+        mask=memory_mask[row],
     )
 
 
@@ -57,5 +57,5 @@ def initial_state_of(row):
 
 def decode(decoder, **options):
     """Decode and return all fields as numpy arrays."""
-    options = {"memory": MEMORY, "points": POINTS, "memory_mask": REAL, **options}
+    options = {"memory": MEMORY, "points": POINTS, "memory_mask": MEMORY_MASK, **options}
     return numpy(decoder.decode(initial_state=STATE, **options))

@@ -7,8 +7,8 @@ from tests.layers.pointer.pointer_formulas import (
     BATCH,
     ELEMENTS,
     MEMORY,
+    MEMORY_MASK,
     POINTS,
-    REAL,
     STATE,
     build_decoder,
     decode,
@@ -31,7 +31,7 @@ def pad_with_minus_one(sequences, length):
 @with_and_without_repeats
 def test_wide_beam_equals_exhaustive_search(end_slot, allow_repeats):
     decoder, elements = build_decoder(end_slot), slice(4)
-    data = MEMORY[:, elements], POINTS[:, elements], REAL[:, elements]
+    data = MEMORY[:, elements], POINTS[:, elements], MEMORY_MASK[:, elements]
     actual = decode(
         decoder,
         **dict(zip(["memory", "points", "memory_mask"], data, strict=True)),
@@ -76,10 +76,10 @@ def test_greedy_takes_the_most_probable_element_at_every_step(end_slot, allow_re
 
 
 @every_beam_width
-def test_without_repeats_and_end_the_result_is_a_permutation(beam_width):
+def test_decoding_without_repeats_and_end_gives_a_permutation(beam_width):
     actual = decode(build_decoder(), beam_width=beam_width)
-    for indices, length, real in zip(actual.indices, actual.lengths, REAL, strict=True):
-        assert sorted(indices[:length]) == list(range(real.sum()))
+    for indices, length, mask in zip(actual.indices, actual.lengths, MEMORY_MASK, strict=True):
+        assert sorted(indices[:length]) == list(range(mask.sum()))
         assert (indices[length:] == -1).all()
 
 
@@ -100,7 +100,7 @@ def test_teacher_forcing_reproduces_decoded_probabilities(end_slot, allow_repeat
         MEMORY,
         POINTS,
         initial_state=STATE,
-        memory_mask=REAL,
+        memory_mask=MEMORY_MASK,
         mask_visited=not allow_repeats,
         return_attention_scores=True,
     )
@@ -115,8 +115,8 @@ def test_all_beams_are_sorted_best_first():
     decoder = build_decoder(True)
     best, beams = (decode(decoder, beam_width=5, return_all_beams=x) for x in (False, True))
     assert beams.indices.shape == (BATCH, 5, ELEMENTS + 1)
-    for one, all_of_them in zip(best[:3], beams[:3], strict=True):
-        np.testing.assert_array_equal(all_of_them[:, 0], one)
+    for best_field, beams_field in zip(best[:3], beams[:3], strict=True):
+        np.testing.assert_array_equal(beams_field[:, 0], best_field)
     greedy, one_beam = (decode(decoder, return_all_beams=x) for x in (False, True))
     np.testing.assert_array_equal(one_beam.indices[:, 0], greedy.indices)
     assert (np.diff(beams.log_probabilities, axis=1) <= 0).all()

@@ -42,7 +42,7 @@ def test_documented_recipe_is_the_papers_baseline():
     cell_weights = [numpy(w).astype("float64") for w in cell_weights]
     score_kernels = [numpy(w).astype("float64") for w in (score.query_kernel, score.key_kernel)]
     for row in range(BATCH):
-        expected, wanted_weights = lstm_with_attention(
+        expected, expected_weights = lstm_with_attention(
             POINTS[row],
             [state[row] for state in STATE],
             lambda x, state: reference_recurrent.lstm(x, state, *cell_weights),
@@ -51,7 +51,7 @@ def test_documented_recipe_is_the_papers_baseline():
             numpy(score.scale),
         )
         np.testing.assert_allclose(outputs[row], expected, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(weights[row], wanted_weights, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(weights[row], expected_weights, rtol=1e-4, atol=1e-5)
 
 
 def test_dense_layer_points_to_a_fixed_number_of_elements():

@@ -1,4 +1,7 @@
-"""Equal results eager, in a graph, under XLA, for any size, from a file and from an export."""
+"""Pointer decoding gives equal results in eager mode, in graphs, under XLA and after export.
+
+Saved models and unknown sizes are tested as well.
+"""
 
 import keras
 import numpy as np
@@ -9,8 +12,8 @@ import keras_attention
 from tests.layers.pointer.pointer_formulas import (
     BATCH,
     MEMORY,
+    MEMORY_MASK,
     POINTS,
-    REAL,
     STATE,
     build_decoder,
     numpy,
@@ -24,10 +27,10 @@ with_and_without_an_end = pytest.mark.parametrize("end_slot", [False, True])
 every_search = pytest.mark.parametrize(
     ("end_slot", "allow_repeats", "beam_width"),
     [(False, False, 1), (False, False, 3), (True, False, 1), (True, True, 3)],
-    ids=["orders", "beam of orders", "with an end", "beam with an end and repeats"],
+    ids=["greedy", "beam", "greedy with an end", "beam with an end and repeats"],
 )
 NAMES = ("memory", "points", "mask", "hidden", "carry")
-DATA = dict(zip(NAMES, (MEMORY, POINTS, REAL, *STATE), strict=True))
+DATA = dict(zip(NAMES, (MEMORY, POINTS, MEMORY_MASK, *STATE), strict=True))
 SMALL_DATA = {
     **{name: x[:2, :3] for name, x in DATA.items()},
     **{name: DATA[name][:2] for name in ("hidden", "carry")},
@@ -35,7 +38,7 @@ SMALL_DATA = {
 
 
 def make_decode_function(decoder, **options):
-    """Return a function of tensors with named outputs, as a served signature has them."""
+    """Return a function with named inputs and outputs, as an exported signature needs."""
 
     def run(memory, points, mask, hidden, carry):
         actual = decoder.decode(
@@ -50,10 +53,10 @@ def tensors(data):
     return {name: ops.convert_to_tensor(x) for name, x in data.items()}
 
 
-def assert_same(one, other):
-    assert set(one) == {"indices", "lengths", "log_probabilities", "weights"}
-    for name in one:
-        np.testing.assert_allclose(numpy(one[name]), numpy(other[name]), atol=1e-5)
+def assert_same(first, second):
+    assert set(first) == {"indices", "lengths", "log_probabilities", "weights"}
+    for name in first:
+        np.testing.assert_allclose(numpy(first[name]), numpy(second[name]), atol=1e-5)
 
 
 def input_specs():
@@ -90,7 +93,7 @@ def test_eager_and_compiled_decoding_are_equal(
 @with_and_without_an_end
 @pytest.mark.parametrize("beam_width", [1, 3])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "compiled"])
-def test_any_number_of_elements_can_be_sorted(end_slot, beam_width, jit_compile):
+def test_compiled_decoding_accepts_any_number_of_elements(end_slot, beam_width, jit_compile):
     import tensorflow as tf
 
     run = make_decode_function(build_decoder(end_slot), beam_width=beam_width)
@@ -128,8 +131,8 @@ def build_network(end_slot=False):
 
     def decode(points):
         memory, *state = encoder(mask(points))
-        pointed = decoder.decode(memory, points, initial_state=state, beam_width=3)
-        return {"indices": pointed.indices, "log_probabilities": pointed.log_probabilities}
+        decoded = decoder.decode(memory, points, initial_state=state, beam_width=3)
+        return {"indices": decoded.indices, "log_probabilities": decoded.log_probabilities}
 
     return model, decode
 
@@ -137,7 +140,7 @@ def build_network(end_slot=False):
 @on_tensorflow
 def test_exported_model_decodes(tmp_path):
     model, decode = build_network()
-    data = np.where(REAL[..., None], POINTS, np.float32(-1))
+    data = np.where(MEMORY_MASK[..., None], POINTS, np.float32(-1))
     spec = keras.InputSpec(shape=(None, None, 2), dtype="float32", name="points")
     path = keras_attention.export.saved_model(
         model,
@@ -145,16 +148,16 @@ def test_exported_model_decodes(tmp_path):
         signatures={"decode": (decode, [spec])},
         example={"points": data, "targets": np.array([[1, 2]] * BATCH)},
     )
-    more = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
-    for points in (data, data[:1, :2], more):
+    longer = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
+    for points in (data, data[:1, :2], longer):
         actual = keras_attention.export.run_in_c_loader(path, "decode", {"points": points})
         expected = numpy(decode(points))
         np.testing.assert_array_equal(actual["indices"], expected["indices"])
         np.testing.assert_allclose(
             actual["log_probabilities"], expected["log_probabilities"], atol=1e-5
         )
-        real = np.any(points != -1, axis=-1).sum(1)
-        assert (actual["indices"] >= 0).sum(1).tolist() == real.tolist()
+        lengths = np.any(points != -1, axis=-1).sum(1)
+        assert (actual["indices"] >= 0).sum(1).tolist() == lengths.tolist()
 
 
 @with_and_without_an_end

@@ -1,11 +1,11 @@
-"""Invalid arguments of a PointerDecoder are refused by name."""
+"""Errors for invalid arguments of a PointerDecoder."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_attention import PointerDecoder
-from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, POINTS, REAL, build_decoder
+from tests.layers.pointer.pointer_formulas import BATCH, MEMORY, MEMORY_MASK, POINTS, build_decoder
 
 INDICES = np.zeros((BATCH, 3), "int32")
 
@@ -29,13 +29,13 @@ def test_mismatched_shapes_are_refused(arguments, message):
         PointerDecoder(3)(*arguments)
 
 
-def test_masks_of_other_shapes_are_refused():
+def test_masks_of_the_wrong_shape_are_refused():
     decoder = build_decoder()
     with pytest.raises(ValueError, match=r"`inputs_mask`.*\(3, 5\)"):
-        decoder(INDICES, MEMORY, POINTS, inputs_mask=REAL)
+        decoder(INDICES, MEMORY, POINTS, inputs_mask=MEMORY_MASK)
     for run in (lambda **o: decoder(INDICES, MEMORY, POINTS, **o), decode):
         with pytest.raises(ValueError, match=r"`memory_mask`.*\(3, 4\)"):
-            run(memory_mask=REAL[:, :4])
+            run(memory_mask=MEMORY_MASK[:, :4])
 
 
 def test_mask_visited_without_indices_is_refused():

@@ -27,7 +27,7 @@ def test_scale_multiplies_inputs_by_the_root_of_the_width():
 
 
 @pytest.mark.parametrize("start", [3, np.array(3), np.array([3, 3])])
-def test_step_by_step_equals_the_whole_sequence(start):
+def test_start_continues_a_sequence(start):
     layer = PositionalEncoding()
     one_call, rest = numpy(layer(X)), numpy(layer(X[:, 3:], start=start))
     np.testing.assert_allclose(rest, one_call[:, 3:], atol=1e-6)
@@ -41,13 +41,13 @@ def test_rows_may_start_at_different_positions():
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float16"])
-def test_late_positions_differ_in_half_precision(dtype):
+def test_late_positions_are_accurate_in_half_precision(dtype):
     zeros = np.zeros((1, 1001, 6), "float32")
     actual = numpy(ops.cast(PositionalEncoding(dtype=dtype)(zeros), "float32"))[0]
     np.testing.assert_allclose(actual, positional_encoding(range(1001), 6), atol=8e-3)
 
 
-def test_distances_do_not_depend_on_the_position():
+def test_dot_products_depend_on_the_distance_only():
     encoding = numpy(PositionalEncoding()(np.zeros((1, 50, 8), "float32")))[0]
     products = encoding @ encoding.T
     for distance in (1, 7, 20):
@@ -55,7 +55,7 @@ def test_distances_do_not_depend_on_the_position():
         np.testing.assert_allclose(diagonal, diagonal[0], atol=1e-4)
 
 
-def test_any_length_at_run_time_and_the_mask_is_propagated():
+def test_model_accepts_any_length_and_propagates_the_mask():
     tokens = keras.Input((None,), dtype="int32")
     embedded = keras.layers.Embedding(11, 6, mask_zero=True)(tokens)
     encoded = PositionalEncoding()(embedded)

@@ -12,18 +12,18 @@ RNG = np.random.default_rng(2)
 QUERY, KEY, VALUE = (
     RNG.normal(size=shape) for shape in [(STEPS, WIDTH), (KEYS, WIDTH), (KEYS, VALUES)]
 )
-OTHER = tuple(RNG.normal(size=x.shape) for x in (QUERY, KEY, VALUE))
+SECOND_LAYER = tuple(RNG.normal(size=x.shape) for x in (QUERY, KEY, VALUE))
 TARGET = np.array([3.0, -2.0])
 READOUT = RNG.normal(size=(STEPS * VALUES, OUTPUTS))
-READOUT_OF_TWO = RNG.normal(size=(2 * STEPS * VALUES, OUTPUTS))
+READOUT_FOR_TWO_LAYERS = RNG.normal(size=(2 * STEPS * VALUES, OUTPUTS))
 
 
 def repeat(x):
     return np.repeat(np.asarray(x, "float32")[None], EXAMPLES, axis=0)
 
 
-def parameter(ids, array):
-    """Return a copy of an array for every example, whose gradient is that of the example."""
+def per_example_parameter(ids, array):
+    """Return one trainable copy of an array per example, so that each example has its gradient."""
     table = keras.layers.Embedding(EXAMPLES, array.size)
     rows = keras.layers.Reshape(array.shape)(table(ids))
     table.set_weights([repeat(array.ravel())])
@@ -31,12 +31,15 @@ def parameter(ids, array):
 
 
 def build(layers, readout, rate=0.0, **options):
-    """Build a model of hard layers [(query, key, value), ...] and a matrix; the queries learn."""
+    """Build a model of hard attention layers and a readout matrix; only the queries are trained.
+
+    `layers` is [(query, key, value), ...].
+    """
     ids = keras.Input((), dtype="int32")
     data, inputs, tables, contexts = [np.arange(EXAMPLES)], [ids], [], []
     for seed, (query, key, value) in enumerate(layers):
         memory = [keras.Input(x.shape) for x in (value, key)]
-        queries_input, table = parameter(ids, query)
+        queries_input, table = per_example_parameter(ids, query)
         layer = HardAttention("dot", expectation_rate=rate, seed=seed)
         contexts.append(keras.layers.Flatten()(layer([queries_input, *memory])))
         data += [repeat(value), repeat(key)]
@@ -44,13 +47,13 @@ def build(layers, readout, rate=0.0, **options):
         tables.append(table)
     contexts = keras.layers.Concatenate()(contexts) if len(contexts) > 1 else contexts[0]
     outputs = keras.layers.Dense(len(readout[0]), use_bias=False, trainable=False)
-    model = ReinforceModel(inputs, outputs(contexts), **{**EXACT, **options})
+    model = ReinforceModel(inputs, outputs(contexts), **{**UNBIASED, **options})
     outputs.set_weights([readout])
     return model, tables, data
 
 
 # The estimator is documented as unbiased for these options.
-EXACT = {"reward_weight": 1.0, "entropy_weight": 0.0}
+UNBIASED = {"reward_weight": 1.0, "entropy_weight": 0.0}
 
 
 def gradients(model, tables, data, target, sample_weight=None):
@@ -75,10 +78,11 @@ def gradients(model, tables, data, target, sample_weight=None):
     return [b - a for b, a in zip(before, after, strict=True)]
 
 
-def assert_mean_is(samples, expected, errors=4.0, precision=0.15):
-    """Check that the mean of the samples is the expected one within some standard errors.
+def assert_mean_is_near(samples, expected, errors=4.0, precision=0.15):
+    """Assert that the mean of the samples is within `errors` standard errors of the expected one.
 
-    These errors must be less than `precision` times the norm of the gradient.
+    That margin must be smaller than `precision` times the norm of the expected gradient;
+    otherwise the comparison could not fail.
     """
     expected = np.asarray(expected).ravel()
     error = samples.std(axis=0) / np.sqrt(len(samples))

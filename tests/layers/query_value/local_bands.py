@@ -1,4 +1,4 @@
-"""Layers, inputs and masks of every kind for the tests of local attention in bands."""
+"""Layer, inputs and kinds of masks for the tests of banded local attention."""
 
 import numpy as np
 from keras import ops
@@ -15,14 +15,14 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def inputs(queries, keys):
+def sample_inputs(queries, keys):
     return [RNG.normal(size=(BATCH, n, WIDTH)).astype("float32") for n in (queries, keys)]
 
 
-def masks(kind, queries, keys):
-    """Return the mask arguments of a call, and which queries and keys are real."""
-    real = [np.ones((BATCH, n), bool) for n in (queries, keys)]
-    for n, mask in zip((queries, keys), real, strict=True):
+def make_masks(kind, queries, keys):
+    """Return the mask arguments of a call, and the masks of queries and keys."""
+    masks = [np.ones((BATCH, n), bool) for n in (queries, keys)]
+    for n, mask in zip((queries, keys), masks, strict=True):
         if "right" in kind:
             mask[1, -(n // 3) - 1 :] = False
         if "left" in kind:
@@ -33,19 +33,20 @@ def masks(kind, queries, keys):
             mask[2] = False
     options = {"use_causal_mask": "causal" in kind}
     if kind != "none":
-        options["mask"] = [real[0], None if kind == "queries left" else real[1]]
+        options["mask"] = [masks[0], None if kind == "queries left" else masks[1]]
     if "pairs" in kind:
         options["attention_mask"] = RNG.random((BATCH, queries, keys)) < 0.6
-    return options, real
+    return options, masks
 
 
-def layers(score, window, **options):
+def build_layer(score, window, **options):
+    """Return a local-m layer whose weights are seeded random numbers."""
     layer = LocalAttention(window, "monotonic", score, units=3, **options)
-    layer(inputs(2, 3))
+    layer(sample_inputs(2, 3))
     rng = np.random.default_rng(1)
     layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
     return layer
 
 
-def count_positions(real):
-    return np.maximum(np.cumsum(real, axis=-1) - 1, 0)
+def count_positions(query_mask):
+    return np.maximum(np.cumsum(query_mask, axis=-1) - 1, 0)

@@ -31,7 +31,7 @@ def build(alignment="predictive", score="general", window=2, dtype="float32", **
     return layer
 
 
-def pairs(key_mask=KEY_MASK, queries=QUERIES):
+def expand_to_pairs(key_mask=KEY_MASK, queries=QUERIES):
     """Expand a mask of keys to a mask of pairs."""
     return np.repeat(key_mask[:, None], queries, 1)
 
@@ -57,7 +57,7 @@ def formula(layer, query, value, mask, weights, positions=None):
 def compute_expected(layer, query=QUERY, value=VALUE, mask=None, positions=None):
     """Return the contexts and the weights of a batch."""
     weights = [numpy(w).astype("float64") for w in layer.weights]
-    mask = pairs() if mask is None else mask
+    mask = expand_to_pairs() if mask is None else mask
     positions = [None] * len(query) if positions is None else positions
     return reference.for_each_sequence(
         lambda q, v, m, p: formula(layer, q, v, m, weights, p), query, value, mask, positions

@@ -6,7 +6,7 @@ from keras import ops
 import keras_attention
 from keras_attention import Attention
 from tests import reference
-from tests.finite_differences import FINEST
+from tests.finite_differences import GRAD_DTYPE
 from tests.score.score_rows import BATCH, KEYS, QUERIES, ROWS
 
 WEIGH = {
@@ -28,7 +28,7 @@ class NegativeDistance(keras_attention.score.Score):
 
 @keras.saving.register_keras_serializable(package="tests")
 @keras_attention.normalize.masked
-def squares(scores):
+def squared_softmax(scores):
     weights = ops.exp(2 * (scores - ops.max(scores, axis=-1, keepdims=True)))
     return weights / ops.sum(weights, axis=-1, keepdims=True)
 
@@ -64,7 +64,7 @@ def test_names_and_objects_are_equivalent():
 
 def test_custom_score_and_normalizer_are_used():
     query, key = ROWS["dot"].arrays()
-    layer = Attention(NegativeDistance(), squares)
+    layer = Attention(NegativeDistance(), squared_softmax)
     results = layer([query, key], attention_mask=MASK, return_attention_scores=True)
 
     def distance(query, key):
@@ -80,14 +80,14 @@ def test_custom_score_and_normalizer_are_used():
 
 def test_custom_score_and_normalizer_are_saved_and_loaded(tmp_path):
     query, value = keras.Input((None, 5)), keras.Input((None, 5))
-    layer = Attention(NegativeDistance(), squares)
+    layer = Attention(NegativeDistance(), squared_softmax)
     model = keras.Model([query, value], layer([query, value], return_attention_scores=True))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     arrays = list(ROWS["dot"].arrays())
     np.testing.assert_array_equal(*(numpy(m(arrays))[1] for m in (model, loaded)))
-    (again,) = (x for x in loaded.layers if isinstance(x, Attention))
-    assert (type(again.score), again.normalize) == (NegativeDistance, squares)
+    (loaded_layer,) = (x for x in loaded.layers if isinstance(x, Attention))
+    assert (type(loaded_layer.score), loaded_layer.normalize) == (NegativeDistance, squared_softmax)
 
 
 def test_two_layers_can_share_a_score():
@@ -104,15 +104,17 @@ def test_dropout_acts_on_the_context_in_training_only():
     query, key = ROWS["dot"].arrays()
     layer = Attention(dropout=0.5, seed=3)
     context, weights = numpy(layer([query, key], return_attention_scores=True))
-    dropped, same = numpy(layer([query, key], return_attention_scores=True, training=True))
-    np.testing.assert_array_equal(same, weights)
-    assert np.abs(dropped - context).max() > 0.1
-    outputs_kept = [numpy(layer([query, key], training=True)) for _ in range(400)]
-    np.testing.assert_allclose(np.mean(outputs_kept, 0), context, atol=0.3)
-    assert np.std(outputs_kept, 0).max() > 0.1
+    with_dropout, same_weights = numpy(
+        layer([query, key], return_attention_scores=True, training=True)
+    )
+    np.testing.assert_array_equal(same_weights, weights)
+    assert np.abs(with_dropout - context).max() > 0.1
+    samples = [numpy(layer([query, key], training=True)) for _ in range(400)]
+    np.testing.assert_allclose(np.mean(samples, 0), context, atol=0.3)
+    assert np.std(samples, 0).max() > 0.1
 
 
-@pytest.mark.parametrize("dtype", ["float16", "mixed_bfloat16", FINEST])
+@pytest.mark.parametrize("dtype", ["float16", "mixed_bfloat16", GRAD_DTYPE])
 def test_dropout_works_in_every_precision(dtype):
     query, key = ROWS["dot"].arrays()
     layer = Attention(dropout=0.5, dtype=dtype)
@@ -125,12 +127,12 @@ def test_score_can_have_another_precision_than_the_layer(name):
     row = ROWS[name]
     query, key = row.arrays()
     score = row.build()
-    finer = numpy(Attention(score, dtype=FINEST)([query, key]))
-    np.testing.assert_allclose(finer, numpy(Attention(score)([query, key])), atol=1e-5)
+    expected = numpy(Attention(score, dtype=GRAD_DTYPE)([query, key]))
+    np.testing.assert_allclose(expected, numpy(Attention(score)([query, key])), atol=1e-5)
 
 
 def test_single_key_gets_weight_one_without_a_warning():
     query, key = (x[:, :1] for x in ROWS["dot"].arrays())
     np.testing.assert_allclose(numpy(Attention()([query, key])), key, atol=1e-6)
-    hidden = Attention()([query, key], mask=[None, np.zeros((BATCH, 1), bool)])
-    np.testing.assert_array_equal(numpy(hidden), 0)
+    masked = Attention()([query, key], mask=[None, np.zeros((BATCH, 1), bool)])
+    np.testing.assert_array_equal(numpy(masked), 0)

@@ -1,4 +1,4 @@
-"""Drop-in replacement of Keras's attention layers: the same calls give the same numbers."""
+"""Drop-in replacement for Keras's attention layers: the same calls give the same results."""
 
 import inspect
 
@@ -20,36 +20,36 @@ PAIRS = RNG.random((2, 3, 7)) < 0.6
 PAIRS[..., 0] = True  # every query has a visible key
 
 
-def build_ours_scaled():
+def build_our_scaled():
     return keras_attention.Attention(DotScore(use_scale=True))
 
 
-def additive_ours():
+def build_our_additive():
     identity = keras.initializers.Identity()
     return keras_attention.AdditiveAttention(kernel_initializer=identity)
 
 
 LAYERS = {
     "dot": (keras.layers.Attention, keras_attention.Attention),
-    "scaled": (lambda: keras.layers.Attention(use_scale=True), build_ours_scaled),
-    "additive": (keras.layers.AdditiveAttention, additive_ours),
+    "scaled": (lambda: keras.layers.Attention(use_scale=True), build_our_scaled),
+    "additive": (keras.layers.AdditiveAttention, build_our_additive),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 CALLS = {
     "query, value": ([QUERY, VALUE], {}),
     "query, value, key": ([QUERY, VALUE, KEY], {}),
     "a wider value": ([QUERY, WIDE, KEY], {}),
-    "itself": ([VALUE, VALUE], {}),
-    "shared memory": ([QUERY, VALUE[:1]], {}),
-    "shared query": ([QUERY[:1], VALUE], {}),
-    "heads": ([np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)], {}),
+    "self-attention": ([VALUE, VALUE], {}),
+    "memory of batch 1": ([QUERY, VALUE[:1]], {}),
+    "query of batch 1": ([QUERY[:1], VALUE], {}),
+    "head axis": ([np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)], {}),
     "both masks": ([QUERY, VALUE], {"mask": [QUERY_MASK, VALUE_MASK]}),
     "three masks": ([QUERY, VALUE, KEY], {"mask": [QUERY_MASK, VALUE_MASK, VALUE_MASK]}),
     "no query mask": ([QUERY, VALUE], {"mask": [None, VALUE_MASK]}),
     "no value mask": ([QUERY, VALUE], {"mask": [QUERY_MASK, None]}),
     "masks of None": ([QUERY, VALUE], {"mask": [None, None]}),
     "a mask of pairs": ([QUERY, VALUE], {"mask": [None, PAIRS]}),
-    "masked heads": (
+    "masks with a head axis": (
         [np.stack([QUERY] * 2, 1), np.stack([VALUE] * 2, 1)],
         {"mask": [np.stack([QUERY_MASK] * 2, 1), VALUE_MASK[:, None, None]]},
     ),
@@ -60,7 +60,7 @@ CALLS = {
 every_call = pytest.mark.parametrize("call", CALLS)
 
 
-def pair(name, inputs):
+def build_both(name, inputs):
     """Return Keras's layer and ours, with the same random weights."""
     theirs, ours = (make() for make in LAYERS[name])
     theirs(inputs), ours(inputs)
@@ -79,7 +79,7 @@ def numpy(nest):
 @every_call
 def test_every_call_equals_keras(name, call):
     inputs, options = CALLS[call]
-    theirs, ours = pair(name, inputs)
+    theirs, ours = build_both(name, inputs)
     context, weights = numpy(theirs(inputs, return_attention_scores=True, **options))
     context_ours, weights_ours = numpy(ours(inputs, return_attention_scores=True, **options))
     query_mask = (options.get("mask") or [None])[0]
@@ -129,7 +129,7 @@ def test_implicit_masks_are_used_and_passed_on_as_in_keras(name):
     masked_value = np.where(VALUE_MASK[..., None], VALUE, 0).astype("float32")
     masking = keras.layers.Masking()
     inputs = [masking(masked_query), masking(masked_value)]
-    theirs, ours = (layer(inputs) for layer in pair(name, inputs))
+    theirs, ours = (layer(inputs) for layer in build_both(name, inputs))
     np.testing.assert_allclose(numpy(ours), numpy(theirs), atol=1e-5)
     pooled = [keras.layers.GlobalAveragePooling1D()(x) for x in (theirs, ours)]
     np.testing.assert_allclose(*numpy(pooled), atol=1e-5)

@@ -16,8 +16,8 @@ LAYERS = [
 both_kinds = pytest.mark.parametrize(("theirs", "ours"), LAYERS, ids=["dot", "additive"])
 
 
-def compute_weights(make, inputs=(QUERY, VALUE), **options):
-    results = make()(list(inputs), return_attention_scores=True, **options)
+def compute_weights(create, inputs=(QUERY, VALUE), **options):
+    results = create()(list(inputs), return_attention_scores=True, **options)
     return [ops.convert_to_numpy(x) for x in results]
 
 
@@ -43,8 +43,8 @@ def test_causal_mask_is_aligned_to_the_lower_right_unlike_keras(theirs, ours):
 @both_kinds
 def test_masked_query_has_zero_weights_unlike_keras(theirs, ours):
     mask = [np.array([[True, True, False]] * 2), None]
-    for make, total in [(ours, 0), (theirs, 1)]:
-        context, weights = compute_weights(make, mask=mask)
+    for create, total in [(ours, 0), (theirs, 1)]:
+        context, weights = compute_weights(create, mask=mask)
         np.testing.assert_array_equal(context[:, 2], 0)
         np.testing.assert_allclose(weights[:, 2].sum(-1), total, rtol=1e-5)
 
@@ -60,11 +60,11 @@ def test_mask_of_one_row_is_not_broadcast_over_the_batch_unlike_keras(theirs, ou
 
 @both_kinds
 def test_nan_in_padding_changes_nothing_unlike_keras(theirs, ours):
-    real = np.arange(7) < np.array([[7], [4]])
-    poisoned = np.where(real[..., None], VALUE, np.float32(np.nan))
-    context, _ = compute_weights(ours, (QUERY, poisoned), mask=[None, real])
+    value_mask = np.arange(7) < np.array([[7], [4]])
+    poisoned = np.where(value_mask[..., None], VALUE, np.float32(np.nan))
+    context, _ = compute_weights(ours, (QUERY, poisoned), mask=[None, value_mask])
     assert np.isfinite(context).all()
-    context, _ = compute_weights(theirs, (QUERY, poisoned), mask=[None, real])
+    context, _ = compute_weights(theirs, (QUERY, poisoned), mask=[None, value_mask])
     assert np.isnan(context[1]).all()
 
 
@@ -80,8 +80,10 @@ def test_key_mask_is_applied_unlike_keras():
 @both_kinds
 def test_one_tensor_a_tuple_and_a_single_query_are_accepted(theirs, ours):
     layer = ours()
-    itself = layer(VALUE)
-    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (itself, layer((VALUE, VALUE)))))
+    self_attention = layer(VALUE)
+    np.testing.assert_array_equal(
+        *map(ops.convert_to_numpy, (self_attention, layer((VALUE, VALUE))))
+    )
     assert layer([VALUE[:, 0], VALUE]).shape == (2, 5)
     with pytest.raises(ValueError, match="list of inputs"):
         theirs()(VALUE)

@@ -21,20 +21,23 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-def soft_and_hard(read):
-    """Return which contexts are the expectation, and which are exactly one value, `(B,Tq,Tk)`."""
-    differentiate_exactly = (read[:, :, None] == VALUE[:, None]).all(-1)
+def classify_contexts(contexts):
+    """Return masks of contexts: those that are the expectation, and those equal to one value.
+
+    The shapes are (batch, queries) and (batch, queries, keys).
+    """
+    is_hard = (contexts[:, :, None] == VALUE[:, None]).all(-1)
     expectation = reference.for_each_sequence(
         lambda q, v, k: reference.attention(reference.dot(q, k), v)[0], *DATA
     )
-    return np.isclose(read, expectation, atol=1e-5).all(-1), differentiate_exactly
+    return np.isclose(contexts, expectation, atol=1e-5).all(-1), is_hard
 
 
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through"])
 def test_training_samples_another_value_at_each_call(estimator):
     layer = HardAttention("dot", estimator, expectation_rate=0.0, seed=1)
-    reads = [numpy(layer(DATA, training=True)) for _ in range(3)]
-    chosen = [soft_and_hard(read)[1] for read in reads]
+    contexts = [numpy(layer(DATA, training=True)) for _ in range(3)]
+    chosen = [classify_contexts(x)[1] for x in contexts]
     for item in chosen:
         np.testing.assert_array_equal(item.sum(-1), 1)
     assert (chosen[0] != chosen[1]).any()
@@ -44,8 +47,8 @@ def test_training_samples_another_value_at_each_call(estimator):
 def test_expectation_is_chosen_for_whole_examples():
     layer, is_soft = HardAttention("dot", seed=1), []
     for _ in range(30):
-        soft, differentiate_exactly = soft_and_hard(numpy(layer(DATA, training=True)))
-        np.testing.assert_array_equal(soft, ~differentiate_exactly.any(-1))
+        soft, is_hard = classify_contexts(numpy(layer(DATA, training=True)))
+        np.testing.assert_array_equal(soft, ~is_hard.any(-1))
         assert (soft == soft[:, :1]).all()
         is_soft.append(soft[:, 0])
     assert 0.4 < np.mean(is_soft) < 0.6  # 330 examples: 3.6 standard errors
@@ -56,7 +59,7 @@ def test_inference_uses_mode_or_expectation_and_samples_nothing():
     mode, expectation = HardAttention("dot"), HardAttention("dot", inference="expectation")
     best = reference.for_each_sequence(lambda q, k: reference.dot(q, k), QUERY, KEY).argmax(-1)
     np.testing.assert_array_equal(numpy(mode(DATA)), np.take_along_axis(VALUE, best[..., None], 1))
-    assert soft_and_hard(numpy(expectation(DATA)))[0].all()
+    assert classify_contexts(numpy(expectation(DATA)))[0].all()
     for layer in (mode, expectation):
         before = numpy(layer.seed_generator.state.value)
         np.testing.assert_array_equal(numpy(layer(DATA)), numpy(layer(DATA)))
@@ -64,7 +67,7 @@ def test_inference_uses_mode_or_expectation_and_samples_nothing():
 
 
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through", "gumbel"])
-def test_returned_weights_are_alpha_in_training_too(estimator):
+def test_returned_weights_are_the_probabilities_in_training_too(estimator):
     layer = HardAttention("dot", estimator)
     _, trained = layer(DATA, training=True, return_attention_scores=True)
     expected = reference.for_each_sequence(
@@ -81,9 +84,9 @@ def test_sampling_loss_does_not_change_an_ordinary_model():
     history = model.fit([QUERY, KEY], np.ones((BATCH, QUERIES, 1)), epochs=3, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     model([QUERY, KEY], training=True)
-    [left] = model.losses
-    assert is_credit(left)
-    assert not numpy(left).any()
+    [loss] = model.losses
+    assert is_credit(loss)
+    assert not numpy(loss).any()
     model([QUERY, KEY])
     assert not model.losses
 

@@ -1,4 +1,4 @@
-"""Estimators of the gradient of a sample."""
+"""Gradient estimators of HardAttention: straight-through, Gumbel-softmax and REINFORCE."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import HardAttention
 from keras_attention.layers.reinforce.reinforce import GRADIENT_SCALE
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.gradients import gradients
 
 BATCH, QUERIES, KEYS, WIDTH, VALUES = 11, 3, 5, 2, 7
@@ -42,7 +42,7 @@ def test_straight_through_is_hard_forward_and_soft_backward():
 
 
 def test_gumbel_gradient_is_that_of_the_relaxed_sample():
-    layer = HardAttention("dot", "gumbel", temperature=0.7, dtype=FINEST)
+    layer = HardAttention("dot", "gumbel", temperature=0.7, dtype=GRAD_DTYPE)
 
     def compute_relaxed(query, key):
         results = 0.0
@@ -53,21 +53,21 @@ def test_gumbel_gradient_is_that_of_the_relaxed_sample():
                 results += reference.inner(reference.times(samples, value), mix[i])
         return results
 
-    assert_gradients_are_differences(
+    assert_gradients_match(
         lambda q, k: ops.sum(attend_noisily(layer, q, k) * ops.cast(MIX, q.dtype)),
-        compute_relaxed, [QUERY, KEY], tolerance=1e-5 if FINEST == "float64" else 1e-3,
+        compute_relaxed, [QUERY, KEY], tolerance=1e-5 if GRAD_DTYPE == "float64" else 1e-3,
     )  # fmt: skip
 
 
-def sampling_loss(layer, weights, expected=None, mask=None):
-    """Return log-probability and entropy of the loss of a training call; and its sum."""
+def split_sampling_loss(layer, weights, expected=None, mask=None):
+    """Return the log-probabilities and entropies in the sampling loss, and the loss's sum."""
     with keras.StatelessScope(collect_losses=True):
         layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
-        [left] = layer.losses
-    return left[:, 0, 0, 0] / GRADIENT_SCALE, left[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(left)
+        [loss] = layer.losses
+    return loss[:, 0, 0, 0] / GRADIENT_SCALE, loss[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(loss)
 
 
-def test_loss_sums_log_probabilities_and_averages_entropies_over_real_steps():
+def test_loss_sums_log_probabilities_and_averages_entropies_over_unmasked_steps():
     layer = HardAttention("dot")
     weights = RNG.dirichlet(np.ones(KEYS), (BATCH, QUERIES)).astype("float32")
     weights[0, 1] = 0  # fully masked
@@ -76,16 +76,22 @@ def test_loss_sums_log_probabilities_and_averages_entropies_over_real_steps():
     expected = np.zeros((BATCH, QUERIES, 1), bool)
     expected[2] = True
     grad_log, grad_entropy, grad_sum = (
-        gradients(lambda w, i=i: ops.sum(sampling_loss(layer, w, expected, mask)[i]), [weights])[0]
+        gradients(
+            lambda w, i=i: ops.sum(split_sampling_loss(layer, w, expected, mask)[i]), [weights]
+        )[0]
         for i in range(3)
     )
-    real = mask & weights.any(-1)
-    safe = np.where(real[..., None], weights, 1)
-    draw = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
+    counts_in_loss = mask & weights.any(-1)
+    safe = np.where(counts_in_loss[..., None], weights, 1)
+    sample = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
     np.testing.assert_array_equal(grad_sum, 0)
     for result, correct, counts in [
-        (grad_log, draw / safe, real & ~expected[..., 0]),
-        (grad_entropy, -np.log(safe) / np.maximum(real.sum(-1), 1)[:, None, None], real),
+        (grad_log, sample / safe, counts_in_loss & ~expected[..., 0]),
+        (
+            grad_entropy,
+            -np.log(safe) / np.maximum(counts_in_loss.sum(-1), 1)[:, None, None],
+            counts_in_loss,
+        ),
     ]:
         # Gradients are compared up to a constant over the keys, to which a softmax is invariant.
         result, correct = (
@@ -108,10 +114,10 @@ def test_dropout_is_refused():
 
 def test_temperature_can_be_annealed():
     layer = HardAttention("dot", estimator="gumbel", temperature=100.0, seed=1)
-    again = HardAttention("dot", estimator="gumbel", temperature=0.01, seed=1)
+    cold_layer = HardAttention("dot", estimator="gumbel", temperature=0.01, seed=1)
     soft = layer(QUERY, training=True)
     layer.temperature = 0.01
-    layer.seed_generator.state.assign(again.seed_generator.state)
-    annealed, cold = layer(QUERY, training=True), again(QUERY, training=True)
+    layer.seed_generator.state.assign(cold_layer.seed_generator.state)
+    annealed, cold = layer(QUERY, training=True), cold_layer(QUERY, training=True)
     np.testing.assert_array_equal(ops.convert_to_numpy(annealed), ops.convert_to_numpy(cold))
     assert np.abs(ops.convert_to_numpy(soft - annealed)).max() > 1e-3

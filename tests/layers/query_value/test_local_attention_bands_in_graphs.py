@@ -1,4 +1,4 @@
-"""Bands in graphs of unknown sizes, in training, and in half precision."""
+"""Banded local attention in graphs of unknown sizes, with dropout and in half precision."""
 
 import keras
 import numpy as np
@@ -10,15 +10,15 @@ from tests.gradients import gradients
 from tests.layers.query_value.local_bands import (
     BATCH,
     WIDTH,
+    build_layer,
     count_positions,
-    inputs,
-    layers,
-    masks,
+    make_masks,
     numpy,
+    sample_inputs,
 )
 
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="graphs of TensorFlow"
+    keras.backend.backend() != "tensorflow", reason="needs TensorFlow graphs"
 )
 
 
@@ -29,7 +29,7 @@ on_tensorflow = pytest.mark.skipif(
 def test_graph_with_unknown_sizes_equals_eager(jit_compile, kind, score):
     import tensorflow as tf
 
-    layer = layers(score, 4)
+    layer = build_layer(score, 4)
 
     specs = [tf.TensorSpec((None, None, WIDTH))] * 2 + [tf.TensorSpec((None, None), "bool")] * 2
     specs += [tf.TensorSpec((None, None, None), "bool")]
@@ -48,9 +48,9 @@ def test_graph_with_unknown_sizes_equals_eager(jit_compile, kind, score):
         return *results, *tape.gradient(loss, [query, value])
 
     for lengths in [(70, 83), (3, 9), (40, 33)]:
-        data, (options, real) = inputs(*lengths), masks(kind, *lengths)
+        data, (options, masks) = sample_inputs(*lengths), make_masks(kind, *lengths)
         pairs = options.get("attention_mask", np.ones((BATCH, *lengths), bool))
-        results = step(*data, *real, pairs)
+        results = step(*data, *masks, pairs)
         expected = layer(data, return_attention_scores=True, **options)
 
         def loss(query, value, options=options):
@@ -65,14 +65,14 @@ def test_graph_with_unknown_sizes_equals_eager(jit_compile, kind, score):
 
 @pytest.mark.parametrize("lengths", [(70, 83), (5, 9)])
 def test_dropout_depends_on_the_seed_and_the_window(lengths):
-    data = inputs(*lengths)
+    data = sample_inputs(*lengths)
     data[1][:] = np.eye(lengths[1], WIDTH)
-    read = [
+    outputs = [
         numpy(LocalAttention(4, "monotonic", "dot", dropout=0.5, seed=seed)(data, training=True))
         for seed in (3, 3, 4)
     ]
-    np.testing.assert_array_equal(read[0], read[1])
-    assert abs(read[0] - read[2]).max() > 0.1
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert abs(outputs[0] - outputs[2]).max() > 0.1
 
 
 def test_dropout_in_bands_keeps_the_mean():
@@ -81,18 +81,18 @@ def test_dropout_in_bands_keeps_the_mean():
     dropped, weights = layer([query, value], training=True, return_attention_scores=True)
     dropped = numpy(dropped)[0, :, 0]
     np.testing.assert_allclose(dropped.mean(), 1, atol=0.03)
-    # A binomially distributed number of the nine weights 1/9 is kept, and doubled.
+    # Of nine weights of 1/9 a binomially distributed number is kept, and doubled.
     np.testing.assert_allclose(dropped[4:-4].std(), 1 / 3, atol=0.03)
     np.testing.assert_allclose(numpy(weights).sum(-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16"])
 def test_bands_equal_single_queries_in_half_precision(policy):
-    layer, data = layers("dot", 4, dtype=policy), inputs(70, 83)
-    options, (real, _) = masks("left causal holes", 70, 83)
+    layer, data = build_layer("dot", 4, dtype=policy), sample_inputs(70, 83)
+    options, (query_mask, _) = make_masks("left causal holes", 70, 83)
     results = layer([100 * x for x in data], **options)
-    alone = layer([100 * x for x in data], positions=count_positions(real), **options)
+    expected = layer([100 * x for x in data], positions=count_positions(query_mask), **options)
     assert keras.backend.standardize_dtype(results.dtype) == layer.compute_dtype
-    results, alone = (numpy(ops.cast(x, "float32")) for x in (results, alone))
+    results, expected = (numpy(ops.cast(x, "float32")) for x in (results, expected))
     assert np.isfinite(results).all()
-    np.testing.assert_allclose(results, alone, atol=1e-2, rtol=1e-2)
+    np.testing.assert_allclose(results, expected, atol=1e-2, rtol=1e-2)

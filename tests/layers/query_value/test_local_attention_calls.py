@@ -20,7 +20,7 @@ every_alignment = pytest.mark.parametrize("alignment", ALIGNMENTS)
 
 
 class RecordingDropout(SeededDropout):
-    """Records the arguments of `loss`."""
+    """A dropout that records the arguments of `loss`."""
 
     has_loss = True
     arguments = None
@@ -45,7 +45,7 @@ def test_perturbation_loss_receives_full_rows_of_weights(alignment):
     np.testing.assert_array_equal(numpy(mask), query_mask)
 
 
-def test_masked_query_in_the_middle_has_no_position_as_in_a_decoder():
+def test_masked_query_has_no_position_as_in_a_decoder():
     mask = np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 1]], bool)
     layer = build("monotonic", score="dot")
     options = {"return_attention_scores": True}
@@ -59,14 +59,14 @@ def test_masked_query_in_the_middle_has_no_position_as_in_a_decoder():
 def test_one_position_is_shared_by_all_queries():
     layer = build("monotonic")
     for query in (QUERY, QUERY[:, 0]):
-        one = layer([query, VALUE], positions=4)
-        item = layer([query, VALUE], positions=np.full(query.shape[:-1], 4))
-        assert_close([one], [numpy(item)], 1e-6)
+        shared = layer([query, VALUE], positions=4)
+        expanded = layer([query, VALUE], positions=np.full(query.shape[:-1], 4))
+        assert_close([shared], [numpy(expanded)], 1e-6)
 
 
 @every_alignment
 @pytest.mark.parametrize("units", [None, 2])
-def test_one_sequence_of_queries_is_shared_by_all_sequences(alignment, units):
+def test_queries_of_batch_one_are_shared_by_all_sequences(alignment, units):
     local, luong = build(alignment, units=units), LuongAttention(units=units)
     for layer in (local, luong):
         results = layer([QUERY[:1], VALUE])
@@ -80,9 +80,9 @@ def test_empty_queries_and_empty_keys_are_refused(alignment, queries, keys):
     layer = build(alignment)
     with pytest.raises(ValueError, match="at least one query and one key. Received: query"):
         layer([QUERY[:, :queries], VALUE[:, :keys]])
-    symbols = keras.KerasTensor((None, queries, 3)), keras.KerasTensor((None, keys, 4))
+    symbolic_inputs = keras.KerasTensor((None, queries, 3)), keras.KerasTensor((None, keys, 4))
     with pytest.raises(ValueError, match="at least one query and one key. Received: query"):
-        layer(list(symbols))
+        layer(list(symbolic_inputs))
 
 
 def test_positions_are_refused_for_predicted_centers_in_a_functional_model():
@@ -95,7 +95,7 @@ def test_positions_are_refused_for_predicted_centers_in_a_functional_model():
 @pytest.mark.parametrize(
     ("inputs", "memory"), [((1, 5, 3), (3, 13, 4)), ((3, 0, 3), (3, 13, 4)), ((3, 5, 3), (3, 0, 4))]
 )
-def test_decoder_refuses_empty_inputs_and_a_smaller_batch_of_inputs(inputs, memory):
+def test_decoder_refuses_empty_or_broadcast_inputs(inputs, memory):
     decoder = AttentionDecoder(keras.layers.GRUCell(3), LuongAttention())
     with pytest.raises(ValueError, match="Expected `inputs`.* and `memory`.*Received: inputs"):
         decoder(ops.zeros(inputs), ops.zeros(memory))

@@ -1,4 +1,4 @@
-"""Memory of LocalAttention, its dropout, and that predicted centers learn."""
+"""Memory use, dropout and initializers of LocalAttention, and training of predicted centers."""
 
 import keras
 import numpy as np
@@ -18,11 +18,11 @@ from tests.layers.query_value.local_formulas import (
 
 LENGTH, WINDOW, UNITS = 2048, 4, 64
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="reads the sizes off a TensorFlow graph"
+    keras.backend.backend() != "tensorflow", reason="inspects a TensorFlow graph"
 )
 
 
-def sizes(function, *arrays):
+def list_tensor_sizes(function, *arrays):
     """Return the number of elements of each tensor in the function's graph."""
     import tensorflow as tf
 
@@ -54,8 +54,8 @@ def test_no_tensor_has_an_element_for_every_pair(alignment, return_weights):
         return tape.gradient(loss, [query, value, *layer.trainable_variables])
 
     layer([sequence[:, :2], sequence[:, :2]])
-    largest = max(sizes(training_step, sequence, sequence, mask, mask))
-    # Eight queries of local-m share a band: its corners add to the windows, without a copy per row.
+    largest = max(list_tensor_sizes(training_step, sequence, sequence, mask, mask))
+    # Eight queries of local-m share a band, which is 7 keys wider than a window.
     columns = 2 * WINDOW + {"predictive": 1, "monotonic": 8}[alignment]
     assert largest == max(LENGTH * columns * UNITS, return_weights * LENGTH * LENGTH)
 
@@ -67,24 +67,24 @@ def test_overlapping_windows_are_gathered_once(causal):
     sequence = np.zeros((1, LENGTH, UNITS), "float32")
     mask = np.ones((1, LENGTH), bool)
 
-    def read(sequence, mask):
+    def attend(sequence, mask):
         return layer(sequence, mask=mask, use_causal_mask=causal)
 
     layer(sequence[:, :2])
     rows = rows_per_band(LENGTH, WINDOW)
     bands = LENGTH * (rows + 2 * WINDOW) // rows * UNITS
-    assert max(sizes(read, sequence, mask)) == bands < 1.5 * sequence.size
+    assert max(list_tensor_sizes(attend, sequence, mask)) == bands < 1.5 * sequence.size
 
 
 def test_dropout_keeps_the_mean():
     layer = LocalAttention(2, score="dot", dropout=0.5, seed=1)
     query, value = np.zeros((1, 4001, 3), "float32"), np.ones((1, 7, 3), "float32")
-    outputs_kept = numpy(layer([query, value]))
+    expected = numpy(layer([query, value]))
     dropped, weights = layer([query, value], training=True, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(dropped).mean(), outputs_kept.mean(), rtol=0.03)
-    np.testing.assert_allclose(numpy(weights).sum(-1), outputs_kept[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(numpy(dropped).mean(), expected.mean(), rtol=0.03)
+    np.testing.assert_allclose(numpy(weights).sum(-1), expected[..., 0], rtol=1e-5)
     assert (numpy(dropped) == 0).any()
-    np.testing.assert_array_equal(numpy(layer([query, value], training=False)), outputs_kept)
+    np.testing.assert_array_equal(numpy(layer([query, value], training=False)), expected)
 
 
 def test_predicted_centers_move_to_the_positions_that_the_loss_rewards():
@@ -112,8 +112,8 @@ def test_initializer_applies_to_all_weights():
     layer([QUERY, VALUE])
     output_kernel, position_kernel, position_scale, kernel = map(numpy, layer.weights)
     assert [x.shape for x in (position_kernel, position_scale)] == [(3, 3), (3, 1)]
-    for item in (output_kernel, position_kernel, position_scale, kernel):
-        assert 0 < abs(item).max() <= 0.1
+    for weight in (output_kernel, position_kernel, position_scale, kernel):
+        assert 0 < abs(weight).max() <= 0.1
     assert len(set(position_kernel.ravel()) & set(kernel.ravel())) == 0
 
 

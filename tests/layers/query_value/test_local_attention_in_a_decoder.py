@@ -1,4 +1,4 @@
-"""LocalAttention at every step of a recurrent cell: the step's number is local-m's p_t."""
+"""LocalAttention in an `AttentionDecoder`: local-m's p_t is the number of the step."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ INPUTS = RNG.normal(size=(BATCH, STEPS, WIDTH)).astype("float32")
 MEMORY = RNG.normal(size=(BATCH, KEYS, UNITS)).astype("float32")
 MEMORY_MASK = np.ones((BATCH, KEYS), bool)
 MEMORY_MASK[1, :2] = MEMORY_MASK[1, 7:] = False
-REAL = np.array([[True] * STEPS, [False, True, True, False, True]])
+INPUTS_MASK = np.array([[True] * STEPS, [False, True, True, False, True]])
 MODES = {
     "before": {"attend": "before"},
     "after": {"attend": "after"},
@@ -35,31 +35,37 @@ def build(mode, alignment, window=2, **options):
     return decoder
 
 
-def run(decoder, real):
+def run(decoder, inputs_mask):
     return decoder(
-        INPUTS, MEMORY, inputs_mask=real, memory_mask=MEMORY_MASK, return_attention_scores=True
+        INPUTS,
+        MEMORY,
+        inputs_mask=inputs_mask,
+        memory_mask=MEMORY_MASK,
+        return_attention_scores=True,
     )
 
 
 @every_mode
 @every_alignment
-@pytest.mark.parametrize("real", [None, REAL], ids=["all", "padded"])
-def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(mode, alignment, real):
+@pytest.mark.parametrize("inputs_mask", [None, INPUTS_MASK], ids=["all", "padded"])
+def test_attention_output_equals_the_formula_for_the_queries_of_the_cell(
+    mode, alignment, inputs_mask
+):
     decoder = build(mode, alignment)
-    outputs, alignments = run(decoder, real)
+    outputs, alignments = run(decoder, inputs_mask)
     queries, contexts = np.split(numpy(outputs), [UNITS], axis=-1)
-    real = np.ones_like(REAL) if real is None else real
-    if mode == "before":  # the state of the last real step before, or zero
-        last = np.maximum.accumulate(real * np.arange(1, STEPS + 1), axis=1)
+    inputs_mask = np.ones_like(INPUTS_MASK) if inputs_mask is None else inputs_mask
+    if mode == "before":  # the query is the state after the last unmasked step, or zero
+        last = np.maximum.accumulate(inputs_mask * np.arange(1, STEPS + 1), axis=1)
         states = np.concatenate([np.zeros((BATCH, 1, UNITS)), queries], axis=1)
         queries = np.take_along_axis(states, np.pad(last, [(0, 0), (1, 0)])[:, :-1, None], axis=1)
     weights = [numpy(w).astype("float64") for w in decoder.attention.weights]
-    mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(real, 1) - 1
+    mask, positions = np.repeat(MEMORY_MASK[:, None], STEPS, 1), np.cumsum(inputs_mask, 1) - 1
     expected = reference.for_each_sequence(
         lambda q, v, m, p: formula(decoder.attention, q, v, m, weights, p),
         queries, MEMORY, mask, positions,
     )  # fmt: skip
-    assert_close([contexts, alignments], [x * real[..., None] for x in expected], 1e-4)
+    assert_close([contexts, alignments], [x * inputs_mask[..., None] for x in expected], 1e-4)
 
 
 @every_mode
@@ -75,7 +81,7 @@ def test_single_steps_equal_one_call(mode, alignment):
 
 
 @every_mode
-def test_window_moves_with_the_decoding_loop(mode):
+def test_window_moves_at_every_step_of_a_decoding_loop(mode):
     decoder = build(mode, "monotonic", window=1)
     memory = decoder.prepare(ops.convert_to_tensor(MEMORY), MEMORY_MASK)
     readout = ops.convert_to_tensor(RNG.normal(size=(UNITS + 2, 7)).astype("float32"))
@@ -90,14 +96,14 @@ def test_window_moves_with_the_decoding_loop(mode):
     arguments |= {"start_token": 0, "end_token": -1, "max_length": 7, "memory_mask": MEMORY_MASK}
     starts, lengths = np.array([0, 2]), np.array([KEYS, 5])
     t, s = np.arange(7), np.arange(KEYS) - starts[:, None]
-    near = abs(t[:, None] - s[:, None]) <= 1
-    near &= ((s >= 0) & (s < lengths[:, None]))[:, None]
+    is_in_window = abs(t[:, None] - s[:, None]) <= 1
+    is_in_window &= ((s >= 0) & (s < lengths[:, None]))[:, None]
     for decoded in (
         decoding.greedy(step, **arguments).alignments,
         decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 0],
         decoding.beam_search(step, beam_width=3, **arguments).alignments[:, 2],
     ):
-        np.testing.assert_array_equal(numpy(decoded) > 0, near)
+        np.testing.assert_array_equal(numpy(decoded) > 0, is_in_window)
 
 
 @every_mode

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_attention import LuongAttention
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.reference_recurrent import attentional_vector
 
 RNG = np.random.default_rng(0)
@@ -58,10 +58,10 @@ def test_output_equals_the_formula_of_the_paper(name, units):
 @every_score
 def test_gradients_equal_finite_differences(name):
     layer, (query, value, mask) = (
-        build(name, 2, FINEST),
+        build(name, 2, GRAD_DTYPE),
         (x[:1] for x in (QUERY, VALUE, MASK)),
     )
-    factors = np.random.default_rng(2).normal(size=(1, 3, 2)).astype(FINEST)
+    factors = np.random.default_rng(2).normal(size=(1, 3, 2)).astype(GRAD_DTYPE)
 
     def loss(query, value):
         return ops.sum(ops.multiply(layer([query, value], attention_mask=mask), factors))
@@ -70,7 +70,7 @@ def test_gradients_equal_finite_differences(name):
         h, _ = formula(name, query[0], value[0], mask[0], weights[1:], weights[0])
         return np.sum(h * factors[0])
 
-    assert_gradients_are_differences(loss, compute_loss, [query, value], layer.weights)
+    assert_gradients_match(loss, compute_loss, [query, value], layer.weights)
 
 
 @pytest.mark.parametrize("name", ["general", "concat", "location"])

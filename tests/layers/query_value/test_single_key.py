@@ -1,4 +1,4 @@
-"""Attention over a single key: its weight is 1, and gradients through it are zeros, not missing."""
+"""Attention over a single key: its weight is 1, with gradients that are zeros instead of None."""
 
 import warnings
 
@@ -28,7 +28,7 @@ every_layer = pytest.mark.parametrize("name", LAYERS)
 
 
 def compute_gradients(layer, inputs, compile_it=False):
-    """Return the gradients that the backend gives, None where it gives none."""
+    """Return the backend's gradients, with None for missing ones."""
     loss = keras.ops.sum
     if BACKEND == "torch":
         inputs = [keras.ops.convert_to_tensor(x).requires_grad_() for x in inputs]
@@ -48,7 +48,7 @@ def compute_gradients(layer, inputs, compile_it=False):
     return run(*inputs)
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="JAX returns zeros for what a loss does not depend on")
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX has no missing gradients")
 @every_layer
 def test_gradients_are_zeros(name):
     layer = LAYERS[name]()
@@ -63,7 +63,7 @@ def test_gradients_are_zeros(name):
     assert np.abs(keras.ops.convert_to_numpy(gradients[1])).max() > 0.1
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA by TensorFlow")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="needs tf.function")
 def test_gradients_are_zeros_under_xla():
     layer = ka.AdditiveAttention()
     layer([QUERY, MEMORY])
@@ -72,7 +72,7 @@ def test_gradients_are_zeros_under_xla():
     np.testing.assert_array_equal(gradients[0], 0)
 
 
-def test_layer_alone_can_be_fitted():
+def test_model_with_only_this_layer_can_be_fitted():
     query, memory = keras.Input((3, 4)), keras.Input((1, 4))
     model = keras.Model([query, memory], ka.AdditiveAttention()([query, memory]))
     model.compile("sgd", "mse", jit_compile=False)

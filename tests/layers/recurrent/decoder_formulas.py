@@ -46,23 +46,24 @@ def build(cell, mode, output_mode=None, attention_dropout=0.0, **cell_options):
     return decoder
 
 
-def states(cell):
-    """Return initial states, in the order of the cell."""
+def make_states(cell):
+    """Return random initial states in the cell's order."""
     rng = np.random.default_rng(2)
     widths = {"gru": [UNITS], "lstm": [UNITS, UNITS], "stack": [3, 3, UNITS]}[cell]
     return [rng.normal(size=(BATCH, width)).astype("float32") for width in widths]
 
 
-def cell_formula(cell):
+def make_cell_formula(cell):
+    """Return the reference step function with the weights of a Keras cell."""
     if isinstance(cell, keras.layers.StackedRNNCells):
-        return reference_recurrent.stack(*map(cell_formula, cell.cells))
+        return reference_recurrent.stack(*map(make_cell_formula, cell.cells))
     step = {"GRUCell": reference_recurrent.gru, "LSTMCell": reference_recurrent.lstm}
     weights = [numpy(w).astype("float64") for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
     return lambda inputs, state: step[type(cell).__name__](inputs, state, *weights)
 
 
-def read_formula(attention, memory, mask):
-    """Return the function of one query that gives the attention output and the weights."""
+def make_attend_formula(attention, memory, mask):
+    """Return a function that maps one query to the attention output and the weights."""
     score = {"AdditiveAttention": reference.additive, "LuongAttention": reference.general}
     weights = [numpy(w).astype("float64") for w in attention.score.weights]
 
@@ -77,14 +78,24 @@ def read_formula(attention, memory, mask):
     return attend
 
 
-def compute_expected(decoder, cell, inputs, real, memory, memory_mask, state):
-    """Return for one sequence: cell outputs, attention outputs, alignments, last flat state."""
-    run, attend = cell_formula(decoder.cell), read_formula(decoder.attention, memory, memory_mask)
+def compute_expected(decoder, cell, inputs, inputs_mask, memory, memory_mask, state):
+    """Return cell outputs, attention outputs, alignments and the last state of one sequence.
+
+    The last state is a flat vector.
+    """
+    run, attend = (
+        make_cell_formula(decoder.cell),
+        make_attend_formula(decoder.attention, memory, memory_mask),
+    )
     state = [state[:2], state[2:]] if cell == "stack" else state
     if decoder.attend == "before":
         top = (lambda state: state[-1][0]) if cell == "stack" else (lambda state: state[0])
-        *steps, state = reference_recurrent.decode_before(inputs, real, state, run, attend, top)
+        *steps, state = reference_recurrent.decode_before(
+            inputs, inputs_mask, state, run, attend, top
+        )
     else:
-        fed = np.zeros(2) if decoder.input_feeding else None
-        *steps, state = reference_recurrent.decode_after(inputs, real, state, run, attend, fed)
+        attentional = np.zeros(2) if decoder.input_feeding else None
+        *steps, state = reference_recurrent.decode_after(
+            inputs, inputs_mask, state, run, attend, attentional
+        )
     return *steps, np.concatenate(keras.tree.flatten(state))

@@ -16,17 +16,17 @@ from tests.layers.recurrent.decoder_formulas import (
     MODES,
     STEPS,
     build,
+    make_states,
     numpy,
-    states,
 )
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
-def assert_same(one, other):
+def assert_same(first, second):
     keras.tree.map_structure(
-        lambda a, b: np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-5), one, other
+        lambda a, b: np.testing.assert_allclose(numpy(a), numpy(b), atol=1e-5), first, second
     )
 
 
@@ -43,11 +43,11 @@ def test_alignments_and_state_are_returned_on_request(mode):
 
 @every_cell
 def test_initial_state_can_be_nested_in_any_way(cell):
-    decoder, flat = build(cell, "before"), states(cell)
+    decoder, flat = build(cell, "before"), make_states(cell)
     expected_outputs = decoder(INPUTS, MEMORY, initial_state=flat)
     nested = [flat[:2], flat[2:]] if cell == "stack" else [flat]
-    ways = [tuple(flat), nested, decoder.get_initial_state(BATCH, flat)]
-    for state in ways + (flat if cell == "gru" else []):
+    variants = [tuple(flat), nested, decoder.get_initial_state(BATCH, flat)]
+    for state in variants + (flat if cell == "gru" else []):
         assert_same(decoder(INPUTS, MEMORY, initial_state=state), expected_outputs)
     zeros = [np.zeros_like(x) for x in flat]
     assert_same(decoder(INPUTS, MEMORY), decoder(INPUTS, MEMORY, initial_state=zeros))
@@ -58,8 +58,8 @@ def test_initial_state_can_be_nested_in_any_way(cell):
 @every_mode
 def test_two_parts_of_a_sequence_equal_the_whole(cell, mode):
     decoder = build(cell, mode)
-    one_call, last = decoder(INPUTS, MEMORY, states(cell), return_state=True)
-    first, state = decoder(INPUTS[:, :2], MEMORY, states(cell), return_state=True)
+    one_call, last = decoder(INPUTS, MEMORY, make_states(cell), return_state=True)
+    first, state = decoder(INPUTS[:, :2], MEMORY, make_states(cell), return_state=True)
     second, end = decoder(INPUTS[:, 2:], MEMORY, state, return_state=True)
     assert_same(ops.concatenate([first, second], 1), one_call)
     assert_same(end, last)
@@ -69,7 +69,7 @@ def test_state_of_another_size_is_refused():
     with pytest.raises(
         ValueError, match="Expected `initial_state` of 2 tensors for LSTMCell. .* of 1"
     ):
-        build("lstm", "before")(INPUTS, MEMORY, initial_state=states("gru"))
+        build("lstm", "before")(INPUTS, MEMORY, initial_state=make_states("gru"))
     with pytest.raises(ValueError, match=r"Expected `initial_state` of shapes .* of \[\(2, 11\)\]"):
         build("gru", "before")(INPUTS, MEMORY, initial_state=[np.ones((2, 11), "float32")])
 
@@ -90,12 +90,12 @@ def test_masks_of_other_shapes_are_refused(name, length):
 def test_keys_are_projected_once_per_sequence(mode):
     calls = []
 
-    class Counting(keras_attention.score.GeneralScore):
+    class CountingScore(keras_attention.score.GeneralScore):
         def project_key(self, key):
             calls.append(key.shape)
             return super().project_key(key)
 
-    attention = keras_attention.Attention(Counting())
+    attention = keras_attention.Attention(CountingScore())
     AttentionDecoder(CELLS["gru"](), attention, **MODES[mode][1])(INPUTS, MEMORY)
     assert calls == [MEMORY.shape]
 
@@ -103,10 +103,13 @@ def test_keys_are_projected_once_per_sequence(mode):
 @every_mode
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_masks_can_be_numbers(mode, dtype):
-    decoder, real = build("gru", mode), np.arange(STEPS) < np.array([[5], [2]])
+    decoder, inputs_mask = build("gru", mode), np.arange(STEPS) < np.array([[5], [2]])
     by_number, by_bool = (
         decoder(INPUTS, MEMORY, inputs_mask=a, memory_mask=b)
-        for a, b in [(real.astype(dtype), MEMORY_MASK.astype(dtype)), (real, MEMORY_MASK)]
+        for a, b in [
+            (inputs_mask.astype(dtype), MEMORY_MASK.astype(dtype)),
+            (inputs_mask, MEMORY_MASK),
+        ]
     )
     assert_same(by_number, by_bool)
 
@@ -114,12 +117,12 @@ def test_masks_can_be_numbers(mode, dtype):
 @every_mode
 def test_keras_masks_are_used_and_passed_on(mode):
     decoder, masking = build("gru", mode), keras.layers.Masking()
-    real = np.arange(STEPS) < np.array([[5], [2]])
-    inputs, memory = INPUTS * real[..., None], MEMORY * MEMORY_MASK[..., None]
+    inputs_mask = np.arange(STEPS) < np.array([[5], [2]])
+    inputs, memory = INPUTS * inputs_mask[..., None], MEMORY * MEMORY_MASK[..., None]
     implicit = decoder(masking(inputs), masking(memory))
-    assert_same(implicit, decoder(inputs, memory, inputs_mask=real, memory_mask=MEMORY_MASK))
+    assert_same(implicit, decoder(inputs, memory, inputs_mask=inputs_mask, memory_mask=MEMORY_MASK))
     pooled = keras.layers.GlobalAveragePooling1D()(implicit)
-    means = [x[m].mean(0) for x, m in zip(numpy(implicit), real, strict=True)]
+    means = [x[m].mean(0) for x, m in zip(numpy(implicit), inputs_mask, strict=True)]
     np.testing.assert_allclose(numpy(pooled), means, atol=1e-5)
 
 

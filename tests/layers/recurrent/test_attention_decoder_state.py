@@ -8,7 +8,7 @@ from keras import ops
 import keras_attention
 
 
-def decoder():
+def build_decoder():
     attention = keras_attention.LuongAttention(units=3)
     return keras_attention.AttentionDecoder(keras.layers.GRUCell(7), attention, "after", True)
 
@@ -18,19 +18,19 @@ def data():
     return [rng.normal(size=s).astype("float32") for s in ((2, 4, 8), (2, 5, 6))]
 
 
-def test_reloaded_model_accepts_a_whole_state(tmp_path):
+def test_reloaded_model_accepts_a_decoder_state(tmp_path):
     inputs, memory = keras.Input((None, 8)), keras.Input((None, 6))
-    _, state = decoder()(inputs, memory, return_state=True)
-    model = keras.Model([inputs, memory], decoder()(inputs, memory, initial_state=state))
+    _, state = build_decoder()(inputs, memory, return_state=True)
+    model = keras.Model([inputs, memory], build_decoder()(inputs, memory, initial_state=state))
     model.save(tmp_path / "model.keras")
     reloaded = keras.saving.load_model(tmp_path / "model.keras")
     results, expected = (ops.convert_to_numpy(m(data())) for m in (reloaded, model))
     np.testing.assert_allclose(results, expected, atol=1e-6)
 
 
-def test_two_halves_joined_by_the_state_equal_the_whole():
+def test_state_carries_a_sequence_over_to_a_second_call():
     inputs, memory = data()
-    layer = decoder()
+    layer = build_decoder()
     one_call = layer(inputs, memory)
     first, state = layer(inputs[:, :2], memory, return_state=True)
     second = layer(inputs[:, 2:], memory, initial_state=state)
@@ -41,7 +41,7 @@ def test_two_halves_joined_by_the_state_equal_the_whole():
 
 
 @pytest.mark.parametrize("feeding", [False, True])
-def test_the_position_counts_real_steps(feeding):
+def test_position_counts_unmasked_steps(feeding):
     inputs, memory = data()
     attention = keras_attention.LuongAttention(units=3)
     layer = keras_attention.AttentionDecoder(keras.layers.GRUCell(7), attention, "after", feeding)
@@ -56,12 +56,12 @@ def test_state_of_other_shapes_is_refused(shapes):
     inputs, memory = data()
     state = [np.zeros(shape, "float32") for shape in shapes]
     with pytest.raises(ValueError, match="Expected `initial_state` of"):
-        decoder()(inputs, memory, initial_state=state)
+        build_decoder()(inputs, memory, initial_state=state)
 
 
 def test_built_decoder_refuses_inputs_of_another_rank_or_batch():
     inputs, memory = data()
-    layer = decoder()
+    layer = build_decoder()
     layer(inputs, memory)
     for wrong in [(inputs[:, 0], memory), (inputs, memory[0]), (inputs, memory[[0, 1, 1]])]:
         with pytest.raises(ValueError, match="Expected `inputs` .batch, Tdec, width"):

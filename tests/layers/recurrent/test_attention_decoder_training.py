@@ -11,13 +11,13 @@ from tests.layers.recurrent.decoder_formulas import (
     MODES,
     STEPS,
     build,
+    make_states,
     numpy,
-    states,
 )
 
 
 class WrappedCell(keras.layers.Layer):
-    """A cell with another cell inside, which is not a stack."""
+    """A cell that wraps another cell and is not a `StackedRNNCells`."""
 
     def __init__(self, inner, **kwargs):
         super().__init__(**kwargs)
@@ -62,7 +62,7 @@ def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
     decoder = build(cell, mode, None, 0.3, dropout=0.2, recurrent_dropout=0.2)
     decoder = AttentionDecoder.from_config(decoder.get_config())
     model = keras.Model([inputs, memory], decoder(inputs, memory))
-    # PyTorch compiles for minutes.
+    # PyTorch would compile for minutes.
     model.compile("adam", "mse", jit_compile=not ON_TORCH)
     before = model.get_weights()
     targets = np.ones(model([INPUTS, MEMORY]).shape, "float32")
@@ -81,7 +81,7 @@ def test_dropout_acts_in_training_only_and_differs_between_calls(cell, mode, whe
     decoder, plain = build(cell, mode, **options), build(cell, mode)
     inference = numpy(decoder(INPUTS, MEMORY))
     np.testing.assert_allclose(inference, numpy(plain(INPUTS, MEMORY)), atol=1e-6)
-    state = states(cell)
+    state = make_states(cell)
     runs = [numpy(decoder(INPUTS, MEMORY, state, training=True)) for _ in range(3)]
     assert np.abs(runs[0] - runs[1]).max() > 1e-3 or np.abs(runs[0] - runs[2]).max() > 1e-3
     np.testing.assert_array_equal(numpy(decoder(INPUTS, MEMORY)), inference)
@@ -97,7 +97,7 @@ def test_cell_uses_one_dropout_mask_for_all_steps(mode, compile_it):
     bias[0, :2], bias[0, 2:4] = -100, 100
     decoder.cell.set_weights([kernel, recurrent_kernel, bias])
     ones = [np.ones((2, 2), "float32")]
-    is_soft = set()
+    kept_counts = set()
 
     def run():
         return decoder(INPUTS, MEMORY, ones, training=True)
@@ -108,13 +108,13 @@ def test_cell_uses_one_dropout_mask_for_all_steps(mode, compile_it):
         run = tf.function(run, jit_compile=True)
     for _ in range(10):
         outputs = numpy(run())
-        alive = outputs > 0
+        is_kept = outputs > 0
         # A dropped unit is dropped at every step.
-        assert (alive == alive[:, :1]).all()
-        is_soft.update(map(int, alive[:, 0].sum(-1)))
-        outputs_kept = np.arctanh(outputs[:, 1:]) / np.where(alive, outputs, 1)[:, :-1]
-        np.testing.assert_allclose(outputs_kept[alive[:, 1:]], 0.2, rtol=1e-3)
-    assert len(is_soft) > 1
+        assert (is_kept == is_kept[:, :1]).all()
+        kept_counts.update(map(int, is_kept[:, 0].sum(-1)))
+        ratios = np.arctanh(outputs[:, 1:]) / np.where(is_kept, outputs, 1)[:, :-1]
+        np.testing.assert_allclose(ratios[is_kept[:, 1:]], 0.2, rtol=1e-3)
+    assert len(kept_counts) > 1
 
 
 @every_mode

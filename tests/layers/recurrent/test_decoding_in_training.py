@@ -1,4 +1,4 @@
-"""Decoding applies no dropout, also inside a model that is being trained."""
+"""Decoding applies no dropout, even inside a model that is being trained."""
 
 import keras
 import numpy as np
@@ -33,8 +33,8 @@ class DroppingCell(keras.layers.Layer):
         return state, [state]
 
 
-class Inside(keras.layers.Layer):
-    """Runs a function inside a layer that may be in training."""
+class RunInLayer(keras.layers.Layer):
+    """A layer, possibly in training, that runs a function."""
 
     def __init__(self, run):
         super().__init__()
@@ -44,13 +44,13 @@ class Inside(keras.layers.Layer):
         return self.run(inputs)
 
 
-def pointing(cell):
+def make_pointer_loop(cell):
     decoder = PointerDecoder(6, cell=cell)
     decoder(np.array([[1, 0]] * 3), MEMORY, MEMORY)
     return decoder, lambda memory: decoder.decode(memory).log_probabilities
 
 
-def reading(cell, **options):
+def make_decoder_loop(cell, **options):
     decoder = AttentionDecoder(cell, LuongAttention(units=6), attend="after", **options)
     decoder(INPUTS, MEMORY)
 
@@ -63,28 +63,30 @@ def reading(cell, **options):
     return decoder, run
 
 
-def feeding(cell):
-    return reading(cell, input_feeding=True)
+def make_input_feeding_loop(cell):
+    return make_decoder_loop(cell, input_feeding=True)
 
 
-@pytest.mark.parametrize("make", [pointing, reading, feeding])
+@pytest.mark.parametrize("make", [make_pointer_loop, make_decoder_loop, make_input_feeding_loop])
 @pytest.mark.parametrize("cell", [cell, DroppingCell])
 def test_custom_loops_in_a_training_model_apply_no_dropout(make, cell):
     _, run = make(cell())
     expected = ops.convert_to_numpy(run(MEMORY))
-    inside = Inside(run)
+    run_in_layer = RunInLayer(run)
     for training in (True, False, True):
-        results = ops.convert_to_numpy(inside(MEMORY, training=training))
+        results = ops.convert_to_numpy(run_in_layer(MEMORY, training=training))
         np.testing.assert_array_equal(results, expected)
 
 
-@pytest.mark.parametrize("make", [pointing, reading, feeding])
+@pytest.mark.parametrize("make", [make_pointer_loop, make_decoder_loop, make_input_feeding_loop])
 def test_training_call_applies_dropout(make):
     decoder, _ = make(cell())
-    inputs = (np.array([[1, 0]] * 3), MEMORY, MEMORY) if make is pointing else (INPUTS, MEMORY)
-    calm, first, second = (
+    inputs = (
+        (np.array([[1, 0]] * 3), MEMORY, MEMORY) if make is make_pointer_loop else (INPUTS, MEMORY)
+    )
+    inference, first, second = (
         ops.convert_to_numpy(decoder(*inputs, training=training))
         for training in (False, True, True)
     )
-    assert abs(first - calm).max() > 1e-3
+    assert abs(first - inference).max() > 1e-3
     assert abs(first - second).max() > 1e-3

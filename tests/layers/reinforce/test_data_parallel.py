@@ -1,6 +1,6 @@
-"""On JAX under `keras.distribution.DataParallel`, two devices learn the same as one.
+"""JAX with `keras.distribution.DataParallel`: training on two devices matches training on one.
 
-Runs in a separate process, in which XLA presents the CPU as two devices.
+The tests run in a separate process, in which XLA presents the CPU as two devices.
 """
 
 import json
@@ -76,9 +76,9 @@ def results():
     environment["JAX_PLATFORMS"] = "cpu"
     script = "from tests.layers.reinforce.test_data_parallel import print_results as run; run()"
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("layer", LAYERS)

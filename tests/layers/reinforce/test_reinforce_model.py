@@ -54,19 +54,19 @@ def test_baseline_is_a_bias_corrected_moving_average_of_rewards():
     model = build_model(baseline_decay=0.6)
     assert float(model.baseline) == 0
     rewards = [-fit_model(model)[0] for _ in range(3)]
-    shares = np.array([0.36, 0.6, 1.0])
-    np.testing.assert_allclose(float(model.baseline), (shares * rewards).sum() / shares.sum(), 1e-5)
+    decays = np.array([0.36, 0.6, 1.0])
+    np.testing.assert_allclose(float(model.baseline), (decays * rewards).sum() / decays.sum(), 1e-5)
     before = float(model.baseline)
     model.evaluate([QUERY, VALUE], TARGET, verbose=0)
     assert float(model.baseline) == before
 
 
-def test_example_of_weight_zero_is_not_rewarded_and_not_in_the_baseline():
+def test_example_of_weight_zero_changes_neither_gradients_nor_the_baseline():
     weight = np.zeros((BATCH, QUERIES))
     weight[0] = 1
-    one = np.repeat(QUERY[:1], BATCH, 0), np.repeat(VALUE[:1], BATCH, 0)
+    copies = np.repeat(QUERY[:1], BATCH, 0), np.repeat(VALUE[:1], BATCH, 0)
     actual = []
-    for queries, values in [(QUERY, VALUE), one]:
+    for queries, values in [(QUERY, VALUE), copies]:
         model = build_model(reward_weight=1.0, entropy_weight=0.0)
         model.rewards.assign([-7.0, 1.0])
         model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
@@ -90,10 +90,10 @@ def test_model_without_sampling_layers_trains_as_usual():
 
 @pytest.mark.skipif(not JIT, reason="Keras on torch has no steps_per_execution")
 def test_several_steps_per_execution_equal_single_steps():
-    one, three = build_model(), build_model()
-    fit_model(one, batches=3)
-    fit_model(three, batches=3, steps_per_execution=3)
-    for result, correct in zip(three.get_weights(), one.get_weights(), strict=True):
+    single, several = build_model(), build_model()
+    fit_model(single, batches=3)
+    fit_model(several, batches=3, steps_per_execution=3)
+    for result, correct in zip(several.get_weights(), single.get_weights(), strict=True):
         np.testing.assert_allclose(result, correct, rtol=1e-5)
 
 
@@ -138,7 +138,7 @@ def test_loaded_model_continues_training(tmp_path):
         ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
     ],
 )
-def test_invalid_arguments_are_refused_by_name(options, message):
+def test_error_names_the_invalid_argument(options, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: {message}"):
         build_model(**options)
 

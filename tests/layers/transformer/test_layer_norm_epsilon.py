@@ -1,4 +1,4 @@
-"""The epsilon of the blocks' normalizations, and their initializers."""
+"""`layer_norm_epsilon` and the initializers of Transformer blocks."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ import keras_attention
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("size", [0.005, 0.02])
-def test_block_with_the_weights_and_epsilon_of_pytorch_gives_its_numbers(norm, size):
+def test_block_with_pytorchs_weights_and_epsilon_matches_pytorch(norm, size):
     torch = pytest.importorskip("torch")
     x = (size * np.random.default_rng(0).normal(size=(2, 5, 16))).astype("float32")
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def test_config_without_the_new_keys_loads_with_the_defaults(block):
     assert loaded["kernel_initializer"]["class_name"] == "GlorotUniform"
 
 
-def test_initializers_reach_every_kernel_and_bias():
+def test_initializers_apply_to_every_kernel_and_bias():
     block = keras_attention.TransformerDecoderBlock(
         2,
         6,

@@ -12,13 +12,13 @@ from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 
 VOCABULARY, WIDTH, LENGTH, START, END = 7, 6, 9, 0, 1
 MEMORY = np.random.default_rng(0).normal(size=(2, 5, WIDTH)).astype("float32")
-REAL = np.arange(5) < np.array([[5], [3]])
+MEMORY_MASK = np.arange(5) < np.array([[5], [3]])
 
 
 class Decoder:
-    """Embedding, positions, two blocks and logits.
+    """A small decoder: embedding, positions, two blocks and logits.
 
-    `repetition_logits` penalize repeating a token, so that searches do not emit only one.
+    `repetition_logits` penalizes repeating a token; otherwise searches would repeat one token.
     """
 
     def __init__(self, **options):
@@ -41,22 +41,22 @@ class Decoder:
     def run_all_positions(self, tokens):
         """Return logits (B,T,V) and the last block's weights on the memory for a whole sequence."""
         rows = ops.shape(tokens)[0] // 2
-        memory, real = (np.repeat(x, rows, axis=0) for x in (MEMORY, REAL))
+        memory, memory_mask = (np.repeat(x, rows, axis=0) for x in (MEMORY, MEMORY_MASK))
         x = self.positions(self.embed(tokens))
         for block in self.blocks:
-            x, _, weights = block(x, memory, memory_mask=real, return_attention_scores=True)
+            x, _, weights = block(x, memory, memory_mask=memory_mask, return_attention_scores=True)
         return self.emit(x) + self.repetition_logits(tokens), weights
 
     def make_step_with_caches(self):
         """Return a step with caches, its initial state, and the constant memory."""
-        caches = [b.get_initial_cache(MEMORY, LENGTH, REAL) for b in self.blocks]
+        caches = [b.get_initial_cache(MEMORY, LENGTH, MEMORY_MASK) for b in self.blocks]
 
         def step(tokens, state, memory):
             start = state[0].position
             x = self.positions(self.embed(ops.expand_dims(tokens, 1)), start=start)
             next_written = []
-            for block, written, read in zip(self.blocks, state, memory, strict=True):
-                cache = DecoderBlockCache(written, read)
+            for block, written, projected in zip(self.blocks, state, memory, strict=True):
+                cache = DecoderBlockCache(written, projected)
                 x, _, weights, cache = block(x, cache=cache, return_attention_scores=True)
                 next_written.append(cache.written)
             logits = self.emit(x)[:, 0] + self.repetition_logits(tokens)
@@ -65,16 +65,16 @@ class Decoder:
         return step, [c.written for c in caches], [c.memory for c in caches]
 
     def make_step_without_caches(self):
-        """Return a step without caches, which decodes the whole target so far at every step."""
+        """Return a step without caches: every step runs the blocks on the whole target so far."""
 
         def step(tokens, state, memory):
             written, index = state
             is_current = ops.arange(LENGTH, dtype="int32") == index[:, None]
             written = ops.where(is_current, tokens[:, None], written)
             logits, weights = self.run_all_positions(written)
-            now = ops.cast(ops.one_hot(index, LENGTH), "float32")
-            logits = ops.einsum("btv,bt->bv", logits, now)
-            weights = ops.einsum("bhts,bt->bs", weights, now) / 2
+            current_step = ops.cast(ops.one_hot(index, LENGTH), "float32")
+            logits = ops.einsum("btv,bt->bv", logits, current_step)
+            weights = ops.einsum("bhts,bt->bs", weights, current_step) / 2
             return logits, [written, index + 1], weights
 
         return step, [ops.zeros((2, LENGTH), "int32"), ops.zeros((2,), "int32")], None
@@ -98,7 +98,13 @@ def test_cached_search_equals_uncached_search(options, search):
     def run(make):
         step, state, memory = make()
         return SEARCHES[search](
-            step, state, START, END, LENGTH, memory=memory, memory_mask=ops.convert_to_tensor(REAL)
+            step,
+            state,
+            START,
+            END,
+            LENGTH,
+            memory=memory,
+            memory_mask=ops.convert_to_tensor(MEMORY_MASK),
         )
 
     expected = run(decoder.make_step_without_caches)
@@ -125,7 +131,7 @@ def test_logits_of_every_step_equal_those_of_the_whole_sequence():
 
 
 @pytest.mark.parametrize("search", SEARCHES)
-def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search):
+def test_search_after_prompts_of_different_lengths_matches_a_search_of_each_row(search):
     decoder = Decoder(**OPTIONS["all"])
     tokens = np.array([[START, 2, 0, 0], [START, 4, 3, 2]])
     lengths, last = np.array([2, 4]), np.array([5, 6])
@@ -136,15 +142,15 @@ def test_search_after_prompts_of_different_lengths_equals_each_row_alone(search)
         mask = np.arange(prompt.shape[1]) < lengths[rows][:, None]
         x, caches = decoder.positions(decoder.embed(prompt)), []
         for block in decoder.blocks:
-            cache = block.get_initial_cache(MEMORY[rows], LENGTH + 4, REAL[rows])
+            cache = block.get_initial_cache(MEMORY[rows], LENGTH + 4, MEMORY_MASK[rows])
             x, cache = block(x, inputs_mask=mask, cache=cache)
             caches.append(cache)
         step = decoder.make_step_with_caches()[0]
         state, memory = [c.written for c in caches], [c.memory for c in caches]
         return SEARCHES[search](step, state, last[rows], END, LENGTH, memory=memory)
 
-    together, alone = run([0, 1]), [run([0]), run([1])]
+    batched, single_rows = run([0, 1]), [run([0]), run([1])]
     for row in range(2):
-        np.testing.assert_array_equal(numpy(together.tokens)[row], numpy(alone[row].tokens)[0])
-        scores, expected = numpy(together.scores)[row], numpy(alone[row].scores)[0]
+        np.testing.assert_array_equal(numpy(batched.tokens)[row], numpy(single_rows[row].tokens)[0])
+        scores, expected = numpy(batched.scores)[row], numpy(single_rows[row].scores)[0]
         np.testing.assert_allclose(scores, expected, rtol=1e-4)

@@ -5,12 +5,12 @@ from keras import ops
 
 from keras_attention import TransformerEncoderBlock
 from tests import reference
-from tests.finite_differences import FINEST, assert_gradients_are_differences
+from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, encode_formula
 
 X = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
-REAL = np.arange(7) < np.array([[7], [4]])
+MASK = np.arange(7) < np.array([[7], [4]])
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
@@ -24,9 +24,9 @@ def build_block(variant, x=X, **options):
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_matches_the_papers_formula(variant, is_causal):
     block = build_block(variant)
-    actual = block(X, mask=REAL, use_causal_mask=is_causal, return_attention_scores=True)
+    actual = block(X, mask=MASK, use_causal_mask=is_causal, return_attention_scores=True)
     expected = reference.for_each_sequence(
-        lambda x, real: encode_formula(block, x, real, is_causal), X, REAL
+        lambda x, mask: encode_formula(block, x, mask, is_causal), X, MASK
     )
     for result, correct in zip(actual, expected, strict=True):
         np.testing.assert_allclose(numpy(result), correct, rtol=1e-4, atol=1e-5)
@@ -34,17 +34,17 @@ def test_matches_the_papers_formula(variant, is_causal):
 
 @pytest.mark.parametrize("variant", ["post", "pre"])
 def test_gradients_match_finite_differences(variant):
-    x, real = X[:1, :3], np.array([True, True, False])
-    block = build_block(variant, x.astype(FINEST), dtype=FINEST)
-    factors = np.random.default_rng(2).normal(size=x.shape).astype(FINEST)
+    x, mask = X[:1, :3], np.array([True, True, False])
+    block = build_block(variant, x.astype(GRAD_DTYPE), dtype=GRAD_DTYPE)
+    factors = np.random.default_rng(2).normal(size=x.shape).astype(GRAD_DTYPE)
 
     def loss(x):
-        return ops.sum(ops.multiply(block(x, mask=real[None]), factors))
+        return ops.sum(ops.multiply(block(x, mask=mask[None]), factors))
 
     def formula(x):
-        return np.sum(encode_formula(block, x[0], real)[0] * factors[0])
+        return np.sum(encode_formula(block, x[0], mask)[0] * factors[0])
 
-    (grad_x,) = assert_gradients_are_differences(loss, formula, [x])
+    (grad_x,) = assert_gradients_match(loss, formula, [x])
     np.testing.assert_array_equal(grad_x[0, 2], 0)
 
 
@@ -74,13 +74,13 @@ def test_post_norm_block_equals_pytorchs_encoder_layer():
         }
     )
     with torch.no_grad():
-        expected = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~REAL)).numpy()
-    actual = numpy(block(X, mask=REAL))
-    np.testing.assert_allclose(actual[REAL], expected[REAL], rtol=1e-4, atol=1e-5)
+        expected = theirs(torch.tensor(X), src_key_padding_mask=torch.tensor(~MASK)).numpy()
+    actual = numpy(block(X, mask=MASK))
+    np.testing.assert_allclose(actual[MASK], expected[MASK], rtol=1e-4, atol=1e-5)
 
 
 @every_variant
-def test_step_by_step_equals_the_causal_block(variant):
+def test_parts_with_a_cache_match_the_causal_block(variant):
     block, outputs = build_block(variant), []
     cache = block.get_initial_cache(2, 11)
     for first, last in [(0, 3), (3, 4), (4, 7)]:
@@ -93,10 +93,10 @@ def test_step_by_step_equals_the_causal_block(variant):
 @every_variant
 def test_keras_masks_are_used_and_propagated(variant):
     block, masking = build_block(variant), keras.layers.Masking()
-    implicit = block(masking(X * REAL[..., None]))
-    np.testing.assert_allclose(numpy(implicit), numpy(block(X, mask=REAL)), atol=1e-6)
+    implicit = block(masking(X * MASK[..., None]))
+    np.testing.assert_allclose(numpy(implicit), numpy(block(X, mask=MASK)), atol=1e-6)
     pooled = numpy(keras.layers.GlobalAveragePooling1D()(implicit))
-    means = [x[m].mean(0) for x, m in zip(numpy(implicit), REAL, strict=True)]
+    means = [x[m].mean(0) for x, m in zip(numpy(implicit), MASK, strict=True)]
     np.testing.assert_allclose(pooled, means, atol=1e-5)
 
 
@@ -108,7 +108,7 @@ def test_sublayers_have_independent_dropout():
     assert np.abs(inference - training_output).max() > 0.1
 
 
-def test_stack_learns_in_half_precision_to_copy_from_two_positions_before():
+def test_stack_learns_in_half_precision_to_copy_the_token_two_positions_earlier():
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 5, size=(64, 6))
     inputs = keras.Input((None,), dtype="int32")

@@ -39,9 +39,9 @@ def build_stack():
     model.set_weights([w + 0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
 
     def decode(source):
-        real = ops.not_equal(source, 0)
+        source_mask = ops.not_equal(source, 0)
         memory = encoder(positions(embed(source)))
-        caches = [block.get_initial_cache(memory, LENGTH, real) for block in blocks]
+        caches = [block.get_initial_cache(memory, LENGTH, source_mask) for block in blocks]
 
         def step(tokens, state, memory):
             x = positions(embed(ops.expand_dims(tokens, 1)), start=state[0].position)
@@ -59,7 +59,7 @@ def build_stack():
             END,
             LENGTH,
             memory=[cache.memory for cache in caches],
-            memory_mask=real,
+            memory_mask=source_mask,
         )
         return {
             "tokens": decoded.tokens,

@@ -1,4 +1,4 @@
-"""Refused arguments of the Transformer's layers, and their output shapes and seeds."""
+"""Errors, output shapes and dropout seeds of the Transformer layers."""
 
 import keras
 import numpy as np
@@ -102,5 +102,5 @@ def test_output_shapes_are_known_without_a_call():
 def test_without_bias_the_attentions_have_kernels_only():
     block = build_seeded(TransformerDecoderBlock(2, 11, use_bias=False), X, MEMORY)
     assert len(block.self_attention.weights) == len(block.cross_attention.weights) == 4
-    again = TransformerDecoderBlock.from_config(block.get_config())
-    assert again.heads["use_bias"] is False
+    loaded = TransformerDecoderBlock.from_config(block.get_config())
+    assert loaded.heads["use_bias"] is False

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.layers.multi_head.multi_head_formulas import numpy, pairs
+from tests.layers.multi_head.multi_head_formulas import kernels_and_biases, numpy
 from tests.reference_multi_head import feed_forward, multi_head, residual
 
 VARIANTS = {
@@ -13,11 +13,11 @@ VARIANTS = {
 HIDDEN = 11
 
 
-def weights(layer):
+def float64_weights(layer):
     return [numpy(w).astype("float64") for w in layer.weights]
 
 
-def attention_sublayer(block, layer, around, x, memory, mask):
+def attention_sublayer(block, layer, residual_layer, x, memory, pair_mask):
     """Compute an attention sublayer with its residual; return output and weights."""
     all_rows = []
 
@@ -25,34 +25,38 @@ def attention_sublayer(block, layer, around, x, memory, mask):
         value = query if memory is None else memory
         base = getattr(layer, "rotary_base", None)
         heads = layer.num_heads, layer.num_key_value_heads
-        output, rows = multi_head(query, value, value, pairs(layer), *heads, mask, base)
+        output, rows = multi_head(
+            query, value, value, kernels_and_biases(layer), *heads, pair_mask, base
+        )
         all_rows.append(rows)
         return output
 
-    return residual(block.norm, x, sublayer, *weights(around)), all_rows[0]
+    return residual(block.norm, x, sublayer, *float64_weights(residual_layer)), all_rows[0]
 
 
 def feed_forward_sublayer(block, x):
-    network = weights(block.feed_forward)
-    around = weights(block.around_feed_forward)
-    return residual(block.norm, x, lambda h: feed_forward(h, *network), *around)
+    network = float64_weights(block.feed_forward)
+    residual_layer = float64_weights(block.around_feed_forward)
+    return residual(block.norm, x, lambda h: feed_forward(h, *network), *residual_layer)
 
 
-def encode_formula(block, x, real, is_causal=False):
+def encode_formula(block, x, mask, is_causal=False):
     """Compute an encoder block for one sequence; return output and weights."""
-    mask = np.tril(np.ones((len(x), len(x)), bool)) if is_causal else True
-    x, mask = np.where(real[:, None], x, 0), real[:, None] & real & mask
-    around = block.around_self_attention
-    x, rows = attention_sublayer(block, block.self_attention, around, x, None, mask)
-    return np.where(real[:, None], feed_forward_sublayer(block, x), 0), rows
+    pair_mask = np.tril(np.ones((len(x), len(x)), bool)) if is_causal else True
+    x, pair_mask = np.where(mask[:, None], x, 0), mask[:, None] & mask & pair_mask
+    residual_layer = block.around_self_attention
+    x, rows = attention_sublayer(block, block.self_attention, residual_layer, x, None, pair_mask)
+    return np.where(mask[:, None], feed_forward_sublayer(block, x), 0), rows
 
 
-def decode_formula(block, x, memory, real, real_memory):
+def decode_formula(block, x, memory, mask, memory_mask):
     """Compute a decoder block for one sequence; return output and both attentions' weights."""
-    x, mask = np.where(real[:, None], x, 0), real[:, None] & real & np.tri(len(x), dtype=bool)
-    around = block.around_self_attention
-    x, self_rows = attention_sublayer(block, block.self_attention, around, x, None, mask)
-    mask = real[:, None] & real_memory
-    around = block.around_cross_attention
-    x, rows = attention_sublayer(block, block.cross_attention, around, x, memory, mask)
-    return np.where(real[:, None], feed_forward_sublayer(block, x), 0), self_rows, rows
+    x, pair_mask = np.where(mask[:, None], x, 0), mask[:, None] & mask & np.tri(len(x), dtype=bool)
+    residual_layer = block.around_self_attention
+    x, self_rows = attention_sublayer(
+        block, block.self_attention, residual_layer, x, None, pair_mask
+    )
+    pair_mask = mask[:, None] & memory_mask
+    residual_layer = block.around_cross_attention
+    x, rows = attention_sublayer(block, block.cross_attention, residual_layer, x, memory, pair_mask)
+    return np.where(mask[:, None], feed_forward_sublayer(block, x), 0), self_rows, rows

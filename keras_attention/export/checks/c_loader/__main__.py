@@ -12,8 +12,8 @@ def main() -> int:
     """Run the program; return its exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("model", help="a version directory, which holds saved_model.pb")
-    parser.add_argument("requests", help=".npz file of the inputs, written from pack()")
-    parser.add_argument("answers", help=".npz file of the outputs, to be loaded with unpack()")
+    parser.add_argument("requests", help=".npz file of inputs, packed by pack()")
+    parser.add_argument("answers", help=".npz file to write, for unpack()")
     parser.add_argument("signatures", nargs="*", help="the signature of each request")
     parser.add_argument("--disable-xla", action="store_true")
     try:
@@ -44,7 +44,7 @@ def _answer_requests(options: argparse.Namespace) -> None:
     if present:
         raise RuntimeError(f"Expected neither Keras nor tensorflow.python. Received: {present}")
     arrays = pack(answers)
-    # The stubs refuse any dict of arrays, because one could be named `allow_pickle`.
+    # The type stubs reject a dict of arrays, because a key could be `allow_pickle`.
     np.savez(options.answers, **arrays)  # pyright: ignore[reportArgumentType]
 
 

@@ -46,8 +46,8 @@ def unpack(packed: Mapping[str, np.ndarray], count: int) -> list[dict[str, np.nd
     """Undo `pack`.
 
     Args:
-        packed: What `pack` returned.
-        count: Number of rows, because a row without arrays leaves no keys.
+        packed: The result of `pack`.
+        count: Number of rows. It is not in `packed`, because a row without arrays has no keys.
     """
     rows = [{} for _ in range(count)]
     for key in packed:
@@ -57,7 +57,7 @@ def unpack(packed: Mapping[str, np.ndarray], count: int) -> list[dict[str, np.nd
                 packed[f"{row}/bytes/{name}"].tobytes(), packed[key]
             )
         elif kind != "bytes":
-            # .npz loads bfloat16 as an unnamed type of two bytes.
+            # numpy loads bfloat16 as two raw bytes per number, so its dtype is set again.
             rows[int(row)][name] = packed[key].view(kind)
     return rows
 

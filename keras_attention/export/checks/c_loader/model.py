@@ -57,7 +57,7 @@ class Model:
             cleanup_on_failure.pop_all()
 
     def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Call one signature; several threads may do so at once.
+        """Call one signature. Several threads may call it at the same time.
 
         Args:
             name: Name of the signature.
@@ -108,7 +108,7 @@ class Model:
             return {key: to_array(self.library, tensor) for key, tensor in pairs}
 
     def close(self) -> None:
-        """Free the model's memory; no call may be running, and none may follow."""
+        """Free the model's memory. No call may be running at that time or follow it."""
         with self._check_status("closing") as status:
             self.library.TF_DeleteSession(self.session, status)
         self.library.TF_DeleteGraph(self.graph)
@@ -135,7 +135,7 @@ class Model:
                 self.library.TF_DeleteTensor(tensor)
 
     def _find_in_graph(self, infos: Iterable):
-        """Return the graph's outputs that the given TensorInfo name, as an array of TF_Output."""
+        """Return the graph's tensors with the names of `infos` as an array of TF_Output."""
         outputs = []
         for info in infos:
             name, _, index = info.name.rpartition(":")
@@ -143,8 +143,8 @@ class Model:
             if not operation:  # TF_SessionRun would dereference the null pointer.
                 raise LoaderError(
                     INVALID_ARGUMENT,
-                    "Expected a signature of tensors that are in the graph. "
-                    f"Received: {info.name!r}, which is not",
+                    "Expected the signature's tensors to be in the graph. "
+                    f"Received: {info.name!r}, which is not in it",
                 )
             outputs.append(Output(operation, int(index)))
         return (Output * len(outputs))(*outputs)
@@ -152,8 +152,8 @@ class Model:
 
 def _parse_signatures(serialized_meta_graph: bytes) -> dict:
     """Return the SignatureDef by name, from a serialized MetaGraphDef."""
-    # This import is local so that this file can be imported where TensorFlow is not installed.
-    # The protos are plain protobuf code and import nothing else of TensorFlow.
+    # The import is local so that this file can be imported without TensorFlow. The module holds
+    # only generated protobuf code, which imports nothing else of TensorFlow.
     from tensorflow.core.protobuf import meta_graph_pb2
 
     return dict(meta_graph_pb2.MetaGraphDef.FromString(serialized_meta_graph).signature_def)

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_attention.export.checks.c_loader.library import String
 
-STRING = 7
+STRING = 7  # TF_STRING; the numbers are those of C's enum TF_DataType
 DTYPES = {
     1: "float32",
     2: "float64",

@@ -4,6 +4,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
+from keras_attention.kernels.dot.jax.slices import add_at, merge_segments, pad, slice_at
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask import combine
 from keras_attention.normalize.masked import MASKED_SCORE, MIN_VISIBLE_SCORE
@@ -39,15 +40,15 @@ class BlockLoops:
         query, key, value, bias = arrays
         rows = 0, self.layout.blocks * self.layout.rows - self.visible.queries
         columns = (0, 0) if self.layout.band is None else self.layout.band[:2]
-        key, value = (jnp.swapaxes(_pad(x, {2: columns}), 2, 3) for x in (key, value))
+        key, value = (jnp.swapaxes(pad(x, {2: columns}), 2, 3) for x in (key, value))
         if bias is not None:
             margins = {2: rows, 3: columns}
-            bias = _pad(bias, {axis: margins[axis] for axis in margins if bias.shape[axis] > 1})
-        return (_pad(query, {2: rows}), key, value, bias), {
-            "query_mask": _pad(masks["query_mask"], {1: rows}),
-            "key_mask": _pad(masks["key_mask"], {1: columns}),
-            "pairs": _pad(masks["pairs"], {1: rows, 2: columns}),
-            "seeds": _pad(masks["seeds"], {2: rows}),
+            bias = pad(bias, {axis: margins[axis] for axis in margins if bias.shape[axis] > 1})
+        return (pad(query, {2: rows}), key, value, bias), {
+            "query_mask": pad(masks["query_mask"], {1: rows}),
+            "key_mask": pad(masks["key_mask"], {1: columns}),
+            "pairs": pad(masks["pairs"], {1: rows, 2: columns}),
+            "seeds": pad(masks["seeds"], {2: rows}),
         }
 
     def _attend(self, arrays, masks):
@@ -78,7 +79,7 @@ class BlockLoops:
                 return context, jnp.concatenate([peak, total], axis=-1)
 
             results.append(lax.map(attend_block, self._number_blocks(segment, arrays)))
-        return [_merge_segments(parts) for parts in zip(*results, strict=True)]
+        return [merge_segments(parts) for parts in zip(*results, strict=True)]
 
     def _forward(self, arrays, masks):
         context, norm = self._attend(arrays, masks)
@@ -105,16 +106,16 @@ class BlockLoops:
                 grad_key = _multiply("hrd,hrc->dc", query, grad_scores, key.dtype)
                 grad_value = _multiply("hrd,hrc->dc", block_upstream, weights, value.dtype)
                 grads = (
-                    _add_at(grads[0], grad_key, (0, start)),
-                    _add_at(grads[1], grad_value, (0, start)),
-                    _add_at(grads[2], grad_scores, (0, block * self.layout.rows, start)),
+                    add_at(grads[0], grad_key, (0, start)),
+                    add_at(grads[1], grad_value, (0, start)),
+                    add_at(grads[2], grad_scores, (0, block * self.layout.rows, start)),
                 )
                 return grads, _multiply("hrc,dc->hrd", grad_scores, key, key.dtype)
 
             numbers = self._number_blocks(segment, arrays)
             grads, parts = lax.scan(differentiate_block, tuple(grads), numbers)
             grad_query.append(parts)
-        grads = _merge_segments(grad_query), *grads
+        grads = merge_segments(grad_query), *grads
         pairs = zip(grads, arrays, strict=True)
         return tuple(x if x is None else saturate_cast(g, x.dtype.name) for g, x in pairs), None
 
@@ -156,7 +157,7 @@ class BlockLoops:
         key, value = (lax.dynamic_slice_in_dim(x, corner[1], size[1], 1) for x in (key, value))
         scores = _multiply("hrd,dc->hrc", query, key, key.dtype)
         if bias is not None:
-            scores = scores + _slice_at(bias, (0, *corner), scores.shape)
+            scores = scores + slice_at(bias, (0, *corner), scores.shape)
         parts = self._mask_positions(*corner, *size)
         if masks["query_mask"] is not None:
             query_mask = lax.dynamic_slice_in_dim(masks["query_mask"], corner[0], size[0])
@@ -199,31 +200,3 @@ def _multiply(equation, a, b, dtype):
 def _create_sum(x):
     """Return zeros for the sum of a gradient, at least float32; None stays None."""
     return None if x is None else jnp.zeros(x.shape, score_dtype(x.dtype.name))
-
-
-def _pad(x, margins):
-    """Pad with zeros by the `(front, back)` of each axis in `margins`; None stays None."""
-    return None if x is None else jnp.pad(x, [margins.get(axis, (0, 0)) for axis in range(x.ndim)])
-
-
-def _merge_segments(parts):
-    """Merge the segments' `(blocks, heads, rows, width)`: `(heads, blocks * rows, width)`."""
-    x = jnp.concatenate(parts, axis=0).swapaxes(0, 1)
-    return x.reshape(x.shape[0], -1, x.shape[-1])
-
-
-def _slice_at(x, corner, size):
-    """Slice x at a corner; axes of size 1 are not sliced."""
-    axes = [(0, 1) if n == 1 else (at, s) for n, at, s in zip(x.shape, corner, size, strict=True)]
-    return lax.dynamic_slice(x, *zip(*axes, strict=True))
-
-
-def _add_at(x, part, corner):
-    """Add to x at a corner, summed along the axes where x has size 1; None stays None."""
-    if x is None:
-        return None
-    for axis, (size, part_size) in enumerate(zip(x.shape, part.shape, strict=True)):
-        if size == 1 < part_size:
-            part = jnp.sum(part, axis=axis, keepdims=True)
-    corner = [0 if n == 1 else at for n, at in zip(x.shape, corner, strict=True)]
-    return lax.dynamic_update_slice(x, _slice_at(x, corner, part.shape) + part, corner)

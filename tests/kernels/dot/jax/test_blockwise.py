@@ -1,4 +1,4 @@
-"""JAX: no array holds all weights, a window computes its band only, and GPUs give the same."""
+"""Blockwise dot attention on JAX: array sizes, windows, GPU paths, export and devices."""
 
 import math
 
@@ -35,23 +35,23 @@ CALLS = {
     "bias": {"attention_bias": np.zeros((2, 1, LONG), "float32")},
 }
 IMPLEMENTATIONS = "plain", "blockwise"
-BLOCK = LONG * 512  # scores of one head
+SCORES_PER_BLOCK = LONG * 512  # of one head
 
 
 def max_elements(function, *arguments):
-    """Return the number of elements of a program's largest array, including those in its loops."""
+    """Return the number of elements of the largest array in a program and its loops."""
 
-    def sizes(jaxpr):
+    def list_sizes(jaxpr):
         for equation in jaxpr.eqns:
             yield from (math.prod(x.aval.shape) for x in equation.outvars)
             for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
                 if is_program(inner):
-                    yield from sizes(getattr(inner, "jaxpr", inner))
+                    yield from list_sizes(getattr(inner, "jaxpr", inner))
 
     def is_program(x):
         return hasattr(x, "eqns") or hasattr(x, "jaxpr")
 
-    return max(sizes(jax.make_jaxpr(function)(*arguments).jaxpr))
+    return max(list_sizes(jax.make_jaxpr(function)(*arguments).jaxpr))
 
 
 def differentiate(layer, **call):
@@ -74,7 +74,7 @@ def test_no_array_holds_all_weights(call, dropout):
         layer.build((None, None, 8))
         return max_elements(differentiate(layer, **call), np.zeros((1, LONG, 8), "float32"))
 
-    assert max_elements_of("auto") <= BLOCK
+    assert max_elements_of("auto") <= SCORES_PER_BLOCK
     assert max_elements_of("plain") == 2 * LONG**2
 
 
@@ -86,21 +86,23 @@ def test_window_computes_its_band_only(length):
     assert max_elements(differentiate(layer), x) <= max(128 * (128 + 2 * 64), 8 * (length + 128))
 
 
-def test_masks_of_many_blocks_are_not_a_table():
+def test_causal_mask_of_many_blocks_is_not_materialized():
     layer = keras_attention.MultiHeadSelfAttention(2, 4)
     layer.build((None, None, 8))
     x = np.zeros((1, 2 * LONG, 8), "float32")
-    assert max_elements(differentiate(layer, use_causal_mask=True), x) <= 2 * BLOCK
+    assert max_elements(differentiate(layer, use_causal_mask=True), x) <= 2 * SCORES_PER_BLOCK
 
 
-@pytest.mark.parametrize("name", ["padding", "any_of_all_sequences", "causal_window"])
-def test_all_heads_at_once_on_a_gpu_give_the_same(name, monkeypatch):
+@pytest.mark.parametrize("name", ["padding", "pairs_shared_by_sequences", "causal_window"])
+def test_all_heads_at_once_on_a_gpu_match_heads_one_by_one(name, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     visible = StructuredMask(QUERIES, KEYS, **CASES[name])
     has_visible_key = np.asarray(visible_pairs(QUERIES, KEYS, **CASES[name])).any(axis=-1)[
         :, None, :, None
     ]
-    rows = {"rows": 2}  # No other test has them, because JAX keeps compiled programs.
+    rows = {
+        "rows": 2
+    }  # No other test uses this value, or JAX would reuse a program compiled for a CPU.
 
     def attend(*arrays):
         return np.where(
@@ -116,11 +118,11 @@ def test_all_heads_at_once_on_a_gpu_give_the_same(name, monkeypatch):
 
     expected = attention(QUERY, KEY, VALUE, visible_pairs(QUERIES, KEYS, **CASES[name]))
     np.testing.assert_allclose(attend(QUERY, KEY, VALUE), expected, rtol=1e-5, atol=1e-5)
-    at_once = gradients()
+    all_heads_at_once = gradients()
     monkeypatch.undo()
     rows["rows"] = 4
-    for actual, one_after_another in zip(at_once, gradients(), strict=True):
-        np.testing.assert_allclose(actual, one_after_another, rtol=1e-4, atol=1e-5)
+    for actual, one_by_one in zip(all_heads_at_once, gradients(), strict=True):
+        np.testing.assert_allclose(actual, one_by_one, rtol=1e-4, atol=1e-5)
 
 
 def test_second_derivative():
@@ -148,7 +150,7 @@ def test_second_derivative():
 def test_half_precision_on_a_gpu_uses_fused_attention(name, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(blockwise_jax, "blockwise_attention", None)
-    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # of the width of the keys
+    case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # as wide as the keys
     actual = dot_attention_module.dot_attention(
         *map(ops.convert_to_tensor, (QUERY, KEY, value)),
         StructuredMask(QUERIES, KEYS, **case),
@@ -163,7 +165,7 @@ def test_half_precision_on_a_gpu_uses_fused_attention(name, monkeypatch):
 def test_heads_that_share_keys_have_fewer_rows_per_block():
     layer = keras_attention.MultiHeadSelfAttention(16, 2, num_key_value_heads=1)
     layer.build((None, None, 8))
-    assert max_elements(differentiate(layer), np.zeros((1, 2048, 8), "float32")) <= BLOCK
+    assert max_elements(differentiate(layer), np.zeros((1, 2048, 8), "float32")) <= SCORES_PER_BLOCK
 
 
 @pytest.mark.parametrize("shape", ["b, 1024, 6", "2, t, 6"])
@@ -182,4 +184,4 @@ def test_several_devices_divide_the_batch(monkeypatch):
     layer = keras_attention.MultiHeadSelfAttention(2, 4, implementation="blockwise")
     layer.build((None, None, 8))
     program = str(jax.make_jaxpr(lambda x: layer(x))(np.zeros((6, 30, 8), "float32")))
-    assert "length=6" not in program  # A loop over sequences could not be divided.
+    assert "length=6" not in program  # A loop over sequences could not be divided among devices.

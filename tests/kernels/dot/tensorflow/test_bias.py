@@ -1,4 +1,4 @@
-"""A bias is added to the scores of blocks as in the formula; its gradient has its own shape."""
+"""Blockwise attention with a bias matches the formula, for biases of every broadcast shape."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
-from tests.finite_differences import differences
+from tests.finite_differences import central_differences
 from tests.gradients import gradients
 from tests.kernels.dot.dot_formulas import (
     BATCH,
@@ -30,11 +30,11 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch computes a bias by the plain steps"
 )
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-# From this many weights per head on, TensorFlow has several blocks; otherwise one for all heads.
+# TensorFlow uses several blocks from this many weights per head on, and otherwise a single one.
 MIN_WEIGHTS = {"blocks": 1, "single_block": 10**6} if ON_TENSORFLOW else {"blocks": 1}
-FULL = BATCH, HEADS, QUERIES, KEYS
+FULL_SHAPE = BATCH, HEADS, QUERIES, KEYS
 SHAPES = {
-    "full": FULL,
+    "full": FULL_SHAPE,
     "heads": (HEADS, QUERIES, KEYS),
     "sequences": (BATCH, 1, QUERIES, KEYS),
     "pairs": (QUERIES, KEYS),
@@ -45,7 +45,7 @@ SHAPES = {
 }
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (BATCH, HEADS, QUERIES)).astype("int32")
 UPSTREAM = np.random.default_rng(2).normal(size=(*QUERY.shape[:3], VALUE.shape[3]))
-SOME_CASES = ["causal_and_padding", "window_and_any"]
+SOME_CASES = ["causal_and_padding", "window_and_pairs"]
 VARIANTS = [(name, "full") for name in CASES]
 VARIANTS += [(SOME_CASES[i % 2], shape) for i, shape in enumerate(SHAPES)]
 every_variant = pytest.mark.parametrize(("name", "shape"), VARIANTS)
@@ -95,7 +95,7 @@ def test_context_equals_the_loops(name, shape, both_kinds_of_blocks):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("any", "keys"), ("causal_window", "queries")])
+@pytest.mark.parametrize(("name", "shape"), [("pairs", "keys"), ("causal_window", "queries")])
 def test_gradient_equals_finite_differences_of_the_loops(name, shape):
     case, arrays = CASES[name], [x.astype("float64") for x in (QUERY, KEY, VALUE)]
 
@@ -108,18 +108,18 @@ def test_gradient_equals_finite_differences_of_the_loops(name, shape):
         return np.sum(attention(*arrays, visible, bias=bias) * UPSTREAM)
 
     bias = sample(SHAPES[shape]).astype("float64")
-    assert_same(gradients(loss, [bias]), differences(formula, [bias]), 1e-6)
+    assert_same(gradients(loss, [bias]), central_differences(formula, [bias]), 1e-6)
 
 
 @every_variant
 def test_gradients_equal_the_plain_steps(name, shape, both_kinds_of_blocks):
     arrays = QUERY, KEY, VALUE, sample(SHAPES[shape])
-    table = visible_pairs(QUERIES, KEYS, **CASES[name])[:, None]
+    mask = visible_pairs(QUERIES, KEYS, **CASES[name])[:, None]
     keep = keep_mask(SEEDS, np.arange(KEYS, dtype="int32"), 0.3)
 
     def loss(query, key, value, bias):
         key, value = (ops.repeat(x, HEADS // GROUPS, axis=1) for x in (key, value))
-        weights = softmax(ops.matmul(query, ops.swapaxes(key, 2, 3)) + bias, table)
+        weights = softmax(ops.matmul(query, ops.swapaxes(key, 2, 3)) + bias, mask)
         context = ops.matmul(ops.where(keep, weights, 0.0) / 0.7, value)
         return ops.sum(ops.multiply(context, UPSTREAM.astype("float32")))
 
@@ -130,17 +130,17 @@ def test_gradients_equal_the_plain_steps(name, shape, both_kinds_of_blocks):
 @pytest.mark.parametrize("name", CASES)
 def test_masked_bias_may_be_nan(name):
     case = CASES[name]
-    visible = np.broadcast_to(visible_pairs(QUERIES, KEYS, **case)[:, None], FULL)
-    bias = sample(FULL)
+    visible = np.broadcast_to(visible_pairs(QUERIES, KEYS, **case)[:, None], FULL_SHAPE)
+    bias = sample(FULL_SHAPE)
     expected = evaluate(case, (QUERY, KEY, VALUE, bias))
-    planted = np.where(visible, bias, np.float32(np.nan))
-    assert_same(evaluate(case, (QUERY, KEY, VALUE, planted)), expected, tolerance=0)
+    bias_with_nan = np.where(visible, bias, np.float32(np.nan))
+    assert_same(evaluate(case, (QUERY, KEY, VALUE, bias_with_nan)), expected, tolerance=0)
     np.testing.assert_array_equal(expected[-1][~visible], 0)
 
 
 @pytest.mark.parametrize("size", [3e38, np.inf])
 def test_large_bias_gives_finite_gradients(size, both_kinds_of_blocks):
-    bias = np.where(sample(FULL) > 0, np.float32(size), -np.float32(size))
+    bias = np.where(sample(FULL_SHAPE) > 0, np.float32(size), -np.float32(size))
     bias[:, :, 2] = -size  # Equally low scores give equal weights.
     arrays = [np.sign(x) * np.float32(1e12) for x in (QUERY, KEY)]
     actual = evaluate(CASES["causal_and_padding"], (*arrays, VALUE, bias))
@@ -149,12 +149,14 @@ def test_large_bias_gives_finite_gradients(size, both_kinds_of_blocks):
 
 @pytest.mark.parametrize(
     ("name", "shape", "compiled"),
-    [("causal_and_padding", "keys", False), ("window_and_any", "heads", True)],
+    [("causal_and_padding", "keys", False), ("window_and_pairs", "heads", True)],
     ids=["graph", "xla"],
 )
 @pytest.mark.parametrize("min_weights", [1, 10**6], ids=["large", "small"])
-@pytest.mark.skipif(not ON_TENSORFLOW, reason="graphs are TensorFlow's")
-def test_graphs_of_unknown_sizes_give_the_same(name, shape, compiled, min_weights, monkeypatch):
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="needs TensorFlow graphs")
+def test_graphs_of_unknown_sizes_match_eager_results(
+    name, shape, compiled, min_weights, monkeypatch
+):
     import tensorflow as tf
 
     case, arrays = CASES[name], (QUERY, KEY, VALUE, sample(SHAPES[shape]))

@@ -1,4 +1,4 @@
-"""Very many keys: blocks get fewer queries, memory stays bounded, and the numbers are the same."""
+"""Very many keys: blocks have fewer queries, so memory stays bounded, and results are equal."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from tests.gradients import gradients
 from tests.kernels.dot.dot_formulas import CASES, HEADS, KEY, KEYS, QUERIES, QUERY, VALUE
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="the tests of the other kernels are elsewhere"
+    keras.backend.backend() != "tensorflow", reason="these blocks are TensorFlow's"
 )
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, HEADS, QUERIES)).astype("int32")
 UPSTREAM = np.random.default_rng(2).normal(size=(*QUERY.shape[:3], VALUE.shape[3]))
@@ -52,7 +52,7 @@ def assert_same(actual, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @pytest.mark.parametrize("seeds", [None, SEEDS], ids=["no_dropout", "dropout"])
-def test_fewer_queries_per_block_give_the_same(case, seeds, monkeypatch):
+def test_fewer_queries_per_block_give_the_same_results(case, seeds, monkeypatch):
     limit_scores(monkeypatch, 2**21)
     expected = evaluate(case, seeds)
     limit_scores(monkeypatch, 12)
@@ -60,14 +60,14 @@ def test_fewer_queries_per_block_give_the_same(case, seeds, monkeypatch):
     assert_same(evaluate(case, seeds), expected)
 
 
-@pytest.mark.parametrize("name", ["causal_and_padding", "window_and_any"])
+@pytest.mark.parametrize("name", ["causal_and_padding", "window_and_pairs"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize(
     ("scores", "is_known"),
     [(12, True), (12, False), (2**21, False)],
     ids=["known", "unknown", "unknown_few_keys"],
 )
-def test_graphs_give_the_same(name, compiled, scores, is_known, monkeypatch):
+def test_graphs_match_eager_results(name, compiled, scores, is_known, monkeypatch):
     import tensorflow as tf
 
     limit_scores(monkeypatch, 2**21)
@@ -79,7 +79,7 @@ def test_graphs_give_the_same(name, compiled, scores, is_known, monkeypatch):
     assert_same(actual, expected)
 
 
-def test_scores_may_be_large(monkeypatch):
+def test_large_scores_stay_finite(monkeypatch):
     arrays = [np.sign(x) * np.float32(1e12) for x in (QUERY, KEY)]
     limit_scores(monkeypatch, 2**21)
     expected = evaluate(CASES["causal_and_padding"], None, arrays=(*arrays, VALUE, UPSTREAM))

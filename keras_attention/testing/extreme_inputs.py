@@ -1,4 +1,4 @@
-"""The checks of tiny, large, equal and zero inputs, in every dtype and implementation."""
+"""The checks for tiny, large, equal and zero inputs, in every dtype and implementation."""
 
 import inspect
 from collections.abc import Callable
@@ -11,16 +11,17 @@ from keras_attention.testing.promise import promise, require
 
 # In float32, exp(x) ** 2 overflows just above 44 and exp(x) just above 88.
 SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
-# Samples of `make_domain_batch` whose inputs are at most 1 (1e-30, 1, zeros, equal vectors), and
-# the others.
+# Indices of samples in `make_extreme_batch`: those with inputs of at most 1 (up to 1e-30, up to 1,
+# zeros, equal vectors), and the others.
 SMALL_SAMPLES, LARGE_SAMPLES = [0, 1, -3, -2], [2, 3, 4, -1]
 
 
-def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
-    """Return queries, values and their masks, all True: one sample for each kind of input.
+def make_extreme_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
+    """Return queries, values and their masks, which are all True.
 
-    The kinds: uniform inputs up to each of `SCALES`; all zeros; equal vectors; one vector that is
-    much larger than the others. All are clipped to `max_input`, and to the limit of the case.
+    Each sample holds one kind of input: uniform random numbers up to one of `SCALES`; all zeros;
+    equal vectors; one vector that is much larger than the others. All are clipped to `max_input`
+    and to `case.max_input`.
     """
     rng = np.random.default_rng(0)
     count = len(SCALES) + 3
@@ -37,11 +38,11 @@ def make_domain_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
-def check_domain_is_finite(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `make_domain_batch`. In float16, where products overflow, inputs are at most 100."""
+def check_extreme_inputs_give_finite_results(case: LayerCase, dtype: str = "float32") -> None:
+    """Evaluate `make_extreme_batch`; in float16, limit inputs to 100, or products overflow."""
     evaluator = case.evaluator(dtype)
     is_float16 = evaluator.layer.compute_dtype == "float16"
-    data = make_domain_batch(case, 1e2 if is_float16 else np.inf)
+    data = make_extreme_batch(case, 1e2 if is_float16 else np.inf)
     for name, array in evaluator.results(*data).items():
         require(np.isfinite(array).all(), f"The {name} is not finite")
 
@@ -52,9 +53,9 @@ def _has_implementations(case: LayerCase) -> bool:
 
 @promise("implementation='blockwise' gives the same results as 'plain'", _has_implementations)
 def check_implementations_agree(case: LayerCase) -> None:
-    """Evaluate `make_domain_batch` by the case's layer and by the other implementation.
+    """Evaluate `make_extreme_batch` with the case's layer and with the other implementation.
 
-    A layer that refuses the other implementation by a ValueError has nothing to compare.
+    The check passes if the layer does not support the other implementation and raises a ValueError.
     """
     is_blockwise = case.arguments.get("implementation") == "blockwise"
     other = "plain" if is_blockwise else "blockwise"
@@ -66,15 +67,17 @@ def check_implementations_agree(case: LayerCase) -> None:
             "implementation" in str(error), f"The error does not name `implementation`: {error}"
         )
         return
-    data = make_domain_batch(case)
+    data = make_extreme_batch(case)
     for samples in (SMALL_SAMPLES, LARGE_SAMPLES):
         query, value, *masks = (x[samples] for x in data)
         expected = evaluator.results(query, value, *masks)
         results = other_evaluator.results(query, value, *masks)
         scale = np.maximum(1, np.abs(value).max((1, 2), keepdims=True))
         # The results are the output, the weights, the gradients of the two inputs, then one
-        # gradient per variable. Gradients of inputs contain products of two inputs, with their
-        # rounding. Gradients of variables are sums over the samples: large ones hide small ones.
+        # gradient per variable. Gradients of inputs contain products of two inputs, so their
+        # rounding errors grow with the square of the scale. Gradients of variables are sums over
+        # samples. They are compared for the small samples only, because rounding errors of large
+        # samples would exceed the gradients of small ones.
         for position, (name, array) in enumerate(expected.items()):
             if position < 4:
                 tolerance = 1e-5 * (scale if position < 2 else scale**2)
@@ -87,4 +90,4 @@ def check_implementations_agree(case: LayerCase) -> None:
             require((excess <= 0).all(), f"{message} with implementation={other!r}")
 
 
-CHECKS: list[Callable] = [check_domain_is_finite, check_implementations_agree]
+CHECKS: list[Callable] = [check_extreme_inputs_give_finite_results, check_implementations_agree]

@@ -1,4 +1,4 @@
-"""The check that a sample's numbers do not depend on the other samples of its batch."""
+"""The check that a sample's results do not depend on the other samples of its batch."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise
 
 
-@promise("a sample's numbers do not depend on the rest of its batch")
+@promise("a sample's results do not depend on the rest of its batch")
 def check_sample_is_independent(case: LayerCase) -> None:
-    """Evaluate one sample alone, beside samples of other lengths and values, and beside NaN.
+    """Evaluate one sample alone, beside samples with other masks and values, and beside NaN.
 
-    The gradients of weights must be the sum of those of the samples.
+    The gradient of a variable must be the sum of its gradients for the single samples.
     """
     evaluator = case.evaluator()
     data = case.batch(4)
@@ -29,7 +29,7 @@ def check_sample_is_independent(case: LayerCase) -> None:
         "beside a sample without a mask": pair,
         "beside NaN": evaluate(1, 2, fill_others=True),
     }
-    if keras.backend.backend() == "jax":  # another size would compile another program
+    if keras.backend.backend() == "jax":  # A batch of 3 or 4 would compile another program.
         batches["beside a fully masked sample"] = evaluate(1, 0)
     else:
         batches["among four samples"] = evaluate(1, 0, 2, 3)

@@ -25,12 +25,12 @@ SCORES = {"return_attention_scores": True}
 
 @every_alignment
 @pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("behind", [0, 5])
-def test_padding_on_either_side_changes_nothing(alignment, before, behind):
+@pytest.mark.parametrize("after", [0, 5])
+def test_padding_on_either_side_changes_nothing(alignment, before, after):
     layer = build(alignment, units=2)
     masks = [np.ones(QUERY.shape[:2], bool), KEY_MASK]
     output, weights = layer([QUERY, VALUE], mask=masks, **SCORES)
-    around = [(0, 0), (before, behind)]
+    around = [(0, 0), (before, after)]
     padded = [np.pad(x, [*around, (0, 0)], constant_values=np.nan) for x in (QUERY, VALUE)]
     results = layer(padded, mask=[np.pad(m, around) for m in masks], **SCORES)
     expected_outputs = (
@@ -48,29 +48,32 @@ def test_sentence_length_excludes_padding():
     mask[1, 2:8] = True
     mask[2, 2:6:3] = True  # two keys and a gap: four positions
     _, weights = layer([QUERY, VALUE], mask=[None, mask], **SCORES)
-    best = 6, 2 + 3, 2 + 3  # of 13, 6 and 4 positions; the middle of the last sentence is the gap
-    assert numpy(weights).argmax(-1).tolist() == [[place] * QUERIES for place in best]
+    # The sentences have 13, 6 and 4 positions; the center of the last one is a masked key.
+    centers = 6, 2 + 3, 2 + 3
+    assert numpy(weights).argmax(-1).tolist() == [[place] * QUERIES for place in centers]
 
 
 def test_window_around_a_fractional_center_has_an_even_number_of_keys():
     layer = build()
     layer.set_weights([np.zeros(w.shape) for w in layer.weights])
-    for keys, is_soft in [(6, [1, 2, 3, 4, 5]), (7, [2, 3, 4, 5])]:
+    for keys, window_keys in [(6, [1, 2, 3, 4, 5]), (7, [2, 3, 4, 5])]:
         _, weights = layer([QUERY, VALUE[:, :keys]], **SCORES)
-        assert np.flatnonzero(numpy(weights)[0, 0]).tolist() == is_soft
-        bell = np.exp(-2 * ((np.array(is_soft) - keys / 2) / 2) ** 2)
-        np.testing.assert_allclose(numpy(weights)[0, 0, is_soft], bell / len(is_soft), rtol=1e-5)
+        assert np.flatnonzero(numpy(weights)[0, 0]).tolist() == window_keys
+        bell = np.exp(-2 * ((np.array(window_keys) - keys / 2) / 2) ** 2)
+        np.testing.assert_allclose(
+            numpy(weights)[0, 0, window_keys], bell / len(window_keys), rtol=1e-5
+        )
 
 
 def test_monotonic_windows_beyond_the_end_of_the_source_are_empty():
     layer = build("monotonic", window=1)
     context, weights = map(numpy, layer([QUERY, VALUE[:, :3]], **SCORES))
-    near = abs(np.arange(QUERIES)[:, None] - np.arange(3)) <= 1
-    np.testing.assert_array_equal(weights[0] > 0, near)
+    is_in_window = abs(np.arange(QUERIES)[:, None] - np.arange(3)) <= 1
+    np.testing.assert_array_equal(weights[0] > 0, is_in_window)
     np.testing.assert_array_equal(context[:, 4:], 0)
-    before, _ = layer([QUERY, VALUE], positions=np.array([-2, -1, 0, 12, 14]), **SCORES)
-    np.testing.assert_array_equal(numpy(before)[:, [0, 4]], 0)
-    assert (abs(numpy(before)[:, 1:4]).max(-1) > 0).all()
+    context, _ = layer([QUERY, VALUE], positions=np.array([-2, -1, 0, 12, 14]), **SCORES)
+    np.testing.assert_array_equal(numpy(context)[:, [0, 4]], 0)
+    assert (abs(numpy(context)[:, 1:4]).max(-1) > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -80,8 +83,8 @@ def test_positions_move_the_windows(positions):
     layer = build("monotonic")
     positions = np.array(positions)
     results = layer([QUERY, VALUE], mask=[None, KEY_MASK], positions=positions, **SCORES)
-    item = np.broadcast_to(positions, (3, QUERIES))
-    assert_close(results, compute_expected(layer, positions=item))
+    positions_per_sequence = np.broadcast_to(positions, (3, QUERIES))
+    assert_close(results, compute_expected(layer, positions=positions_per_sequence))
 
 
 @every_alignment
@@ -90,8 +93,8 @@ def test_position_of_a_single_query_moves_its_window(alignment):
     masks = {"mask": [None, KEY_MASK], **SCORES}
     output, weights = layer([QUERY, VALUE], **masks)
     for t in range(QUERIES):
-        recorded = {"positions": np.array([t] * 3)} if alignment == "monotonic" else {}
-        results = layer([QUERY[:, t], VALUE], **masks, **recorded)
+        options = {"positions": np.array([t] * 3)} if alignment == "monotonic" else {}
+        results = layer([QUERY[:, t], VALUE], **masks, **options)
         assert_close(results, [numpy(output)[:, t], numpy(weights)[:, t]])
     first = layer([QUERY[:, 0], VALUE], **masks)
     assert_close(first, [numpy(output)[:, 0], numpy(weights)[:, 0]])
@@ -101,11 +104,11 @@ def test_self_attention_centers_windows_at_the_queries():
     layer = build("monotonic", "dot", window=1)
     no_gap, gap = np.array([[0, 0, 1, 1, 1, 1, 1]] * 3), np.array([[0, 0, 1, 1, 0, 1, 1]] * 3)
     # A masked query has no position, but a masked key has one: a gap needs explicit positions.
-    for mask, recorded in [(no_gap, {}), (gap, {"positions": np.arange(7) - 2})]:
+    for mask, options in [(no_gap, {}), (gap, {"positions": np.arange(7) - 2})]:
         mask = mask.astype(bool)
-        _, weights = layer(VALUE[:, :7], mask=mask, **recorded, **SCORES)
-        near = abs(np.arange(7)[:, None] - np.arange(7)) <= 1
-        expected_outputs = near & mask[:, None] & mask[:, :, None]
+        _, weights = layer(VALUE[:, :7], mask=mask, **options, **SCORES)
+        is_in_window = abs(np.arange(7)[:, None] - np.arange(7)) <= 1
+        expected_outputs = is_in_window & mask[:, None] & mask[:, :, None]
         np.testing.assert_array_equal(numpy(weights) > 0, expected_outputs)
 
 
@@ -114,8 +117,8 @@ def test_self_attention_centers_windows_at_the_queries():
 def test_keys_visible_only_to_masked_queries_change_nothing(alignment, use_causal_mask):
     layer, value = build(alignment, units=2), VALUE[:, :QUERIES]
     query_mask = np.array([[True] * 5, [True] * 4 + [False], [False] * 5])
-    is_soft = np.array([[True] * 5, [True] * 4 + [not use_causal_mask], [False] * 5])
-    poisoned = np.where(is_soft[..., None], value, np.float32(np.nan))
+    is_visible = np.array([[True] * 5, [True] * 4 + [not use_causal_mask], [False] * 5])
+    poisoned = np.where(is_visible[..., None], value, np.float32(np.nan))
 
     def run_all(value):
         def loss(value):

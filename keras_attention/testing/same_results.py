@@ -1,4 +1,4 @@
-"""The checks that a layer gives the same numbers however it is run."""
+"""The checks that a layer returns the same results eagerly, symbolically, compiled and reloaded."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,9 +22,9 @@ def check_scores_do_not_change_output(case: LayerCase) -> None:
     np.testing.assert_array_equal(output, output_alone)
 
 
-@promise("symbolic outputs have the shapes and dtypes of the real ones")
+@promise("symbolic outputs have the shapes and dtypes of the real outputs")
 def check_symbolic_outputs_match(case: LayerCase, dtype: str = "float32") -> None:
-    """Call the layer on `keras.KerasTensor`s, also of unknown batch and lengths."""
+    """Call the layer on `keras.KerasTensor`s, with known and with unknown batch and lengths."""
     evaluator = case.evaluator(dtype)
     query, value, *masks = case.batch()
     tensors = evaluator.tensors(query, value, *masks)
@@ -45,11 +45,11 @@ def check_symbolic_outputs_match(case: LayerCase, dtype: str = "float32") -> Non
         require(spec.dtype == real_dtype, f"Symbolic dtype {spec.dtype}, real dtype {real_dtype}")
 
 
-@promise("the numbers are the same eager, compiled, from a `.keras` file, and for other sizes")
-def check_same_numbers_compiled_and_reloaded(case: LayerCase, eager: bool = True) -> None:
-    """Compare the layer with a functional model of it, its file, `predict` and XLA.
+@promise("results are the same eagerly, compiled and from a `.keras` file, for several sizes")
+def check_same_results_compiled_and_reloaded(case: LayerCase, eager: bool = True) -> None:
+    """Compare the layer with a functional model, a reloaded model, `predict` and XLA.
 
-    `predict` runs as a plain graph on TensorFlow; on JAX it is compiled by XLA.
+    `predict` runs as a graph without XLA on TensorFlow; on JAX it is compiled by XLA.
 
     Args:
         case: The layer.
@@ -82,5 +82,5 @@ def check_same_numbers_compiled_and_reloaded(case: LayerCase, eager: bool = True
 CHECKS: list[Callable] = [
     check_scores_do_not_change_output,
     check_symbolic_outputs_match,
-    check_same_numbers_compiled_and_reloaded,
+    check_same_results_compiled_and_reloaded,
 ]

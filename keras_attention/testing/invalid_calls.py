@@ -1,4 +1,4 @@
-"""The check that a wrong argument of a call is refused by name."""
+"""The check that an invalid argument of a call raises an error that names it."""
 
 import functools
 import re
@@ -14,9 +14,9 @@ from keras_attention.testing.data import KEYS, QUERIES
 from keras_attention.testing.promise import promise, require
 from keras_attention.testing.recorded_calls import record_calls
 
-# Arguments that may have fewer axes than the scores, and axes of size 1.
+# Arguments that are broadcast: they may have fewer axes than the scores, and axes of size 1.
 BROADCAST = {"attention_mask", "attention_bias"}
-# Keras itself refuses some inputs before it calls the layer, and says so without a name.
+# Keras rejects some inputs before it calls the layer, with these errors, which name no argument.
 KERAS_PATTERN = "|".join(
     [
         r"Input \d+ (with name '.*' )?of layer",
@@ -26,25 +26,28 @@ KERAS_PATTERN = "|".join(
 )
 
 
-@promise("a wrong argument of a call is refused by name, eagerly and in a functional model")
-def check_wrong_calls_are_refused(case: LayerCase) -> None:
-    """Replace each tensor of a right call by text, another rank, another size, a mask of NaN.
+@promise(
+    "an invalid call raises an error that names the argument, eagerly and in a functional model"
+)
+def check_invalid_calls_raise(case: LayerCase) -> None:
+    """Replace each tensor of a valid call by text, by another shape, and each mask also by NaN.
 
-    The error is a ValueError or a TypeError that has the name of an argument: of two that do not
-    fit together, either may be named.
+    The error must be a ValueError or a TypeError that names an argument. If two arguments do not
+    match each other, it may name either.
     """
     layer = case.evaluator().layer
     arguments = _record_arguments(case, layer)
     problems = []
-    for name, description, wrong in _wrong_arguments(arguments):
-        runs = {"eagerly": wrong}
+    for name, description, invalid in _make_invalid_calls(arguments):
+        runs = {"eagerly": invalid}
         if description != "NaN":
-            runs["in a functional model"] = keras.tree.map_structure(_to_symbolic, wrong)
+            runs["in a functional model"] = keras.tree.map_structure(_to_symbolic, invalid)
         for run, values in runs.items():
             problem = _find_problem(case, layer, values)
             if problem:
                 problems.append(f"`{name}` as {description}, {run}: {problem}")
-    require(not problems, "\n".join([f"{len(problems)} are not refused by name", *problems]))
+    summary = f"{len(problems)} invalid calls do not raise an error that names the argument"
+    require(not problems, "\n".join([summary, *problems]))
 
 
 def _record_arguments(case, layer):
@@ -55,23 +58,23 @@ def _record_arguments(case, layer):
         options["attention_mask"] = keras.KerasTensor((QUERIES, KEYS), "bool")
     with record_calls(layer) as calls:
         case.call(layer, *data, **options)
-        if not calls:  # a cell is not called by a symbolic recurrent layer
+        if not calls:  # In a symbolic call, a recurrent layer does not call its cell.
             compute_shapes(functools.partial(case.call, layer), *case.batch())
     arguments = {**calls[0].arguments, **case.call_arguments}
     return keras.tree.map_structure(_to_array, arguments)
 
 
-def _wrong_arguments(arguments: dict) -> Iterator[tuple[str, str, dict]]:
-    """Yield the name of an argument, how it is wrong, and all arguments."""
+def _make_invalid_calls(arguments: dict) -> Iterator[tuple[str, str, dict]]:
+    """Yield the name of the invalid argument, a description of it, and all arguments."""
     leaves = keras.tree.flatten(arguments)
     count = sum(isinstance(x, np.ndarray) for x in leaves)
     for name, argument in arguments.items():
         for index, leaf in enumerate(keras.tree.flatten(argument)):
             if not isinstance(leaf, np.ndarray):
                 continue
-            for description, wrong in _wrong_tensors(leaf, name in BROADCAST, count == 1):
+            for description, invalid in _make_invalid_tensors(leaf, name in BROADCAST, count == 1):
                 leaves = [
-                    wrong if number == index else x
+                    invalid if number == index else x
                     for number, x in enumerate(keras.tree.flatten(argument))
                 ]
                 nest = keras.tree.pack_sequence_as(argument, leaves)
@@ -80,35 +83,36 @@ def _wrong_arguments(arguments: dict) -> Iterator[tuple[str, str, dict]]:
             yield name, "another number of tensors", {**arguments, name: list(argument[:-1])}
 
 
-def _wrong_tensors(tensor, is_broadcast, is_alone):
+def _make_invalid_tensors(tensor, is_broadcast, is_only_tensor):
+    """Yield a description and an invalid replacement of a tensor."""
     yield "text", "text"
-    # More axes than the scores of several heads have.
+    # A broadcast argument gets more axes than even the scores of several heads have.
     axes = (1, 1, 1) if is_broadcast else (1,)
-    wrong = [np.reshape(tensor, (*tensor.shape, *axes))]
+    invalid = [np.reshape(tensor, (*tensor.shape, *axes))]
     if not is_broadcast and tensor.ndim > 1:
-        wrong.append(tensor[0])
-    if not is_alone:
-        wrong.append(np.concatenate([tensor, tensor[:1]]))
+        invalid.append(tensor[0])
+    if not is_only_tensor:  # Another batch size is invalid only beside another tensor.
+        invalid.append(np.concatenate([tensor, tensor[:1]]))
     if tensor.dtype == bool:
-        wrong.append(np.concatenate([tensor, tensor[..., :1]], -1))
+        invalid.append(np.concatenate([tensor, tensor[..., :1]], -1))
         if not is_broadcast:
-            wrong.append(tensor[..., :1])
+            invalid.append(tensor[..., :1])
         yield "NaN", np.full(tensor.shape, np.nan, "float32")
-    for array in wrong:
+    for array in invalid:
         yield f"shape {array.shape}", array
 
 
 def _find_problem(case, layer, arguments):
-    """Return what is wrong with the refusal of a call, or None."""
+    """Return what is wrong with the error that a call raises, or None."""
     try:
         layer(**arguments)
     except Exception as error:
         message = str(error).split("\n\nArguments received by")[0]
-        is_named = re.search(case.error_pattern, message, re.DOTALL) and any(
+        names_argument = re.search(case.error_pattern, message, re.DOTALL) and any(
             x in message for x in (*arguments, "query", "value", "key")
         )
-        is_refused = is_named or re.search(KERAS_PATTERN, message)
-        if isinstance(error, ValueError | TypeError) and is_refused:
+        is_right_message = names_argument or re.search(KERAS_PATTERN, message)
+        if isinstance(error, ValueError | TypeError) and is_right_message:
             return None
         return f"{type(error).__name__}: {message[:200]}"
     return "accepted"
@@ -124,4 +128,4 @@ def _to_symbolic(x: Any) -> Any:
     return keras.KerasTensor(x.shape, str(x.dtype)) if isinstance(x, np.ndarray) else x
 
 
-CHECKS: list[Callable] = [check_wrong_calls_are_refused]
+CHECKS: list[Callable] = [check_invalid_calls_raise]

@@ -1,4 +1,7 @@
-"""Methods for loops refuse the symbolic tensors of a functional model, which would lose weights."""
+"""Methods for decoding loops refuse symbolic tensors.
+
+A functional model built from their results would lack the layer's weights.
+"""
 
 import keras
 import numpy as np
@@ -22,15 +25,17 @@ BLOCK = build(ka.TransformerDecoderBlock(2, 8), X, X)
 LOCAL = build(ka.LocalAttention(1), [X, X])
 ATTENTION = build(ka.AdditiveAttention(4), [X, X])
 STATE = DECODER.get_initial_state(2)
-READ = DECODER.prepare(X)
-POINTED = POINTER.prepare(X)
+PREPARED_MEMORY = DECODER.prepare(X)
+PREPARED_ELEMENTS = POINTER.prepare(X)
 CALLS = {
     "decoder.prepare": lambda: DECODER.prepare(STEPS),
-    "decoder.step": lambda: DECODER.step(ROWS, STATE, READ),
-    "decoder.step of a state": lambda: DECODER.step(X[:, 0], STATE._replace(cell=[ROWS]), READ),
+    "decoder.step": lambda: DECODER.step(ROWS, STATE, PREPARED_MEMORY),
+    "decoder.step with a symbolic state": lambda: DECODER.step(
+        X[:, 0], STATE._replace(cell=[ROWS]), PREPARED_MEMORY
+    ),
     "decoder.get_initial_state": lambda: DECODER.get_initial_state(2, [ROWS]),
     "pointer.prepare": lambda: POINTER.prepare(STEPS),
-    "pointer.step": lambda: POINTER.step(ROWS, POINTER.get_initial_state(2), POINTED),
+    "pointer.step": lambda: POINTER.step(ROWS, POINTER.get_initial_state(2), PREPARED_ELEMENTS),
     "pointer.get_initial_state": lambda: POINTER.get_initial_state(2, [ROWS, ROWS]),
     "pointer.decode": lambda: POINTER.decode(STEPS),
     "heads.prepare": lambda: HEADS.prepare(STEPS),

@@ -1,4 +1,7 @@
-"""Refuse tensors of a kind that a call does not take: ragged, sparse, text, symbolic in loops."""
+"""The tensors of a call: refuse kinds and shapes that it does not take, and find Keras masks."""
+
+import functools
+from typing import Any
 
 import keras
 from keras import ops, tree
@@ -76,6 +79,74 @@ def check_not_symbolic(method, **arguments):
                 )
 
 
+def check_broadcastable(name: str, x: Any, target: str, shape: Any) -> None:
+    """Raise a ValueError if `x` cannot be broadcast to `shape`, the shape of `target`.
+
+    Broadcasting must not enlarge the target. Sizes that a graph does not know yet are not checked.
+
+    Args:
+        name: Name of the argument `x`, for the error message.
+        x: Tensor, array or nested lists.
+        target: What `shape` is the shape of, for the error message.
+        shape: Its sizes; None is an unknown one.
+
+    Example:
+    >>> from keras_attention.tensors import check_broadcastable
+    >>> check_broadcastable("mask", np.ones((3, 1), bool), "scores", (2, 3, None))
+    """
+    actual, shape = _get_shape(x), tuple(shape)
+    if len(actual) > len(shape) or not _have_matching_sizes(actual, shape, is_one_way=True):
+        raise ValueError(
+            f"Expected `{name}` to be broadcastable to the {target} of shape {shape}. "
+            f"Received: {name} of shape {actual}"
+        )
+
+
+def check_masks_match(masks: Any) -> None:
+    """Raise a ValueError if masks do not broadcast against one another."""
+    shapes = [_get_shape(mask) for mask in masks]
+    if any(not _have_matching_sizes(a, b) for i, a in enumerate(shapes) for b in shapes[:i]):
+        raise ValueError(
+            "Expected masks that broadcast against one another. "
+            f"Received: masks of shapes {', '.join(map(str, shapes))}"
+        )
+
+
+class MaskReader(keras.layers.Layer):
+    """Returns the Keras mask of its input, which Keras itself passes as `mask`."""
+
+    def __init__(self):
+        super().__init__(name="mask_reader", autocast=False)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return mask
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+_read_mask = functools.cache(MaskReader)
+
+
+def keras_mask(x):
+    """Return the Keras mask that a tensor carries from an earlier layer, or None."""
+    mask = getattr(x, "_keras_mask", None)
+    is_traced = keras.backend.backend() == "jax" and not isinstance(x, keras.KerasTensor)
+    # JAX's tracers have no attributes: Keras stores their masks elsewhere, and passes them on.
+    return _read_mask()(x) if mask is None and is_traced else mask
+
+
 def _is_text(x):
     dtype = getattr(x, "dtype", None)
     return getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", None) in ("U", "S")
+
+
+def _get_shape(x):
+    return tuple(x.shape if hasattr(x, "shape") else ops.convert_to_tensor(x).shape)
+
+
+def _have_matching_sizes(a, b, is_one_way=False):
+    """Return True if the sizes of two shapes, aligned at the last axis, are equal or 1."""
+    pairs = zip(reversed(a), reversed(b), strict=False)
+    return all(None in (m, n) or m in (1, n) or (n == 1 and not is_one_way) for m, n in pairs)

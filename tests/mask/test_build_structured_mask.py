@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import Attention
-from keras_attention.layers.call_arguments.masks import build_structured_mask
+from keras_attention.mask.structured_mask import build_structured_mask
 from tests import reference
 
 RNG = np.random.default_rng(0)
@@ -16,20 +16,20 @@ QUERY_MASK, KEY_MASK = RNG.random((2, 3)) < 0.7, RNG.random((2, 7)) < 0.7
 PAIRS = RNG.random((2, 3, 7)) < 0.7
 
 
-def pair_mask(query, key, **masks):
+def build_dense_mask(query, key, **masks):
     return build_structured_mask(query, key, **masks).dense()
 
 
-def dense_mask(query=QUERY, key=KEY, **masks):
-    return np.broadcast_to(ops.convert_to_numpy(pair_mask(query, key, **masks)), (2, 3, 7))
+def broadcast_dense_mask(query=QUERY, key=KEY, **masks):
+    return np.broadcast_to(ops.convert_to_numpy(build_dense_mask(query, key, **masks)), (2, 3, 7))
 
 
 def test_without_masks_the_mask_is_none():
-    assert pair_mask(QUERY, KEY) is None
+    assert build_dense_mask(QUERY, KEY) is None
 
 
 def test_all_masks_are_combined_by_and():
-    actual = dense_mask(
+    actual = broadcast_dense_mask(
         query_mask=QUERY_MASK, key_mask=KEY_MASK, attention_mask=PAIRS, use_causal_mask=True
     )
     causal = reference.causal(3, 7)
@@ -38,10 +38,11 @@ def test_all_masks_are_combined_by_and():
         assert actual[b, i, j] == is_visible
 
 
-def test_key_mask_of_the_keys_rank_is_a_mask_of_pairs():
-    np.testing.assert_array_equal(dense_mask(key_mask=PAIRS), PAIRS)
-    one_row = KEY_MASK[:, None]
-    np.testing.assert_array_equal(dense_mask(key_mask=one_row), np.repeat(one_row, 3, 1))
+def test_key_mask_of_rank_3_is_a_pair_mask():
+    np.testing.assert_array_equal(broadcast_dense_mask(key_mask=PAIRS), PAIRS)
+    shared_row = KEY_MASK[:, None]
+    expected = np.repeat(shared_row, 3, 1)
+    np.testing.assert_array_equal(broadcast_dense_mask(key_mask=shared_row), expected)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float32"])
@@ -52,7 +53,7 @@ def test_key_mask_of_the_keys_rank_is_a_mask_of_pairs():
 )
 def test_attention_masks_broadcast_and_may_be_numeric(mask, dtype):
     expected = np.broadcast_to(mask, (2, 3, 7))
-    np.testing.assert_array_equal(dense_mask(attention_mask=mask.astype(dtype)), expected)
+    np.testing.assert_array_equal(broadcast_dense_mask(attention_mask=mask.astype(dtype)), expected)
     _, weights = Attention()(
         [QUERY, KEY], attention_mask=mask.astype(dtype), return_attention_scores=True
     )
@@ -60,7 +61,7 @@ def test_attention_masks_broadcast_and_may_be_numeric(mask, dtype):
 
 
 @pytest.mark.parametrize("mask", [KEY_MASK, KEY_MASK[:1], KEY_MASK[0]], ids=lambda m: str(m.shape))
-def test_masks_of_a_single_query_have_no_query_axis(mask):
+def test_attention_mask_of_a_single_query_has_no_query_axis(mask):
     _, weights = Attention()(
         [QUERY[:, 0], KEY],
         mask=[np.array([True, False]), None],
@@ -72,10 +73,12 @@ def test_masks_of_a_single_query_have_no_query_axis(mask):
     np.testing.assert_array_equal(ops.convert_to_numpy(weights) > 0, expected)
 
 
-def test_additional_leading_axes_have_their_own_masks():
+def test_masks_may_have_additional_leading_axes():
     query, key = QUERY[:, None], KEY[:, None]
-    actual = pair_mask(query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None])
-    expected = dense_mask(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
+    actual = build_dense_mask(
+        query, key, query_mask=QUERY_MASK[:, None], key_mask=KEY_MASK[:, None]
+    )
+    expected = broadcast_dense_mask(query_mask=QUERY_MASK, key_mask=KEY_MASK)[:, None]
     np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
 
 
@@ -87,9 +90,9 @@ def test_additional_leading_axes_have_their_own_masks():
         ({"attention_mask": np.array(True)}, r"Received: attention_mask of shape \(\)"),
     ],
 )
-def test_masks_of_other_shapes_are_refused(masks, message):
+def test_attention_mask_of_the_wrong_shape_is_refused(masks, message):
     with pytest.raises(ValueError, match=message):
-        pair_mask(QUERY, KEY, **masks)
+        build_dense_mask(QUERY, KEY, **masks)
 
 
 def test_keras_masks_are_combined_with_an_attention_mask():
@@ -112,17 +115,17 @@ def test_keras_masks_are_combined_with_an_attention_mask_in_a_model():
     model = keras.Model([words, pairs], outputs)
     batch = np.array([[3, 7, 0, 5, 0]])
     weights = ops.convert_to_numpy(model([batch, np.tri(5, dtype=bool)[None]])[1])
-    real = batch > 0
+    mask = batch > 0
     np.testing.assert_array_equal(
-        weights > 0, real[:, :, None] & real[:, None] & np.tri(5, dtype=bool)
+        weights > 0, mask[:, :, None] & mask[:, None] & np.tri(5, dtype=bool)
     )
 
 
 def test_output_carries_the_query_mask():
     masked = keras.layers.Masking()(np.where(QUERY_MASK[..., None], QUERY, 0).astype("float32"))
-    summed = keras.layers.GlobalAveragePooling1D()(Attention()([masked, KEY]))
+    averages = keras.layers.GlobalAveragePooling1D()(Attention()([masked, KEY]))
     context = ops.convert_to_numpy(Attention()([masked, KEY]))
     means = [
         x[m].mean(0) if m.any() else 0 * x[0] for x, m in zip(context, QUERY_MASK, strict=True)
     ]
-    np.testing.assert_allclose(ops.convert_to_numpy(summed), means, atol=1e-6)
+    np.testing.assert_allclose(ops.convert_to_numpy(averages), means, atol=1e-6)
