@@ -22,8 +22,8 @@ class Score(BaseLayer):
     or `project_key`. To add weights, define `build(query_shape, key_shape)`.
 
     The layers pass float32 (or float64) tensors, whatever the dtype policy. They apply masks
-    themselves, so a score never receives a mask. The package's own scores round the factors of their
-    products to half precision if that is their own dtype.
+    themselves, so a score never receives a mask. The package's own scores round the factors of
+    their products to half precision if that is their own dtype.
 
     `kernel_family` names the kernels that may replace `compare`, because they return the same
     scores for projected queries and keys: "dot" (`query . key`), "additive"
