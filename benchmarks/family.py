@@ -56,6 +56,7 @@ class Contestant:
     backends: the backends that it runs on. intermediate_bytes: `(sizes, step, mode) -> bytes` of
     the live intermediate tensors that grow faster than the sequence. matches_ours: whether its
     results equal those of our layer. needs: a module that it needs beside the backend.
+    in_quick_run: whether `--quick` and the tests include it; False if it compiles for long.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Contestant:
     intermediate_bytes: Callable = no_intermediates
     matches_ours: bool = True
     needs: str | None = None
+    in_quick_run: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Family:
     Data`; count_work: `(sizes, step) -> Work`. half_lengths: lengths measured in bfloat16 too;
     memory_lengths: lengths whose peak memory is measured; served_lengths: lengths measured as
     exported models too; goal_lengths: lengths that appear in goals, measured first. quick_sizes
-    and quick_lengths: their replacements under `--quick`.
+    and quick_lengths: their replacements under `--quick`; no lengths = not part of it.
     """
 
     name: str

@@ -69,6 +69,7 @@ def measure_case(case, children, options, log):
         "case": case.to_json(),
         "max_intermediate_bytes": MAX_INTERMEDIATE_BYTES,
         "budget": BUDGET_SECONDS[options.quick],
+        "quick": options.quick,
     }
     if case.measure == "time":
         return children[case.backend].ask(question)

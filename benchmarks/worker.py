@@ -23,10 +23,14 @@ from benchmarks.task import make_program
 MAX_MEMORY_FRACTION = 0.9
 
 
-def list_contestants(case):
+def list_contestants(case, quick):
     """Return the names of the contestants that run on the case's backend."""
     contestants = FAMILIES[case.family].contestants
-    return [each.name for each in contestants if case.backend in each.backends]
+    return [
+        each.name
+        for each in contestants
+        if case.backend in each.backends and (each.in_quick_run or not quick)
+    ]
 
 
 def get_skip_reason(case, name, max_intermediate_bytes):
@@ -40,9 +44,9 @@ def get_skip_reason(case, name, max_intermediate_bytes):
     return None
 
 
-def measure(case, max_intermediate_bytes, budget):
+def measure(case, max_intermediate_bytes, budget, quick=False):
     """Return {contestant: its measurements, or {"skipped": reason}, or {"failed": error}}."""
-    names = [case.contestant] if case.contestant else list_contestants(case)
+    names = [case.contestant] if case.contestant else list_contestants(case, quick)
     reasons = {name: get_skip_reason(case, name, max_intermediate_bytes) for name in names}
     results = {name: {"skipped": reason} for name, reason in reasons.items() if reason}
     running = [name for name in names if name not in results]
@@ -78,7 +82,8 @@ def answer(backend, question):
         rates = limits.measure_rates(engine, question["mode"], dtype, question["quick"])
         return {"device": engine.get_device_name(), "rates": rates}
     case = Case.from_json(question["case"])
-    return measure(case, question["max_intermediate_bytes"], question["budget"])
+    options = (question[name] for name in ("max_intermediate_bytes", "budget", "quick"))
+    return measure(case, *options)
 
 
 def limit_memory():

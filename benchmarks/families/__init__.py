@@ -18,6 +18,7 @@ from benchmarks.families import (
     multi_head,
     pointer,
     pooling,
+    translation,
 )
 
 FAMILIES = {
@@ -36,5 +37,6 @@ FAMILIES = {
         hard.FAMILY,
         pointer.FAMILY,
         pooling.FAMILY,
+        *translation.FAMILIES,
     ]
 }
