@@ -1,4 +1,4 @@
-"""A Neural Turing Machine that shifts by a matrix product and computes heads one by one."""
+"""A Neural Turing Machine that shifts addresses by a matrix product, one head after the other."""
 
 import keras
 import numpy as np
@@ -6,9 +6,10 @@ from keras import ops
 
 
 class PlainNTMCell(keras.layers.Layer):
-    """A cell of one read head and one write head, with weights in the order of an `NTMCell`'s.
+    """A cell with one read head and one write head, whose weights have the order of `NTMCell`'s.
 
-    The address is shifted by a product with a circulant slots x slots matrix, built at every step.
+    An address is shifted by a product with a circulant matrix (slots, slots), which is built at
+    every step.
     """
 
     def __init__(self, units, slots, width, controller_units, **kwargs):
@@ -17,7 +18,7 @@ class PlainNTMCell(keras.layers.Layer):
         self.controller_units = controller_units
         self.state_size = [controller_units] * 2 + [slots * width, width, 2 * slots]
         self.output_size = units
-        # shift_index[i, j]: the one of three shifts that moves slot j to slot i; 3 = none of them.
+        # shift_index[i, j]: index of the shift that moves slot j to slot i; 3 if no shift does.
         i, j = np.arange(slots)[:, None], np.arange(slots)[None]
         self.shift_index = np.minimum((i - j + 1) % slots, 3)
 
