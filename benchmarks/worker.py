@@ -21,7 +21,7 @@ from benchmarks.engines import get_engine, make_call
 from benchmarks.families import FAMILIES
 from benchmarks.task import make_program
 
-MAX_MEMORY_FRACTION = 0.9
+MAX_MEMORY_FRACTION = 0.9  # of the memory that is available when the process starts
 
 
 def list_contestants(case):

@@ -32,7 +32,7 @@ whose magnitudes are about 1. Any other entry is the shortened error of converte
 - The ONNX converter needs a model that has been called once.
 - If ONNX fails on the types of an `Add`, the `Add` belongs to the loop over blocks of long
   sequences. `implementation="plain"` has no such loop; its results are in separate rows.
-- OpenVINO computes in bfloat16 if the processor supports it. These figures were measured with
+- OpenVINO computes in bfloat16 if the processor supports it. The differences were measured with
   `INFERENCE_PRECISION_HINT: f32`.
 - Compare the outputs before you serve a converted model, because a model that runs may still
   compute wrong results.

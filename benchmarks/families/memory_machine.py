@@ -7,7 +7,7 @@ from benchmarks.family import Contestant, Data, Family, Work
 def make_data(sizes, rng):
     b, t, i, u = (sizes[name] for name in ("batch", "length", "inputs", "units"))
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
-    numbers = 2 * (m + 6) + 2 * m
+    parameter_count = 2 * (m + 6) + 2 * m  # of the two heads
     initial_weights = sample_weights(
         rng,
         address_start=(2, n),
@@ -17,8 +17,8 @@ def make_data(sizes, rng):
         kernel=(i + m, 4 * c),
         recurrent_kernel=(c, 4 * c),
         bias=(4 * c,),
-        heads_kernel=(c, numbers),
-        heads_bias=(numbers,),
+        heads_kernel=(c, parameter_count),
+        heads_bias=(parameter_count,),
         output_kernel=(c + m, u),
         output_bias=(u,),
     )
