@@ -12,7 +12,7 @@ fixed, maps an image to annotation vectors, here 7 x 7. An LSTM attends to them 
 Each of the other variants omits one part of the method. The run can be interrupted at any time: the
 same command resumes it after the last completed epoch.
 
-The paper's figures are for photographs (BLEU-4 on Flickr8k: soft 19.5, hard 21.3). Here, with seed
+The paper's results are for photographs (BLEU-4 on Flickr8k: soft 19.5, hard 21.3). Here, with seed
 0 on 10,000 test grids, 97.1 % of the captions are right with soft attention and 96.7 % with hard
 attention. The largest weight is on the cell of the digit for 97.2 and 99.8 % of the digits. The
 fixed network misclassifies 0.48 % of single digits. docs/results.md has the other variants.
@@ -70,7 +70,7 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, draw and export; return the test figures."""
+    """Train or resume, evaluate, plot and export; return the metrics of the test."""
     devices = distribution.strategy(strategy)
     suffix = "_quick" if quick else ""
     name = f"image_captioning_{variant}{suffix}"

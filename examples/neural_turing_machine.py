@@ -57,14 +57,14 @@ FIGURE = "bits per sequence"
 
 
 class Task(NamedTuple):
-    """An algorithm, the sizes of the paper's networks for it, and the paper's figures."""
+    """An algorithm, the sizes of the paper's networks for it, and the paper's results."""
 
     episode: Callable
     steps: int  # length of the longest episode in training
     sizes: dict  # {controller: (number of read heads, also of write heads; units of each layer)}
     longer: list  # arguments of test episodes that are longer than in training
     film: dict  # arguments of the episode that is plotted
-    paper: dict  # {label: bits per sequence}, read from the paper's figures
+    paper: dict  # {label: bits per sequence}, read from the paper's plots
 
 
 TASKS = {

@@ -10,7 +10,7 @@ warm-up, and beam search with a key/value cache. The data, the batches and the m
 the source, the target and the logits. The run can be interrupted at any time: the same command
 resumes it after the last completed epoch.
 
-The paper's figures are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
+The paper's results are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
 hours on 8 P100). The options for a model of that size, on a GPU, are `--blocks 6 --units 512
 --hidden 2048 --epochs 40 --warmup 4000`. The command above reaches 36.4 BLEU on the test set, seed
 0, in 79 minutes of processor time. docs/results.md compares it with recurrent networks. Differs

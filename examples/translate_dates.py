@@ -126,7 +126,7 @@ def main(
 
 def make_batches(dates, source, steps, rng):
     """Return a data set of `steps` new random batches, each padded to one of `LENGTHS`."""
-    # Sample more than `steps` batches, because the last, incomplete batch of each length is dropped.
+    # Sample more than `steps` batches, because the incomplete last batch of each length is dropped.
     samples = dates.sample((steps + len(LENGTHS)) * BATCH, rng, split="train")
     encoded = []
     for length, group in group_by_length(samples).items():
