@@ -97,8 +97,8 @@ def main(
 
     images, labels = digits["train"]
     images, cells = digit_grids.sample_grids(
-        # Distort the digits, because the encoder was trained on the original ones and would
-        # classify them better than new ones.
+        # Use new distortions of the digits, because the encoder would classify the images that it
+        # was trained on better than new ones.
         distort(images, [seed, 1]),
         labels,
         2 * steps * BATCH,
@@ -177,10 +177,10 @@ def evaluate(encoder, decode, images, digits):
     words, alignments = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("tokens", "alignments")
     )
-    largest = (alignments > 0) & (alignments == alignments.max(axis=-1, keepdims=True))
+    is_largest = (alignments > 0) & (alignments == alignments.max(axis=-1, keepdims=True))
     # If several locations have the largest weight, each counts as a fraction.
-    largest = largest / np.maximum(largest.sum(axis=-1, keepdims=True), 1)
-    largest, weights = sum_on_right_cell(largest, digits), sum_on_right_cell(alignments, digits)
+    fractions = is_largest / np.maximum(is_largest.sum(axis=-1, keepdims=True), 1)
+    largest, weights = (sum_on_right_cell(x, digits) for x in (fractions, alignments))
     return {
         "sequences right": float((words == digit_grids.encode(digits)).all(axis=1).mean()),
         "largest weight on the right cell": float(largest.mean()),

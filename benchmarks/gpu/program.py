@@ -48,7 +48,7 @@ def _to_storable(array):
 
 
 def load(path):
-    """Load a saved program. The `path` is that of the program's folder, which has its name."""
+    """Load the program that `save` wrote to the folder `path`, whose last part is its name."""
     path = Path(path)
     description = json.loads((path / "program.json").read_text(encoding="utf-8"))
     with np.load(path / "arrays.npz") as file:
