@@ -44,6 +44,7 @@ class Results:
         self.by_key[key] = result
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"key": key, "stamp": self.stamp, "result": result}) + "\n"
+        # Start a new line if a killed run left the last one incomplete.
         is_incomplete = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
         with open(self.path, "ab") as file:
             file.write((b"\n" if is_incomplete else b"") + line.encode())
