@@ -70,7 +70,15 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, plot and export; return the metrics of the test."""
+    """Train or resume, evaluate, plot and export; return the metrics of the test.
+
+    Args:
+        variant: The attention, and the part of the method that is left out.
+        epochs: Number of epochs of 250 steps.
+        units: Units of the decoder's LSTM.
+
+    The other arguments are described in `examples.command_line`.
+    """
     devices = distribution.strategy(strategy)
     suffix = "_quick" if quick else ""
     name = f"image_captioning_{variant}{suffix}"

@@ -129,7 +129,17 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, plot and export; return the metrics of the test."""
+    """Train or resume, test, plot and export; return the metrics of the test.
+
+    Args:
+        task: The algorithm to learn.
+        controller: The controller of the NTM, or a baseline of three LSTM layers without memory.
+        sequences: Number of training sequences.
+        batch: Number of sequences in a batch.
+        rate: Initial learning rate.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
             f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "

@@ -80,7 +80,19 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, plot and export; return the metrics on each test set."""
+    """Train or resume, test, plot and export; return the metrics on each test set.
+
+    Args:
+        task: The problem to solve.
+        smallest: Minimum number of elements in an instance.
+        largest: Maximum number of elements in an instance.
+        epochs: Number of epochs of 480 batches.
+        units: Units of the LSTMs and of the score.
+        rate: Initial learning rate.
+        instances: File of the authors' test instances of hulls; empty for none.
+
+    The other arguments are described in `examples.command_line`.
+    """
     steps, test_count, validation_count = (48, 250, 100) if quick else (480, 10_000, 1000)
     epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":

@@ -55,7 +55,22 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics.
+
+    Args:
+        blocks: Number of blocks of the encoder, and of the decoder.
+        heads: Number of heads of every attention.
+        units: Width of the embeddings and of all layers.
+        hidden: Width of the feed-forward networks.
+        dropout: Dropout rate.
+        label_smoothing: Share of the target probability that is spread over all words.
+        warmup: Number of steps in which the learning rate rises to its peak.
+        peak: Maximum learning rate.
+        norm: Position of the layer normalizations.
+        beam_width: Number of hypotheses of the beam search.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {

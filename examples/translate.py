@@ -43,7 +43,15 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics.
+
+    Args:
+        attention: The kind of attention.
+        units: Width of the embeddings, of the memory and of the decoder's state.
+        beam_width: Number of hypotheses of the beam search.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         epochs, units = 2, 16
     outcome = run_experiment(

@@ -52,7 +52,15 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, plot and export; return the share of correct test dates."""
+    """Train or resume, evaluate, plot and export; return the share of correct test dates.
+
+    Args:
+        attention: The kind of attention.
+        epochs: Number of epochs of 250 batches.
+        units: Width of the memory and of the decoder's state; embeddings have half of it.
+
+    The other arguments are described in `examples.command_line`.
+    """
     steps, test_count = (4, 256) if quick else (250, 10_000)
     epochs = 2 if quick else epochs
     devices = distribution.strategy(strategy)
