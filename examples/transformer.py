@@ -10,7 +10,7 @@ warm-up, and beam search with a key/value cache. The data, the batches and the m
 the source, the target and the logits. The run can be interrupted at any time: the same command
 resumes it after the last completed epoch.
 
-The paper's figures are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
+The paper's results are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
 hours on 8 P100). The options for a model of that size, on a GPU, are `--blocks 6 --units 512
 --hidden 2048 --epochs 40 --warmup 4000`. The command above reaches 36.4 BLEU on the test set, seed
 0, in 79 minutes of processor time. docs/results.md compares it with recurrent networks. Differs
@@ -54,7 +54,22 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics.
+
+    Args:
+        blocks: Number of blocks of the encoder, and of the decoder.
+        heads: Number of heads of every attention.
+        units: Width of the embeddings and of all layers.
+        hidden: Width of the feed-forward networks.
+        dropout: Dropout rate.
+        label_smoothing: Share of the target probability that is spread over all words.
+        warmup: Number of steps in which the learning rate rises to its peak.
+        peak: Maximum learning rate.
+        norm: Position of the layer normalizations.
+        beam_width: Number of hypotheses of the beam search.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {

@@ -1,6 +1,6 @@
-"""One file per mechanism: its contestants, its data and the work that its mathematics requires.
+"""The benchmark families, one file per mechanism: contestants, data and required work.
 
-To add a mechanism, add a file like `dot.py` and a line here. `keras` is imported inside of
+To add a mechanism, add a file like `dot.py` and a line here. The files import `keras` inside of
 functions, because the process that lists the cases must not load a backend.
 """
 
