@@ -37,7 +37,7 @@ def keras_loss(loss, y, y_pred, sample_weight, loss_weights):
 
 
 NAMES = ["first", "second"]
-BOTH, BOTH_TARGETS = [LOGITS, POINTS], [IDS, TARGETS]
+TWO_OUTPUTS, TWO_TARGETS = [LOGITS, POINTS], [IDS, TARGETS]
 CASES = {
     "function": ("mse", TARGETS, POINTS, None, None),
     "ranks_aligned": ("mse", TARGETS[:, 0], POINTS, EXAMPLE_WEIGHTS, None),
@@ -54,12 +54,12 @@ CASES = {
         None,
     ),
     "ignored_class": (word_loss(ignore_class=2), IDS, LOGITS, None, None),
-    "list": ([word_loss(), "mae"], BOTH_TARGETS, BOTH, None, [2.0, 0.5]),
-    "list_by_name": ({"first": word_loss()}, BOTH_TARGETS, BOTH, None, None),
+    "list": ([word_loss(), "mae"], TWO_TARGETS, TWO_OUTPUTS, None, [2.0, 0.5]),
+    "list_by_name": ({"first": word_loss()}, TWO_TARGETS, TWO_OUTPUTS, None, None),
     "dict": (
         {"first": word_loss(), "second": "mae"},
-        dict(zip(NAMES, BOTH_TARGETS, strict=True)),
-        dict(zip(NAMES, BOTH, strict=True)),
+        dict(zip(NAMES, TWO_TARGETS, strict=True)),
+        dict(zip(NAMES, TWO_OUTPUTS, strict=True)),
         None,
         {"first": 2.0, "second": 0.5},
     ),
@@ -67,8 +67,8 @@ CASES = {
     "one_for_all": ("mae", [TARGETS, POINTS], [POINTS, POINTS], None, None),
     "each_weighted": (
         [word_loss(), "mae"],
-        BOTH_TARGETS,
-        BOTH,
+        TWO_TARGETS,
+        TWO_OUTPUTS,
         [STEP_WEIGHTS, EXAMPLE_WEIGHTS],
         None,
     ),
@@ -114,18 +114,20 @@ def test_costs_that_sum_to_zero_are_right_for_each_example(reduction):
     ("loss", "weights", "outputs", "message"),
     [
         (None, None, LOGITS, "loss=None"),
-        ([None, None], None, BOTH, r"loss=\[None, None\]"),
-        (["mse"], None, BOTH, r"loss=\['mse'\]"),
-        ({"third": "mse"}, None, BOTH, "loss={'third': 'mse'}"),
-        ("mse", [1.0], BOTH, r"loss_weights=\[1.0\]"),
+        ([None, None], None, TWO_OUTPUTS, r"loss=\[None, None\]"),
+        (["mse"], None, TWO_OUTPUTS, r"loss=\['mse'\]"),
+        ({"third": "mse"}, None, TWO_OUTPUTS, "loss={'third': 'mse'}"),
+        ("mse", [1.0], TWO_OUTPUTS, r"loss_weights=\[1.0\]"),
         (WordLoss(reduction=None), None, LOGITS, "reduction=None"),
         ("crossentropy", None, LOGITS, "loss='crossentropy'"),
-        (["CE", None], None, BOTH, "loss='CE'"),
+        (["CE", None], None, TWO_OUTPUTS, "loss='CE'"),
     ],
 )
 def test_missing_or_mismatched_losses_are_refused(loss, weights, outputs, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: .*{message}"):
-        ExampleCosts(loss, weights, outputs, NAMES[: len(outputs)] if outputs is BOTH else ["one"])
+        ExampleCosts(
+            loss, weights, outputs, NAMES[: len(outputs)] if outputs is TWO_OUTPUTS else ["one"]
+        )
 
 
 def test_scalar_loss_of_the_batch_is_refused():

@@ -125,7 +125,7 @@ def test_all_heads_at_once_on_a_gpu_match_heads_one_by_one(name, monkeypatch):
         np.testing.assert_allclose(actual, one_by_one, rtol=1e-4, atol=1e-5)
 
 
-def test_second_derivative():
+def test_second_derivative_matches_plain():
     layers = [
         keras_attention.MultiHeadSelfAttention(2, 3, implementation=i) for i in IMPLEMENTATIONS
     ]
