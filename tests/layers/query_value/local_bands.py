@@ -7,7 +7,16 @@ from keras_attention import LocalAttention
 
 BATCH, WIDTH = 3, 5
 RNG = np.random.default_rng(0)
-KINDS = ["none", "right", "left right", "holes", "empty row", "causal", "left causal holes", "pairs"]
+KINDS = [
+    "none",
+    "right",
+    "left right",
+    "holes",
+    "empty row",
+    "causal",
+    "left causal holes",
+    "pairs",
+]
 KINDS += ["queries left", "pairs causal right empty row"]
 
 

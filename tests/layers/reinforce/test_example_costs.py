@@ -26,7 +26,7 @@ def word_loss(**options):
     return WordLoss(from_logits=True, **options)
 
 
-def keras_loss(loss, y, y_pred, sample_weight, loss_weights):
+def compute_keras_loss(loss, y, y_pred, sample_weight, loss_weights):
     """Return the loss that a compiled Keras model reports."""
     names = iter(NAMES)
     inputs = keras.tree.map_structure(lambda x: keras.Input(x.shape[1:], name=next(names)), y_pred)
@@ -79,9 +79,9 @@ CASES = {
 def test_mean_cost_equals_the_loss_that_keras_reports(name):
     loss, y, y_pred, sample_weight, loss_weights = CASES[name]
     if name == "list_by_name":
-        expected = keras_loss([word_loss(), None], y, y_pred, sample_weight, loss_weights)
+        expected = compute_keras_loss([word_loss(), None], y, y_pred, sample_weight, loss_weights)
     else:
-        expected = keras_loss(loss, y, y_pred, sample_weight, loss_weights)
+        expected = compute_keras_loss(loss, y, y_pred, sample_weight, loss_weights)
     costs = ExampleCosts(loss, loss_weights, y_pred, NAMES[: len(keras.tree.flatten(y_pred))])
     actual = ops.convert_to_numpy(costs(y, y_pred, sample_weight))
     assert actual.shape == (BATCH,)
@@ -91,11 +91,11 @@ def test_mean_cost_equals_the_loss_that_keras_reports(name):
 def test_cost_of_an_example_depends_on_its_own_steps_only():
     costs = ExampleCosts(word_loss(), None, LOGITS, ["output"])
     likelihoods = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
-    parts = -np.log(np.take_along_axis(likelihoods, IDS[..., None], -1)[..., 0])
-    np.testing.assert_allclose(costs(IDS, LOGITS), parts.mean(-1), rtol=1e-5)
+    step_costs = -np.log(np.take_along_axis(likelihoods, IDS[..., None], -1)[..., 0])
+    np.testing.assert_allclose(costs(IDS, LOGITS), step_costs.mean(-1), rtol=1e-5)
     mask = np.arange(STEPS) <= np.arange(BATCH)[:, None]
     masked = keras.layers.Masking()(ops.where(mask[..., None], LOGITS, 0))
-    expected = BATCH * (parts * mask).sum(-1) / mask.sum()
+    expected = BATCH * (step_costs * mask).sum(-1) / mask.sum()
     np.testing.assert_allclose(costs(IDS, masked), expected, rtol=1e-5)
 
 
