@@ -52,7 +52,7 @@ every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.rela
 
 
 @every_source
-def test_imports_run_one_way(path):
+def test_imports_go_one_way(path):
     """Layers import kernels, decoding and memory, which import the four steps and the leaves.
 
     The steps import only the leaves; `normalize` also imports `mask`. `testing` may import

@@ -103,7 +103,7 @@ def load_checkpoints(folder):
 
 
 @pytest.mark.parametrize(("module", "options"), CASES)
-def test_a_killed_training_ends_like_an_undisturbed_one(module, options, tmp_path):
+def test_a_killed_run_ends_like_an_uninterrupted_one(module, options, tmp_path):
     uninterrupted, killed = (str(tmp_path / name) for name in ("uninterrupted", "killed"))
     for folder in (uninterrupted, killed):
         Path(folder).mkdir()

@@ -107,8 +107,8 @@ def test_weights_of_a_part_match_those_of_one_call(mode):
     output, weights, next_cache = layer(X[:, 4:], cache=cache, return_attention_scores=True)
     np.testing.assert_allclose(numpy(weights)[..., :7], numpy(expected)[:, :, 4:], atol=1e-6)
     np.testing.assert_array_equal(numpy(weights)[..., 7:], 0)
-    again, _ = layer(X[:, 4:], cache=cache)
-    np.testing.assert_array_equal(numpy(again), numpy(output))
+    repeated, _ = layer(X[:, 4:], cache=cache)
+    np.testing.assert_array_equal(numpy(repeated), numpy(output))
     assert isinstance(next_cache, KeyValueCache)
 
 
