@@ -1,14 +1,22 @@
-"""The floating-point precision of scores and contexts, independent of the dtype policy."""
+"""The floating-point precision of scores and of products in half precision.
+
+Projections and matrix products take inputs in the compute dtype; scores, softmax and sums are
+float32 under every half-precision policy (float64 under a float64 policy).
+"""
 
 import keras
 from keras import ops
 
-from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
 from keras_attention.types import Tensor
 
 # Products of two projections of inputs up to this magnitude are finite in float32, so that no score
 # can become NaN as a difference of infinities. Scores of that size give one-hot weights anyway.
 MAX_ABSOLUTE_INPUT = 1e12
+
+HALF_PRECISION = "float16", "bfloat16"
+
+# The largest finite number. That of bfloat16 is near float32's, which products do not reach.
+MAX_FLOAT16 = 65504.0
 
 
 def score_dtype(dtype: str) -> str:
@@ -42,21 +50,32 @@ def to_score_precision(x: Tensor) -> Tensor:
     return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
 
 
-def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply matrices in float32 (float64 is kept).
-
-    Batch axes that are known to differ are made equal before: see `batch_axes`.
+def clip_input(x: Tensor) -> Tensor:
+    """Clip `x` to +-1e12, as the input of a projection; every number of float16 is smaller.
 
     Args:
-        a: `(batch, ..., m, n)`, any float dtype.
-        b: `(batch, ..., n, k)`, any float dtype.
+        x: Tensor of any float dtype and shape.
 
     Returns:
-        Tensor `(batch, ..., m, k)`, float32 or float64.
+        Tensor of the same shape and dtype.
     """
-    a, b = at_least_float32(a), at_least_float32(b)
-    axes = len(a.shape) - 2
-    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
-        sizes = join_batch_sizes([a, b], axes)
-        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
-    return ops.matmul(a, b)
+    if keras.backend.standardize_dtype(x.dtype) == "float16":
+        return x
+    return ops.clip(x, -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+
+
+def saturate_cast(x: Tensor, dtype: str) -> Tensor:
+    """Cast from or to half precision; what exceeds the range of float16 becomes its largest number.
+
+    An overflow would become infinite, and the difference of two infinite products is NaN.
+
+    Args:
+        x: Float tensor of any shape. Infinite numbers of float16 are replaced too.
+        dtype: A float dtype.
+
+    Returns:
+        Tensor of the same shape and of `dtype`.
+    """
+    if "float16" in (dtype, keras.backend.standardize_dtype(x.dtype)):
+        x = ops.clip(x, -MAX_FLOAT16, MAX_FLOAT16)
+    return ops.cast(x, dtype)

@@ -18,6 +18,7 @@ from benchmarks.families import (
     multi_head,
     pointer,
     pooling,
+    transformer,
     translation,
 )
 
@@ -26,6 +27,7 @@ FAMILIES = {
     for family in [
         additive.FAMILY,
         multi_head.FAMILY,
+        transformer.FAMILY,
         local.FAMILY,
         dot.FAMILY,
         grouped.FAMILY,

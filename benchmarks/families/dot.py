@@ -39,6 +39,7 @@ FAMILY = Family(
     title="Attention",
     sizes={"batch": 8, "width": 64},
     lengths=(128, 512, 2048),
+    half_lengths=(512, 2048),
     quick_sizes={"batch": 2, "width": 8},
     quick_lengths=(32,),
     make_data=make_data,

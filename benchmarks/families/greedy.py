@@ -87,6 +87,7 @@ FAMILY = Family(
     title="decoding.greedy of an AttentionDecoder, T words from T keys",
     sizes={"batch": 16, "units": 128, "vocabulary": 1000},
     lengths=(16, 64),
+    half_lengths=(64,),
     quick_sizes={"batch": 2, "units": 8, "vocabulary": 20},
     quick_lengths=(4,),
     make_data=make_data,

@@ -28,6 +28,7 @@ FAMILY = Family(
     title="MultiHeadSelfAttention in groups",
     sizes={"batch": 1, "heads": 8, "key_dim": 64, "groups": 2},
     lengths=(128, 512, 2048),
+    half_lengths=(512, 2048),
     quick_sizes={"batch": 1, "heads": 4, "key_dim": 8, "groups": 2},
     quick_lengths=(32,),
     make_data=make_data,

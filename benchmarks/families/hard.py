@@ -25,6 +25,7 @@ FAMILY = Family(
     title="HardAttention, additive score",
     sizes={"batch": 8, "units": 64},
     lengths=(64, 256),
+    half_lengths=(256,),
     quick_sizes={"batch": 2, "units": 8},
     quick_lengths=(16,),
     make_data=additive.make_data,

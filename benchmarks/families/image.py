@@ -50,6 +50,7 @@ FAMILY = Family(
     title="SelfAttention2D over T positions",
     sizes={"batch": 4, "channels": 64},
     lengths=(256, 1024, 4096),
+    half_lengths=(1024, 4096),
     quick_sizes={"batch": 2, "channels": 16},
     quick_lengths=(16,),
     make_data=make_data,

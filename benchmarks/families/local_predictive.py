@@ -43,6 +43,7 @@ FAMILY = Family(
     title="LocalAttention, local-p",
     sizes={"batch": 4, "width": 64, "window": 32},
     lengths=(512, 2048),
+    half_lengths=(2048,),
     quick_sizes={"batch": 2, "width": 8, "window": 4},
     quick_lengths=(32,),
     make_data=make_data,

@@ -77,6 +77,7 @@ FAMILY = Family(
     title="NTMCell in an RNN",
     sizes={"batch": 16, "inputs": 8, "units": 8, "slots": 128, "width": 20, "controller": 100},
     lengths=(16, 64),
+    half_lengths=(64,),
     quick_sizes={"batch": 2, "inputs": 3, "units": 5, "slots": 8, "width": 4, "controller": 6},
     quick_lengths=(4,),
     make_data=make_data,

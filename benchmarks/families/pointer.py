@@ -45,6 +45,7 @@ FAMILY = Family(
     title="PointerDecoder, T steps over T elements",
     sizes={"batch": 16, "units": 128},
     lengths=(16, 64),
+    half_lengths=(64,),
     quick_sizes={"batch": 2, "units": 8},
     quick_lengths=(4,),
     make_data=make_data,

@@ -40,6 +40,7 @@ FAMILY = Family(
     title="AttentionPooling",
     sizes={"batch": 16, "width": 128},
     lengths=(128, 1024),
+    half_lengths=(1024,),
     quick_sizes={"batch": 2, "width": 8},
     quick_lengths=(16,),
     make_data=make_data,

@@ -40,7 +40,6 @@ def attention(
     implementation: Implementation = "auto",
     return_weights: bool = True,
     groups: int | None = None,
-    dtype: str = "float32",
 ) -> tuple[Tensor, Tensor | None]:
     """Score, mask, normalize and read, by the fastest implementation of the same numbers.
 
@@ -53,8 +52,8 @@ def attention(
         score: A `Score`; its `kernel_family` says which kernels compute the same numbers.
         normalize: A function `(scores, mask) -> weights`. Only softmax has kernels.
         perturbation: A `Perturbation` of the weights, or None.
-        query: Projected queries `(batch, ..., Tq, D)`, float32 or float64; with `groups`,
-            `(batch, heads, Tq, D)`.
+        query: Projected queries `(batch, ..., Tq, D)`, of any float dtype, which is that of the
+            products; with `groups`, `(batch, heads, Tq, D)`.
         memory: Has `keys`, projected `(batch, ..., Tk, D)` or a `StepKeys`, and `values`
             `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
         mask: A `StructuredMask`, the same for all heads.
@@ -65,13 +64,14 @@ def attention(
             weights, they are computed separately.
         groups: Number of heads of keys and values, which divides the number of heads of the
             queries: consecutive heads share keys. None = the tensors have no axis of heads.
-        dtype: Compute dtype of the layer.
 
     Returns:
         Context, like the queries but of the values' width and dtype; and the weights
         `(batch, ..., Tq, Tk)` before the perturbation, or None.
     """
     keys, values = memory.keys, memory.values
+    if not isinstance(keys, StepKeys) and keys.dtype != query.dtype:
+        query, keys = at_least_float32(query), at_least_float32(keys)
     is_dropout = perturbation is None or perturbation.kernel_family == "dropout"
     seeds, rate = None, 0.0
     if is_dropout and noise is not None:
@@ -94,7 +94,7 @@ def attention(
         weights, kernel = _compute_weights(score, normalize, query, keys, *options)
     _log("dot product, blockwise" if is_dot else kernel, query, keys)
     if is_dot:
-        context = _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups)
+        context = _attend_dots(query, keys, values, mask, seeds, rate, bias, groups)
     else:
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
         context = weighted_sum(_group_heads(perturbed, groups), _group_heads(values, groups))
@@ -204,14 +204,14 @@ def can_run_dot_blockwise(
     return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
 
 
-def _attend_dots(query, keys, values, mask, seeds, rate, dtype, bias, groups):
+def _attend_dots(query, keys, values, mask, seeds, rate, bias, groups):
     """Return the context of `dot_attention`; without `groups`, of a single head."""
-    inputs = [query, keys, at_least_float32(values), seeds]
+    inputs = [query, keys, values, seeds]
     if groups is None:
         inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
     *inputs, seeds = inputs
-    context = dot_attention(*inputs, mask, seeds, rate, dtype=dtype, bias=bias)
-    return ops.cast(context if groups else ops.squeeze(context, 1), values.dtype)
+    context = dot_attention(*inputs, mask, seeds, rate, bias)
+    return context if groups else ops.squeeze(context, 1)
 
 
 def _compute_scores(score, query, keys, implementation):

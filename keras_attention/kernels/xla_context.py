@@ -8,10 +8,17 @@ def is_compiled():
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # This function is not part of TensorFlow's public API. Without it every trace counts as not
-        # compiled, which gives correct results, and is slower under XLA.
-        enclosing = getattr(tf.__internal__, "get_enclosing_xla_context", lambda: None)
         # On a GPU, a matrix product has the precision of TensorFloat-32, which is too low for the
         # matrix products that replace the compiled loops.
-        return bool(enclosing() or tf.config.list_physical_devices("GPU"))
+        return is_inside_xla() or bool(tf.config.list_physical_devices("GPU"))
     return keras.backend.backend() == "jax"
+
+
+def is_inside_xla():
+    """Return whether TensorFlow traces operations for XLA."""
+    import tensorflow as tf
+
+    # This function is not part of TensorFlow's public API. Without it every trace counts as not
+    # compiled, which gives correct results, and is slower under XLA.
+    enclosing = getattr(tf.__internal__, "get_enclosing_xla_context", lambda: None)
+    return bool(enclosing())

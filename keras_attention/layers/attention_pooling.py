@@ -7,11 +7,12 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
+from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
-from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
+from keras_attention.precision import clip_input, score_dtype
 from keras_attention.read import weighted_sum
 from keras_attention.tensors import ONE_VECTOR, check_tensors
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
@@ -112,9 +113,8 @@ class AttentionPooling(BaseLayer):
     ) -> Tensor | tuple[Tensor, Tensor]:
         mask = self._check_call(inputs, mask)
         inputs = hide(ops.cast(inputs, self.compute_dtype), mask)
-        hidden = ops.tanh(
-            ops.matmul(to_score_precision(inputs), self.kernel) + at_least_float32(self.bias)
-        )
+        dtype = score_dtype(self.compute_dtype)
+        hidden = ops.tanh(project(clip_input(inputs), self.kernel, self.bias, dtype))
         scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)
         weights = softmax(scores, padding(key_mask=mask))
         output = ops.squeeze(weighted_sum(self.drop(weights, training=training), inputs), -2)

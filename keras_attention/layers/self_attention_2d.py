@@ -13,7 +13,13 @@ from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
-from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
+from keras_attention.precision import (
+    HALF_PRECISION,
+    at_least_float32,
+    clip_input,
+    saturate_cast,
+    score_dtype,
+)
 from keras_attention.score import DotScore
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
@@ -38,7 +44,7 @@ class SelfAttention2D(BaseLayer):
     to a checkpoint's (1, 1, C, width). Weights: `gamma` (), and the kernels, without biases, of
     `query_projection` Wg (C, C / key_reduction), `key_projection` Wf (the same),
     `value_projection` Wh (C, C / value_reduction) and `output_projection` Wv (C / value_reduction,
-    C). They are float32 (float64 under a float64 policy), because scores are computed from them.
+    C). They are float32 (float64 under a float64 policy), and multiplied in the compute dtype.
 
     Args:
         key_reduction: Queries and keys have C // key_reduction channels, at least 1.
@@ -144,7 +150,7 @@ class SelfAttention2D(BaseLayer):
         check_tensors("inputs", inputs)
         self._channels(inputs.shape)
         inputs = ops.cast(inputs, self.compute_dtype)
-        image = self._to_channels_last(to_score_precision(inputs))
+        image = self._to_channels_last(clip_input(inputs))
         query = self._flatten(_project(self.query_projection, image, training))
         key = self._flatten(self._pool(_project(self.key_projection, image, training)))
         value = self._flatten(self._pool(_project(self.value_projection, image, training)))
@@ -157,12 +163,12 @@ class SelfAttention2D(BaseLayer):
             StructuredMask(ops.shape(query)[1], ops.shape(key)[1]),
             implementation=self.implementation,
             return_weights=return_attention_scores,
-            dtype=self.compute_dtype,
         )
         if self.output_projection is not None:
             context = _project(self.output_projection, context, training)
         context = self._from_channels_last(ops.reshape(context, ops.shape(image)))
-        output = ops.add(ops.multiply(context, self.gamma), at_least_float32(inputs))
+        residual = ops.multiply(at_least_float32(context), self.gamma)
+        output = ops.add(residual, at_least_float32(inputs))
         output = ops.cast(output, self.compute_dtype)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
@@ -170,12 +176,13 @@ class SelfAttention2D(BaseLayer):
 
     def _convolution(self, name, channels, width):
         dtype = score_dtype(self.compute_dtype)
+        is_half = self.compute_dtype in HALF_PRECISION
         layer = keras.layers.Dense(
             width,
             use_bias=False,
             kernel_initializer=clone_initializer(self.kernel_initializer),
             kernel_regularizer=self.kernel_regularizer,
-            dtype=dtype,
+            dtype=f"mixed_{self.compute_dtype}" if is_half else dtype,
             name=name,
         )
         if self.spectral_normalization:
@@ -251,4 +258,5 @@ def _project(projection, image, training):
 
     In training, Keras's spectral normalization assigns the kernel outside of the gradient.
     """
-    return projection(image, training=training and projection.trainable)
+    projected = projection(image, training=training and projection.trainable)
+    return saturate_cast(projected, keras.backend.standardize_dtype(image.dtype))

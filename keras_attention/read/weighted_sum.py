@@ -1,13 +1,17 @@
 """Context as the weighted sum of the values."""
 
+import keras
 from keras import ops
 
-from keras_attention.precision import matmul
+from keras_attention.kernels.matmul import matmul
+from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.types import Tensor
 
 
 def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
-    """Compute `context[i] = sum_j weights[i, j] value[j]`, in float32 (float64 for float64 inputs).
+    """Compute `context[i] = sum_j weights[i, j] value[j]`.
+
+    Weights are rounded to half precision if the values are; sums are float32 (float64 for float64).
 
     Args:
         weights: `(batch, ..., Tq, Tk)`.
@@ -22,4 +26,8 @@ def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
     >>> keras_attention.read.weighted_sum(weights, value).numpy()
     array([[[7.]]], dtype=float32)
     """
-    return ops.cast(matmul(weights, value), value.dtype)
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    if dtype not in HALF_PRECISION:
+        weights, value = at_least_float32(weights), at_least_float32(value)
+    context = matmul(ops.cast(weights, value.dtype), value)
+    return saturate_cast(context, dtype)

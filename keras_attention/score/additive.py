@@ -5,7 +5,9 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
+from keras_attention.precision import score_dtype
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -73,11 +75,15 @@ class AdditiveScore(Score):
             )
 
     def project_query(self, query: Tensor) -> Tensor:
-        projected = ops.matmul(query, self.query_kernel)
-        return ops.add(projected, self.bias) if self.use_bias else projected
+        return self._project(query, self.query_kernel, self.bias if self.use_bias else None)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return ops.matmul(key, self.key_kernel)
+        return self._project(key, self.key_kernel)
+
+    def _project(self, x, kernel, bias=None):
+        # The result is float32, because the tanh and its kernels are computed in float32.
+        dtype = score_dtype(keras.backend.standardize_dtype(x.dtype))
+        return project(self.round_to_half(x), kernel, bias, dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.precision import at_least_float32, matmul
+from keras_attention.kernels.matmul import matmul
+from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 

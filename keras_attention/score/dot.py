@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.precision import matmul
+from keras_attention.kernels.matmul import matmul
+from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 
@@ -49,11 +50,16 @@ class DotScore(Score):
 
     def project_query(self, query: Tensor) -> Tensor:
         if self.scaled:
-            query = query / query.shape[-1] ** 0.5
-        return ops.multiply(query, self.scale) if self.use_scale else query
+            query = at_least_float32(query) / query.shape[-1] ** 0.5
+        if self.use_scale:
+            query = ops.multiply(at_least_float32(query), self.scale)
+        return self.round_to_half(query)
+
+    def project_key(self, key: Tensor) -> Tensor:
+        return self.round_to_half(key)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return matmul(query, ops.swapaxes(key, -1, -2))
+        return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
 
     def get_config(self) -> Config:
         return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from keras_attention.kernels.matmul import matmul, project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import matmul
+from keras_attention.precision import at_least_float32
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -49,11 +50,14 @@ class GeneralScore(Score):
             autocast=False,
         )
 
+    def project_query(self, query: Tensor) -> Tensor:
+        return self.round_to_half(query)
+
     def project_key(self, key: Tensor) -> Tensor:
-        return ops.matmul(key, ops.transpose(self.kernel))
+        return project(self.round_to_half(key), ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return matmul(query, ops.swapaxes(key, -1, -2))
+        return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
 
     def get_config(self) -> Config:
         return {

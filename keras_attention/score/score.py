@@ -5,7 +5,12 @@ from typing import Literal
 import keras
 
 from keras_attention.base_layer import BaseLayer
-from keras_attention.precision import score_dtype, to_score_precision
+from keras_attention.precision import (
+    HALF_PRECISION,
+    saturate_cast,
+    score_dtype,
+    to_score_precision,
+)
 from keras_attention.types import Shape, Tensor
 
 
@@ -17,7 +22,8 @@ class Score(BaseLayer):
     or `project_key`. To add weights, define `build(query_shape, key_shape)`.
 
     The layers pass float32 (or float64) tensors, whatever the dtype policy. They apply masks
-    themselves, so a score never receives a mask.
+    themselves, so a score never receives a mask. The package's own scores round the factors of
+    their products to half precision if that is their own dtype.
 
     `kernel_family` names the kernels that may replace `compare`, because they return the same
     scores for projected queries and keys: "dot" (`query . key`), "additive"
@@ -74,6 +80,11 @@ class Score(BaseLayer):
     def covers(self, key: Tensor) -> Tensor | None:
         """Return a mask of the keys that can be scored: bool `(1, Tk)`, or None for all keys."""
         return None
+
+    def round_to_half(self, x: Tensor) -> Tensor:
+        """Round an input or a factor of a product, if the score's dtype is half precision."""
+        is_half = self.compute_dtype in HALF_PRECISION
+        return saturate_cast(x, self.compute_dtype) if is_half else x
 
     def call(self, query: Tensor, key: Tensor) -> Tensor:
         return self.compare(

@@ -8,6 +8,7 @@ from keras import ops
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_fused_attention
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
+from keras_attention.precision import saturate_cast
 
 # Replaces a bias of -inf. With a bias, scores are at most a tenth of MAX_ABSOLUTE_SCORE, so that
 # the sum of a score and this bias is finite and below MIN_VISIBLE_SCORE.
@@ -21,7 +22,6 @@ def dot_attention(
     mask,
     seeds=None,
     rate=0.0,
-    dtype="float32",
     bias=None,
 ):
     """Compute `softmax(query key^T + bias) value` over the visible keys.
@@ -35,38 +35,41 @@ def dot_attention(
     error of the size of `upstream . value`, and in the plain steps often exactly zero.
 
     Args:
-        query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
-        key: `(batch, groups, Tk, D)`, where groups divide heads: consecutive heads share keys.
-            Keys that no query may attend to must be finite.
+        query: `(batch, heads, Tq, D)`, scaled, of any float dtype.
+        key: `(batch, groups, Tk, D)`, in the query's dtype, where groups divide heads:
+            consecutive heads share keys. Keys that no query may attend to must be finite.
         value: `(batch, groups, Tk, Dv)`, likewise.
         mask: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.
-        dtype: Compute dtype of the layer.
-        bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype, or None; -inf masks a
+        bias: Broadcastable to `(batch, heads, Tq, Tk)`, float32 or float64, or None; -inf masks a
             position. It may be anything at masked positions. Not on PyTorch.
 
     Returns:
-        Context `(batch, heads, Tq, Dv)`, zero for queries without a visible key.
+        Context `(batch, heads, Tq, Dv)` in the dtype of `value`, zero for queries without a
+        visible key.
     """
     is_simple = seeds is None and bias is None and query.shape[-1] == value.shape[-1]
-    if keras.backend.backend() == "torch" or is_simple and jax_has_fused_attention(dtype):
-        return fused_attention(query, key, value, mask, dtype)
+    if keras.backend.backend() == "torch" or is_simple and jax_has_fused_attention(query):
+        return fused_attention(query, key, value, mask)
     if mask.key_mask is not None and mask.key_mask.shape[-1] == 1:  # one column for all keys
         shape = ops.shape(mask.key_mask)[0], mask.keys
         mask = dataclasses.replace(mask, key_mask=ops.broadcast_to(mask.key_mask, shape))
     # Clip queries and keys, which bounds the scores, instead of every block of scores.
     max_score = MAX_ABSOLUTE_SCORE if bias is None else MAX_ABSOLUTE_SCORE / 10
     limit = (max_score / query.shape[-1]) ** 0.5
-    query, key = (ops.clip(x, -limit, limit) for x in (query, key))
+    if keras.backend.standardize_dtype(query.dtype) != "float16":  # whose range is smaller
+        query, key = (ops.clip(x, -limit, limit) for x in (query, key))
     if bias is not None:
         # A finite replacement of -inf costs nothing in the blocks, where a mask would.
         clipped = ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
         bias = ops.where(bias == float("-inf"), MASKED_BIAS, clipped)
         bias = _expand_to_rank_4(bias, query, key)
-    if seeds is not None:
-        value = value / (1 - rate)
+    dtype = keras.backend.standardize_dtype(value.dtype)
     context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
+    if seeds is not None:
+        context = context / (1 - rate)
+    context = saturate_cast(context, dtype)
     has_visible_key = mask.query_has_visible_key()
     return hide(context, None if has_visible_key is None else ops.expand_dims(has_visible_key, -2))
 

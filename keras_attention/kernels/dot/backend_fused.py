@@ -4,12 +4,12 @@ import keras
 from keras import ops
 
 from keras_attention.mask import hide
+from keras_attention.precision import HALF_PRECISION, at_least_float32
 
-HALF_PRECISION = "float16", "bfloat16"
 
-
-def jax_has_fused_attention(dtype):
+def jax_has_fused_attention(query):
     """Return whether JAX runs attention as one fused kernel: half precision on a GPU."""
+    dtype = keras.backend.standardize_dtype(query.dtype)
     if keras.backend.backend() != "jax" or dtype not in HALF_PRECISION:
         return False
     import jax
@@ -17,19 +17,18 @@ def jax_has_fused_attention(dtype):
     return jax.default_backend() == "gpu"
 
 
-def fused_attention(query, key, value, mask, dtype="float32"):
+def fused_attention(query, key, value, mask):
     """Compute the context by `keras.ops.dot_product_attention`, for PyTorch and JAX.
 
     Backends differ in their result for a query without a visible key. So all keys are made visible
     to it, and its context is set to zero afterwards, with gradient zero.
 
     Args:
-        query: `(batch, heads, Tq, D)`, scaled.
+        query: `(batch, heads, Tq, D)`, scaled. Half precision is the dtype of the products only:
+            their sums are float32.
         key: `(batch, groups, Tk, D)`, where groups divide heads.
         value: `(batch, groups, Tk, Dv)`.
         mask: A `StructuredMask`.
-        dtype: Compute dtype of the layer. On a GPU, where fused kernels exist for half precision
-            only, the inputs of the products are rounded to it; sums are float32.
 
     Returns:
         `(batch, heads, Tq, Dv)` in the dtype of `value`.
@@ -48,10 +47,8 @@ def fused_attention(query, key, value, mask, dtype="float32"):
         if has_visible_key is not None:
             dense = ops.logical_or(dense, ops.logical_not(ops.expand_dims(has_visible_key, -1)))
     tensors = [query, key, value]
-    is_torch_gpu = keras.backend.backend() == "torch" and query.is_cuda
-    if jax_has_fused_attention(dtype) or dtype in HALF_PRECISION and is_torch_gpu:
-        limit = 65504.0 if dtype == "float16" else 3e38
-        tensors = [ops.cast(ops.clip(x, -limit, limit), dtype) for x in tensors]
+    if value.dtype != query.dtype:
+        tensors = [at_least_float32(x) for x in tensors]
     context = ops.dot_product_attention(
         *(ops.swapaxes(x, 1, 2) for x in tensors), mask=dense, scale=1.0, is_causal=is_causal
     )

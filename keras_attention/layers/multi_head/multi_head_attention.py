@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation, attention
+from keras_attention.kernels.matmul import project
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
@@ -30,7 +31,6 @@ from keras_attention.layers.multi_head.prepared_positions import (
 from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
-    project,
     project_to_heads,
     split_heads,
 )
@@ -44,7 +44,7 @@ from keras_attention.mask.structured_mask import (
     zero_masked_keys,
 )
 from keras_attention.normalize import softmax
-from keras_attention.precision import score_dtype, to_score_precision
+from keras_attention.precision import clip_input, saturate_cast, score_dtype
 from keras_attention.score import DotScore
 from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
@@ -270,12 +270,12 @@ class MultiHeadAttention(QueryValueAttention):
         check_not_symbolic("prepare", value=value, key=key)
         is_shared = key is None or key is value
         value = zero_masked_keys(ops.cast(value, self.compute_dtype), mask)
-        value = to_score_precision(value)
+        value = clip_input(value)
         if is_shared:
             key = value
         else:
             key = zero_masked_keys(ops.cast(key, self.compute_dtype), mask)
-            key = to_score_precision(key)
+            key = clip_input(key)
         keys = project_to_heads(key, self._key_projection, self._groups)
         values = project_to_heads(value, self._value_projection, self._groups)
         if self.rotary_base is not None:
@@ -322,7 +322,7 @@ class MultiHeadAttention(QueryValueAttention):
         # query is projected before it gets an axis of its own.
         visible = mask if bias is None else mask_excluded_keys(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
-        projected = project(to_score_precision(query), *self._query_projection)
+        projected = project(clip_input(query), *self._query_projection)
         if is_single:
             projected, noise = add_query_axis(projected, noise)
         heads = split_heads(projected, self.num_heads)
@@ -340,7 +340,6 @@ class MultiHeadAttention(QueryValueAttention):
             implementation=self.implementation,
             return_weights=return_weights,
             groups=self._groups,
-            dtype=self.compute_dtype,
         )
         context = merge_heads(context)
         if is_single:
@@ -355,7 +354,7 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.mean(weights, axis=1)
 
     def transform_output(self, context: Tensor, query: Tensor) -> Tensor:
-        return ops.cast(project(context, *self._output_projection), self.compute_dtype)
+        return project(saturate_cast(context, self.compute_dtype), *self._output_projection)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = split_shapes(input_shape)

@@ -21,7 +21,6 @@ from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAtte
 from keras_attention.layers.positions.angles import check_base
 from keras_attention.mask import combine, hide, padding
 from keras_attention.mask.structured_mask import StructuredMask
-from keras_attention.precision import score_dtype
 from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
@@ -248,7 +247,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 f"Expected a layer that is built: call it first. Received: {self.name}, not built"
             )
         sizes = self._groups, max_length, self._key_dim, self._value_dim
-        return create_empty_cache(batch_size, *sizes, dtype=score_dtype(self.compute_dtype))
+        return create_empty_cache(batch_size, *sizes, dtype=self.compute_dtype)
 
     def compute_output_spec(
         self,

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.matmul import project
 
 
 def add_projection(layer, name, width, units):
@@ -31,17 +32,6 @@ def add_projection(layer, name, width, units):
         name=f"{name}_bias", shape=(units,), initializer=layer.bias_initializer, autocast=False
     )
     return kernel, bias
-
-
-def project(x, kernel, bias=None):
-    """Return `x kernel + bias`, `(..., width)` -> `(..., units)`."""
-    if x.shape[-1] not in (None, kernel.shape[0]):
-        raise ValueError(
-            f"Expected the width {kernel.shape[0]} that the layer was built with. "
-            f"Received: a tensor of shape {tuple(x.shape)}"
-        )
-    projected = ops.matmul(x, kernel)
-    return projected if bias is None else ops.add(projected, bias)
 
 
 def project_to_heads(x, weights, heads):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.positions.angles import compute_angles
+from keras_attention.precision import at_least_float32, saturate_cast, score_dtype
 
 
 def rotate(x, positions, base):
@@ -15,7 +16,8 @@ def rotate(x, positions, base):
     the query rotated by t - s and the unrotated key. (RoFormer, equations 13 to 15.)
 
     Args:
-        x: `(batch, heads, T, width)`, width even, float32 or float64.
+        x: `(batch, heads, T, width)`, width even, of any float dtype. Half precision is rotated
+            in float32, because it cannot distinguish late positions.
         positions: Integers `(batch, T)` or `(1, T)`.
         base: Base of the wavelengths, 10000 in the paper.
 
@@ -27,8 +29,11 @@ def rotate(x, positions, base):
         3.2, https://arxiv.org/abs/2104.09864.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)
-    angle = ops.expand_dims(compute_angles(positions, x.shape[-1], base, dtype), -3)
+    x = at_least_float32(x)
+    angle = compute_angles(positions, x.shape[-1], base, score_dtype(dtype))
+    angle = ops.expand_dims(angle, -3)
     cosine, sine = ops.cos(angle), ops.sin(angle)
     real, imaginary = x[..., 0::2], x[..., 1::2]
     rotated = [real * cosine - imaginary * sine, real * sine + imaginary * cosine]
-    return ops.reshape(ops.stack(rotated, axis=-1), ops.shape(x))
+    rotated = ops.reshape(ops.stack(rotated, axis=-1), ops.shape(x))
+    return saturate_cast(rotated, dtype)

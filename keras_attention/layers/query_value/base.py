@@ -193,7 +193,6 @@ class QueryValueAttention(BaseLayer):
             noise,
             implementation=self.implementation,
             return_weights=return_weights,
-            dtype=self.compute_dtype,
         )
         if is_single:
             context = ops.squeeze(context, -2)

@@ -7,11 +7,12 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.shapes import split_shapes
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.normalize import softmax
-from keras_attention.precision import to_score_precision
+from keras_attention.precision import clip_input, score_dtype
 from keras_attention.score import AdditiveScore, DotScore, GeneralScore, LocationScore
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -86,10 +87,9 @@ class Luong(QueryValueAttention):
             # Broadcast in this case only: XLA has no gradient of a broadcast in a loop of unknown
             # sizes.
             query = ops.broadcast_to(query, (*ops.shape(context)[:-1], query.shape[-1]))
-        features = ops.concatenate(
-            [to_score_precision(context), to_score_precision(query)], axis=-1
-        )
-        return ops.cast(ops.tanh(ops.matmul(features, self.output_kernel)), self.compute_dtype)
+        features = ops.concatenate([clip_input(context), clip_input(query)], axis=-1)
+        hidden = project(features, self.output_kernel, dtype=score_dtype(self.compute_dtype))
+        return ops.cast(ops.tanh(hidden), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = super().compute_output_shape(input_shape)

@@ -8,6 +8,7 @@ from keras_attention.kernels.dot.jax.slices import add_at, merge_segments, pad, 
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.mask import combine
 from keras_attention.normalize.masked import MASKED_SCORE, MIN_VISIBLE_SCORE
+from keras_attention.precision import saturate_cast, score_dtype
 
 
 class BlockLoops:
@@ -74,7 +75,7 @@ class BlockLoops:
                 # The sum is at least 1 unless no key is visible.
                 total = jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1)
                 weights = self._apply_dropout(weights, masks, segment, block)
-                context = jnp.einsum("hrc,dc->hrd", weights, value) / total
+                context = _multiply("hrc,dc->hrd", weights, value, value.dtype) / total
                 return context, jnp.concatenate([peak, total], axis=-1)
 
             results.append(lax.map(attend_block, self._number_blocks(segment, arrays)))
@@ -86,7 +87,7 @@ class BlockLoops:
 
     def _backward(self, residuals, upstream):
         arrays, masks, context, norm = residuals
-        grad_query, grads = [], [None if x is None else jnp.zeros_like(x) for x in arrays[1:]]
+        grad_query, grads = [], [_create_sum(x) for x in arrays[1:]]
         for segment in self.layout.segments:
 
             def differentiate_block(grads, block, segment=segment):
@@ -95,26 +96,28 @@ class BlockLoops:
                     self._slice_rows(x, block) for x in (context, norm, upstream)
                 )
                 weights = jnp.exp(scores - block_norm[..., :1]) / block_norm[..., 1:]
-                grad_weights = jnp.einsum("hrd,dc->hrc", block_upstream, value)
+                grad_weights = _multiply("hrd,dc->hrc", block_upstream, value, value.dtype)
                 grad_weights = self._apply_dropout(grad_weights, masks, segment, block)
                 # The mean of `grad_weights` under `weights`, without another pass over the block.
                 mean = jnp.sum(block_upstream * block_context, axis=-1, keepdims=True)
                 grad_scores = weights * (grad_weights - mean)
                 weights = self._apply_dropout(weights, masks, segment, block)
                 start = self._first_key(block)
-                grad_key = jnp.einsum("hrd,hrc->dc", query, grad_scores)
-                grad_value = jnp.einsum("hrd,hrc->dc", block_upstream, weights)
+                grad_key = _multiply("hrd,hrc->dc", query, grad_scores, key.dtype)
+                grad_value = _multiply("hrd,hrc->dc", block_upstream, weights, value.dtype)
                 grads = (
                     add_at(grads[0], grad_key, (0, start)),
                     add_at(grads[1], grad_value, (0, start)),
                     add_at(grads[2], grad_scores, (0, block * self.layout.rows, start)),
                 )
-                return grads, jnp.einsum("hrc,dc->hrd", grad_scores, key)
+                return grads, _multiply("hrc,dc->hrd", grad_scores, key, key.dtype)
 
             numbers = self._number_blocks(segment, arrays)
             grads, parts = lax.scan(differentiate_block, tuple(grads), numbers)
             grad_query.append(parts)
-        return (merge_segments(grad_query), *grads), None
+        grads = merge_segments(grad_query), *grads
+        pairs = zip(grads, arrays, strict=True)
+        return tuple(x if x is None else saturate_cast(g, x.dtype.name) for g, x in pairs), None
 
     def _number_blocks(self, segment, arrays):
         """Return the indices of a segment's blocks."""
@@ -152,7 +155,7 @@ class BlockLoops:
         size = self.layout.rows, segment.columns
         query = self._slice_rows(query, block)
         key, value = (lax.dynamic_slice_in_dim(x, corner[1], size[1], 1) for x in (key, value))
-        scores = jnp.einsum("hrd,dc->hrc", query, key)
+        scores = _multiply("hrd,dc->hrc", query, key, key.dtype)
         if bias is not None:
             scores = scores + slice_at(bias, (0, *corner), scores.shape)
         parts = self._mask_positions(*corner, *size)
@@ -186,3 +189,14 @@ class BlockLoops:
         key = self._position_keys(self._first_key(block), segment.columns)
         keep = keep_mask(self._slice_rows(masks["seeds"], block), key, self.rate)
         return jnp.where(keep, weights, 0)
+
+
+def _multiply(equation, a, b, dtype):
+    """Multiply factors that are rounded to `dtype`; the product is float32 or float64."""
+    a, b = (saturate_cast(x, dtype.name) for x in (a, b))
+    return jnp.einsum(equation, a, b, preferred_element_type=score_dtype(dtype.name))
+
+
+def _create_sum(x):
+    """Return zeros for the sum of a gradient, at least float32; None stays None."""
+    return None if x is None else jnp.zeros(x.shape, score_dtype(x.dtype.name))

@@ -6,6 +6,7 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.block_layout import layout, rows_per_block
 from keras_attention.kernels.dot.tensorflow.loops import BlockLoops
 from keras_attention.kernels.dot.tensorflow.slices import BlockSlicer
+from keras_attention.precision import saturate_cast
 
 
 def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None):
@@ -15,7 +16,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     block holds one head, but all heads and sequences if these are short: the loop runs once then.
 
     Args:
-        query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
+        query: `(batch, heads, Tq, D)`, scaled, of any float dtype.
         key, value: `(batch, groups, Tk, D or Dv)`, where groups divide heads.
         visible: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the seeds of the dropout; or None.
@@ -23,7 +24,8 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         bias: `(batch or 1, heads or 1, Tq or 1, Tk or 1)`, added to the scores; or None.
 
     Returns:
-        Context `(batch, heads, Tq, Dv)`. The caller has to zero it where queries are fully masked.
+        Context `(batch, heads, Tq, Dv)`, float32 or float64. The caller has to zero it where
+        queries are fully masked.
     """
     batch = query.shape[0]
     if None in (query.shape[0], key.shape[0], value.shape[0]):
@@ -45,7 +47,9 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         context, *norm = loops.attend(*inputs)
 
         def differentiate(upstream):
-            return loops.differentiate(*inputs, slicer.split_queries(upstream), context, *norm)
+            grads = loops.differentiate(*inputs, slicer.split_queries(upstream), context, *norm)
+            tensors = query, key, value, *bias
+            return [saturate_cast(g, x.dtype.name) for g, x in zip(grads, tensors, strict=True)]
 
         return slicer.merge_queries(context), differentiate
 

@@ -3,17 +3,20 @@
 import tensorflow as tf
 
 from keras_attention.kernels.dot.tensorflow.for_each import create_array, for_each_index
+from keras_attention.kernels.dot.tensorflow.product import multiply
 from keras_attention.kernels.dot.tensorflow.scores import ScoreSlicer
 from keras_attention.kernels.dropout import keep_mask
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.normalize.masked import MIN_VISIBLE_SCORE
+from keras_attention.precision import score_dtype
 
 
 class BlockLoops:
     """Computes attention and its gradients with the weights of one block at a time.
 
     Queries and contexts are split by `BlockSlicer.split_queries`, keys and values padded by
-    `BlockSlicer.pad_keys`. The other arguments are those of `blockwise_attention`.
+    `BlockSlicer.pad_keys`. The other arguments are those of `blockwise_attention`. Results are
+    float32 (float64 is kept); the factors of products are rounded to the dtype of the inputs.
     """
 
     def __init__(self, slicer, seeds, rate, bias):
@@ -37,7 +40,9 @@ class BlockLoops:
 
         size, shape = self.slicer.count, query.shape[1:-1]
         widths = [2] if self.keeps_norm else [] if self.scores.bias is None else [1]
-        arrays = [create_array(query.dtype, size, *shape, n) for n in (value.shape[1], *widths)]
+        arrays = [
+            create_array(_get_dtype(query), size, *shape, n) for n in (value.shape[1], *widths)
+        ]
         return [array.stack() for array in self._for_each_block(attend_block, *arrays)]
 
     def differentiate(self, query, key, value, upstream, context, *norm):
@@ -57,8 +62,8 @@ class BlockLoops:
 
         grad_query, grad_keys, grad_bias = self._for_each_block(
             differentiate_block,
-            create_array(query.dtype, slicer.count, *query.shape[1:]),
-            [slicer.create_key_sums(x.dtype, x.shape[1]) for x in (key, value)],
+            create_array(_get_dtype(query), slicer.count, *query.shape[1:]),
+            [slicer.create_key_sums(_get_dtype(x), x.shape[1]) for x in (key, value)],
             [] if scores.bias is None else [scores.create_bias_sums()],
         )
         return [
@@ -81,9 +86,10 @@ class BlockLoops:
         return state
 
     def _attend_block(self, block, query, key, value):
-        scores = self.scores.mask_scores(tf.matmul(query, key, transpose_b=True), block)
+        scores = self._compute_scores(block, query, key)
         if not self.keeps_norm:
-            context = tf.matmul(self._apply_dropout(tf.nn.softmax(scores), block), value)
+            weights = self._apply_dropout(tf.nn.softmax(scores), block)
+            context = multiply(weights, value, value.dtype)
             if self.scores.bias is None:
                 return (context,)
             peak = tf.reduce_max(scores, axis=-1, keepdims=True)
@@ -95,27 +101,31 @@ class BlockLoops:
         # The sum is at least 1 unless no key is visible.
         total = tf.maximum(tf.reduce_sum(weights, axis=-1, keepdims=True), 1)
         # Dividing the context instead of the weights saves a pass over the block.
-        context = tf.matmul(self._apply_dropout(weights, block), value) / total
+        context = multiply(self._apply_dropout(weights, block), value, value.dtype) / total
         return context, tf.concat([peak, total], axis=-1)
+
+    def _compute_scores(self, block, query, key):
+        return self.scores.mask_scores(multiply(query, key, key.dtype, transpose_b=True), block)
 
     def _differentiate_block(self, block, key, value, query, upstream, context, norm=None):
         """Return the gradients of the query, the scores, and the transposed key and value."""
-        scores = self.scores.mask_scores(tf.matmul(query, key, transpose_b=True), block)
+        scores = self._compute_scores(block, query, key)
         if self.keeps_norm:
             weights = tf.exp(scores - norm[..., :1]) * (1 / norm[..., 1:])
         else:
             weights = tf.nn.softmax(scores)
             upstream = upstream if norm is None else upstream * norm  # as in `_attend_block`
-        grad_weights = tf.matmul(upstream, value, transpose_b=True)
+        grad_weights = multiply(upstream, value, value.dtype, transpose_b=True)
         # The mean of `grad_weights` under `weights`, without another pass over the block.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
         grad_scores = weights * (self._apply_dropout(grad_weights, block) - mean)
         # Gradients of keys and values are transposed, `(width, columns)`: XLA takes three times as
         # long for a product whose large factor is transposed. Their sums must be transposed too, or
         # XLA undoes the transposition.
-        grad_value = tf.matmul(upstream, self._apply_dropout(weights, block), transpose_a=True)
-        grad_key = tf.matmul(query, grad_scores, transpose_a=True)
-        return tf.matmul(grad_scores, key), grad_scores, grad_key, grad_value
+        weights = self._apply_dropout(weights, block)
+        grad_value = multiply(upstream, weights, value.dtype, transpose_a=True)
+        grad_key = multiply(query, grad_scores, key.dtype, transpose_a=True)
+        return multiply(grad_scores, key, key.dtype), grad_scores, grad_key, grad_value
 
     def _apply_dropout(self, weights, block):
         """Zero the weights that dropout does not keep; the others are not scaled."""
@@ -124,3 +134,7 @@ class BlockLoops:
         keys = self.scores.position_keys(block)
         keep = keep_mask(self.seeds[block.index][..., 0], keys, self.rate)
         return tf.where(keep, weights, tf.zeros((), weights.dtype))
+
+
+def _get_dtype(x):
+    return score_dtype(x.dtype.name)

@@ -1,0 +1,136 @@
+"""Matrix products in half precision: half-precision inputs, sums in float32."""
+
+import keras
+from keras import ops
+
+from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
+from keras_attention.kernels.xla_context import is_inside_xla
+from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
+from keras_attention.types import Tensor
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices; a product of half-precision inputs is accumulated in float32.
+
+    Such a product is returned in float32 where the backend can do so without computing in float32
+    throughout: on JAX, and on TensorFlow under XLA. A plain TensorFlow graph has no such operation.
+    There a product of bfloat16 is rounded once, to bfloat16: this takes half the time of a float32
+    product of the same inputs (`docs/speed.md`). A product of float16 could overflow, and is not
+    faster on a CPU, so that it is computed in float32. PyTorch rounds once too.
+
+    Batch axes that are known to differ are made equal before: see `batch_axes`.
+
+    Args:
+        a: `(batch, ..., m, k)`, any float dtype.
+        b: `(batch, ..., k, n)`, any float dtype; or without batch axes.
+
+    Returns:
+        `(batch, ..., m, n)`: the product of half precision in float32, or rounded once to the dtype
+        of both; any other product in float32 or float64.
+    """
+    dtype = keras.backend.standardize_dtype(a.dtype)
+    is_half = dtype in HALF_PRECISION and keras.backend.standardize_dtype(b.dtype) == dtype
+    if not is_half:
+        a, b = at_least_float32(a), at_least_float32(b)
+    axes = len(a.shape) - 2
+    if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
+        sizes = join_batch_sizes([a, b], axes)
+        a, b = broadcast_axes(a, sizes), broadcast_axes(b, sizes)
+    if not is_half:
+        return ops.matmul(a, b)
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return _multiply_in_jax(a, b, dtype)
+    if backend == "tensorflow" and is_inside_xla():
+        return _multiply_in_xla(a, b)
+    return ops.matmul(*_prepare(a, b))
+
+
+def project(
+    x: Tensor, kernel: Tensor, bias: Tensor | None = None, dtype: str | None = None
+) -> Tensor:
+    """Compute `x kernel + bias` in the dtype of `x`.
+
+    Args:
+        x: `(..., width)`.
+        kernel: `(width, units)`, of any float dtype, cast to that of `x`.
+        bias: `(units,)`, of any float dtype, or None.
+        dtype: Dtype of the result; None = that of `x`. An overflow of float16 saturates.
+
+    Returns:
+        `(..., units)`.
+    """
+    if x.shape[-1] not in (None, kernel.shape[0]):
+        raise ValueError(
+            f"Expected the width {kernel.shape[0]} that the layer was built with. "
+            f"Received: a tensor of shape {tuple(x.shape)}"
+        )
+    x_dtype = keras.backend.standardize_dtype(x.dtype)
+    projected = matmul(x, saturate_cast(kernel, x_dtype))
+    if bias is not None:
+        projected = ops.add(projected, ops.cast(bias, projected.dtype))
+    return saturate_cast(projected, dtype or x_dtype)
+
+
+def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):
+    """Multiply as `matmul`, on TensorFlow; matrices are transposed before. XLA has no gradient."""
+    import tensorflow as tf
+
+    if keras.backend.standardize_dtype(a.dtype) in HALF_PRECISION and is_inside_xla():
+        return tf.raw_ops.BatchMatMulV3(
+            x=a, y=b, Tout=tf.float32, adj_x=transpose_a, adj_y=transpose_b
+        )
+    return tf.matmul(*_prepare(a, b), transpose_a=transpose_a, transpose_b=transpose_b)
+
+
+def _prepare(a, b):
+    """Return the factors in the dtype in which they are multiplied without XLA."""
+    if keras.backend.standardize_dtype(a.dtype) == "float16" and not _is_on_gpu(a):
+        return ops.cast(a, "float32"), ops.cast(b, "float32")
+    return a, b
+
+
+def _is_on_gpu(x):
+    if keras.backend.backend() == "torch":
+        return x.is_cuda
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _multiply_in_jax(a, b, dtype):
+    import jax
+    from jax import lax
+    from jax import numpy as jnp
+
+    # The algorithm rounds the upstream gradient, which is float32, before it is multiplied, so that
+    # the products of the gradient are of half precision too. JAX has none for float16 on CPUs.
+    algorithm = None
+    if dtype == "bfloat16":
+        algorithm = lax.DotAlgorithmPreset.BF16_BF16_F32
+    elif jax.default_backend() == "gpu":
+        algorithm = lax.DotAlgorithmPreset.F16_F16_F32
+    return jnp.matmul(a, b, precision=algorithm, preferred_element_type="float32")
+
+
+def _multiply_in_xla(a, b):
+    import tensorflow as tf
+
+    if len(b.shape) == 2 < len(a.shape):  # one product instead of a batch of products
+        rows = _multiply_in_xla(tf.reshape(a, (-1, a.shape[-1])), b)
+        return tf.reshape(rows, (*ops.shape(a)[:-1], b.shape[-1]))
+
+    # TensorFlow's own gradient multiplies float32 by half precision, which it refuses.
+    @tf.custom_gradient
+    def multiply(a, b):
+        def gradient(upstream):
+            upstream = saturate_cast(upstream, a.dtype.name)
+            # The reshapes make the arguments tensors of the gradient's own graph.
+            left, right = (tf.reshape(x, ops.shape(x)) for x in (a, b))
+            grad_a = _multiply_in_xla(upstream, tf.linalg.matrix_transpose(right))
+            grad_b = _multiply_in_xla(tf.linalg.matrix_transpose(left), upstream)
+            return saturate_cast(grad_a, a.dtype.name), saturate_cast(grad_b, b.dtype.name)
+
+        return multiply_without_gradient(a, b), gradient
+
+    return multiply(a, b)
