@@ -6,6 +6,7 @@ functions, because the process that lists the cases must not load a backend.
 
 from benchmarks.families import (
     additive,
+    biased,
     decoder,
     dot,
     greedy,
@@ -28,6 +29,8 @@ FAMILIES = {
         local.FAMILY,
         dot.FAMILY,
         grouped.FAMILY,
+        biased.RELATIVE,
+        biased.ALIBI,
         local_predictive.FAMILY,
         decoder.FAMILY,
         greedy.FAMILY,
