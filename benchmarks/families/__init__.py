@@ -6,6 +6,7 @@ functions, because the process that lists the cases must not load a backend.
 
 from benchmarks.families import (
     additive,
+    biased,
     decoder,
     dot,
     greedy,
@@ -31,6 +32,8 @@ FAMILIES = {
         local.FAMILY,
         dot.FAMILY,
         grouped.FAMILY,
+        biased.RELATIVE,
+        biased.ALIBI,
         local_predictive.FAMILY,
         decoder.FAMILY,
         greedy.FAMILY,

@@ -11,6 +11,7 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
+from keras_attention.kernels.bias import run_if_moderate
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.mask import combine
@@ -236,10 +237,16 @@ def _compute_weights(score, normalize, query, keys, mask, bias, implementation, 
     visible = mask.dense()
     if groups is not None and visible is not None:
         visible = ops.expand_dims(visible, -3)
-    if bias is not None:
-        scores = scores + bias
-        visible = combine(visible, ops.not_equal(bias, float("-inf")))
-    return normalize(scores, mask=visible), kernel
+    if bias is None:
+        return normalize(scores, mask=visible), kernel
+    scores = scores + bias
+
+    def normalize_included():
+        included = ops.not_equal(bias, float("-inf"))
+        return normalize(scores, mask=combine(visible, included))
+
+    weights = run_if_moderate(bias, lambda: normalize(scores, mask=visible), normalize_included)
+    return weights, kernel
 
 
 def _group_heads(x, groups):

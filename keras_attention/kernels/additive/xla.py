@@ -24,9 +24,10 @@ MAX_DENOMINATOR = 1e18
 
 def is_in_range(query, key):
     """Return whether all projections are in the domain of this module, a bool scalar tensor."""
-    # The units are reduced last, because XLA vectorizes a maximum over the other axes.
-    maxima = [ops.max(ops.abs(x), axis=(0, 1)) for x in (query, key)]
-    return ops.max(ops.maximum(*maxima)) <= MAX_ABSOLUTE_PROJECTION
+    # Not a maximum of absolute values, which XLA would store first.
+    maximum = ops.maximum(ops.max(query), ops.max(key))
+    minimum = ops.minimum(ops.min(query), ops.min(key))
+    return ops.maximum(maximum, -minimum) <= MAX_ABSOLUTE_PROJECTION
 
 
 def scores(query, key, scale):

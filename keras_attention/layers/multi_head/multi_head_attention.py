@@ -12,8 +12,8 @@ from keras_attention.kernels.matmul import project
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
+    add_bias_to_mask,
     check_attention_bias,
-    mask_excluded_keys,
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
@@ -220,7 +220,7 @@ class MultiHeadAttention(QueryValueAttention):
         bias = self._prepare_bias(attention_bias, query, key, head_mask)
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, mask if bias is None else mask_excluded_keys(mask, bias))
+        memory = self.prepare(value, key, add_bias_to_mask(mask, bias))
         memory = memory._replace(mask=mask)  # `attention` masks by the bias itself
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
@@ -320,7 +320,7 @@ class MultiHeadAttention(QueryValueAttention):
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of its own.
-        visible = mask if bias is None else mask_excluded_keys(mask, bias)
+        visible = add_bias_to_mask(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
         projected = project(clip_input(query), *self._query_projection)
         if is_single:

@@ -65,12 +65,16 @@ def split_head_parameters(parameters, heads, write_heads, width, shifts):
     addressing, writing = ops.split(parameters, [heads * (width + 3 + shifts)], axis=-1)
     addressing = ops.reshape(addressing, (-1, heads, width + 3 + shifts))
     writing = ops.reshape(writing, (-1, write_heads, 2 * width))
+    # Split, because the gradients of several slices would be padded and added.
+    ends = [width, width + 1, width + 2, width + 3]
+    keys, strengths, gates, sharpness, shifts = ops.split(addressing, ends, axis=-1)
+    erasures, additions = ops.split(writing, 2, axis=-1)
     return HeadParameters(
-        keys=ops.tanh(addressing[..., :width]),
-        strengths=ops.softplus(addressing[..., width]),
-        gates=ops.sigmoid(addressing[..., width + 1]),
-        sharpness=1 + ops.softplus(addressing[..., width + 2]),
-        shifts=softmax(addressing[..., width + 3 :]),
-        erasures=ops.sigmoid(writing[..., :width]),
-        additions=ops.tanh(writing[..., width:]),
+        keys=ops.tanh(keys),
+        strengths=ops.softplus(ops.squeeze(strengths, -1)),
+        gates=ops.sigmoid(ops.squeeze(gates, -1)),
+        sharpness=1 + ops.softplus(ops.squeeze(sharpness, -1)),
+        shifts=softmax(shifts),
+        erasures=ops.sigmoid(erasures),
+        additions=ops.tanh(additions),
     )

@@ -267,8 +267,7 @@ class NTMCell(BaseLayer):
         addresses = interpolate(addresses, state.addresses, head_parameters.gates)
         addresses = shift(addresses, head_parameters.shifts)
         addresses = sharpen(addresses, head_parameters.sharpness)
-        read_addresses = addresses[:, : self.read_heads]
-        write_addresses = addresses[:, self.read_heads :]
+        read_addresses, write_addresses = ops.split(addresses, [self.read_heads], axis=1)
         reads = weighted_sum(read_addresses, state.memory)
         memory = erase(state.memory, write_addresses, head_parameters.erasures)
         memory = add(memory, write_addresses, head_parameters.additions)
