@@ -186,7 +186,7 @@ def as_structured_mask(
 
 
 def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
-    """Return `x` as `StructuredMask.zero_masked_keys` does, for a mask as in `as_structured_mask`."""
+    """Zero the keys that no query may attend to; the mask is as in `as_structured_mask`."""
     return as_structured_mask(mask, None, ops.shape(x)[-2]).zero_masked_keys(x)
 
 

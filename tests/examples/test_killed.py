@@ -74,7 +74,7 @@ def train(module, options, folder, kill_at_batch=None, kill_at_file=None):
         Path(folder, "counts.json").write_text(json.dumps(counts))
         sys.exit()
 
-    # The example is imported afterwards, so that it imports these replacements.
+    # The example is imported after these replacements, so it imports them.
     training.tqdm, training.train, os.fsync = Bar, train_only, sync
     folders = {name: f"{folder}/{name}" for name in ("runs", "pictures", "saved_models")}
     importlib.import_module(f"examples.{module}").main(quick=True, **options, **folders)
