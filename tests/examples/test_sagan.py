@@ -108,13 +108,8 @@ def test_the_distance_includes_correlations_and_accepts_constant_features():
     x = rng.normal(size=(50_000, 1))
     first = np.concatenate([x, x, 0 * x], axis=1)
     second = np.concatenate([x, -x, 0 * x], axis=1)
-<<<<<<< HEAD
     # C1 C2 = 0, so that the distance is the sum of both traces.
     assert frechet.compute_distance(first, second) == pytest.approx(4, rel=0.02)
-=======
-    # C1 C2 = 0, so the distance is the sum of both traces.
-    assert frechet.distance(first, second) == pytest.approx(4, rel=0.02)
->>>>>>> readB
 
 
 def test_the_discriminator_has_four_times_the_learning_rate():
