@@ -11,7 +11,7 @@ from keras_attention.tensors import check_tensors, convert_argument
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):
-    """Check a call's `attention_bias` and bring it into the dtype and rank of the scores.
+    """Check a call's `attention_bias`, cast it, and add an axis of queries if it has none.
 
     Args:
         bias: Float, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ..., heads, Tk)`
@@ -22,7 +22,8 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
         dtype: Dtype of the scores.
 
     Returns:
-        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None if `bias` is.
+        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None without a
+        bias.
 
     Raises:
         ValueError: If the bias is not of a float dtype, or its shape does not fit query and keys.
@@ -37,27 +38,30 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
 
 
 def mask_excluded_keys(mask, bias):
-    """Return the mask with the keys masked to which the bias of every head is -inf.
+    """Mask the query-key pairs whose bias is -inf in every head.
 
-    A key to which only some heads have a bias of -inf stays visible here: for these heads it is
-    masked where the bias is added.
+    A pair whose bias is -inf only in some heads stays visible here. In these heads it is masked
+    when the bias is added to the scores.
 
     Args:
         mask: A `StructuredMask`.
-        bias: What `prepare_attention_bias` returned.
+        bias: The bias that `prepare_attention_bias` returned.
+
+    Returns:
+        A `StructuredMask`.
     """
     visible = ops.not_equal(bias, float("-inf"))
     visible = ops.any(visible, axis=-3) if len(bias.shape) > 2 else visible
     visible = visible if len(visible.shape) > 2 else ops.expand_dims(visible, 0)
     if visible.shape[-2] != 1:
         return dataclasses.replace(mask, pairs=combine(mask.pairs, visible))
-    # A mask of keys needs no (Tq, Tk) tensor.
+    # The bias is the same for all queries: a key mask avoids a (Tq, Tk) tensor.
     visible = ops.broadcast_to(visible[..., 0, :], (*ops.shape(visible)[:-2], mask.keys))
     return dataclasses.replace(mask, key_mask=combine(mask.key_mask, visible))
 
 
 def check_attention_bias(bias, query, keys, heads):
-    """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
+    """Raise a ValueError if the bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
     check_tensors("attention_bias", bias)
@@ -67,6 +71,6 @@ def check_attention_bias(bias, query, keys, heads):
             "Expected `attention_bias` to be of a float dtype. "
             f"Received: attention_bias of dtype {dtype}"
         )
-    *outer, count, _ = keys.shape
-    shape = (*outer, heads, *query.shape[len(outer) : -1], count)
+    *outer, key_count, _ = keys.shape
+    shape = (*outer, heads, *query.shape[len(outer) : -1], key_count)
     check_mask("attention_bias", bias, shape, exact_rank=False)

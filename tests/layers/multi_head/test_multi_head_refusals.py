@@ -69,7 +69,7 @@ def test_inputs_of_the_wrong_width_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "one built for .* rank 4")]
+    ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "a layer built for .* rank 4")]
 )
 def test_keras_layer_for_inputs_of_rank_4_is_refused(axes, message):
     theirs, x = keras.layers.MultiHeadAttention(3, 2, attention_axes=axes), X[:, :, None]
