@@ -47,7 +47,7 @@ def check_inputs(inputs, memory, points, mask_visited):
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if points is not None and "int" not in dtype:
         raise ValueError(
-            "Expected `inputs` to be the targets, as integer indices, since `points` are given. "
+            "Expected `inputs` to be the targets, as integer indices, if `points` are passed. "
             f"Received: inputs of dtype {dtype}"
         )
     if mask_visited and points is None:
