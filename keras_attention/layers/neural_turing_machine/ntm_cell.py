@@ -128,8 +128,9 @@ class NTMCell(BaseLayer):
     Differs from the paper: the paper gives only the ranges of the heads' parameters; here keys and
     additions use tanh, gates and erasures a sigmoid, strengths softplus and sharpness 1 + softplus.
     The initial memory is constant unless `memory_start="learned"`. The paper does not specify the
-    initial addresses, and its formulas have no epsilon. As in Collier and Beel, reading precedes
-    writing and the heads' raw parameters are clipped; they clip the output too, this cell does not.
+    initial addresses, and has no epsilon in cosine and sharpening. As in Collier and Beel, reading
+    precedes writing and the heads' raw parameters are clipped. They clip the output too; this cell
+    does not.
 
     Reference:
         Neural Turing Machines, Graves, Wayne, Danihelka (2014), https://arxiv.org/abs/1410.5401;
