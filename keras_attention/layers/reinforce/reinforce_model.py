@@ -39,21 +39,21 @@ class ReinforceModel(keras.Model):
     REINFORCE term has the value 0; it contributes a gradient only. `evaluate` and `predict` do not
     sample. The model computes, saves and exports as `keras.Model` does. Under `tf.distribute` each
     replica has its own baseline, and that of the first is saved. With reward_weight=1,
-    entropy_weight=0 and no `expectation_rate`, the gradient is an unbiased estimate of that of the
-    expected loss; with an `expectation_rate` of m, of
+    entropy_weight=0 and no `expectation_rate`, the model's gradient is an unbiased estimate of the
+    gradient of the expected loss. With an `expectation_rate` of m, it estimates the gradient of
 
         (1 - m) E_s[loss(s)] + m loss(alpha)
 
-    (drawn independently for each layer and example). docs/reinforce.md in the source repository
-    explains step by step how the log-probabilities reach the loss.
+    where each layer chooses independently for each example. docs/reinforce.md in the source
+    repository explains step by step how the log-probabilities reach the loss.
 
     Weights: those of the layers, and two numbers from which `baseline` is computed.
 
     Args:
         inputs: As in `keras.Model`.
         outputs: As in `keras.Model`: a tensor, or a list or dict of them.
-        reward_weight: lambda_r, at least 0. The paper's code has 0.1.
-        entropy_weight: lambda_e, at least 0. The paper's code has 0.002.
+        reward_weight: lambda_r, at least 0; 0.1 in the paper's code.
+        entropy_weight: lambda_e, at least 0; 0.002 in the paper's code.
         baseline_decay: Decay of the moving average of rewards, in [0, 1).
         name: The model's name.
 
@@ -62,7 +62,7 @@ class ReinforceModel(keras.Model):
     loss for all or a list or dict, and so may `loss_weights`. Its reduction, `sample_weight`,
     `class_weight` and the masks of the outputs are applied as in Keras; the samples of examples
     with weight 0 are not rewarded. Losses that layers add by `add_loss`, and regularization, are
-    minimized but are not part of the reward. "crossentropy" and "ce" are refused because they do
+    minimized but are not part of the reward. "crossentropy" and "ce" are rejected, because they do
     not name one loss. Every sampling layer must be called on the examples of the batch, in their
     order.
 

@@ -17,8 +17,8 @@ class Residual(BaseLayer):
         pre:  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
 
     The sum and the normalization are computed in float32 (float64 under a float64 policy). Under a
-    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: it
-    would be multiplied by 1 / sqrt(epsilon) in every normalization and overflow.
+    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: the
+    gradient would be multiplied by 1 / sqrt(epsilon) in every normalization, and overflow.
 
     Args:
         norm: "post" or "pre".
