@@ -36,7 +36,7 @@ def scores(query, key, scale):
 
     Args:
         query: `(batch, Tq, units)`.
-        key: `(batch, Tk, units)`, likewise.
+        key: `(batch, Tk, units)`.
         scale: `(units,)`.
 
     Returns:
@@ -77,8 +77,8 @@ def gradients(query, key, scale, upstream):
 
 def exponentiate(x):
     """Return e^(2 x), with x clipped to the domain."""
-    # Not ops.clip, a function of its own in JAX's programs, which JAX calls with wrong arguments in
-    # the second derivative of a loop.
+    # `ops.clip` is avoided: in JAX's programs it is a separate function, which JAX calls with wrong
+    # arguments in the second derivative of a loop.
     x = ops.minimum(x, MAX_ABSOLUTE_PROJECTION)
     return ops.exp(2 * ops.maximum(x, -MAX_ABSOLUTE_PROJECTION))
 

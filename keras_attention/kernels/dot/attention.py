@@ -44,7 +44,7 @@ def dot_attention(
         rate: Fraction of the weights to drop.
         dtype: Compute dtype of the layer.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, in the query's dtype, or None; -inf masks a
-            position. It may be anything at masked positions. Not on PyTorch.
+            position. At masked positions its value has no effect. Not supported on PyTorch.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`, zero for queries without a visible key.

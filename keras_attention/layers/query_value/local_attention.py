@@ -189,7 +189,7 @@ class LocalAttention(Luong):
     def prepare(
         self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
     ) -> PreparedMemory:
-        return super().prepare(value, key, mask)  # the windows are gathered, not from a `StepKeys`
+        return super().prepare(value, key, mask)  # windows are gathered from keys, not `StepKeys`
 
     def attend(
         self,

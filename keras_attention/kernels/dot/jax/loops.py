@@ -144,8 +144,8 @@ class BlockLoops:
         """Slice a block's queries, keys and values, and compute its scores.
 
         Returns:
-            `(heads, rows, D)`, `(D, columns)`, `(Dv, columns)`; and `(heads, rows, columns)`, the
-            lowest where masked.
+            `(heads, rows, D)`, `(D, columns)`, `(Dv, columns)`; and the scores `(heads, rows,
+            columns)`, which are `MASKED_SCORE` where masked.
         """
         query, key, value, bias = arrays
         corner = block * self.layout.rows, self._first_key(block)
@@ -167,7 +167,7 @@ class BlockLoops:
         return query, key, value, scores if mask is None else jnp.where(mask, scores, MASKED_SCORE)
 
     def _mask_positions(self, row, start, rows, columns):
-        """Masks `(rows, columns)` of causality, the window and the bands' padding."""
+        """Return the masks `(rows, columns)` of causality, the window and the bands' padding."""
         visible, masks = self.visible, []
         key = self._position_keys(start, columns)
         query = (jnp.arange(rows) + row + visible.keys - visible.queries)[:, None]
