@@ -39,8 +39,9 @@ ADDITIVE_UNITS_PER_GROUP = 4
 
 # Dot products
 
-# From this many weights a head on, 512 queries times 512 keys, attention without the table of
-# weights is no slower than with it. Family `multi_head`, row T = 512, forward, TensorFlow plain.
+# From this many weights a head on, 512 queries times 512 keys, attention that does not store all
+# weights is no slower than attention that does. Family `multi_head`, row T = 512, forward,
+# TensorFlow plain.
 DOT_MIN_WEIGHTS_PER_HEAD = 2**18
 
 # Scores of one block: 8 MB of float32, the largest score block that fits in a core's cache. Family

@@ -64,9 +64,10 @@ def scores(query, key, scale):
 
 
 def gradients(query, key, scale, upstream):
-    """Compute the gradients of `sum_ij upstream[i, j] scores[i, j]` by query, key and scale.
+    """Compute the gradients of `sum_ij upstream[i, j] scores[i, j]` for query, key and scale.
 
-    d tanh = 4 r (1 - r). The sum over keys and the sum over queries each recompute the reciprocals.
+    The derivative of tanh is 4 r (1 - r). The sum over keys and the sum over queries each recompute
+    the reciprocals.
     """
     a, b = exponentiate(query), exponentiate(key)
     reciprocals, grad_query = _sum_over_keys(a, b, upstream)

@@ -31,8 +31,8 @@ def dot_attention(
     keys are clipped so that scores are within +-1e38, with a bias within +-1e37.
 
     Domain: the context is that of the plain steps for inputs of any size. Where large scores give
-    one-hot weights, the gradient by the scores is a difference of equal terms, here a rounding
-    error of the size of `upstream . value`, and in the plain steps often exactly zero.
+    one-hot weights, the gradient with respect to the scores is a difference of equal terms: here it
+    is a rounding error relative to `upstream . value`, in the plain steps often exactly zero.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.

@@ -43,7 +43,7 @@ def split_inputs(inputs):
         raise ValueError(f"Expected `inputs` to be {INPUT_FORMS}. Received: {len(inputs)} inputs")
     if not all(hasattr(x, "shape") for x in inputs):
         raise ValueError(f"Expected `inputs` to be {INPUT_FORMS}. Received: inputs={inputs!r}")
-    query, value, key = (*inputs, inputs[1])[:3]
+    query, value, key = (*inputs, inputs[1])[:3]  # the key defaults to the value
     check_shapes(query.shape, value.shape, key.shape)
     return query, value, key
 

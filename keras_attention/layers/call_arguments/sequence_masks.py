@@ -82,7 +82,7 @@ def prepare_masks(mask, inputs):
             "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
             f"key_mask] for a list of inputs. Received: mask={mask!r}"
         )
-    query, value, key = (*inputs, inputs[1])[:3]
+    query, value, key = (*inputs, inputs[1])[:3]  # the key defaults to the value
     query_mask, value_mask, key_mask = (*mask, None)[:3]
     query_mask = prepare_mask("query_mask", query_mask, query)
     value_mask = prepare_mask("value_mask", value_mask, value, query=query)

@@ -120,7 +120,7 @@ def extend_cache(cache, keys, values, mask=None):
 
     def write(old, new):
         new = ops.cast(new, old.dtype)
-        if tokens != 1:
+        if tokens != 1:  # a single token needs no gather: `where` broadcasts it
             new = ops.take_along_axis(new, index[:, None, :, None], axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 

@@ -146,8 +146,9 @@ class AttentionDecoder(BaseLayer):
         if not self.attention.built:  # the layer may be shared
             self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
         self._attention_width = self._compute_attention_width(memory_shape)
-        is_fed = self.attend == "before" or self.input_feeding
-        self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
+        has_attention_input = self.attend == "before" or self.input_feeding
+        attention_width = self._attention_width if has_attention_input else 0
+        self._cell_width = inputs_shape[-1] + attention_width
         if not self.cell.built:
             self.cell.build((batch, self._cell_width))
 

@@ -8,8 +8,8 @@ def check_shapes(inputs_shape, memory_shape):
     inputs_shape, memory_shape = tuple(inputs_shape), tuple(memory_shape)
     ranks = len(inputs_shape), len(memory_shape)
     batch, memory_batch = inputs_shape[0], memory_shape[0]
-    is_other_batch = None not in (batch, memory_batch) and memory_batch not in (1, batch)
-    if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or is_other_batch:
+    has_other_batch = None not in (batch, memory_batch) and memory_batch not in (1, batch)
+    if ranks != (3, 3) or None in (inputs_shape[-1], memory_shape[-1]) or has_other_batch:
         raise ValueError(
             "Expected `inputs` (batch, Tdec, width) and `memory` (batch, Tenc, width) with "
             "known widths, and with the same batch size unless that of the memory is 1. "

@@ -29,8 +29,8 @@ def check_memory_or_cache(memory, memory_mask, cache):
 def check_memory(shape, batch=None):
     """Raise a ValueError if the memory is not a sequence or does not fit the batch (None = any)."""
     shape = tuple(shape)
-    is_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
-    if len(shape) != 3 or shape[-1] is None or is_other_batch:
+    has_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
+    if len(shape) != 3 or shape[-1] is None or has_other_batch:
         raise ValueError(
             "Expected `memory` (batch, Tsource, width) with a known width, and with the batch size "
             f"of `inputs` or 1. Received: memory {shape}, batch={batch}"

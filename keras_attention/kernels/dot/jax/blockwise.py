@@ -1,4 +1,4 @@
-"""Blockwise dot-product attention on JAX: no table of all weights, forward or backward."""
+"""Blockwise dot-product attention on JAX, which never stores all weights, forward or backward."""
 
 import dataclasses
 import functools

@@ -121,7 +121,7 @@ class BlockLoops:
         numbers = jnp.arange(segment.first, segment.first + segment.count)
         # Tie the indices to an array that differs between heads. The masks depend only on the
         # indices, so JAX would otherwise compute the masks of all blocks before the loop over
-        # heads, and store them as one large table.
+        # heads, and store them as one large array.
         return lax.optimization_barrier((numbers, arrays[0][0, 0]))[0]
 
     def _first_key(self, block):

@@ -1,4 +1,4 @@
-"""Blockwise dot-product attention on TensorFlow: no table of all weights, forward or backward."""
+"""Blockwise dot-product attention on TensorFlow, which never stores all weights."""
 
 import tensorflow as tf
 
