@@ -38,7 +38,7 @@ def dot_attention(
         query: `(batch, heads, Tq, D)`, scaled, float32 or float64.
         key: `(batch, groups, Tk, D)`, where groups divide heads: consecutive heads share keys.
             Keys that no query may attend to must be finite.
-        value: `(batch, groups, Tk, Dv)`, likewise.
+        value: `(batch, groups, Tk, Dv)`, finite for these keys too.
         mask: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.

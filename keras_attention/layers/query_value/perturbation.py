@@ -37,7 +37,7 @@ class Perturbation:
         """Draw the noise of all queries in training, outside of any loop over time.
 
         Args:
-            query: `(batch, Tq, D)` or `(batch, D)`; only the shape counts.
+            query: `(batch, Tq, D)` or `(batch, D)`; only its shape is used.
             memory: The `PreparedMemory` that the queries attend to.
 
         Returns:
@@ -126,7 +126,7 @@ class KeySampling(Perturbation):
         return self.layer.expectation_rate
 
     def sample(self, query: Tensor, memory) -> tuple[Tensor, Tensor | None]:
-        """Draw Gumbel noise for every key, and for every example whether it keeps its weights.
+        """Draw Gumbel noise for the sample, and choose the examples that keep their weights.
 
         Args:
             query: `(batch, Tq, D)`, or `(batch, D)` for a single query.

@@ -149,7 +149,7 @@ def fixed_dropout_masks(cell, inputs, state, training):
 
     Args:
         cell: The recurrent cell.
-        inputs: Inputs of one step; only the shape counts.
+        inputs: Inputs of one step; only their shape is used.
         state: The cell's state.
         training: Whether the cell applies dropout.
     """
