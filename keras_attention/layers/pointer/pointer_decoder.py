@@ -50,7 +50,7 @@ class PointerDecoder(BaseLayer):
 
     score: additive; mask: padding, visited; normalize: softmax; read: the weights are the output.
 
-        d_i, state_i = cell(x_i, state_{i-1})                     x_i: element C_{i-1}
+        d_i, state_i = cell(x_i, state_{i-1})                     x_i: vector of C_{i-1}
         u[i, j]      = v . tanh(W1 e_j + W2 d_i)                  equation 3
         log p(C_i = j | C_1 .. C_{i-1}) = log softmax_j(u[i, j])
 

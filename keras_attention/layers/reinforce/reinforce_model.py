@@ -61,10 +61,10 @@ class ReinforceModel(keras.Model):
     number for each example (not a scalar), with a reduction. With several outputs, `loss` and
     `loss_weights` may be one for all outputs, or a list or dict with one for each. The loss's
     reduction, `sample_weight`, `class_weight` and the masks of the outputs are applied as in Keras;
-    the samples of examples with weight 0 are not rewarded. Losses that layers add by `add_loss`, and regularization, are
-    minimized but are not part of the reward. "crossentropy" and "ce" are rejected, because they do
-    not name one loss. Every sampling layer must be called on the examples of the batch, in their
-    order.
+    the samples of examples with weight 0 are not rewarded. Losses that layers add by `add_loss`,
+    and regularization, are minimized but are not part of the reward. "crossentropy" and "ce" are
+    rejected, because they do not name one loss. Every sampling layer must be called on the examples
+    of the batch, in their order.
 
     `keras.models.clone_model` sets `reward_weight`, `entropy_weight` and `baseline_decay` of the
     copy to their defaults, because Keras does not pass them on.
