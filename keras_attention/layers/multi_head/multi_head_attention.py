@@ -83,12 +83,12 @@ class MultiHeadAttention(QueryValueAttention):
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" stores all weights. "blockwise" gives the same numbers, to rounding,
-            without storing them. TensorFlow and JAX compute block by block. Without dropout and
-            `attention_bias`, PyTorch, and JAX on GPUs in half precision, use fused attention; with
-            either of them, PyTorch stores all weights. "auto" is "blockwise" from 512 queries and
-            keys on, because it is faster in graphs from there on. Weights to be returned are
-            computed separately. Second derivatives (on PyTorch, and on TensorFlow under XLA) and
-            `jax.jvp` need "plain".
+            without storing them. TensorFlow and JAX compute block by block. PyTorch, and JAX on
+            GPUs in half precision, use fused attention unless there is dropout or an
+            `attention_bias`; PyTorch then stores all weights. "auto" is "blockwise" from 512
+            queries and keys on, because it is faster in graphs from there on. Weights to be
+            returned are computed separately. Second derivatives (on PyTorch, and on TensorFlow
+            under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
@@ -126,8 +126,8 @@ class MultiHeadAttention(QueryValueAttention):
     attends to as a whole, is rejected: reshape it to (batch, height * width, channels)), no
     `use_gate`, no `bias_regularizer` and no constraints; `sliding_window` is `window` of
     `MultiHeadSelfAttention`, `flash_attention` is `implementation`. The kernels are weights of the
-    layer itself: `Model.quantize` does not quantize them, and warns; there is no `enable_lora`. For
-    both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the same weights.
+    layer itself: `Model.quantize` does not quantize them, and warns; there is no `enable_lora`. To
+    use either, convert the layer by `keras_attention.multi_head_to_keras`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
