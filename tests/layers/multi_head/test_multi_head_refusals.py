@@ -46,7 +46,7 @@ def test_cache_of_another_layer_is_refused(make, message):
 @pytest.mark.parametrize("x", [X[:, 0], X[:, None]])
 def test_inputs_with_a_cache_must_have_rank_3(x):
     layer = build(4, 6)
-    with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width. with a cache"):
+    with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width. if `cache`"):
         layer(x, cache=layer.get_initial_cache(2, 9))
 
 
