@@ -32,19 +32,19 @@ def dot_attention(
     keys are clipped so that scores are within +-1e38, with a bias within +-1e37.
 
     Domain: the context is that of the plain steps for inputs of any size. Where large scores give
-    one-hot weights, the gradient by the scores is a difference of equal terms, here a rounding
-    error of the size of `upstream . value`, and in the plain steps often exactly zero.
+    one-hot weights, the gradient with respect to the scores is a difference of equal terms: here it
+    is a rounding error relative to `upstream . value`, in the plain steps often exactly zero.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, of any float dtype.
         key: `(batch, groups, Tk, D)`, in the query's dtype, where groups divide heads:
             consecutive heads share keys. Keys that no query may attend to must be finite.
-        value: `(batch, groups, Tk, Dv)`, likewise.
+        value: `(batch, groups, Tk, Dv)`, in the query's dtype, finite for these keys too.
         mask: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, float32 or float64, or None; -inf masks a
-            position. It may be anything at masked positions. Not on PyTorch.
+            position. At masked positions its value has no effect. Not supported on PyTorch.
 
     Returns:
         Context `(batch, heads, Tq, Dv)` in the dtype of `value`, zero for queries without a

@@ -15,7 +15,7 @@ from keras_attention.types import Tensor
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):
-    """Check a call's `attention_bias` and bring it into the dtype and rank of the scores.
+    """Check a call's `attention_bias`, cast it, and add an axis of queries if it has none.
 
     Args:
         bias: Float, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ..., heads, Tk)`
@@ -26,7 +26,8 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
         dtype: Dtype of the scores.
 
     Returns:
-        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None if `bias` is.
+        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None without a
+        bias.
 
     Raises:
         ValueError: If the bias is not of a float dtype, or its shape does not fit query and keys.
@@ -44,8 +45,8 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
 class BiasedMask(StructuredMask):
     """A mask that zeroes what a bias of -inf excludes as well.
 
-    A key to which only some heads have a bias of -inf stays visible here: for these heads it is
-    masked where the bias is added.
+    A pair whose bias is -inf only in some heads stays visible here. In these heads it is masked
+    when the bias is added to the scores.
 
     Args:
         bias: What `prepare_attention_bias` returned.
@@ -92,7 +93,7 @@ def add_bias_to_mask(mask, bias):
 
 
 def check_attention_bias(bias, query, keys, heads):
-    """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
+    """Raise a ValueError if the bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
     check_tensors("attention_bias", bias)
@@ -102,6 +103,6 @@ def check_attention_bias(bias, query, keys, heads):
             "Expected `attention_bias` to be of a float dtype. "
             f"Received: attention_bias of dtype {dtype}"
         )
-    *outer, count, _ = keys.shape
-    shape = (*outer, heads, *query.shape[len(outer) : -1], count)
+    *outer, key_count, _ = keys.shape
+    shape = (*outer, heads, *query.shape[len(outer) : -1], key_count)
     check_mask("attention_bias", bias, shape, exact_rank=False)

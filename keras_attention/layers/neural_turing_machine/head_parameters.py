@@ -15,8 +15,8 @@ class HeadParameters(NamedTuple):
     Attributes:
         keys: k `(batch, heads, width)`, compared with the slots.
         strengths: beta > 0 `(batch, heads)`, which scales the cosines.
-        gates: g in (0, 1) `(batch, heads)`, the share of the content address against the previous
-            address.
+        gates: g in (0, 1) `(batch, heads)`, the share of the content address in the interpolation
+            with the previous address.
         shifts: s `(batch, heads, 2R + 1)`, a distribution over the shifts -R to R.
         sharpness: gamma >= 1 `(batch, heads)`.
         erasures: e in (0, 1) `(batch, write_heads, width)`, of write heads only.
@@ -44,16 +44,16 @@ def check_shift_range(shift_range, slots):
 
 
 def count_parameters(heads, write_heads, width, shifts):
-    """Return how many numbers the controller has to produce for all heads."""
+    """Return the number of raw parameters of all heads, which the controller's output gives."""
     return heads * (width + 3 + shifts) + write_heads * 2 * width
 
 
 def split_head_parameters(parameters, heads, write_heads, width, shifts):
-    """Split the controller's numbers into `HeadParameters`, each mapped into its range.
+    """Split the raw parameters into `HeadParameters`, and map each parameter into its range.
 
     Args:
-        parameters: `(batch, count_parameters(...))`, any real numbers. Numbers near 0 give
-            parameters away from the ends of their ranges.
+        parameters: `(batch, count_parameters(...))`, any real numbers. Numbers near 0 are mapped
+            away from the ends of the ranges.
         heads: Number of heads, read and write heads together.
         write_heads: Number of write heads.
         width: Width of a slot.

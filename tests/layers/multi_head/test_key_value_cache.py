@@ -172,12 +172,12 @@ def test_more_tokens_than_slots_or_an_unknown_max_length_are_refused():
     layer = build("plain")
     with pytest.raises(ValueError, match="Expected at most max_length=3 .* Received: 7 tokens"):
         layer(X, cache=layer.get_initial_cache(2, 3))
-    with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
+    with pytest.raises(ValueError, match="one tensor if `cache` is passed. Received: 2 inputs"):
         layer([X, X], cache=layer.get_initial_cache(2, 7))
     symbolic = keras.tree.map_structure(
         lambda x: keras.KerasTensor(x.shape, x.dtype), layer.get_initial_cache(2, 7)
     )
-    with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
+    with pytest.raises(ValueError, match="one tensor if `cache` is passed. Received: 2 inputs"):
         layer([keras.KerasTensor(X.shape)] * 2, cache=symbolic)
     with pytest.raises(ValueError, match="Received: max_length=0"):
         layer.get_initial_cache(2, 0)
