@@ -1,1 +1,1 @@
-"""Benchmarks: each figure that README and docs quote comes from a command in this package."""
+"""Benchmarks, whose commands measure all performance figures of the README and the docs."""

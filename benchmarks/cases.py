@@ -1,4 +1,4 @@
-"""The cases of a run: every family at every length, in every dtype, step, backend and mode."""
+"""The cases of a run: the combinations of family, length, dtype, step, backend and mode."""
 
 import dataclasses
 import itertools
@@ -13,7 +13,8 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "gpu": ("float32", "tf32", "bfloat16")
 class Case:
     """One measurement: the times of all contestants, or the peak memory of one contestant.
 
-    measure: "time" or "memory"; contestant: for memory, the one that gets a process of its own.
+    measure: "time" or "memory"; contestant: the name of the contestant whose memory is measured,
+    None for times.
     """
 
     family: str
@@ -28,7 +29,7 @@ class Case:
 
     @property
     def key(self):
-        """The key of the case's result in the file of results."""
+        """Key of the case's result in the file of results."""
         sizes = ",".join(f"{name}={size}" for name, size in self.sizes)
         parts = [self.measure, self.family, self.dtype, self.step, self.backend, self.mode, sizes]
         return "/".join([*parts, *([self.contestant] if self.contestant else [])])
@@ -38,13 +39,13 @@ class Case:
 
     @classmethod
     def from_json(cls, fields):
-        """Return the case that `to_json` wrote."""
+        """Create a case from the fields that `to_json` returned."""
         sizes = tuple((name, size) for name, size in fields["sizes"])
         return cls(**{**fields, "sizes": sizes})
 
 
 def list_cases(backends, device="cpu", quick=False, only=""):
-    """Return all cases, those of goals first; the backend and mode vary fastest."""
+    """Return all cases. Those that the goals need come first; backend and mode vary fastest."""
     cases = []
     for family in FAMILIES.values():
         if only in family.name:
@@ -64,7 +65,7 @@ def _iterate_family(family, backends, dtypes, quick):
     if SERVED[0] in backends:
         for length in family.served_lengths:
             yield _make_case(family, length, "float32", "forward", *SERVED)
-    # Memory is measured on the first backend only, because each contestant needs its own process.
+    # Measure memory on the first backend only, because each contestant needs its own process.
     backend = backends[0]
     modes, steps, contestants = BACKENDS[backend], family.steps, family.contestants
     if quick:

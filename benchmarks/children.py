@@ -1,4 +1,4 @@
-"""Child processes: one per backend, which answers questions in turn, and one per memory case."""
+"""Child processes that measure: one per backend for all times, and one per memory case."""
 
 import contextlib
 import importlib.util
@@ -13,7 +13,7 @@ MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
 def list_installed_backends():
-    """Return the installed backends without importing any."""
+    """Return the names of the installed backends, without importing them."""
     return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
 
 
@@ -22,7 +22,7 @@ def make_environment(backend, device, quick):
     variables = {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # Two backends share a GPU, so neither may reserve all of its memory.
+        # Several backends share the GPU, so none of them may reserve all of its memory.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
@@ -39,9 +39,9 @@ class Child:
     Args:
         backend: "tensorflow", "jax" or "torch".
         device: "cpu" or "gpu".
-        log: Path of the file for the output of its libraries.
+        log: Path of the file to which the output of the libraries is written.
         quick: Whether XLA skips optimizations.
-        timeout: Seconds after which the process is killed.
+        timeout: Seconds per question, after which the process is killed.
     """
 
     def __init__(self, backend, device, log, quick=False, timeout=600):
@@ -50,7 +50,7 @@ class Child:
         self.process = None
 
     def ask(self, question):
-        """Return the answer, or {"died": reason}."""
+        """Send a question to the process; return its answer, or {"died": reason}."""
         if self.process is None:
             with open(self.log, "a", encoding="utf-8") as log:
                 self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The performance goals, and their evaluation on the results of a run."""
+"""The performance goals, and their evaluation with the results of a run."""
 
 import math
 
@@ -10,7 +10,7 @@ SDPA = "torch scaled_dot_product_attention"
 
 
 class Measurements:
-    """The measurements that goals refer to, in float32.
+    """Access to the float32 measurements that the goals need.
 
     Args:
         cases: All cases of the run.
@@ -22,18 +22,18 @@ class Measurements:
         self.cases = [c for c in cases if c.measure == "time" and c.dtype == "float32"]
 
     def select_cases(self, family, step, backend, mode, has_length):
-        """Return the cases of these properties whose length satisfies `has_length`."""
+        """Return the cases with these properties and a length for which `has_length` is true."""
         expected = family, step, backend, mode
         cases = [c for c in self.cases if (c.family, c.step, c.backend, c.mode) == expected]
         return [case for case in cases if has_length(case.length)]
 
     def get_row(self, case, name):
-        """Return the row of a contestant, or None."""
+        """Return a contestant's row of a case, or None."""
         rows = make_rows(case, self.results)
         return next((row for row in rows if row.contestant == name), None)
 
     def get_speed_ups(self, family, step, mode, has_length, name):
-        """Return our speed-ups over a contestant on TensorFlow; None if not measured."""
+        """Return our speed-ups over a contestant on TensorFlow; None for lengths not measured."""
         cases = self.select_cases(family, step, "tensorflow", mode, has_length)
         rows = [self.get_row(case, name) for case in cases]
         return [row and row.speed_up for row in rows]
@@ -80,7 +80,7 @@ def _evaluate_additive(measurements):
 
 
 def _evaluate_long_additive(measurements):
-    """Evaluate additive attention at T=2048 in a plain graph, where Keras's exceeds the memory."""
+    """Evaluate additive attention at T=2048 in a plain graph, too long for Keras's layer."""
     text = "AdditiveAttention runs where each of Keras's tensors would have 34 GB: plain, T=2048"
     cases = measurements.select_cases("additive", "forward", "tensorflow", "plain", (2048).__eq__)
     if not cases:
@@ -119,7 +119,10 @@ def _evaluate_multi_head(measurements):
 
 
 def _evaluate_against_torch(measurements):
-    """Compare our faster mode on TensorFlow with PyTorch's fused attention, in two processes."""
+    """Compare our faster mode on TensorFlow with PyTorch's fused attention.
+
+    The two times are measured in different processes.
+    """
     text = "MultiHeadSelfAttention ≥ 0.9 × PyTorch's fused attention's speed: forward, T=2048"
     our_rows = [
         measurements.get_row(case, OURS)
@@ -152,7 +155,7 @@ def _evaluate_local(measurements):
 
 
 def _fit_growth(measurements, mode):
-    """Fit the exponent of T in our local attention's time, by least squares of logarithms."""
+    """Fit the exponent of T in the time of our local attention, by a line through logarithms."""
     cases = measurements.select_cases("local", "forward", "tensorflow", mode, lambda t: t >= 2048)
     rows = [(case.length, measurements.get_row(case, OURS)) for case in cases]
     points = [(math.log(t), math.log(row.times.median)) for t, row in rows if row.times]

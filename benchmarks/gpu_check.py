@@ -1,17 +1,18 @@
-"""Compare every layer on a GPU with the CPU: errors of values and gradients, compilation time.
+"""Compare the results of every layer on a GPU with those on the CPU.
 
+    pip install -e ".[test]" "jax[cuda13]"
     python -m benchmarks.gpu_check                     trace, then compile and run on the GPU
-    python -m benchmarks.gpu_check --only additive     the programs whose names contain this
-    python -m benchmarks.gpu_check --export FOLDER     only trace; needs no GPU
-    python -m benchmarks.gpu_check --programs FOLDER   only compile and run; needs no TensorFlow
-    python -m benchmarks.gpu_check --platform cpu      all steps without a GPU
+    python -m benchmarks.gpu_check --only additive     only programs with "additive" in their names
+    python -m benchmarks.gpu_check --export FOLDER     trace and save only; needs no GPU
+    python -m benchmarks.gpu_check --programs FOLDER   run saved programs; needs no TensorFlow
+    python -m benchmarks.gpu_check --platform cpu      run all steps on the CPU, without a GPU
 
-TensorFlow traces each layer's forward pass and training step (with dropout, and an update by SGD)
-and runs it by XLA on the CPU. JAX's client compiles the same programs with XLA for the GPU
-(`pip install "jax[cuda13]"`) and runs them there. An error is |result - expected| / |expected|; the
-table has the largest of each program. The limits apply to float32 products computed in float32; the
-columns "TF32" are from a second run at the GPU's default precision. The exit status is 1 if a
-program failed or if there is no GPU.
+TensorFlow traces the forward pass and the training step of each layer (with dropout, and an update
+by SGD), and runs them by XLA on the CPU. JAX's client compiles the same programs with XLA for the
+GPU and runs them there. The table has the largest error, |result - expected| / |expected|, of each
+program's values and gradients, and the compilation time. The limits apply to a run whose float32
+products are computed in float32. The columns "TF32" are from a second run at the GPU's default
+precision. The exit status is 1 if a program failed or if there is no GPU.
 """
 
 import argparse
@@ -28,16 +29,16 @@ def parse_arguments(arguments=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", default="", help="a part of the programs' names")
-    parser.add_argument("--platform", default="gpu", choices=["gpu", "cpu"])
+    parser.add_argument("--only", default="", help="use only programs whose names contain this")
+    parser.add_argument("--platform", default="gpu", choices=["gpu", "cpu"], help="default: gpu")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--export", metavar="FOLDER", help="save the programs, do not run them")
-    group.add_argument("--programs", metavar="FOLDER", help="load the saved programs")
+    group.add_argument("--export", metavar="FOLDER", help="save the programs; do not run them")
+    group.add_argument("--programs", metavar="FOLDER", help="run the programs saved in this folder")
     return parser.parse_args(arguments)
 
 
 def list_programs(folder=None, only=""):
-    """Return {name: function that loads a saved program or traces it}."""
+    """Return {name: function that loads or traces the program}."""
     if folder is not None:
         from benchmarks.gpu.program import load
 
@@ -67,12 +68,12 @@ def get_device(platform):
 
 
 def check_program(load, device):
-    """Return the table cells of one program, and True if it passes."""
+    """Run one program; return its table cells, and whether it passes."""
     from benchmarks.gpu.running import check
 
     try:
         result = check(load(), device)
-    except Exception as error:  # Any error of the compiler is reported in the table.
+    except Exception as error:  # the table reports any error of the compiler
         return [*[""] * 5, f"FAILS: {type(error).__name__}: {str(error).splitlines()[0]}"], False
     errors = [*result.full_precision, *result.tf32]
     verdict = "ok" if result.passes else "FAILS"
@@ -91,11 +92,12 @@ def main(arguments=None):
         return 1
     loaders = list_programs(options.programs, options.only)
     if not loaders:
-        print(f"No program is named *{options.only}* in {options.programs or 'the traced layers'}.")
+        place = options.programs or "the traced layers"
+        print(f"No program's name contains {options.only!r} in {place}.")
         return 1
     from benchmarks.gpu.running import LIMITS
 
-    print(f"{device.device_kind}; limits of (values, gradients): {LIMITS}")
+    print(f"{device.device_kind}; maximum errors of (values, gradients): {LIMITS}")
     print(f"| {' | '.join(HEAD)} |\n" + "|---" * len(HEAD) + "|")
     failed = 0
     for name, load in loaders.items():

@@ -1,23 +1,24 @@
-"""The machine's limits: rates that no contestant can exceed, measured in the same run.
+"""Measurement of the machine's limits: the rates that no contestant can exceed.
 
-Each is the fastest rate that a backend reaches: of matrix products; of chains of one function,
-which stay in registers when they are compiled; and of the sum of two arrays larger than any cache.
+The rates are those of matrix products; of each function, measured by repeated application, which
+needs no memory access if it is compiled; and of memory traffic, measured by the sum of two arrays
+that are larger than any cache. The limit is the fastest rate of all backends.
 """
 
 import numpy as np
 
 from benchmarks import timing
 
-# Applications of a function per memory access.
+# Number of applications of a function per memory access.
 CHAIN_LENGTH = 8
 RATES = ("flops", "exponentials", "reciprocals", "tanhs", "bytes")
-# By `quick`: the side of the matrices, the elements of a chain, the elements of a sum.
+# By `quick`: side of the matrices, number of elements for functions, number of elements for sums.
 CPU_SIZES = {False: (1024, 2**18, 2**25), True: (256, 2**14, 2**20)}
 GPU_SIZES = {False: (8192, 2**26, 2**27), True: (1024, 2**20, 2**22)}
 
 
 def measure_rates(engine, mode, dtype, quick):
-    """Return {rate: units per second}; "bytes" counts both those read and those written."""
+    """Return {rate: number per second}. The rate "bytes" counts bytes read and bytes written."""
     from keras import ops
 
     sizes = GPU_SIZES if engine.get_device_name() else CPU_SIZES

@@ -1,4 +1,4 @@
-"""The conditions of a run: processor, versions, and a digest of the measured sources."""
+"""The conditions of a run: processor, versions, and a digest of the measured source code."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def _get_version(name):
 
 
 def digest_sources(root=ROOT):
-    """Return 8 hexadecimal digits of the package's and the measuring code's contents."""
+    """Return a digest, 8 hexadecimal digits, of the package and of the code that measures it."""
     modules = ("family", "cases", "task", "timing", "limits", "memory", "worker")
     paths = sorted(root.glob("keras_attention/**/*.py"))
     for folder in ("families", "plain", "engines"):

@@ -1,8 +1,9 @@
-"""The peak memory of one contestant, measured in a process of its own.
+"""Measurement of the peak memory of one contestant, in a process of its own.
 
-On a CPU it is the process's high-water mark minus the memory that the process held before the call,
-after a warm-up at a small length and after creating the data: backend, compiler and weights are not
-included, inputs and outputs hardly. On a GPU it is the allocator's own mark, data included.
+On a CPU, the result is the peak memory of the process during the call minus the memory that it held
+just before. Before the call, there is a warm-up at a small length, and the data is created. So the
+result excludes backend, compiler, weights, and most of inputs and outputs. On a GPU, the result is
+the peak of the backend's allocator, which includes the data.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ MAX_WARMUP_LENGTH = 32
 
 
 def measure_peak_bytes(case):
-    """Return the bytes above the level before the call, for a `benchmarks.cases.Case`."""
+    """Return the peak memory in bytes of a `benchmarks.cases.Case`, as defined above."""
     warmup_length = min(MAX_WARMUP_LENGTH, case.length)
     warmup_sizes = tuple({**dict(case.sizes), "length": warmup_length}.items())
     engine, call = _make_call(dataclasses.replace(case, sizes=warmup_sizes))
@@ -41,8 +42,8 @@ def _make_call(case):
 
 
 def _reset_peak():
-    """Reset the process's high-water mark to its present memory, and return that."""
-    # Some systems refuse this; then the mark includes all memory that the process ever held.
+    """Reset the process's peak memory to its present memory; return the present memory."""
+    # Some systems refuse the reset. Then the peak is that of the process's whole lifetime.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     return _read_status("VmRSS")

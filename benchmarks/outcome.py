@@ -5,7 +5,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A goal's text, the measured value, and the verdict "met", "**not met**", "not measured"."""
+    """A goal's text, measured value, and verdict: "met", "**not met**" or "not measured"."""
 
     text: str
     measured: str
@@ -13,7 +13,7 @@ class Outcome:
 
 
 def check_at_least(text, values, limit):
-    """Return the outcome of a goal that every value reaches the limit; None is not measured."""
+    """Return the outcome of a goal: every value is at least the limit. None: not measured."""
     measured_values = [value for value in values if value]
     if not measured_values:
         return Outcome(text, "", "not measured")
@@ -27,7 +27,7 @@ def check_at_least(text, values, limit):
 
 
 def check_at_most(text, value, limit):
-    """Return the outcome of a goal that the value is within the limit; None is not measured."""
+    """Return the outcome of a goal: the value is at most the limit. None: not measured."""
     if value is None:
         return Outcome(text, "", "not measured")
     return Outcome(text, f"{value:.3g}", "met" if value <= limit else "**not met**")
@@ -39,7 +39,7 @@ def divide(ours, theirs):
 
 
 def fit_exponent(points):
-    """Return the slope of a line through points `(log x, log y)`; None for fewer than two."""
+    """Return the slope of a line fitted to points `(log x, log y)`; None for fewer than two."""
     if len(points) < 2:
         return None
     x_mean, y_mean = (sum(axis) / len(points) for axis in zip(*points, strict=True))

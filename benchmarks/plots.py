@@ -9,7 +9,7 @@ MARKERS = "os^Dv"
 
 
 def draw_plots(cases, results, folder, suffix=""):
-    """Draw one plot of time and one of memory per family; return the paths of those drawn."""
+    """Draw one plot of time and one of memory per family, if measured; return their paths."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -31,7 +31,7 @@ def _collect_panels(cases, results, quantity):
     """Return {(step, "backend mode"): {contestant: [(T, seconds or MB), ...]}}."""
     panels = {}
     for case in sorted(cases, key=lambda c: (c.step, c.backend, c.mode, c.length)):
-        if case.measure != "time":  # the rows of a time case hold its peak memory too
+        if case.measure != "time":  # the rows of a time case also have the peak memory
             continue
         for row in make_rows(case, results):
             value = row.peak_bytes if quantity == "memory" else row.times and row.times.median
@@ -39,7 +39,7 @@ def _collect_panels(cases, results, quantity):
                 panel = panels.setdefault((case.step, f"{case.backend} {case.mode}"), {})
                 points = panel.setdefault(row.contestant, [])
                 points.append((case.length, value / 1e6 if quantity == "memory" else value))
-    # A panel needs a contestant with at least two lengths, or it has no line.
+    # Drop panels without a line, that is, without a contestant that has at least two lengths.
     return {
         key: panel
         for key, panel in panels.items()

@@ -1,9 +1,9 @@
-"""A table of the effects of masked keys on the layers of Keras and on ours.
+"""Print a table of the effects of masked keys on the layers of Keras and on ours.
 
     python -m benchmarks.promises
 
 Each row is one experiment with `keras.layers.X` and with its counterpart in this package. The
-inputs are seeded normal numbers of shape (2, 5, 8); the first sequence of the batch is padding.
+inputs are seeded normal numbers of shape (2, 5, 8). The first sequence of the batch is all padding.
 """
 
 import sys
@@ -37,7 +37,7 @@ def measure_output_without_keys(layer):
 
 
 def measure_gradient_of_padding(layer):
-    """Return the largest gradient of the sequence that is all padding."""
+    """Return the largest gradient of the values of the sequence that is all padding."""
     query, value, mask = make_data()
     value = tf.constant(value)
     with tf.GradientTape() as tape:
@@ -47,26 +47,30 @@ def measure_gradient_of_padding(layer):
 
 
 def count_nan_from_padding(layer):
-    """Count the NaN outputs if the padding is NaN."""
+    """Count the outputs that are NaN if the padding is NaN."""
     query, value, mask = make_data()
     value[~mask] = np.nan
     return int(np.isnan(layer([query, value], mask=[None, mask])).sum())
 
 
 def count_nan_in_float16(layer):
-    """Count the NaN outputs of finite float16 inputs."""
+    """Count the outputs that are NaN for finite float16 inputs with scores far below zero."""
     query, value, mask = make_data()
-    query, value = 4 * np.abs(query), -4 * np.abs(value)  # Dot products far below zero.
+    query, value = 4 * np.abs(query), -4 * np.abs(value)
     output = layer([query, value], mask=[None, mask])
     return int(np.isnan(tf.cast(output, "float32")).sum())
 
 
 EXPERIMENTS = [
-    ("output of a sequence without keys, largest number", measure_output_without_keys, {}),
-    ("gradient into that sequence's padding, largest", measure_gradient_of_padding, {}),
-    ("NaN in the padding: NaN in the output, of 80", count_nan_from_padding, {}),
+    ("fully masked sequence: largest output", measure_output_without_keys, {}),
     (
-        "float16, scores far below zero: NaN in the output, of 80",
+        "fully masked sequence: largest gradient with respect to its values",
+        measure_gradient_of_padding,
+        {},
+    ),
+    ("NaN in the padding: NaN among 80 outputs", count_nan_from_padding, {}),
+    (
+        "float16, scores far below zero: NaN among 80 outputs",
         count_nan_in_float16,
         {"dtype": "float16"},
     ),

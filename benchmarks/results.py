@@ -1,4 +1,4 @@
-"""Results in a file of JSON lines, which a later run resumes from."""
+"""Storage of results in a file of JSON lines, from which a later run resumes."""
 
 import json
 import os
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 class Results:
-    """The results with one stamp; lines with another stamp stay in the file but are ignored.
+    """The results with one stamp. Results with other stamps stay in the file but are ignored.
 
     Args:
-        path: The file; created if it does not exist.
-        stamp: The conditions of a run: machine, versions, sources.
+        path: The file, which is created if it does not exist.
+        stamp: The conditions of the run: machine, versions, digest of the source code.
     """
 
     def __init__(self, path, stamp):
         self.path, self.stamp = Path(path), stamp
         self.by_key = {}
-        self.stale_count = 0  # results of another machine, other versions or other sources
+        self.stale_count = 0  # number of results with other stamps
         for line in self._load_lines():
             if line["stamp"] == stamp:
                 self.by_key[line["key"]] = line["result"]
@@ -30,7 +30,7 @@ class Results:
             try:
                 yield json.loads(text)
             except json.JSONDecodeError:
-                continue  # A killed run can leave an incomplete line.
+                continue  # an incomplete line, which a killed run can leave
 
     def __contains__(self, key):
         return key in self.by_key
@@ -40,10 +40,11 @@ class Results:
         return self.by_key.get(key)
 
     def add(self, key, result):
-        """Store a result, in the file too, by a single write; incomplete writes are ignored."""
+        """Store a result, also in the file, to which it is appended by a single write."""
         self.by_key[key] = result
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"key": key, "stamp": self.stamp, "result": result}) + "\n"
+        # Start a new line if a killed run left the last one incomplete.
         is_incomplete = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
         with open(self.path, "ab") as file:
             file.write((b"\n" if is_incomplete else b"") + line.encode())

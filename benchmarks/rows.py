@@ -1,4 +1,4 @@
-"""Rows of the tables: the measurements of each contestant, and values derived from them."""
+"""The rows of the tables: measurements of each contestant, and values derived from them."""
 
 import dataclasses
 
@@ -11,11 +11,11 @@ OURS = "ours"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One contestant of one case.
+    """The measurements of one contestant in one case.
 
-    times: None if it was not measured, for the reason in `note`; speed_up: its time / our time;
-    limit_seconds: the minimum time at the machine's limits; limit_share: that by the measured
-    time, 1 = as fast as the machine allows; peak_bytes: its peak memory, or None.
+    times: None if it was not measured, for the reason in `note`. speed_up: its time / our time.
+    limit_seconds: the minimum time at the machine's limits. limit_share: limit_seconds / its time;
+    1 is as fast as the machine allows. peak_bytes: its peak memory, or None.
     """
 
     case: object
@@ -35,12 +35,12 @@ def format_title(family, case):
 
 
 def make_rates_key(backend, mode, dtype):
-    """Return the key of a backend's rates among the results."""
+    """Return the key under which the rates of a backend are stored in the results."""
     return f"limits/{backend}/{mode}/{dtype}"
 
 
 def get_machine_rates(results, dtype):
-    """Return the machine's rates in a dtype; infinite if not measured."""
+    """Return the machine's rates in a dtype; a rate that was not measured is infinite."""
     measured = [value for key, value in results.by_key.items() if key.startswith("limits/")]
     return limits.combine_rates(
         [value["rates"] for value in measured if value.get("dtype") == dtype]
@@ -51,7 +51,7 @@ def make_rows(case, results):
     """Return the rows of a case that measures times, ours first."""
     result = results.get(case.key)
     family = FAMILIES[case.family]
-    names = [each.name for each in family.contestants if case.backend in each.backends]
+    names = [c.name for c in family.contestants if case.backend in c.backends]
     if result is None or "died" in result:
         note = "not run: time limit reached" if result is None else result["died"]
         return [

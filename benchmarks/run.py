@@ -1,4 +1,4 @@
-"""The parent process: passes cases to child processes, stores their results, writes the tables."""
+"""The parent process, which passes cases to child processes and writes their results to tables."""
 
 import itertools
 import sys
@@ -11,21 +11,21 @@ from benchmarks.children import Child
 from benchmarks.family import BACKENDS
 from benchmarks.rows import make_rates_key
 
-# Contestants that need more bytes of intermediate tensors than this are skipped.
+# Contestants whose intermediate tensors need more memory than this are skipped.
 MAX_INTERMEDIATE_BYTES = 10e9
-# By `quick`: seconds of samples per contestant.
+# By `quick`: total seconds of the samples of one contestant.
 BUDGET_SECONDS = {False: 0.6, True: 0.05}
 
 
 def run(options):
-    """Run all cases within the time limit; return 1 as the exit status if a contestant failed."""
+    """Run all cases within the time limit; return the exit status, 1 if a contestant failed."""
     cases = list_cases(options.backends, options.device, options.quick, options.only)
     stamp = machine.make_stamp(options.device)
     stored = results.Results(Path(options.runs) / f"{options.device}.jsonl", stamp)
     if stored.stale_count:
         print(
-            f"{stored.stale_count} results of other sources, versions or another machine are "
-            "ignored."
+            f"Ignoring {stored.stale_count} results of another machine, other versions or other "
+            "source code."
         )
     end = time.monotonic() + 60 * options.time_limit
     log = Path(options.runs) / "children.log"
@@ -57,18 +57,19 @@ def measure_limits(children, stored, options):
                 continue
             answer = child.ask({"limits": dtype, "mode": mode, "quick": options.quick})
             if "died" in answer:
-                sys.exit(f"{backend}, measuring limits: {answer['died']}. See {child.log}")
+                sys.exit(f"Measuring limits on {backend} failed: {answer['died']}. See {child.log}")
             if options.device == "gpu" and answer["device"] is None:
                 sys.exit(f"Expected a GPU that {backend} can use. Received: no GPU")
             stored.add(key, {**answer, "dtype": dtype})
 
 
 def measure_case(case, children, options, log):
-    """Return a child's answer for the case; a memory case gets a child of its own."""
+    """Measure the case in a child process; a memory case gets a child of its own."""
     question = {
         "case": case.to_json(),
         "max_intermediate_bytes": MAX_INTERMEDIATE_BYTES,
         "budget": BUDGET_SECONDS[options.quick],
+        "quick": options.quick,
     }
     if case.measure == "time":
         return children[case.backend].ask(question)
@@ -120,12 +121,12 @@ def format_head(stored, options):
         "",
         "The time of a call is the median of interleaved samples after warm-up; ± is half the "
         "interquartile range. A speed-up is the other implementation's time divided by ours, "
-        "measured in the same process: above 1, ours is faster. The compilation time is that of "
-        "the first call minus that of a warm one. The share of the limit is the minimum time in "
-        "which this machine, at the rates below, could do the operations that the mathematics "
-        "requires, divided by our time. A training step is the forward pass, the loss and the "
-        "gradients of inputs and weights. Peak memory is measured in a process of its own, above "
-        "the memory held before the call. Implementations whose intermediate tensors would need "
-        f"more than {MAX_INTERMEDIATE_BYTES / 1e9:.0f} GB are skipped. float32 products are "
-        "computed in float32, without TF32.",
+        "measured in the same process: if it is above 1, ours is faster. The compilation time is "
+        "the time of the first call minus that of a warm call. The share of the limit is the "
+        "minimum time in which this machine, at the rates below, could do the operations that the "
+        "mathematics requires, divided by our time. A training step is the forward pass, the loss "
+        "and the gradients of inputs and weights. Peak memory is measured in a process of its own, "
+        "and excludes the memory held before the call. Implementations whose intermediate tensors "
+        f"would need more than {MAX_INTERMEDIATE_BYTES / 1e9:.0f} GB are skipped. float32 products "
+        "are computed in float32, without TF32.",
     ]

@@ -1,4 +1,4 @@
-"""Tables of a run: one Markdown page with a table per family, and one CSV with all values."""
+"""The tables of a run: a Markdown page with a table per family, and a CSV with all values."""
 
 import csv
 import io
@@ -18,10 +18,10 @@ def format_page(head, cases, results, goals):
     """Return the whole Markdown page.
 
     Args:
-        head: The lines that describe the run and how to read its tables.
+        head: Lines that describe the run and explain its tables.
         cases: All cases of the run.
         results: `Results`.
-        goals: List of `benchmarks.outcome.Outcome`; empty for a run at other sizes.
+        goals: List of `benchmarks.outcome.Outcome`; empty for a quick run.
     """
     dtypes = list(dict.fromkeys(case.dtype for case in cases))
     parts = [*head, *(["", "## Goals", "", *format_goals(goals)] if goals else [])]
@@ -60,8 +60,8 @@ def format_limits(results, dtypes):
 
 
 def format_times(family, cases, results):
-    """Return a table of our times, and of our speed-ups over the other contestants."""
-    names = [each.name for each in family.contestants if each.name != OURS]
+    """Return a table of our times and our speed-ups over the other contestants."""
+    names = [c.name for c in family.contestants if c.name != OURS]
     lines = []
     for case in sorted((c for c in cases if c.measure == "time"), key=_sort_key):
         rows = {row.contestant: row for row in make_rows(case, results)}
@@ -103,10 +103,10 @@ def _format_milliseconds(times):
 
 
 def format_memory(family, cases, results):
-    """Return a table of peaks in MB, or an empty list if none is measured."""
+    """Return a table of peak memory in MB, or an empty list if none is to be measured."""
     memory_cases = [case for case in cases if case.measure == "memory"]
     contestants = {case.contestant for case in memory_cases}
-    names = [each.name for each in family.contestants if each.name in contestants]
+    names = [c.name for c in family.contestants if c.name in contestants]
     lines = {}
     for case in sorted(memory_cases, key=_sort_key):
         cells = lines.setdefault(tuple(_format_case(case)), dict.fromkeys(names, ""))
@@ -129,7 +129,7 @@ def _format_peak(result, name):
 
 
 def format_csv(cases, results):
-    """Return the CSV of every contestant of every case, in seconds and bytes."""
+    """Return the CSV, with one line per contestant and case, in seconds and bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""The task of a contestant: sizes and data of a case, and constructors of its program."""
+"""The task of a contestant: a case's sizes and data, and methods that create the program."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from benchmarks.families import FAMILIES
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A function `(weights, *inputs) -> output` and its arguments, tensors of the backend.
+    """A function `(weights, *inputs) -> output` and its arguments, which are backend tensors.
 
-    compiles_itself: whether it is a Python loop that calls compiled functions.
+    compiles_itself: True for a Python loop that calls compiled functions; the engine then does not
+    compile the function.
     """
 
     function: Callable
@@ -23,7 +24,7 @@ class Program:
 
 
 class Task:
-    """One case for one contestant.
+    """A case's sizes and data, for one contestant.
 
     Args:
         case: A `benchmarks.cases.Case`.
@@ -35,7 +36,8 @@ class Task:
         self.mode = case.mode
         self.policy = "mixed_bfloat16" if case.dtype == "bfloat16" else "float32"
         self.dtype = "bfloat16" if case.dtype == "bfloat16" else "float32"
-        # The data is random: some processors and all sparse implementations are faster on zeros.
+        # Use random data, because some processors and all sparse implementations are faster on
+        # zeros.
         self.data = FAMILIES[case.family].make_data(self.sizes, np.random.default_rng(0))
 
     def make_layer_program(self, layer, weights, call=None):
@@ -43,18 +45,18 @@ class Task:
 
         Args:
             layer: The layer, not built.
-            weights: Its weights in the layer's order: arrays.
-            call: Function of the inputs. Default: the layer itself.
+            weights: Arrays to set as the layer's weights, in the layer's order.
+            call: Function of the inputs that calls the layer. Default: the layer itself.
         """
         call = layer if call is None else call
         inputs = self.make_inputs()
-        # Build the layer with small inputs, which need less memory than a whole call.
+        # Build the layer by a call with small inputs, which needs less memory.
         call(*(x[:1, :2] for x in inputs))
         layer.set_weights([np.asarray(w, "float32") for w in weights])
         return Program(*self.engine.make_layer_function(layer, call), inputs)
 
     def make_function_program(self, function, compiles_itself=False):
-        """Return the program of `function(weights, *inputs)`, with the data's {name: weight}."""
+        """Return the program of `function(weights, *inputs)`; weights are {name: tensor}."""
         weights = {
             name: self.engine.to_weight(array, self.dtype)
             for name, array in self.data.weights.items()
@@ -67,5 +69,5 @@ class Task:
 
 
 def make_program(case, name):
-    """Return the program of the case's contestant of that name."""
+    """Return the program of the contestant `name` for a case."""
     return FAMILIES[case.family].get_contestant(name).make(Task(case))

@@ -1,19 +1,23 @@
-"""Times of several calls: interleaved, after warm-up, with compilation measured separately."""
+"""Measurement of the times of several calls, in interleaved samples after a warm-up."""
 
 import dataclasses
 import statistics
 import time
 
-# A faster call is repeated within a sample until it takes this fraction of the budget.
+# A fast call is repeated within a sample, until the sample takes this fraction of the budget.
 MIN_SAMPLE_FRACTION = 0.01
 MAX_SAMPLES = 25
-# Calls that take longer than this get only 3 samples, or only 1.
+# Calls that take longer than the first value get only 3 samples; than the second one, only 1.
 MAX_SECONDS_FOR_FIVE_SAMPLES, MAX_SECONDS_FOR_THREE_SAMPLES = 3.0, 15.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-    """Seconds per call over `samples` samples; first: the first call, which compiles."""
+    """Statistics of the seconds per call.
+
+    best, median: of the samples. lower, upper: their quartiles. samples: their number. first: the
+    seconds of the first call, which compiles.
+    """
 
     best: float
     median: float
@@ -24,7 +28,7 @@ class Times:
 
     @property
     def compilation(self):
-        """Seconds of the first call minus those of a warm one."""
+        """Compilation time in seconds: the first call minus the median of warm calls."""
         return max(0.0, self.first - self.median)
 
     @property
@@ -34,7 +38,7 @@ class Times:
 
 
 def summarize(samples, first):
-    """Return the `Times` of all samples of one contestant."""
+    """Return the `Times` of one contestant from its samples and its first call."""
     if len(samples) == 1:
         return Times(*samples * 4, 1, first)
     lower, median, upper = statistics.quantiles(samples, n=4, method="inclusive")
@@ -45,24 +49,24 @@ def measure_interleaved(calls, wait, budget, clock=time.perf_counter):
     """Measure the calls in turns, so that a temporary slowdown of the machine affects all of them.
 
     Args:
-        calls: {name: call without arguments}.
-        wait: Blocks until the result of a call is available.
-        budget: Approximate seconds for the samples of a contestant.
-        clock: Returns the time in seconds.
+        calls: {name: function without arguments}.
+        wait: Function that blocks until the result of a call is available.
+        budget: Approximate total seconds of the samples of one call.
+        clock: Function that returns the time in seconds.
 
     Returns:
-        {name: `Times`, or the message of the error that it raised}.
+        {name: `Times`, or the message of the error that the call raised}.
     """
     first, warm, errors = {}, {}, {}
     for name, call in calls.items():
         try:
             first[name] = _measure_sample(call, wait, 1, clock)
             is_slow = first[name] > MAX_SECONDS_FOR_THREE_SAMPLES
-            # Two warm calls: the first one may still allocate, or trace again for the types of
-            # the first result.
+            # Make two warm calls, because the first one may still allocate, or trace again for the
+            # types of the first result.
             repeated = [_measure_sample(call, wait, 1, clock) for _ in range(0 if is_slow else 2)]
             warm[name] = min(repeated or [first[name]])
-        except Exception as error:  # Any error of a backend is reported in the table.
+        except Exception as error:  # the table reports any error of a backend
             errors[name] = format_error(error)
     names = [name for name in calls if name not in errors]
     repeats = {name: max(1, round(MIN_SAMPLE_FRACTION * budget / warm[name])) for name in names}

@@ -1,8 +1,9 @@
-"""A child process with one backend: reads questions as JSON lines, writes measurements.
+"""The program of a child process with one backend, which answers questions by measurements.
 
     python -m benchmarks.worker tensorflow
 
-`benchmarks.children` starts it. The output of libraries is redirected to standard error.
+`benchmarks.children` starts it. It reads questions from standard input and writes answers to
+standard output, as JSON lines. The output of libraries is redirected to standard error.
 """
 
 import dataclasses
@@ -20,13 +21,15 @@ from benchmarks.engines import get_engine, make_call
 from benchmarks.families import FAMILIES
 from benchmarks.task import make_program
 
-MAX_MEMORY_FRACTION = 0.9
+MAX_MEMORY_FRACTION = 0.9  # of the memory that is available when the process starts
 
 
-def list_contestants(case):
+def list_contestants(case, quick):
     """Return the names of the contestants that run on the case's backend."""
     contestants = FAMILIES[case.family].contestants
-    return [each.name for each in contestants if case.backend in each.backends]
+    return [
+        c.name for c in contestants if case.backend in c.backends and (c.in_quick_run or not quick)
+    ]
 
 
 def get_skip_reason(case, name, max_intermediate_bytes):
@@ -40,9 +43,9 @@ def get_skip_reason(case, name, max_intermediate_bytes):
     return None
 
 
-def measure(case, max_intermediate_bytes, budget):
+def measure(case, max_intermediate_bytes, budget, quick=False):
     """Return {contestant: its measurements, or {"skipped": reason}, or {"failed": error}}."""
-    names = [case.contestant] if case.contestant else list_contestants(case)
+    names = [case.contestant] if case.contestant else list_contestants(case, quick)
     reasons = {name: get_skip_reason(case, name, max_intermediate_bytes) for name in names}
     results = {name: {"skipped": reason} for name, reason in reasons.items() if reason}
     running = [name for name in names if name not in results]
@@ -54,7 +57,7 @@ def measure(case, max_intermediate_bytes, budget):
     for name in running:
         try:
             calls[name] = make_call(engine, make_program(case, name), case.step, case.mode)
-        except Exception as error:  # Any error is reported in the table.
+        except Exception as error:  # the table reports any error
             results[name] = {"failed": timing.format_error(error)}
     for name, times in timing.measure_interleaved(calls, engine.wait, budget).items():
         is_time = isinstance(times, timing.Times)
@@ -65,12 +68,12 @@ def measure(case, max_intermediate_bytes, budget):
 def _measure_peak(case):
     try:
         return {"peak": memory.measure_peak_bytes(case)}
-    except Exception as error:  # In most cases the process is out of memory.
+    except Exception as error:  # mostly because the memory is exhausted
         return {"failed": timing.format_error(error)}
 
 
 def answer(backend, question):
-    """Return the answer to one question."""
+    """Answer one question: for the rates of the machine's limits, or for a case."""
     if "limits" in question:
         engine = get_engine(backend)
         engine.set_float32_precision(allow_tf32=question["limits"] == "tf32")
@@ -78,11 +81,12 @@ def answer(backend, question):
         rates = limits.measure_rates(engine, question["mode"], dtype, question["quick"])
         return {"device": engine.get_device_name(), "rates": rates}
     case = Case.from_json(question["case"])
-    return measure(case, question["max_intermediate_bytes"], question["budget"])
+    options = (question[name] for name in ("max_intermediate_bytes", "budget", "quick"))
+    return measure(case, *options)
 
 
 def limit_memory():
-    """Limit this process's memory, so that it fails by itself before the machine runs out."""
+    """Limit this process's memory, so that its allocations fail before the machine runs out."""
     text = Path("/proc/meminfo").read_text(encoding="ascii")
     available = 1024 * int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1])
     resource.setrlimit(resource.RLIMIT_DATA, (int(MAX_MEMORY_FRACTION * available),) * 2)
@@ -94,7 +98,7 @@ def main():
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         limit_memory()
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # Output of libraries must not mix with the answers.
+    os.dup2(2, 1)  # keeps the output of libraries out of the answers
     for line in sys.stdin:
         print(json.dumps(answer(backend, json.loads(line))), file=answers, flush=True)
 

@@ -79,8 +79,8 @@ class Replicas:
 
     Args:
         model: A `keras.Model` built and compiled in the scope of its strategy. All its batches must
-            have the same size, because all shares have the same weight: an example of a smaller
-            last batch would have a larger weight than the others.
+            have the same size: if a smaller last batch were divided into shares of different sizes,
+            the shares would have equal weights nevertheless.
         count_targets: Function that returns, for the targets of a share, the number of targets in
             the loss's mean. Needed if the loss leaves out some targets, such as padding; None if
             the loss is a mean over examples.

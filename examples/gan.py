@@ -12,7 +12,7 @@ class GAN(keras.Model):
         L_D = mean max(0, 1 - D(x, c)) + mean max(0, 1 + D(G(z, c), c))
         L_G = -mean D(G(z, c), c)
 
-    These losses are those of section 4. `compile` takes an optimizer for each network. The
+    These are the losses of section 4. `compile` takes an optimizer for each network. The
     discriminator gets real and generated images in one call, so that the power iterations of its
     spectral normalizations advance by one step per batch; the generator's update does not advance
     them. The power iterations of the generator advance in each of its two passes.

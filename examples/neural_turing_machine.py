@@ -57,14 +57,14 @@ FIGURE = "bits per sequence"
 
 
 class Task(NamedTuple):
-    """An algorithm, the sizes of the paper's networks for it, and the paper's figures."""
+    """An algorithm, the sizes of the paper's networks for it, and the paper's results."""
 
     episode: Callable
     steps: int  # length of the longest episode in training
     sizes: dict  # {controller: (number of read heads, also of write heads; units of each layer)}
     longer: list  # arguments of test episodes that are longer than in training
     film: dict  # arguments of the episode that is plotted
-    paper: dict  # {label: bits per sequence}, read from the paper's figures
+    paper: dict  # {label: bits per sequence}, read from the paper's plots
 
 
 TASKS = {
@@ -129,7 +129,17 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, plot and export; return the metrics of the test."""
+    """Train or resume, test, plot and export; return the metrics of the test.
+
+    Args:
+        task: The algorithm to learn.
+        controller: The controller of the NTM, or a baseline of three LSTM layers without memory.
+        sequences: Number of training sequences.
+        batch: Number of sequences in a batch.
+        rate: Initial learning rate.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if batch < 1 or sequences < 1 or sequences % SEQUENCES_PER_EPOCH or SEQUENCES_PER_EPOCH % batch:
         raise ValueError(
             f"Expected `sequences` to be a multiple of {SEQUENCES_PER_EPOCH}, and `batch` to "

@@ -80,7 +80,19 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, test, plot and export; return the metrics on each test set."""
+    """Train or resume, test, plot and export; return the metrics on each test set.
+
+    Args:
+        task: The problem to solve.
+        smallest: Minimum number of elements in an instance.
+        largest: Maximum number of elements in an instance.
+        epochs: Number of epochs of 480 batches.
+        units: Units of the LSTMs and of the score.
+        rate: Initial learning rate.
+        instances: File of the authors' test instances of hulls; empty for none.
+
+    The other arguments are described in `examples.command_line`.
+    """
     steps, test_count, validation_count = (48, 250, 100) if quick else (480, 10_000, 1000)
     epochs, units, largest = (2, 32, smallest) if quick else (epochs, units, largest)
     if instances and task != "hull":
@@ -142,13 +154,15 @@ def main(
             "rate": rate,
             "seed": seed,
         },
-        lambda epoch: {n: measure("greedy", *held_out[n])[figure] for n in held_out},
+        lambda epoch: {label: measure("greedy", *held_out[label])[figure] for label in held_out},
         count_targets=lambda targets: tf.math.count_nonzero(targets != NOTHING),
     )
-    results = {n: {search: measure(search, *tests[n]) for search in searches} for n in tests}
+    results = {
+        label: {search: measure(search, *tests[label]) for search in searches} for label in tests
+    }
 
     curves.draw(
-        {n: [{figure: epoch[n]} for epoch in curve] for n in held_out},
+        {label: [{figure: epoch[label]} for epoch in curve] for label in held_out},
         figure,
         Path(pictures) / f"{name}_curve.png",
         "thousand training instances",
@@ -183,11 +197,15 @@ def sample_instances(task, n, count, seed):
 
 
 def make_batches(task, sizes, steps, seed):
-    """Return a data set of `steps` new random batches, each of instances of one size."""
+    """Return a data set of new random batches, each of instances of one size.
+
+    Their number is `steps`, rounded down to a multiple of `BATCHES_PER_CALL` for each size.
+    """
+    rounds = steps // (BATCHES_PER_CALL * len(sizes))
 
     def begin():
         rng = np.random.default_rng(seed)
-        for _ in range(steps // (BATCHES_PER_CALL * len(sizes))):
+        for _ in range(rounds):
             generated = []
             for n in sizes:
                 instances = task.sample(rng, BATCHES_PER_CALL * BATCH, n)
@@ -199,9 +217,7 @@ def make_batches(task, sizes, steps, seed):
             for *inputs, targets in generated:
                 yield tuple(inputs), targets
 
-    return as_dataset(
-        begin, steps // (BATCHES_PER_CALL * len(sizes)) * BATCHES_PER_CALL * len(sizes)
-    )
+    return as_dataset(begin, rounds * BATCHES_PER_CALL * len(sizes))
 
 
 def to_targets(task, answers):
@@ -322,7 +338,7 @@ def draw(task, instances, expected, decode, path):
         ):
             for line in get_lines(task, indices):
                 above.plot(*places[line].T, color=color, linewidth=width, zorder=0, label=name)
-                name = None  # one entry in the legend
+                name = None  # so that the legend has a single entry for all lines of an answer
         above.plot(*places.T, "o", color="black", markersize=4)
         for number, place in enumerate(places, 1):
             above.annotate(str(number), place, xytext=(4, 4), textcoords="offset points")

@@ -65,7 +65,18 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, plot and export; return the metrics."""
+    """Train or resume, evaluate, plot and export; return the metrics.
+
+    Args:
+        data: The data set.
+        attention: The side of the maps with attention in both networks, or none.
+        steps: Number of training steps.
+        width: Channels of the largest maps of both networks.
+        noise: Width of the noise vector.
+        batch: Number of images in a batch.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         steps, width, noise = 2, 4, 5
     if min(steps, width, noise, batch) < 1:

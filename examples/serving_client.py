@@ -44,7 +44,18 @@ def main(
     quick=False,
     pictures="docs/pictures",
 ):
-    """Query, measure and plot; return the percentiles and the rate for each mode of sending."""
+    """Query, measure and plot; return the percentiles and the rate for each mode of sending.
+
+    Args:
+        grpc: Address of the server's gRPC port.
+        rest: Address of the server's REST port.
+        rows: Number of dates to send in each mode.
+        batch: Number of dates in a request of the modes with batches.
+        clients: Number of clients that send at the same time.
+        quick: Send only 100 dates in each mode.
+
+    The other arguments are described in `examples.command_line`.
+    """
     rows = 100 if quick else rows
     samples = Dates().sample(rows, np.random.default_rng(seed), split="test")
     texts, dates, locales = zip(*samples, strict=True)

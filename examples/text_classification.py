@@ -107,7 +107,18 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, plot and export; return the metrics."""
+    """Train or resume, evaluate, plot and export; return the metrics.
+
+    Args:
+        model: The hierarchical network (HAN), or a Sequential model.
+        pooling: The pooling of words and of sentences in the hierarchical network.
+        data: The data set.
+        units: Width of the word vectors, and units of the GRUs per direction.
+        batch: Number of reviews in a batch.
+        most_words: Maximum size of the vocabulary.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if model == "sequential" and pooling != "attention":
         raise ValueError(
             f"Expected pooling='attention' for the sequential model. Received: pooling={pooling!r}"

@@ -10,7 +10,7 @@ warm-up, and beam search with a key/value cache. The data, the batches and the m
 the source, the target and the logits. The run can be interrupted at any time: the same command
 resumes it after the last completed epoch.
 
-The paper's figures are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
+The paper's results are for WMT (base model 27.3 BLEU English-German, 6 layers of 512 units, 12
 hours on 8 P100). The options for a model of that size, on a GPU, are `--blocks 6 --units 512
 --hidden 2048 --epochs 40 --warmup 4000`. The command above reaches 36.4 BLEU on the test set, seed
 0, in 79 minutes of processor time. docs/results.md compares it with recurrent networks. Differs
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 if not __package__:  # run as `python examples/transformer.py`, from any directory
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -31,9 +31,8 @@ import keras_attention
 from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
-from examples.sequence_to_sequence import SequenceToSequence
+from examples.transformer_network import Transformer
 from examples.translation import make_arrays, run_experiment
-from keras_attention import DecoderBlockCache
 
 
 def main(
@@ -55,7 +54,22 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics.
+
+    Args:
+        blocks: Number of blocks of the encoder, and of the decoder.
+        heads: Number of heads of every attention.
+        units: Width of the embeddings and of all layers.
+        hidden: Width of the feed-forward networks.
+        dropout: Dropout rate.
+        label_smoothing: Share of the target probability that is spread over all words.
+        warmup: Number of steps in which the learning rate rises to its peak.
+        peak: Maximum learning rate.
+        norm: Position of the layer normalizations.
+        beam_width: Number of hypotheses of the beam search.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         epochs, blocks, heads, units, hidden, warmup = 2, 1, 2, 16, 16, 1
     settings = {
@@ -101,84 +115,6 @@ def make_optimizer(steps, warmup, peak):
         0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup
     )
     return keras.optimizers.Adam(rate, beta_2=0.98, epsilon=1e-9, clipnorm=1.0)
-
-
-class Transformer(SequenceToSequence):
-    """The paper's encoder-decoder, for training and for decoding.
-
-    Args:
-        size: Number of ids of the shared vocabulary; 0 is padding.
-        start, end: Ids that begin and end a sentence.
-        blocks: Number of layers of the encoder, and of the decoder.
-        heads: Number of heads of every attention.
-        units: Width of the embeddings and of all layers.
-        hidden: Width of the feed-forward networks.
-        dropout: Rate of the dropout of the embeddings with positions and of all sub-layers.
-        norm: "post", as in the paper, or "pre".
-
-    `model` is the functional Keras model for training: (source, target shifted right) -> logits.
-    """
-
-    def __init__(self, size, start, end, blocks, heads, units, hidden, dropout, norm="post"):
-        self.start, self.end = start, end
-        self.embed = layers.ReversibleEmbedding(
-            size,
-            units,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=units**-0.5),
-            reverse_dtype="float32",
-        )
-        self.positions = keras_attention.PositionalEncoding(scale=True)
-        self.dropout = layers.Dropout(dropout)
-        options = {"num_heads": heads, "hidden_dim": hidden, "dropout": dropout, "norm": norm}
-        self.encoder = [keras_attention.TransformerEncoderBlock(**options) for _ in range(blocks)]
-        self.decoder = [keras_attention.TransformerDecoderBlock(**options) for _ in range(blocks)]
-        # Post-norm blocks end with a normalization; pre-norm blocks need one after the last block.
-        self.encoder_norm, self.decoder_norm = (
-            layers.LayerNormalization(epsilon=1e-6) if norm == "pre" else layers.Identity()
-            for _ in range(2)
-        )
-        source = keras.Input((None,), dtype="int32", name="source")
-        target = keras.Input((None,), dtype="int32", name="target")
-        memory, mask = self.encode(source)
-        x = self.dropout(self.positions(self.embed(target)))
-        for block in self.decoder:
-            x = block(x, memory, memory_mask=mask)
-        self.model = keras.Model([source, target], self.read_out(x))
-
-    def encode(self, source):
-        """Map source ids (batch, S) to memory (batch, S, units) and its mask (batch, S)."""
-        mask = ops.not_equal(source, 0)
-        x = self.dropout(self.positions(self.embed(source)))
-        for block in self.encoder:
-            x = block(x, mask=mask)
-        return self.encoder_norm(x), mask
-
-    def read_out(self, x):
-        """Map decoder outputs (..., units) to logits (..., size) by the embedding matrix."""
-        return self.embed(self.decoder_norm(x), reverse=True)
-
-    def begin(self, source, max_length):
-        """Return the arguments of a search for source ids: state, memory and memory mask."""
-        memory, mask = self.encode(source)
-        caches = [block.get_initial_cache(memory, max_length, mask) for block in self.decoder]
-        written = [cache.written for cache in caches]
-        return {
-            "state": [ops.zeros_like(source[:, 0]), written],
-            "memory": [cache.memory for cache in caches],
-            "memory_mask": mask,
-        }
-
-    def step(self, tokens, state, memory):
-        """Run one decoding step; return logits, state and the last block's mean alignment."""
-        position, previous = state
-        x, written = self.positions(self.embed(tokens[:, None]), start=position), []
-        for block, *cache in zip(self.decoder, previous, memory, strict=True):
-            x, _, weights, cache = block(
-                x, cache=DecoderBlockCache(*cache), return_attention_scores=True
-            )
-            written.append(cache.written)
-        alignment = ops.mean(weights[:, :, 0], axis=1)
-        return self.read_out(x)[:, 0], [position + 1, written], alignment
 
 
 def make_smoothed_cross_entropy(smoothing):

@@ -10,7 +10,7 @@ length. Every variant has a bidirectional GRU encoder and a GRU decoder of the s
 sentences are translated by beam search, and scored by sacrebleu. The run can be interrupted at any
 time: the same command resumes it after the last completed epoch.
 
-The papers' figures are for WMT (RNNsearch-50 26.75 BLEU, against 17.82 without attention: 1.50
+The papers' results are for WMT (RNNsearch-50 26.75 BLEU, against 17.82 without attention: 1.50
 times as much), with other data, other languages and 380 times our training time, so that only the
 direction is comparable. The commands above reach 33.5 and 13.2 BLEU, seed 0; docs/results.md has
 the details.
@@ -43,7 +43,15 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate on the test set, plot and export; return the metrics."""
+    """Train or resume, evaluate on the test set, plot and export; return the metrics.
+
+    Args:
+        attention: The kind of attention.
+        units: Width of the embeddings, of the memory and of the decoder's state.
+        beam_width: Number of hypotheses of the beam search.
+
+    The other arguments are described in `examples.command_line`.
+    """
     if quick:
         epochs, units = 2, 16
     outcome = run_experiment(

@@ -52,7 +52,15 @@ def main(
     pictures="docs/pictures",
     saved_models="saved_models",
 ):
-    """Train or resume, evaluate, plot and export; return the share of correct test dates."""
+    """Train or resume, evaluate, plot and export; return the share of correct test dates.
+
+    Args:
+        attention: The kind of attention.
+        epochs: Number of epochs of 250 batches.
+        units: Width of the memory and of the decoder's state; embeddings have half of it.
+
+    The other arguments are described in `examples.command_line`.
+    """
     steps, test_count = (4, 256) if quick else (250, 10_000)
     epochs = 2 if quick else epochs
     devices = distribution.strategy(strategy)
@@ -126,6 +134,7 @@ def main(
 
 def make_batches(dates, source, steps, rng):
     """Return a data set of `steps` new random batches, each padded to one of `LENGTHS`."""
+    # Sample more than `steps` batches, because the incomplete last batch of each length is dropped.
     samples = dates.sample((steps + len(LENGTHS)) * BATCH, rng, split="train")
     encoded = []
     for length, group in group_by_length(samples).items():
@@ -168,13 +177,10 @@ def make_signature(network, source):
     def translate(text):
         # Check the length first, by a control dependency, because a very long text would block a
         # server.
-        length, message = (
-            tf.strings.length(text, "UTF8_CHAR"),
-            f"Expected {MAX_CHARACTERS} characters",
-        )
-        with tf.control_dependencies(
-            [tf.debugging.assert_less_equal(length, MAX_CHARACTERS, message)]
-        ):
+        length = tf.strings.length(text, "UTF8_CHAR")
+        message = f"Expected {MAX_CHARACTERS} characters"
+        check = tf.debugging.assert_less_equal(length, MAX_CHARACTERS, message)
+        with tf.control_dependencies([check]):
             text = tf.identity(text)
         characters = tf.strings.unicode_decode(text, "UTF-8").to_tensor()
         # Add one column of padding, so that even a batch of empty texts has one step.
@@ -182,6 +188,7 @@ def make_signature(network, source):
         index = tf.searchsorted(code_points, tf.reshape(characters, [-1]))
         index = tf.minimum(tf.reshape(index, tf.shape(characters)), len(source.characters) - 1)
         is_known = tf.gather(code_points, index) == characters
+        # Ids 0 and 1 are padding and unknown characters, as in `Vocabulary`.
         ids = tf.where(is_known, index + 2, source.unknown)
         ids = tf.where(characters == 0, source.padding, ids)
         decoded = network.greedy(ids, OUTPUT_LENGTH)
@@ -195,11 +202,13 @@ def make_signature(network, source):
 
 def choose_examples(samples):
     """Return four (text, locale) for the plot, of different locales, `DRAWN_LOCALES` first."""
-    fitting = [(text, locale) for text, _, locale in samples if 15 <= len(text) <= 30]
-    fitting.sort(key=lambda sample: sample[1] not in DRAWN_LOCALES)
-    texts = {locale: text for text, locale in reversed(fitting)}  # the first text of each locale
-    first = [(text, locale) for text, locale in fitting if texts[locale] == text]
-    return [*first, *fitting][:4]
+    candidates = [(text, locale) for text, _, locale in samples if 15 <= len(text) <= 30]
+    candidates.sort(key=lambda candidate: candidate[1] not in DRAWN_LOCALES)
+    # Reversed, so that the first text of each locale remains in the dict.
+    texts = {locale: text for text, locale in reversed(candidates)}
+    distinct = [(text, locale) for text, locale in candidates if texts[locale] == text]
+    # If there are fewer than four locales, locales are repeated.
+    return [*distinct, *candidates][:4]
 
 
 def draw(translate, samples, path):

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 import keras_attention
 from examples import distribution
-from examples.datasets.multi30k import sentence_pairs
+from examples.datasets.multi30k import load_sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
 from examples.report import Report
 from examples.training import as_dataset, check_folders, sum_minutes, train
@@ -127,7 +127,7 @@ def run_experiment(
 
 def load_pairs(part, quick=False):
     """Load the (German, English) sentences of a split; only a few short ones if `quick`."""
-    pairs = sentence_pairs(part, "de", "en")
+    pairs = load_sentence_pairs(part, "de", "en")
     if not quick:
         return pairs
     return [(de, en) for de, en in pairs[:500] if choose_length(split(de), split(en)) == LENGTHS[0]]

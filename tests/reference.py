@@ -37,7 +37,7 @@ def tanh(vector):
     return np.array([math.tanh(x) for x in as_list(vector)])
 
 
-def pairs(score, query, key):
+def score_pairs(score, query, key):
     """Compute the score of every query with every key."""
     return np.array([[score(q, k) for k in key] for q in query], "float64")
 
@@ -47,12 +47,12 @@ def pairs(score, query, key):
 
 def dot(query, key):
     """Luong et al. (2015): q . k."""
-    return pairs(inner, query, key)
+    return score_pairs(inner, query, key)
 
 
 def scaled_dot(query, key):
     """Vaswani et al. (2017): q . k / sqrt(d)."""
-    return pairs(lambda q, k: inner(q, k) / math.sqrt(len(q)), query, key)
+    return score_pairs(lambda q, k: inner(q, k) / math.sqrt(len(q)), query, key)
 
 
 def general(query, key, kernel):
@@ -66,7 +66,7 @@ def additive(query, key, query_kernel, key_kernel, scale, bias=None):
 
     query = [times(q, query_kernel) + bias for q in query]
     key = [times(k, key_kernel) for k in key]
-    return pairs(lambda q, k: inner(scale, tanh(q + k)), query, key)
+    return score_pairs(lambda q, k: inner(scale, tanh(q + k)), query, key)
 
 
 def cosine(query, key, strength):
@@ -75,7 +75,7 @@ def cosine(query, key, strength):
     def angle(q, k):
         return inner(q, k) / math.sqrt(inner(q, q) * inner(k, k))
 
-    return strength * pairs(angle, query, key)
+    return strength * score_pairs(angle, query, key)
 
 
 def location(query, key, kernel):

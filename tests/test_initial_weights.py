@@ -18,7 +18,7 @@ def uniform():
 
 
 @pytest.mark.parametrize("score", ["general", "concat", "location"])
-def test_luong_attention(score):
+def test_weights_of_luong_attention_differ(score):
     options = {"max_length": 7} if score == "location" else {}
     layer = keras_attention.LuongAttention(score, 4, kernel_initializer=uniform(), **options)
     layer([QUERY, VALUE])
@@ -26,13 +26,13 @@ def test_luong_attention(score):
 
 
 @pytest.mark.parametrize("score", ["general", "concat"])
-def test_local_attention(score):
+def test_weights_of_local_attention_differ(score):
     layer = keras_attention.LocalAttention(2, score=score, units=4, kernel_initializer=uniform())
     layer([QUERY, VALUE])
     assert_all_different(layer)
 
 
-def test_additive_score():
+def test_weights_of_additive_score_differ():
     initializer = uniform()
     score = keras_attention.score.AdditiveScore(
         kernel_initializer=initializer, scale_initializer=initializer
@@ -41,7 +41,7 @@ def test_additive_score():
     assert_all_different(score)
 
 
-def test_pointer_decoder():
+def test_weights_of_pointer_decoder_differ():
     names = ("kernel", "scale", "begin", "end")
     initializer = uniform()
     cell = keras.layers.GRUCell(3)
@@ -52,7 +52,7 @@ def test_pointer_decoder():
     assert_all_different(layer, [w for w in layer.weights if id(w) not in cell_weights])
 
 
-def test_function_is_returned_unchanged():
+def test_clone_initializer_returns_a_function_unchanged():
     assert clone_initializer(ops.zeros) is ops.zeros
 
 

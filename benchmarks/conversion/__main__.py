@@ -1,9 +1,9 @@
-"""A table of the layers that `model.export(format=...)` converts to ONNX, OpenVINO and LiteRT.
+"""Write docs/conversion.md: which layers `model.export(format=...)` converts to other runtimes.
 
     pip install -e ".[convert]" && python -m benchmarks.conversion
 
-writes docs/conversion.md (about 20 minutes on two cores). With names of models as arguments, it
-updates only their rows.
+The command takes about 20 minutes on two cores. With names of models as arguments, it updates only
+their rows.
 """
 
 import json
@@ -21,21 +21,25 @@ PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnxruntime", "openvino", "ai-edg
 HEAD = """\
 # ONNX, OpenVINO and LiteRT
 
-TensorFlow Serving does not need these formats. For other runtimes Keras converts a model by
-`model.export(path, format="onnx")` (`"openvino"`, `"litert"`). This table shows the results for one
-small model per mechanism, with unknown batch size and length, with masks by `mask_zero=True` where
-the layer accepts one, and run at two batch sizes and lengths; "fixed sizes" passes one size to the
-export (`input_signature`). "ok" is followed by the largest difference from the model's float32
-outputs, whose magnitudes are about 1; any other entry is the error of the converter or the runtime,
-shortened. The ONNX converter needs a model that has been called once. OpenVINO computes in bfloat16
-if the processor supports it; these figures were measured with `INFERENCE_PRECISION_HINT: f32`. If
-ONNX fails on the types of an `Add`, the `Add` belongs to the loop over blocks of long sequences:
-`implementation="plain"` has no such loop, and has its own rows. Compare the outputs before serving
-a converted model: a model that runs may still compute other results.
+TensorFlow Serving does not need these formats. For other runtimes, Keras converts a model by
+`model.export(path, format="onnx")` (or `"openvino"`, `"litert"`). The table has one row per small
+model, and a model for each mechanism of this package. The models have an unknown batch size and
+length, and masks by `mask_zero=True` if the layer accepts a mask. They were run at two batch sizes
+and lengths. In the column "fixed sizes", a single size was passed to the export
+(`input_signature`). "ok" is followed by the largest difference from the model's float32 outputs,
+whose magnitudes are about 1. Any other entry is the shortened error of converter or runtime.
+
+- The ONNX converter needs a model that has been called once.
+- If ONNX fails on the types of an `Add`, the `Add` belongs to the loop over blocks of long
+  sequences. `implementation="plain"` has no such loop; its results are in separate rows.
+- OpenVINO computes in bfloat16 if the processor supports it. The differences were measured with
+  `INFERENCE_PRECISION_HINT: f32`.
+- Compare the outputs before you serve a converted model, because a model that runs may still
+  compute wrong results.
+
+This command generated the page, with {versions}:
 
     pip install -e ".[convert]" && python -m benchmarks.conversion
-
-generated this page, with {versions}.
 
 """
 MAX_ERROR_LENGTH = 120  # characters
@@ -43,7 +47,7 @@ TIMEOUT_SECONDS = 600
 
 
 def get_versions():
-    """Return {package: version} of the installed packages."""
+    """Return {package: version} of those of `PACKAGES` that are installed."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -54,7 +58,7 @@ def get_versions():
 
 
 def convert_cell(name, column):
-    """Convert one model to one format and return the table entry."""
+    """Convert one model to one format in a process of its own; return the table entry."""
     command = [sys.executable, "-m", "benchmarks.conversion.convert", name, column]
     try:
         process = subprocess.run(
@@ -72,7 +76,7 @@ def convert_cell(name, column):
 
 
 def shorten_error(error):
-    """Return the last part of an error message, on one line, without paths and addresses."""
+    """Shorten an error message to its informative part, without paths and addresses."""
     kind, _, text = " ".join(error.split()).partition(": ")
     operations = re.search(
         r"No conversion rule found for operations: [\w, ]+?(?= To facilitate)", text

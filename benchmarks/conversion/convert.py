@@ -1,6 +1,9 @@
-"""Convert one model to one format, in its own process, because converters may end the process.
+"""Convert one model to one format and print the difference of its outputs as JSON.
 
-python -m benchmarks.conversion.convert "AdditiveAttention" onnx
+    python -m benchmarks.conversion.convert "AdditiveAttention" ONNX
+
+`python -m benchmarks.conversion` starts this program for each table entry, in a separate process,
+because a converter may end its process.
 """
 
 import json
@@ -13,9 +16,9 @@ import numpy as np
 
 from benchmarks.conversion import models, runtimes
 
-# Batch sizes and lengths: two of them reveal a size that the converter has made constant.
+# Pairs (batch size, length). With two pairs, a size that the converter has made constant fails.
 SIZES = ((1, 4), (3, 7))
-# Column: Keras's format, the file's suffix, the runtime, batch sizes and lengths.
+# By column of the table: Keras's format, suffix of the file, function of the runtime, sizes.
 FORMATS = {
     "ONNX": ("onnx", "onnx", runtimes.run_onnx, SIZES),
     "OpenVINO": ("openvino", "xml", runtimes.run_openvino, SIZES),
@@ -26,7 +29,7 @@ TOLERANCE = 1e-4
 
 
 def measure_difference(name, column):
-    """Return the largest difference of the converted model's outputs, over all sizes."""
+    """Return the largest difference between the outputs of model and converted model."""
     format, suffix, run, sizes = FORMATS[column]
     model = models.make_model(name)
     calls = [models.make_inputs(model, *size) for size in sizes]
@@ -40,13 +43,13 @@ def measure_difference(name, column):
             expected = keras.ops.convert_to_numpy(output)
             converted = run(path, inputs)
             if converted.shape != expected.shape:
-                raise ValueError(f"returns {converted.shape} in place of {expected.shape}")
+                raise ValueError(f"returns {converted.shape} instead of {expected.shape}")
             differences.append(np.abs(converted - expected).max())
     return float(max(differences))
 
 
 def _make_signature(model, sizes):
-    """Return the export's options: an input signature if there is only one size."""
+    """Return the options of `export`: an input signature if there is a single size."""
     if len(sizes) > 1:
         return {}
     (size,) = sizes

@@ -1,4 +1,7 @@
-"""One small model per mechanism, of unknown batch size and length, and inputs for it."""
+"""The models to convert, one small model per mechanism, and their inputs.
+
+Their batch size and length are unknown.
+"""
 
 import keras
 import numpy as np
@@ -14,13 +17,13 @@ def make_sequence(name="x"):
 
 
 def make_unmasked(layer, **options):
-    """Return a model of the layer over float inputs."""
+    """Return a model that calls the layer on float inputs."""
     x = make_sequence()
     return keras.Model(x, layer(x, **options))
 
 
 def make_masked(layer):
-    """Return a model of the layer over word ids, with id 0 as padding."""
+    """Return a model that calls the layer on embedded word ids, with id 0 as padding."""
     words = keras.Input((None,), dtype="int32", name="words")
     return keras.Model(
         words, layer(keras.layers.Embedding(9, WIDTH, mask_zero=True, name="words_table")(words))
@@ -40,7 +43,7 @@ def make_image(**options):
 
 
 def make_with_memory(layer):
-    """Return a model of a layer or function of two sequences, target and memory."""
+    """Return a model that calls a layer or function on two sequences, target and memory."""
     target, memory = make_sequence("target"), make_sequence("memory")
     return keras.Model([target, memory], layer(target, memory))
 
@@ -57,7 +60,7 @@ def make_memory_machine():
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class Greedy(keras.layers.Layer):
-    """Greedy decoding of three ids, with logits from the products of a state and an id table."""
+    """Greedy decoding of three ids, whose logits are products of the state and an embedding."""
 
     def build(self, shape):
         self.table = self.add_weight(shape=(9, shape[-1]), name="table")
@@ -105,7 +108,10 @@ MODELS = {
 
 
 def make_model(name):
-    """Return the model with random weights; SelfAttention2D's gate would otherwise be zero."""
+    """Return the model of a name, with random weights.
+
+    Random weights are needed because SelfAttention2D's gate, gamma, is initialized to zero.
+    """
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
     rng = np.random.default_rng(0)

@@ -1,6 +1,7 @@
-"""Run a file written by `model.export(format=...)` in the runtime of its format.
+"""Run a file that `model.export(format=...)` wrote in the runtime of its format.
 
-Each function takes the file and {name: array}, and returns the only output.
+Each function takes the path of the file and the inputs {name: array}, and returns the model's
+single output.
 """
 
 import re
@@ -30,21 +31,24 @@ def run_litert(path, inputs):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path))
-    details = [
-        (_find_input(inputs, each["name"]), each["index"])
-        for each in interpreter.get_input_details()
+    arrays = [
+        (_find_input(inputs, details["name"]), details["index"])
+        for details in interpreter.get_input_details()
     ]
-    for array, index in details:
+    for array, index in arrays:
         interpreter.resize_tensor_input(index, array.shape)
     interpreter.allocate_tensors()
-    for array, index in details:
+    for array, index in arrays:
         interpreter.set_tensor(index, array)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
 def _find_input(inputs, *names):
-    """Return the array of an input. LiteRT adds to its name: `serving_default_x:0`."""
+    """Return the array of an input by any of its names.
+
+    LiteRT extends the name of an input: `x` becomes `serving_default_x:0`.
+    """
     if len(inputs) == 1:
         return next(iter(inputs.values()))
     (match,) = {key for key in inputs for name in names if re.search(rf"(^|_){key}(\W|$)", name)}

@@ -1,4 +1,4 @@
-"""JAX: all programs are compiled by XLA."""
+"""Engine of JAX, which compiles all programs by XLA."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ to_weight = to_tensor
 
 
 def make_layer_function(layer, call):
-    """Return a function of weights and inputs, and the weights."""
+    """Return `call` as a function (weights, *inputs), and the layer's weights."""
     variables = layer.trainable_variables
 
     def function(weights, *inputs):
@@ -30,13 +30,13 @@ def compile_function(function, mode):
 
 
 def make_forward(program, mode):
-    """Return a call without arguments that runs the program."""
+    """Return a function without arguments that runs the program."""
     run = program.function if program.compiles_itself else jax.jit(program.function)
     return lambda: run(program.weights, *program.inputs)
 
 
 def make_training(program, mode):
-    """Return a call without arguments: forward, loss, gradients of weights and inputs."""
+    """Return a function without arguments: forward, loss, gradients of weights and inputs."""
 
     def loss(weights, *inputs):
         return jnp.sum(jnp.square(program.function(weights, *inputs).astype("float32")))
@@ -66,6 +66,6 @@ def get_device_name():
 
 
 def get_peak_bytes():
-    """Return the accelerator's high-water mark, or None on a CPU."""
+    """Return the peak memory of the accelerator, or None on a CPU."""
     statistics = jax.devices()[0].memory_stats()
     return statistics["peak_bytes_in_use"] if get_device_name() and statistics else None

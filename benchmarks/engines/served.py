@@ -1,4 +1,4 @@
-"""A served program: exported for any batch and length, run by TensorFlow's C++ loader."""
+"""Served programs: exported for any batch size and length, and run by TensorFlow's C++ loader."""
 
 import tempfile
 
@@ -9,9 +9,9 @@ from keras_attention.export.checks.c_loader.model import Model
 
 
 def make_forward(program):
-    """Return a call without arguments that runs the program's SavedModel, without XLA."""
+    """Return a function without arguments that runs the program's SavedModel, without XLA."""
     module = tf.Module()
-    module.weights = program.weights  # A module saves its attributes.
+    module.weights = program.weights  # The attributes of a module are saved with it.
     shapes = [[None] * (len(x.shape) - 1) + [x.shape[-1]] for x in program.inputs]
     names = [f"input_{n}" for n in range(len(shapes))]
     specs = [
@@ -25,7 +25,8 @@ def make_forward(program):
     module.run = tf.function(run, input_signature=specs, autograph=False)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": module.run})
-        # The graph does not use XLA. `disable_xla` would disable it in the whole process.
+        # The graph itself does not use XLA. `disable_xla=True` would disable it for all programs
+        # of this process.
         model = Model(folder, find_tensorflow_folder(), disable_xla=False)
     inputs = {name: x.numpy() for name, x in zip(names, program.inputs, strict=True)}
     return lambda: tf.constant(model.run("serving_default", inputs)["output"])

@@ -1,4 +1,4 @@
-"""TensorFlow: graphs that are run plainly, compiled by XLA, or exported and served."""
+"""Engine of TensorFlow: plain graphs, graphs compiled by XLA, and exported (served) graphs."""
 
 import tensorflow as tf
 
@@ -12,18 +12,21 @@ def to_weight(array, dtype):
 
 
 def make_layer_function(layer, call):
-    """Return a function of weights and inputs, and the weights."""
+    """Return `call` as a function (weights, *inputs), and the layer's weights.
+
+    The function ignores its weights and uses the layer's variables.
+    """
     weights = [variable.value for variable in layer.trainable_variables]
     return lambda weights, *inputs: call(*inputs), weights
 
 
 def compile_function(function, mode):
-    """Return the function as a graph."""
+    """Return the function as a graph, compiled by XLA in mode "xla"."""
     return tf.function(function, jit_compile=mode == "xla", autograph=False)
 
 
 def make_forward(program, mode):
-    """Return a call without arguments that runs the program."""
+    """Return a function without arguments that runs the program."""
     if mode == "served":
         from benchmarks.engines import served
 
@@ -37,7 +40,7 @@ def make_forward(program, mode):
 
 
 def make_training(program, mode):
-    """Return a call without arguments: forward, loss, gradients of weights and inputs."""
+    """Return a function without arguments: forward, loss, gradients of weights and inputs."""
 
     def step(*inputs):
         with tf.GradientTape() as tape:
@@ -71,7 +74,7 @@ def get_device_name():
 
 
 def get_peak_bytes():
-    """Return the accelerator's high-water mark, or None on a CPU."""
+    """Return the peak memory of the accelerator, or None on a CPU."""
     if get_device_name() is None:
         return None
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]

@@ -1,4 +1,4 @@
-"""PyTorch: eager execution, as most of its users run it."""
+"""Engine of PyTorch: eager execution, its usual mode."""
 
 import keras
 import torch
@@ -15,7 +15,10 @@ def to_weight(array, dtype):
 
 
 def make_layer_function(layer, call):
-    """Return a function of weights and inputs, and the weights."""
+    """Return `call` as a function (weights, *inputs), and the layer's weights.
+
+    The function ignores its weights and uses the layer's variables.
+    """
     weights = [variable.value for variable in layer.trainable_variables]
     return lambda weights, *inputs: call(*inputs), weights
 
@@ -26,7 +29,7 @@ def compile_function(function, mode):
 
 
 def make_forward(program, mode):
-    """Return a call without arguments that runs the program."""
+    """Return a function without arguments that runs the program."""
 
     def run():
         with torch.no_grad():
@@ -36,7 +39,7 @@ def make_forward(program, mode):
 
 
 def make_training(program, mode):
-    """Return a call without arguments: forward, loss, gradients of weights and inputs."""
+    """Return a function without arguments: forward, loss, gradients of weights and inputs."""
     inputs = [x.requires_grad_() for x in program.inputs]
     sources = [*keras.tree.flatten(program.weights), *inputs]
 
@@ -68,5 +71,5 @@ def get_device_name():
 
 
 def get_peak_bytes():
-    """Return the accelerator's high-water mark, or None on a CPU."""
+    """Return the peak memory of the accelerator, or None on a CPU."""
     return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else None

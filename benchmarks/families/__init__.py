@@ -1,11 +1,12 @@
-"""One file per mechanism: its contestants, its data and the work that its mathematics requires.
+"""The benchmark families, one file per mechanism: contestants, data and required work.
 
-To add a mechanism, add a file like `dot.py` and a line here. `keras` is imported inside of
+To add a mechanism, add a file like `dot.py` and a line here. The files import `keras` inside of
 functions, because the process that lists the cases must not load a backend.
 """
 
 from benchmarks.families import (
     additive,
+    biased,
     decoder,
     dot,
     greedy,
@@ -19,6 +20,7 @@ from benchmarks.families import (
     pointer,
     pooling,
     transformer,
+    translation,
 )
 
 FAMILIES = {
@@ -30,6 +32,8 @@ FAMILIES = {
         local.FAMILY,
         dot.FAMILY,
         grouped.FAMILY,
+        biased.RELATIVE,
+        biased.ALIBI,
         local_predictive.FAMILY,
         decoder.FAMILY,
         greedy.FAMILY,
@@ -38,5 +42,6 @@ FAMILIES = {
         hard.FAMILY,
         pointer.FAMILY,
         pooling.FAMILY,
+        *translation.FAMILIES,
     ]
 }

@@ -12,11 +12,11 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count, per pair and unit, 4 flops and a reciprocal for 1 / (1 + AB) and its sum.
+    """Count the work of the cheapest known formula (see `keras_attention.AdditiveAttention`).
 
-    The derivative takes 8 flops. That is the cheapest known formula (see
-    `keras_attention.AdditiveAttention`); a tanh costs more. The reciprocals are too many to be
-    stored, so training computes each twice.
+    Per pair and unit, 1 / (1 + AB) and its sum take 4 flops and a reciprocal, less than a tanh. The
+    derivative takes 8 flops. Training computes each reciprocal twice, because they are too many to
+    be stored.
     """
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
     pairs, projections, context = b * t * t * u, 4 * b * t * u * u, 2 * b * t * t * u
@@ -28,7 +28,10 @@ def count_work(sizes, step):
 
 
 def count_intermediate_bytes(sizes, step, mode):
-    """Count the sums and the tanh of every pair and unit, as measured; XLA keeps one of the two."""
+    """Count the bytes of the sum and the tanh of every pair and unit; XLA keeps one of the two.
+
+    The counts agree with measurements.
+    """
     copies = {"forward": 1, "training": 2}[step] * (1 if mode == "xla" else 2)
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2 * sizes["units"]
 

@@ -1,4 +1,4 @@
-"""A recurrent decoder with attention, against one that projects the keys at every step."""
+"""Family: a recurrent decoder with attention, and one that projects the keys at every step."""
 
 from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
@@ -19,7 +19,7 @@ def make_decoder_weights(rng, u):
 
 
 def count_work(sizes, step):
-    """Count one projection of the keys; per step the cell, the query, its pairs and the context."""
+    """Count the projection of the keys, and at each step the cell, query, scores and context."""
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
     pairs = b * t * t * u
     products = 2 * b * t * u * (9 * u + 2 * u) + 2 * pairs

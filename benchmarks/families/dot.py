@@ -1,4 +1,4 @@
-"""Dot-product attention without projections or heads."""
+"""Family: dot-product attention without projections or heads."""
 
 from benchmarks.families.additive import make_query_value_program
 from benchmarks.families.random_data import sample_normal
@@ -17,7 +17,7 @@ def count_work(sizes, step):
 
 
 def count_intermediate_bytes(sizes, step, mode):
-    """Count scores and weights; in training their gradients too."""
+    """Count the bytes of scores and weights; in training also of their gradients."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2
 

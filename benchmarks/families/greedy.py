@@ -1,4 +1,4 @@
-"""Greedy decoding in the graph, against a Python loop around a compiled step."""
+"""Family: greedy decoding inside the graph, and a Python loop around a compiled step."""
 
 from benchmarks.families import decoder
 from benchmarks.families.random_data import sample_normal, sample_weights
@@ -15,7 +15,7 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count the work of the decoder, the logits, and the exponentials of their softmax."""
+    """Count the work of the decoder, of the logits, and the exponentials of their softmax."""
     b, t, u, v = (sizes[name] for name in ("batch", "length", "units", "vocabulary"))
     base = decoder.count_work(sizes, step)
     return Work(
@@ -61,7 +61,7 @@ def make_ours(task):
 
             prepared = self.decoder.prepare(memory)
             state = self.decoder.get_initial_state(keras.ops.shape(memory)[0])
-            # The end token is outside of the vocabulary, so that all contestants run all steps.
+            # The end token is not in the vocabulary, so that all contestants run all steps.
             decoded = keras_attention.decoding.greedy(
                 step, state, 0, vocabulary, steps, memory=prepared
             )

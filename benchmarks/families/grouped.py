@@ -1,4 +1,4 @@
-"""Grouped-query attention: groups of heads that share keys and values."""
+"""Family: grouped-query attention, in which groups of heads share keys and values."""
 
 from benchmarks.families.multi_head import (
     FUNCTIONS,

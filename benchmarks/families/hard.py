@@ -1,4 +1,4 @@
-"""Hard attention in inference: the value of the most probable key, without sampling."""
+"""Family: hard attention in inference, which selects the most probable key without sampling."""
 
 from benchmarks.families import additive
 from benchmarks.families.additive import make_query_value_program

@@ -1,4 +1,4 @@
-"""Self-attention over the T positions of square images."""
+"""Family: self-attention over the T positions of square images."""
 
 import math
 
@@ -16,7 +16,10 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count projections to C/8, C/8, C/2 and back to C, scores over C/8, contexts over C/2."""
+    """Count the four projections, the scores and the context.
+
+    Queries and keys have C / 8 channels, values C / 2, outputs C.
+    """
     b, t, c = sizes["batch"], sizes["length"], sizes["channels"]
     passes = 1 if step == "forward" else 3
     flops = 2 * b * t * c * (5 * c // 4) + 2 * b * t * t * (5 * c // 8)
@@ -24,7 +27,7 @@ def count_work(sizes, step):
 
 
 def count_intermediate_bytes(sizes, step, mode):
-    """Count scores and weights; in training their gradients too."""
+    """Count the bytes of scores and weights; in training also of their gradients."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["length"] ** 2
 

@@ -1,4 +1,4 @@
-"""Local attention around each query's position (local-m), against a mask over all pairs."""
+"""Family: local attention around each query's position (local-m), and a mask over all pairs."""
 
 from benchmarks.families.additive import make_query_value_program
 from benchmarks.families.dot import count_intermediate_bytes, make_data
@@ -6,7 +6,7 @@ from benchmarks.family import Contestant, Family, Work
 
 
 def count_work(sizes, step):
-    """Count the pairs inside of the windows only."""
+    """Count the work of the pairs inside of the windows."""
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
     pairs = b * t * min(2 * sizes["window"] + 1, t)
     passes = 1 if step == "forward" else 3

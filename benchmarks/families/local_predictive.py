@@ -1,4 +1,4 @@
-"""Local attention around a predicted position (local-p), against a mask over all pairs."""
+"""Family: local attention around a predicted position (local-p), and a mask over all pairs."""
 
 from benchmarks.families import dot, local
 from benchmarks.families.additive import make_query_value_program

@@ -1,4 +1,4 @@
-"""A Neural Turing Machine, against one that shifts addresses by a slots x slots matrix."""
+"""Family: a Neural Turing Machine, and one that shifts addresses by a slots x slots matrix."""
 
 from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
@@ -7,7 +7,7 @@ from benchmarks.family import Contestant, Data, Family, Work
 def make_data(sizes, rng):
     b, t, i, u = (sizes[name] for name in ("batch", "length", "inputs", "units"))
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
-    numbers = 2 * (m + 6) + 2 * m
+    parameter_count = 2 * (m + 6) + 2 * m  # of the two heads
     initial_weights = sample_weights(
         rng,
         address_start=(2, n),
@@ -17,8 +17,8 @@ def make_data(sizes, rng):
         kernel=(i + m, 4 * c),
         recurrent_kernel=(c, 4 * c),
         bias=(4 * c,),
-        heads_kernel=(c, numbers),
-        heads_bias=(numbers,),
+        heads_kernel=(c, parameter_count),
+        heads_bias=(parameter_count,),
         output_kernel=(c + m, u),
         output_bias=(u,),
     )
@@ -26,13 +26,13 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count, per step, the controller; per memory cell cosines, the read, erasure and addition."""
+    """Count the work of the controller, and of the memory's addressing, read and write."""
     b, t, i, u = (sizes[name] for name in ("batch", "length", "inputs", "units"))
     n, m, c = (sizes[name] for name in ("slots", "width", "controller"))
     controller = 2 * 4 * c * (i + m + c) + 2 * c * (4 * m + 12) + 2 * (c + m) * u
-    # Per memory cell: two cosines of 2 flops, a norm of 2, a read of 2, an erasure of 3, an
-    # addition of 2. Per slot and head: 3 shifts; the exponentials of two softmaxes, and the
-    # logarithm of the power, counted as an exponential.
+    # Flops per memory cell: two cosines with 2 each, a norm with 2, a read with 2, an erasure with
+    # 3, an addition with 2. Per slot and head: 3 shifts with 2 flops each; the exponentials of two
+    # softmaxes, and the logarithm of the power, which is counted as an exponential.
     memory = (4 + 2 + 2 + 3 + 2) * n * m + 2 * 6 * n
     passes = 1 if step == "forward" else 3
     moved_bytes = 4 * b * t * (i + u)

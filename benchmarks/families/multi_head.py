@@ -1,4 +1,4 @@
-"""Multi-head self-attention, projections included."""
+"""Family: multi-head self-attention with its projections."""
 
 from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
@@ -20,7 +20,7 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count the products of projections, scores and contexts; twice as many in backward."""
+    """Count the products of projections, scores and contexts; a backward pass has twice as many."""
     b, t, h, d = (sizes[name] for name in ("batch", "length", "heads", "key_dim"))
     groups = sizes.get("groups", h)
     width = h * d
@@ -32,7 +32,7 @@ def count_work(sizes, step):
 
 
 def count_intermediate_bytes(sizes, step, mode):
-    """Count the scores and weights of every head; in training their gradients too."""
+    """Count the bytes of scores and weights of all heads; in training also of their gradients."""
     copies = {"forward": 2, "training": 4}[step]
     return copies * 4 * sizes["batch"] * sizes["heads"] * sizes["length"] ** 2
 
@@ -78,7 +78,7 @@ def make_torch(task):
             (x @ weights[f"{n}_kernel"] + weights[f"{n}_bias"]).unflatten(-1, (-1, width))
             for n in PROJECTIONS[:3]
         )
-        query, keys, values = (each.transpose(1, 2) for each in (query, keys, values))
+        query, keys, values = (tensor.transpose(1, 2) for tensor in (query, keys, values))
         context = scaled_dot_product_attention(query, keys, values, enable_gqa=is_grouped)
         merged = context.transpose(1, 2).flatten(-2)
         return merged @ weights["output_kernel"] + weights["output_bias"]
@@ -90,8 +90,8 @@ def make_jax(task):
     import jax
 
     width = task.sizes["key_dim"]
-    # By default JAX uses the unfused implementation on a GPU too; cuDNN supports only half
-    # precision.
+    # By default JAX uses its unfused implementation, on a GPU too. cuDNN's fused implementation
+    # supports only half precision.
     is_fused = task.engine.get_device_name() is not None and task.dtype == "bfloat16"
 
     def attention(weights, x):

@@ -1,4 +1,4 @@
-"""A pointer decoder with teacher forcing: T steps, each of which points to one of T elements."""
+"""Family: a pointer decoder with teacher forcing, whose T steps each point to one of T elements."""
 
 from benchmarks.families import additive
 from benchmarks.families.random_data import sample_normal, sample_weights
@@ -14,7 +14,7 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count the work of the LSTM and of additive scores."""
+    """Count the work of the LSTM and of the additive scores."""
     b, t, u = sizes["batch"], sizes["length"], sizes["units"]
     scores, passes = additive.count_work(sizes, step), 1 if step == "forward" else 3
     cell = passes * 2 * b * t * 8 * u * u

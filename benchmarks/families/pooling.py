@@ -1,4 +1,4 @@
-"""Attention pooling: a sequence reduced to one vector by a learned query."""
+"""Family: attention pooling, which reduces a sequence to one vector by a learned query."""
 
 from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
@@ -14,7 +14,7 @@ def make_data(sizes, rng):
 
 
 def count_work(sizes, step):
-    """Count the hidden layer, its product with the query, and the weighted sum."""
+    """Count the work of the hidden layer, its product with the query, and the weighted sum."""
     b, t, d = sizes["batch"], sizes["length"], sizes["width"]
     passes = 1 if step == "forward" else 3
     return Work(

@@ -1,4 +1,4 @@
-"""Random data of the families, from a seeded generator."""
+"""Random arrays for the families' data, from a seeded generator."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def sample_normal(rng, *shape):
 
 
 def sample_weights(rng, **shapes):
-    """Return {name: array} of variance 1 / fan-in, so that layer outputs have variance 1."""
+    """Return {name: array} with variance 1 / fan-in, so that layer outputs have variance 1."""
     return {
         name: sample_normal(rng, *shape) / np.float32(shape[0] ** 0.5)
         for name, shape in shapes.items()

@@ -1,1 +1,1 @@
-"""Compile every layer by XLA for a GPU, on machines with and without one."""
+"""Compilation of every layer by XLA for a GPU, on machines with and without a GPU."""

@@ -1,7 +1,8 @@
 """Compile for an H200 on a machine without a GPU, with XLA's own GPU compiler.
 
-Needs `pip install -e ".[gpu-aot]"`: JAX's CUDA plugin, which holds the compiler, and NVIDIA's
-assembler. Nothing is run: a success shows that a program compiles, not that its numbers are right.
+Needs `pip install -e ".[gpu-aot]"`, which installs JAX's CUDA plugin with the compiler, and
+NVIDIA's assembler. The compiled programs are not run: success shows that a program compiles, not
+that its results are right.
 """
 
 import functools
@@ -14,7 +15,7 @@ TARGET = Path(__file__).with_name("h200.txtpb")
 
 
 def missing_requirement():
-    """Return what this machine lacks for the compilation, in words, or None."""
+    """Return a description of what this machine lacks for the compilation, or None."""
     if not _find_module("jax") or not _find_module("jax_plugins.xla_cuda13"):
         return "JAX with its CUDA 13 plugin"
     wheel = _find_module("nvidia.cu13")
@@ -32,8 +33,8 @@ def _find_module(name):
 
 @functools.cache
 def get_h200():
-    """Return the device to compile for. Call it before the process uses JAX otherwise."""
-    # The plugin checks for all of CUDA's libraries, which only running a program needs.
+    """Return the device to compile for. Call this before the process uses JAX in any other way."""
+    # Skip the plugin's check for CUDA's libraries, because only running a program needs them all.
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     from jax.experimental import topologies
 
@@ -58,15 +59,15 @@ def compile_for_h200(hlo):
 
     options = xla_client.CompileOptions()
     if jax.__version_info__ < (0, 11):
-        # Without a GPU to try them on, these versions choose tile sizes for Triton's matrix
-        # products that they then refuse ("Couldn't find output tile sizes"), so use cuBLAS.
+        # Use cuBLAS instead of Triton for matrix products: these versions choose tile sizes for
+        # Triton without testing them on a GPU, and then fail ("Couldn't find output tile sizes").
         options.env_option_overrides = [("xla_gpu_enable_triton_gemm", False)]
     executable = device.client.compile(from_hlo(hlo), _jax.DeviceList((device,)), options)
     return executable.hlo_modules()[0].to_string()
 
 
 def compile_program(name):
-    """Trace and compile a program of `tracing.names()`."""
+    """Trace and compile the program of a name in `tracing.names()`."""
     from benchmarks.gpu import tracing
 
     return compile_for_h200(tracing.trace(name).hlo())

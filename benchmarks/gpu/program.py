@@ -1,6 +1,6 @@
-"""An XLA program that TensorFlow lowered, with its inputs and its outputs on the CPU.
+"""Storage of XLA programs that TensorFlow lowered, with their inputs and their outputs on the CPU.
 
-Loading one needs numpy alone, so that a machine with a GPU needs no TensorFlow.
+Loading a program needs no TensorFlow, so that a machine with a GPU can do without it.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ class Program:
     """A program, its inputs and its expected outputs.
 
     Args:
-        name: Case, dtype policy and kind, joined by dots.
+        name: Case, dtype policy and kind ("forward" or "training"), joined by dots.
         hlo: The serialized XLA module, as TensorFlow lowered it.
-        parameters: Its arguments, then the variables' values before the run.
-        outputs: Name and value of each output in the program's order. A name begins with "value",
-            "gradient" or "variable" (a variable's value after the run).
+        parameters: The program's inputs: its arguments, then the variables' values before the run.
+        outputs: Pairs (name, expected value) of all outputs, in the program's order. A name begins
+            with "value", "gradient", or "variable" for a variable's value after the run.
     """
 
     name: str
@@ -48,7 +48,7 @@ def _to_storable(array):
 
 
 def load(path):
-    """Load the program that was saved at `path`, its folder and name."""
+    """Load the program that `save` wrote to the folder `path`, whose last part is its name."""
     path = Path(path)
     description = json.loads((path / "program.json").read_text(encoding="utf-8"))
     with np.load(path / "arrays.npz") as file:

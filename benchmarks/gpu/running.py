@@ -16,7 +16,10 @@ LIMITS = {"float32": (1e-4, 1e-3), "mixed_bfloat16": (3e-2, 6e-2)}
 
 @dataclasses.dataclass
 class Result:
-    """A program's errors, as pairs (values, gradients), and its compilation time in seconds."""
+    """The errors of a program on a device, and its compilation time in seconds.
+
+    full_precision, tf32: pairs of the error of values, and of gradients and updated variables.
+    """
 
     name: str
     full_precision: tuple
@@ -25,16 +28,16 @@ class Result:
 
     @property
     def passes(self):
-        """True if the errors in full precision are within the limits; NaN is not."""
+        """True if the errors in full precision are within the limits. An error of NaN is not."""
         limits = LIMITS[self.name.split(".")[1]]
         return all(e <= limit for e, limit in zip(self.full_precision, limits, strict=True))
 
 
 def check(program, device):
-    """Compile a program for the device, run it there and compare it with its expected outputs.
+    """Run a program on the device and compare its outputs with the expected ones.
 
-    It runs twice: with float32 products in float32, and in the device's default precision, which
-    is TF32 on a GPU.
+    The program is compiled and run twice: with float32 products computed in float32, and in the
+    device's default precision, which is TF32 on a GPU.
     """
     full, seconds = _run(program, device, full_precision=True)
     default, _ = _run(program, device, full_precision=False)
@@ -48,7 +51,7 @@ def _run(program, device, full_precision):
         module, _jax.DeviceList((device,)), xla_client.CompileOptions()
     )
     seconds = time.perf_counter() - start
-    with jax.enable_x64(True):  # TensorFlow's counters are int64
+    with jax.enable_x64(True):  # because TensorFlow's step counters are int64
         parameters = [jax.device_put(x, device) for x in program.parameters]
         results = executable.execute_sharded(parameters).disassemble_into_single_device_arrays()
         return [np.asarray(x) for (x,) in results], seconds
@@ -57,8 +60,9 @@ def _run(program, device, full_precision):
 def errors(program, results):
     """Return the largest relative errors of values, and of gradients and updated variables."""
     values, gradients = [0.0], [0.0]
-    # A gradient may be zero except for rounding errors (a bias of the keys adds the same number to
-    # all scores of a query), so the error is relative to at least 1/1000 of the largest gradient.
+    # Divide by at least 1/1000 of the largest gradient, because the true gradient may be zero, so
+    # that the computed one has only rounding errors. (For example, a bias of the keys adds the same
+    # number to all scores of a query.)
     sizes = [_rms(x) for name, x in program.outputs if name.startswith("gradient")]
     for (name, expected), result in zip(program.outputs, results, strict=True):
         result, expected = (np.asarray(x, "float64") for x in (result, expected))
@@ -69,7 +73,7 @@ def errors(program, results):
 
 
 def relative_error(result, expected, floor):
-    """Return the difference's RMS over the expected RMS or `floor`; NaN if the result has NaN."""
+    """Return RMS(result - expected) / max(RMS(expected), floor); NaN if the result has NaN."""
     if result.shape != expected.shape:
         raise ValueError(
             f"Expected a result of shape {expected.shape}. Received: result.shape={result.shape}"
@@ -78,5 +82,5 @@ def relative_error(result, expected, floor):
 
 
 def _rms(array):
-    """Return the root mean square; 0 of no elements."""
+    """Return the root mean square; 0 for an empty array."""
     return np.sqrt(np.mean(np.square(array, dtype="float64"))) if np.size(array) else 0.0

@@ -1,7 +1,7 @@
 """Convert TensorFlow's XLA modules to StableHLO, the input of a JAX plugin's compiler."""
 
-# JAX has no public way to compile a program that it has not traced. These private names are tested
-# with the versions of jax that `pyproject.toml` and the README name.
+# This module uses private names, because JAX has no public way to compile a program that it has not
+# traced. They are tested with the version of jax that `pyproject.toml` requires for gpu-aot.
 from jax._src.interpreters import mlir
 from jax._src.lib.mlir import ir
 from jaxlib import _jax
@@ -13,7 +13,7 @@ def from_hlo(hlo, full_precision=False):
     Args:
         hlo: Serialized XLA module, bytes.
         full_precision: Whether to compute products of float32 matrices in float32. Otherwise a
-            GPU may round the factors to TF32, which has three decimal digits.
+            GPU may round the factors to TF32, which has a precision of three decimal digits.
 
     Returns:
         The module.
@@ -23,7 +23,7 @@ def from_hlo(hlo, full_precision=False):
         operations = []
         module.operation.walk(lambda op: operations.append(op) or ir.WalkResult.ADVANCE)
         for operation in operations:
-            # TensorFlow returns the variables that it reads through copies, which StableHLO lacks.
+            # Replace TensorFlow's copies of variables by the variables: StableHLO has no copies.
             if operation.name == "mhlo.copy":
                 operation.results[0].replace_all_uses_with(operation.operands[0])
                 operation.erase()

@@ -1,4 +1,4 @@
-"""Trace each case of the layers' contract by TensorFlow: a forward pass and a training step."""
+"""Tracing of each case of `tests/layers/contract` by TensorFlow: forward and training step."""
 
 import inspect
 import itertools
@@ -16,7 +16,7 @@ BATCH, QUERIES, KEYS = 3, 5, 11
 
 
 def create_forward(case, layer):
-    """Return a function that runs the layer in inference: output and weights."""
+    """Return a function that calls the layer in inference and returns output and weights."""
 
     def run(names, *data):
         outputs = case.call(layer, *data, training=False)
@@ -27,9 +27,9 @@ def create_forward(case, layer):
 
 
 def create_training_step(case, layer):
-    """Return a function that runs one step of SGD: loss, outputs and gradients.
+    """Return a function that runs one step of SGD and returns loss, outputs and gradients.
 
-    Adam would make full steps from gradients that are zero except for rounding errors.
+    SGD is used because Adam would make full steps from gradients that are only rounding errors.
     """
     variables = layer.trainable_variables
     optimizer = keras.optimizers.SGD(0.01)
@@ -67,7 +67,7 @@ def names():
 
 
 def trace(name):
-    """Trace the program of a name of `names()`."""
+    """Trace the program of a name in `names()`."""
     case_name, policy, kind = name.split(".")
     case = ROWS[case_name]
     keras.utils.set_random_seed(0)
@@ -82,7 +82,10 @@ def trace(name):
 
 
 def create_inputs():
-    """Return queries, values and masks: one sequence has no visible key, one has no padding."""
+    """Return queries, values and masks of three sequences.
+
+    The first sequence has no visible key, the second one has no padding.
+    """
     rng = np.random.default_rng(0)
     query = rng.normal(size=(BATCH, QUERIES, WIDTH)).astype("float32")
     value = rng.normal(size=(BATCH, KEYS, WIDTH)).astype("float32")
@@ -92,7 +95,10 @@ def create_inputs():
 
 
 class Traced:
-    """The XLA program of `function(names, *data)`, which appends its outputs' names to `names`."""
+    """The XLA program of `function(names, *data)`.
+
+    The function returns its outputs, and appends their names to the list `names`.
+    """
 
     def __init__(self, name, function, data):
         def run(*tensors):
@@ -112,7 +118,7 @@ class Traced:
         return self.ir(stage="hlo_serialized")
 
     def program(self):
-        """Return the module with its parameters, and its outputs from a run by XLA on the CPU."""
+        """Run the module by XLA on the CPU; return it with its parameters and outputs."""
         head = self.ir(stage="hlo").split("\n", 1)[0]
         hlo = self.hlo()
         # XLA's parameters are the arguments, then the tensors that the function captured.
@@ -141,12 +147,16 @@ class Traced:
 
 
 def _parse_updated_parameters(head):
-    """Parse {output: parameter} of the updated variables from a module text's first line."""
+    """Parse the updated variables, {index of output: index of parameter}.
+
+    Args:
+        head: First line of the module's text.
+    """
     return {int(o): int(p) for o, p in re.findall(r"\{(\d+)\}: \((\d+), \{\}", head)}
 
 
 def _parse_parameter_shapes(head):
-    """Parse the parameters' shapes from a module text's first line."""
+    """Parse the shapes of the parameters from the first line of the module's text."""
     layout = head.split("entry_computation_layout=")[1].split("->")[0]
     sizes = re.findall(r"\w+\[([\d,]*)\]", layout)
     return [tuple(int(n) for n in shape.split(",") if n) for shape in sizes]

@@ -1,1 +1,1 @@
-"""Straightforward implementations of the layers, as a user without this package writes them."""
+"""Straightforward implementations of the layers, as users write them without this package."""

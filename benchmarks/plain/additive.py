@@ -1,4 +1,4 @@
-"""Bahdanau's additive score of every query and key, as in the formula."""
+"""Bahdanau's additive score of all pairs of queries and keys, directly by its formula."""
 
 from keras import ops
 

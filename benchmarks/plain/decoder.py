@@ -1,11 +1,11 @@
-"""A recurrent decoder that projects all keys at every step, a common implementation."""
+"""A recurrent decoder that projects all keys at every step, as many implementations do."""
 
 import keras
 from keras import ops
 
 
 def attend_additive(state, memory, query_kernel, key_kernel, scale):
-    """Return the context of one decoder state; this call projects the keys of the memory."""
+    """Return the context of one decoder state. Every call projects the keys of the memory again."""
     query, keys = ops.matmul(state, query_kernel), ops.matmul(memory, key_kernel)
     hidden = ops.tanh(ops.expand_dims(query, 1) + keys)
     weights = ops.softmax(ops.cast(ops.sum(hidden * scale, axis=-1), "float32"))
@@ -34,7 +34,7 @@ class NaiveCell(keras.layers.Layer):
 
 
 class NaiveDecoder(keras.layers.Layer):
-    """A `NaiveCell` over a target; its weights are those of the attention, then of the GRU."""
+    """An RNN of a `NaiveCell`. Its weights are those of the attention, then those of the GRU."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -42,6 +42,6 @@ class NaiveDecoder(keras.layers.Layer):
         self.run = keras.layers.RNN(self.cell, return_sequences=True, dtype=self.dtype_policy)
 
     def call(self, target, memory):
-        # `keras.layers.RNN` has no argument for constants of its cell.
+        # Set an attribute, because `keras.layers.RNN` has no argument for a constant of its cell.
         self.cell.memory = memory
         return self.run(target)

@@ -6,7 +6,7 @@ from benchmarks.plain.decoder import attend_additive
 
 
 def step_gru(inputs, state, kernel, recurrent_kernel, bias):
-    """Return the next state of Keras's GRU (reset after)."""
+    """Return the next state of Keras's GRU with `reset_after=True`."""
     input_gates = ops.split(ops.matmul(inputs, kernel) + bias[0], 3, axis=-1)
     state_gates = ops.split(ops.matmul(state, recurrent_kernel) + bias[1], 3, axis=-1)
     update, reset = (
@@ -28,7 +28,7 @@ def step(weights, tokens, state, memory):
 
 
 def decode(one_step, weights, memory, steps, end_token):
-    """Return tokens `(batch, steps)`; stop when every row has emitted the end token."""
+    """Return tokens `(batch, steps)`; stop early when all rows emit the end token."""
     tokens = ops.zeros((memory.shape[0],), "int32")
     state = ops.zeros_like(memory[:, 0])
     emitted = []

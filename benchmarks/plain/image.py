@@ -1,10 +1,13 @@
-"""SAGAN's attention over all pairs of positions, as in its equations."""
+"""SAGAN's attention over all pairs of positions, directly by its equations."""
 
 from keras import ops
 
 
 def attend_to_image(image, gamma, query, key, value, output):
-    """Return an image `(batch, side, side, C)` like the input; kernels are 1x1 convolutions."""
+    """Return attended images `(batch, side, side, C)`.
+
+    `query`, `key`, `value` and `output` are the kernels of 1x1 convolutions.
+    """
     batch, height, width, channels = image.shape
     x = ops.reshape(image, (batch, height * width, channels))
     queries, keys, values = (ops.matmul(x, kernel) for kernel in (query, key, value))

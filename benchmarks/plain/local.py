@@ -4,7 +4,10 @@ from keras import ops
 
 
 def attend_monotonic(query, value, window):
-    """Attend by the softmax of query . value over |i - j| <= window, computing all pairs."""
+    """Attend by Luong's local-m with the dot score: keys with |i - j| <= window are visible.
+
+    The scores of all pairs are computed, and those outside of the window are masked.
+    """
     scores = ops.cast(ops.matmul(query, ops.swapaxes(value, 1, 2)), "float32")
     positions = ops.arange(query.shape[1])
     is_inside = ops.abs(positions[:, None] - positions[None]) <= window
@@ -13,7 +16,7 @@ def attend_monotonic(query, value, window):
 
 
 def attend_predictive(query, value, window, position_kernel, position_scale, kernel):
-    """Attend by Luong's local-p with the general score, computing all pairs."""
+    """Attend by Luong's local-p with the general score. The scores of all pairs are computed."""
     length = value.shape[1]
     hidden = ops.tanh(ops.matmul(query, position_kernel))
     center = length * ops.sigmoid(ops.cast(ops.matmul(hidden, position_scale), "float32"))

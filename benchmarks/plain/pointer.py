@@ -1,4 +1,4 @@
-"""The decoder of a pointer network, from Keras's LSTM and the formula of the paper."""
+"""The decoder of a pointer network, by Keras's LSTM and the formula of the paper."""
 
 import keras
 from keras import ops
@@ -7,7 +7,7 @@ from benchmarks.plain.additive import compute_scores
 
 
 class PlainPointer(keras.layers.Layer):
-    """An LSTM whose outputs are compared with every element, all pairs at once."""
+    """An LSTM, followed by the additive scores of all pairs of outputs and elements."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)

@@ -120,9 +120,10 @@ def make_vocabulary(documents, max_words):
     """
     sentences = [sentence for document in documents for sentence in document.sentences]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
-    words = max(max_words - 4, 0)  # 4 ids are not words: padding, unknown, start, end
-    excluded_count = sorted(counts.values(), reverse=True)[words : words + 1]
-    return Words(sentences, min_count=max(2, 1 + max(excluded_count, default=1)))
+    size = max(max_words - 4, 0)  # 4 ids are not words: padding, unknown, start, end
+    # The count of the first word that is left out, or nothing if there is no such word.
+    excluded_counts = sorted(counts.values(), reverse=True)[size : size + 1]
+    return Words(sentences, min_count=max(2, 1 + max(excluded_counts, default=1)))
 
 
 def encode(documents, words, shape):

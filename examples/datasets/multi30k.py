@@ -1,6 +1,6 @@
 """Multi30K: image descriptions in English, German and French, as a TensorFlow data set.
 
-    pairs = sentence_pairs("train", source="de", target="en")
+    pairs = load_sentence_pairs("train", source="de", target="en")
 
 If the data set is prepared in the TFDS data directory (`data_dir`, or the environment variable
 `TFDS_DATA_DIR`, or `~/tensorflow_datasets`), it is loaded from there without a network. Otherwise
@@ -68,7 +68,7 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
             yield number, {name: text.strip() for name, text in zip(lines, example, strict=True)}
 
 
-def sentence_pairs(split, source="de", target="en", data_dir=None):
+def load_sentence_pairs(split, source="de", target="en", data_dir=None):
     """Load the sentences of a split as (source, target) pairs, always in the same order.
 
     Args:

@@ -11,6 +11,7 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
+from keras_attention.kernels.bias import run_if_moderate
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.mask import combine
@@ -41,12 +42,12 @@ def attention(
     return_weights: bool = True,
     groups: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Score, mask, normalize and read, by the fastest implementation of the same numbers.
+    """Score, mask, normalize and read, by the fastest implementation that gives the same numbers.
 
     The caller has zeroed masked positions and then projected: every input is finite. Domains of
     the kernels: additive kernels take projections of any size; the dot kernels clip scores to
-    +-1e38, as the normalizers do. A layer's call makes the batch axes of its inputs equal; a loop's
-    inputs whose batch axes differ are left to the plain steps, which broadcast.
+    +-1e38, as the normalizers do. A layer's `call` broadcasts the batch axes of its inputs first.
+    Loops do not: inputs whose batch axes differ are left to the plain steps, which broadcast.
 
     Args:
         score: A `Score`; its `kernel_family` says which kernels compute the same numbers.
@@ -55,18 +56,18 @@ def attention(
         query: Projected queries `(batch, ..., Tq, D)`, of any float dtype, which is that of the
             products; with `groups`, `(batch, heads, Tq, D)`.
         memory: Has `keys`, projected `(batch, ..., Tk, D)` or a `StepKeys`, and `values`
-            `(batch, ..., Tk, Dv)`; with `groups`, `(batch, groups, Tk, any)`.
+            `(batch, ..., Tk, Dv)`; with `groups`, both are `(batch, groups, Tk, width)`.
         mask: A `StructuredMask`, the same for all heads.
         noise: The noise that the perturbation sampled for these queries; None outside of training.
         bias: Added to the scores, broadcastable to them, or None; -inf masks a position.
-        implementation: "plain", "blockwise", or "auto": by the sizes.
+        implementation: "plain", "blockwise", or "auto", which chooses by the sizes.
         return_weights: Whether to return the weights too. If a kernel computes the context without
             weights, they are computed separately.
         groups: Number of heads of keys and values, which divides the number of heads of the
             queries: consecutive heads share keys. None = the tensors have no axis of heads.
 
     Returns:
-        Context, like the queries but of the values' width and dtype; and the weights
+        Context, of the queries' shape but the values' width and dtype; and the weights
         `(batch, ..., Tq, Tk)` before the perturbation, or None.
     """
     keys, values = memory.keys, memory.values
@@ -132,7 +133,7 @@ def prepare_step_keys(
 
 
 def can_compare_blockwise(score, query, keys, implementation="auto"):
-    """Return whether `additive_scores` is to compute these scores."""
+    """Return whether to compute these scores by `additive_scores`."""
     if score.kernel_family != "additive" or 0 in (*query.shape, *keys.shape):
         return False
     if implementation != "auto" or tuple(query.shape[:-2]) != tuple(keys.shape[:-2]):
@@ -162,7 +163,7 @@ def can_run_additive_blockwise(
     has_bias=False,
     has_heads=False,
 ):
-    """Return whether `additive_attention` is to compute this attention."""
+    """Return whether to compute this attention by `additive_attention`."""
     if has_bias or has_heads:
         return False
     keys = keys.keys if isinstance(keys, StepKeys) else keys
@@ -185,7 +186,7 @@ def can_run_dot_blockwise(
     has_bias=False,
     has_heads=True,
 ):
-    """Return whether `dot_attention` is to compute this attention."""
+    """Return whether to compute this attention by `dot_attention`."""
     queries, key_count = query.shape[-2], keys.shape[-2]
     batches = {query.shape[0], keys.shape[0], values.shape[0]}
     # Inputs with different batch sizes are left to the plain steps, which broadcast.
@@ -236,10 +237,16 @@ def _compute_weights(score, normalize, query, keys, mask, bias, implementation, 
     visible = mask.dense()
     if groups is not None and visible is not None:
         visible = ops.expand_dims(visible, -3)
-    if bias is not None:
-        scores = scores + bias
-        visible = combine(visible, ops.not_equal(bias, float("-inf")))
-    return normalize(scores, mask=visible), kernel
+    if bias is None:
+        return normalize(scores, mask=visible), kernel
+    scores = scores + bias
+
+    def normalize_included():
+        included = ops.not_equal(bias, float("-inf"))
+        return normalize(scores, mask=combine(visible, included))
+
+    weights = run_if_moderate(bias, lambda: normalize(scores, mask=visible), normalize_included)
+    return weights, kernel
 
 
 def _group_heads(x, groups):
@@ -267,7 +274,8 @@ def _split_groups(x, groups, heads):
 def _is_large_at_run_time(query, keys, implementation):
     """Return whether a kernel is faster: a bool scalar tensor if sizes are known only at run time.
 
-    None = no choice at run time is needed, also because XLA knows all sizes when it compiles.
+    None = no choice at run time is needed, for example under XLA, which knows all sizes when it
+    compiles.
     """
     queries, key_count, elements = query.shape[-2], keys.shape[-2], query.shape[-1]
     if implementation != "auto" or None not in (queries, key_count) or is_compiled():

@@ -1,4 +1,4 @@
-"""Seeded dropout: a hash of row seed and column number says which weights are dropped."""
+"""Seeded dropout: a hash of row seed and column number decides which weights are dropped."""
 
 import keras
 from keras import ops
@@ -10,11 +10,11 @@ def row_seeds(shape, seed):
 
 
 def keep_mask(seeds, columns, rate):
-    """Return which weights dropout keeps, each with probability 1 - `rate`.
+    """Return the mask of the weights that dropout keeps, each with probability 1 - `rate`.
 
-    A hash of the row's seed and the column's number replaces a tensor of random numbers. So any
-    block of weights can compute its own dropout mask, again in the backward pass, and the mask does
-    not depend on how the weights are split into blocks.
+    A hash of the row's seed and the column's number replaces a tensor of random numbers. So the
+    dropout mask of any block of weights can be computed alone, and recomputed in the backward pass,
+    and it does not depend on how the weights are split into blocks.
 
     Args:
         seeds: Int32 `(..., Tq)`, drawn by `row_seeds`.

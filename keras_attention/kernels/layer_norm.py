@@ -1,4 +1,4 @@
-"""Layer normalization with right second derivatives on every backend."""
+"""Layer normalization with correct second derivatives on every backend."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from keras_attention.types import Tensor
 class LayerNormalization(keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization` over the last axis, with the formula written out.
 
-    TensorFlow's variance, which Keras takes, regards the mean as a constant. That leaves values and
-    gradients as they are, because the deviations sum to zero, but makes the second derivatives
-    wrong. The other backends' kernels are right.
+    On TensorFlow, Keras uses a variance whose gradient treats the mean as a constant. First
+    derivatives are still correct, because the deviations sum to zero, but second derivatives are
+    wrong. The other backends' kernels are correct.
     """
 
     def call(self, inputs: Tensor) -> Any:

@@ -43,7 +43,7 @@ def _tensorflow_scan(step, carry, inputs, dtypes):
         step_inputs = tree.pack_sequence_as(inputs, [source.read(t) for source in sources])
         next_carry, outputs = step(carry, step_inputs)
         for new, old in zip(tree.flatten(next_carry), tree.flatten(carry), strict=True):
-            new.set_shape(old.shape)  # the loop refuses a carry with a less specific static shape
+            new.set_shape(old.shape)  # the loop rejects a carry with a less specific static shape
         results = [r.write(t, x) for r, x in zip(results, tree.flatten(outputs), strict=True)]
         return t + 1, next_carry, results
 

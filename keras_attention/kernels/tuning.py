@@ -39,8 +39,9 @@ ADDITIVE_UNITS_PER_GROUP = 4
 
 # Dot products
 
-# From this many weights a head on, 512 queries times 512 keys, attention without the table of
-# weights is no slower than with it. Family `multi_head`, row T = 512, forward, TensorFlow plain.
+# From this many weights a head on, 512 queries times 512 keys, attention that does not store all
+# weights is no slower than attention that does. Family `multi_head`, row T = 512, forward,
+# TensorFlow plain.
 DOT_MIN_WEIGHTS_PER_HEAD = 2**18
 
 # Scores of one block: 8 MB of float32, the largest score block that fits in a core's cache. Family
@@ -57,12 +58,13 @@ DOT_MAX_ROWS_PER_BLOCK = 512
 # and with a causal mask.
 DOT_MIN_MASKED_ROWS_PER_BLOCK = 128
 
-# Blocks of a causal mask at least, if they keep `DOT_MIN_MASKED_ROWS_PER_BLOCK` queries: a single
-# block could not skip any keys. Family `multi_head`, row T = 512, forward, with a causal mask.
+# At least this many blocks under a causal mask, if each has `DOT_MIN_MASKED_ROWS_PER_BLOCK` queries
+# or more: a single block could not skip any keys. Family `multi_head`, row T = 512, forward, with a
+# causal mask.
 DOT_MIN_CAUSAL_BLOCKS = 4
 
-# With this many queries in a block the scores exceed `DOT_MAX_SCORES_PER_BLOCK` only from 65,536
-# keys on: smaller products would take longer than scores beyond the cache do.
+# A block has at least this many queries, even if its scores exceed `DOT_MAX_SCORES_PER_BLOCK`, as
+# they do from 65,536 keys on: smaller products take longer than scores outside of the cache do.
 DOT_MIN_ROWS_PER_BLOCK = 32
 
 # Under a causal mask the blocks form this many groups; each group attends to the keys up to its
@@ -89,11 +91,11 @@ DOT_PARALLEL_ITERATIONS = 2
 
 # Local attention
 
-# Queries of one band at least, if scores are matrix products: in a product of fewer rows, moving
-# the keys dominates the time. Family `local`, row T = 4096, forward.
+# A band has at least this many queries if scores are matrix products: in a product of fewer rows,
+# moving the keys dominates the time. Family `local`, row T = 4096, forward.
 LOCAL_MIN_ROWS_PER_BAND = 32
 
-# Queries of one band at least, if each pair costs a hidden layer (the additive score): scores at a
-# band's corners, outside of every window, are then expensive. Family `local`, row T = 4096,
-# forward, with the score "concat".
+# A band has at least this many queries if each pair costs a hidden layer (the additive score):
+# scores at a band's corners, outside of every window, are then expensive. Family `local`, row
+# T = 4096, forward, with the score "concat".
 LOCAL_MIN_ROWS_PER_BAND_ADDITIVE = 8

@@ -4,12 +4,12 @@ import keras
 
 
 def is_compiled():
-    """Return whether XLA will fuse the operations that are now traced."""
+    """Return whether XLA will fuse the operations now traced; on TensorFlow, True on any GPU."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # On a GPU, a matrix product has the precision of TensorFloat-32, which is too low for the
-        # matrix products that replace the compiled loops.
+        # Without a compiler, matrix products replace the compiled loops. On a GPU these products
+        # have the precision of TensorFloat-32, which is too low, so the loops are used there.
         return is_inside_xla() or bool(tf.config.list_physical_devices("GPU"))
     return keras.backend.backend() == "jax"
 

@@ -1,4 +1,4 @@
-"""Keras layers: the attention mechanisms of the literature, grouped into families of folders."""
+"""Keras layers for the attention mechanisms of the literature, one folder for each family."""
 
 from keras_attention.layers.attention_pooling import AttentionPooling
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention

@@ -36,13 +36,15 @@ class AttentionPooling(BaseLayer):
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of W.
         bias_initializer: Initializer of b.
-        query_initializer: Initializer of u; with "zeros" the layer starts as an average.
+        query_initializer: Initializer of u; with "zeros" the layer starts with equal weights.
         kernel_regularizer: Regularizer of W.
 
     Call arguments:
-        inputs: `(batch, ..., T, D)`: a sequence of vectors, or a document of sentences of words.
-        mask: Keras mask `(batch, ..., T)`, True = a real step. A fully masked sequence gives zeros;
-            for inputs of rank 4 or more, the output's mask is False for such a sequence.
+        inputs: `(batch, ..., T, D)`: sequences of vectors, with any number of batch axes, such as
+            the words of each sentence of a document, `(batch, sentences, words, D)`.
+        mask: Keras mask `(batch, ..., T)`, True = a real step. A fully masked sequence gives zeros.
+            For inputs of rank 4 or more the output has a Keras mask, which is False for such a
+            sequence.
         return_attention_scores: Whether to return the weights too.
         training: Whether to apply dropout to the weights.
 
@@ -51,7 +53,7 @@ class AttentionPooling(BaseLayer):
         dropout.
 
     Raises:
-        ValueError: If an argument, the input's or the mask's shape is invalid.
+        ValueError: If an argument, or the shape of the inputs or the mask, is invalid.
 
     Example:
     >>> words = np.ones((2, 4, 7, 16), "float32")  # documents, sentences, words, width
@@ -88,7 +90,7 @@ class AttentionPooling(BaseLayer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        self._check(input_shape)
+        self._check_shape(input_shape)
         units = self.units or input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -122,7 +124,7 @@ class AttentionPooling(BaseLayer):
             return output, ops.cast(ops.squeeze(weights, -2), self.compute_dtype)
         return output
 
-    def _check(self, shape):
+    def _check_shape(self, shape):
         if len(shape) < 3 or shape[-1] is None:
             raise ValueError(
                 "Expected `inputs` of shape (batch, ..., T, D) with a known width. "
@@ -130,16 +132,16 @@ class AttentionPooling(BaseLayer):
             )
 
     def _check_call(self, inputs, mask):
-        """Return the mask as a bool tensor or None; refuse inputs and masks of another shape."""
+        """Return the mask as a bool tensor or None; raise a ValueError if a shape does not fit."""
         check_tensors("inputs", inputs)
-        self._check(inputs.shape)
+        self._check_shape(inputs.shape)
         if len(getattr(mask, "shape", ())) == len(inputs.shape):
             raise ValueError(
                 f"Expected `mask` of shape {tuple(inputs.shape[:-1])}. "
-                f"Received: mask of shape {tuple(mask.shape)}. A mask with an axis more comes from "
-                "`keras.layers.TimeDistributed`, which passes on the mask of its inputs: apply "
-                "AttentionPooling to (batch, sentences, words, D) directly, which passes on the "
-                "sentences' mask."
+                f"Received: mask of shape {tuple(mask.shape)}. A mask with one axis too many comes "
+                "from `keras.layers.TimeDistributed`, which passes the whole mask of its inputs to "
+                "every call: apply AttentionPooling to (batch, sentences, words, D) directly; its "
+                "output then has a mask of the sentences."
             )
         return prepare_mask("mask", mask, inputs)
 

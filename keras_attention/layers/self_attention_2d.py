@@ -58,14 +58,14 @@ class SelfAttention2D(BaseLayer):
         kernel_initializer: Initializer of the kernels.
         kernel_regularizer: Regularizer of the kernels; gamma has none. To exclude gamma from an
             optimizer's weight decay: `optimizer.exclude_from_weight_decay(var_names=["gamma"])`.
-        implementation: "plain" computes the dense weights, "blockwise" does not, and "auto" is
-            blockwise from 512 positions on, as in `MultiHeadAttention`. A gradient penalty under
-            XLA on TensorFlow or on PyTorch, and `jax.jvp`, need "plain".
+        implementation: "plain" stores all weights, "blockwise" does not, and "auto" is "blockwise"
+            from 512 positions on, as in `MultiHeadAttention`. A gradient penalty (on PyTorch, and
+            on TensorFlow under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         inputs: `(batch, H, W, C)`, or `(batch, C, H, W)` with "channels_first"; H and W are any
-            sizes of at least 1. The plain weights take (H W)^2 float32 for each image (64 MB for
-            64 x 64), a quarter of it with pooled keys.
+            sizes of at least 1. With "plain", the weights take (H W)^2 float32 numbers for each
+            image (64 MB for 64 x 64), a quarter of that with pooled keys.
         return_attention_scores: Whether to return the weights too.
         training: Whether spectral normalization updates its power iteration. When the generator is
             trained through a discriminator, call the discriminator with `training=False`, so that
@@ -128,17 +128,19 @@ class SelfAttention2D(BaseLayer):
         self.score = DotScore(dtype=self.dtype_policy, name="score")
 
     def build(self, input_shape: Shape) -> None:
-        channels = self._channels(input_shape)
+        channels = self._get_channels(input_shape)
         key_width = max(channels // self.key_reduction, 1)
         value_width = max(channels // (self.value_reduction or 1), 1)
         self.gamma = self.add_weight(name="gamma", shape=(), initializer="zeros", autocast=False)
-        self.query_projection = self._convolution("query_projection", channels, key_width)
-        self.key_projection = self._convolution("key_projection", channels, key_width)
-        self.value_projection = self._convolution("value_projection", channels, value_width)
+        self.query_projection = self._make_convolution("query_projection", channels, key_width)
+        self.key_projection = self._make_convolution("key_projection", channels, key_width)
+        self.value_projection = self._make_convolution("value_projection", channels, value_width)
         self.output_projection = None
         if self.value_reduction is not None:
-            self.output_projection = self._convolution("output_projection", value_width, channels)
-        # The score has no weights, but `Model.quantize` refuses any sub-layer that is not built.
+            self.output_projection = self._make_convolution(
+                "output_projection", value_width, channels
+            )
+        # The score has no weights, but `Model.quantize` rejects any sub-layer that is not built.
         self.score.build((None, None, key_width), (None, None, key_width))
 
     def call(
@@ -148,7 +150,7 @@ class SelfAttention2D(BaseLayer):
         training: bool | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         check_tensors("inputs", inputs)
-        self._channels(inputs.shape)
+        self._get_channels(inputs.shape)  # to check them
         inputs = ops.cast(inputs, self.compute_dtype)
         image = self._to_channels_last(clip_input(inputs))
         query = self._flatten(_project(self.query_projection, image, training))
@@ -174,7 +176,8 @@ class SelfAttention2D(BaseLayer):
             return output, ops.cast(weights, self.compute_dtype)
         return output
 
-    def _convolution(self, name, channels, width):
+    def _make_convolution(self, name, channels, width):
+        """Return a 1x1 convolution, which is a matrix product over the channels."""
         dtype = score_dtype(self.compute_dtype)
         is_half = self.compute_dtype in HALF_PRECISION
         layer = keras.layers.Dense(
@@ -208,12 +211,12 @@ class SelfAttention2D(BaseLayer):
     def _flatten(self, image):
         """Reshape `(batch, H, W, C)` to `(batch, H W, C)`."""
         _, height, width, channels = ops.shape(image)
-        # An unknown batch size is the -1 of the reshape: tf2onnx converts other unknown sizes
-        # wrongly.
+        # Only an unknown batch size becomes the -1 of the reshape: tf2onnx converts a reshape with
+        # another unknown size wrongly.
         batch = -1 if image.shape[0] is None else image.shape[0]
         return ops.reshape(image, (batch, height * width, channels))
 
-    def _channels(self, shape):
+    def _get_channels(self, shape):
         is_last = self.data_format == "channels_last"
         channels = shape[-1 if is_last else 1] if len(shape) == 4 else None
         if channels is None:
@@ -234,7 +237,7 @@ class SelfAttention2D(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         check_tensors("inputs", inputs)
-        self._channels(inputs.shape)
+        self._get_channels(inputs.shape)  # to check them
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)
         if not return_attention_scores:
             return output
@@ -258,9 +261,9 @@ class SelfAttention2D(BaseLayer):
 
 
 def _project(projection, image, training):
-    """Apply a projection; a frozen one runs as in inference.
+    """Apply a projection; if it is frozen, as in inference.
 
-    In training, Keras's spectral normalization assigns the kernel outside of the gradient.
+    In training, Keras's spectral normalization assigns a new kernel, even to a frozen layer.
     """
     projected = projection(image, training=training and projection.trainable)
     return saturate_cast(projected, keras.backend.standardize_dtype(image.dtype))

@@ -122,6 +122,15 @@ class StructuredMask:
         last = None if self.window is None else position + self.window
         return combine(self.key_mask, has_any_within(self.query_mask, first, last, self.queries))
 
+    def zero_masked_keys(self, x: Tensor) -> Tensor:
+        """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
+
+        Keys and values are zeroed before they are projected, so that NaN or infinity in them cannot
+        reach any result.
+        """
+        visible = self.key_is_visible()
+        return x if visible is None else hide(x, visible)
+
     def zero_masked_queries(self, x: Tensor, is_single: bool = False) -> Tensor:
         """Return `x`, `(batch, ..., Tq, D)`, with zeros for the queries without a visible key.
 
@@ -177,13 +186,8 @@ def as_structured_mask(
 
 
 def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
-    """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
-
-    Keys and values are zeroed before they are projected, so that NaN or infinity in them cannot
-    reach any result. The mask is as in `as_structured_mask`.
-    """
-    visible = as_structured_mask(mask, None, ops.shape(x)[-2]).key_is_visible()
-    return x if visible is None else hide(x, visible)
+    """Zero the keys that no query may attend to; the mask is as in `as_structured_mask`."""
+    return as_structured_mask(mask, None, ops.shape(x)[-2]).zero_masked_keys(x)
 
 
 def _is_at_most(a, b):

@@ -18,7 +18,8 @@ EPSILON = 1e-12
 
 def normalize_length(x):
     """Divide `x` by its length; an all-zero vector stays zero, with a gradient of zero."""
-    squared_length = ops.sum(x * x, axis=-1, keepdims=True)
+    # The gradient of `square` is one product, that of `x * x` is two.
+    squared_length = ops.sum(ops.square(x), axis=-1, keepdims=True)
     # A vector shorter than 1e-6 gets no gradient. It would be 1e6 times the gradient of the result:
     # infinite in float16, and larger than all other gradients together in float32.
     x = ops.where(squared_length < EPSILON, ops.stop_gradient(x), x)

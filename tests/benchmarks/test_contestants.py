@@ -36,7 +36,7 @@ def run_contestant(case, step, name):
 
 
 @pytest.mark.parametrize("step", ["forward", "training"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CASES)
 def test_contestants_match_as_declared(family, step):
     case, family = CASES[family], FAMILIES[family]
     if step not in family.steps:
@@ -44,7 +44,7 @@ def test_contestants_match_as_declared(family, step):
     expected = run_contestant(case, step, "ours")
     assert all(np.isfinite(x).all() and np.abs(x).max() > 1e-3 for x in expected)
     for contestant in family.contestants:
-        if BACKEND not in contestant.backends:
+        if BACKEND not in contestant.backends or not contestant.in_quick_run:
             continue
         if contestant.needs and importlib.util.find_spec(contestant.needs) is None:
             continue
@@ -62,7 +62,7 @@ def test_export_computes_the_same():
     np.testing.assert_allclose(served.numpy(), plain.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CASES)
 def test_every_contestant_runs_in_bfloat16(family):
     case, family = dataclasses.replace(CASES[family], dtype="bfloat16"), FAMILIES[family]
     if not family.half_lengths:

@@ -12,8 +12,8 @@ DECODERS = [greedy, functools.partial(beam_search, beam_width=2)]
 
 
 class Pair(NamedTuple):
-    left: Any
-    right: Any
+    first: Any
+    second: Any
 
 
 def step(tokens, state, memory):

@@ -83,12 +83,12 @@ def wait_for(*processes, status=0):
             assert process.returncode == status, output.read()
     finally:
         for process, output in processes:
-            process.kill()  # it may be waiting for another one that has failed
+            process.kill()  # it may be waiting for a process that has failed
             process.wait()
             output.close()
 
 
-def start_two_workers(module, options, folder, *kill_options):
+def start_two_workers(module, options, folder, *kill_options_by_worker):
     """Start both processes of a training on this machine; the first one is the chief."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
@@ -101,9 +101,9 @@ def start_two_workers(module, options, folder, *kill_options):
             {**options, "strategy": "multi_worker_mirrored"},
             folder,
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}},
-            **kill_option,
+            **kill_options,
         )
-        for index, kill_option in enumerate(kill_options)
+        for index, kill_options in enumerate(kill_options_by_worker)
     ]
 
 

@@ -124,7 +124,7 @@ def test_an_unknown_data_set_is_refused():
 
 @pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR has the real data")
 @pytest.mark.parametrize("name, share", [("imdb_reviews", 0), ("movie_rationales", 0.09)])
-def test_real_reviews_have_labels_and_marked_words(name, share):
+def test_downloaded_reviews_have_labels_and_marked_words(name, share):
     documents = data.load_documents(name, "train[:300]")
     assert len(documents) == 300
     assert 100 < sum(document.label for document in documents) < 200

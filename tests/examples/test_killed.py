@@ -74,7 +74,7 @@ def train(module, options, folder, kill_at_batch=None, kill_at_file=None):
         Path(folder, "counts.json").write_text(json.dumps(counts))
         sys.exit()
 
-    # The example is imported afterwards, so that it imports these replacements.
+    # The example is imported after these replacements, so it imports them.
     training.tqdm, training.train, os.fsync = Bar, train_only, sync
     folders = {name: f"{folder}/{name}" for name in ("runs", "pictures", "saved_models")}
     importlib.import_module(f"examples.{module}").main(quick=True, **options, **folders)
@@ -103,7 +103,7 @@ def load_checkpoints(folder):
 
 
 @pytest.mark.parametrize(("module", "options"), CASES)
-def test_a_killed_training_ends_like_an_undisturbed_one(module, options, tmp_path):
+def test_a_killed_run_ends_like_an_uninterrupted_one(module, options, tmp_path):
     uninterrupted, killed = (str(tmp_path / name) for name in ("uninterrupted", "killed"))
     for folder in (uninterrupted, killed):
         Path(folder).mkdir()

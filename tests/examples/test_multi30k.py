@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from examples.datasets import multi30k
-from examples.datasets.multi30k import Multi30k, sentence_pairs
+from examples.datasets.multi30k import Multi30k, load_sentence_pairs
 
 PREPARED = os.environ.get("TFDS_DATA_DIR")
 prepared = pytest.mark.skipif(
@@ -29,7 +29,7 @@ prepared = pytest.mark.skipif(
     ],
 )
 def test_the_prepared_data_set_is_complete(split, count, first):
-    pairs = sentence_pairs(split, data_dir=PREPARED)
+    pairs = load_sentence_pairs(split, data_dir=PREPARED)
     assert len(pairs) == count
     assert pairs[0][0].startswith(first)
     assert all(source and target for source, target in pairs)
@@ -37,7 +37,7 @@ def test_the_prepared_data_set_is_complete(split, count, first):
 
 @prepared
 def test_languages_can_be_chosen():
-    [(french, english)] = sentence_pairs("test[:1]", "fr", "en", data_dir=PREPARED)
+    [(french, english)] = load_sentence_pairs("test[:1]", "fr", "en", data_dir=PREPARED)
     assert french.startswith("Une femme vêtue d'un manteau")
     assert english.startswith("A navy walking wearing a black coat")
 
@@ -63,11 +63,11 @@ def upstream(tmp_path, monkeypatch):
 
 def test_the_original_files_are_downloaded_and_prepared_once(upstream, tmp_path):
     data_dir = tmp_path / "data"
-    pairs = sentence_pairs("train", data_dir=data_dir)
+    pairs = load_sentence_pairs("train", data_dir=data_dir)
     assert sorted(pairs) == [(f"de ä train {n}", f"en ä train {n}") for n in range(3)]
     (upstream / "raw" / "train.de.gz").unlink()
-    assert sentence_pairs("train", data_dir=data_dir) == pairs
-    assert sentence_pairs("test", "fr", "de", data_dir) == [
+    assert load_sentence_pairs("train", data_dir=data_dir) == pairs
+    assert load_sentence_pairs("test", "fr", "de", data_dir) == [
         ("fr ä test_2016_flickr 0", "de ä test_2016_flickr 0")
     ]
     builder = Multi30k(data_dir=data_dir)
@@ -84,10 +84,10 @@ def test_the_original_files_are_downloaded_and_prepared_once(upstream, tmp_path)
 def test_files_with_different_numbers_of_lines_are_refused(upstream, tmp_path):
     (upstream / "image_splits" / "val.txt").write_text("0.jpg\n")
     with pytest.raises(ValueError, match="'fr': 2, 'image': 1"):
-        sentence_pairs("train", data_dir=tmp_path / "data")
+        load_sentence_pairs("train", data_dir=tmp_path / "data")
 
 
 @pytest.mark.parametrize("languages", [("cs", "en"), ("de", "image")])
 def test_other_languages_are_refused(languages):
     with pytest.raises(ValueError, match="Expected `(source|target)` to be one of"):
-        sentence_pairs("train", *languages)
+        load_sentence_pairs("train", *languages)

@@ -134,6 +134,6 @@ def test_a_model_is_not_written_into_another_model(tmp_path):
 
 
 @pytest.mark.parametrize("directory", [None, 3])
-def test_a_directory_that_is_no_path_is_refused(directory):
+def test_a_directory_that_is_not_a_path_is_refused(directory):
     with pytest.raises(ValueError, match=f"`directory` to be a path.*directory={directory}"):
         export.saved_model(None, directory)

@@ -15,13 +15,13 @@ def reproduce(family, **fields):
 
 def write_code(family, case):
     """Return the command that checks a case again."""
-    fields = ", ".join(f"{name}={value!r}" for name, value in changed_fields(case).items())
+    fields = ", ".join(f"{name}={value!r}" for name, value in list_changed_fields(case).items())
     return (
         f"python -c \"from tests.fuzz.reproduce import reproduce; reproduce('{family}', {fields})\""
     )
 
 
-def changed_fields(case):
+def list_changed_fields(case):
     """Return the fields whose values are not the defaults."""
     default = type(case)()
     return {name: value for name, value in vars(case).items() if value != getattr(default, name)}

@@ -26,7 +26,7 @@ def tensor(*shape):
 
 
 @pytest.fixture
-def kernels(caplog):
+def list_logged_kernels(caplog):
     """Return a function that calls another one and returns the names of the logged kernels."""
     caplog.set_level(logging.DEBUG, logger="keras_attention.kernels")
 
@@ -129,9 +129,9 @@ def test_score_with_another_formula_has_no_kernel(kind, family):
 
 
 @pytest.mark.parametrize("kind", [FirstKeysOnly, MixedIn, HalfAdditive])
-def test_layer_evaluates_a_custom_score_by_its_own_formula(kind, kernels):
+def test_layer_evaluates_a_custom_score_by_its_own_formula(kind, list_logged_kernels):
     layer = keras_attention.Attention(kind())
-    assert kernels(layer, [QUERY, VALUE]) == ["plain"]
+    assert list_logged_kernels(layer, [QUERY, VALUE]) == ["plain"]
     results = layer([QUERY, VALUE], return_attention_scores=True)
     context, weights = map(ops.convert_to_numpy, results)
     np.testing.assert_allclose(context, weights @ VALUE, rtol=1e-5, atol=1e-5)
@@ -182,14 +182,16 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_printing_hooks_do_not_change_the_kernel(name, dropout, kernels):
+def test_printing_hooks_do_not_change_the_kernel(name, dropout, list_logged_kernels):
     kind, options = LAYERS[name]
     for implementation in ("blockwise", "plain"):
         layers = [
             cls(**options, implementation=implementation, dropout=dropout, seed=1)
             for cls in (kind, make_printing_subclass(kind, *HOOKS))
         ]
-        kernel_names = [kernels(layer, [QUERY, VALUE], training=True) for layer in layers]
+        kernel_names = [
+            list_logged_kernels(layer, [QUERY, VALUE], training=True) for layer in layers
+        ]
         assert kernel_names[0] == kernel_names[1]
         is_plain = implementation == "plain" or (
             keras.backend.backend() == "torch" and dropout and name != "additive"
@@ -243,10 +245,12 @@ def test_log_names_kernel_and_shapes_once_per_attention(caplog):
     assert record.getMessage() == "plain: queries (2, 40, 4), keys (2, 40, 4)"
 
 
-def test_blockwise_context_with_returned_weights_is_logged_once(kernels):
+def test_blockwise_context_with_returned_weights_is_logged_once(list_logged_kernels):
     layer = keras_attention.MultiHeadAttention(2, implementation="blockwise")
     options = {"return_attention_scores": True}
-    assert kernels(lambda: layer([QUERY, VALUE], **options)) == ["dot product, blockwise"]
+    assert list_logged_kernels(lambda: layer([QUERY, VALUE], **options)) == [
+        "dot product, blockwise"
+    ]
 
 
 def test_disabled_log_formats_nothing(monkeypatch):

@@ -150,6 +150,8 @@ def test_input_of_unknown_width_is_refused():
 def test_dropout_drops_words_in_training_only():
     layer = build_layer(dropout=0.5, seed=3)
     plain, weights = layer(INPUTS, mask=MASK, return_attention_scores=True)
-    dropped, same = layer(INPUTS, mask=MASK, return_attention_scores=True, training=True)
-    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (weights, same)))
+    dropped, weights_in_training = layer(
+        INPUTS, mask=MASK, return_attention_scores=True, training=True
+    )
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (weights, weights_in_training)))
     assert np.abs(ops.convert_to_numpy(dropped) - ops.convert_to_numpy(plain)).max() > 0.1

@@ -100,13 +100,13 @@ def assert_second_derivatives_match(mechanism, compile_function=lambda f: f):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="finite differences need float64")
 @pytest.mark.parametrize("name", EAGER)
-def test_second_derivatives(name):
+def test_second_derivatives_match_finite_differences(name):
     assert_second_derivatives_match(EAGER[name]())
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles for minutes")
 @pytest.mark.parametrize("name", COMPILED)
-def test_compiled_second_derivatives(name, monkeypatch):
+def test_compiled_second_derivatives_match_finite_differences(name, monkeypatch):
     monkeypatch.setattr(tuning, "ADDITIVE_TERMS_PER_ITERATION", 2)  # 16 would compile for a minute
     monkeypatch.setattr(tuning, "ADDITIVE_MIN_ELEMENTS_COMPILED", 0)
     if BACKEND == "jax":

@@ -125,10 +125,10 @@ def test_channels_first_equals_channels_last_transposed(variant):
     last = build_layer(**variant)
     first = build_layer(IMAGES.transpose(0, 3, 1, 2), data_format="channels_first", **variant)
     first.set_weights(last.get_weights())
-    correct, same = map(numpy, last(IMAGES, return_attention_scores=True))
+    correct, expected_weights = map(numpy, last(IMAGES, return_attention_scores=True))
     result, weights = first(IMAGES.transpose(0, 3, 1, 2), return_attention_scores=True)
     np.testing.assert_allclose(numpy(result).transpose(0, 2, 3, 1), correct, atol=1e-6)
-    np.testing.assert_allclose(numpy(weights), same, atol=1e-7)
+    np.testing.assert_allclose(numpy(weights), expected_weights, atol=1e-7)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

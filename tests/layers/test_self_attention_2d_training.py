@@ -40,8 +40,8 @@ def test_only_training_calls_update_spectral_normalization():
     layer(IMAGES)
     before = [numpy(w).copy() for w in layer.weights]
     layer(IMAGES, training=False)
-    for weight, same in zip(layer.weights, before, strict=True):
-        np.testing.assert_array_equal(numpy(weight), same)
+    for weight, old_weight in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(numpy(weight), old_weight)
     layer(IMAGES, training=True)
     is_changed = [
         np.abs(numpy(w) - b).max() > 0 for w, b in zip(layer.weights, before, strict=True)

@@ -9,14 +9,14 @@ def compute_visited_mask(indices, keys):
     return ops.convert_to_numpy(visited(np.array(indices), keys))
 
 
-def test_key_is_visible_until_it_was_pointed_to():
+def test_key_is_visible_until_it_is_pointed_to():
     expected = ["xxx", "xx.", ".x.", ".x.", "..."]
     mask = [[sign == "x" for sign in row] for row in expected]
     np.testing.assert_array_equal(compute_visited_mask([-1, 2, 0, 0, 1], 3), mask)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
-def test_every_sequence_has_its_own_visits(dtype):
+def test_every_sequence_has_its_own_visited_keys(dtype):
     indices = np.array([[[0, 1], [2, 2]], [[1, 0], [0, 2]]], dtype)
     mask = ops.convert_to_numpy(visited(indices, 3))
     for rows, sequence in zip(mask.reshape(4, 2, 3), indices.reshape(4, 2), strict=True):

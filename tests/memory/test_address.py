@@ -28,14 +28,14 @@ def one_hot(slot, slots=SLOTS):
 
 
 def make_arguments(name):
-    """Return random arguments of a step, none of them at a limit."""
+    """Return random arguments of a step, none of which is a limiting case."""
     rng = np.random.default_rng(0)
     address, previous = (distribution(rng, BATCH, HEADS, SLOTS) for _ in range(2))
     number = rng.uniform(size=(BATCH, HEADS)).astype("float32")
     key = rng.normal(size=(BATCH, HEADS, WIDTH)).astype("float32")
-    slots_content = rng.normal(size=(BATCH, SLOTS, WIDTH)).astype("float32")
+    memory_rows = rng.normal(size=(BATCH, SLOTS, WIDTH)).astype("float32")
     return {
-        "content": [key, 9 * number, slots_content],
+        "content": [key, 9 * number, memory_rows],
         "interpolate": [address, previous, number],
         "shift": [address, distribution(rng, BATCH, HEADS, SHIFTS)],
         "sharpen": [address, 1 + 4 * number],
@@ -45,8 +45,8 @@ def make_arguments(name):
 def compute_by_loops(name, *arguments):
     """Evaluate the step's equation for every head of every sequence."""
     if name == "content":
-        key, strength, slots_content = arguments
-        arguments = key, strength, np.repeat(slots_content[:, None], key.shape[1], axis=1)
+        key, strength, memory_rows = arguments
+        arguments = key, strength, np.repeat(memory_rows[:, None], key.shape[1], axis=1)
     equation = getattr(reference_memory, name)
     sequences = zip(*arguments, strict=True)
     return np.array(
@@ -125,20 +125,20 @@ def test_gate_0_returns_the_previous_and_gate_1_the_new_address():
 
 
 def test_content_is_the_softmax_of_the_cosine_score():
-    key, _, slots_content = make_arguments("content")
+    key, _, memory_rows = make_arguments("content")
     score = CosineScore(strength=7.0)
-    expected = softmax(score(key, slots_content))
-    actual = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), slots_content)
+    expected = softmax(score(key, memory_rows))
+    actual = memory.content(key, np.full((BATCH, HEADS), 7.0, "float32"), memory_rows)
     np.testing.assert_allclose(numpy(actual), numpy(expected), atol=1e-6)
 
 
 def test_gradients_are_finite_for_zero_memory_and_key():
-    key, strength, slots_content = (np.zeros_like(x) for x in make_arguments("content"))
+    key, strength, memory_rows = (np.zeros_like(x) for x in make_arguments("content"))
     actual = gradients(
-        lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, slots_content]
+        lambda *a: ops.sum(memory.content(*a)[..., 0] ** 2), [key, strength, memory_rows]
     )
     assert all(np.isfinite(g).all() for g in actual)
-    uniform = numpy(memory.content(key, strength, slots_content))
+    uniform = numpy(memory.content(key, strength, memory_rows))
     np.testing.assert_allclose(uniform, np.full((BATCH, HEADS, SLOTS), 1 / SLOTS), rtol=1e-6)
 
 

@@ -23,7 +23,7 @@ every_masked_score = pytest.mark.parametrize("masked_score", [np.nan, np.inf, -n
 
 
 def scores_and_mask(dtype="float32"):
-    """Return scores and a mask with a fully masked, a fully visible and partly masked rows."""
+    """Return scores, and a mask with a fully masked, a fully visible and partly masked rows."""
     rng = np.random.default_rng(0)
     scores, mask = rng.normal(size=(2, 5, 7)).astype(dtype), rng.random((2, 5, 7)) < 0.6
     mask[0, 0], mask[1, 1] = False, True

@@ -44,7 +44,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
 
 
 def build_multi_head_layers() -> list[keras.layers.Layer]:
-    """Multi-head layers, Transformer blocks and the layers beside them."""
+    """Multi-head layers, Transformer blocks and related layers."""
     keras_attention.MultiHeadAttention(num_heads=None)  # pyright: ignore[reportArgumentType]
     keras_attention.MultiHeadSelfAttention()  # pyright: ignore[reportCallIssue]
     keras_attention.TransformerEncoderBlock(2, 8, norm="rms")  # pyright: ignore[reportArgumentType]

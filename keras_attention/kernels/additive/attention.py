@@ -136,7 +136,7 @@ def _split_blocks(rows, key):
     min_rows = tuning.ADDITIVE_TERMS_PER_ITERATION
     size = maximum(tuning.ADDITIVE_PAIRS_PER_BLOCK // maximum(batch * keys, 1), min_rows)
     size = maximum(minimum(size, queries), 1)
-    count = maximum(-(-queries // size), 1)  # XLA refuses a loop of zero iterations
+    count = maximum(-(-queries // size), 1)  # XLA rejects a loop of zero iterations
     missing = count * size - queries
 
     def split(x):

@@ -28,24 +28,33 @@ def run_fast_or_exact(is_in_range, fast, exact, inputs):
 def _replace_unless(condition, results, compute, inputs):
     """Return `results`, or `compute(*inputs)` if `condition` is False.
 
-    A loop of zero or one iterations, because XLA cannot differentiate a conditional over unknown
-    sizes, which second derivatives need.
+    This is a loop of zero or one iterations, because second derivatives need the gradient of this
+    choice, and XLA cannot differentiate a conditional over unknown sizes.
     """
     import tensorflow as tf
 
+    # XLA gives the loop's tensors the memory layout that its body prefers, even if it never runs,
+    # and would transpose the results twice. A flat tensor has a single layout.
+    def flatten(nest):
+        return [tf.reshape(x, (-1,)) for x in tree.flatten(nest)]
+
     def body(step, *old_results):
-        # `step` is 0. Without it XLA would move what all iterations share out of the loop, and run
-        # it in any case.
-        new_results = tree.flatten(compute(*(x + tf.cast(step, x.dtype) for x in inputs)))
+        # Adding `step`, which is 0, makes the inputs depend on the iteration. Otherwise XLA would
+        # move the computation out of the loop, and run it even if `condition` is True.
+        new_results = flatten(compute(*(x + tf.cast(step, x.dtype) for x in inputs)))
         for new, old in zip(new_results, old_results, strict=True):
-            new.set_shape(old.shape)  # the loop refuses a less specific static shape
+            new.set_shape(old.shape)  # the loop rejects a less specific static shape
         return step + 1, *new_results
 
     iterations = tf.where(condition, 0, 1)
     _, *flat = tf.while_loop(
         lambda step, *_: step < iterations,
         body,
-        (tf.constant(0), *tree.flatten(results)),
+        (tf.constant(0), *flatten(results)),
         maximum_iterations=1,
     )
-    return tree.pack_sequence_as(results, flat)
+    shaped = [
+        tf.reshape(x, tf.shape(result))
+        for x, result in zip(flat, tree.flatten(results), strict=True)
+    ]
+    return tree.pack_sequence_as(results, shaped)

@@ -7,8 +7,8 @@ sums, over all choices of signs s, of
     e^(s . q) e^(s . k),        in the numerator times s . scale.
 
 So a product of two small matrices gives the numerators of all pairs at once, a second product their
-denominators, and a pair costs one division for several units. Without fusion, the elementwise
-operations on all pairs take most of the time, and few of them are left.
+denominators, and a pair costs one division for several units. Without fusion, elementwise
+operations on all pairs take most of the time, and this method needs few of them.
 
 Domain: the absolute projections of a group of units sum to less than 80 for any query and key, so
 that no exponential overflows.

@@ -6,15 +6,15 @@ from keras_attention.mask import combine
 
 
 class RowMasks:
-    """The parts of a mask: those that all queries share, and those that each query has.
+    """A mask in two parts: what all queries share, and what differs between queries.
 
-    rows: Dict of the parts that each query has, to be split into blocks along with the queries:
+    rows: Dict of the parts with an axis of queries, to be split into blocks like the queries:
     `positions` among the keys, int32 `(1, Tq, 1)`; `query_mask`, bool `(batch or 1, Tq, 1)`;
     `pairs`, bool `(batch or 1, Tq, Tk)`.
 
     Args:
         mask: A `StructuredMask`.
-        outer: The batch axes before queries and keys, which become one.
+        outer: The batch axes before queries and keys, which are merged into one.
     """
 
     def __init__(self, mask, outer):
@@ -33,7 +33,7 @@ class RowMasks:
             self.rows["positions"] = positions[None, :, None]
 
     def build_block_mask(self, positions=None, query_mask=None, pairs=None):
-        """Return the mask of a block: bool, broadcastable to `(batch, rows, Tk)`; None = visible.
+        """Return a block's mask: bool, broadcastable to `(batch, rows, Tk)`; None = all visible.
 
         Args:
             positions, query_mask, pairs: The block's parts of `rows`.

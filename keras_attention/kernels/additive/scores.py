@@ -12,7 +12,7 @@ def additive_scores(query, key, scale, is_large=None):
 
     Equal to the plain form within 1e-5 of `sum(abs(scale))` for projections of any size: if any
     projection of the call exceeds the domain of the fast kernels (about 40), a tanh for each pair
-    and unit is computed instead, without the `(batch, Tq, Tk, units)` tensor too.
+    and unit is computed instead, also without the `(batch, Tq, Tk, units)` tensor.
 
     Args:
         query: Projected queries `(batch, ..., Tq, units)`, float32 or float64.
@@ -70,7 +70,8 @@ def compute_scores(query, key, scale, is_in_range):
 
     Args:
         query, key, scale: As in `xla.scores`, but of any size.
-        is_in_range: What the function `is_in_range` returns for these or for more projections.
+        is_in_range: Result of the function `is_in_range` for these projections, or for all of the
+            call's.
     """
     fast = select_implementation()
     return run_fast_or_exact(is_in_range, fast.scores, tanh.scores, (query, key, scale))

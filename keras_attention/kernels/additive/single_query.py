@@ -40,7 +40,7 @@ def additive_step(query, keys, scale):
 
     Args:
         query: Projected query `(batch, 1, units)`, float32 or float64.
-        keys: A `StepKeys`. The scores are computed from its exponentials; the gradient is that of
+        keys: A `StepKeys`. The scores are computed from its exponentials, but the gradient goes to
             its keys.
         scale: `(units,)`.
 

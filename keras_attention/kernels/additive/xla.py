@@ -24,9 +24,10 @@ MAX_DENOMINATOR = 1e18
 
 def is_in_range(query, key):
     """Return whether all projections are in the domain of this module, a bool scalar tensor."""
-    # The units are reduced last, because XLA vectorizes a maximum over the other axes.
-    maxima = [ops.max(ops.abs(x), axis=(0, 1)) for x in (query, key)]
-    return ops.max(ops.maximum(*maxima)) <= MAX_ABSOLUTE_PROJECTION
+    # Not a maximum of absolute values, which XLA would store first.
+    maximum = ops.maximum(ops.max(query), ops.max(key))
+    minimum = ops.minimum(ops.min(query), ops.min(key))
+    return ops.maximum(maximum, -minimum) <= MAX_ABSOLUTE_PROJECTION
 
 
 def scores(query, key, scale):
@@ -36,7 +37,7 @@ def scores(query, key, scale):
 
     Args:
         query: `(batch, Tq, units)`.
-        key: `(batch, Tk, units)`, likewise.
+        key: `(batch, Tk, units)`.
         scale: `(units,)`.
 
     Returns:
@@ -64,9 +65,10 @@ def scores(query, key, scale):
 
 
 def gradients(query, key, scale, upstream):
-    """Compute the gradients of `sum_ij upstream[i, j] scores[i, j]` by query, key and scale.
+    """Compute the gradients of `sum_ij upstream[i, j] scores[i, j]` for query, key and scale.
 
-    d tanh = 4 r (1 - r). The sum over keys and the sum over queries each recompute the reciprocals.
+    The derivative of tanh is 4 r (1 - r). The sum over keys and the sum over queries each recompute
+    the reciprocals.
     """
     a, b = exponentiate(query), exponentiate(key)
     reciprocals, grad_query = _sum_over_keys(a, b, upstream)
@@ -77,8 +79,8 @@ def gradients(query, key, scale, upstream):
 
 def exponentiate(x):
     """Return e^(2 x), with x clipped to the domain."""
-    # Not ops.clip, a function of its own in JAX's programs, which JAX calls with wrong arguments in
-    # the second derivative of a loop.
+    # `ops.clip` is avoided: in JAX's programs it is a separate function, which JAX calls with wrong
+    # arguments in the second derivative of a loop.
     x = ops.minimum(x, MAX_ABSOLUTE_PROJECTION)
     return ops.exp(2 * ops.maximum(x, -MAX_ABSOLUTE_PROJECTION))
 

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from keras_attention.kernels.bias import run_if_moderate
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_fused_attention
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
@@ -31,19 +32,19 @@ def dot_attention(
     keys are clipped so that scores are within +-1e38, with a bias within +-1e37.
 
     Domain: the context is that of the plain steps for inputs of any size. Where large scores give
-    one-hot weights, the gradient by the scores is a difference of equal terms, here a rounding
-    error of the size of `upstream . value`, and in the plain steps often exactly zero.
+    one-hot weights, the gradient with respect to the scores is a difference of equal terms: here it
+    is a rounding error relative to `upstream . value`, in the plain steps often exactly zero.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, of any float dtype.
         key: `(batch, groups, Tk, D)`, in the query's dtype, where groups divide heads:
             consecutive heads share keys. Keys that no query may attend to must be finite.
-        value: `(batch, groups, Tk, Dv)`, likewise.
+        value: `(batch, groups, Tk, Dv)`, in the query's dtype, finite for these keys too.
         mask: A `StructuredMask`.
         seeds: Int32 `(batch, heads, Tq)`, the dropout's `row_seeds`; or None.
         rate: Fraction of the weights to drop.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, float32 or float64, or None; -inf masks a
-            position. It may be anything at masked positions. Not on PyTorch.
+            position. At masked positions its value has no effect. Not supported on PyTorch.
 
     Returns:
         Context `(batch, heads, Tq, Dv)` in the dtype of `value`, zero for queries without a
@@ -61,9 +62,7 @@ def dot_attention(
     if keras.backend.standardize_dtype(query.dtype) != "float16":  # whose range is smaller
         query, key = (ops.clip(x, -limit, limit) for x in (query, key))
     if bias is not None:
-        # A finite replacement of -inf costs nothing in the blocks, where a mask would.
-        clipped = ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
-        bias = ops.where(bias == float("-inf"), MASKED_BIAS, clipped)
+        bias = run_if_moderate(bias, lambda bias=bias: bias, lambda bias=bias: _make_finite(bias))
         bias = _expand_to_rank_4(bias, query, key)
     dtype = keras.backend.standardize_dtype(value.dtype)
     context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
@@ -72,6 +71,12 @@ def dot_attention(
     context = saturate_cast(context, dtype)
     has_visible_key = mask.query_has_visible_key()
     return hide(context, None if has_visible_key is None else ops.expand_dims(has_visible_key, -2))
+
+
+def _make_finite(bias):
+    """Clip a bias, and replace -inf, which costs nothing in the blocks, where a mask would."""
+    clipped = ops.clip(bias, -MAX_ABSOLUTE_SCORE, MAX_ABSOLUTE_SCORE)
+    return ops.where(bias == float("-inf"), MASKED_BIAS, clipped)
 
 
 def _load_blockwise_attention():

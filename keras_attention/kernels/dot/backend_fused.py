@@ -35,10 +35,10 @@ def fused_attention(query, key, value, mask):
     """
     has_visible_key = mask.query_has_visible_key()
     has_visible_key = None if has_visible_key is None else ops.expand_dims(has_visible_key, -2)
-    # A causal mask alone is the one mask that the backends know by name.
+    # The backends have an option for a causal mask alone; every other mask has to be dense.
     is_square = mask.queries is mask.keys or mask.queries == mask.keys
-    has_others = mask.window is not None or mask.key_mask is not None or mask.pairs is not None
-    is_causal = mask.causal and is_square and has_visible_key is None and not has_others
+    has_other_mask = mask.window is not None or mask.key_mask is not None or mask.pairs is not None
+    is_causal = mask.causal and is_square and has_visible_key is None and not has_other_mask
     dense = None if is_causal else mask.dense()
     if dense is not None:
         if len(dense.shape) == 2:

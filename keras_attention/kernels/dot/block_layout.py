@@ -1,7 +1,7 @@
 """The blocks of blockwise attention: which keys each block of queries attends to.
 
-Under a causal mask or a window these are not all keys, and the others are skipped. Sizes are ints;
-on TensorFlow they are scalar tensors where a graph does not know them yet.
+Under a causal mask or a window a block does not attend to all keys, and skips the others. Sizes are
+ints; on TensorFlow they are scalar tensors where a graph does not know them yet.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Blocks of queries that share one band of keys each: the windows of neighbors overlap.
+"""Blocks of queries that share a band of keys, because the windows of neighbors overlap.
 
 The windows of b consecutive queries, 2D + 1 keys each, cover at most b + 2D different keys. If a
 block is a single query, its band is its window.
@@ -15,7 +15,7 @@ def rows_per_band(queries, width, is_product=True):
 
     Args:
         queries: Number of queries Tq, an int or a scalar tensor.
-        width: Reach of a window on either side, an int.
+        width: Number of keys of a window on either side of its center, an int.
         is_product: Whether the scores are matrix products.
 
     Example:
@@ -65,45 +65,45 @@ def merge_blocks(x, queries):
     return x if _is_same(blocks * rows, queries) else x[..., :queries, :]
 
 
-def spread_bands(weights, places, queries, keys):
+def spread_bands(weights, indices, queries, keys):
     """Spread the weights of bands over rows of all keys.
 
     Args:
         weights: `(batch, ..., blocks, rows, columns)`.
-        places: Int, broadcastable to `(batch, ..., blocks, columns)`: the positions of their keys.
+        indices: Int, broadcastable to `(batch, ..., blocks, columns)`: the positions of their keys.
         queries, keys: Lengths Tq and Tk.
 
     Returns:
         `(batch, ..., Tq, Tk)`.
     """
-    return merge_blocks(spread_window(weights, ops.expand_dims(places, -2), keys), queries)
+    return merge_blocks(spread_window(weights, ops.expand_dims(indices, -2), keys), queries)
 
 
-def build_band_mask(visible, key_is_visible, places, rows):
+def build_band_mask(visible, key_is_visible, indices, rows):
     """Build the mask of each block's queries and the keys of its band.
 
     Args:
         visible: A `StructuredMask`.
         key_is_visible: Bool `(batch, ..., Tk)`, where the outer axes may have size 1: the keys that
             are visible to any query.
-        places: Int `(batch, ..., blocks, columns)`: the positions of the band's keys.
+        indices: Int `(batch, ..., blocks, columns)`: the positions of the band's keys.
         rows: Queries per block.
 
     Returns:
         Bool, broadcastable to `(batch, ..., blocks, rows, columns)`.
     """
-    mask = ops.expand_dims(gather_window(key_is_visible[..., None], places)[..., 0], -2)
+    mask = ops.expand_dims(gather_window(key_is_visible[..., None], indices)[..., 0], -2)
     if visible.causal:
         last = ops.arange(visible.queries, dtype="int32") + (visible.keys - visible.queries)
         last = split_blocks(last, rows, axis=-1)[..., None]
-        mask = ops.logical_and(mask, ops.expand_dims(places, -2) <= last)
+        mask = ops.logical_and(mask, ops.expand_dims(indices, -2) <= last)
     # `key_is_visible` includes a mask of keys that is the same for all queries.
     if visible.pairs is None or visible.pairs.shape[-2] == 1:
         return mask
     outer = [1] * (len(key_is_visible.shape) - 1)
     ones = ops.ones((*outer, visible.queries, visible.keys), "bool")
     pairs = split_blocks(ops.logical_and(visible.pairs, ones), rows)
-    pairs = gather_window(pairs[..., None], ops.expand_dims(places, -2))[..., 0]
+    pairs = gather_window(pairs[..., None], ops.expand_dims(indices, -2))[..., 0]
     return ops.logical_and(mask, pairs)
 
 

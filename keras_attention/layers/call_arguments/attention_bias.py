@@ -1,17 +1,21 @@
 """The `attention_bias` argument, added to the scores (relative position biases, for example)."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_attention.kernels.bias import is_moderate, run_if_moderate
 from keras_attention.mask import combine
 from keras_attention.mask.bool_mask import check_mask
+from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.tensors import check_tensors, convert_argument
+from keras_attention.types import Tensor
 
 
 def prepare_attention_bias(bias, query, keys, heads, dtype):
-    """Check a call's `attention_bias` and bring it into the dtype and rank of the scores.
+    """Check a call's `attention_bias`, cast it, and add an axis of queries if it has none.
 
     Args:
         bias: Float, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ..., heads, Tk)`
@@ -22,7 +26,8 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
         dtype: Dtype of the scores.
 
     Returns:
-        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None if `bias` is.
+        Tensor of rank 2 or more, broadcastable to `(batch, ..., heads, Tq, Tk)`; None without a
+        bias.
 
     Raises:
         ValueError: If the bias is not of a float dtype, or its shape does not fit query and keys.
@@ -36,28 +41,59 @@ def prepare_attention_bias(bias, query, keys, heads, dtype):
     return ops.expand_dims(bias, -2) if is_single or len(bias.shape) == 1 else bias
 
 
-def mask_excluded_keys(mask, bias):
-    """Return the mask with the keys masked to which the bias of every head is -inf.
+@dataclasses.dataclass(frozen=True)
+class BiasedMask(StructuredMask):
+    """A mask that zeroes what a bias of -inf excludes as well.
 
-    A key to which only some heads have a bias of -inf stays visible here: for these heads it is
-    masked where the bias is added.
+    A pair whose bias is -inf only in some heads stays visible here. In these heads it is masked
+    when the bias is added to the scores.
 
     Args:
-        mask: A `StructuredMask`.
         bias: What `prepare_attention_bias` returned.
     """
-    visible = ops.not_equal(bias, float("-inf"))
-    visible = ops.any(visible, axis=-3) if len(bias.shape) > 2 else visible
-    visible = visible if len(visible.shape) > 2 else ops.expand_dims(visible, 0)
-    if visible.shape[-2] != 1:
-        return dataclasses.replace(mask, pairs=combine(mask.pairs, visible))
-    # A mask of keys needs no (Tq, Tk) tensor.
-    visible = ops.broadcast_to(visible[..., 0, :], (*ops.shape(visible)[:-2], mask.keys))
-    return dataclasses.replace(mask, key_mask=combine(mask.key_mask, visible))
+
+    bias: Any = None
+
+    def zero_masked_keys(self, x: Tensor) -> Tensor:
+        return run_if_moderate(
+            self.bias,
+            lambda: StructuredMask.zero_masked_keys(self, x),
+            lambda: self._mask_excluded().zero_masked_keys(x),
+        )
+
+    def zero_masked_queries(self, x: Tensor, is_single: bool = False) -> Tensor:
+        return run_if_moderate(
+            self.bias,
+            lambda: StructuredMask.zero_masked_queries(self, x, is_single),
+            lambda: self._mask_excluded().zero_masked_queries(x, is_single),
+        )
+
+    def _mask_excluded(self):
+        """Return the mask with the keys masked to which the bias of every head is -inf."""
+        parts = dict(vars(self))
+        bias = parts.pop("bias")
+        *batch, _, queries, keys = (1, 1, *ops.shape(bias))[-4:]
+        bias = ops.reshape(bias, (*batch, -1, queries, keys))
+        # Most biases exclude nothing, and the second branch is slow.
+        visible = ops.cond(
+            is_moderate(bias),
+            lambda: ops.ones((*batch, queries, keys), "bool"),
+            lambda: ops.any(ops.not_equal(bias, float("-inf")), axis=1),
+        )
+        if visible.shape[-2] != 1:
+            return StructuredMask(**{**parts, "pairs": combine(self.pairs, visible)})
+        # A mask of keys needs no (Tq, Tk) tensor.
+        visible = ops.broadcast_to(visible[..., 0, :], (*batch, self.keys))
+        return StructuredMask(**{**parts, "key_mask": combine(self.key_mask, visible)})
+
+
+def add_bias_to_mask(mask, bias):
+    """Return a `StructuredMask` with a bias as a `BiasedMask`; unchanged if `bias` is None."""
+    return mask if bias is None else BiasedMask(**vars(mask), bias=bias)
 
 
 def check_attention_bias(bias, query, keys, heads):
-    """Raise a ValueError if a bias, which may be symbolic, does not fit query and keys."""
+    """Raise a ValueError if the bias, which may be symbolic, does not fit query and keys."""
     if bias is None:
         return
     check_tensors("attention_bias", bias)
@@ -67,6 +103,6 @@ def check_attention_bias(bias, query, keys, heads):
             "Expected `attention_bias` to be of a float dtype. "
             f"Received: attention_bias of dtype {dtype}"
         )
-    *outer, count, _ = keys.shape
-    shape = (*outer, heads, *query.shape[len(outer) : -1], count)
+    *outer, key_count, _ = keys.shape
+    shape = (*outer, heads, *query.shape[len(outer) : -1], key_count)
     check_mask("attention_bias", bias, shape, exact_rank=False)

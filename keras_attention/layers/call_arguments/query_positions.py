@@ -7,14 +7,14 @@ from keras_attention.mask.bool_mask import check_mask
 
 
 def query_positions(query, key, query_mask=None, positions=None):
-    """Return the positions passed to a call, or those that follow from the queries' mask.
+    """Return the positions passed to a call, or count them from the queries' mask.
 
     Args:
         query: `(batch, ..., Tq, Dq)`, or `(batch, ..., Dq)` for a single query.
         key: `(batch, ..., Tk, Dk)`.
         query_mask: Bool `(batch, ..., Tq)`, `(batch, ...)` for a single query, or None.
-        positions: Int, broadcastable to the query's shape without its width. None = queries are
-            counted from 0, skipping masked ones, as an `AttentionDecoder` counts its steps.
+        positions: Int, broadcastable to the query's shape without its width. None = the unmasked
+            queries are counted from 0, as an `AttentionDecoder` counts its steps.
 
     Returns:
         Int, broadcastable to the query's shape without its width; None stands for 0, 1, 2, ...

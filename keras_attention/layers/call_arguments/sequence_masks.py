@@ -1,4 +1,4 @@
-"""Masks of sequences, one entry per step: explicit ones, and the Keras masks of inputs."""
+"""Masks of sequences, with one entry per step: explicit masks, and the inputs' Keras masks."""
 
 import keras
 from keras import ops, tree
@@ -8,7 +8,7 @@ from keras_attention.mask.bool_mask import check_mask, to_bool_mask, to_mask_ten
 from keras_attention.tensors import keras_mask
 
 KERAS_MASK_HINT = (
-    ". It is the Keras mask of an earlier layer (Embedding, Masking), which a layer in between "
+    ". This is the Keras mask of an earlier layer (Embedding, Masking), which a layer in between "
     "(TimeDistributed, or one that changes the length) passed on unchanged. Pass a mask of the "
     "right shape explicitly"
 )
@@ -20,16 +20,18 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
     Args:
         name: Name of the argument, for errors.
         mask: Bool, or 0 and 1; None returns None.
-        x: The sequence `(batch, ..., T, D)`, or its vectors `(batch, ..., D)`.
-        ndim: Number of axes of `x` that the mask has too; None = all but the last.
-        query: The queries, if the mask may also be one of all pairs `(batch, ..., Tq, T)`.
+        x: The sequence `(batch, ..., T, D)`, or one vector per sample, `(batch, ..., D)`.
+        ndim: Expected rank of the mask, whose shape is that of the first axes of `x`; None = all
+            axes but the last.
+        query: The queries, if a mask of query-key pairs `(batch, ..., Tq, T)` is allowed too.
 
     Raises:
-        ValueError: If the mask does not have exactly the shape of the sequence, or is not a mask.
+        ValueError: If the mask does not have exactly the shape of the sequence, or if its dtype or
+            its values are not those of a mask.
     """
     if mask is None:
         return None
-    argument, mask = mask, to_mask_tensor(name, mask)
+    original_mask, mask = mask, to_mask_tensor(name, mask)
     if query is not None and len(mask.shape) == len(x.shape):
         batch = join_batch(*(tensor.shape[: len(x.shape) - 2] for tensor in (query, x)))
         queries = query.shape[-2] if len(query.shape) == len(x.shape) else 1
@@ -39,13 +41,13 @@ def prepare_mask(name, mask, x, ndim=None, query=None):
     try:
         check_mask(name, mask, x.shape[:ndim])
     except ValueError as error:
-        hint = KERAS_MASK_HINT if argument is keras_mask(x) else ""
+        hint = KERAS_MASK_HINT if original_mask is keras_mask(x) else ""
         raise ValueError(f"{error}{hint}") from None
     return _match_length(to_bool_mask(name, mask), x, ndim)
 
 
 def prepare_sequence_mask(name, mask, x):
-    """Return `prepare_mask` of an explicit mask, or else of the Keras mask of `x`."""
+    """Apply `prepare_mask` to an explicit mask, or, if that is None, to the Keras mask of `x`."""
     return prepare_mask(name, keras_mask(x) if mask is None else mask, x)
 
 
@@ -57,7 +59,7 @@ def prepare_single_mask(mask, x):
         x: The input `(batch, ..., T, D)`.
 
     Raises:
-        ValueError: If it is a list of masks, or as `prepare_mask` refuses it.
+        ValueError: If it is a list of masks, or `prepare_mask` rejects it.
     """
     if _is_list_of_masks(mask):
         raise ValueError(
@@ -80,14 +82,14 @@ def prepare_masks(mask, inputs):
             "Expected `mask` to be a list [query_mask, value_mask] or [query_mask, value_mask, "
             f"key_mask] for a list of inputs. Received: mask={mask!r}"
         )
-    query, value, key = (*inputs, inputs[1])[:3]
+    query, value, key = (*inputs, inputs[1])[:3]  # the key defaults to the value
     query_mask, value_mask, key_mask = (*mask, None)[:3]
     query_mask = prepare_mask("query_mask", query_mask, query)
     value_mask = prepare_mask("value_mask", value_mask, value, query=query)
     key_mask = prepare_mask("key_mask", key_mask, key, query=query)
     if value_mask is None or key_mask is None:
         return query_mask, key_mask if value_mask is None else value_mask
-    # One of the two may be a mask of all pairs, with an axis of queries.
+    # If only one of the masks has an axis of queries, the other gets one too.
     rank = max(len(value_mask.shape), len(key_mask.shape))
     value_mask, key_mask = (
         m if len(m.shape) == rank else ops.expand_dims(m, -2) for m in (value_mask, key_mask)
@@ -96,16 +98,17 @@ def prepare_masks(mask, inputs):
 
 
 def _is_list_of_masks(mask):
-    """Return True for a list of tensors, and False for one mask as nested lists of bools."""
+    """Return True for a list of tensors, and False for one mask written as nested lists."""
     return isinstance(mask, (list, tuple)) and any(
         m is None or hasattr(m, "shape") for m in tree.flatten(mask)
     )
 
 
 def _match_length(mask, x, ndim):
-    """Return the mask with the length of `x`; if one is unknown, compare them at run time.
+    """Return the mask; if a static length is unknown, check at run time that `x` has the same one.
 
-    Operations would otherwise broadcast a mask of one column. The reshape fails instead.
+    Without the check, later operations would broadcast a mask of length 1. The reshape fails if the
+    lengths differ.
     """
     lengths = mask.shape[-1], x.shape[ndim - 1]
     is_symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in (mask, x))

@@ -1,4 +1,4 @@
-"""An `attention_mask` with an axis of heads, as `keras.layers.MultiHeadAttention` takes it."""
+"""An `attention_mask` with an axis of heads, as in `keras.layers.MultiHeadAttention`."""
 
 from keras import ops
 
@@ -6,7 +6,7 @@ from keras_attention.mask.bool_mask import check_mask, pair_shape, to_bool_mask
 
 
 def split_head_mask(attention_mask, query, key, heads):
-    """Split an `attention_mask` into one that all heads share, and one per head.
+    """Split an `attention_mask` into a mask for all heads, and one with an axis of heads.
 
     Args:
         attention_mask: Bool, broadcastable to `(batch, ..., heads, Tq, Tk)` (to `(batch, ...,
@@ -16,8 +16,9 @@ def split_head_mask(attention_mask, query, key, heads):
         heads: Number of heads.
 
     Returns:
-        The pairs that are visible to any head, without an axis of heads; and, if heads differ, the
-        mask itself as `(batch, ..., heads, Tq, Tk)`; each None if there is no such mask.
+        Two masks. The first has no axis of heads, and is True where at least one head's mask is
+        True. The second is the mask itself, `(batch, ..., heads, Tq, Tk)`, or None if all heads
+        share one mask.
 
     Raises:
         ValueError: If it is not a mask, or its shape does not fit.
@@ -36,7 +37,7 @@ def split_head_mask(attention_mask, query, key, heads):
 
 
 def add_head_mask(bias, head_mask, dtype):
-    """Return a bias, or None, with -inf at the pairs that a head's mask masks."""
+    """Return the bias with -inf where `head_mask` is False. Both arguments may be None."""
     if head_mask is None:
         return bias
     bias = ops.zeros((), dtype) if bias is None else bias

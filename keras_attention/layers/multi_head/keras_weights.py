@@ -1,4 +1,4 @@
-"""Convert multi-head layers from and to those of Keras, including weights."""
+"""Convert multi-head layers from and to Keras's own, including their weights."""
 
 import keras
 from keras import ops
@@ -35,14 +35,14 @@ def multi_head_from_keras(
         initializers that exist only in Keras are not converted: they do not change the outputs.
 
     Raises:
-        ValueError: If the layer is of another class, is not built or built for another rank than
-            3, has LoRA or quantized weights, or has an argument without a counterpart here:
+        ValueError: If the layer is of another class, is not built, is built for inputs of a rank
+            other than 3, has LoRA or quantized weights, or has an argument without a counterpart:
             `output_shape`, `attention_axes`, `use_gate`, a `sliding_window` of 1, or any
             `sliding_window` if `kind` is `MultiHeadAttention`.
 
-    The outputs differ from those of Keras in two cases: a causal mask and a window are aligned to
-    the lower right here and to the upper left in Keras, which is the same for equal numbers of
-    queries and keys; and a query without a visible key gives zeros here.
+    The outputs differ from those of Keras in two cases. A causal mask and a window are aligned to
+    the lower right here and to the upper left in Keras, which differs if there are more keys than
+    queries or fewer. And a query without a visible key gives zeros here.
 
     Example:
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
@@ -68,7 +68,7 @@ def multi_head_from_keras(
     if other_weights:
         raise ValueError(
             "Expected a `layer` of plain kernels and biases: merge LoRA weights first, and do not "
-            f"quantize. Received: a layer with {other_weights}"
+            f"quantize the layer. Received: a layer with the weights {other_weights}"
         )
     config = layer.get_config()
     options = {name: config[name] for name in COMMON_ARGUMENTS}
@@ -83,20 +83,20 @@ def multi_head_from_keras(
             "Received: sliding_window=1"
         )
     if kind is MultiHeadSelfAttention and config["sliding_window"] is not None:
-        options["window"] = config.pop("sliding_window") - 1  # Keras includes the query itself
+        options["window"] = config.pop("sliding_window") - 1  # Keras's includes the query itself
     supported = {"use_gate": [False], "output_shape": [None], "attention_axes": [None, (1,)]}
     supported["sliding_window"] = [None]
     for name, values in supported.items():
         if config.get(name, values[0]) not in values:
             raise ValueError(
-                f"Expected `{name}` in {values} to convert to a {kind.__name__}. "
+                f"Expected `{name}` to be one of {values}, to convert to a {kind.__name__}. "
                 f"Received: {name}={config[name]!r}"
             )
     inputs = "abc" if is_grouped else layer.query_dense.equation.split(",")[0]
     if len(inputs) != 3:
         raise ValueError(
             "Expected `layer` to be built for inputs (batch, T, width). "
-            f"Received: one built for inputs of rank {len(inputs)}"
+            f"Received: a layer built for inputs of rank {len(inputs)}"
         )
     converted = kind.from_config(options)
     query, key, value = _input_widths(layer)
@@ -116,7 +116,7 @@ def multi_head_to_keras(layer: MultiHeadAttention) -> Layer:
         `layer(query, value, key)`.
 
     Raises:
-        ValueError: If the layer is of another class, is not built, or has options without a
+        ValueError: If the layer is of another class, is not built, or has an option without a
             counterpart in Keras: rotary positions, or, if heads share keys and values, a
             `value_dim` other than `key_dim`.
 
@@ -142,7 +142,7 @@ def multi_head_to_keras(layer: MultiHeadAttention) -> Layer:
             f"Received: rotary_base={layer.rotary_base}"
         )
     if layer.window is not None:
-        options["sliding_window"] = layer.window + 1  # Keras includes the query itself
+        options["sliding_window"] = layer.window + 1  # Keras's includes the query itself
     heads, groups = layer.num_heads, layer.num_key_value_heads or layer.num_heads
     if heads == groups:
         converted = keras.layers.MultiHeadAttention(

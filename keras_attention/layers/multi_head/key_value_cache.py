@@ -5,7 +5,7 @@ import collections
 from keras import ops
 
 KeyValueCache = collections.namedtuple("KeyValueCache", ["keys", "values", "mask", "position"])
-KeyValueCache.__doc__ = """What a `MultiHeadSelfAttention` passes from step to step.
+KeyValueCache.__doc__ = """The state that a `MultiHeadSelfAttention` passes from step to step.
 
     Every tensor has the batch axis first, so that a beam search can gather rows. Masked tokens are
     not written: slot i of a row holds the row's real token i.
@@ -39,16 +39,17 @@ def check_cache(cache, inputs, heads, key_dim, value_dim):
         value_dim: Expected width of a value; None = any.
 
     Raises:
-        ValueError: If it is not a cache, or has the sizes of another layer or batch, or if the
+        ValueError: If it is not a cache, if its sizes do not fit the layer or the batch, or if the
             inputs are not one sequence.
     """
     if isinstance(inputs, (list, tuple)):
         raise ValueError(
-            f"Expected `inputs` to be one tensor with a cache. Received: {len(inputs)} inputs"
+            "Expected `inputs` to be one tensor if `cache` is passed. "
+            f"Received: {len(inputs)} inputs"
         )
     if len(inputs.shape) != 3:
         raise ValueError(
-            "Expected `inputs` (batch, T, width) with a cache. "
+            "Expected `inputs` (batch, T, width) if `cache` is passed. "
             f"Received: inputs {tuple(inputs.shape)}"
         )
     has_four_parts = isinstance(cache, (list, tuple)) and len(cache) == 4
@@ -93,7 +94,7 @@ def token_positions(cache, tokens, mask=None):
 
 
 def extend_cache(cache, keys, values, mask=None):
-    """Append each row's new real tokens to its earlier ones; drop tokens without a slot.
+    """Append each row's new real tokens to its earlier ones; drop tokens beyond the last slot.
 
     Args:
         cache: A `KeyValueCache`.
@@ -119,7 +120,7 @@ def extend_cache(cache, keys, values, mask=None):
 
     def write(old, new):
         new = ops.cast(new, old.dtype)
-        if tokens != 1:
+        if tokens != 1:  # a single token needs no gather: `where` broadcasts it
             new = ops.take_along_axis(new, index[:, None, :, None], axis=2)
         return ops.where(is_new[:, None, :, None], new, old)
 
@@ -135,7 +136,7 @@ def extend_cache(cache, keys, values, mask=None):
 def _find_new_tokens(cache, slots, tokens, mask):
     """Return for each slot the index of the new token to write there, and whether there is one.
 
-    Both are `(batch, slots)`. Without a new token, the index is any valid one.
+    Both are `(batch, slots)`. The index is arbitrary, but valid, where there is no new token.
     """
     if mask is None:
         index = slots - cache.position[:, None]
@@ -143,7 +144,7 @@ def _find_new_tokens(cache, slots, tokens, mask):
         return ops.clip(index, 0, tokens - 1), is_new
     positions = ops.expand_dims(token_positions(cache, tokens, mask), 1)
     is_written = ops.logical_and(positions == slots[:, None], ops.expand_dims(mask, 1))
-    # At most one token is written to a slot, so the sum of the masked indices is its index. Not
-    # argmax, an operation of TensorFlow that other runtimes do not support.
+    # At most one token is written to a slot, so the sum of the masked indices is its index.
+    # `argmax` is avoided, because other runtimes do not support TensorFlow's operation for it.
     index = ops.where(is_written, ops.arange(tokens, dtype="int32"), 0)
     return ops.sum(index, axis=-1), ops.any(is_written, axis=-1)

@@ -12,8 +12,8 @@ from keras_attention.kernels.matmul import project
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.attention_bias import (
+    add_bias_to_mask,
     check_attention_bias,
-    mask_excluded_keys,
     prepare_attention_bias,
 )
 from keras_attention.layers.call_arguments.inputs import (
@@ -52,7 +52,7 @@ from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape,
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class MultiHeadAttention(QueryValueAttention):
-    """Several attentions in parallel, each with its own projections.
+    """Several attention heads in parallel, each with its own projections.
 
     score: scaled dot per head; mask: padding, causal; normalize: softmax; read: weighted sum,
     merge heads.
@@ -62,7 +62,7 @@ class MultiHeadAttention(QueryValueAttention):
         output_i      = [context_1[i]; ...; context_heads[i]] Wo
 
     With `num_key_value_heads` below `num_heads`, consecutive heads share keys and values, which are
-    not copied: grouped-query attention, or with 1 multi-query attention.
+    not copied. This is grouped-query attention, or multi-query attention if they all share one.
 
     Weights, each kernel followed by its bias with `use_bias`: `query_kernel`
     (Dq, num_heads * key_dim), `key_kernel` (Dk, num_key_value_heads * key_dim), `value_kernel`
@@ -83,29 +83,30 @@ class MultiHeadAttention(QueryValueAttention):
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of the four kernels.
         implementation: "plain" stores all weights. "blockwise" gives the same numbers, to rounding,
-            without storing them. TensorFlow and JAX compute block by block. Without dropout and
-            `attention_bias`, PyTorch, and JAX on GPUs in half precision, use fused attention; with
-            either of them, PyTorch stores all weights. "auto" is "blockwise" from 512 queries and
-            keys on, where that is faster in graphs. Returned weights are computed separately.
-            Second derivatives (on PyTorch, and on TensorFlow under XLA) and `jax.jvp` need "plain".
+            without storing them. TensorFlow and JAX compute block by block. PyTorch, and JAX on
+            GPUs in half precision, use fused attention unless there is dropout or an
+            `attention_bias`; PyTorch then stores all weights. "auto" is "blockwise" from 512
+            queries and keys on, because it is faster in graphs from there on. Weights to be
+            returned are computed separately. Second derivatives (on PyTorch, and on TensorFlow
+            under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         inputs, mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`, all
             of rank 3; the query may be one vector per sample. The attention mask may have an axis
-            of heads after the batch, `(batch, num_heads, Tq, Tk)` with any axis of size 1; heads
-            with masks of their own are computed with a bias.
+            of heads after the batch, `(batch, num_heads, Tq, Tk)`, where any axis may have size 1.
+            A mask that differs between heads is computed as a bias.
         attention_bias: Float, broadcastable to `(batch, num_heads, Tq, Tk)` (to `(batch, num_heads,
             Tk)` for a single query), such as ALiBi's or T5's relative positions; None adds nothing.
-            Its gradient has the shape of the bias; it may be anything at masked positions.
-            -inf masks a position: its weight is 0, and a query of which every visible key has a
-            bias of -inf in all heads gives zeros, as if it were fully masked. Keys with +inf share
-            all weight. NaN at a visible position gives NaN.
+            Its gradient has the same shape. Values at masked positions, even NaN, have no effect.
+            -inf masks a position: its weight is 0. If all visible keys of a query have a bias of
+            -inf in all heads, the query gives zeros, as if it were fully masked. Keys with a bias
+            of +inf share all weight. NaN at a visible position gives NaN.
 
     Returns:
-        Output `(batch, Tq, Dq)`, zero for a query without a visible key (no bias is added), and
-        with `return_attention_scores` the weights `(batch, num_heads, Tq, Tk)`; both without `Tq`
-        for a single query `(batch, Dq)`.
+        Output `(batch, Tq, Dq)`, zero for a query without a visible key (the output projection's
+        bias is not added to it), and with `return_attention_scores` the weights `(batch,
+        num_heads, Tq, Tk)`; both without `Tq` for a single query `(batch, Dq)`.
 
     Raises:
         ValueError: If an argument, a shape or a mask is not as described.
@@ -119,14 +120,14 @@ class MultiHeadAttention(QueryValueAttention):
 
     Differs from the paper, which does not mention biases: they are on by default, as in Keras.
     Differs from `keras.layers.MultiHeadAttention`: the inputs are a list, value before key; the
-    initial kernels of Keras are larger or smaller, because it treats the three axes of its kernels
-    as those of a convolution; a query without a visible key gives zeros. There is no `output_shape`
-    (the output has the query's width), no `attention_axes` (images, which Keras attends to as a
-    whole, are refused: reshape them to (batch, height * width, channels)), no `use_gate`, no
-    `bias_regularizer` and no constraints; `sliding_window` is `window` of `MultiHeadSelfAttention`,
-    `flash_attention` is `implementation`. The kernels are weights of the layer itself:
-    `Model.quantize` leaves them as they are, with a warning, and there is no `enable_lora`. For
-    both, `keras_attention.multi_head_to_keras` gives a layer of Keras with the same weights.
+    initial kernels have another scale, because Keras's initializers treat the three axes of its
+    kernels as those of a convolution; a query without a visible key gives zeros. There is no
+    `output_shape` (the output has the query's width), no `attention_axes` (an image, which Keras
+    attends to as a whole, is rejected: reshape it to (batch, height * width, channels)), no
+    `use_gate`, no `bias_regularizer` and no constraints; `sliding_window` is `window` of
+    `MultiHeadSelfAttention`, `flash_attention` is `implementation`. The kernels are weights of the
+    layer itself: `Model.quantize` does not quantize them, and warns; there is no `enable_lora`. To
+    use either, convert the layer by `keras_attention.multi_head_to_keras`.
 
     Reference:
         Attention Is All You Need, Vaswani et al. (2017), section 3.2,
@@ -220,8 +221,8 @@ class MultiHeadAttention(QueryValueAttention):
         bias = self._prepare_bias(attention_bias, query, key, head_mask)
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, mask if bias is None else mask_excluded_keys(mask, bias))
-        memory = memory._replace(mask=mask)  # `attention` masks by the bias itself
+        memory = self.prepare(value, key, add_bias_to_mask(mask, bias))
+        memory = memory._replace(mask=mask)  # `attention` itself masks the pairs of bias -inf
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
             query, memory, noise, return_weights=return_attention_scores, bias=bias
@@ -231,7 +232,7 @@ class MultiHeadAttention(QueryValueAttention):
         return output
 
     def _build_masks(self, query, key, query_mask, key_mask, attention_mask, use_causal_mask=False):
-        """Return a call's `StructuredMask`, and the masks of heads that differ, or None."""
+        """Return a call's `StructuredMask`, and the mask with an axis of heads, or None."""
         head_mask = None
         if attention_mask is not None:
             attention_mask, head_mask = split_head_mask(attention_mask, query, key, self.num_heads)
@@ -254,15 +255,15 @@ class MultiHeadAttention(QueryValueAttention):
         for_steps: bool = False,
         positions: Tensor | None = None,
     ) -> PreparedMemory:
-        """As in the base class.
+        """Compute the projected keys and values; see `QueryValueAttention.prepare`.
 
         Args:
             value: As in the base class.
             key: As in the base class.
             mask: As in the base class.
             for_steps: As in the base class.
-            positions: Positions of the keys for rotary positions, int `(batch, Tk)`; None counts
-                from 0.
+            positions: Positions of the keys, for rotary position embedding, int `(batch, Tk)`; None
+                counts from 0.
 
         Returns:
             A `PreparedMemory` of keys and values `(batch, num_key_value_heads, Tk, width)`.
@@ -293,17 +294,17 @@ class MultiHeadAttention(QueryValueAttention):
         return_weights: bool = True,
         bias: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """As in the base class.
+        """Attend to a prepared memory; see `QueryValueAttention.attend`.
 
         Args:
             query: As in the base class.
             memory: As in the base class.
             noise: As in the base class.
             positions: Positions of the queries among the keys, for rotary positions and the window,
-                int `(batch, Tq)`, or `(batch,)` for a single query; None places the last query at
-                the last key.
+                int `(batch, Tq)`, or `(batch,)` for a single query; None gives the last query the
+                position of the last key.
             return_weights: As in the base class.
-            bias: What `prepare_attention_bias` returned, or None.
+            bias: The bias that `prepare_attention_bias` returned, or None.
 
         Returns:
             Output `(batch, Tq, Dq)`, and weights `(batch, num_heads, Tq, Tk)` or None; both without
@@ -319,8 +320,8 @@ class MultiHeadAttention(QueryValueAttention):
             memory = mask_prepared_memory(memory, queries, positions, self.window)
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
-        # query is projected before it gets an axis of its own.
-        visible = mask if bias is None else mask_excluded_keys(mask, bias)
+        # query is projected before it gets an axis of queries.
+        visible = add_bias_to_mask(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
         projected = project(clip_input(query), *self._query_projection)
         if is_single:
@@ -377,7 +378,7 @@ class MultiHeadAttention(QueryValueAttention):
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         batch, keys = shape[0], key.shape[-2]
         key = keras.KerasTensor((batch, *key.shape[1:]))
-        self._build_masks(output, key, *split_masks(mask, inputs), attention_mask)  # checks them
+        self._build_masks(output, key, *split_masks(mask, inputs), attention_mask)  # to check them
         check_attention_bias(attention_bias, output, key, self.num_heads)
         if not return_attention_scores:
             return output

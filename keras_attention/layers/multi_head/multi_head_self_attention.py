@@ -27,7 +27,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class MultiHeadSelfAttention(MultiHeadAttention):
-    """Multi-head attention of a sequence to itself, with window, rotary positions and cache.
+    """Multi-head self-attention with an optional window, rotary positions and key/value cache.
 
     score: scaled dot per head; mask: padding, causal, window; normalize: softmax; read: weighted
     sum, merge heads.
@@ -40,9 +40,9 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     R_i rotates features 2m and 2m + 1 of queries and keys by the angle
     i / rotary_base^(2m / key_dim), so that a score depends on i - j.
 
-    With a cache the layer is called with one part of the sequence at a time. Each part attends to
-    itself and to the parts before it, and the outputs equal those of the causal layer for the whole
-    sequence. The layer itself has no state:
+    With a cache the layer is called with one part of the sequence at a time. Each token attends to
+    itself and to all earlier tokens, so that the outputs equal those of one call with the whole
+    sequence and a causal mask. The layer itself has no state:
 
         cache = layer.get_initial_cache(batch_size, max_length)
         output, cache = layer(x[:, :2], cache=cache)      # any number of tokens at a time
@@ -50,9 +50,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     A cache skips masked tokens: they take no slot, and window and rotary positions count real
     tokens only. Prompts of different lengths can therefore be padded on either side, and every row
-    gets the outputs of that row alone, without padding. `cache.position` is the number of real
-    tokens of each row, the `start` of a `PositionalEncoding`. Without a cache, positions count
-    masked tokens too, which differs only if real tokens stand on both sides of them.
+    gets the outputs that it would get alone, without padding. `cache.position` is the number of
+    real tokens of each row; pass it to a `PositionalEncoding` as `start`. Without a cache,
+    positions count masked tokens too, which makes a difference only for masked tokens between real
+    ones.
 
     Weights: those of `MultiHeadAttention`.
 
@@ -76,8 +77,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             causal mask or the window masks completely are skipped.
 
     Call arguments:
-        inputs: One tensor `(batch, T, D)`; or `[tail, x]` with queries at the last positions of
-            `x`, such as `[x[:, -1:], x]` for the output of the last position only.
+        inputs: One tensor `(batch, T, D)`; or `[tail, x]`, where the queries `tail` are the last
+            positions of `x`, such as `[x[:, -1:], x]` for the output of the last position only.
         mask, attention_mask, return_attention_scores, use_causal_mask, training: As in
             `keras_attention.Attention`.
         cache: A `KeyValueCache`, or the list into which saving converts one; None = no cache. With
@@ -87,11 +88,11 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             num_heads, T, max_length)`.
 
     Returns:
-        Output `(batch, T, D)`, zero for a query without a visible key (no bias is added); then,
-        with `return_attention_scores`, the weights `(batch, num_heads, T, T)`, or `(batch,
-        num_heads, T, max_length)` with a cache; then, with a cache, the next cache. A token beyond
-        `max_length` is not written and gives zeros; it is not an error, because the number of
-        earlier tokens is known only at run time.
+        Output `(batch, T, D)`, zero for a query without a visible key (the output projection's
+        bias is not added to it); then, with `return_attention_scores`, the weights `(batch,
+        num_heads, T, T)`, or `(batch, num_heads, T, max_length)` with a cache; then, with a cache,
+        the next cache. A token beyond `max_length` is not written and gives zeros. It does not
+        raise an error, because the number of earlier tokens is known only at run time.
 
     Raises:
         ValueError: If an argument, a shape or a mask is not as described, or if `max_length` of the
@@ -202,14 +203,14 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
         Returns:
             The new tokens' mask, or None; the `StructuredMask` of all masks but that of the cache;
-            and the masks of heads, or None.
+            and the mask with an axis of heads, or None.
         """
         mask, _ = split_masks(mask, inputs)
-        slots = ops.expand_dims(cache.mask, -1)  # only its shape counts
+        slots = ops.expand_dims(cache.mask, -1)  # only its shape is used
         return mask, *self._build_masks(inputs, slots, mask, None, attention_mask)
 
     def _write_cache(self, inputs, mask, visible, cache):
-        """Write new tokens into the cache; return the memory, the tokens' positions, the cache."""
+        """Write new tokens to the cache; return memory, token positions and the new cache."""
         slots = ops.arange(ops.shape(cache.mask)[1], dtype="int32")
         positions = token_positions(cache, ops.shape(inputs)[1], mask)
         new = self.prepare(inputs, mask=padding(key_mask=mask), positions=positions)
@@ -220,7 +221,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         if self.window is not None or visible.pairs is not None:
             visible = combine(padding(key_mask=cache.mask), pairs)
         else:
-            # Every token in the cache is visible to the last new one: `attend` need not zero any.
+            # The last new token attends to every token in the cache: `attend` need not zero any.
             sizes = ops.shape(inputs)[1], ops.shape(slots)[0]
             visible = StructuredMask(*sizes, key_mask=cache.mask, pairs=pairs)
         return PreparedMemory(cache.keys, cache.values, visible), positions, cache

@@ -1,4 +1,4 @@
-"""Queries that attend to a prepared memory: their positions among its keys, and their window."""
+"""Positions and window of queries that attend to a prepared memory."""
 
 from keras import ops
 
@@ -8,10 +8,11 @@ from keras_attention.mask.structured_mask import StructuredMask
 
 
 def align_positions(positions, queries, keys, is_single):
-    """Return positions int32 `(batch or 1, Tq)`; None places the last query at the last key.
+    """Return the queries' positions among the keys, int32 `(batch or 1, Tq)`.
 
     Args:
-        positions: Int `(batch, Tq)`, or `(batch,)` if `is_single`; or None.
+        positions: Int `(batch, Tq)`, or `(batch,)` if `is_single`; None gives the last query the
+            position of the last key.
         queries: Number of queries, an int or a scalar tensor.
         keys: Number of keys, an int or a scalar tensor.
         is_single: Whether there is one query per sequence, without an axis of queries.
@@ -32,7 +33,7 @@ def mask_prepared_memory(memory, queries, positions, window):
     Args:
         memory: A `PreparedMemory` whose mask is dense, or None.
         queries: Number of queries, an int or a scalar tensor.
-        positions: What `align_positions` returned; read only with a window.
+        positions: The positions that `align_positions` returned; used only with a window.
         window: Number of keys visible on either side of a query's position; None = all keys.
 
     Returns:

@@ -24,7 +24,8 @@ def make_controller(controller, units, kernel_initializer, dtype):
         dtype: Dtype policy of a controller given by name.
 
     Raises:
-        ValueError: If it is neither, if `units` is passed with a cell, or if the cell has dropout.
+        ValueError: If `controller` is anything else, if `units` is passed with a cell, or if the
+            cell has dropout.
     """
     units = arguments.positive_integer("controller_units", units, optional=True)
     if isinstance(controller, str):
@@ -69,7 +70,7 @@ def control(controller, inputs, states, dtype):
         dtype: Dtype of a cell's output and next states.
 
     Returns:
-        Its output `(batch, control_width)` and the list of its next states.
+        The controller's output `(batch, control_width)`, and the list of its next states.
     """
     if not states:
         return controller(inputs), []

@@ -15,8 +15,8 @@ class HeadParameters(NamedTuple):
     Attributes:
         keys: k `(batch, heads, width)`, compared with the slots.
         strengths: beta > 0 `(batch, heads)`, which scales the cosines.
-        gates: g in (0, 1) `(batch, heads)`, the share of the content address against the previous
-            address.
+        gates: g in (0, 1) `(batch, heads)`, the share of the content address in the interpolation
+            with the previous address.
         shifts: s `(batch, heads, 2R + 1)`, a distribution over the shifts -R to R.
         sharpness: gamma >= 1 `(batch, heads)`.
         erasures: e in (0, 1) `(batch, write_heads, width)`, of write heads only.
@@ -44,16 +44,16 @@ def check_shift_range(shift_range, slots):
 
 
 def count_parameters(heads, write_heads, width, shifts):
-    """Return how many numbers the controller has to produce for all heads."""
+    """Return the number of raw parameters of all heads, which the controller's output gives."""
     return heads * (width + 3 + shifts) + write_heads * 2 * width
 
 
 def split_head_parameters(parameters, heads, write_heads, width, shifts):
-    """Split the controller's numbers into `HeadParameters`, each mapped into its range.
+    """Split the raw parameters into `HeadParameters`, and map each parameter into its range.
 
     Args:
-        parameters: `(batch, count_parameters(...))`, any real numbers. Numbers near 0 give
-            parameters away from the ends of their ranges.
+        parameters: `(batch, count_parameters(...))`, any real numbers. Numbers near 0 are mapped
+            away from the ends of the ranges.
         heads: Number of heads, read and write heads together.
         write_heads: Number of write heads.
         width: Width of a slot.
@@ -65,12 +65,16 @@ def split_head_parameters(parameters, heads, write_heads, width, shifts):
     addressing, writing = ops.split(parameters, [heads * (width + 3 + shifts)], axis=-1)
     addressing = ops.reshape(addressing, (-1, heads, width + 3 + shifts))
     writing = ops.reshape(writing, (-1, write_heads, 2 * width))
+    # Split, because the gradients of several slices would be padded and added.
+    ends = [width, width + 1, width + 2, width + 3]
+    keys, strengths, gates, sharpness, shifts = ops.split(addressing, ends, axis=-1)
+    erasures, additions = ops.split(writing, 2, axis=-1)
     return HeadParameters(
-        keys=ops.tanh(addressing[..., :width]),
-        strengths=ops.softplus(addressing[..., width]),
-        gates=ops.sigmoid(addressing[..., width + 1]),
-        sharpness=1 + ops.softplus(addressing[..., width + 2]),
-        shifts=softmax(addressing[..., width + 3 :]),
-        erasures=ops.sigmoid(writing[..., :width]),
-        additions=ops.tanh(writing[..., width:]),
+        keys=ops.tanh(keys),
+        strengths=ops.softplus(ops.squeeze(strengths, -1)),
+        gates=ops.sigmoid(ops.squeeze(gates, -1)),
+        sharpness=1 + ops.softplus(ops.squeeze(sharpness, -1)),
+        shifts=softmax(shifts),
+        erasures=ops.sigmoid(erasures),
+        additions=ops.tanh(additions),
     )

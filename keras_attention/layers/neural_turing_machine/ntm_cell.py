@@ -65,15 +65,15 @@ class NTMCell(BaseLayer):
     keeps its weights and states in that dtype, because the initial memory value 1e-6 would be
     rounded away in float16. The policy sets the dtype of the outputs only. `keras.layers.RNN`
     keeps states in its cell's `compute_dtype`, hence in float32; the states that
-    `return_state=True` returns are cast to the dtype of the `RNN`. Two cases round the states in
-    half precision: `StackedRNNCells` around the cell, which `RNN([cell, cell])` creates (create it
-    yourself with `dtype="float32"`), and `stateful=True` under a pure "float16" or "bfloat16"
-    policy, where Keras keeps the states in that dtype between batches.
+    `return_state=True` returns are cast to the dtype of the `RNN`. In two cases the states are
+    still rounded to half precision: inside `StackedRNNCells`, which `RNN([cell, cell])` creates
+    (create it yourself with `dtype="float32"`), and with `stateful=True` under a pure "float16" or
+    "bfloat16" policy, where Keras keeps the states in that dtype between batches.
 
     Weights, in this order: `memory_start` (slots, width) if learned, `address_start` (heads, slots)
     if learned, `read_start` (read_heads, width), `controller_start` (n,) for each state of the
-    controller; the controller's weights; `kernel` and `bias` of the heads' parameters,
-    (controller's width, number of parameters of all heads); `kernel` and `bias` of the output.
+    controller; the controller's weights; `kernel` (controller's width, number of parameters of all
+    heads) and `bias` of the heads' parameters; `kernel` and `bias` of the output.
 
     Args:
         units: Width of the output.
@@ -92,19 +92,19 @@ class NTMCell(BaseLayer):
         address_start: "learned" (softmax of a weight, initialized at random) or "first" (all
             weight on slot 0). A uniform start is not offered: slots that are equal and written
             equally would stay equal forever.
-        clip: The controller's numbers for the heads are clipped to +-clip before they are mapped
-            into their ranges; None = no clipping.
+        clip: The heads' raw parameters are clipped to +-clip before they are mapped into their
+            ranges; None = no clipping.
         output_activation: Activation of the output; None = linear.
-        return_addresses: Whether the addresses, reads and additions of all heads are concatenated
-            to the output, to be split by `split_outputs`. The weights do not depend on it, so that
-            the weights of a trained cell can be loaded into one that returns addresses.
+        return_addresses: Whether to append the addresses, reads and additions of all heads to the
+            output, which `split_outputs` splits again. The weights are the same either way, so
+            that those of a trained cell can be loaded into one that returns addresses.
         kernel_initializer: Initializer of the kernels (not of a controller that is a cell).
 
     Call arguments:
         inputs: `(batch, D)`, one step.
         states: List of tensors `(batch, n)`: the last output (output_size), the controller's
-            states, the memory (slots * width), the vectors read (read_heads * width), all
-            addresses (heads * slots, read heads first).
+            states, the memory (slots * width), the last reads (read_heads * width), the addresses
+            of all heads (heads * slots, read heads first).
 
     Returns:
         Output `(batch, units)`, or `(batch, output_size)` with `return_addresses`, and the states.
@@ -127,9 +127,10 @@ class NTMCell(BaseLayer):
 
     Differs from the paper: the paper gives only the ranges of the heads' parameters; here keys and
     additions use tanh, gates and erasures a sigmoid, strengths softplus and sharpness 1 + softplus.
-    The memory start is constant unless `memory_start="learned"`. The paper does not specify the
-    initial addresses and has no epsilon. As in Collier and Beel, reading precedes writing and the
-    controller's numbers are clipped; their output is clipped too, the output here is not.
+    The initial memory is constant unless `memory_start="learned"`. The paper does not specify the
+    initial addresses, and has no epsilon in cosine and sharpening. As in Collier and Beel, reading
+    precedes writing and the heads' raw parameters are clipped. They clip the output too; this cell
+    does not.
 
     Reference:
         Neural Turing Machines, Graves, Wayne, Danihelka (2014), https://arxiv.org/abs/1410.5401;
@@ -181,10 +182,12 @@ class NTMCell(BaseLayer):
             "width": self.width,
             "shifts": 2 * self.shift_range + 1,
         }
-        self.to_heads = self._dense(count_parameters(**self.heads), "to_heads")
-        self.to_output = self._dense(self.units, "to_output", activation=self.output_activation)
+        self.to_heads = self._make_dense(count_parameters(**self.heads), "to_heads")
+        self.to_output = self._make_dense(
+            self.units, "to_output", activation=self.output_activation
+        )
 
-    def _dense(self, units, name, **options):
+    def _make_dense(self, units, name, **options):
         initializer = clone_initializer(self.kernel_initializer)
         options |= {"kernel_initializer": initializer, "dtype": self.compute_dtype}
         return keras.layers.Dense(units, name=name, **options)
@@ -255,10 +258,10 @@ class NTMCell(BaseLayer):
         state = unpack(states, self.slots, self.width)
         inputs = to_score_precision(ops.cast(inputs, self.compute_dtype))
         controller_inputs = ops.concatenate([inputs, merge_last_axes(state.reads)], axis=-1)
-        controlled, controller_state = control(
+        controller_output, controller_state = control(
             self.controller, controller_inputs, state.controller, self.compute_dtype
         )
-        parameters = self.to_heads(controlled)
+        parameters = self.to_heads(controller_output)
         if self.clip is not None:
             parameters = ops.clip(parameters, -self.clip, self.clip)
         head_parameters = split_head_parameters(parameters, **self.heads)
@@ -267,13 +270,13 @@ class NTMCell(BaseLayer):
         addresses = interpolate(addresses, state.addresses, head_parameters.gates)
         addresses = shift(addresses, head_parameters.shifts)
         addresses = sharpen(addresses, head_parameters.sharpness)
-        read_addresses = addresses[:, : self.read_heads]
-        write_addresses = addresses[:, self.read_heads :]
+        read_addresses, write_addresses = ops.split(addresses, [self.read_heads], axis=1)
         reads = weighted_sum(read_addresses, state.memory)
         memory = erase(state.memory, write_addresses, head_parameters.erasures)
         memory = add(memory, write_addresses, head_parameters.additions)
 
-        output = self.to_output(ops.concatenate([controlled, merge_last_axes(reads)], axis=-1))
+        output = ops.concatenate([controller_output, merge_last_axes(reads)], axis=-1)
+        output = self.to_output(output)
         if self.return_addresses:
             record = [read_addresses, write_addresses, reads, head_parameters.additions]
             output = ops.concatenate([output, *map(merge_last_axes, record)], axis=-1)
@@ -289,7 +292,7 @@ class NTMCell(BaseLayer):
 
         Returns:
             `NTMSteps`, whose parts carry no Keras mask, and have no axis T if `outputs` has none.
-            In a functional model `keras.Model(inputs, steps._asdict())` names them as outputs.
+            In a functional model, `keras.Model(inputs, steps._asdict())` names its outputs by them.
 
         Raises:
             ValueError: If the cell has `return_addresses=False` or `outputs` has another width.
@@ -324,7 +327,7 @@ class NTMCell(BaseLayer):
 
     @classmethod
     def from_config(cls, config: Config) -> "NTMCell":
-        config = copy.deepcopy(config)  # StackedRNNCells.from_config empties the config it is given
+        config = copy.deepcopy(config)  # `StackedRNNCells.from_config` empties its config
         if isinstance(config.get("controller"), dict):
             config["controller"] = keras.saving.deserialize_keras_object(config["controller"])
         return cls(**config)

@@ -1,6 +1,6 @@
-"""The record of a Neural Turing Machine's addresses, reads and additions at every step.
+"""The addresses, reads and additions of a Neural Turing Machine at every step.
 
-A cell with `return_addresses=True` concatenates them to its output, from which they are split here.
+A cell with `return_addresses=True` appends them to its output; `split_steps` splits them again.
 """
 
 import collections
@@ -20,7 +20,7 @@ NTMSteps.__doc__ = """The outputs and the memory accesses of a Neural Turing Mac
 
 
 def step_widths(units, slots, width, read_heads, write_heads):
-    """Return `NTMSteps` of the widths in the concatenated output, a list of one width per head."""
+    """Return the widths of the concatenated parts as `NTMSteps` of lists with a width per head."""
     return NTMSteps(
         outputs=[units],
         read_addresses=[slots] * read_heads,

@@ -1,4 +1,4 @@
-"""The state of a Neural Turing Machine before the first step, and the weights it comes from."""
+"""The initial state of a Neural Turing Machine, and the weights that it is computed from."""
 
 import keras
 from keras import ops, tree
@@ -7,12 +7,12 @@ from keras_attention.layers.neural_turing_machine.controller import state_sizes
 from keras_attention.layers.neural_turing_machine.state import NTMState
 from keras_attention.normalize import softmax
 
-# Value of a memory with a constant start: not 0, because a slot of zeros has no cosine gradient.
+# Value of a constant initial memory: not 0, because the cosine of a zero slot has no gradient.
 INITIAL_MEMORY_VALUE = 1e-6
 
 
 def add_start_weights(cell):
-    """Add the weights that an `NTMCell` starts from to the cell."""
+    """Add the weights of the initial state to an `NTMCell`."""
     if cell.memory_start == "learned":
         cell.memory_weight = _add_weight(cell, "memory_start", (cell.slots, cell.width), 0.5)
     if cell.address_start == "learned":
@@ -26,7 +26,7 @@ def add_start_weights(cell):
 
 
 def start_states(cell, batch_size):
-    """Return the states before the first step, tensors `(batch_size, n)`, from the start weights.
+    """Return the initial states, tensors `(batch_size, n)`, computed from the start weights.
 
     Args:
         cell: A built `NTMCell`.

@@ -18,7 +18,7 @@ NTMState.__doc__ = """The state of a Neural Turing Machine.
 
 
 def merge_last_axes(x):
-    """Reshape `(batch, a, b)` to `(batch, a b)`: states of a recurrent layer have one such axis."""
+    """Reshape `(batch, a, b)` to `(batch, a * b)`, the rank of a recurrent layer's states."""
     return ops.reshape(x, (-1, x.shape[-2] * x.shape[-1]))
 
 

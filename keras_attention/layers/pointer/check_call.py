@@ -31,8 +31,8 @@ def check_shapes(inputs_shape, memory_shape, points_shape=None):
                 "Expected `points` of shape (batch, Tin, width), with a known width and the "
                 f"memory's Tin, and `inputs` of shape (batch, Tout). {received}"
             )
-    is_other_batch = None not in (inputs[0], memory[0]) and memory[0] not in (1, inputs[0])
-    if is_other_batch or inputs[1] == 0:
+    has_other_batch = None not in (inputs[0], memory[0]) and memory[0] not in (1, inputs[0])
+    if has_other_batch or inputs[1] == 0:
         raise ValueError(
             "Expected `inputs` with at least one step, and with the memory's batch size unless "
             f"that is 1. {received}"
@@ -47,7 +47,7 @@ def check_inputs(inputs, memory, points, mask_visited):
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if points is not None and "int" not in dtype:
         raise ValueError(
-            "Expected `inputs` to be the targets, as integer indices, since `points` are given. "
+            "Expected `inputs` to be the targets, as integer indices, if `points` are passed. "
             f"Received: inputs of dtype {dtype}"
         )
     if mask_visited and points is None:

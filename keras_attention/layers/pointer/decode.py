@@ -1,4 +1,4 @@
-"""Autoregressive decoding with a pointer decoder: the element pointed to is the next input."""
+"""Autoregressive decoding with a pointer decoder: the selected element is the next input."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class Pointed(NamedTuple):
 
     Attributes:
         indices: `(batch, L)` int32; -1 after the end.
-        lengths: `(batch,)` int32: the number of indices, that of an end slot included.
+        lengths: `(batch,)` int32, the number of indices, including the end's.
         log_probabilities: `(batch,)` float32, of the whole sequences.
         weights: `(batch, L, columns)` float32, zero after the end; or None.
     """
@@ -48,12 +48,13 @@ def decode(
     return_all_beams: bool = False,
     return_attention_scores: bool = False,
 ) -> Pointed:
-    """Decode autoregressively: the input of each step is the element pointed to before.
+    """Decode autoregressively: the input of each step is the element that the last one pointed to.
 
-    Runs as one loop inside the graph, greedy or by `decoding.beam_search`. A sequence ends when
-    the end is pointed to (with `end_slot`), when no element is left to point to, or at
-    `max_length`. Without repeats and without an end, each row is therefore a permutation of its
-    elements. A polygon that closes with its first point needs `allow_repeats=True`.
+    Decoding runs as one loop inside the graph, by `decoding.greedy` or `decoding.beam_search`. A
+    sequence ends when the decoder points to the end (with `end_slot`), when no element is left to
+    point to, or at `max_length`. Without repeats and without an end, each row is therefore a
+    permutation of its elements. A polygon that closes with its first point needs
+    `allow_repeats=True`.
 
     Args:
         layer: The `PointerDecoder`.
@@ -61,21 +62,21 @@ def decode(
         points: The elements' own vectors `(batch, Tin, D)`; None = the memory.
         memory_mask: Bool `(batch, Tin)`; None = the memory's Keras mask, if it has one.
         initial_state: The cell's states, nested in any way; None = the cell's initial state.
-        max_length: Int or int scalar tensor, L: the maximum number of indices, the end's included.
+        max_length: Int or int scalar tensor, L: the maximum number of indices, including the end's.
             None = Tin (1 + Tin with `end_slot`), allowed only without repeats. In a graph with an
             unknown Tin, it is computed at run time.
         beam_width: Int, number of partial sequences kept at every step; 1 is greedy.
-        allow_repeats: Whether an element can be pointed to again. If not, probabilities are
-            normalized over the elements left (and the end), as in a call with `mask_visited`.
-        return_all_beams: Whether to return all beams, best first, with every field having an axis
-            of `beam_width` after the batch, or only the best one. A beam without a sequence has
-            length 0 and the most negative float32 as its log-probability.
+        allow_repeats: Whether the decoder can point to an element again. If not, probabilities are
+            normalized over the remaining elements (and the end), as in a call with `mask_visited`.
+        return_all_beams: Whether to return all beams, best first, instead of only the best one. If
+            so, every field has an axis of `beam_width` after the batch. A beam without a sequence
+            has length 0 and the most negative float32 as its log-probability.
         return_attention_scores: Whether to return the weights of every step.
 
     Returns:
-        A named tuple `Pointed`: indices `(batch, L)` int32 as in a call's targets, the end's
-        0 included, then -1; lengths `(batch,)` int32, the number of indices that are not -1;
-        log_probabilities `(batch,)` float32, of the whole sequences; weights `(batch, L,
+        A named tuple `Pointed`: indices `(batch, L)` int32, numbered as a call's targets,
+        including 0 for the end, then -1; lengths `(batch,)` int32, the number of indices that are
+        not -1; log_probabilities `(batch,)` float32, of the whole sequences; weights `(batch, L,
         Tin)`, or `(batch, L, 1 + Tin)` with `end_slot`, zero after the end; or None.
 
     Raises:
@@ -101,8 +102,8 @@ def decode(
     def step(tokens, state, memory):
         visible = state["visible"]
         if not allow_repeats:
-            not_last = visited(ops.expand_dims(tokens, 1) - 1, ops.shape(visible)[1])
-            visible = combine(visible, ops.squeeze(not_last, 1))
+            unvisited = visited(ops.expand_dims(tokens, 1) - 1, ops.shape(visible)[1])
+            visible = combine(visible, ops.squeeze(unvisited, 1))
         inputs = ops.squeeze(gather_rows(memory.values, ops.expand_dims(tokens, 1)), 1)
         logits, cell = layer.step(inputs, state["cell"], memory, visible)
         weights = ops.exp(logits) if return_attention_scores else None
@@ -141,14 +142,14 @@ def _resolve_max_length(max_length, allow_repeats, columns):
         return max_length
     if allow_repeats:
         raise ValueError(
-            "Expected `max_length` to be given if repeats are allowed. "
+            "Expected `max_length` to be passed if repeats are allowed. "
             "Received: max_length=None, allow_repeats=True"
         )
     return columns
 
 
 def _check_built_for(layer, memory, points):
-    """Raise a ValueError if the layer is not built, or not for such a memory and points."""
+    """Raise a ValueError if the layer is not built, or built for other widths."""
     for name, tensor in (("memory", memory), ("points", points)):
         if not hasattr(tensor, "shape"):
             raise ValueError(f"Expected `{name}` to be a tensor. Received: {name}={tensor!r}")

@@ -1,4 +1,4 @@
-"""A decoder that outputs positions of its memory (Vinyals, Fortunato, Jaitly 2015)."""
+"""A decoder that points to elements of its memory (Vinyals, Fortunato, Jaitly 2015)."""
 
 import copy
 from typing import Any
@@ -50,15 +50,15 @@ class PointerDecoder(BaseLayer):
 
     score: additive; mask: padding, visited; normalize: softmax; read: the weights are the output.
 
-        d_i, state_i = cell(x_i, state_{i-1})                     x_i: element pointed to before
+        d_i, state_i = cell(x_i, state_{i-1})                     x_i: vector of C_{i-1}
         u[i, j]      = v . tanh(W1 e_j + W2 d_i)                  equation 3
         log p(C_i = j | C_1 .. C_{i-1}) = log softmax_j(u[i, j])
 
-    No context is computed: the vector of the element pointed to is the next input.
+    No context is computed: the vector of the selected element is the next input.
 
     With `end_slot` the decoder can also point to a learned vector, which ends the sequence. The
-    end has index 0 and the elements have 1 .. Tin, independent of padding; without `end_slot` the
-    elements have 0 .. Tin - 1.
+    end has index 0 and the elements have indices 1 .. Tin, with or without padding; without
+    `end_slot` the elements have indices 0 .. Tin - 1.
 
     Weights, in this order: `begin` (D,), `end` (Dm,) with `end_slot`, the cell's weights, and those
     of the score: `query_kernel` (W2: cell's width, units), `key_kernel` (W1: Dm, units), `scale`
@@ -67,20 +67,21 @@ class PointerDecoder(BaseLayer):
     Args:
         units: Width of the score's hidden layer, and of the LSTM.
         cell: A Keras recurrent cell; None = `LSTMCell(units)`.
-        end_slot: Whether there is an end to point to.
+        end_slot: Whether the decoder can point to an end.
         kernel_initializer: Initializer of W1 and W2.
         scale_initializer: Initializer of v.
-        begin_initializer: Initializer of the begin symbol; None = zeros without a weight, to be
-            used if training passes no `points`, since the weight would not be trained.
+        begin_initializer: Initializer of the begin symbol; None = zeros instead of a weight. Use
+            None if training passes no `points`, because the weight would not be trained.
         end_initializer: Initializer of the end vector.
         kernel_regularizer: Regularizer of W1 and W2.
         implementation: "plain", "blockwise" or "auto", as in `AdditiveAttention`.
 
     Call arguments:
-        inputs: With `points`: the targets, int indices `(batch, Tout)`. The input of the first
-            step is the begin symbol, that of each later step the point of the preceding target. A
+        inputs: With `points`: the targets, int indices `(batch, Tout)`. The cell's input is the
+            begin symbol at the first step, and the point of the preceding target at later steps. A
             negative index marks a padded step. Other indices must refer to an element; this is not
-            checked, and the result depends on the backend (an error, NaN, the last element).
+            checked, and for an invalid index the result depends on the backend (an error, NaN, the
+            last element).
             Without `points`: the inputs of the steps, `(batch, Tout, D)`, shifted right by the
             caller.
         memory: `(batch, Tin, Dm)`, the outputs e of an encoder; a batch of 1 is broadcast.
@@ -94,9 +95,9 @@ class PointerDecoder(BaseLayer):
         mask_visited: Whether each element can be pointed to only once, as in `decode`; needs
             `points`. In the paper's training, repeats are not masked.
         return_attention_scores: Whether to return the weights, e^output, too. In a functional
-            model, ask the first call for everything that a later call is to return, as in
+            model, the first call has to request everything that a later call requests, as in
             `AttentionDecoder`.
-        return_state: Whether to return the cell's last state too; as above.
+        return_state: Whether to return the cell's last state too; the same holds for it.
         training: Whether the cell applies its dropout.
 
     Returns:
@@ -122,9 +123,9 @@ class PointerDecoder(BaseLayer):
     TensorShape([2, 6])
 
     Differs from the paper: the end is a learned vector beside the encoder's outputs, not one of
-    its inputs; without repeats `decode` normalizes over the elements left, where the paper
-    restricts the beam to valid tours; the paper initializes all weights from U(-0.08, 0.08). Its
-    baseline "LSTM + attention" (section 2.2) for a fixed n is
+    its inputs; without repeats `decode` normalizes over the remaining elements, whereas the paper
+    restricts the beam to valid tours; the paper initializes all weights from U(-0.08, 0.08). The
+    paper's baseline "LSTM + attention" (section 2.2) for a fixed n is
 
         AttentionDecoder(LSTMCell(units), AdditiveAttention(units), attend="after",
                          input_feeding=True, output_mode="both")
@@ -243,7 +244,7 @@ class PointerDecoder(BaseLayer):
     def prepare(
         self, memory: Tensor, points: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> PreparedMemory:
-        """Compute what does not depend on the step, once per sequence.
+        """Compute everything that does not depend on the step, once per sequence.
 
         Args:
             memory: `(batch, Tin, Dm)`.
@@ -251,9 +252,9 @@ class PointerDecoder(BaseLayer):
             memory_mask: Bool `(batch, Tin)`, or None.
 
         Returns:
-            A `PreparedMemory`: the projected keys, that of the end first if there is one; as
-            values the table of step inputs `(batch, 1 + Tin, D)`, the begin symbol first, or None
-            without `points`; the mask.
+            A `PreparedMemory`. Its keys are the projected keys, after that of the end if there is
+            one. Its values are the table of step inputs, the begin symbol and then the points,
+            `(batch, 1 + Tin, D)`; or None without `points`. Its mask is `memory_mask`.
         """
         check_not_symbolic("prepare", memory=memory, points=points, memory_mask=memory_mask)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)
@@ -301,8 +302,8 @@ class PointerDecoder(BaseLayer):
         check_not_symbolic("step", inputs=inputs, state=state, memory=memory, visible=visible)
         inputs = ops.cast(inputs, self.compute_dtype)
         output, state = self._run_cell(inputs, state, training=False)
-        # The query is projected before its axis is added, because on TensorFlow the product of a
-        # rank-3 and a rank-2 tensor has no gradient in an XLA loop of unknown sizes.
+        # The query is projected before an axis of queries is added, because on TensorFlow the
+        # product of a rank-3 and a rank-2 tensor has no gradient in an XLA loop of unknown sizes.
         query = ops.expand_dims(self.score.project_query(to_score_precision(output)), 1)
         visible = padding(key_mask=memory.mask if visible is None else visible)
         return ops.squeeze(self._point(query, memory, visible), 1), state
@@ -367,6 +368,6 @@ class PointerDecoder(BaseLayer):
 
     @classmethod
     def from_config(cls, config: Config) -> "PointerDecoder":
-        config = copy.deepcopy(config)  # StackedRNNCells.from_config empties the config it is given
+        config = copy.deepcopy(config)  # `StackedRNNCells.from_config` empties its config
         config["cell"] = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**config)

@@ -1,4 +1,4 @@
-"""Log-probabilities over positions, and lookup of the vectors of the elements pointed to."""
+"""Log-probabilities over a decoder's elements, and the lookup of the selected elements' vectors."""
 
 from keras import ops
 
@@ -22,8 +22,8 @@ def log_probabilities(scores, mask=None):
 
     Returns:
         Tensor of the scores' shape, float32 (float64 is kept). Masked positions get the most
-        negative float32 instead of minus infinity: its exponential is 0 too, and 0 times it is 0,
-        not NaN.
+        negative float32 instead of minus infinity: its exponential is 0 too, and multiplied by 0
+        it gives 0, not NaN.
     """
     logarithms = _log_softmax(scores, mask)
     if mask is None:
@@ -82,5 +82,5 @@ def previous_real_step(is_real):
 
 
 def gather_rows(table, rows):
-    """Gather the vectors `(batch, T, D)` at `rows`, int32 `(batch, T)`, of each table."""
+    """Gather `(batch, T, D)` from a table `(batch, n, D)` at `rows`, int32 `(batch, T)`."""
     return ops.take_along_axis(table, ops.expand_dims(rows, -1), axis=1)

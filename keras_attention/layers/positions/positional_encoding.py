@@ -15,7 +15,7 @@ from keras_attention.types import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class PositionalEncoding(BaseLayer):
-    """Adds a vector of sines and cosines to each position, different for every position.
+    """Adds sines and cosines of the position to the vector at each position of a sequence.
 
     score: none; mask: none; normalize: none; read: none, it adds positions on which scores can
     depend.
@@ -30,7 +30,7 @@ class PositionalEncoding(BaseLayer):
     Args:
         base: Base of the wavelengths, which range from 2 pi to 2 pi base.
         scale: Whether to multiply the inputs by sqrt(D) first, as the paper does with embeddings.
-            Embeddings initialized from N(0, 1 / D) would be small next to the sinusoids without it.
+            Without it, embeddings from N(0, 1 / D) would be small next to the sinusoids.
 
     Call arguments:
         inputs: `(batch, T, D)`; with an odd D the last sine has no cosine.
@@ -64,11 +64,11 @@ class PositionalEncoding(BaseLayer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        self._check(input_shape)
+        self._check_shape(input_shape)
 
     def call(self, inputs: Tensor, start: int | Tensor = 0) -> Tensor:
         check_tensors("inputs", inputs)
-        self._check(inputs.shape)
+        self._check_shape(inputs.shape)
         start = self._check_start(start, inputs.shape[0])
         start = ops.cast(start, "int32")
         width, dtype = inputs.shape[-1], score_dtype(self.compute_dtype)
@@ -81,7 +81,7 @@ class PositionalEncoding(BaseLayer):
             inputs = inputs * width**0.5
         return ops.cast(inputs + encoding, self.compute_dtype)
 
-    def _check(self, shape):
+    def _check_shape(self, shape):
         if len(shape) != 3 or shape[-1] is None:
             raise ValueError(
                 "Expected `inputs` (batch, T, width) with a known width. "
@@ -104,7 +104,7 @@ class PositionalEncoding(BaseLayer):
 
     def compute_output_spec(self, inputs: Tensor, start: int | Tensor = 0) -> keras.KerasTensor:
         check_tensors("inputs", inputs)
-        self._check(inputs.shape)
+        self._check_shape(inputs.shape)
         self._check_start(start, inputs.shape[0])
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 

@@ -45,7 +45,7 @@ class AdditiveAttention(QueryValueAttention):
             and recomputes them (and the dropout) block by block in the gradient. An
             `attention_mask` still has an element for each pair. "auto" chooses the faster one for
             the sizes, including sizes that are known only at run time. Forward-mode
-            derivatives, as by `jax.jvp`, need "plain".
+            derivatives, such as `jax.jvp`, need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,

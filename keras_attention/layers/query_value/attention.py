@@ -30,15 +30,16 @@ class Attention(QueryValueAttention):
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a
-            `keras_attention.score.Score` (subclass it with `compare` for one of your own).
+            `keras_attention.score.Score` (for a score of your own, subclass it and define
+            `compare`).
         normalize: "softmax", "sparsemax", "hardmax", or a function `(scores, mask) -> weights`
-            (`keras_attention.normalize.masked` makes one of `scores -> weights`).
+            (`keras_attention.normalize.masked` converts a function `scores -> weights`).
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
         implementation: "plain" computes the four steps with all `(batch, Tq, Tk)` weights.
             "blockwise" gives the same numbers, to rounding, and stores the weights only if they are
-            returned; it supports the scores "additive", "dot", "general" and "scaled_dot", the last
-            three with softmax only, and is described in `AdditiveAttention` and `LuongAttention`.
+            returned. It supports the scores "additive", "dot", "general" and "scaled_dot", the last
+            three with softmax only; `AdditiveAttention` and `LuongAttention` describe it.
             "auto" chooses the faster one for the sizes. Second derivatives (on PyTorch, and on
             TensorFlow under XLA) and `jax.jvp` need "plain".
 
@@ -46,14 +47,15 @@ class Attention(QueryValueAttention):
         inputs: One tensor `(batch, T, D)`, which attends to itself, or a list or tuple `[query,
             value]` or `[query, value, key]` of query `(batch, Tq, Dq)` or `(batch, Dq)` for a
             single query, value `(batch, Tk, Dv)` and key `(batch, Tk, Dk)`. There may be more batch
-            axes. A batch axis of size 1, as of one memory for all queries, is broadcast.
+            axes. A batch axis of size 1, such as that of one memory for all queries, is broadcast.
         mask: Keras masks: one `(batch, T)` for one tensor, else a list `[query_mask, value_mask]`
-            or `[query_mask, value_mask, key_mask]`; entries may be None. By default those of the
-            inputs. A query that is masked itself, or has no visible key, gets a zero context. A
-            mask has exactly the shape of its sequence. Here and in every mask argument, numbers
-            must be 0 and 1; a mask of 0 and -1e9 is an error where its values are known.
+            or `[query_mask, value_mask, key_mask]`, whose entries may be None. None = the Keras
+            masks of the inputs. A query that is masked itself, or has no visible key, gets a zero
+            context. A mask has exactly the shape of its sequence. Here and in every mask argument,
+            numbers must be 0 or 1: outside of compiled functions, where values are known, a mask of
+            0 and -1e9 raises an error.
         attention_mask: Bool, broadcastable to `(batch, Tq, Tk)`, True = visible.
-        return_attention_scores: Whether to return the weights too. Never changes the context.
+        return_attention_scores: Whether to return the weights too. It never changes the context.
             `keras_attention.export.attention_of` gives the weights of a trained or loaded model.
         use_causal_mask: Whether key j is visible to query i only if `j <= i + Tk - Tq`.
         training: Whether to drop weights.
@@ -93,8 +95,8 @@ class Attention(QueryValueAttention):
         family = self.score.kernel_family
         if implementation == "blockwise" and family is None:
             raise ValueError(
-                "Expected implementation='auto' or 'plain' for a `score` without kernels, which is "
-                "none of 'additive', 'dot', 'general' and 'scaled_dot'. "
+                "Expected implementation='auto' or 'plain' for a `score` without a blockwise "
+                "implementation: only 'additive', 'dot', 'general' and 'scaled_dot' have one. "
                 f"Received: score={score!r}, implementation='blockwise'"
             )
         if implementation == "blockwise" and family == "dot" and self.normalize is not softmax:

@@ -39,12 +39,12 @@ from keras_attention.types import Config, Nest, Normalizer, Shape, Tensor
 
 
 class QueryValueAttention(BaseLayer):
-    """Abstract: a score, a normalizer and a perturbation of the weights behind one call contract.
+    """Abstract base class: attention with a score, a normalizer and a perturbation of the weights.
 
     `call` consists of `prepare`, `perturbation.sample`, `attend` and `perturbation.loss`, in this
     order. A loop over time calls `prepare` and `perturbation.sample` once, `attend` at every step,
-    and `add_perturbation_loss` at the end. `kernels.attention` chooses how the four steps are
-    evaluated; a subclass may override `transform_output`.
+    and `add_perturbation_loss` at the end. `kernels.attention` chooses how the four steps (score,
+    mask, normalize, read) are evaluated. A subclass may override `transform_output`.
 
     Args:
         score: A `keras_attention.score.Score`.
@@ -80,7 +80,7 @@ class QueryValueAttention(BaseLayer):
                 f"`layer([query, value, key])`. Received: arguments {', '.join(kwargs)}"
             )
         inputs = args[0] if args else kwargs.get("inputs")
-        # Before `build`, which gets only shapes and could not say that a tensor is ragged.
+        # Check before `build`, which gets only shapes and cannot tell that a tensor is ragged.
         check_tensors("inputs", *(inputs if isinstance(inputs, (list, tuple)) else [inputs]))
         return super().__call__(*args, **kwargs)
 
@@ -160,10 +160,11 @@ class QueryValueAttention(BaseLayer):
 
         Args:
             query: `(batch, Tq, Dq)`, or `(batch, Dq)` for one query per sequence.
-            memory: What `prepare` returned.
-            noise: What `perturbation.sample` returned for these queries; None outside of training.
+            memory: The `PreparedMemory` that `prepare` returned.
+            noise: The noise that `perturbation.sample` returned for these queries; None outside of
+                training.
             positions: Position of each query in its sequence, int `(batch, Tq)`, or `(batch,)` for
-                a single query; None counts from 0. Not used here.
+                a single query; None counts from 0. Only some subclasses use it.
             return_weights: Whether to return the weights; without them, long sequences need less
                 memory.
 
@@ -177,7 +178,7 @@ class QueryValueAttention(BaseLayer):
         queries = 1 if is_single else ops.shape(query)[-2]
         mask = as_structured_mask(memory.mask, queries, ops.shape(memory.values)[-2])
         # Fully masked queries are zeroed before they are projected. A single query is projected
-        # before it gets an axis of its own, because on TensorFlow a product of ranks 3 and 2 has no
+        # before it gets an axis of queries, because on TensorFlow a product of ranks 3 and 2 has no
         # gradient in an XLA loop of unknown sizes.
         projected = mask.zero_masked_queries(query, is_single)
         projected = self.score.project_query(to_score_precision(projected))
@@ -204,7 +205,7 @@ class QueryValueAttention(BaseLayer):
         return context
 
     def average_heads(self, weights: Tensor) -> Tensor:
-        """Return one row of weights per query, for layers that report weights at each step."""
+        """Return one row of weights per query; layers with several heads return their mean."""
         return weights
 
     def add_perturbation_loss(
@@ -212,7 +213,7 @@ class QueryValueAttention(BaseLayer):
     ) -> None:
         """Add the perturbation's loss to the layer's losses; see `Perturbation.loss`.
 
-        To be called once per training call, outside of loops, if `perturbation.has_loss`.
+        Call it once per training call, outside of loops, if `perturbation.has_loss` is True.
         """
         self.add_loss(self.perturbation.loss(weights, noise, mask))
 
@@ -233,7 +234,7 @@ class QueryValueAttention(BaseLayer):
         training: bool | None = None,
     ) -> Any:
         query, value, key = split_inputs(inputs)
-        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # checks them
+        build_structured_mask(query, key, *split_masks(mask, inputs), attention_mask)  # to check
         shape = self.compute_output_shape([query.shape, value.shape, key.shape])
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
@@ -251,7 +252,7 @@ class QueryValueAttention(BaseLayer):
 
 
 def _mask_uncovered_keys(mask, covered):
-    """Mask the keys, bool `(1, Tk)` or None, for which the score is not defined."""
+    """Mask the keys that a score does not cover; `covered` is bool `(1, Tk)`, or None for all."""
     if covered is None:
         return mask
     if isinstance(mask, StructuredMask):
@@ -260,6 +261,6 @@ def _mask_uncovered_keys(mask, covered):
 
 
 def add_query_axis(query, noise):
-    """Give a single query `(batch, D)` and its noise an axis of queries."""
+    """Add an axis of queries to a single query `(batch, D)` and its noise."""
     noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
     return ops.expand_dims(query, -2), noise

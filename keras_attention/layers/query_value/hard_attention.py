@@ -27,7 +27,7 @@ class HardAttention(QueryValueAttention):
         s_i       ~ one-hot, key j with probability alpha_ij              (eq. 8)
         context_i = sum_j s_ij value_j                                    (eq. 9)
 
-    A sample has no gradient. The estimator says what replaces it:
+    A sample has no gradient. `estimator` selects what the scores learn from instead:
 
         "reinforce": the log-probability of the sample, which `keras_attention.ReinforceModel` (or
             a training loop with `keras_attention.reinforce`) rewards (eq. 11-12). In any other
@@ -38,7 +38,7 @@ class HardAttention(QueryValueAttention):
             (Jang et al. 2017, Maddison et al. 2017). Biased; works in any model; the context is a
             mixture of values.
 
-    Outside of training nothing is random. Weights: those of the score.
+    Outside of training the layer is deterministic. Weights: those of the score.
 
     Args:
         score: "additive", "cosine", "dot", "general", "scaled_dot", or a
@@ -53,9 +53,10 @@ class HardAttention(QueryValueAttention):
             weight (the first of equal weights), or "expectation", as in the paper.
         seed: Seed of the samples, an int or None. Keras saves the seed, but not the state of the
             generator: a seeded layer that is loaded from a `.keras` file repeats its samples.
-        implementation: How scores with a hidden layer (score="additive") are computed: "plain"
-            by the formula with its tensor of `(batch, Tq, Tk, units)`, "blockwise" without that
-            tensor, with the same numbers to rounding, "auto" by whichever is faster for the sizes.
+        implementation: How additive scores are computed. "plain" computes the formula with its
+            tensor of `(batch, Tq, Tk, units)`. "blockwise" gives the same numbers, to rounding,
+            without that tensor. "auto" chooses the faster one for the sizes. "blockwise" is for
+            additive scores only.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -76,8 +77,8 @@ class HardAttention(QueryValueAttention):
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 49]))
 
     Differs from the paper: the choice between sample and expectation is made for each example, as
-    in the paper's text, not for each batch, as in its code; and the context is not gated by beta,
-    as it may be in the paper.
+    in the paper's text, not for each batch, as in its code; and the context is not multiplied by
+    the paper's optional gate beta.
 
     Reference:
         Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, Xu et al.

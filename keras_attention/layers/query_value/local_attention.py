@@ -54,9 +54,9 @@ class LocalAttention(Luong):
     The window's keys and values are gathered: time and memory grow with Tq (2D + 1), not with
     Tq Tk, except for the full rows of weights, if they are returned, and for an `attention_mask`.
     In local-m, blocks of queries gather a common band of keys, which is much faster, unless
-    positions are given. If D covers the sentence, local-m is global attention. p_t is
-    differentiable only through the Gaussian: the window's edges are steps. In local-m, where the
-    target is longer than the source, windows beyond the source's end are empty, and an empty
+    positions are passed. If the window covers the sentence, local-m is global attention. p_t has a
+    gradient only through the Gaussian, because it moves the window in whole steps. In local-m, if
+    the target is longer than the source, windows beyond the source's end are empty, and an empty
     window gives a zero context.
 
     Weights, in this order: `output_kernel` Wc (Dv + Dq, units) if `units` is given,
@@ -77,9 +77,10 @@ class LocalAttention(Luong):
         kernel_initializer: Initializer of all kernels and of v; U(-0.1, 0.1) in the paper. With
             v = 0, every p_t is S / 2.
         kernel_regularizer: Regularizer of all kernels and of v.
-        implementation: How scores with a hidden layer (score="concat") are computed: "plain"
-            by the formula with its tensor of `(batch, Tq, Tk, units)`, "blockwise" without that
-            tensor, with the same numbers to rounding, "auto" by whichever is faster for the sizes.
+        implementation: How the scores of score="concat" are computed. "plain" computes the formula
+            with its tensor of `(batch, Tq, Tk, units)`. "blockwise" gives the same numbers, to
+            rounding, without that tensor. "auto" chooses the faster one for the sizes. "blockwise"
+            is for score="concat" only.
 
     Call arguments:
         As in `LuongAttention`, and
@@ -87,7 +88,7 @@ class LocalAttention(Luong):
             single query, with alignment="monotonic" only. None counts the queries that are not
             masked, so that a masked query in the middle has no position. A masked key in the middle
             does have one: if a sequence with such a gap attends to itself, pass `positions`. An
-            `AttentionDecoder` passes the number of each step, also counted without masked steps.
+            `AttentionDecoder` passes the number of each step, also counting unmasked steps only.
 
     Returns:
         Context `(batch, Tq, Dv)`, or h~ `(batch, Tq, units)`, and with `return_attention_scores`
@@ -102,8 +103,8 @@ class LocalAttention(Luong):
     TensorShape([2, 3, 7])
 
     Differs from the paper: keys are counted from 0, which the paper does not specify. `concat` has
-    a full W, as in `LuongAttention`. The authors' released program differs from their paper: its
-    window is centered at the integer below p_t, and its local-m stays at the last word where the
+    a full W, as in `LuongAttention`. The authors' released code differs from their paper: its
+    window is centered at the integer below p_t, and its local-m stays at the last word if the
     target is longer than the source. Under a causal mask, p_t still depends on the length S.
 
     Reference:
@@ -162,7 +163,7 @@ class LocalAttention(Luong):
         positions: Tensor | None = None,
     ) -> Any:
         query, value, key, query_mask, key_mask = prepare_inputs(inputs, mask)
-        self._check(query, key, positions)
+        self._check_call(query, key, positions)
         rows = self._count_rows_per_block(query, key, positions)
         positions = query_positions(query, key, query_mask, positions)
         query = hide(query, query_mask)
@@ -188,7 +189,7 @@ class LocalAttention(Luong):
     def prepare(
         self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
     ) -> PreparedMemory:
-        return super().prepare(value, key, mask)  # the keys are gathered: no `StepKeys`
+        return super().prepare(value, key, mask)  # windows are gathered from keys, not `StepKeys`
 
     def attend(
         self,
@@ -227,25 +228,25 @@ class LocalAttention(Luong):
         if positions is None:
             positions = ops.arange(queries, dtype="int32")
         center = split_blocks(self._compute_center(query_input, length, positions), rows, axis=-1)
-        places, distance, inside = window_around(center, self.window, start, length)
+        indices, distance, is_inside = window_around(center, self.window, start, length)
         # From here on, every block of queries has its own short memory: the keys of its band.
-        keys_of_band = gather_window(memory.keys, places)
-        values_of_band = gather_window(memory.values, places)
-        band_mask = ops.logical_and(inside, build_band_mask(mask, visible, places, rows))
+        band_keys = gather_window(memory.keys, indices)
+        band_values = gather_window(memory.values, indices)
+        band_mask = ops.logical_and(is_inside, build_band_mask(mask, visible, indices, rows))
         projected = split_blocks(self.score.project_query(query_input), rows)
-        scores = compare(self.score, projected, keys_of_band, self.implementation)
+        scores = compare(self.score, projected, band_keys, self.implementation)
         weights = self._normalize_band(scores, band_mask, distance)
         noise = None if noise is None else split_blocks(noise, rows)
-        context = weighted_sum(self.perturbation(weights, noise), values_of_band)
-        return self.transform_output(merge_blocks(context, queries), query), weights, places
+        context = weighted_sum(self.perturbation(weights, noise), band_values)
+        return self.transform_output(merge_blocks(context, queries), query), weights, indices
 
     def _compute_center(self, query, length, positions):
-        """Return p_t, a position in the sentence or between two, broadcastable to `(batch, Tq)`."""
+        """Return p_t, positions in the sentence, float, broadcastable to `(batch, Tq)`."""
         if self.alignment == "predictive":
             hidden = ops.tanh(ops.matmul(query, self.position_kernel))
             fraction = ops.sigmoid(ops.matmul(hidden, self.position_scale)[..., 0])
             return ops.cast(length, fraction.dtype) * fraction
-        # Axes of size 1: windows that all sequences share are computed once.
+        # Add batch axes of size 1, so that windows that all sequences share are computed once.
         ones = [1] * (len(query.shape) - 1 - len(positions.shape))
         return ops.cast(ops.reshape(positions, (*ones, *ops.shape(positions))), query.dtype)
 
@@ -260,7 +261,7 @@ class LocalAttention(Luong):
             renormalize=self.renormalize,
         )
 
-    def _check(self, query, key, positions):
+    def _check_call(self, query, key, positions):
         if 0 in (*query.shape[:-1][len(key.shape) - 2 :], key.shape[-2]):
             raise ValueError(
                 "Expected at least one query and one key. "
@@ -276,7 +277,7 @@ class LocalAttention(Luong):
         self, inputs: Any, *args, positions: Tensor | None = None, **kwargs
     ) -> Any:
         query, _, key = split_inputs(inputs)
-        self._check(query, key, positions)
+        self._check_call(query, key, positions)
         return super().compute_output_spec(inputs, *args, **kwargs)
 
     def get_config(self) -> Config:

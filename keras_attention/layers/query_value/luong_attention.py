@@ -32,17 +32,17 @@ class LuongAttention(Luong):
         score: "dot", "general", "concat" or "location".
         units: Width of the attentional vector h~ that is returned instead of the context; None
             returns the context itself.
-        max_length: Number of positions that have weights (S_max), required with score="location"
-            and refused with the other scores.
+        max_length: Number of positions that have weights (S_max), required with score="location";
+            must be None with the other scores.
         dropout: Fraction of the weights to drop in training, in [0, 1).
         seed: Seed of the dropout, an int or None.
         kernel_initializer: Initializer of all kernels; U(-0.1, 0.1) in the paper.
         kernel_regularizer: Regularizer of all kernels.
         implementation: "plain" computes all `(batch, Tq, Tk)` scores and weights. "blockwise", not
-            for score="location", gives the same numbers, to rounding, without storing them, unless
-            the weights are returned (or, for dot products on PyTorch, in training with dropout).
-            "auto" chooses the faster one for the sizes. Second derivatives (on PyTorch, and on
-            TensorFlow under XLA) and `jax.jvp` need "plain".
+            for score="location", gives the same numbers, to rounding, without storing them. It
+            still stores the weights to return them, and for dot products on PyTorch in training
+            with dropout. "auto" chooses the faster one for the sizes. Second derivatives (on
+            PyTorch, and on TensorFlow under XLA) and `jax.jvp` need "plain".
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -65,8 +65,8 @@ class LuongAttention(Luong):
     Differs from the paper: `concat` has a full W; for the published results, the keys' part of it
     was fixed to the identity (footnote 15). Differs from `keras.layers.Attention(score_mode=
     "concat")`, which sums tanh(query + key) without weights. Differs from the `LuongAttention` and
-    `attention_layer_size` of TensorFlow Addons, whose layer is linear, of [query; context]: see
-    docs/porting.md.
+    `attention_layer_size` of TensorFlow Addons, where the attentional vector is a linear function
+    of [query; context]: see docs/porting.md.
 
     Reference:
         Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning

@@ -18,7 +18,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 class Luong(QueryValueAttention):
-    """Abstract: attention with one of Luong's scores, and optionally the attentional vector h~.
+    """Abstract base class: attention with one of Luong's scores, and optionally the vector h~.
 
     h~_i = tanh([context_i; query_i] Wc), with `output_kernel` Wc (Dv + Dq, units).
 

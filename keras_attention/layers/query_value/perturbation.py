@@ -2,7 +2,7 @@
 
 A perturbation is an object with three functions, so that a loop over time can draw all random
 numbers before its first step: `sample` draws the noise for all queries, calling the object applies
-the noise to weights, and `loss` is a loss that makes the sampling trainable.
+the noise to weights, and `loss` returns the loss by which sampled choices are trained.
 """
 
 from typing import Any, Literal
@@ -17,11 +17,12 @@ from keras_attention.types import Nest, Tensor
 
 
 class Perturbation:
-    """Abstract: what happens to the weights between normalizing and reading.
+    """Abstract base class: a random change of the weights before they multiply the values.
 
-    kernel_family: "dropout" if the kernels for seeded dropout compute the same numbers, else None.
-    A subclass that defines `__call__` has no kernels, unless it says so itself.
-    has_loss: Whether `loss` has to be called, with all weights, once per training call.
+    Attributes:
+        kernel_family: "dropout" if the kernels for seeded dropout compute the same numbers, else
+            None. It becomes None in a subclass that defines `__call__` but not `kernel_family`.
+        has_loss: Whether `loss` has to be called, with all weights, once per training call.
     """
 
     kernel_family: Literal["dropout"] | None = None
@@ -36,7 +37,7 @@ class Perturbation:
         """Draw the noise of all queries in training, outside of any loop over time.
 
         Args:
-            query: `(batch, Tq, D)` or `(batch, D)`; only the shape counts.
+            query: `(batch, Tq, D)` or `(batch, D)`; only its shape is used.
             memory: The `PreparedMemory` that the queries attend to.
 
         Returns:
@@ -48,8 +49,8 @@ class Perturbation:
         """Return the perturbed weights `(batch, ..., Tq, Tk)`, which multiply the values.
 
         Args:
-            weights: What the normalizer returned.
-            noise: What `sample` returned for these queries; None outside of training.
+            weights: The weights that the normalizer returned.
+            noise: The noise that `sample` returned for these queries; None outside of training.
         """
         raise NotImplementedError
 
@@ -58,7 +59,7 @@ class Perturbation:
 
         Args:
             weights: All weights of the call, `(batch, Tq, Tk)`, or `(batch, Tk)`.
-            noise: What `sample` returned.
+            noise: The noise that `sample` returned.
             mask: Bool `(batch, Tq)`, or `(batch,)`, True = a real query; or None.
         """
         return None
@@ -125,7 +126,7 @@ class KeySampling(Perturbation):
         return self.layer.expectation_rate
 
     def sample(self, query: Tensor, memory) -> tuple[Tensor, Tensor | None]:
-        """Draw Gumbel noise, and one coin per example.
+        """Draw Gumbel noise for the sample, and choose the examples that keep their weights.
 
         Args:
             query: `(batch, Tq, D)`, or `(batch, D)` for a single query.
@@ -133,7 +134,7 @@ class KeySampling(Perturbation):
 
         Returns:
             Noise `(batch, Tq, Tk)`; and bool `(batch, Tq, 1)`, True = the example keeps its
-            weights, or None if the expectation rate is 0.
+            weights instead of a sample, or None if the expectation rate is 0.
         """
         batch, *queries = ops.shape(query)[:-1]
         shape = (batch, *queries, ops.shape(memory.values)[-2])
@@ -148,8 +149,8 @@ class KeySampling(Perturbation):
         self, weights: Tensor, noise: tuple[Tensor, Tensor | None] | None = None
     ) -> Tensor:
         if noise is None:
-            is_soft = self.layer.inference == "expectation"
-            return weights if is_soft else hardmax(weights, mask=weights > 0)
+            is_expectation = self.layer.inference == "expectation"
+            return weights if is_expectation else hardmax(weights, mask=weights > 0)
         gumbel, keeps_weights = noise
         if self.layer.estimator == "gumbel":
             sampled = sample.sample_relaxed(weights, gumbel, self.layer.temperature or 1.0)

@@ -36,13 +36,13 @@ from keras_attention.types import Config, Nest, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class AttentionDecoder(BaseLayer):
-    """Runs a recurrent cell over the target, and attends to the source at every step.
+    """A recurrent decoder of the target that attends to the source at every step.
 
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
     `attention`, at every step of a recurrent cell.
 
-    attend="before" (Bahdanau): the query is the previous state (the first of several, e.g. h of an
-    LSTM), the context is an input of the cell.
+    attend="before" (Bahdanau): the query is the cell's previous state (its first state, e.g. h of
+    an LSTM), and the context is an input of the cell.
 
         context_t        = attention(query=state_{t-1}, memory)
         output_t, state_t = cell([inputs_t; context_t], state_{t-1})
@@ -57,9 +57,9 @@ class AttentionDecoder(BaseLayer):
     cell alone over time and then attends with the queries of all steps at once.
 
     Args:
-        cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, your own. The query
-            of a stack is the state of its top cell. The dropout masks of the gates are sampled
-            once per batch, as in `RNN`.
+        cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, or your own. With
+            attend="before", the query of a stack is the state of its top cell. The dropout masks of
+            the gates are sampled once per batch, as in `RNN`.
         attention: A query/value layer of this package, e.g. `AdditiveAttention()`. The alignments
             of several heads are averaged.
         attend: "before" or "after".
@@ -81,10 +81,11 @@ class AttentionDecoder(BaseLayer):
             to the next layer too.
         memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
-            functional model, Keras takes the number of outputs from the layer's first call: if a
-            later call returns more, e.g. in a model of one decoding step, ask for it in the first
-            call too. `keras_attention.export.attention_of` gives the weights of a trained model.
-        return_state: Whether to return the final `DecoderState` too; as above.
+            functional model, Keras takes the number of outputs from the layer's first call, so that
+            the first call has to request everything that a later call requests, e.g. in a model of
+            one decoding step. `keras_attention.export.attention_of` gives the weights of a trained
+            model.
+        return_state: Whether to return the final `DecoderState` too; the same holds for it.
         training: Whether to apply dropout.
 
     Returns:
@@ -102,8 +103,8 @@ class AttentionDecoder(BaseLayer):
     (TensorShape([2, 3, 16]), TensorShape([2, 3, 7]))
 
     Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
-    of a stack with "before" is its top state, and the readout is not included. For models with the
-    `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
+    of a stack with attend="before" is its top cell's state, and the readout is not included. For
+    models with the `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
@@ -145,8 +146,9 @@ class AttentionDecoder(BaseLayer):
         if not self.attention.built:  # the layer may be shared
             self.attention.build([(batch, self._query_size()), tuple(memory_shape)])
         self._attention_width = self._compute_attention_width(memory_shape)
-        is_fed = self.attend == "before" or self.input_feeding
-        self._cell_width = inputs_shape[-1] + (self._attention_width if is_fed else 0)
+        has_attention_input = self.attend == "before" or self.input_feeding
+        attention_width = self._attention_width if has_attention_input else 0
+        self._cell_width = inputs_shape[-1] + attention_width
         if not self.cell.built:
             self.cell.build((batch, self._cell_width))
 
@@ -256,9 +258,9 @@ class AttentionDecoder(BaseLayer):
         Args:
             inputs: `(batch, D)`.
             state: A `DecoderState`.
-            memory: What `prepare` returned.
+            memory: The `PreparedMemory` that `prepare` returned.
             noise: The noise of this step, sampled by the attention's perturbation: a nest of
-                `(batch, n)`; or None.
+                tensors `(batch, n)`, or None.
             training: Whether the cell applies dropout. Only `call`, which samples the dropout masks
                 before its loop, passes True. Leave it False in your own loops, even in training.
 

@@ -24,7 +24,7 @@ def check_cell(name, cell, expected="a Keras recurrent cell"):
 
 
 def pack_state(cell, state, dtype=None, name="state", batch=None):
-    """Return `state`, nested in any way, as the nested list that the cell takes.
+    """Return `state`, nested in any way, as the nested list that the cell expects.
 
     Args:
         cell: The recurrent cell.
@@ -77,7 +77,7 @@ def _is_state(shape, size, batch):
 
 
 def _to_lists(nested):
-    """Replace the tracking lists that layers store by lists: JAX does not treat them as trees."""
+    """Convert the tracking lists in layers to plain lists, because only those are trees in JAX."""
     return [_to_lists(x) for x in nested] if tree.is_nested(nested) else nested
 
 
@@ -98,7 +98,7 @@ def state_spec(cell, batch_size):
 
 
 def hidden_state(cell, state):
-    """Return the first state, e.g. h of an LSTM; of a stack, its top cell's."""
+    """Return the cell's first state, e.g. h of an LSTM; of a stack, that of its top cell."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
     return tree.flatten(state)[0]
@@ -120,7 +120,7 @@ def output_size(cell):
 
 
 def nested_cells(cell):
-    """Return the cell and all cells inside it, at any depth: of a stack, or of your own cell."""
+    """Return the cell and all cells inside it, at any depth, in a stack or in a custom cell."""
     cells, visited, remaining = [], set(), [cell]
     while remaining:
         x = remaining.pop()
@@ -140,15 +140,16 @@ def nested_cells(cell):
 
 @contextlib.contextmanager
 def fixed_dropout_masks(cell, inputs, state, training):
-    """Context manager: the cell reuses one dropout mask for all steps.
+    """Context manager in which the cell uses the same dropout masks at all steps.
 
-    A discarded step samples the mask. Keras cells sample their masks at their first step in
-    training, and keep them until they are reset; a mask that was sampled inside a compiled loop
-    could not leave it. Outside of training nothing is sampled.
+    Keras cells sample their masks at their first step in training, and keep them until they are
+    reset. A mask that was sampled inside a compiled loop could not be used outside of it. Therefore
+    one step, whose result is discarded, samples the masks first. Outside of training nothing is
+    sampled.
 
     Args:
         cell: The recurrent cell.
-        inputs: Inputs of one step; only the shape counts.
+        inputs: Inputs of one step; only their shape is used.
         state: The cell's state.
         training: Whether the cell applies dropout.
     """

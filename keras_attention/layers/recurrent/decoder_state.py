@@ -43,7 +43,7 @@ def initial_decoder_state(cell, batch_size, state, fed_size, dtype):
 
 
 def split_state(cell, state, fed_size, batch=None):
-    """Return the parts of an `initial_state`, which may be symbolic: of the cell, fed, position.
+    """Split an `initial_state`, which may be symbolic, into the parts of a `DecoderState`.
 
     Args:
         cell: The recurrent cell.
@@ -52,7 +52,8 @@ def split_state(cell, state, fed_size, batch=None):
         batch: Batch size that the tensors must have; None = unknown.
 
     Returns:
-        Three parts, each None where `state` does not have it.
+        The cell's states as a flat list, the output that input feeding appends, and the position;
+        each None if `state` does not have it.
 
     Raises:
         ValueError: If the states do not match the cell's states in number, width or batch size.
@@ -61,8 +62,9 @@ def split_state(cell, state, fed_size, batch=None):
         return None, None, None
     states, fed, position = tree.flatten(state), None, None
     count = len(tree.flatten(cell.state_size)) + (2 if fed_size else 1)
-    is_whole = len(states) == count and len(getattr(states[-1], "shape", ())) == 1
-    if is_whole:  # a cell's states have rank 2
+    # A cell's states have rank 2, a position has rank 1.
+    is_decoder_state = len(states) == count and len(getattr(states[-1], "shape", ())) == 1
+    if is_decoder_state:
         position = states.pop()
         fed = states.pop() if fed_size else None
     for x, shape in ((position, (batch,)), (fed, (batch, fed_size))):

@@ -20,7 +20,7 @@ def masked_scan(step, state, sequences, mask, dtypes):
         Tuple of outputs `(batch, T, width)`, and the state after each row's last real step.
     """
     inputs = [*sequences, mask]
-    leaves = tree.flatten(inputs)
+    leaves = tree.flatten(inputs)  # an absent sequence or mask is a leaf of None
 
     def masked_step(state, step_leaves):
         step_leaves = iter(step_leaves)

@@ -1,7 +1,7 @@
 """The cost of each example in a compiled Keras loss.
 
 REINFORCE rewards the samples of an example by that example's own cost, but a compiled loss returns
-one number for the batch. `ExampleCosts` splits it: the mean of the costs is the loss.
+one number for the batch. `ExampleCosts` computes the costs whose mean is that number.
 """
 
 import keras
@@ -70,7 +70,7 @@ class ExampleCosts:
 
 
 class _WithReduction(keras.losses.Loss):
-    """A loss with another reduction, weighted and masked as Keras does it."""
+    """A loss with another reduction. Keras still applies sample weights and masks."""
 
     def __init__(self, loss, reduction):
         super().__init__(name=loss.name, reduction=reduction, dtype=loss.dtype)
@@ -81,7 +81,7 @@ class _WithReduction(keras.losses.Loss):
 
 
 class _UnitLoss(_WithReduction):
-    """The loss if each of its elements were 1; its reduction reveals the divisor."""
+    """A loss whose elements are all 1, so that its reduced value reveals the divisor."""
 
     def call(self, y_true, y_pred):
         # A layer instead of `ops.ones_like`, because it propagates the Keras mask that a loss with
@@ -99,9 +99,9 @@ def _per_example_loss(loss, y, y_pred, sample_weight):
             f"own cost. Received: loss={loss!r}, which gives a scalar"
         )
     per_example = ops.sum(elements, axis=tuple(range(1, len(elements.shape))))
-    # A reduction divides the sum of all elements by a number that depends on its kind, the mask and
-    # the weights. Its inverse is the quotient of the reduced loss and the sum if every element is
-    # 1. The quotient for the real elements would be undefined if they sum to 0.
+    # A reduction divides the sum of all elements by a number that depends on the kind of reduction,
+    # the mask and the weights. To find this number, set all elements to 1: it is their sum divided
+    # by their reduced loss. With the actual elements, this quotient could be 0 / 0.
     reduced = _UnitLoss(loss, loss.reduction)(*call_arguments)
     total = ops.sum(_UnitLoss(loss, None)(*call_arguments))
     examples = ops.multiply(ops.cast(ops.shape(per_example)[0], "float32"), replica_count())
@@ -112,9 +112,9 @@ def _per_example_loss(loss, y, y_pred, sample_weight):
 def replica_count():
     """Return the number of `tf.distribute` replicas, 1 outside of a strategy.
 
-    Keras has no backend-independent API for it. But it divides every mean loss by this number, so
-    that the losses of the replicas sum to the loss of the whole batch. The mean loss of a constant
-    1 is therefore its inverse.
+    Keras has no backend-independent API for this number, but divides every mean loss by it, so that
+    the losses of the replicas sum to the loss of the whole batch. A mean loss of a constant 1 is
+    therefore 1 / replicas.
     """
     one_over_replicas = keras.losses.MeanAbsoluteError(dtype="float32")([[1.0]], [[0.0]])
     return ops.divide(1.0, one_over_replicas)
@@ -124,13 +124,13 @@ def _as_loss(loss):
     if str(loss).lower() in ("crossentropy", "ce"):
         raise ValueError(
             "Expected `loss` to name a crossentropy: 'binary_crossentropy', "
-            "'categorical_crossentropy' or 'sparse_categorical_crossentropy', since Keras chooses "
-            f"one by the targets, which are not known yet. Received: loss={loss!r}"
+            "'categorical_crossentropy' or 'sparse_categorical_crossentropy'. Keras would choose "
+            f"one of them from the targets, which are not known yet. Received: loss={loss!r}"
         )
     loss = keras.losses.get(loss)
     if not isinstance(loss, keras.losses.Loss):
-        # Keras's wrapper of loss functions, which aligns the ranks of targets and predictions, is
-        # public only in its subclasses.
+        # Keras's wrapper of loss functions aligns the ranks of targets and predictions. It is not
+        # public, but its subclasses are, so one of these wraps the function.
         wrapper = keras.losses.MeanSquaredError()
         wrapper.fn, loss = loss, wrapper
     if loss.reduction in (None, "none"):

@@ -6,7 +6,7 @@ layer passes the first on by `add_loss`, the one channel from a layer to the los
 `fit` on every backend. `credit` encodes log-probability and entropy in a tensor whose sum has the
 value 0 and the gradient 0, so that adding it to a loss, as Keras does, changes nothing. `reinforce`
 finds these tensors among the losses by their shape, decodes them and builds the loss term from
-them. docs/reinforce.md explains it step by step.
+them. docs/reinforce.md explains this step by step.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from keras_attention import arguments
 from keras_attention.precision import at_least_float32
 from keras_attention.types import Tensor
 
-# The shape of a credit tensor after the batch axis; it serves to recognize one among the losses.
+# The shape of a credit tensor after the batch axis, by which one is recognized among the losses.
 CREDIT_SHAPE = (1, 2, 2)
 # Keras's own sum of the losses sends the gradients +1 and -1 to the two entries of a pair, next to
 # REINFORCE's gradient, which is as small as 1 / batch. Both 1s cancel, but rounding of 1 + gradient
@@ -29,11 +29,11 @@ GRADIENT_SCALE, GRADIENT_SCALE_FLOAT16 = 2.0**-40, 2.0**-10
 
 
 def credit(log_probability, entropy):
-    """Encode what a layer sampled as a loss that `reinforce` can decode.
+    """Encode log-probabilities and entropies of samples as a loss that `reinforce` can decode.
 
-    To be passed to `add_loss` in a training call. The sum of the tensor and the gradient of this
-    sum are exactly zero. A model that just adds the tensor to its loss, without `reinforce`, is
-    therefore trained as if it were not there.
+    Pass the tensor to `add_loss` in a training call. Its sum and the gradient of its sum are
+    exactly zero. A model that just adds the tensor to its loss, without `reinforce`, is therefore
+    trained as if the tensor were not there.
 
     Args:
         log_probability: Log-probability of all samples of each example, `(batch,)`.

@@ -37,34 +37,34 @@ class ReinforceModel(keras.Model):
 
     The reported `loss` is the compiled loss plus regularization as in any model, because the
     REINFORCE term has the value 0; it contributes a gradient only. `evaluate` and `predict` do not
-    sample. The model computes, saves and exports as `keras.Model` does. Under `tf.distribute` each
+    sample. The model is called, saved and exported as any `keras.Model`. Under `tf.distribute` each
     replica has its own baseline, and that of the first is saved. With reward_weight=1,
-    entropy_weight=0 and no `expectation_rate`, the gradient is an unbiased estimate of that of the
-    expected loss; with an `expectation_rate` of m, of
+    entropy_weight=0 and no `expectation_rate`, the model's gradient is an unbiased estimate of the
+    gradient of the expected loss. With an `expectation_rate` of m, it estimates the gradient of
 
         (1 - m) E_s[loss(s)] + m loss(alpha)
 
-    (drawn independently for each layer and example). docs/reinforce.md in the source repository
-    explains step by step how the log-probabilities reach the loss.
+    where each layer chooses independently for each example. docs/reinforce.md in the source
+    repository explains step by step how the log-probabilities reach the loss.
 
     Weights: those of the layers, and two numbers from which `baseline` is computed.
 
     Args:
         inputs: As in `keras.Model`.
         outputs: As in `keras.Model`: a tensor, or a list or dict of them.
-        reward_weight: lambda_r, at least 0. The paper's code has 0.1.
-        entropy_weight: lambda_e, at least 0. The paper's code has 0.002.
+        reward_weight: lambda_r, at least 0; 0.1 in the paper's code.
+        entropy_weight: lambda_e, at least 0; 0.002 in the paper's code.
         baseline_decay: Decay of the moving average of rewards, in [0, 1).
         name: The model's name.
 
     The compiled loss: any Keras loss, the name of one, or a function that returns at least one
-    number for each example (not a scalar), with a reduction. With several outputs it may be one
-    loss for all or a list or dict, and so may `loss_weights`. Its reduction, `sample_weight`,
-    `class_weight` and the masks of the outputs are applied as in Keras; the samples of examples
-    with weight 0 are not rewarded. Losses that layers add by `add_loss`, and regularization, are
-    minimized but are not part of the reward. "crossentropy" and "ce" are refused because they do
-    not name one loss. Every sampling layer must be called on the examples of the batch, in their
-    order.
+    number for each example (not a scalar), with a reduction. With several outputs, `loss` and
+    `loss_weights` may be one for all outputs, or a list or dict with one for each. The loss's
+    reduction, `sample_weight`, `class_weight` and the masks of the outputs are applied as in Keras;
+    the samples of examples with weight 0 are not rewarded. Losses that layers add by `add_loss`,
+    and regularization, are minimized but are not part of the reward. "crossentropy" and "ce" are
+    rejected, because they do not name one loss. Every sampling layer must be called on the examples
+    of the batch, in their order.
 
     `keras.models.clone_model` sets `reward_weight`, `entropy_weight` and `baseline_decay` of the
     copy to their defaults, because Keras does not pass them on.
@@ -83,9 +83,9 @@ class ReinforceModel(keras.Model):
     >>> float(model.baseline) < 0
     True
 
-    Differs from the paper: the baseline has a bias correction like Adam's averages; whether the
-    expectation is used is drawn for each example, not for each batch; there is one sample for each
-    example (repeat an example for more).
+    Differs from the paper: the baseline has a bias correction like Adam's averages; the choice
+    between sample and expectation is made for each example, not for each batch; there is one sample
+    for each example (repeat an example for more).
 
     Reference:
         Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, Xu et al.

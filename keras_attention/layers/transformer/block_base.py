@@ -17,7 +17,7 @@ from keras_attention.types import Config, Initializer
 class TransformerBlock(BaseLayer):
     """Abstract base class: self-attention and a feed-forward network, each with a residual.
 
-    Subclasses define in `call` their order and what is between them.
+    Subclasses define `call`, which applies the sublayers and may add others between them.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class TransformerBlock(BaseLayer):
             "implementation": implementation,
         }
         self.position_options = {"window": window, "rotary_base": rotary_base}
-        self.self_attention = self._attention(MultiHeadSelfAttention, "self_attention", 0)
-        self.around_self_attention = self._residual("around_self_attention", 1)
+        self.self_attention = self._make_attention(MultiHeadSelfAttention, "self_attention", 0)
+        self.around_self_attention = self._make_residual("around_self_attention", 1)
         self.feed_forward = FeedForward(
             self.hidden_dim,
             self.activation,
@@ -71,24 +71,24 @@ class TransformerBlock(BaseLayer):
             dtype=self.dtype_policy,
             name="feed_forward",
         )
-        self.around_feed_forward = self._residual("around_feed_forward", 2)
+        self.around_feed_forward = self._make_residual("around_feed_forward", 2)
         self.supports_masking = True
         self.autocast = False  # otherwise Keras would cast a cache to the compute dtype
 
-    def _attention(self, attention_class, name, sublayer):
+    def _make_attention(self, attention_class, name, sublayer):
         is_self_attention = attention_class is MultiHeadSelfAttention
         return attention_class(
             **self.heads,
             **self.initializers,
             **(self.position_options if is_self_attention else {}),
             dropout=self.attention_dropout,
-            seed=self._seed(sublayer),
+            seed=self._derive_seed(sublayer),
             dtype=self.dtype_policy,
             name=name,
         )
 
-    def _residual(self, name, sublayer):
-        seed = self._seed(sublayer)
+    def _make_residual(self, name, sublayer):
+        seed = self._derive_seed(sublayer)
         return Residual(
             self.norm,
             self.dropout,
@@ -98,8 +98,8 @@ class TransformerBlock(BaseLayer):
             name=name,
         )
 
-    def _seed(self, sublayer):
-        """Return a distinct seed for each sublayer (0 to 4), so that their dropout is independent.
+    def _derive_seed(self, sublayer):
+        """Return a distinct seed for each sublayer (0 to 4), so that dropout is independent.
 
         The sublayers of blocks with consecutive seeds have distinct seeds too.
         """

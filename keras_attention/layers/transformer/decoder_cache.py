@@ -1,4 +1,4 @@
-"""The cache of a Transformer decoder block, and the checks of the memory that it contains."""
+"""The cache of a Transformer decoder block, and checks of memory and cache."""
 
 import collections
 
@@ -13,7 +13,7 @@ DecoderBlockCache.__doc__ = """The cache of a `TransformerDecoderBlock` in step-
 
 
 def check_memory_or_cache(memory, memory_mask, cache):
-    """Raise a ValueError unless a call has a memory, or a cache that contains it and its mask."""
+    """Raise a ValueError unless a call has either a memory, or a cache and no memory mask."""
     if (memory is None) == (cache is None):
         raise ValueError(
             "Expected either `memory` or `cache`, which contains the memory. "
@@ -27,18 +27,18 @@ def check_memory_or_cache(memory, memory_mask, cache):
 
 
 def check_memory(shape, batch=None):
-    """Raise a ValueError if the memory is not a sequence, or of another batch (None = unknown)."""
+    """Raise a ValueError if the memory is not a sequence or does not fit the batch (None = any)."""
     shape = tuple(shape)
-    is_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
-    if len(shape) != 3 or shape[-1] is None or is_other_batch:
+    has_other_batch = None not in (shape[0], batch) and shape[0] not in (1, batch)
+    if len(shape) != 3 or shape[-1] is None or has_other_batch:
         raise ValueError(
-            f"Expected `memory` (batch, Tsource, width) with a known width and the batch of "
-            f"`inputs`. Received: memory {shape}, batch={batch}"
+            "Expected `memory` (batch, Tsource, width) with a known width, and with the batch size "
+            f"of `inputs` or 1. Received: memory {shape}, batch={batch}"
         )
 
 
 def split_cache(cache, batch):
-    """Return `written` and `memory` of a `DecoderBlockCache`, or of the lists of a saved one."""
+    """Return `written` and `memory` of a `DecoderBlockCache`, or of the lists that saving makes."""
     nests = (list, tuple)
     is_pair = isinstance(cache, nests) and len(cache) == 2
     if not is_pair or not isinstance(cache[1], nests) or len(cache[1]) != 3:

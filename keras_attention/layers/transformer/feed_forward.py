@@ -20,15 +20,15 @@ class FeedForward(BaseLayer):
         super().__init__(**kwargs)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
-        self.hidden = self._dense(hidden_dim, "hidden", activation)
+        self.hidden = self._make_dense(hidden_dim, "hidden", activation)
 
     def build(self, input_shape):
         width = input_shape[-1]
-        self.output_layer = self._dense(width, "output")
+        self.output_layer = self._make_dense(width, "output")
         self.hidden.build(input_shape)
         self.output_layer.build((*input_shape[:-1], self.hidden.units))
 
-    def _dense(self, units, name, activation=None):
+    def _make_dense(self, units, name, activation=None):
         return keras.layers.Dense(
             units,
             activation=activation,

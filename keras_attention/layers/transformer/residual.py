@@ -11,14 +11,14 @@ NORMS = ("post", "pre")
 
 
 class Residual(BaseLayer):
-    """The operations before (`pre`) and after (`post`) a sublayer.
+    """A residual connection: the methods `pre` and `post` run before and after the sublayer.
 
-        post: LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
-        pre:  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
+        norm="post": LayerNorm(x + Dropout(Sublayer(x)))      (Vaswani et al. 2017, section 5.4)
+        norm="pre":  x + Dropout(Sublayer(LayerNorm(x)))      (Xiong et al. 2020)
 
     The sum and the normalization are computed in float32 (float64 under a float64 policy). Under a
-    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: it
-    would be multiplied by 1 / sqrt(epsilon) in every normalization and overflow.
+    float16 policy a vector of equal components, which is normalized to zeros, gets no gradient: the
+    gradient would be multiplied by 1 / sqrt(epsilon) in every normalization, and overflow.
 
     Args:
         norm: "post" or "pre".

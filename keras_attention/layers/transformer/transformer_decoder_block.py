@@ -37,8 +37,8 @@ class TransformerDecoderBlock(TransformerBlock):
                       r = h + Dropout(MultiHeadAttention([LayerNorm(h), memory]))
                       y = r + Dropout(FFN(LayerNorm(r)))
 
-    With a cache the target is passed step by step, and the outputs equal those for the whole
-    target. The memory is projected once, when the cache is created:
+    With a cache the target is passed step by step, and the outputs equal those of one call with the
+    whole target. The memory is projected once, when the cache is created:
 
         cache = block.get_initial_cache(memory, max_length, memory_mask)
         output, cache = block(x[:, :1], cache=cache)
@@ -64,16 +64,16 @@ class TransformerDecoderBlock(TransformerBlock):
         use_bias: Whether the attentions' projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
         implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
-        layer_norm_epsilon: Added to the variance under the normalizations' square root. With a
-            small residual stream it changes the numbers: weights of another model need that
-            model's epsilon, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
+        layer_norm_epsilon: Added to the variance under the normalizations' square root. If the
+            residual stream is small, it changes the outputs: pretrained weights need the epsilon
+            that they were trained with, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
         kernel_initializer: Initializer of all kernels, of the attentions and of the network.
         bias_initializer: Initializer of all their biases.
 
     Call arguments:
         inputs: Target `(batch, Ttarget, D)`, shifted right by the caller.
-        memory: `(batch, Tsource, Dm)`, an encoder's output, where a batch of 1 is broadcast; None
-            with a cache, which contains it.
+        memory: `(batch, Tsource, Dm)`, an encoder's output; a batch of 1 is broadcast. None with a
+            cache, which contains the memory.
         inputs_mask: Bool `(batch, Ttarget)`; None = the Keras mask of `inputs`.
         memory_mask: Bool `(batch, Tsource)`; None = the Keras mask of `memory`.
         return_attention_scores: Whether to return the weights of both attentions too.
@@ -114,9 +114,9 @@ class TransformerDecoderBlock(TransformerBlock):
             )
         check_memory(memory_shape)
         self.build_all(inputs_shape)
-        self.cross_attention = self._attention(MultiHeadAttention, "cross_attention", 3)
+        self.cross_attention = self._make_attention(MultiHeadAttention, "cross_attention", 3)
         self.cross_attention.build([inputs_shape, memory_shape])
-        self.around_cross_attention = self._residual("around_cross_attention", 4)
+        self.around_cross_attention = self._make_residual("around_cross_attention", 4)
         self.around_cross_attention.build(inputs_shape)
 
     def call(
@@ -151,7 +151,7 @@ class TransformerDecoderBlock(TransformerBlock):
         )
         attended, *extra_outputs = attended if isinstance(attended, tuple) else (attended,)
         scores = [extra_outputs.pop(0)] if return_attention_scores else []
-        next_written = extra_outputs  # a list of one cache, or of none
+        next_written = extra_outputs  # a list with one cache, or an empty list
         x = self.around_self_attention.post(x, attended, training)
         query = self.around_cross_attention.pre(x)
         context, weights = self._attend_to_memory(

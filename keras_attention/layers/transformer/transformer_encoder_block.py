@@ -51,9 +51,9 @@ class TransformerEncoderBlock(TransformerBlock):
         use_bias: Whether the attention's projections add biases; the paper's do not.
         seed: Seed of the dropouts, an int or None.
         implementation: "plain", "blockwise" or "auto", as in `MultiHeadAttention`.
-        layer_norm_epsilon: Added to the variance under the normalizations' square root. With a
-            small residual stream it changes the numbers: weights of another model need that
-            model's epsilon, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
+        layer_norm_epsilon: Added to the variance under the normalizations' square root. If the
+            residual stream is small, it changes the outputs: pretrained weights need the epsilon
+            that they were trained with, 1e-5 in PyTorch and KerasHub, 1e-12 in BERT.
         kernel_initializer: Initializer of all kernels, of the attention and of the network.
         bias_initializer: Initializer of all their biases.
 

@@ -92,7 +92,7 @@ def call_python(x):
 
 
 @pytest.mark.parametrize("function", [call_compiled, call_python])
-def test_only_functions_that_a_signature_calls_are_a_problem(function):
+def test_only_functions_that_a_signature_calls_are_reported(function):
     assert len(list(find_graph_problems(make_graph(function, lambda x: x)))) == 1
     assert list(find_graph_problems(make_graph(lambda x: x, function))) == []
 

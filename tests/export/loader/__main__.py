@@ -33,7 +33,7 @@ def main():
 
 
 def answer_calls(path, calls, folder):
-    """Load the model, and return its answers; the next list of calls finds no state of it."""
+    """Load the model, and return its answers; no state is left for the next list of calls."""
     from keras_attention.export.checks.c_loader.model import Model
 
     model = Model(path, folder, disable_xla=True)

@@ -20,7 +20,7 @@ def cosine(query, key, raw_strength):
         return np.asarray(vector) / max(math.sqrt(reference.inner(vector, vector)), 1e-6)
 
     strength = 1 + np.logaddexp(0, float(raw_strength))
-    return strength * reference.pairs(
+    return strength * reference.score_pairs(
         lambda q, k: reference.inner(scale_to_unit(q), scale_to_unit(k)), query, key
     )
 

@@ -55,13 +55,13 @@ def test_scores_equal_the_formula_of_the_paper(implementation):
 
 @pytest.mark.parametrize("units", [1, 4, 16, 17, 33])
 @pytest.mark.parametrize("shape", [(1,), (2, 3)])
-def test_any_number_of_units_and_any_rank(implementation, shape, units):
+def test_scores_are_exact_for_any_number_of_units_and_any_rank(implementation, shape, units):
     inputs = arrays(shape, units=units)
     assert_near(kernel(*inputs), compute_float64_scores(*inputs), 1e-6)
 
 
 @pytest.mark.parametrize("queries, keys", [(1, 7), (5, 1), (1, 1), (33, 2)])
-def test_any_number_of_queries_and_keys(implementation, queries, keys):
+def test_scores_are_exact_for_any_number_of_queries_and_keys(implementation, queries, keys):
     inputs = arrays(queries=queries, keys=keys)
     assert_near(kernel(*inputs), compute_float64_scores(*inputs), 1e-6)
     upstream = np.random.default_rng(1).normal(size=(2, queries, keys)).astype("float32")

@@ -58,7 +58,7 @@ def test_context_equals_the_loops(case):
 
 
 @pytest.mark.parametrize("name", ["causal", "window"])
-def test_more_queries_than_keys(name):
+def test_context_equals_the_loops_with_more_queries_than_keys(name):
     query = np.concatenate([QUERY, QUERY[:, :, ::-1]], axis=2)
     actual = numpy(attend(*map(ops.convert_to_tensor, (query, KEY, VALUE)), CASES[name]))
     expected = attention(query, KEY, VALUE, visible_pairs(2 * QUERIES, KEYS, **CASES[name]))

@@ -63,7 +63,7 @@ def test_unknown_batch_may_be_one_at_run_time(compile_it, query_batch, value_bat
 @on_tensorflow
 @pytest.mark.parametrize("shape", [(0, 7, WIDTH), (2, 0, WIDTH), (0, 0, WIDTH)])
 @pytest.mark.parametrize("lengths", [(None, None), (None, 7)])
-def test_empty_sequences_and_batches(shape, lengths):
+def test_empty_sequences_and_batches_are_accepted(shape, lengths):
     if lengths[1] not in (None, shape[1]):
         pytest.skip("the signature has another length")
     for options in ({}, {"window": 2}):

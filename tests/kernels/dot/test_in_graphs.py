@@ -75,7 +75,7 @@ def test_unknown_sizes_choose_blocks_in_the_graph(name, compiled, min_weights, m
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_gradient_in_a_while_loop(compiled):
+def test_gradient_in_a_while_loop_matches_the_unrolled_loop(compiled):
     import tensorflow as tf
 
     query, key, value, _ = create_inputs()

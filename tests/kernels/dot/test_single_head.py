@@ -146,7 +146,7 @@ def test_blockwise_is_chosen_by_size(monkeypatch):
 def test_blockwise_without_a_kernel_is_refused():
     with pytest.raises(ValueError, match="softmax.*normalize='sparsemax'.*'blockwise'"):
         keras_attention.Attention(normalize="sparsemax", implementation="blockwise")
-    with pytest.raises(ValueError, match="without kernels.*implementation='blockwise'"):
+    with pytest.raises(ValueError, match="without a blockwise.*implementation='blockwise'"):
         keras_attention.Attention(CosineScore(), implementation="blockwise")
     with pytest.raises(ValueError, match="score='location'.*implementation='blockwise'"):
         keras_attention.LuongAttention("location", max_length=9, implementation="blockwise")

@@ -84,9 +84,9 @@ def test_spread_weights_keep_their_positions():
 def test_gathering_reverses_spreading():
     weights, places = create_windows()
     rows = spread_window(weights, places, 7)
-    again = numpy(gather_window(rows[..., None], places))[..., 0]
+    gathered = numpy(gather_window(rows[..., None], places))[..., 0]
     inside = np.broadcast_to((places >= 0) & (places < 7), weights.shape)
-    np.testing.assert_array_equal(again[inside], weights[inside])
+    np.testing.assert_array_equal(gathered[inside], weights[inside])
 
 
 def test_gradient_of_spreading():

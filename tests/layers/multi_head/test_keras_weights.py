@@ -75,12 +75,12 @@ def test_layer_to_keras_computes_the_same(mode, kind):
 @pytest.mark.parametrize("mode", KERAS_LAYERS)
 def test_conversion_from_keras_and_back_gives_the_same_layer(mode):
     theirs = build(mode, name="there_and_back")
-    again = multi_head_to_keras(multi_head_from_keras(theirs))
-    assert type(again) is type(theirs)
-    for result, correct in zip(again.get_weights(), theirs.get_weights(), strict=True):
+    converted_back = multi_head_to_keras(multi_head_from_keras(theirs))
+    assert type(converted_back) is type(theirs)
+    for result, correct in zip(converted_back.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(result, correct)
     names = ("name", "dropout", "use_bias", "seed", "dtype")
-    assert all(again.get_config()[n] == theirs.get_config()[n] for n in names)
+    assert all(converted_back.get_config()[n] == theirs.get_config()[n] for n in names)
 
 
 @pytest.mark.parametrize("is_causal", [False, True])

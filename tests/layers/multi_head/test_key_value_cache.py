@@ -107,8 +107,8 @@ def test_weights_of_a_part_match_those_of_one_call(mode):
     output, weights, next_cache = layer(X[:, 4:], cache=cache, return_attention_scores=True)
     np.testing.assert_allclose(numpy(weights)[..., :7], numpy(expected)[:, :, 4:], atol=1e-6)
     np.testing.assert_array_equal(numpy(weights)[..., 7:], 0)
-    again, _ = layer(X[:, 4:], cache=cache)
-    np.testing.assert_array_equal(numpy(again), numpy(output))
+    repeated, _ = layer(X[:, 4:], cache=cache)
+    np.testing.assert_array_equal(numpy(repeated), numpy(output))
     assert isinstance(next_cache, KeyValueCache)
 
 
@@ -172,12 +172,12 @@ def test_more_tokens_than_slots_or_an_unknown_max_length_are_refused():
     layer = build("plain")
     with pytest.raises(ValueError, match="Expected at most max_length=3 .* Received: 7 tokens"):
         layer(X, cache=layer.get_initial_cache(2, 3))
-    with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
+    with pytest.raises(ValueError, match="one tensor if `cache` is passed. Received: 2 inputs"):
         layer([X, X], cache=layer.get_initial_cache(2, 7))
     symbolic = keras.tree.map_structure(
         lambda x: keras.KerasTensor(x.shape, x.dtype), layer.get_initial_cache(2, 7)
     )
-    with pytest.raises(ValueError, match="one tensor with a cache. Received: 2 inputs"):
+    with pytest.raises(ValueError, match="one tensor if `cache` is passed. Received: 2 inputs"):
         layer([keras.KerasTensor(X.shape)] * 2, cache=symbolic)
     with pytest.raises(ValueError, match="Received: max_length=0"):
         layer.get_initial_cache(2, 0)

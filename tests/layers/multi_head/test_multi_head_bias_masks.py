@@ -49,8 +49,8 @@ def assert_same(actual, expected):
 @pytest.mark.parametrize("mask", [None, MASK], ids=["bias", "bias_and_mask"])
 def test_minus_infinity_for_all_heads_equals_a_mask(mode, mask):
     layer, bias = build(mode), sample((1, 4, 3, 7))
-    both = VISIBLE if mask is None else VISIBLE & mask
-    expected = evaluate(layer, INPUTS, np.repeat(bias, 2, axis=0), attention_mask=both)
+    combined = VISIBLE if mask is None else VISIBLE & mask
+    expected = evaluate(layer, INPUTS, np.repeat(bias, 2, axis=0), attention_mask=combined)
     bias = mask_by_bias(bias, VISIBLE[:, None])
     assert_same(evaluate(layer, INPUTS, bias, attention_mask=mask), expected)
     np.testing.assert_array_equal(expected[0][0, 1], 0)

@@ -46,7 +46,7 @@ def test_cache_of_another_layer_is_refused(make, message):
 @pytest.mark.parametrize("x", [X[:, 0], X[:, None]])
 def test_inputs_with_a_cache_must_have_rank_3(x):
     layer = build(4, 6)
-    with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width. with a cache"):
+    with pytest.raises(ValueError, match=r"Expected `inputs` .batch, T, width. if `cache`"):
         layer(x, cache=layer.get_initial_cache(2, 9))
 
 
@@ -69,7 +69,7 @@ def test_inputs_of_the_wrong_width_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "one built for .* rank 4")]
+    ("axes", "message"), [(None, "attention_axes=.1, 2."), ((1,), "a layer built for .* rank 4")]
 )
 def test_keras_layer_for_inputs_of_rank_4_is_refused(axes, message):
     theirs, x = keras.layers.MultiHeadAttention(3, 2, attention_axes=axes), X[:, :, None]

@@ -64,12 +64,12 @@ def test_last_queries_alone_match_those_of_the_whole_sequence(mode, is_causal):
 
 def test_rotary_scores_depend_on_relative_positions_only():
     layer = build("rotary")
-    same = np.repeat(X[:, :1], 7, axis=1)  # the same vector at every position
-    memory = layer.prepare(ops.convert_to_tensor(same))
+    repeated = np.repeat(X[:, :1], 7, axis=1)  # the same vector at every position
+    memory = layer.prepare(ops.convert_to_tensor(repeated))
 
     def scores(first):
         positions = np.array([[first, first + 1, first + 2]] * 2)
-        weights = layer.attend(same[:, :3], memory, positions=positions)[1]
+        weights = layer.attend(repeated[:, :3], memory, positions=positions)[1]
         return np.log(numpy(weights))
 
     early, late = scores(0), scores(3)

@@ -51,7 +51,7 @@ def formula(decoder, row, points=POINTS, memory=MEMORY, memory_mask=MEMORY_MASK)
     )
 
 
-def initial_state_of(row):
+def select_initial_state(row):
     return [state[row].astype("float64") for state in STATE]
 
 

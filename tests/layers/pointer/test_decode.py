@@ -13,8 +13,8 @@ from tests.layers.pointer.pointer_formulas import (
     build_decoder,
     decode,
     formula,
-    initial_state_of,
     numpy,
+    select_initial_state,
 )
 
 MASKED_SCORE = np.finfo("float32").min
@@ -44,7 +44,7 @@ def test_wide_beam_equals_exhaustive_search(end_slot, allow_repeats):
     assert length == (3 if allow_repeats else 4 + end_slot)
     for row in range(BATCH):
         pointer = formula(decoder, row, data[1], data[0], data[2])
-        expected = pointer.enumerate_sequences(initial_state_of(row), length, allow_repeats)
+        expected = pointer.enumerate_sequences(select_initial_state(row), length, allow_repeats)
         count = len(expected)
         assert actual.indices[row, :count].tolist() == pad_with_minus_one(expected, length)
         totals = [total for _, total in expected]
@@ -61,7 +61,7 @@ def test_greedy_takes_the_most_probable_element_at_every_step(end_slot, allow_re
     decoder = build_decoder(end_slot, seed=2)
     actual = decode(decoder, max_length=7, allow_repeats=allow_repeats)
     for row in range(BATCH):
-        pointer, state, indices, total = formula(decoder, row), initial_state_of(row), [], 0.0
+        pointer, state, indices, total = formula(decoder, row), select_initial_state(row), [], 0.0
         x = pointer.begin
         while len(indices) < 7 and (end_slot or pointer.count_left(indices, allow_repeats)):
             steps, state = pointer.step(x, state, () if allow_repeats else indices)

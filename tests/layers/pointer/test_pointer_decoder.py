@@ -16,8 +16,8 @@ from tests.layers.pointer.pointer_formulas import (
     STATE,
     build_decoder,
     formula,
-    initial_state_of,
     numpy,
+    select_initial_state,
 )
 
 MASKED_SCORE = np.finfo("float32").min
@@ -35,7 +35,7 @@ def compute_expected(decoder, targets, points=POINTS, memory=MEMORY, **options):
     for row, indices in enumerate(targets):
         pointed_to = [i for i in indices if i >= 0]
         pointer = formula(decoder, row, points, memory)
-        steps, state = pointer.teacher_forced(pointed_to, initial_state_of(row), **options)
+        steps, state = pointer.teacher_forced(pointed_to, select_initial_state(row), **options)
         actual[row, : len(pointed_to)] = np.where(np.isinf(steps), MASKED_SCORE, steps)
         last.append(state)
     return actual, last

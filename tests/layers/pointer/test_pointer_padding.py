@@ -89,21 +89,21 @@ def test_decoding_works_with_stacked_cells():
     np.testing.assert_array_equal(np.sort(actual.indices, -1), indices)
 
 
-STEPS = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 0, 0]], bool)
+INPUTS_MASK = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 0, 0]], bool)
 
 
 @with_and_without_an_end
 @pytest.mark.parametrize("mask_visited", [False, True])
-@pytest.mark.parametrize("junk", [-1, 0, 2, 99])
-def test_target_of_a_masked_step_does_not_change_the_result(end_slot, mask_visited, junk):
+@pytest.mark.parametrize("masked_target", [-1, 0, 2, 99])
+def test_target_of_a_masked_step_does_not_change_the_result(end_slot, mask_visited, masked_target):
     decoder = build_decoder(end_slot)
     options = {"initial_state": STATE, "mask_visited": mask_visited, "return_state": True}
     expected = np.array([[1, 4, 3, 2], [2, 1, 0, 3], [4, 0, 1, 2]])
-    indices, count = np.full(STEPS.shape, junk), STEPS.sum(1)
-    for row, mask, targets in zip(indices, STEPS, expected, strict=True):
+    indices, count = np.full(INPUTS_MASK.shape, masked_target), INPUTS_MASK.sum(1)
+    for row, mask, targets in zip(indices, INPUTS_MASK, expected, strict=True):
         row[mask] = targets[: mask.sum()]
-    actual, state = numpy(decoder(indices, MEMORY, POINTS, inputs_mask=STEPS, **options))
-    np.testing.assert_array_equal(actual[~STEPS], 0)
+    actual, state = numpy(decoder(indices, MEMORY, POINTS, inputs_mask=INPUTS_MASK, **options))
+    np.testing.assert_array_equal(actual[~INPUTS_MASK], 0)
     for i in range(BATCH):
         single_row = decoder(
             expected[i : i + 1, : count[i]],
@@ -112,7 +112,7 @@ def test_target_of_a_masked_step_does_not_change_the_result(end_slot, mask_visit
             **{**options, "initial_state": [x[i : i + 1] for x in STATE]},
         )
         steps, last = numpy(single_row)
-        np.testing.assert_allclose(actual[i, STEPS[i]], steps[0], atol=1e-5)
+        np.testing.assert_allclose(actual[i, INPUTS_MASK[i]], steps[0], atol=1e-5)
         np.testing.assert_allclose([x[i] for x in state], [x[0] for x in last], atol=1e-5)
 
 

@@ -16,6 +16,8 @@ SECOND_LAYER = tuple(RNG.normal(size=x.shape) for x in (QUERY, KEY, VALUE))
 TARGET = np.array([3.0, -2.0])
 READOUT = RNG.normal(size=(STEPS * VALUES, OUTPUTS))
 READOUT_FOR_TWO_LAYERS = RNG.normal(size=(2 * STEPS * VALUES, OUTPUTS))
+# The estimator is documented as unbiased for these options.
+UNBIASED = {"reward_weight": 1.0, "entropy_weight": 0.0}
 
 
 def repeat(x):
@@ -23,7 +25,7 @@ def repeat(x):
 
 
 def per_example_parameter(ids, array):
-    """Return one trainable copy of an array per example, so that each example has its gradient."""
+    """Return one trainable copy of an array per example, so that each has its own gradient."""
     table = keras.layers.Embedding(EXAMPLES, array.size)
     rows = keras.layers.Reshape(array.shape)(table(ids))
     table.set_weights([repeat(array.ravel())])
@@ -50,10 +52,6 @@ def build(layers, readout, rate=0.0, **options):
     model = ReinforceModel(inputs, outputs(contexts), **{**UNBIASED, **options})
     outputs.set_weights([readout])
     return model, tables, data
-
-
-# The estimator is documented as unbiased for these options.
-UNBIASED = {"reward_weight": 1.0, "entropy_weight": 0.0}
 
 
 def gradients(model, tables, data, target, sample_weight=None):

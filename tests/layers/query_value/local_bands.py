@@ -7,8 +7,17 @@ from keras_attention import LocalAttention
 
 BATCH, WIDTH = 3, 5
 RNG = np.random.default_rng(0)
-KINDS = ["none", "right", "left right", "holes", "nothing", "causal", "left causal holes", "pairs"]
-KINDS += ["queries left", "pairs causal right nothing"]
+KINDS = [
+    "none",
+    "right",
+    "left right",
+    "holes",
+    "empty row",
+    "causal",
+    "left causal holes",
+    "pairs",
+]
+KINDS += ["queries left", "pairs causal right empty row"]
 
 
 def numpy(x):
@@ -29,7 +38,7 @@ def make_masks(kind, queries, keys):
             mask[0, : n // 3] = False
         if "holes" in kind:
             mask &= RNG.random((BATCH, n)) < 0.7
-        if "nothing" in kind:
+        if "empty row" in kind:
             mask[2] = False
     options = {"use_causal_mask": "causal" in kind}
     if kind != "none":

@@ -68,7 +68,7 @@ def test_custom_score_and_normalizer_are_used():
     results = layer([query, key], attention_mask=MASK, return_attention_scores=True)
 
     def distance(query, key):
-        return -2 * reference.pairs(
+        return -2 * reference.score_pairs(
             lambda q, k: sum((a - b) ** 2 for a, b in zip(q, k, strict=True)), query, key
         )
 

@@ -13,14 +13,14 @@ from tests.gradients import gradients
 
 BATCH, QUERIES, KEYS, WIDTH, VALUES = 11, 3, 5, 2, 7
 RNG = np.random.default_rng(0)
-QUERY, KEY, VALUE, MIX = (
+QUERY, KEY, VALUE, FACTORS = (
     RNG.normal(size=(BATCH, *shape)).astype("float32")
     for shape in [(QUERIES, WIDTH), (KEYS, WIDTH), (KEYS, VALUES), (QUERIES, VALUES)]
 )
 NOISE = RNG.gumbel(size=(BATCH, QUERIES, KEYS)).astype("float32")
 
 
-def attend_noisily(layer, query, key, noise=NOISE):
+def attend_with_noise(layer, query, key, noise=NOISE):
     layer.build([QUERY.shape, VALUE.shape, KEY.shape])
     memory = layer.prepare(ops.cast(VALUE, key.dtype), key)
     return layer.attend(query, memory, (ops.convert_to_tensor(noise), None))[0]
@@ -29,13 +29,13 @@ def attend_noisily(layer, query, key, noise=NOISE):
 def test_straight_through_is_hard_forward_and_soft_backward():
     layer = HardAttention("dot", "straight_through")
     soft = HardAttention("dot", inference="expectation")
-    contexts = ops.convert_to_numpy(attend_noisily(layer, QUERY, ops.convert_to_tensor(KEY)))
+    contexts = ops.convert_to_numpy(attend_with_noise(layer, QUERY, ops.convert_to_tensor(KEY)))
     assert (contexts[:, :, None] == VALUE[:, None]).all(-1).any(-1).all()
     hard = gradients(
-        lambda q, k: ops.sum(ops.multiply(attend_noisily(layer, q, k), MIX)), [QUERY, KEY]
+        lambda q, k: ops.sum(ops.multiply(attend_with_noise(layer, q, k), FACTORS)), [QUERY, KEY]
     )
     expected_outputs = gradients(
-        lambda q, k: ops.sum(ops.multiply(soft([q, VALUE, k]), MIX)), [QUERY, KEY]
+        lambda q, k: ops.sum(ops.multiply(soft([q, VALUE, k]), FACTORS)), [QUERY, KEY]
     )
     for result, correct in zip(hard, expected_outputs, strict=True):
         np.testing.assert_allclose(result, correct, atol=1e-5)
@@ -46,7 +46,7 @@ def test_gumbel_gradient_is_that_of_the_relaxed_sample():
 
     def compute_relaxed(query, key):
         results = 0.0
-        for q, k, value, noise, mix in zip(query, key, VALUE, NOISE, MIX, strict=True):
+        for q, k, value, noise, mix in zip(query, key, VALUE, NOISE, FACTORS, strict=True):
             for i, scores in enumerate(reference.dot(q, k)):
                 alpha = reference.softmax(scores)
                 samples = reference.softmax((np.log(alpha) + noise[i]) / 0.7)
@@ -54,15 +54,15 @@ def test_gumbel_gradient_is_that_of_the_relaxed_sample():
         return results
 
     assert_gradients_match(
-        lambda q, k: ops.sum(attend_noisily(layer, q, k) * ops.cast(MIX, q.dtype)),
+        lambda q, k: ops.sum(attend_with_noise(layer, q, k) * ops.cast(FACTORS, q.dtype)),
         compute_relaxed, [QUERY, KEY], tolerance=1e-5 if GRAD_DTYPE == "float64" else 1e-3,
     )  # fmt: skip
 
 
-def split_sampling_loss(layer, weights, expected=None, mask=None):
+def split_sampling_loss(layer, weights, uses_expectation=None, mask=None):
     """Return the log-probabilities and entropies in the sampling loss, and the loss's sum."""
     with keras.StatelessScope(collect_losses=True):
-        layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), expected), mask)
+        layer.add_perturbation_loss(weights, (ops.convert_to_tensor(NOISE), uses_expectation), mask)
         [loss] = layer.losses
     return loss[:, 0, 0, 0] / GRADIENT_SCALE, loss[:, 0, 1, 0] / GRADIENT_SCALE, ops.sum(loss)
 
@@ -73,11 +73,12 @@ def test_loss_sums_log_probabilities_and_averages_entropies_over_unmasked_steps(
     weights[0, 1] = 0  # fully masked
     mask = np.ones((BATCH, QUERIES), bool)
     mask[0, 0] = mask[1] = False
-    expected = np.zeros((BATCH, QUERIES, 1), bool)
-    expected[2] = True
+    uses_expectation = np.zeros((BATCH, QUERIES, 1), bool)
+    uses_expectation[2] = True
     grad_log, grad_entropy, grad_sum = (
         gradients(
-            lambda w, i=i: ops.sum(split_sampling_loss(layer, w, expected, mask)[i]), [weights]
+            lambda w, i=i: ops.sum(split_sampling_loss(layer, w, uses_expectation, mask)[i]),
+            [weights],
         )[0]
         for i in range(3)
     )
@@ -86,7 +87,7 @@ def test_loss_sums_log_probabilities_and_averages_entropies_over_unmasked_steps(
     sample = np.eye(KEYS)[(np.log(safe) + NOISE).argmax(-1)]
     np.testing.assert_array_equal(grad_sum, 0)
     for result, correct, counts in [
-        (grad_log, sample / safe, counts_in_loss & ~expected[..., 0]),
+        (grad_log, sample / safe, counts_in_loss & ~uses_expectation[..., 0]),
         (
             grad_entropy,
             -np.log(safe) / np.maximum(counts_in_loss.sum(-1), 1)[:, None, None],

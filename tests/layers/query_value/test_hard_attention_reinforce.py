@@ -26,7 +26,7 @@ TWO_LAYERS = [(QUERY, KEY, VALUE), SECOND_LAYER]
 
 
 def differentiate_expected_cost(layers, readout, rate=0.0):
-    """Return the gradient of the expected cost by every layer's query."""
+    """Return the gradients of the expected cost with respect to the layers' queries."""
 
     def compute_expected(*queries):
         layers_with_queries = [
@@ -99,11 +99,8 @@ def test_reward_and_entropy_weights_scale_the_gradient():
 @pytest.mark.parametrize("better", [0, 1])
 def test_the_better_of_two_keys_becomes_more_likely(better):
     keras.utils.set_random_seed(0)
-    ids, values_input, keys_input = (
-        keras.Input((), dtype="int32"),
-        keras.Input((2, 1)),
-        keras.Input((2, 2)),
-    )
+    ids = keras.Input((), dtype="int32")
+    values_input, keys_input = keras.Input((2, 1)), keras.Input((2, 2))
     queries_input = keras.layers.Embedding(2, 2, embeddings_initializer="zeros")(ids)
     layer = HardAttention("dot", expectation_rate=0.0, seed=7)
     context, weights = layer(

@@ -54,7 +54,7 @@ def test_gradients_of_bands_equal_those_of_single_queries(kind, score):
         np.testing.assert_allclose(result, correct, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["right", "left right", "holes", "nothing", "left causal holes"])
+@pytest.mark.parametrize("kind", ["right", "left right", "holes", "empty row", "left causal holes"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_nan_at_masked_positions_changes_nothing(kind, poison):
     lengths, layer = (70, 70), build_layer("general", 4)

@@ -80,10 +80,10 @@ def test_dropout_keeps_the_mean():
     layer = LocalAttention(2, score="dot", dropout=0.5, seed=1)
     query, value = np.zeros((1, 4001, 3), "float32"), np.ones((1, 7, 3), "float32")
     expected = numpy(layer([query, value]))
-    dropped, weights = layer([query, value], training=True, return_attention_scores=True)
-    np.testing.assert_allclose(numpy(dropped).mean(), expected.mean(), rtol=0.03)
+    with_dropout, weights = layer([query, value], training=True, return_attention_scores=True)
+    np.testing.assert_allclose(numpy(with_dropout).mean(), expected.mean(), rtol=0.03)
     np.testing.assert_allclose(numpy(weights).sum(-1), expected[..., 0], rtol=1e-5)
-    assert (numpy(dropped) == 0).any()
+    assert (numpy(with_dropout) == 0).any()
     np.testing.assert_array_equal(numpy(layer([query, value], training=False)), expected)
 
 

@@ -30,12 +30,12 @@ def test_padding_on_either_side_changes_nothing(alignment, before, after):
     layer = build(alignment, units=2)
     masks = [np.ones(QUERY.shape[:2], bool), KEY_MASK]
     output, weights = layer([QUERY, VALUE], mask=masks, **SCORES)
-    around = [(0, 0), (before, after)]
-    padded = [np.pad(x, [*around, (0, 0)], constant_values=np.nan) for x in (QUERY, VALUE)]
-    results = layer(padded, mask=[np.pad(m, around) for m in masks], **SCORES)
+    padding = [(0, 0), (before, after)]
+    padded = [np.pad(x, [*padding, (0, 0)], constant_values=np.nan) for x in (QUERY, VALUE)]
+    results = layer(padded, mask=[np.pad(m, padding) for m in masks], **SCORES)
     expected_outputs = (
-        np.pad(numpy(output), [*around, (0, 0)]),
-        np.pad(numpy(weights), [*around, around[1]]),
+        np.pad(numpy(output), [*padding, (0, 0)]),
+        np.pad(numpy(weights), [*padding, padding[1]]),
     )
     assert_close(results, expected_outputs)
 
@@ -50,7 +50,7 @@ def test_sentence_length_excludes_padding():
     _, weights = layer([QUERY, VALUE], mask=[None, mask], **SCORES)
     # The sentences have 13, 6 and 4 positions; the center of the last one is a masked key.
     centers = 6, 2 + 3, 2 + 3
-    assert numpy(weights).argmax(-1).tolist() == [[place] * QUERIES for place in centers]
+    assert numpy(weights).argmax(-1).tolist() == [[center] * QUERIES for center in centers]
 
 
 def test_window_around_a_fractional_center_has_an_even_number_of_keys():

@@ -90,8 +90,8 @@ def test_single_query_equals_a_sequence_of_one():
     layer = build("general", units=2)
     sequence = ops.convert_to_numpy(layer([QUERY, VALUE]))
     for t in range(3):
-        alone = ops.convert_to_numpy(layer([QUERY[:, t], VALUE]))
-        np.testing.assert_allclose(alone, sequence[:, t], atol=1e-5)
+        single = ops.convert_to_numpy(layer([QUERY[:, t], VALUE]))
+        np.testing.assert_allclose(single, sequence[:, t], atol=1e-5)
 
 
 def test_fully_masked_query_gives_the_attentional_vector_of_a_zero_context():

@@ -75,9 +75,9 @@ def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
 
 @every_cell
 @every_mode
-@pytest.mark.parametrize("where", ["attention_dropout", "dropout", "recurrent_dropout"])
-def test_dropout_acts_in_training_only_and_differs_between_calls(cell, mode, where):
-    options = {where: 0.5}
+@pytest.mark.parametrize("dropout_argument", ["attention_dropout", "dropout", "recurrent_dropout"])
+def test_dropout_acts_in_training_only_and_differs_between_calls(cell, mode, dropout_argument):
+    options = {dropout_argument: 0.5}
     decoder, plain = build(cell, mode, **options), build(cell, mode)
     inference = numpy(decoder(INPUTS, MEMORY))
     np.testing.assert_allclose(inference, numpy(plain(INPUTS, MEMORY)), atol=1e-6)

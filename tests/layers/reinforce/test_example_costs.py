@@ -26,7 +26,7 @@ def word_loss(**options):
     return WordLoss(from_logits=True, **options)
 
 
-def keras_loss(loss, y, y_pred, sample_weight, loss_weights):
+def compute_keras_loss(loss, y, y_pred, sample_weight, loss_weights):
     """Return the loss that a compiled Keras model reports."""
     names = iter(NAMES)
     inputs = keras.tree.map_structure(lambda x: keras.Input(x.shape[1:], name=next(names)), y_pred)
@@ -37,7 +37,7 @@ def keras_loss(loss, y, y_pred, sample_weight, loss_weights):
 
 
 NAMES = ["first", "second"]
-BOTH, BOTH_TARGETS = [LOGITS, POINTS], [IDS, TARGETS]
+TWO_OUTPUTS, TWO_TARGETS = [LOGITS, POINTS], [IDS, TARGETS]
 CASES = {
     "function": ("mse", TARGETS, POINTS, None, None),
     "ranks_aligned": ("mse", TARGETS[:, 0], POINTS, EXAMPLE_WEIGHTS, None),
@@ -54,12 +54,12 @@ CASES = {
         None,
     ),
     "ignored_class": (word_loss(ignore_class=2), IDS, LOGITS, None, None),
-    "list": ([word_loss(), "mae"], BOTH_TARGETS, BOTH, None, [2.0, 0.5]),
-    "list_by_name": ({"first": word_loss()}, BOTH_TARGETS, BOTH, None, None),
+    "list": ([word_loss(), "mae"], TWO_TARGETS, TWO_OUTPUTS, None, [2.0, 0.5]),
+    "list_by_name": ({"first": word_loss()}, TWO_TARGETS, TWO_OUTPUTS, None, None),
     "dict": (
         {"first": word_loss(), "second": "mae"},
-        dict(zip(NAMES, BOTH_TARGETS, strict=True)),
-        dict(zip(NAMES, BOTH, strict=True)),
+        dict(zip(NAMES, TWO_TARGETS, strict=True)),
+        dict(zip(NAMES, TWO_OUTPUTS, strict=True)),
         None,
         {"first": 2.0, "second": 0.5},
     ),
@@ -67,8 +67,8 @@ CASES = {
     "one_for_all": ("mae", [TARGETS, POINTS], [POINTS, POINTS], None, None),
     "each_weighted": (
         [word_loss(), "mae"],
-        BOTH_TARGETS,
-        BOTH,
+        TWO_TARGETS,
+        TWO_OUTPUTS,
         [STEP_WEIGHTS, EXAMPLE_WEIGHTS],
         None,
     ),
@@ -79,9 +79,9 @@ CASES = {
 def test_mean_cost_equals_the_loss_that_keras_reports(name):
     loss, y, y_pred, sample_weight, loss_weights = CASES[name]
     if name == "list_by_name":
-        expected = keras_loss([word_loss(), None], y, y_pred, sample_weight, loss_weights)
+        expected = compute_keras_loss([word_loss(), None], y, y_pred, sample_weight, loss_weights)
     else:
-        expected = keras_loss(loss, y, y_pred, sample_weight, loss_weights)
+        expected = compute_keras_loss(loss, y, y_pred, sample_weight, loss_weights)
     costs = ExampleCosts(loss, loss_weights, y_pred, NAMES[: len(keras.tree.flatten(y_pred))])
     actual = ops.convert_to_numpy(costs(y, y_pred, sample_weight))
     assert actual.shape == (BATCH,)
@@ -91,11 +91,11 @@ def test_mean_cost_equals_the_loss_that_keras_reports(name):
 def test_cost_of_an_example_depends_on_its_own_steps_only():
     costs = ExampleCosts(word_loss(), None, LOGITS, ["output"])
     likelihoods = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
-    parts = -np.log(np.take_along_axis(likelihoods, IDS[..., None], -1)[..., 0])
-    np.testing.assert_allclose(costs(IDS, LOGITS), parts.mean(-1), rtol=1e-5)
+    step_costs = -np.log(np.take_along_axis(likelihoods, IDS[..., None], -1)[..., 0])
+    np.testing.assert_allclose(costs(IDS, LOGITS), step_costs.mean(-1), rtol=1e-5)
     mask = np.arange(STEPS) <= np.arange(BATCH)[:, None]
     masked = keras.layers.Masking()(ops.where(mask[..., None], LOGITS, 0))
-    expected = BATCH * (parts * mask).sum(-1) / mask.sum()
+    expected = BATCH * (step_costs * mask).sum(-1) / mask.sum()
     np.testing.assert_allclose(costs(IDS, masked), expected, rtol=1e-5)
 
 
@@ -114,18 +114,20 @@ def test_costs_that_sum_to_zero_are_right_for_each_example(reduction):
     ("loss", "weights", "outputs", "message"),
     [
         (None, None, LOGITS, "loss=None"),
-        ([None, None], None, BOTH, r"loss=\[None, None\]"),
-        (["mse"], None, BOTH, r"loss=\['mse'\]"),
-        ({"third": "mse"}, None, BOTH, "loss={'third': 'mse'}"),
-        ("mse", [1.0], BOTH, r"loss_weights=\[1.0\]"),
+        ([None, None], None, TWO_OUTPUTS, r"loss=\[None, None\]"),
+        (["mse"], None, TWO_OUTPUTS, r"loss=\['mse'\]"),
+        ({"third": "mse"}, None, TWO_OUTPUTS, "loss={'third': 'mse'}"),
+        ("mse", [1.0], TWO_OUTPUTS, r"loss_weights=\[1.0\]"),
         (WordLoss(reduction=None), None, LOGITS, "reduction=None"),
         ("crossentropy", None, LOGITS, "loss='crossentropy'"),
-        (["CE", None], None, BOTH, "loss='CE'"),
+        (["CE", None], None, TWO_OUTPUTS, "loss='CE'"),
     ],
 )
 def test_missing_or_mismatched_losses_are_refused(loss, weights, outputs, message):
     with pytest.raises(ValueError, match=f"Expected .* Received: .*{message}"):
-        ExampleCosts(loss, weights, outputs, NAMES[: len(outputs)] if outputs is BOTH else ["one"])
+        ExampleCosts(
+            loss, weights, outputs, NAMES[: len(outputs)] if outputs is TWO_OUTPUTS else ["one"]
+        )
 
 
 def test_scalar_loss_of_the_batch_is_refused():

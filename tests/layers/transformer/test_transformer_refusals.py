@@ -56,7 +56,7 @@ def test_memory_mask_with_a_cache_is_refused():
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_other_width_than_the_block_was_built_with_is_refused(norm):
+def test_inputs_of_another_width_than_at_build_are_refused(norm):
     block = build_seeded(TransformerEncoderBlock(2, 11, norm=norm), X)
     for x in (X[..., :4], X[:, 0]):
         with pytest.raises(ValueError, match="incompatible with the layer"):

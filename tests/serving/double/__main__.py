@@ -8,7 +8,7 @@ import threading
 import types
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent
 
 
 def main():
@@ -45,12 +45,12 @@ def main():
 def _register_namespaces():
     """Make the packages' modules importable without running their `__init__`."""
     tensorflow = importlib.util.find_spec("tensorflow").submodule_search_locations[0]
-    package = HERE.parents[2] / "keras_attention"
+    package = FOLDER.parents[2] / "keras_attention"
     folders = {
         "tensorflow": tensorflow,
         "keras_attention": package,
         "keras_attention.export": package / "export",
-        "double": HERE,
+        "double": FOLDER,
     }
     for name, folder in folders.items():
         sys.modules[name] = types.ModuleType(name)

@@ -1,4 +1,4 @@
-"""Blockwise dot-product attention on JAX: no table of all weights, forward or backward."""
+"""Blockwise dot-product attention on JAX, which never stores all weights, forward or backward."""
 
 import dataclasses
 import functools
@@ -19,7 +19,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     (_, heads, queries, _), (_, groups, keys, _) = query.shape, key.shape
     if query.shape[-1] == 1:
         # XLA fuses a product of width 1 into the maximum and into the exponent, with different
-        # roundings: large scores would all lie far below their "maximum". Width 2 stays a product.
+        # roundings: large scores could all be far below their "maximum". Width 2 is not fused.
         query, key = (jnp.pad(x, [(0, 0), (0, 0), (0, 0), (0, 1)]) for x in (query, key))
     key_mask, pairs = visible.key_mask, visible.pairs
     if pairs is not None:
@@ -77,7 +77,7 @@ def _map_first_axis(function, *arguments):
     mapped = [x for x, own in zip(leaves, is_mapped, strict=True) if own]
     if not mapped:
         return call(mapped)[None]
-    # One after the other, the blocks stay in a core's cache. A GPU has room for all of them at
-    # once, and several devices can divide a `vmap` among them, but not a loop.
+    # Computed one after the other, the blocks stay in a core's cache. A GPU has room for all of
+    # them at once, and several devices can divide a `vmap` among themselves, but not a loop.
     is_parallel = jax.default_backend() != "cpu" or jax.device_count() > 1
     return jax.vmap(call)(mapped) if is_parallel else lax.map(call, mapped)

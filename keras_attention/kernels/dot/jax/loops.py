@@ -124,7 +124,7 @@ class BlockLoops:
         numbers = jnp.arange(segment.first, segment.first + segment.count)
         # Tie the indices to an array that differs between heads. The masks depend only on the
         # indices, so JAX would otherwise compute the masks of all blocks before the loop over
-        # heads, and store them as one large table.
+        # heads, and store them as one large array.
         return lax.optimization_barrier((numbers, arrays[0][0, 0]))[0]
 
     def _first_key(self, block):
@@ -147,8 +147,8 @@ class BlockLoops:
         """Slice a block's queries, keys and values, and compute its scores.
 
         Returns:
-            `(heads, rows, D)`, `(D, columns)`, `(Dv, columns)`; and `(heads, rows, columns)`, the
-            lowest where masked.
+            `(heads, rows, D)`, `(D, columns)`, `(Dv, columns)`; and the scores `(heads, rows,
+            columns)`, which are `MASKED_SCORE` where masked.
         """
         query, key, value, bias = arrays
         corner = block * self.layout.rows, self._first_key(block)
@@ -170,7 +170,7 @@ class BlockLoops:
         return query, key, value, scores if mask is None else jnp.where(mask, scores, MASKED_SCORE)
 
     def _mask_positions(self, row, start, rows, columns):
-        """Masks `(rows, columns)` of causality, the window and the bands' padding."""
+        """Return the masks `(rows, columns)` of causality, the window and the bands' padding."""
         visible, masks = self.visible, []
         key = self._position_keys(start, columns)
         query = (jnp.arange(rows) + row + visible.keys - visible.queries)[:, None]

@@ -1,4 +1,4 @@
-"""Blockwise dot-product attention on TensorFlow: no table of all weights, forward or backward."""
+"""Blockwise dot-product attention on TensorFlow, which never stores all weights."""
 
 import tensorflow as tf
 
@@ -13,7 +13,8 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
     """Compute attention block by block, and recompute the weights for the gradient.
 
     Memory grows with the length of the sequences only, and a causal mask or a window skips keys. A
-    block holds one head, but all heads and sequences if these are short: the loop runs once then.
+    block holds one head of one sequence. If the sequences are short, a single block holds
+    everything, and the loop runs once.
 
     Args:
         query: `(batch, heads, Tq, D)`, scaled, of any float dtype.

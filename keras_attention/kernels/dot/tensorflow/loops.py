@@ -27,10 +27,10 @@ class BlockLoops:
         self.keeps_norm = is_compiled()
 
     def attend(self, query, key, value):
-        """Return the context and, if there is one, what `differentiate` needs of each row.
+        """Return the context and, if needed, the numbers per row that `differentiate` uses.
 
         With `keeps_norm`, these are the maximum of the scores and the sum of the exponentials;
-        else, with a bias, 1 if any key is visible and 0 if not.
+        else, with a bias, 1 if any key is visible and 0 if not; else there are none.
         """
 
         def attend_block(block, *arrays):

@@ -10,7 +10,7 @@ from keras_attention.normalize.masked import MASKED_SCORE
 
 
 class ScoreSlicer:
-    """Adds a bias or None to a block's scores, masks them, and sums the gradient of the bias."""
+    """Adds the bias, if any, to a block's scores, masks them, and sums the bias's gradient."""
 
     def __init__(self, slicer, bias):
         self.slicer, self.layout, self.visible = slicer, slicer.layout, slicer.visible

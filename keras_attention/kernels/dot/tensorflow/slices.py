@@ -8,7 +8,7 @@ from keras_attention.kernels.dot.block_layout import choose
 from keras_attention.kernels.dot.tensorflow.for_each import create_array, create_sums
 
 # The position of a block of scores: its index among all blocks, the index of its first group in the
-# batch, its first `(sequence, head, query, key)` and the number of each. Padding counts.
+# batch, its first `(sequence, head, query, key)` and the number of each. Padding is counted.
 Block = collections.namedtuple("Block", ["index", "group", "corner", "size"])
 
 

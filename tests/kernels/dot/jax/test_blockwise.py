@@ -97,12 +97,9 @@ def test_causal_mask_of_many_blocks_is_not_materialized():
 def test_all_heads_at_once_on_a_gpu_match_heads_one_by_one(name, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     visible = StructuredMask(QUERIES, KEYS, **CASES[name])
-    has_visible_key = np.asarray(visible_pairs(QUERIES, KEYS, **CASES[name])).any(axis=-1)[
-        :, None, :, None
-    ]
-    rows = {
-        "rows": 2
-    }  # No other test uses this value, or JAX would reuse a program compiled for a CPU.
+    has_visible_key = visible_pairs(QUERIES, KEYS, **CASES[name]).any(axis=-1)[:, None, :, None]
+    # No other test uses 2 rows; JAX would reuse a program that it compiled for a CPU.
+    rows = {"rows": 2}
 
     def attend(*arrays):
         return np.where(
@@ -125,7 +122,7 @@ def test_all_heads_at_once_on_a_gpu_match_heads_one_by_one(name, monkeypatch):
         np.testing.assert_allclose(actual, one_by_one, rtol=1e-4, atol=1e-5)
 
 
-def test_second_derivative():
+def test_second_derivative_matches_plain():
     layers = [
         keras_attention.MultiHeadSelfAttention(2, 3, implementation=i) for i in IMPLEMENTATIONS
     ]

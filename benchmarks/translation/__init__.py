@@ -1,0 +1,1 @@
+"""The translation models of the examples, beside the same models written in PyTorch."""
