@@ -53,10 +53,10 @@ class DotScore(Score):
             query = at_least_float32(query) / query.shape[-1] ** 0.5
         if self.use_scale:
             query = ops.multiply(at_least_float32(query), self.scale)
-        return self.round_to_half(query)
+        return self._round_to_half(query)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return self.round_to_half(key)
+        return self._round_to_half(key)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
