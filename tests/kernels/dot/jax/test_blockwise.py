@@ -149,10 +149,10 @@ def test_half_precision_on_a_gpu_uses_fused_attention(name, monkeypatch):
     monkeypatch.setattr(blockwise_jax, "blockwise_attention", None)
     case, value = CASES[name], VALUE[..., : QUERY.shape[-1]]  # as wide as the keys
     actual = dot_attention_module.dot_attention(
-        *map(ops.convert_to_tensor, (QUERY, KEY, value)),
+        *(ops.cast(x, "bfloat16") for x in (QUERY, KEY, value)),
         StructuredMask(QUERIES, KEYS, **case),
-        dtype="bfloat16",
     )
+    actual = ops.cast(actual, "float32")
     expected = attention(QUERY, KEY, value, visible_pairs(QUERIES, KEYS, **case))
     np.testing.assert_allclose(actual, expected, rtol=0.05, atol=0.05)
     is_masked = ~visible_pairs(QUERIES, KEYS, **case).any(axis=-1)
