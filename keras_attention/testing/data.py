@@ -3,6 +3,7 @@
 import numpy as np
 
 BATCH, QUERIES, KEYS, WIDTH = 2, 3, 7, 5
+OTHER_SIZES = 3, 5, 11  # of a batch, its queries and its keys, for programs of any size
 
 
 def example_batch(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention import export
+from keras_attention.export.checks.fresh_process import run_calls
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
@@ -61,10 +61,10 @@ def test_the_export_gives_the_same_caption_alone_and_in_a_batch(quick):
     where, *_ = quick
     path = where / "saved_models/image_captioning_hard_quick/1"
     images = np.random.default_rng(0).integers(256, size=(3, 84, 84, 1), dtype="uint8")
-    together = export.run_in_c_loader(path, "decode", {"image": images})
+    inputs = [{"image": images}, *({"image": image[None]} for image in images)]
+    together, *singles = run_calls(path, [("decode", x) for x in inputs])
     assert together["attention"].shape == (3, 10, 7, 7)
-    for row, image in enumerate(images):
-        alone = export.run_in_c_loader(path, "decode", {"image": image[None]})
+    for row, alone in enumerate(singles):
         assert alone["caption"][0] == together["caption"][row]
         np.testing.assert_allclose(alone["attention"][0], together["attention"][row], atol=1e-5)
         words = alone["caption"][0].decode().split()

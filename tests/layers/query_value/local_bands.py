@@ -1,9 +1,11 @@
 """Layers, inputs and masks of every kind for the tests of local attention in bands."""
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_attention import LocalAttention
+from keras_attention.testing.backends import compile_function
 
 BATCH, WIDTH = 3, 5
 RNG = np.random.default_rng(0)
@@ -13,6 +15,19 @@ KINDS += ["queries left", "pairs causal right nothing"]
 
 def numpy(x):
     return ops.convert_to_numpy(x)
+
+
+def evaluate(layer, data, *calls):
+    """Return the results of calls with different options, as numpy arrays.
+
+    On JAX they are one program, because it compiles each eager operation.
+    """
+
+    def run(*data):
+        return [layer(list(data), **options) for options in calls]
+
+    run = compile_function(run) if keras.backend.backend() == "jax" else run
+    return keras.tree.map_structure(numpy, run(*data))
 
 
 def inputs(queries, keys):

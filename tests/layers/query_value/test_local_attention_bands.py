@@ -9,6 +9,7 @@ from tests.gradients import gradients
 from tests.layers.query_value.local_bands import (
     KINDS,
     count_positions,
+    evaluate,
     inputs,
     layers,
     masks,
@@ -27,11 +28,12 @@ def test_bands_equal_single_queries(kind, score, sizes):
     *lengths, window = sizes
     layer, data = layers(score, window), inputs(*lengths)
     options, (real, _) = masks(kind, *lengths)
-    alone = layer(data, positions=count_positions(real), return_attention_scores=True, **options)
-    results = layer(data, return_attention_scores=True, **options)
-    for result, correct in zip(results, alone, strict=True):
-        np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-5)
-    np.testing.assert_array_equal(numpy(layer(data, **options)), numpy(results[0]))
+    with_scores = {"return_attention_scores": True, **options}
+    alone = {"positions": count_positions(real), **with_scores}
+    correct, results, output = evaluate(layer, data, alone, with_scores, options)
+    for result, array in zip(results, correct, strict=True):
+        np.testing.assert_allclose(result, array, atol=1e-5)
+    np.testing.assert_array_equal(output, results[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
