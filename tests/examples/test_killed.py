@@ -1,8 +1,8 @@
 """A training that is killed twice and restarted ends like one that is not.
 
 Each training is a process of its own. SIGKILL ends it at a random batch, and then in the middle of
-writing the next file, usually a checkpoint. By default one example is tested, with
-`-m "slow or not slow"` all of them.
+writing the next file, usually a checkpoint. With `-m ci` one example is tested, with
+`-m "slow or not slow"` all of them; by default `test_training.py` tests a small model.
 """
 
 import importlib
@@ -27,7 +27,7 @@ real_data = [
     pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"),
 ]
 CASES = [  # an example's module, and arguments of its main
-    pytest.param("neural_turing_machine", {}),
+    pytest.param("neural_turing_machine", {}, marks=pytest.mark.ci),
     pytest.param("translate_dates", {}, marks=slow),
     pytest.param("neural_turing_machine", {"controller": "baseline"}, marks=slow),
     pytest.param("pointer_network", {}, marks=slow),

@@ -55,7 +55,12 @@ ON_TORCH = keras.backend.backend() == "torch"
 
 
 @pytest.mark.parametrize(
-    ("cell", "mode"), [("gru", "before"), ("lstm", "after"), ("stack", "feeding")]
+    ("cell", "mode"),
+    [
+        pytest.param("gru", "before", marks=pytest.mark.ci),
+        pytest.param("lstm", "after", marks=pytest.mark.ci),
+        ("stack", "feeding"),
+    ],
 )
 def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
     keras.utils.set_random_seed(0)
@@ -118,7 +123,9 @@ def test_cell_uses_one_dropout_mask_for_all_steps(mode, compile_it):
     assert len(is_soft) > 1
 
 
-@every_mode
+@pytest.mark.parametrize(
+    "mode", ["before", *(pytest.param(x, marks=pytest.mark.ci) for x in ("after", "feeding"))]
+)
 def test_decoder_learns_to_copy_its_memory(mode):
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
