@@ -67,7 +67,7 @@ def check_same_numbers_compiled_and_reloaded(case: LayerCase, eager: bool = True
     is_tensorflow = keras.backend.backend() == "tensorflow"
     if is_tensorflow:
         reloaded.jit_compile = False
-    for sizes in ((), OTHER_SIZES):
+    for sizes in (OTHER_SIZES, ()):
         data = case.batch(*sizes)
         expected = to_numpy(case.call(layer, *data)) if eager else evaluator.outputs(*data)
         results = {}
