@@ -27,6 +27,7 @@ def logits_of(bits):
     return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     where, _, figures = quick
     written = json.loads((where / "runs/ntm_copy_quick-seed0/figures.json").read_text())
@@ -39,6 +40,7 @@ def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_sequences(quick):
     where, *_ = quick
     path = where / "saved_models/ntm_copy_quick/1"
@@ -55,6 +57,7 @@ def test_the_export_accepts_any_number_and_length_of_sequences(quick):
             np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.ci
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_figures(quick, capsys):
     where, folders, figures = quick

@@ -22,6 +22,7 @@ def quick(tmp_path_factory):
     return where, folders, pointer_network.main(quick=True, **folders)
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
     where, _, figures = quick
     assert figures.keys() == {"n = 5"} and figures["n = 5"].keys() == {"greedy", "beam of 3"}
@@ -33,6 +34,7 @@ def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
 
 
 @pytest.mark.ci
+@pytest.mark.ci
 def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     where, folders, figures = quick
     assert pointer_network.main(quick=True, **folders) == figures
@@ -40,6 +42,7 @@ def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     assert (where / "saved_models/pointer_hull_5_quick/2").exists()
 
 
+@pytest.mark.ci
 def test_the_export_answers_equally_alone_and_padded_in_a_batch(quick):
     where, *_ = quick
     path = where / "saved_models/pointer_hull_5_quick/1"

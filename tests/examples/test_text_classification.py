@@ -73,6 +73,7 @@ def zero_context_vectors(model):
             layer.query.assign(np.zeros(layer.query.shape))
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     where, _, figures = quick
     name = "text_classification_movie_rationales_quick"
@@ -84,6 +85,7 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     assert (where / f"runs/{name}-seed0/figures.json").exists()
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
     where, *_ = quick
     path = where / "saved_models/text_classification_movie_rationales_quick/1"
@@ -105,6 +107,7 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
         np.testing.assert_allclose(alone["liked"], outputs["liked"][row : row + 1], atol=1e-5)
 
 
+@pytest.mark.ci
 @pytest.mark.ci
 def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
     where, arguments, figures = quick
