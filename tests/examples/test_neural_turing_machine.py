@@ -27,6 +27,7 @@ def to_logits(bits):
     return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     directory, _, figures = quick
     written = json.loads((directory / "runs/ntm_copy_quick-seed0/figures.json").read_text())
@@ -39,6 +40,7 @@ def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_sequences(quick):
     directory, *_ = quick
     path = directory / "saved_models/ntm_copy_quick/1"

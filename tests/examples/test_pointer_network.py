@@ -22,6 +22,7 @@ def quick(tmp_path_factory):
     return directory, folders, pointer_network.main(quick=True, **folders)
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
     directory, _, figures = quick
     assert figures.keys() == {"n = 5"} and figures["n = 5"].keys() == {"greedy", "beam of 3"}
@@ -40,6 +41,7 @@ def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     assert (directory / "saved_models/pointer_hull_5_quick/2").exists()
 
 
+@pytest.mark.ci
 def test_the_export_answers_equally_alone_and_padded_in_a_batch(quick):
     directory, *_ = quick
     path = directory / "saved_models/pointer_hull_5_quick/1"

@@ -73,6 +73,7 @@ def zero_context_vectors(model):
             layer.query.assign(np.zeros(layer.query.shape))
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     directory, _, figures = quick
     name = "text_classification_movie_rationales_quick"
@@ -84,6 +85,7 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     assert (directory / f"runs/{name}-seed0/figures.json").exists()
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
     directory, *_ = quick
     path = directory / "saved_models/text_classification_movie_rationales_quick/1"
