@@ -38,4 +38,21 @@ def to_score_precision(x: Tensor) -> Tensor:
     Returns:
         Tensor of the same shape, float32 or float64.
     """
-    return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+    return clip(at_least_float32(x), MAX_ABSOLUTE_INPUT)
+
+
+def clip(x: Tensor, limit: float) -> Tensor:
+    """Clip `x` to +-limit; a clipped element has a gradient of zero.
+
+    Args:
+        x: Tensor of any float dtype and shape.
+        limit: The largest absolute value.
+
+    Returns:
+        Tensor of the same shape and dtype.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.clip(x, -limit, limit)
+    # JAX multiplies the gradient of a clipped element by zero: an infinite one would become NaN.
+    x = ops.where(x > limit, limit, x)
+    return ops.where(x < -limit, -limit, x)

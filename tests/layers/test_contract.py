@@ -138,6 +138,11 @@ def test_domain_is_finite(case, dtype):
     domain.check_domain_is_finite(case, dtype)
 
 
+@every_case(domain.check_huge_inputs_are_finite)
+def test_huge_inputs_are_finite(case):
+    domain.check_huge_inputs_are_finite(case)
+
+
 @every_case_that_compiles_fast(domain.check_implementations_agree)
 def test_implementations_agree(case):
     domain.check_implementations_agree(case)
