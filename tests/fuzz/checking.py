@@ -34,7 +34,11 @@ class Problem:
     gradients may be None. shared: Names of arrays without a batch axis. set_weights: Function of
     the list of drawn weights that returns others. known_axes: Dict of the axes, beside the last
     one, whose sizes must be known. twin: A layer with the plain implementation and the same seed,
-    which must drop the same weights; or None.
+    which must drop the same weights; or None. sizes: Dict of the largest number that is rounded on
+    the way to an output, if that may be larger than the output itself.
+
+    When the equations are evaluated to find out how far rounding errors are amplified, `fixed` has
+    one entry more: "round", a function that changes an array by rounding errors.
     """
 
     layer: Any
@@ -51,6 +55,7 @@ class Problem:
     set_weights: Callable | None = None
     known_axes: dict = dataclasses.field(default_factory=dict)
     twin: Any = None
+    sizes: dict = dataclasses.field(default_factory=dict)
 
 
 def check(build, case):
@@ -155,15 +160,19 @@ def _tolerances(problem, case, floats, weights, keep, expected):
     (large scores, the edge of a window), the layer may differ as well.
     """
     internal = problem.internal or ("float64" if case.policy == "float64" else "float32")
+    epsilon, rng = EPSILON[internal], case.rng(11)
     changes = {k: 0.0 for k in expected}
-    rng = case.rng(11)
+
+    def round_randomly(x):
+        return x * (1 + epsilon * rng.uniform(-1, 1, x.shape))
+
+    fixed = problem.fixed | {"round": round_randomly}
     for _ in range(0 if problem.is_exact else PERTURBATIONS):
         other_floats, other_weights = (
-            [x * (1 + EPSILON[internal] * rng.uniform(-1, 1, x.shape)) for x in arrays]
-            for arrays in (floats.values(), weights)
+            [round_randomly(x) for x in arrays] for arrays in (floats.values(), weights)
         )
         others = problem.reference(
-            dict(zip(floats, other_floats, strict=True)), problem.fixed, other_weights, keep
+            dict(zip(floats, other_floats, strict=True)), fixed, other_weights, keep
         )
         for name in _names(expected):
             change = np.nan_to_num(np.abs(others[name] - expected[name]), nan=np.inf)
@@ -178,9 +187,8 @@ def _tolerances(problem, case, floats, weights, keep, expected):
                 if np.ndim(changes[name])
                 else changes[name]
             )
-        tolerances[name] = (
-            TOLERANCE[case.dtype] * size + AMPLIFICATION * changes[name] + MIN_DIFFERENCE
-        )
+        change = changes[name] + epsilon * problem.sizes.get(name, 0)
+        tolerances[name] = TOLERANCE[case.dtype] * size + AMPLIFICATION * change + MIN_DIFFERENCE
     return tolerances
 
 

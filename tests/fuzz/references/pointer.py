@@ -68,3 +68,26 @@ def teacher_forced(weights, targets, memory, points, real, state, mask_visited):
         all_rows.append(rows)
         all_visible.append(visible)
     return np.array(all_rows), np.array(all_visible)
+
+
+def greedy(one, state, length, allow_repeats):
+    """Return the indices and the log-probability of the likeliest next index at every step.
+
+    Args:
+        one: A `Pointer`.
+        state: State of its cell.
+        length: Maximum number of indices, that of the end included.
+        allow_repeats: Whether an element can be pointed to again.
+    """
+    indices, total, x = [], 0.0, one.begin
+    while len(indices) < length:
+        if one.end is None and not one.count_left(indices, allow_repeats):
+            break
+        log_p, state = one.step(x, state, () if allow_repeats else indices)
+        index = int(np.argmax(log_p))
+        indices.append(index)
+        total += log_p[index]
+        if index == 0 and one.end is not None:
+            break
+        x = one.next_input(index)
+    return indices, total
