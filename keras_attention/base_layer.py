@@ -28,9 +28,10 @@ class BaseLayer(keras.layers.Layer):
 
         `Model.quantize` quantizes sub-layers of Keras, such as `Dense`, by itself.
         """
+        # `Model.quantize` calls innermost layers, such as a score: the path names its layer too.
         raise NotImplementedError(
-            f"{type(self).__name__} does not support `quantize`: the weights of attention layers "
-            "and scores stay as they are. To quantize a multi-head layer, convert it first: "
+            f"{(self.path or self.name)!r} does not support `quantize`: the weights of attention "
+            "layers and scores stay as they are. To quantize a multi-head layer, convert it first: "
             "keras_attention.multi_head_to_keras."
         )
 

@@ -6,6 +6,7 @@ Every kernel may rely on equal batch axes. TensorFlow multiplies some shapes `(B
 
 from functools import reduce
 
+import keras
 from keras import ops
 
 
@@ -94,9 +95,14 @@ def broadcast_axes(x, sizes):
 
 
 def broadcast_to_batch(inputs, *tensors):
-    """Broadcast the batch axis of memories and their masks, or None, to the batch of `inputs`."""
+    """Broadcast the batch axis of memories and their masks, or None, to the batch of `inputs`.
+
+    If the sizes are known only at run time, another size than 1 or that of the inputs is an error
+    of the backend, which contains the name scope.
+    """
     size = inputs.shape[0] or ops.shape(inputs)[0]
-    return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
+    with keras.name_scope("expected_memory_of_the_batch_of_inputs_or_of_batch_1"):
+        return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
 
 def _batch_sizes(inputs, axes):

@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
 from keras_attention.layer_arguments import get_initializer, get_regularizer
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.tensors import check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory
 from keras_attention.mask.structured_mask import StructuredMask
@@ -20,7 +20,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SelfAttention2D(BaseLayer):
+class SelfAttention2D(DenseInputsLayer):
     """Self-attention over all positions of an image, with a residual scaled by γ.
 
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.call_arguments.tensors import check_not_symbolic, check_tensors
 from keras_attention.layers.query_value.base import PreparedMemory, QueryValueAttention
@@ -33,7 +33,7 @@ from keras_attention.types import Config, Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionDecoder(BaseLayer):
+class AttentionDecoder(DenseInputsLayer):
     """Runs a recurrent cell over the target, and attends to the source at every step.
 
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
@@ -107,6 +107,8 @@ class AttentionDecoder(BaseLayer):
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
         Manning (2015), sections 3 and 3.3, https://arxiv.org/abs/1508.04025.
     """
+
+    tensor_arguments = ("inputs", "memory")
 
     def __init__(
         self,

@@ -1,0 +1,26 @@
+"""A base class that refuses ragged, sparse and text inputs before the layer is built."""
+
+from typing import Any
+
+from keras_attention.base_layer import BaseLayer
+from keras_attention.layers.call_arguments.tensors import check_tensors
+
+
+class DenseInputsLayer(BaseLayer):
+    """A layer that checks the first tensors of a call before `build`.
+
+    `build` and Keras's own check get only shapes: they would complain of the unknown or the wrong
+    width of a ragged tensor.
+
+    Attributes:
+        tensor_arguments: Names of the first arguments of the call.
+    """
+
+    tensor_arguments: tuple[str, ...] = ("inputs",)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        names = self.tensor_arguments
+        for name, x in (*zip(names, args, strict=False), *kwargs.items()):
+            if name in names:
+                check_tensors(name, x)
+        return super().__call__(*args, **kwargs)
