@@ -77,7 +77,9 @@ class AttentionDecoder(DenseInputsLayer):
             not change the state, and its output and alignment are zero. The outputs have the
             Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
             to the next layer too.
-        memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
+        memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`. For a gradient
+            penalty under XLA on TensorFlow, pass it into the compiled function, or compute it
+            there from an input: XLA cannot differentiate a loop twice that contains a constant mask.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
             functional model, Keras takes the number of outputs from the layer's first call: if a
             later call returns more, e.g. in a model of one decoding step, ask for it in the first
