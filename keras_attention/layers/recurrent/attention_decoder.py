@@ -79,7 +79,7 @@ class AttentionDecoder(DenseInputsLayer):
             to the next layer too.
         memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`. For a gradient
             penalty under XLA on TensorFlow, pass it into the compiled function, or compute it
-            there from an input: XLA cannot differentiate a loop twice that contains a constant mask.
+            there from an input: XLA cannot differentiate a loop with a constant mask twice.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
             functional model, Keras takes the number of outputs from the layer's first call: if a
             later call returns more, e.g. in a model of one decoding step, ask for it in the first
