@@ -11,15 +11,12 @@ class DenseInputsLayer(BaseLayer):
 
     `build` and Keras's own check get only shapes: they would complain of the unknown or the wrong
     width of a ragged tensor.
-
-    Attributes:
-        tensor_arguments: Names of the first arguments of the call.
     """
 
-    tensor_arguments: tuple[str, ...] = ("inputs",)
+    _tensor_arguments: tuple[str, ...] = ("inputs",)  # names of the first arguments of the call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        names = self.tensor_arguments
+        names = self._tensor_arguments
         for name, x in (*zip(names, args, strict=False), *kwargs.items()):
             if name in names:
                 check_tensors(name, x)

@@ -136,7 +136,7 @@ class PointerDecoder(DenseInputsLayer):
         https://arxiv.org/abs/1506.03134.
     """
 
-    tensor_arguments = ("inputs", "memory", "points")
+    _tensor_arguments = ("inputs", "memory", "points")
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ class AttentionDecoder(DenseInputsLayer):
         Manning (2015), sections 3 and 3.3, https://arxiv.org/abs/1508.04025.
     """
 
-    tensor_arguments = ("inputs", "memory")
+    _tensor_arguments = ("inputs", "memory")
 
     def __init__(
         self,
