@@ -227,10 +227,13 @@ def test_masks_of_0_and_1_are_taken_in_a_compiled_model():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="static shapes elsewhere")
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(jit_compile):
+@pytest.mark.parametrize(
+    "create", [lambda: ka.MultiHeadSelfAttention(2, 2), ka.AttentionPooling], ids=["heads", "pool"]
+)
+def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(create, jit_compile):
     import tensorflow as tf
 
-    layer = ka.MultiHeadSelfAttention(2, 2)
+    layer = create()
     layer(VALUE)
 
     @tf.function(
