@@ -1,5 +1,6 @@
 """Fixtures of all tests and of the docstrings' examples, and which of these are collected."""
 
+import itertools
 import os
 import random
 
@@ -10,10 +11,12 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 import keras_attention  # noqa: E402
+from tests.memory_maps import TESTS_PER_COUNT, clear_jax_caches_above  # noqa: E402
 
 pytest_plugins = ["tests.processes"]
 
 MAX_MEMORY_MAPS = 30_000  # of the 65,530 that Linux allows a process
+TESTS = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +37,8 @@ def clear_jax_caches():
 @pytest.fixture(autouse=True)
 def clear_jax_caches_before_maps_run_out():
     """On JAX, drop the compiled functions of a long file before Linux's memory maps run out."""
-    if keras.backend.backend() != "jax" or not os.path.exists("/proc/self/maps"):
-        return
-    with open("/proc/self/maps", "rb") as maps:
-        count = sum(1 for _ in maps)
-    if count > MAX_MEMORY_MAPS:
-        import jax
-
-        jax.clear_caches()
+    if keras.backend.backend() == "jax" and next(TESTS) % TESTS_PER_COUNT == 0:
+        clear_jax_caches_above(MAX_MEMORY_MAPS)
 
 
 @pytest.hookimpl(tryfirst=True)  # also before the fixtures of modules

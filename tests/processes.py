@@ -6,10 +6,13 @@ per process, fewer than the whole suite needs: in one process it ends in a segme
 The session that the user starts only collects the tests and selects among them (-k, -m, --lf). Its
 run loop starts a child process for each group of test files. A child sends its reports through a
 pipe, and the session passes them to its own plugins. Therefore -x, --lf, --sw, --durations,
---junitxml, --cov and the summary work as they do in one process. A test that kills its process is
-reported as failed, and the rest of its group runs in a new process.
+--junitxml, --cov and the summary work as they do in one process. A child stops before its memory
+maps run out, and the rest of its group runs in a new process. If a test kills its process, that
+test is reported as failed, and the rest of the group also runs in a new process.
 
-The run stays in one process if it has few files, with --processes 0, or with --pdb.
+The first groups are large, because each process has to import TensorFlow. The last groups are
+small, so that all processes end at about the same time. The run stays in one process if it is
+short, with --processes 0, or with --pdb.
 """
 
 import collections
@@ -23,7 +26,11 @@ import threading
 
 import pytest
 
-FILES_PER_PROCESS = 10
+from tests.memory_maps import TESTS_PER_COUNT, count_memory_maps
+
+SECONDS_PER_PROCESS = 10  # minimum of a group; a process needs 5 seconds to start
+UNKNOWN_SECONDS = 1.0  # expected of a file that has not run before
+MAX_MEMORY_MAPS = 45_000  # of 65,530; conftest.py frees those of JAX at fewer maps
 CHILD = "KERAS_ATTENTION_TEST_CHILD"  # environment variable: the pipe and the file of node ids
 DURATIONS = "processes/seconds"  # key in pytest's cache: {file: seconds}
 
@@ -33,8 +40,8 @@ def pytest_addoption(parser):
         "--processes",
         type=int,
         default=min(2, os.cpu_count() or 1) if os.name == "posix" else 0,
-        help=f"how many processes run at a time, {FILES_PER_PROCESS} test files each; 0: run all "
-        "tests in this process (default: 2, or 1 on a single core)",
+        help="how many processes run at a time; 0: run all tests in this process (default: 2, or 1 "
+        "on a single core)",
     )
 
 
@@ -55,12 +62,12 @@ def pytest_cmdline_main(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
-    """Run the collected tests in child processes, if there are many files."""
+    """Run the collected tests in child processes, if they take long."""
     option = session.config.option
     is_worker = hasattr(session.config, "workerinput")  # a child, or a worker of pytest-xdist
     if is_worker or not option.processes or option.collectonly or option.usepdb:
         return None
-    groups = split(session.items, load_seconds(session.config))
+    groups = split(session.items, load_seconds(session.config), option.processes)
     if len(groups) < 2:
         return None
     if session.testsfailed and not option.continue_on_collection_errors:
@@ -80,23 +87,31 @@ def get_file(nodeid):
     return nodeid.split("::")[0]
 
 
-def split(items, seconds):
-    """Return lists of tests, one list per process, the longest first.
+def split(items, seconds, processes):
+    """Return lists of tests, one list per process, in the order in which they start.
+
+    The files that take longest are first. Each list takes a third of an equal share of the
+    remaining time, but at least `SECONDS_PER_PROCESS`.
 
     Args:
         items: The selected tests, in order.
         seconds: As `load_seconds` returns it.
+        processes: How many processes run at a time.
     """
     files = collections.defaultdict(list)
     for item in items:
         files[get_file(item.nodeid)].append(item)
-    tests = [file for file in files if os.path.basename(file).startswith("test_")]
-    doctests = [file for file in files if file not in tests]  # they compile little
-    size = FILES_PER_PROCESS
-    groups = [tests[first : first + size] for first in range(0, len(tests), size)]
-    groups += [doctests] if doctests else []
-    groups.sort(key=lambda group: -sum(seconds.get(file, 0) for file in group))
-    return [[item for file in group for item in files[file]] for group in groups]
+    expected = {file: seconds.get(file, UNKNOWN_SECONDS) for file in files}
+    remaining = sum(expected.values())
+    groups, free = [], 0.0  # `free`: seconds that the last group can still take
+    for file in sorted(files, key=lambda file: -expected[file]):
+        if free <= 0:
+            groups.append([])
+            free = max(SECONDS_PER_PROCESS, remaining / (3 * processes))
+        groups[-1] += files[file]
+        free -= expected[file]
+        remaining -= expected[file]
+    return groups
 
 
 class Child:
@@ -114,13 +129,15 @@ class Child:
         self.events = os.fdopen(pipe, "wb")
         with open(selection, "rb") as file:
             self.order = {nodeid: number for number, nodeid in enumerate(pickle.load(file))}
+        self.session, self.finished = None, 0  # `finished`: number of finished tests
 
     def send(self, *event):
         pickle.dump(event, self.events)
         self.events.flush()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items):
+    def pytest_collection_modifyitems(self, session, items):
+        self.session = session
         items[:] = [item for item in items if item.nodeid in self.order]
         items.sort(key=lambda item: self.order[item.nodeid])
 
@@ -133,6 +150,9 @@ class Child:
 
     def pytest_runtest_logfinish(self, nodeid, location):
         self.send("finish", nodeid, location)
+        self.finished += 1
+        if self.finished % TESTS_PER_COUNT == 0 and count_memory_maps() > MAX_MEMORY_MAPS:
+            self.session.shouldstop = "The memory maps of this process are about to run out"
 
     def pytest_unconfigure(self):
         # The pipe may stay open in processes that tests started, so its end is marked explicitly.
@@ -146,6 +166,7 @@ class Process:
     def __init__(self, number, items, config, events):
         self.items = {item.nodeid: item for item in items}  # tests that are not finished
         self.current, self.waiting = None, []  # node id of the running test; events to report
+        self.finished = 0  # number of finished tests
         self.output = tempfile.TemporaryFile("w+", errors="replace")
         with tempfile.NamedTemporaryFile(delete=False) as self.selection:
             pickle.dump(list(self.items), self.selection)
@@ -238,6 +259,7 @@ class Parent:
             process.current = nodeid
         if kind == "finish":
             process.current = None
+            process.finished += 1
             process.items.pop(nodeid, None)
         process.waiting.append((kind, nodeid, content))
 
@@ -260,13 +282,15 @@ class Parent:
             raise self.session.Interrupted(self.session.shouldstop)
 
     def finish(self, process):
-        """Close a process; return the tests that it has not run, if one of them has killed it."""
+        """Close a process; return the tests not run because it stopped or was killed."""
         self.running.remove(process)
         status = process.process.returncode
         output = process.read_output()
         process.close()
         if not process.items and status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return []
+        if status == pytest.ExitCode.INTERRUPTED and process.finished:
+            return list(process.items.values())  # its memory maps were about to run out
         died = f"The process ended with status {status}"
         if process.current is None:
             raise RuntimeError(f"{died} outside any test. It printed:\n{output}")

@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from tests.processes import split
+
 ROOT = Path(__file__).parents[1]
 PASSING = "def test_passes():\n    pass\n"
-FILES = 11  # one more than a process runs
+FILES = 11  # one more than a process runs if their durations are unknown
 
 
 @pytest.fixture
@@ -105,6 +108,32 @@ def test_a_test_that_kills_its_process_fails_and_the_others_run(suite):
     assert code == pytest.ExitCode.TESTS_FAILED and f"1 failed, {FILES} passed" in output
     assert "FAILED tests/test_03.py::test_kills" in output
     assert "The process ended with status -9 during this test." in output
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc/self/maps")
+def test_a_process_stops_before_its_memory_maps_run_out(suite):
+    (suite / "tests/test_00.py").write_text(
+        "import os, pathlib, pytest\n\n@pytest.mark.parametrize('x', range(50))\n"
+        "def test_many(x):\n"
+        f"    pathlib.Path({str(suite)!r}, f'{{x}}.pid').write_text(str(os.getpid()))\n"
+    )
+    with (suite / "conftest.py").open("a") as file:
+        file.write("\nimport tests.processes\n\ntests.processes.MAX_MEMORY_MAPS = 0\n")
+    code, output = run_pytest(suite)
+    assert code == pytest.ExitCode.OK and f"{FILES - 1 + 50} passed" in output
+    assert len({path.read_text() for path in suite.glob("*.pid")}) == 3  # of 20, 20 and 10 tests
+
+
+def test_groups_become_smaller_and_files_that_take_long_are_first():
+    names = [f"tests/test_{number:03}.py" for number in range(100)]
+    items = [types.SimpleNamespace(nodeid=f"{name}::test") for name in names]
+    seconds = {names[70]: 300.0, names[30]: 100.0} | dict.fromkeys(names[80:], 0.1)
+    groups = split(items, seconds, processes=2)
+    assert [item.nodeid for item in groups[0]] == ["tests/test_070.py::test"]
+    assert sorted(x.nodeid for group in groups for x in group) == [x.nodeid for x in items]
+    groups = split(items, {}, processes=2)
+    assert [len(group) for group in groups] == [17, 14, 12, 10, 10, 10, 10, 10, 7]
+    assert [item for group in groups for item in group] == items
 
 
 def test_coverage_of_all_processes_is_combined(suite):

@@ -1,7 +1,5 @@
 """A whole encoder block of the Transformer, against the same block of Keras's own layers."""
 
-import numpy as np
-
 from benchmarks.families import multi_head
 from benchmarks.families.random_data import sample_normal, sample_weights
 from benchmarks.family import Contestant, Data, Family, Work
@@ -14,17 +12,20 @@ def make_data(sizes, rng):
     kernels = sample_weights(
         rng, hidden_kernel=(width, hidden_dim), outer_kernel=(hidden_dim, width)
     )
-    ones, zeros = np.ones(width, "float32"), np.zeros(width, "float32")
+
+    def sample_norm(name):
+        # With equal factors the sum of the squares, which is the loss, would be constant.
+        gamma, beta = 1 + sample_normal(rng, width) / 4, sample_normal(rng, width) / 4
+        return {f"{name}_gamma": gamma, f"{name}_beta": beta}
+
     weights = {
         **attention.weights,
-        "gamma": ones,
-        "beta": zeros,
+        **sample_norm("attention"),
         "hidden_kernel": kernels["hidden_kernel"],
         "hidden_bias": sample_normal(rng, hidden_dim) / 4,
         "outer_kernel": kernels["outer_kernel"],
         "outer_bias": sample_normal(rng, width) / 4,
-        "outer_gamma": ones,
-        "outer_beta": zeros,
+        **sample_norm("outer"),
     }
     return Data(attention.inputs, weights)
 

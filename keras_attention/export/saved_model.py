@@ -158,8 +158,10 @@ def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> N
     for part in parts:
         if isinstance(part, tf.saved_model.experimental.TrackableResource):
             archive.track(part)
+    # Servers do not differentiate. The functions of custom gradients would double the graph's size.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
-        archive.write_out(str(path), verbose=False)
+        archive.write_out(str(path), options=options, verbose=False)
     except AssertionError as error:
         if "untracked" not in str(error):
             raise

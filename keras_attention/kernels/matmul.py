@@ -66,10 +66,16 @@ def project(
             f"Received: a tensor of shape {tuple(x.shape)}"
         )
     x_dtype = keras.backend.standardize_dtype(x.dtype)
-    projected = matmul(x, saturate_cast(kernel, x_dtype))
+    shape = [-1 if size is None else size for size in x.shape[:-1]]
+    # One product of rows. Keras's product of three axes and two takes TensorFlow twenty operations
+    # on shapes, which take longer than the product itself in a decoding step.
+    has_rows = len(shape) > 1 and shape.count(-1) <= 1 and 0 not in shape
+    rows = ops.reshape(x, (-1, kernel.shape[0])) if has_rows else x
+    projected = matmul(rows, saturate_cast(kernel, x_dtype))
     if bias is not None:
         projected = ops.add(projected, ops.cast(bias, projected.dtype))
-    return saturate_cast(projected, dtype or x_dtype)
+    projected = saturate_cast(projected, dtype or x_dtype)
+    return ops.reshape(projected, (*shape, kernel.shape[1])) if has_rows else projected
 
 
 def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):

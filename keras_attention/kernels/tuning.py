@@ -68,7 +68,7 @@ DOT_MIN_CAUSAL_BLOCKS = 4
 DOT_MIN_ROWS_PER_BLOCK = 32
 
 # Under a causal mask the blocks form this many groups; each group attends to the keys up to its
-# last query. Each group is a loop of its own: more of them skip more keys and compile longer.
+# last query. Each group is a separate loop: more groups skip more keys but compile longer.
 # Family `multi_head`, row T = 2048, forward, with a causal mask.
 DOT_CAUSAL_GROUPS = 8
 

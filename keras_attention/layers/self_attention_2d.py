@@ -202,7 +202,11 @@ class SelfAttention2D(DenseInputsLayer):
     def _pool(self, image):
         if not self.pool_keys:
             return image
-        return ops.max_pool(image, 2, 2, padding="same", data_format="channels_last")
+        # XLA on TensorFlow has the second derivative of a maximum in float32 only.
+        pooled = ops.max_pool(
+            at_least_float32(image), 2, 2, padding="same", data_format="channels_last"
+        )
+        return ops.cast(pooled, image.dtype)
 
     def _flatten(self, image):
         """Reshape `(batch, H, W, C)` to `(batch, H W, C)`."""

@@ -99,11 +99,11 @@ def shift(address: Tensor, amounts: Tensor) -> Tensor:
             f"Received: amounts of shape {tuple(amounts.shape)}"
         )
     max_shift = amounts.shape[-1] // 2
-    # Split, because the gradients of several slices would be padded and added.
-    shift_amounts = ops.split(amounts, amounts.shape[-1], axis=-1)
-    shifted = ops.multiply(shift_amounts[max_shift], address)  # the shift of 0
+    # Unstacked, because the gradients of several slices would be padded and added.
+    columns = [ops.expand_dims(x, -1) for x in ops.unstack(amounts, axis=-1)]
+    shifted = ops.multiply(columns[max_shift], address)  # the shift of 0
     for k in (*range(-max_shift, 0), *range(1, max_shift + 1)):
-        rolled = ops.multiply(shift_amounts[k + max_shift], ops.roll(address, k, axis=-1))
+        rolled = ops.multiply(columns[k + max_shift], ops.roll(address, k, axis=-1))
         shifted = ops.add(shifted, rolled)
     return shifted
 

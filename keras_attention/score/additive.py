@@ -83,7 +83,7 @@ class AdditiveScore(Score):
     def _project(self, x, kernel, bias=None):
         # The result is float32, because the tanh and its kernels are computed in float32.
         dtype = score_dtype(keras.backend.standardize_dtype(x.dtype))
-        return project(self.round_to_half(x), kernel, bias, dtype)
+        return project(self._round_to_half(x), kernel, bias, dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])

@@ -1,5 +1,7 @@
 """Dot product: score = q . k, optionally divided by sqrt(d) or multiplied by a learned number."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -50,13 +52,16 @@ class DotScore(Score):
 
     def project_query(self, query: Tensor) -> Tensor:
         if self.scaled:
-            query = at_least_float32(query) / query.shape[-1] ** 0.5
+            root = query.shape[-1] ** 0.5
+            # Half precision is divided exactly by a power of two only, such as the 8 of width 64.
+            is_exact = math.frexp(root)[0] == 0.5
+            query = (query if is_exact else at_least_float32(query)) / root
         if self.use_scale:
             query = ops.multiply(at_least_float32(query), self.scale)
-        return self.round_to_half(query)
+        return self._round_to_half(query)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return self.round_to_half(key)
+        return self._round_to_half(key)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))

@@ -51,10 +51,10 @@ class GeneralScore(Score):
         )
 
     def project_query(self, query: Tensor) -> Tensor:
-        return self.round_to_half(query)
+        return self._round_to_half(query)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return project(self.round_to_half(key), ops.transpose(self.kernel))
+        return project(self._round_to_half(key), ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))

@@ -56,7 +56,7 @@ class LocationScore(Score):
 
     def project_query(self, query: Tensor) -> Tensor:
         dtype = score_dtype(keras.backend.standardize_dtype(query.dtype))
-        return project(self.round_to_half(query), self.kernel, dtype=dtype)
+        return project(self._round_to_half(query), self.kernel, dtype=dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         positions = ops.arange(ops.shape(key)[-2], dtype="int32")

@@ -81,7 +81,7 @@ class Score(BaseLayer):
         """Return a mask of the keys that can be scored: bool `(1, Tk)`, or None for all keys."""
         return None
 
-    def round_to_half(self, x: Tensor) -> Tensor:
+    def _round_to_half(self, x: Tensor) -> Tensor:
         """Round an input or a factor of a product, if the score's dtype is half precision."""
         is_half = self.compute_dtype in HALF_PRECISION
         return saturate_cast(x, self.compute_dtype) if is_half else x

@@ -3,6 +3,7 @@
 import numpy as np
 
 BATCH, QUERIES, KEYS, WIDTH = 2, 3, 7, 5
+OTHER_SIZES = 3, 5, 11  # batch, queries and keys of a second batch, for layers of any size
 
 
 def example_batch(

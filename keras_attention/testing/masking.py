@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attention.testing.backends import to_numpy
 from keras_attention.testing.case import LayerCase
-from keras_attention.testing.data import BATCH, KEYS, QUERIES
+from keras_attention.testing.data import BATCH, KEYS, OTHER_SIZES, QUERIES
 from keras_attention.testing.promise import promise, require
 
 
@@ -34,8 +34,12 @@ def check_fully_masked_query_returns_zero(case: LayerCase, dtype: str = "float32
 
 @promise("a fully masked query returns zero when compiled", _supports_masks)
 def check_fully_masked_query_returns_zero_compiled(case: LayerCase, dtype: str = "float32") -> None:
-    """Compile the call with XLA; gradients are not computed."""
-    _check_zeros(case, *to_numpy(case.evaluator(dtype).run_compiled(*case.batch())))
+    """Compile the call with XLA; gradients are not computed.
+
+    The sizes are those of `same_results.py`, so that both checks use the same compiled program.
+    """
+    data = case.batch(*OTHER_SIZES)
+    _check_zeros(case, *to_numpy(case.evaluator(dtype).run_compiled(*data)))
 
 
 def _check_zeros(case, output, weights):

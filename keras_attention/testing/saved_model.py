@@ -8,9 +8,8 @@ import keras
 import numpy as np
 
 from keras_attention.testing.case import LayerCase
+from keras_attention.testing.data import OTHER_SIZES
 from keras_attention.testing.promise import promise
-
-SIZES = (3, 5, 11)
 
 
 def _is_tensorflow(case: LayerCase) -> bool:
@@ -24,7 +23,7 @@ def run_in_c_loader(cases: dict[str, LayerCase]) -> dict[str, list]:
         cases: Dict of name to case; all cases have the same width.
 
     Returns:
-        Dict of name to [output, weights] for `case.batch(*SIZES)`, as numpy arrays.
+        Dict of name to [output, weights] for `case.batch(*OTHER_SIZES)`, as numpy arrays.
     """
     from keras_attention import export
 
@@ -43,7 +42,7 @@ def run_in_c_loader(cases: dict[str, LayerCase]) -> dict[str, list]:
     with tempfile.TemporaryDirectory() as folder:
         example = dict(zip(names, case.batch(), strict=True))
         path = export.saved_model(model, Path(folder) / "layers", example=[example])
-        data = dict(zip(names, case.batch(*SIZES), strict=True))
+        data = dict(zip(names, case.batch(*OTHER_SIZES), strict=True))
         results = export.run_in_c_loader(path, "serving_default", data)
     return {name: [results[f"{name}_output"], results[f"{name}_weights"]] for name in cases}
 
@@ -58,7 +57,7 @@ def check_same_results_in_c_loader(case: LayerCase, results: list | None = None)
             exported alone.
     """
     results = run_in_c_loader({"layer": case})["layer"] if results is None else results
-    expected = case.evaluator().outputs(*case.batch(*SIZES))
+    expected = case.evaluator().outputs(*case.batch(*OTHER_SIZES))
     for array, expected_array in zip(results, expected, strict=True):
         np.testing.assert_allclose(array, expected_array, rtol=1e-5, atol=1e-6)
 

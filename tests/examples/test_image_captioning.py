@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention import export
+from keras_attention.export.checks.fresh_process import run_calls
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
@@ -68,10 +68,10 @@ def test_the_export_gives_the_same_caption_alone_and_in_a_batch(quick):
     directory, *_ = quick
     path = directory / "saved_models/image_captioning_hard_quick/1"
     images = np.random.default_rng(0).integers(256, size=(3, 84, 84, 1), dtype="uint8")
-    batched = export.run_in_c_loader(path, "decode", {"image": images})
+    inputs = [{"image": images}, *({"image": image[None]} for image in images)]
+    batched, *singles = run_calls(path, [("decode", x) for x in inputs])
     assert batched["attention"].shape == (3, 10, 7, 7)
-    for row, image in enumerate(images):
-        single = export.run_in_c_loader(path, "decode", {"image": image[None]})
+    for row, single in enumerate(singles):
         assert single["caption"][0] == batched["caption"][row]
         np.testing.assert_allclose(single["attention"][0], batched["attention"][row], atol=1e-5)
         words = single["caption"][0].decode().split()

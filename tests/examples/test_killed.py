@@ -1,8 +1,8 @@
 """A training run that is killed twice and restarted ends like an uninterrupted one.
 
 Each run is a separate process. SIGKILL ends it first at a random batch, and then in the middle of
-writing the next file, usually a checkpoint. By default one example is tested, and all of them with
-`-m "slow or not slow"`.
+writing the next file, usually a checkpoint. `-m ci` tests one example, and `-m "slow or not slow"`
+all of them. Without `-m` no example is tested; `test_training.py` always tests a small model.
 """
 
 import importlib
@@ -27,7 +27,7 @@ real_data = [
     pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"),
 ]
 CASES = [  # an example's module, and arguments of its main
-    pytest.param("neural_turing_machine", {}),
+    pytest.param("neural_turing_machine", {}, marks=pytest.mark.ci),
     pytest.param("translate_dates", {}, marks=slow),
     pytest.param("neural_turing_machine", {"controller": "baseline"}, marks=slow),
     pytest.param("pointer_network", {}, marks=slow),

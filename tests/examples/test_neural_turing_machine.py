@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import export
+from keras_attention.export.checks.fresh_process import run_calls
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
@@ -27,6 +27,7 @@ def to_logits(bits):
     return (10 * (2 * np.asarray(bits) - 1)).astype("float32")
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     directory, _, figures = quick
     written = json.loads((directory / "runs/ntm_copy_quick-seed0/figures.json").read_text())
@@ -39,15 +40,19 @@ def test_the_quick_run_writes_its_figures_pictures_and_model(quick):
     assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 2e6
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_sequences(quick):
     directory, *_ = quick
     path = directory / "saved_models/ntm_copy_quick/1"
-    for count, steps in ((1, 1), (3, 59)):
-        inputs = {"sequence": np.zeros((count, steps, 9), "float32")}
-        probabilities = export.run_in_c_loader(path, "serving_default", inputs)["probabilities"]
+    sizes = (1, 1), (3, 59)
+    inputs = [{"sequence": np.zeros((*size, 9), "float32")} for size in sizes]
+    names = "serving_default", "addresses"
+    outputs = run_calls(path, [(name, x) for name in names for x in inputs])
+    for (count, steps), output, addresses in zip(sizes, outputs[:2], outputs[2:], strict=True):
+        probabilities = output["probabilities"]
         assert probabilities.shape == (count, steps, 8)
         assert ((probabilities > 0) & (probabilities < 1)).all()
-        for weights in export.run_in_c_loader(path, "addresses", inputs).values():
+        for weights in addresses.values():
             assert weights.shape == (count, steps, 1, 128)
             np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
 

@@ -6,13 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import export
-
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
 from examples import pointer_network
 from examples.datasets.geometry import TASKS
+from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.layers.pointer.decode import Pointed
 
 
@@ -23,6 +22,7 @@ def quick(tmp_path_factory):
     return directory, folders, pointer_network.main(quick=True, **folders)
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_pictures_figures_and_a_model(quick):
     directory, _, figures = quick
     assert figures.keys() == {"n = 5"} and figures["n = 5"].keys() == {"greedy", "beam of 3"}
@@ -41,18 +41,20 @@ def test_a_second_run_resumes_and_writes_the_next_version(quick, capsys):
     assert (directory / "saved_models/pointer_hull_5_quick/2").exists()
 
 
+@pytest.mark.ci
 def test_the_export_answers_equally_alone_and_padded_in_a_batch(quick):
     directory, *_ = quick
     path = directory / "saved_models/pointer_hull_5_quick/1"
     points = np.random.default_rng(0).random((2, 11, 2), "float32")
-    inputs = {"points": points, "lengths": np.array([7, 11], "int32")}
-    batched = export.run_in_c_loader(path, "decode", inputs)
+    inputs = [
+        {"points": points, "lengths": np.array([7, 11], "int32")},
+        {"points": points[:1, :7], "lengths": np.array([7], "int32")},
+    ]
+    batched, single = run_calls(path, [("decode", x) for x in inputs])
     assert batched["indices"].shape == (2, 12) and batched["probabilities"].shape == (2, 12, 12)
     for indices, n in zip(batched["indices"], (7, 11), strict=True):
         assert ((indices >= -1) & (indices < n)).all()
         assert len(set(indices[indices >= 0])) == (indices >= 0).sum()
-    inputs = {"points": points[:1, :7], "lengths": np.array([7], "int32")}
-    single = export.run_in_c_loader(path, "decode", inputs)
     assert batched["lengths"][0] == single["lengths"][0] == (single["indices"] >= 0).sum()
     np.testing.assert_array_equal(batched["indices"][:1, :8], single["indices"])
     assert (batched["indices"][0, 8:] == -1).all()

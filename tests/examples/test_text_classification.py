@@ -7,8 +7,6 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keras_attention import export
-
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
@@ -17,6 +15,7 @@ from examples import hierarchical_attention, text_classification
 from examples.datasets import documents as data
 from examples.datasets.documents import Document, make_vocabulary, split_sentences
 from examples.hierarchical_attention import call_with_weights, make_hierarchical, measure_agreement
+from keras_attention.export.checks.fresh_process import run_calls
 
 SIZE, SENTENCES, WORDS = 31, 5, 7
 
@@ -74,6 +73,7 @@ def zero_context_vectors(model):
             layer.query.assign(np.zeros(layer.query.shape))
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     directory, _, figures = quick
     name = "text_classification_movie_rationales_quick"
@@ -85,12 +85,15 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     assert (directory / f"runs/{name}-seed0/figures.json").exists()
 
 
+@pytest.mark.ci
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
     directory, *_ = quick
     path = directory / "saved_models/text_classification_movie_rationales_quick/1"
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
     batched = {"text": np.array([text.encode() for text in texts])}
-    outputs = export.run_in_c_loader(path, "attention", batched)
+    single_inputs = [{"text": np.array([text.encode()])} for text in texts]
+    calls = [("attention", batched), *(("classify", text) for text in single_inputs)]
+    outputs, *singles = run_calls(path, calls)
     assert [[w for w in row if w] for row in outputs["words"][0].tolist()] == [
         [b"w1", b"good", b"."],
         [b"w2"],
@@ -100,8 +103,7 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     assert not outputs["word_weights"][outputs["words"] == b""].any()
     np.testing.assert_allclose(outputs["word_weights"][0, :3].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(outputs["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
-    for row, text in enumerate(texts):
-        single = export.run_in_c_loader(path, "classify", {"text": np.array([text.encode()])})
+    for row, single in enumerate(singles):
         np.testing.assert_allclose(single["liked"], outputs["liked"][row : row + 1], atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import export
+from keras_attention.export.checks.fresh_process import run_calls
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
@@ -20,6 +20,12 @@ def quick(tmp_path_factory):
     return directory, folders, accuracy
 
 
+def decode(path, *batches):
+    """Return the outputs of the exported model for several lists of texts, from one process."""
+    inputs = [{"text": np.array([text.encode() for text in texts])} for texts in batches]
+    return run_calls(path, [("decode", x) for x in inputs])
+
+
 def test_the_quick_run_writes_a_picture_and_a_model(quick):
     directory, _, accuracy = quick
     assert 0 <= accuracy <= 1
@@ -30,9 +36,8 @@ def test_the_quick_run_writes_a_picture_and_a_model(quick):
 def test_the_export_accepts_any_number_and_length_of_texts(quick):
     directory, *_ = quick
     path = directory / "saved_models/translate_dates_quick/1"
-    for texts in (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30]):
-        inputs = {"text": np.array([text.encode() for text in texts])}
-        outputs = export.run_in_c_loader(path, "decode", inputs)
+    batches = (["4 Mar 2021", ""], ["", "", ""], ["?" * 90], ["3月5日", "a", "b" * 30])
+    for texts, outputs in zip(batches, decode(path, *batches), strict=True):
         assert outputs["date"].shape == (len(texts),)
         assert outputs["alignments"].shape[:2] == (len(texts), translate_dates.OUTPUT_LENGTH)
         assert np.isfinite(outputs["alignments"]).all()
@@ -41,10 +46,9 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
 def test_a_text_is_translated_equally_alone_and_in_a_batch(quick):
     directory, *_ = quick
     path = directory / "saved_models/translate_dates_quick/1"
-    texts = [b"4 Mar 2021", b"Mittwoch, 3. September 1930", b"x"]
-    batched = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
-    for row, text in enumerate(texts):
-        single = export.run_in_c_loader(path, "decode", {"text": np.array([text])})
+    texts = ["4 Mar 2021", "Mittwoch, 3. September 1930", "x"]
+    batched, *singles = decode(path, texts, *([text] for text in texts))
+    for row, single in enumerate(singles):
         assert single["date"][0] == batched["date"][row]
         width = single["alignments"].shape[2]
         np.testing.assert_allclose(

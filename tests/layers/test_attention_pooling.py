@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention import AttentionPooling
 from tests import reference, reference_recurrent
+from tests.compile_model import compile_model
 from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
 
 RNG = np.random.default_rng(0)
@@ -123,8 +124,8 @@ def test_hierarchical_network_learns_to_find_a_word():
     labels = np.arange(64) % 2
     documents[1::2, 2, rng.integers(0, 5)] = 10  # the word to find, in every other document
     model = network()
-    model.compile(
-        keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    compile_model(
+        model, keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     model.fit(documents, labels, epochs=25, batch_size=16, verbose=0)
     assert model.evaluate(documents, labels, verbose=0)[1] > 0.95

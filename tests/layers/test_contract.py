@@ -38,10 +38,27 @@ def is_first(name):
     return bool(ROWS[name].all_arguments)
 
 
-def every_case(check):
-    """Parametrize a test by the cases to which the check applies."""
-    cases = {name: case for name, case in ROWS.items() if check.applies(case)}
-    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+def has_own_kernel(name):
+    """Return True for the cases that together run every layer with each of its kernels."""
+    return is_first(name) or "blockwise" in ROWS[name].arguments.values()
+
+
+def every_case(check, compiles=False):
+    """Parametrize a test by the cases to which the check applies.
+
+    Args:
+        check: The check.
+        compiles: Whether the test compiles or exports a program for each case. If so, cases whose
+            kernels other cases run as well are marked `ci`.
+    """
+    cases = [
+        pytest.param(
+            case, id=name, marks=[pytest.mark.ci] * (compiles and not has_own_kernel(name))
+        )
+        for name, case in ROWS.items()
+        if check.applies(case)
+    ]
+    return pytest.mark.parametrize("case", cases)
 
 
 def every_case_that_compiles_fast(check):
@@ -49,26 +66,30 @@ def every_case_that_compiles_fast(check):
     cases = {
         name: case
         for name, case in ROWS.items()
-        if check.applies(case)
-        and (BACKEND != "jax" or is_first(name) or "blockwise" in case.arguments.values())
+        if check.applies(case) and (BACKEND != "jax" or has_own_kernel(name))
     }
     return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
 
 
-def every_case_and_dtype(check, dtypes):
+def every_case_and_dtype(check, dtypes, compiles=False):
     """Parametrize by cases and dtypes.
 
     A layer's further cases differ in composition, not in how they treat a dtype; except that
-    blockwise kernels do.
+    blockwise kernels do. If the test compiles, these further cases are marked `ci` in all dtypes
+    but float32, in which several tests share their compiled programs.
     """
-    pairs = {
-        f"{name}-{dtype}": (case, dtype)
+    pairs = [
+        pytest.param(
+            *(case, dtype),
+            id=f"{name}-{dtype}",
+            marks=[pytest.mark.ci] * (compiles and dtype != "float32" and not has_own_kernel(name)),
+        )
         for name, case in ROWS.items()
         for dtype in dtypes
         if check.applies(case)
         and (is_first(name) or "blockwise" in name or dtype in COMPILED_DTYPES)
-    }
-    return pytest.mark.parametrize(("case", "dtype"), pairs.values(), ids=pairs.keys())
+    ]
+    return pytest.mark.parametrize(("case", "dtype"), pairs)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,7 +107,9 @@ def test_fully_masked_query_returns_zero(case, dtype):
 
 # On JAX the check above runs compiled in every dtype.
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow alone runs both ways here")
-@every_case_and_dtype(masking.check_fully_masked_query_returns_zero_compiled, COMPILED_DTYPES)
+@every_case_and_dtype(
+    masking.check_fully_masked_query_returns_zero_compiled, COMPILED_DTYPES, compiles=True
+)
 def test_fully_masked_query_returns_zero_compiled(case, dtype):
     masking.check_fully_masked_query_returns_zero_compiled(case, dtype)
 
@@ -208,7 +231,7 @@ def c_loader_results(request):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a SavedModel is TensorFlow's")
-@every_case(saved_model.check_same_results_in_c_loader)
+@every_case(saved_model.check_same_results_in_c_loader, compiles=True)
 def test_same_results_in_c_loader(case, c_loader_results):
     saved_model.check_same_results_in_c_loader(case, c_loader_results.get(id(case)))
 
@@ -251,6 +274,6 @@ def test_frozen_layer_can_be_unfrozen(case):
     freezing.check_frozen_layer_can_be_unfrozen(case)
 
 
-@every_case(training.check_layer_learns_when_compiled)
+@every_case(training.check_layer_learns_when_compiled, compiles=True)
 def test_layer_learns_when_compiled(case):
     training.check_layer_learns_when_compiled(case)

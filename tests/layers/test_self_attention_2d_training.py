@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import SelfAttention2D
+from tests.compile_model import compile_model
 
 IMAGES = np.random.default_rng(0).normal(size=(6, 3, 5, 7)).astype("float32")
 JIT = keras.backend.backend() != "torch"
@@ -65,7 +66,7 @@ def test_released_variant_trains_compiled_and_survives_saving(data_format, dtype
         3, pool_keys=True, spectral_normalization=True, data_format=data_format, dtype=dtype
     )
     model = keras.Model(inputs, layer(inputs))
-    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=JIT)
+    compile_model(model, keras.optimizers.SGD(0.05), "mse", jit_compile=JIT)
     target = images + images.mean((1, 2) if data_format == "channels_last" else (2, 3))[0].mean()
     losses = model.fit(images, target, epochs=8, batch_size=3, verbose=0).history["loss"]
     assert model.jit_compile == JIT

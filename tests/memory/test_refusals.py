@@ -7,5 +7,5 @@ from keras_attention import memory
 
 
 def test_even_number_of_shifts_is_refused():
-    with pytest.raises(ValueError, match=r"Expected `amounts`.*odd.*\(1, 1, 4\)"):
+    with pytest.raises(ValueError, match=r"odd number of `amounts`.*\(1, 1, 4\)"):
         memory.shift(np.ones((1, 1, 7), "float32"), np.ones((1, 1, 4), "float32"))

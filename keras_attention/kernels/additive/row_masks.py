@@ -6,9 +6,9 @@ from keras_attention.mask import combine
 
 
 class RowMasks:
-    """A mask in two parts: what all queries share, and what differs between queries.
+    """A mask, split into the part that all queries share and the parts with a row per query.
 
-    rows: Dict of the parts with an axis of queries, to be split into blocks like the queries:
+    rows: Dict of the parts with a row per query, to be split into blocks like the queries:
     `positions` among the keys, int32 `(1, Tq, 1)`; `query_mask`, bool `(batch or 1, Tq, 1)`;
     `pairs`, bool `(batch or 1, Tq, Tk)`.
 

@@ -2,8 +2,7 @@
 
 With A = e^(2 query) and B = e^(2 key), tanh(query + key) = 1 - 2 r for the reciprocal
 r = 1 / (1 + A B). B is computed once per sequence, and each pair of a step costs one division. The
-gradient recomputes r, so that the size of what a loop stores for each step does not grow with
-Tk * units.
+gradient recomputes r, so that a loop does not store a tensor of Tk * units for each step.
 
 Domain: projections within +-43, as in `xla`; steps with any other projection use the plain formula.
 """
@@ -19,7 +18,7 @@ from keras_attention.kernels.additive.scores import as_tensor
 
 
 class StepKeys(NamedTuple):
-    """Keys for `additive_step`, with what is computed from them once per sequence.
+    """Keys for `additive_step`, and the tensors computed from them once per sequence.
 
     keys: Projected keys `(batch, Tk, units)`; exponentials: B, `(batch, Tk, units)`; maxima: the
     largest absolute value of each sequence's keys, `(batch,)`.

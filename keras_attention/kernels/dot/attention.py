@@ -67,7 +67,7 @@ def dot_attention(
     dtype = keras.backend.standardize_dtype(value.dtype)
     context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
     if seeds is not None:
-        context = context / (1 - rate)
+        context = ops.divide(context, 1 - rate)
     context = saturate_cast(context, dtype)
     has_visible_key = mask.query_has_visible_key()
     return hide(context, None if has_visible_key is None else ops.expand_dims(has_visible_key, -2))

@@ -202,8 +202,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         """Check the masks of a call with a cache, which may be symbolic.
 
         Returns:
-            The new tokens' mask, or None; the `StructuredMask` of all masks but that of the cache;
-            and the mask with an axis of heads, or None.
+            The new tokens' mask, or None; the `StructuredMask` of all masks except the cache's; and
+            the mask with an axis of heads, or None.
         """
         mask, _ = split_masks(mask, inputs)
         slots = ops.expand_dims(cache.mask, -1)  # only its shape is used

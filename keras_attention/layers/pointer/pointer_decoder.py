@@ -254,9 +254,9 @@ class PointerDecoder(DenseInputsLayer):
             memory_mask: Bool `(batch, Tin)`, or None.
 
         Returns:
-            A `PreparedMemory`. Its keys are the projected keys, after that of the end if there is
-            one. Its values are the table of step inputs, the begin symbol and then the points,
-            `(batch, 1 + Tin, D)`; or None without `points`. Its mask is `memory_mask`.
+            A `PreparedMemory`. Its keys are the projected keys, preceded by the end's key if there
+            is an end. Its values are the table of step inputs, `(batch, 1 + Tin, D)`: the begin
+            symbol and then the points; or None without `points`. Its mask is `memory_mask`.
         """
         check_not_symbolic("prepare", memory=memory, points=points, memory_mask=memory_mask)
         memory_mask = prepare_mask("memory_mask", memory_mask, memory)

@@ -120,7 +120,7 @@ class QueryValueAttention(BaseLayer):
     def prepare(
         self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
     ) -> PreparedMemory:
-        """Compute once per sequence what does not depend on the query.
+        """Compute, once per sequence, everything that does not depend on the query.
 
         Args:
             value: `(batch, Tk, Dv)`.

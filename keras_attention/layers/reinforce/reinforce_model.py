@@ -21,8 +21,8 @@ class ReinforceModel(keras.Model):
 
     It supports any number of `HardAttention(estimator="reinforce")` layers, alone or in an
     `AttentionDecoder`, with plain `compile` and `fit`. With cost_i the cost of example i in the
-    compiled loss (their mean is the loss), r_i = -cost_i its reward and b the baseline, the
-    gradient is that of
+    compiled loss (their mean is the loss), r_i = -cost_i its reward and b the baseline, the model
+    follows the gradient of
 
         mean_i( cost_i - reward_weight * (r_i - b) * log p(s_i | alpha) - entropy_weight * H_i )
 

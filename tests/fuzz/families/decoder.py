@@ -114,7 +114,6 @@ def build(case):
             case, layer, floats, fixed, weights, count
         ),
         poison=poison,
-        internal=case.dtype if case.is_half else None,
         unconnected=("*",),
     )
 

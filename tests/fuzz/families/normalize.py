@@ -92,6 +92,7 @@ def build(case):
         call=call,
         reference=evaluate,
         is_exact=is_hard,
+        internal=None if case.policy == "float64" else "float32",
         unconnected=("*",) if is_hard else (),
         shared=("mask",) if mask is not None and mask.ndim < 3 else (),
     )

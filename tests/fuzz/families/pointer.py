@@ -82,7 +82,6 @@ def build(case):
         reference=lambda floats, fixed, weights, keep: _reference(
             case, layer, floats, fixed, weights
         ),
-        internal=case.dtype if case.is_half else None,
         unconnected=("*",),
     )
 

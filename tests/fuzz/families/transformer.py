@@ -126,7 +126,6 @@ def build(case):
             case, layer, floats, fixed, weights
         ),
         poison=poison,
-        internal=case.dtype if case.is_half else None,
         unconnected=("*",),
         shared=("pairs",) if pairs is not None and pairs.ndim < 3 else (),
     )

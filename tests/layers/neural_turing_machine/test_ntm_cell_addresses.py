@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_attention
+from keras_attention.export.checks.fresh_process import run_calls
 
 SHAPES = {
     "outputs": (5,),
@@ -95,11 +96,11 @@ def test_export_returns_the_addresses_in_the_signature_attention(tmp_path):
         model, tmp_path / "ntm", signatures={"attention": (attention, model.inputs)}
     )
     arrays = {"inputs": data(3, 5)}
-    actual = keras_attention.export.run_in_c_loader(path, "attention", arrays)
+    names = "attention", "serving_default"
+    actual, outputs = run_calls(path, [(name, arrays) for name in names])
     expected = recording_model(arrays["inputs"])
     for name in ("read_addresses", "write_addresses"):
         np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-5, atol=1e-6)
-    outputs = keras_attention.export.run_in_c_loader(path, "serving_default", arrays)
     np.testing.assert_allclose(outputs["output"], numpy(expected["outputs"]), rtol=1e-5, atol=1e-6)
 
 

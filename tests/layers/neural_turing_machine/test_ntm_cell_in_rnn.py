@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_attention
+from tests.compile_model import compile_model
 
 SIZES = {"slots": 7, "width": 3, "controller_units": 5}
 on_tensorflow = pytest.mark.skipif(
@@ -111,7 +112,7 @@ def test_trains_compiled_with_masks_and_unknown_batch_and_time():
     model = keras.Model(words, y)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     jit = keras.backend.backend() != "torch"
-    model.compile(keras.optimizers.Adam(0.03, clipvalue=10.0), loss, jit_compile=jit)
+    compile_model(model, keras.optimizers.Adam(0.03, clipvalue=10.0), loss, jit_compile=jit)
     sequences = np.random.default_rng(0).integers(0, 5, (4, 5))
     history = model.fit(sequences, sequences, epochs=30, verbose=0)
     assert model.jit_compile == jit

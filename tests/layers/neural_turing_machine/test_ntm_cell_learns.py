@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_attention
+from tests.compile_model import compile_model
 
 LENGTH, BITS = 3, 3
 
@@ -32,7 +33,7 @@ def test_feedforward_controller_learns_to_copy_from_memory():
     outputs = keras.layers.RNN(cell, return_sequences=True)(inputs)[:, LENGTH + 1 :]
     model = keras.Model(inputs, outputs)
     optimizer = keras.optimizers.Adam(0.01, clipvalue=10.0)
-    model.compile(optimizer, "binary_crossentropy", jit_compile=True)
+    compile_model(model, optimizer, "binary_crossentropy", jit_compile=True)
     model.fit(*make_copy_task(16 * 300, seed=0), batch_size=16, shuffle=False, verbose=0)
     sequences, targets = make_copy_task(256, seed=1)
     wrong = (model.predict(sequences, batch_size=256, verbose=0) > 0.5) != targets

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import keras_attention
+from keras_attention.export.checks.fresh_process import run_calls
 from tests.layers.pointer.pointer_formulas import (
     BATCH,
     MEMORY,
@@ -85,7 +86,9 @@ def test_eager_and_compiled_decoding_are_equal(
     compiled = tf.function(
         run, jit_compile=jit_compile, input_signature=None if static_shapes else unknown_sizes
     )
-    for data in [DATA] if static_shapes else [DATA, SMALL_DATA]:
+    batches = [DATA] if static_shapes else [DATA, SMALL_DATA]
+    # XLA compiles a program for each size. The test with static shapes compiles the larger size.
+    for data in batches[-1:] if jit_compile else batches:
         assert_same(compiled(**tensors(data)), run(**tensors(data)))
 
 
@@ -99,7 +102,7 @@ def test_compiled_decoding_accepts_any_number_of_elements(end_slot, beam_width, 
     run = make_decode_function(build_decoder(end_slot), beam_width=beam_width)
     signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in input_specs()]
     compiled = tf.function(run, signature, jit_compile=jit_compile)
-    for elements in (1, 4, 9):
+    for elements in (1, 9) if jit_compile else (1, 4, 9):
         resized = {n: np.resize(DATA[n], (2, elements, DATA[n].shape[-1])) for n in NAMES[:2]}
         data = {**SMALL_DATA, **resized, "mask": np.arange(elements) < [[elements], [1]]}
         actual = compiled(**tensors(data))
@@ -149,8 +152,9 @@ def test_exported_model_decodes(tmp_path):
         example={"points": data, "targets": np.array([[1, 2]] * BATCH)},
     )
     longer = np.random.default_rng(3).normal(size=(2, 11, 2)).astype("float32")
-    for points in (data, data[:1, :2], longer):
-        actual = keras_attention.export.run_in_c_loader(path, "decode", {"points": points})
+    batches = data, data[:1, :2], longer
+    results = run_calls(path, [("decode", {"points": points}) for points in batches])
+    for points, actual in zip(batches, results, strict=True):
         expected = numpy(decode(points))
         np.testing.assert_array_equal(actual["indices"], expected["indices"])
         np.testing.assert_allclose(

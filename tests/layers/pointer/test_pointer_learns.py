@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_attention
+from tests.compile_model import compile_model
 from tests.layers.pointer.pointer_formulas import numpy
 
 BATCH, STEPS, NUMBERS, UNITS = 128, 600, 4, 32
@@ -24,7 +25,8 @@ def test_learns_to_sort_four_numbers():
     points, targets = keras.Input((None, 1)), keras.Input((None,), dtype="int32")
     memory, *state = encoder(points)
     model = keras.Model([points, targets], decoder(targets, memory, points, initial_state=state))
-    model.compile(
+    compile_model(
+        model,
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, STEPS)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=True,

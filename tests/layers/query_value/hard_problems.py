@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_attention import HardAttention, ReinforceModel
+from tests.compile_model import compile_model
 
 EXAMPLES = 50_000
 STEPS, KEYS, WIDTH, VALUES, OUTPUTS = 2, 3, 2, 1, 2
@@ -61,7 +62,7 @@ def gradients(model, tables, data, target, sample_weight=None):
     gradient of each example's loss.
     """
     before = [table.get_weights()[0] for table in tables]
-    model.compile(keras.optimizers.SGD(float(EXAMPLES)), "mse", jit_compile=not ON_TORCH)
+    compile_model(model, keras.optimizers.SGD(float(EXAMPLES)), "mse", jit_compile=not ON_TORCH)
     model.fit(
         data,
         repeat(target),

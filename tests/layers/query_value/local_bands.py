@@ -1,9 +1,11 @@
 """Layer, inputs and kinds of masks for the tests of banded local attention."""
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_attention import LocalAttention
+from keras_attention.testing.backends import compile_function
 
 BATCH, WIDTH = 3, 5
 RNG = np.random.default_rng(0)
@@ -22,6 +24,19 @@ KINDS += ["queries left", "pairs causal right empty row"]
 
 def numpy(x):
     return ops.convert_to_numpy(x)
+
+
+def evaluate_calls(layer, data, *calls):
+    """Call a layer once with each dict of options; return the results as numpy arrays.
+
+    On JAX, which compiles each eager operation separately, all calls are one compiled program.
+    """
+
+    def run(*data):
+        return [layer(list(data), **options) for options in calls]
+
+    run = compile_function(run) if keras.backend.backend() == "jax" else run
+    return keras.tree.map_structure(numpy, run(*data))
 
 
 def sample_inputs(queries, keys):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_attention import HardAttention, ReinforceModel
+from tests.compile_model import compile_model
 from tests.finite_differences import central_differences
 from tests.layers.query_value.hard_problems import (
     KEY,
@@ -109,7 +110,7 @@ def test_the_better_of_two_keys_becomes_more_likely(better):
     model = ReinforceModel(
         [ids, values_input, keys_input], {"context": context, "weights": weights}
     )
-    model.compile(keras.optimizers.SGD(2.0), {"context": "mse"}, jit_compile=not ON_TORCH)
+    compile_model(model, keras.optimizers.SGD(2.0), {"context": "mse"}, jit_compile=not ON_TORCH)
     assert model.jit_compile != ON_TORCH
     values = np.eye(2)[better][None, :, None]
     data = [np.zeros(64, "int32"), np.repeat(values, 64, 0), np.repeat(np.eye(2)[None], 64, 0)]

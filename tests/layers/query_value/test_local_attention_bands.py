@@ -10,6 +10,7 @@ from tests.layers.query_value.local_bands import (
     KINDS,
     build_layer,
     count_positions,
+    evaluate_calls,
     make_masks,
     numpy,
     sample_inputs,
@@ -27,13 +28,12 @@ def test_bands_equal_single_queries(kind, score, sizes):
     *lengths, window = sizes
     layer, data = build_layer(score, window), sample_inputs(*lengths)
     options, (query_mask, _) = make_masks(kind, *lengths)
-    expected = layer(
-        data, positions=count_positions(query_mask), return_attention_scores=True, **options
-    )
-    results = layer(data, return_attention_scores=True, **options)
+    with_scores = {"return_attention_scores": True, **options}
+    with_positions = {"positions": count_positions(query_mask), **with_scores}
+    expected, results, output = evaluate_calls(layer, data, with_positions, with_scores, options)
     for result, correct in zip(results, expected, strict=True):
-        np.testing.assert_allclose(numpy(result), numpy(correct), atol=1e-5)
-    np.testing.assert_array_equal(numpy(layer(data, **options)), numpy(results[0]))
+        np.testing.assert_allclose(result, correct, atol=1e-5)
+    np.testing.assert_array_equal(output, results[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import LocalAttention
 from keras_attention.kernels.local.bands import rows_per_band
+from tests.compile_model import compile_model
 from tests.layers.query_value.local_formulas import (
     KEY_MASK,
     QUERY,
@@ -95,8 +96,10 @@ def test_predicted_centers_move_to_the_positions_that_the_loss_rewards():
     layer = LocalAttention(5)
     _, weights = layer([queries, values], return_attention_scores=True)
     model = keras.Model([queries, values], weights)
-    model.compile(
-        keras.optimizers.Adam(0.05), lambda y, weights: -ops.mean(ops.sum(y * weights, axis=-1))
+    compile_model(
+        model,
+        keras.optimizers.Adam(0.05),
+        lambda y, weights: -ops.mean(ops.sum(y * weights, axis=-1)),
     )
     data = [np.eye(4, dtype="float32")[None], np.zeros((1, keys, 4), "float32")]
     target = np.eye(keys, dtype="float32")[expected][None]

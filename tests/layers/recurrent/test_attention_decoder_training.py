@@ -4,6 +4,7 @@ import pytest
 
 import keras_attention
 from keras_attention import AttentionDecoder
+from tests.compile_model import compile_model
 from tests.layers.recurrent.decoder_formulas import (
     CELLS,
     INPUTS,
@@ -54,7 +55,12 @@ ON_TORCH = keras.backend.backend() == "torch"
 
 
 @pytest.mark.parametrize(
-    ("cell", "mode"), [("gru", "before"), ("lstm", "after"), ("stack", "feeding")]
+    ("cell", "mode"),
+    [
+        pytest.param("gru", "before", marks=pytest.mark.ci),
+        pytest.param("lstm", "after", marks=pytest.mark.ci),
+        ("stack", "feeding"),
+    ],
 )
 def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
     keras.utils.set_random_seed(0)
@@ -63,7 +69,7 @@ def test_dropout_in_cell_and_attention_works_when_compiled(cell, mode):
     decoder = AttentionDecoder.from_config(decoder.get_config())
     model = keras.Model([inputs, memory], decoder(inputs, memory))
     # PyTorch would compile for minutes.
-    model.compile("adam", "mse", jit_compile=not ON_TORCH)
+    compile_model(model, "adam", "mse", jit_compile=not ON_TORCH)
     before = model.get_weights()
     targets = np.ones(model([INPUTS, MEMORY]).shape, "float32")
     losses = model.fit([INPUTS, MEMORY], targets, epochs=3, verbose=0).history["loss"]
@@ -117,7 +123,9 @@ def test_cell_uses_one_dropout_mask_for_all_steps(mode, compile_it):
     assert len(kept_counts) > 1
 
 
-@every_mode
+@pytest.mark.parametrize(
+    "mode", ["before", *(pytest.param(x, marks=pytest.mark.ci) for x in ("after", "feeding"))]
+)
 def test_decoder_learns_to_copy_its_memory(mode):
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
@@ -133,7 +141,7 @@ def test_decoder_learns_to_copy_its_memory(mode):
     outputs = decoder(keras.layers.Embedding(5, 8)(target), memory)
     model = keras.Model([source, target], keras.layers.Dense(5)(outputs))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
+    compile_model(model, keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
     history = model.fit([words, shifted], words, epochs=20, batch_size=32, verbose=0).history
     assert history["accuracy"][-1] > 0.9  # a language model alone would reach a quarter
 

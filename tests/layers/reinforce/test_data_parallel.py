@@ -72,7 +72,8 @@ def print_results():
 
 @pytest.fixture(scope="module")
 def results():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "XLA_FLAGS": flags}
     environment["JAX_PLATFORMS"] = "cpu"
     script = "from tests.layers.reinforce.test_data_parallel import print_results as run; run()"
     command = [sys.executable, "-c", script]

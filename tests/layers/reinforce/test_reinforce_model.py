@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_attention import AttentionDecoder, HardAttention, ReinforceModel
+from tests.compile_model import compile_model
 
 BATCH, QUERIES, KEYS, WIDTH = 6, 3, 5, 2
 JIT = keras.backend.backend() != "torch"
@@ -26,7 +27,7 @@ def build_model(model=ReinforceModel, seed=3, rate=0.0, **options):
 
 def fit_model(model, batches=1, sample_weight=None, **options):
     if not model.compiled:
-        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=JIT, **options)
+        compile_model(model, keras.optimizers.SGD(0.1), "mse", jit_compile=JIT, **options)
     return model.fit(
         [QUERY, VALUE],
         TARGET,
@@ -69,7 +70,7 @@ def test_example_of_weight_zero_changes_neither_gradients_nor_the_baseline():
     for queries, values in [(QUERY, VALUE), copies]:
         model = build_model(reward_weight=1.0, entropy_weight=0.0)
         model.rewards.assign([-7.0, 1.0])
-        model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
+        compile_model(model, keras.optimizers.SGD(1.0), "mse", jit_compile=JIT)
         model.train_on_batch([queries, values], TARGET, sample_weight=weight)
         actual.append([*kernels(model), float(model.baseline)])
     for result, correct in zip(*actual, strict=True):
@@ -83,7 +84,7 @@ def test_example_of_weight_zero_changes_neither_gradients_nor_the_baseline():
 def test_model_without_sampling_layers_trains_as_usual():
     inputs = keras.Input((WIDTH,))
     model = ReinforceModel(inputs, keras.layers.Dense(1)(inputs))
-    model.compile("sgd", "mse", jit_compile=JIT)
+    compile_model(model, "sgd", "mse", jit_compile=JIT)
     model.fit(QUERY[:, 0], TARGET[:, 0], verbose=0)
     assert float(model.baseline) == 0
 
@@ -107,7 +108,7 @@ def test_decoder_trains_in_half_precision():
         model = ReinforceModel(inputs, outputs, reward_weight=1.0)
     finally:
         keras.config.set_dtype_policy(before)
-    model.compile("adam", "mse", jit_compile=JIT)
+    compile_model(model, "adam", "mse", jit_compile=JIT)
     losses = model.fit([QUERY, VALUE], TARGET, epochs=3, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert float(model.baseline) < 0

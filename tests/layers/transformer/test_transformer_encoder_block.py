@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention import TransformerEncoderBlock
 from tests import reference
+from tests.compile_model import compile_model
 from tests.finite_differences import GRAD_DTYPE, assert_gradients_match
 from tests.layers.multi_head.multi_head_formulas import build_seeded, numpy
 from tests.layers.transformer.transformer_formulas import HIDDEN, VARIANTS, encode_formula
@@ -120,7 +121,7 @@ def test_stack_learns_in_half_precision_to_copy_the_token_two_positions_earlier(
     model = keras.Model(inputs, keras.layers.Dense(5, dtype="float32")(x))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     jit = keras.backend.backend() != "torch"
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=jit)
+    compile_model(model, keras.optimizers.Adam(0.01), loss, jit_compile=jit)
     history = model.fit(tokens, np.roll(tokens, 2, axis=1), epochs=25, verbose=0, shuffle=False)
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
 

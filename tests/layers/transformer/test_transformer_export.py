@@ -13,6 +13,7 @@ from keras_attention import (
     export,
 )
 from keras_attention.decoding import greedy
+from keras_attention.export.checks.fresh_process import run_calls
 from tests.layers.multi_head.multi_head_formulas import numpy
 
 WORDS, WIDTH, LENGTH, START, END = 11, 6, 7, 1, 2
@@ -80,10 +81,11 @@ def test_exported_model_runs_cached_greedy_decoding(tmp_path):
     path = export.saved_model(
         model, tmp_path / "stack", signatures={"decode": (decode, [spec])}, example=example
     )
-    assert len(set(numpy(decode(ops.convert_to_tensor(SOURCE))["tokens"]).ravel())) > 2
-    for source in (SOURCE, SOURCE[1:, :3], SOURCE[2:, :1]):
-        expected = decode(ops.convert_to_tensor(source))
-        actual = export.run_in_c_loader(path, "decode", {"source": source})
+    sources = SOURCE, SOURCE[1:, :3], SOURCE[2:, :1]
+    results = [decode(ops.convert_to_tensor(source)) for source in sources]
+    assert len(set(numpy(results[0]["tokens"]).ravel())) > 2
+    answers = run_calls(path, [("decode", {"source": source}) for source in sources])
+    for actual, expected in zip(answers, results, strict=True):
         np.testing.assert_array_equal(actual["tokens"], numpy(expected["tokens"]))
         for name in ("scores", "alignments"):
             np.testing.assert_allclose(actual[name], numpy(expected[name]), rtol=1e-4, atol=1e-5)

@@ -79,7 +79,7 @@ class BlockLoops:
                 def visit_block(i, *state):
                     return body(self.slicer.find_block(segment, head, i), *state)
 
-                # A loop of its own lets XLA slice the keys of a head only once.
+                # A separate loop over the blocks lets XLA slice the keys of a head only once.
                 return for_each_index(segment.count, visit_block, *state)
 
             state = for_each_index(self.slicer.head_count, visit_head, *state)
