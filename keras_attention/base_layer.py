@@ -29,10 +29,12 @@ class BaseLayer(keras.layers.Layer):
         `Model.quantize` turns the error into a warning, and still quantizes the layer's sub-layers
         of Keras, such as `Dense`.
         """
+        # `Model.quantize` calls this method of sub-layers, such as a score. The path of a sub-layer
+        # contains the name of the outer layer, which the user knows.
         raise NotImplementedError(
-            f"{type(self).__name__} does not support `quantize`: the weights of attention layers "
-            "and scores cannot be quantized. To quantize a multi-head layer, convert it first: "
-            "keras_attention.multi_head_to_keras."
+            f"{(self.path or self.name)!r} does not support `quantize`: the weights of attention "
+            "layers and scores cannot be quantized. To quantize a multi-head layer, convert it "
+            "first: keras_attention.multi_head_to_keras."
         )
 
 

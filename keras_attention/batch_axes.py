@@ -6,6 +6,7 @@ Every kernel may rely on equal batch axes. On CPUs, TensorFlow's product of some
 
 from functools import reduce
 
+import keras
 from keras import ops
 
 
@@ -80,9 +81,14 @@ def broadcast_axes(x, sizes):
 
 
 def broadcast_to_batch(inputs, *tensors):
-    """Broadcast the batch axis of each tensor, unless it is None, to the batch of `inputs`."""
+    """Broadcast the batch axis of each tensor, unless it is None, to the batch of `inputs`.
+
+    If a batch size is known only at run time and is neither 1 nor that of `inputs`, the backend
+    raises an error, which contains the name scope.
+    """
     size = inputs.shape[0] or ops.shape(inputs)[0]
-    return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
+    with keras.name_scope("expected_memory_of_the_batch_of_inputs_or_of_batch_1"):
+        return [x if x is inputs else broadcast_axes(x, (size,)) for x in tensors]
 
 
 def join_batch_sizes(inputs, axes):

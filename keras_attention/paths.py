@@ -11,19 +11,24 @@ REMOTE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def to_local_path(name: str, value: Any) -> Path:
-    """Return `value` as a `Path`, with a leading `~` expanded; reject addresses of object stores.
+    """Return `value` as a `Path`, with a leading `~` expanded; reject URLs.
 
     Args:
         name: The argument's name, for errors.
         value: A string or `os.PathLike`.
 
     Raises:
-        ValueError: If it is neither, or if it is an address such as `s3://bucket/name`, which
-            `Path` would interpret as a local folder `s3:`.
+        ValueError: If it is neither, or if it is a URL: `Path` would interpret `s3://bucket/name`
+            as a local folder `s3:`.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise ValueError(f"Expected `{name}` to be a path. Received: {name}={value!r}")
     text = os.fspath(value)
+    if text.startswith("file:/"):
+        raise ValueError(
+            f"Expected `{name}` to be a path, not a URL: leave out `file://`. "
+            f"Received: {name}={text!r}"
+        )
     if REMOTE_ADDRESS.match(text):
         raise ValueError(
             f"Expected `{name}` to be a local path. Addresses of object stores are not supported: "

@@ -47,7 +47,7 @@ def to_score_precision(x: Tensor) -> Tensor:
     Returns:
         Tensor of the same shape, float32 or float64.
     """
-    return ops.clip(at_least_float32(x), -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+    return clip(at_least_float32(x), MAX_ABSOLUTE_INPUT)
 
 
 def clip_input(x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def clip_input(x: Tensor) -> Tensor:
     """
     if keras.backend.standardize_dtype(x.dtype) == "float16":
         return x
-    return ops.clip(x, -MAX_ABSOLUTE_INPUT, MAX_ABSOLUTE_INPUT)
+    return clip(x, MAX_ABSOLUTE_INPUT)
 
 
 def saturate_cast(x: Tensor, dtype: str) -> Tensor:
@@ -77,5 +77,22 @@ def saturate_cast(x: Tensor, dtype: str) -> Tensor:
         Tensor of the same shape and of `dtype`.
     """
     if "float16" in (dtype, keras.backend.standardize_dtype(x.dtype)):
-        x = ops.clip(x, -MAX_FLOAT16, MAX_FLOAT16)
+        x = clip(x, MAX_FLOAT16)
     return ops.cast(x, dtype)
+
+
+def clip(x: Tensor, limit: float) -> Tensor:
+    """Clip `x` to +-limit; a clipped element has a gradient of zero.
+
+    Args:
+        x: Tensor of any float dtype and shape.
+        limit: The largest absolute value.
+
+    Returns:
+        Tensor of the same shape and dtype.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.clip(x, -limit, limit)
+    # JAX multiplies the gradient of a clipped element by zero, which gives NaN if it is infinite.
+    x = ops.where(x > limit, limit, x)
+    return ops.where(x < -limit, -limit, x)

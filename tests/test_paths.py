@@ -42,6 +42,12 @@ def test_address_of_an_object_store_is_refused(name, address, working_directory)
     assert not list(working_directory.iterdir())
 
 
+@pytest.mark.parametrize("url", ["file:///tmp/models", "file:/tmp/models", Path("file:///tmp")])
+def test_url_of_a_file_is_refused_with_advice(url):
+    with pytest.raises(ValueError, match="`path` to be a path.*leave out `file://`"):
+        to_local_path("path", url)
+
+
 @pytest.mark.parametrize("value", [None, 3, b"bytes", ["list"], True])
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in ("heatmap", "colored_text")])
 def test_error_names_the_argument_of_a_wrong_path(name, value):

@@ -110,9 +110,11 @@ def saved_model(
     directory = _check_directory(directory)
     all_signatures = collect_signatures(model, signatures)
     calls = make_calls(all_signatures, example)
+    parts = _find_parts(model, all_signatures)
+    _warn_about_state(parts)
 
     def write(path: Path) -> None:
-        _write_graph(path, model, all_signatures)
+        _write_graph(path, parts, all_signatures)
         check_graph(path)
         check_outputs(path, calls)
         write_warmup_requests(path, directory.resolve().name, calls)
@@ -135,17 +137,22 @@ def _check_directory(directory: str | os.PathLike) -> Path:
     return path
 
 
-def _write_graph(path: Path, model: keras.Model | None, signatures: list[Signature]) -> None:
-    """Write the SavedModel with all signatures."""
+def _find_parts(model: keras.Model | None, signatures: list[Signature]) -> list[Any]:
+    """Return all tracked objects of the model and of the signatures' resources."""
+    import tensorflow as tf
+
+    resources = [resource for signature in signatures for resource in signature.resources]
+    holders = [holder for holder in (model, *resources) if holder is not None]
+    return [part for holder in holders for part in tf.train.TrackableView(holder).descendants()]
+
+
+def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> None:
+    """Write the SavedModel with all signatures, whose lookup tables are among the parts."""
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
     for signature in signatures:
         archive.add_endpoint(signature.name, signature.compute_outputs, signature.specs)
-    resources = [resource for signature in signatures for resource in signature.resources]
-    holders = [holder for holder in (model, *resources) if holder is not None]
-    parts = [part for holder in holders for part in tf.train.TrackableView(holder).descendants()]
-    _warn_about_state(parts)
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:
@@ -176,5 +183,5 @@ def _warn_about_state(parts: Sequence[Any]) -> None:
             "would share it. Make the state an input and an output of the model instead "
             "(`initial_state` and `return_state=True`). Received: stateful=True in the layers "
             f"{stateful}",
-            stacklevel=2,
+            stacklevel=3,  # the line that calls `saved_model`
         )

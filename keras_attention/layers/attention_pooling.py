@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.mask import hide, padding
 from keras_attention.normalize import softmax
@@ -19,7 +19,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionPooling(BaseLayer):
+class AttentionPooling(DenseInputsLayer):
     """Pools a sequence into one vector, by attention with a learned query u.
 
     score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import IMPLEMENTATIONS, attention
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer, get_regularizer
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.normalize import softmax
 from keras_attention.precision import (
@@ -26,7 +26,7 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SelfAttention2D(BaseLayer):
+class SelfAttention2D(DenseInputsLayer):
     """Self-attention over all positions of an image, with a residual scaled by γ.
 
     score: dot of 1×1 convolutions; mask: —; normalize: softmax; read: weighted sum, γ·o + x.

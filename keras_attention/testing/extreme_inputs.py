@@ -16,16 +16,22 @@ SCALES = (1e-30, 1.0, 43.0, 88.0, 1e4)
 SMALL_SAMPLES, LARGE_SAMPLES = [0, 1, -3, -2], [2, 3, 4, -1]
 
 
-def make_extreme_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
+# Products of such inputs overflow in float32.
+HUGE_INPUT = 1e30
+# The largest number of float16 is 65504, and partial sums may be twice as large as the results.
+MAX_CHECKED_FLOAT16 = 3e4
+
+
+def make_extreme_batch(case: LayerCase) -> tuple:
     """Return queries, values and their masks, which are all True.
 
     Each sample holds one kind of input: uniform random numbers up to one of `SCALES`; all zeros;
-    equal vectors; one vector that is much larger than the others. All are clipped to `max_input`
-    and to `case.max_input`.
+    equal vectors; one vector that is much larger than the others. All are clipped to
+    `case.max_input`.
     """
     rng = np.random.default_rng(0)
     count = len(SCALES) + 3
-    limit = min(case.max_input or np.inf, max_input)
+    limit = case.max_input or np.inf
     arrays = []
     for length in (QUERIES, KEYS):
         x = rng.uniform(-1, 1, size=(count, length, case.width))
@@ -39,12 +45,30 @@ def make_extreme_batch(case: LayerCase, max_input: float = np.inf) -> tuple:
 
 @promise("outputs and gradients are finite for tiny, large, equal and zero inputs")
 def check_extreme_inputs_give_finite_results(case: LayerCase, dtype: str = "float32") -> None:
-    """Evaluate `make_extreme_batch`; in float16, limit inputs to 100, or products overflow."""
-    evaluator = case.evaluator(dtype)
+    """Evaluate `make_extreme_batch`; in float16, check what is below 3e4 in float32."""
+    evaluator, data = case.evaluator(dtype), make_extreme_batch(case)
+    results = evaluator.results(*data)
     is_float16 = evaluator.layer.compute_dtype == "float16"
-    data = make_extreme_batch(case, 1e2 if is_float16 else np.inf)
-    for name, array in evaluator.results(*data).items():
+    exact = case.evaluator().results(*data) if is_float16 else results
+    for position, (name, array) in enumerate(results.items()):
+        if is_float16:
+            # The first four results are the output, the weights and the gradients of the two
+            # inputs. The others are gradients of variables, which are sums over the samples.
+            shape = (len(array) if position < 4 else 1, -1)
+            peaks = np.abs(exact[name]).reshape(shape).max(axis=1, initial=0)
+            array = array.reshape(shape)[~(peaks > MAX_CHECKED_FLOAT16)]
         require(np.isfinite(array).all(), f"The {name} is not finite")
+
+
+@promise("outputs and the gradients of the inputs are finite for huge inputs")
+def check_huge_inputs_give_finite_results(case: LayerCase) -> None:
+    """Evaluate inputs up to 1e30 in float32, where gradients of variables may overflow."""
+    limit = min(HUGE_INPUT, case.max_input or np.inf)
+    query, value, *masks = case.batch()
+    query, value = (limit * np.tanh(x) for x in (query, value))
+    results = case.evaluator().results(query, value, *masks)
+    for name, array in list(results.items())[:4]:
+        require(np.isfinite(array).all(), f"The {name} is not finite with inputs up to {limit}")
 
 
 def _has_implementations(case: LayerCase) -> bool:
@@ -90,4 +114,8 @@ def check_implementations_agree(case: LayerCase) -> None:
             require((excess <= 0).all(), f"{message} with implementation={other!r}")
 
 
-CHECKS: list[Callable] = [check_extreme_inputs_give_finite_results, check_implementations_agree]
+CHECKS: list[Callable] = [
+    check_extreme_inputs_give_finite_results,
+    check_huge_inputs_give_finite_results,
+    check_implementations_agree,
+]

@@ -28,7 +28,9 @@ class Problem:
     Attributes:
         layer: The layer, not built yet.
         floats: Dict of float arrays, with respect to which the loss is differentiated.
-        fixed: Dict of masks, indices and biases. Items that are None are left out.
+        fixed: Dict of masks, indices and biases. Items that are None are left out. To find out how
+            far rounding errors are amplified, the equations are evaluated with one more item,
+            "round", a function that changes an array by rounding errors.
         call: Function `(layer, floats, fixed)`, with tensors, that returns a dict of tensors.
         reference: Function `(floats, fixed, weights, keep)` that returns a dict of float64 arrays:
             the outputs, and optionally "visible", bool of the shape of "weights", and "zero", bool
@@ -45,6 +47,8 @@ class Problem:
         known_axes: Dict of axes, apart from the last one, whose sizes must be known in a graph.
         twin: A layer with the plain implementation and the same seed, whose dropout must be the
             same, or None.
+        sizes: Dict of the largest absolute value that is rounded in the computation of an output,
+            for outputs that may be smaller than it.
     """
 
     layer: Any
@@ -61,6 +65,7 @@ class Problem:
     set_weights: Callable | None = None
     known_axes: dict = dataclasses.field(default_factory=dict)
     twin: Any = None
+    sizes: dict = dataclasses.field(default_factory=dict)
 
 
 def check(build, case):
@@ -165,15 +170,19 @@ def _compute_tolerances(problem, case, floats, weights, keep, expected):
     result (large scores, the edge of a window), the layer may differ as much.
     """
     internal = problem.internal or case.dtype
+    epsilon, rng = EPSILON[internal], case.rng(11)
     changes = {k: 0.0 for k in expected}
-    rng = case.rng(11)
+
+    def round_randomly(x):
+        return x * (1 + epsilon * rng.uniform(-1, 1, x.shape))
+
+    fixed = problem.fixed | {"round": round_randomly}
     for _ in range(0 if problem.is_exact else PERTURBATIONS):
         other_floats, other_weights = (
-            [x * (1 + EPSILON[internal] * rng.uniform(-1, 1, x.shape)) for x in arrays]
-            for arrays in (floats.values(), weights)
+            [round_randomly(x) for x in arrays] for arrays in (floats.values(), weights)
         )
         perturbed = problem.reference(
-            dict(zip(floats, other_floats, strict=True)), problem.fixed, other_weights, keep
+            dict(zip(floats, other_floats, strict=True)), fixed, other_weights, keep
         )
         for name in _list_outputs(expected):
             change = np.nan_to_num(np.abs(perturbed[name] - expected[name]), nan=np.inf)
@@ -188,9 +197,8 @@ def _compute_tolerances(problem, case, floats, weights, keep, expected):
                 if np.ndim(changes[name])
                 else changes[name]
             )
-        tolerances[name] = (
-            TOLERANCE[case.dtype] * size + AMPLIFICATION[internal] * changes[name] + MIN_DIFFERENCE
-        )
+        change = AMPLIFICATION[internal] * (changes[name] + epsilon * problem.sizes.get(name, 0))
+        tolerances[name] = TOLERANCE[case.dtype] * size + change + MIN_DIFFERENCE
     return tolerances
 
 

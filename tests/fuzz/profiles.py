@@ -10,7 +10,12 @@ from tests.fuzz.families import FAMILIES
 
 BACKEND = keras.backend.backend()
 # Cheap families have more cases.
-QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {"normalize": 40, "dot": 60, "multi_head": 40}
+QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {
+    "normalize": 40,
+    "dot": 60,
+    "multi_head": 40,
+    "pointer_decode": 8,
+}
 QUICK_SHARE = {"tensorflow": 1.0, "jax": 0.15, "torch": 0.5}[BACKEND]
 QUICK_COMPILED = {"tensorflow": 0.05, "jax": 0.0, "torch": 0.0}[BACKEND]
 LONG_COMPILED = {"tensorflow": 0.15, "jax": 0.15, "torch": 0.0}[BACKEND]

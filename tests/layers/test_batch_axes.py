@@ -189,6 +189,40 @@ def test_unequal_batches_in_a_graph_raise_an_error():
 
 
 @on_tensorflow
+@pytest.mark.parametrize("name", ["decoder", "block", "pointer"])
+def test_memory_of_another_batch_in_a_graph_raises_an_error_that_names_it(name):
+    import tensorflow as tf
+
+    run = create_graph(DECODERS[name](), (5, 7))
+    for batches in ((1, 4), (2, 3)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="expected_memory_of_the_batch_of"):
+            run(*arrays(batches))
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("name", "lengths"),
+    [
+        ("self-attention", (None, None)),
+        ("heads, blockwise", (5, 7)),
+        ("additive, blockwise", (5, 7)),
+        ("monotonic", (5, 7)),
+        ("decoder, monotonic", (5, 7)),
+        ("block", (5, 7)),
+        ("pointer", (None, None)),
+    ],
+)
+def test_masks_of_batch_one_in_a_graph_of_unknown_batch_are_broadcast(name, lengths):
+    layer = (LAYERS | DECODERS)[name]()
+    run = create_graph(layer, lengths)
+    query, value, *masks = arrays((4, 4))
+    masks = [mask[:1] for mask in masks]
+    expected = run(query, value, *(repeat(mask, 4) for mask in masks))
+    for actual, correct in zip(run(query, value, *masks), expected, strict=True):
+        np.testing.assert_allclose(actual, correct, rtol=1e-5, atol=1e-5)
+
+
+@on_tensorflow
 def test_step_of_a_decoding_loop_accepts_a_memory_of_batch_one():
     import tensorflow as tf
 

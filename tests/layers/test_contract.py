@@ -161,6 +161,11 @@ def test_extreme_inputs_give_finite_results(case, dtype):
     extreme_inputs.check_extreme_inputs_give_finite_results(case, dtype)
 
 
+@every_case(extreme_inputs.check_huge_inputs_give_finite_results)
+def test_huge_inputs_give_finite_results(case):
+    extreme_inputs.check_huge_inputs_give_finite_results(case)
+
+
 @every_case_that_compiles_fast(extreme_inputs.check_implementations_agree)
 def test_implementations_agree(case):
     extreme_inputs.check_implementations_agree(case)

@@ -57,3 +57,16 @@ def test_weighted_sum_broadcasts_values_of_fewer_axes():
         values = rng.random(shape).astype("float32")
         output = ops.convert_to_numpy(ka.read.weighted_sum(weights, values))
         np.testing.assert_allclose(output, weights @ values, rtol=1e-5)
+
+
+def test_mask_of_pairs_beside_the_value_equals_an_attention_mask():
+    rng = np.random.default_rng(0)
+    query, value = (rng.normal(size=(2, n, 4)).astype("float32") for n in (3, 5))
+    pairs, further = (rng.random((2, 3, 5)) < 0.7 for _ in range(2))
+    layer = ka.Attention()
+    for options, expected_mask in (({}, pairs), ({"attention_mask": further}, pairs & further)):
+        actual = layer([query, value], mask=[None, pairs], **options)
+        expected = layer([query, value], attention_mask=expected_mask)
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(actual), ops.convert_to_numpy(expected), atol=1e-6
+        )

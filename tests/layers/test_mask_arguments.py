@@ -233,10 +233,13 @@ def test_compiled_model_accepts_a_float_mask_of_zeros_and_ones():
     keras.backend.backend() != "tensorflow", reason="only TensorFlow graphs have unknown lengths"
 )
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(jit_compile):
+@pytest.mark.parametrize(
+    "create", [lambda: ka.MultiHeadSelfAttention(2, 2), ka.AttentionPooling], ids=["heads", "pool"]
+)
+def test_mask_of_one_column_is_refused_in_a_graph_of_unknown_length(create, jit_compile):
     import tensorflow as tf
 
-    layer = ka.MultiHeadSelfAttention(2, 2)
+    layer = create()
     layer(VALUE)
 
     @tf.function(

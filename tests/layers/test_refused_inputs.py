@@ -84,9 +84,11 @@ def test_error_asks_for_query_and_value_in_one_list(name):
             call()
 
 
-def create_ragged():
+def create_ragged(width=2):
     import tensorflow as tf
 
+    if width is None:
+        return tf.ragged.constant([[[1.0], [2.0, 3.0]], [[4.0]]])
     return tf.ragged.constant([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]], ragged_rank=1)
 
 
@@ -115,26 +117,32 @@ def test_ragged_sparse_and_text_are_refused(name, create, message):
 
 
 @on_tensorflow
-@pytest.mark.parametrize("name", QUERY_VALUE)
-def test_ragged_tensor_of_unknown_width_raises_the_error_for_ragged_inputs(name):
-    import tensorflow as tf
-
-    x = tf.ragged.constant([[[1.0], [2.0, 3.0]]])
+@pytest.mark.parametrize("is_built", [False, True])
+@pytest.mark.parametrize("width", [None, 2])
+@pytest.mark.parametrize("name", SEQUENCE)
+def test_ragged_tensors_of_another_width_raise_the_error_for_ragged_inputs(name, width, is_built):
+    layer, x = SEQUENCE[name](), create_ragged(width)
+    if is_built:
+        layer([X, X] if name in QUERY_VALUE else X)
     with pytest.raises(ValueError, match=r"`inputs` to be dense.*to_tensor"):
-        QUERY_VALUE[name]()([x, x])
+        layer([x, x] if name in QUERY_VALUE else x)
 
 
 @on_tensorflow
-def test_decoders_refuse_a_ragged_memory():
+@pytest.mark.parametrize("is_built", [False, True])
+@pytest.mark.parametrize("width", [None, 2])
+def test_decoders_refuse_ragged_tensors(width, is_built):
     for layer in (
         ka.AttentionDecoder(keras.layers.GRUCell(4), ka.AdditiveAttention()),
         ka.TransformerDecoderBlock(2, 8),
         ka.PointerDecoder(4),
     ):
+        if is_built:
+            layer(X, X)
         with pytest.raises(ValueError, match=r"`memory` to be dense.*to_tensor"):
-            layer(X[..., :2], create_ragged())
+            layer(X, create_ragged(width))
         with pytest.raises(ValueError, match=r"`inputs` to be dense.*to_tensor"):
-            layer(create_ragged(), X[..., :2])
+            layer(create_ragged(width), memory=X)
 
 
 @pytest.mark.parametrize("inputs", [[X, None], [X, X, None]])

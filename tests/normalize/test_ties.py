@@ -122,6 +122,12 @@ def test_mask_that_does_not_broadcast_to_the_scores_is_refused(name, shape):
     assert f"Received: mask of shape {shape}" in str(refusal.value)
 
 
+@every_normalizer
+def test_mask_does_not_enlarge_an_axis_of_the_scores(name):
+    with pytest.raises(ValueError, match="`mask` to be broadcastable to the scores"):
+        compute_weights(name, np.zeros((1, 3), "float32"), np.ones((4, 3), bool))
+
+
 def test_distance_that_does_not_broadcast_to_the_scores_is_refused():
     scores, distance = np.zeros((2, 3), "float32"), np.zeros((4, 2, 3), "float32")
     with pytest.raises(ValueError, match=r"`distance / deviation`.*\(2, 3\).*\(4, 2, 3\)"):

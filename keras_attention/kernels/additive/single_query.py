@@ -9,6 +9,7 @@ Domain: projections within +-43, as in `xla`; steps with any other projection us
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_attention.kernels.additive import formula, xla
@@ -31,7 +32,11 @@ class StepKeys(NamedTuple):
 def prepare_keys(keys):
     """Return the `StepKeys` of projected keys `(batch, Tk, units)`."""
     exponentials, maxima = xla.exponentiate(keys), ops.max(ops.abs(keys), axis=(1, 2))
-    return StepKeys(keys, ops.stop_gradient(exponentials), ops.stop_gradient(maxima))
+    # JAX applies a custom gradient once. Higher derivatives are those of the operations of the
+    # forward pass, which uses the exponentials and not the keys.
+    if keras.backend.backend() != "jax":
+        exponentials = ops.stop_gradient(exponentials)
+    return StepKeys(keys, exponentials, ops.stop_gradient(maxima))
 
 
 def additive_step(query, keys, scale):

@@ -7,7 +7,6 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.attention import (
@@ -18,6 +17,7 @@ from keras_attention.kernels.attention import (
 )
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.pointer.check_call import check_inputs, check_shapes
 from keras_attention.layers.pointer.decode import decode
@@ -45,7 +45,7 @@ from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape,
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PointerDecoder(BaseLayer):
+class PointerDecoder(DenseInputsLayer):
     """A decoder that points to one element of its memory at every step.
 
     score: additive; mask: padding, visited; normalize: softmax; read: the weights are the output.
@@ -136,6 +136,8 @@ class PointerDecoder(BaseLayer):
         Pointer Networks, Vinyals, Fortunato, Jaitly (2015), section 2.3,
         https://arxiv.org/abs/1506.03134.
     """
+
+    _tensor_arguments = ("inputs", "memory", "points")
 
     def __init__(
         self,

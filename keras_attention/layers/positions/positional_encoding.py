@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.positions.angles import check_base, compute_angles
 from keras_attention.precision import at_least_float32, score_dtype
 from keras_attention.tensors import check_tensors, convert_argument
@@ -14,7 +14,7 @@ from keras_attention.types import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PositionalEncoding(BaseLayer):
+class PositionalEncoding(DenseInputsLayer):
     """Adds sines and cosines of the position to the vector at each position of a sequence.
 
     score: none; mask: none; normalize: none; read: none, it adds positions on which scores can

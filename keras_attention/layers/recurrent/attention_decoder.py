@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.batch_axes import broadcast_to_batch
 from keras_attention.kernels.prepared_memory import PreparedMemory
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.recurrent.cell_adapter import (
@@ -35,7 +35,7 @@ from keras_attention.types import Config, Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionDecoder(BaseLayer):
+class AttentionDecoder(DenseInputsLayer):
     """A recurrent decoder of the target that attends to the source at every step.
 
     score: that of `attention`; mask: padding; normalize: that of `attention`; read: that of
@@ -79,7 +79,9 @@ class AttentionDecoder(BaseLayer):
             not change the state, and its output and alignment are zero. The outputs have the
             Keras mask of the inputs; a mask that is passed explicitly has to be passed explicitly
             to the next layer too.
-        memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`.
+        memory_mask: Bool `(batch, Tenc)`; by default the Keras mask of `memory`. For a gradient
+            penalty under XLA on TensorFlow, pass it into the compiled function, or compute it
+            there from an input: XLA cannot differentiate a loop with a constant mask twice.
         return_attention_scores: Whether to return the alignments `(batch, Tdec, Tenc)` too. In a
             functional model, Keras takes the number of outputs from the layer's first call, so that
             the first call has to request everything that a later call requests, e.g. in a model of
@@ -110,6 +112,8 @@ class AttentionDecoder(BaseLayer):
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,
         Manning (2015), sections 3 and 3.3, https://arxiv.org/abs/1508.04025.
     """
+
+    _tensor_arguments = ("inputs", "memory")
 
     def __init__(
         self,

@@ -5,16 +5,16 @@ from typing import Any, Literal
 import keras
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.attention import Implementation
 from keras_attention.layer_arguments import check_seed, get_activation
+from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
 from keras_attention.types import Config, Initializer
 
 
-class TransformerBlock(BaseLayer):
+class TransformerBlock(DenseInputsLayer):
     """Abstract base class: self-attention and a feed-forward network, each with a residual.
 
     Subclasses define `call`, which applies the sublayers and may add others between them.

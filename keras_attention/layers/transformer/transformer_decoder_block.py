@@ -107,6 +107,8 @@ class TransformerDecoderBlock(TransformerBlock):
         Architecture, Xiong et al. (2020), https://arxiv.org/abs/2002.04745.
     """
 
+    _tensor_arguments = ("inputs", "memory")
+
     def build(self, inputs_shape: Shape, memory_shape: Shape | None = None) -> None:
         if memory_shape is None:
             raise ValueError(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 from hypothesis import strategies as st
+from keras.ops import convert_to_numpy
 
 import keras_attention as ka
 from tests.fuzz.checking import Problem
@@ -14,7 +15,10 @@ from tests.fuzz.strategies.setting import Setting, settings
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case(Setting):
-    """An image of `height` times `width` pixels with `channels`."""
+    """An image of `height` times `width` pixels with `channels`.
+
+    spectral: "none", or how a layer with spectral normalization is called: "inference", "training".
+    """
 
     height: int = 1
     width: int = 1
@@ -24,6 +28,7 @@ class Case(Setting):
     pool_keys: bool = False
     is_first: bool = False
     implementation: str = "plain"
+    spectral: str = "none"
     return_weights: bool = True
 
 
@@ -40,8 +45,17 @@ def cases(compiled):
         pool_keys=st.booleans(),
         is_first=st.booleans(),
         implementation=st.sampled_from(["plain", "blockwise", "auto"]),
+        spectral=st.sampled_from(["none", "none", "inference", "training"]),
         return_weights=st.booleans(),
-    )
+    ).map(complete)
+
+
+def complete(case):
+    """Return the case with the fields that others determine."""
+    if case.spectral != "training":
+        return case
+    # A call in training changes the kernels, so that the case has one call and no gradients.
+    return dataclasses.replace(case, order=0, batch=1)
 
 
 def build(case):
@@ -54,22 +68,37 @@ def build(case):
         case.key_reduction,
         case.value_reduction,
         case.pool_keys,
+        spectral_normalization=case.spectral != "none",
         data_format="channels_first" if case.is_first else "channels_last",
         implementation=case.implementation,
         dtype=case.policy,
     )
+    vectors = []  # the power iterations' state before the call in training
+
+    def normalize(weights):
+        if case.spectral != "training":
+            return weights
+        if not vectors:
+            vectors.extend(convert_to_numpy(x) for x in layer.non_trainable_variables)
+        kernels = zip(weights[1:], vectors, strict=True)
+        return [weights[0], *(equations.divide_by_spectral_norm(*pair) for pair in kernels)]
+
     return Problem(
         layer=layer,
         floats={"images": images},
         fixed={},
         call=lambda layer, floats, fixed: _call(case, layer, floats),
-        reference=lambda floats, fixed, weights, keep: _reference(case, floats, weights),
+        reference=lambda floats, fixed, weights, keep: _reference(case, floats, normalize(weights)),
         known_axes={"images": (1,)} if case.is_first else {},
     )
 
 
 def _call(case, layer, floats):
-    results = layer(floats["images"], return_attention_scores=case.return_weights)
+    results = layer(
+        floats["images"],
+        return_attention_scores=case.return_weights,
+        training=layer.built and case.spectral == "training",
+    )
     if case.return_weights:
         return {"output": results[0], "weights": results[1]}
     return {"output": results}

@@ -10,19 +10,20 @@ from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
 from tests.fuzz.references import local as equations
 from tests.fuzz.references.query_value import luong_vectors, visible_pairs, zero_rows
-from tests.fuzz.strategies import masks
+from tests.fuzz.strategies import axes, masks
 from tests.fuzz.strategies.setting import QueryValueCase, lengths, settings, widths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case(QueryValueCase):
-    """positions: Whether the call gives the queries' positions."""
+    """positions: Whether the call gives the queries' positions. layout: One of `axes.LAYOUTS`."""
 
     alignment: str = "monotonic"
     score: str = "dot"
     window: int = 1
     units: int | None = None
     renormalize: bool = False
+    layout: str = "one"
     positions: bool = False
 
 
@@ -39,6 +40,7 @@ def cases(compiled):
         implementation=st.sampled_from(["plain", "blockwise", "auto"]),
         inputs=st.sampled_from(["pair", "triple", "self"]),
         shared=st.sampled_from([False] * 5 + [True]),
+        layout=axes.layouts(),
         positions=st.sampled_from([False, False, True]),
         queries=lengths(),
         keys=lengths(),
@@ -49,7 +51,7 @@ def cases(compiled):
 
 def complete(case):
     """Return the case with the fields that others determine."""
-    change = {}
+    change = axes.complete_layout(case)
     if case.score != "concat":
         change["implementation"] = "plain"
     if case.alignment == "predictive":
@@ -125,6 +127,7 @@ def build(case):
 
 
 def _call(case, layer, floats, fixed):
+    floats, fixed = (axes.split_batches(case, arrays) for arrays in (floats, fixed))
     value, query, key = floats["value"], floats.get("query"), floats.get("key")
     inputs, mask = value, fixed.get("query_mask")
     if case.inputs != "self":
@@ -139,9 +142,8 @@ def _call(case, layer, floats, fixed):
         training=case.dropout,
         positions=fixed.get("positions"),
     )
-    if case.return_weights:
-        return {"output": results[0], "weights": results[1]}
-    return {"output": results}
+    results = results if case.return_weights else (results,)
+    return axes.merge_batches(case, dict(zip(("output", "weights"), results, strict=False)))
 
 
 def _reference(case, floats, fixed, weights, keep, visible):

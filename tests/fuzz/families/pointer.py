@@ -1,4 +1,4 @@
-"""Pointer networks: teacher forcing, and decoding compared with the enumeration of sequences."""
+"""Pointer networks with teacher forcing."""
 
 import dataclasses
 
@@ -100,14 +100,7 @@ def _call(case, layer, floats, fixed):
 
 
 def _reference(case, layer, floats, fixed, weights):
-    by_path = {v.path: w for v, w in zip(layer.trainable_variables, weights, strict=True)}
-    cell, score = layer.cell, layer.score
-    parts = {
-        "begin": by_path[layer.begin.path],
-        "end": by_path[layer.end.path] if case.end_slot else None,
-        "cell": [by_path[v.path] for v in (cell.kernel, cell.recurrent_kernel, cell.bias)],
-        "score": [by_path[v.path] for v in (score.query_kernel, score.key_kernel, score.scale)],
-    }
+    parts = name_weights(layer, weights)
     real = fixed.get("memory_mask", np.ones(floats["memory"].shape[:2], bool))
     rows, visible = equations.teacher_forced(
         parts,
@@ -120,3 +113,15 @@ def _reference(case, layer, floats, fixed, weights):
     )
     weights = np.where(visible, np.exp(np.minimum(rows, 0)), 0)
     return {"log_probabilities": rows, "weights": weights, "visible": visible}
+
+
+def name_weights(layer, weights):
+    """Return a pointer decoder's weights by the names that the equations take."""
+    by_path = {v.path: w for v, w in zip(layer.trainable_variables, weights, strict=True)}
+    cell, score = layer.cell, layer.score
+    return {
+        "begin": by_path[layer.begin.path],
+        "end": by_path[layer.end.path] if layer.end_slot else None,
+        "cell": [by_path[v.path] for v in (cell.kernel, cell.recurrent_kernel, cell.bias)],
+        "score": [by_path[v.path] for v in (score.query_kernel, score.key_kernel, score.scale)],
+    }

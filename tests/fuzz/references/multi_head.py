@@ -24,6 +24,7 @@ def multi_head(
     base=None,
     bias=None,
     keep=None,
+    round_scores=None,
 ):
     """Return outputs `(batch, Tq, D)`, and weights and masks `(batch, heads, Tq, Tk)`.
 
@@ -35,21 +36,23 @@ def multi_head(
         base: Base of the rotary positions, or None.
         bias: Added to the scores, broadcast to the weights' shape; minus infinity masks; or None.
         keep: Factors of the weights, or None.
+        round_scores: Function that changes the sums of scores and bias by rounding errors, or None.
     """
     outputs, all_rows, all_visible = [], [], []
     for b, mask in enumerate(visible):
         arrays = [x[b % len(x)] for x in (query, value, key)]
         head_bias = None if bias is None else bias[b]
         head_keep = None if keep is None else keep[b]
-        results = _attend_sequence(
-            *arrays, weights, heads, groups, mask, base, head_bias, head_keep
-        )
+        options = base, head_bias, head_keep, round_scores
+        results = _attend_sequence(*arrays, weights, heads, groups, mask, *options)
         for batch, result in zip((outputs, all_rows, all_visible), results, strict=True):
             batch.append(result)
     return np.array(outputs), np.array(all_rows), np.array(all_visible)
 
 
-def _attend_sequence(query, value, key, weights, heads, groups, mask, base, bias, keep):
+def _attend_sequence(
+    query, value, key, weights, heads, groups, mask, base, bias, keep, round_scores
+):
     query_pair, key_pair, value_pair, (kernel, output_bias) = weights
     query_parts = split_heads(*query_pair, heads)
     key_parts, value_parts = split_heads(*key_pair, groups), split_heads(*value_pair, groups)
@@ -63,6 +66,8 @@ def _attend_sequence(query, value, key, weights, heads, groups, mask, base, bias
         scores, visible = reference.scaled_dot(queries, keys), mask
         if bias is not None:
             scores, visible = scores + bias[head], mask & (bias[head] > -np.inf)
+        if round_scores is not None:
+            scores = round_scores(np.asarray(scores))
         rows = reference.row_by_row(reference.softmax, scores, visible)
         kept_rows = rows if keep is None else rows * keep[head]
         contexts.append(reference.weighted_sum(kept_rows, project(value, *value_parts[group])))

@@ -70,3 +70,26 @@ def teacher_forced(weights, targets, memory, points, mask, state, mask_visited):
         all_rows.append(rows)
         all_visible.append(visible)
     return np.array(all_rows), np.array(all_visible)
+
+
+def decode_greedily(decoder, state, length, allow_repeats):
+    """Return the indices with the highest probability at every step, and their log-probability.
+
+    Args:
+        decoder: A `Pointer`.
+        state: State of its cell.
+        length: Maximum number of indices, that of the end included.
+        allow_repeats: Whether an element can be pointed to again.
+    """
+    indices, total, x = [], 0.0, decoder.begin
+    while len(indices) < length:
+        if decoder.end is None and not decoder.count_left(indices, allow_repeats):
+            break
+        log_p, state = decoder.step(x, state, () if allow_repeats else indices)
+        index = int(np.argmax(log_p))
+        indices.append(index)
+        total += log_p[index]
+        if index == 0 and decoder.end is not None:
+            break
+        x = decoder.next_input(index)
+    return indices, total

@@ -42,6 +42,25 @@ def test_scores_and_gradients_match_the_plain_steps(size):
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX's rules are for one derivative")
+@pytest.mark.parametrize("order", [2, 3])
+def test_higher_derivatives_equal_those_of_the_plain_formula(order):
+    import jax
+
+    query, key, scale = arrays(batch=1, keys=2)
+    results = []
+    for function in (compute_step, compute_plain_scores):
+
+        def derivative(step, function=function):
+            scores = function(query + step * query[:, :, ::-1], key + step, scale)
+            return ops.sum(ops.sin(scores))
+
+        for _ in range(order):
+            derivative = jax.grad(derivative)
+        results.append(float(jax.jit(derivative)(0.1)))
+    np.testing.assert_allclose(*results, rtol=1e-3)
+
+
 def test_huge_projections_give_finite_scores_and_gradients():
     query, key, scale = arrays(1e12)
     results = [ops.convert_to_numpy(compute_step(query, key, scale))]
