@@ -38,16 +38,17 @@ def at_least_float32(x: Tensor) -> Tensor:
     return ops.cast(x, score_dtype(keras.backend.standardize_dtype(x.dtype)))
 
 
-def to_score_precision(x: Tensor) -> Tensor:
-    """Cast `x` to float32 (float64 is kept) and clip it to +-1e12, as the input of a score.
+def to_score_precision(x: Tensor, limit: float = MAX_ABSOLUTE_INPUT) -> Tensor:
+    """Cast `x` to float32 (float64 is kept) and clip it, as the input of a score.
 
     Args:
         x: Tensor of any float dtype and shape.
+        limit: The largest absolute value.
 
     Returns:
         Tensor of the same shape, float32 or float64.
     """
-    return clip(at_least_float32(x), MAX_ABSOLUTE_INPUT)
+    return clip(at_least_float32(x), limit)
 
 
 def clip_input(x: Tensor) -> Tensor:
@@ -79,6 +80,11 @@ def saturate_cast(x: Tensor, dtype: str) -> Tensor:
     if "float16" in (dtype, keras.backend.standardize_dtype(x.dtype)):
         x = clip(x, MAX_FLOAT16)
     return ops.cast(x, dtype)
+
+
+def round_to_half(x: Tensor, dtype: str) -> Tensor:
+    """Round `x` to `dtype` if that is half precision, as `saturate_cast` does."""
+    return saturate_cast(x, dtype) if dtype in HALF_PRECISION else x
 
 
 def clip(x: Tensor, limit: float) -> Tensor:

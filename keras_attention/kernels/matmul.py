@@ -28,9 +28,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         `(batch, ..., m, n)`: the product of half precision in float32, or rounded once to the dtype
         of both; any other product in float32 or float64.
     """
-    dtype = keras.backend.standardize_dtype(a.dtype)
-    is_half = dtype in HALF_PRECISION and keras.backend.standardize_dtype(b.dtype) == dtype
-    if not is_half:
+    dtype, other_dtype = (keras.backend.standardize_dtype(x.dtype) for x in (a, b))
+    is_half = dtype == other_dtype and dtype in HALF_PRECISION
+    if dtype != other_dtype:
         a, b = at_least_float32(a), at_least_float32(b)
     axes = len(a.shape) - 2
     if axes > 1 and len(a.shape) == len(b.shape) and tuple(a.shape[:axes]) != tuple(b.shape[:axes]):
@@ -55,7 +55,8 @@ def project(
         x: `(..., width)`.
         kernel: `(width, units)`, of any float dtype, cast to that of `x`.
         bias: `(units,)`, of any float dtype, or None.
-        dtype: Dtype of the result; None = that of `x`. An overflow of float16 saturates.
+        dtype: Dtype of the result if `x` has half precision; None = that of `x`. An overflow of
+            float16 saturates.
 
     Returns:
         `(..., units)`.
@@ -71,10 +72,12 @@ def project(
     # on shapes, which take longer than the product itself in a decoding step.
     has_rows = len(shape) > 1 and shape.count(-1) <= 1 and 0 not in shape
     rows = ops.reshape(x, (-1, kernel.shape[0])) if has_rows else x
-    projected = matmul(rows, saturate_cast(kernel, x_dtype))
+    is_half = x_dtype in HALF_PRECISION
+    projected = matmul(rows, saturate_cast(kernel, x_dtype) if is_half else kernel)
     if bias is not None:
         projected = ops.add(projected, ops.cast(bias, projected.dtype))
-    projected = saturate_cast(projected, dtype or x_dtype)
+    if is_half:
+        projected = saturate_cast(projected, dtype or x_dtype)
     return ops.reshape(projected, (*shape, kernel.shape[1])) if has_rows else projected
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_attention.precision import at_least_float32, clip
+from keras_attention.precision import to_score_precision
 from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Normalizer, Tensor
 
@@ -47,7 +47,7 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
 
     @functools.wraps(distribution)
     def normalizer(scores, mask=None):
-        scores = clip(at_least_float32(scores), MAX_ABSOLUTE_SCORE)
+        scores = to_score_precision(scores, MAX_ABSOLUTE_SCORE)
         if mask is None:
             return distribution(scores)
         check_broadcastable("mask", mask, "scores", scores.shape)

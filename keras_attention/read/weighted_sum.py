@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.kernels.matmul import matmul
-from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
+from keras_attention.precision import HALF_PRECISION, saturate_cast
 from keras_attention.types import Tensor
 
 
@@ -27,7 +27,6 @@ def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
     array([[[7.]]], dtype=float32)
     """
     dtype = keras.backend.standardize_dtype(value.dtype)
-    if dtype not in HALF_PRECISION:
-        weights, value = at_least_float32(weights), at_least_float32(value)
-    context = matmul(ops.cast(weights, value.dtype), value)
-    return saturate_cast(context, dtype)
+    if dtype in HALF_PRECISION:
+        return saturate_cast(matmul(ops.cast(weights, dtype), value), dtype)
+    return ops.cast(matmul(weights, value), dtype)

@@ -7,7 +7,7 @@ from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import score_dtype
+from keras_attention.precision import round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -82,8 +82,7 @@ class AdditiveScore(Score):
 
     def _project(self, x, kernel, bias=None):
         # The result is float32, because the tanh and its kernels are computed in float32.
-        dtype = score_dtype(keras.backend.standardize_dtype(x.dtype))
-        return project(self._round_to_half(x), kernel, bias, dtype)
+        return project(round_to_half(x, self.compute_dtype), kernel, bias, dtype="float32")
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])

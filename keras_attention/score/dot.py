@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.matmul import matmul
-from keras_attention.precision import at_least_float32
+from keras_attention.precision import at_least_float32, round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 
@@ -58,10 +58,10 @@ class DotScore(Score):
             query = (query if is_exact else at_least_float32(query)) / root
         if self.use_scale:
             query = ops.multiply(at_least_float32(query), self.scale)
-        return self._round_to_half(query)
+        return round_to_half(query, self.compute_dtype)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return self._round_to_half(key)
+        return round_to_half(key, self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))

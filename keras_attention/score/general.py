@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.kernels.matmul import matmul, project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import at_least_float32
+from keras_attention.precision import at_least_float32, round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -51,10 +51,10 @@ class GeneralScore(Score):
         )
 
     def project_query(self, query: Tensor) -> Tensor:
-        return self._round_to_half(query)
+        return round_to_half(query, self.compute_dtype)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return project(self._round_to_half(key), ops.transpose(self.kernel))
+        return project(round_to_half(key, self.compute_dtype), ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))

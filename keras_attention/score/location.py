@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import score_dtype
+from keras_attention.precision import round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -55,8 +55,7 @@ class LocationScore(Score):
         )
 
     def project_query(self, query: Tensor) -> Tensor:
-        dtype = score_dtype(keras.backend.standardize_dtype(query.dtype))
-        return project(self._round_to_half(query), self.kernel, dtype=dtype)
+        return project(round_to_half(query, self.compute_dtype), self.kernel, dtype="float32")
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         positions = ops.arange(ops.shape(key)[-2], dtype="int32")

@@ -6,8 +6,6 @@ import keras
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.precision import (
-    HALF_PRECISION,
-    saturate_cast,
     score_dtype,
     to_score_precision,
 )
@@ -80,11 +78,6 @@ class Score(BaseLayer):
     def covers(self, key: Tensor) -> Tensor | None:
         """Return a mask of the keys that can be scored: bool `(1, Tk)`, or None for all keys."""
         return None
-
-    def _round_to_half(self, x: Tensor) -> Tensor:
-        """Round an input or a factor of a product, if the score's dtype is half precision."""
-        is_half = self.compute_dtype in HALF_PRECISION
-        return saturate_cast(x, self.compute_dtype) if is_half else x
 
     def call(self, query: Tensor, key: Tensor) -> Tensor:
         return self.compare(

@@ -88,8 +88,8 @@ class BiasedMask(StructuredMask):
 
 
 def add_bias_to_mask(mask, bias):
-    """Return a `StructuredMask` with a bias as a `BiasedMask`; unchanged if `bias` is None."""
-    return mask if bias is None else BiasedMask(**vars(mask), bias=bias)
+    """Return a `StructuredMask` with a bias, as a `BiasedMask`."""
+    return BiasedMask(**vars(mask), bias=bias)
 
 
 def check_attention_bias(bias, query, keys, heads):

@@ -44,7 +44,7 @@ from keras_attention.mask.structured_mask import (
     zero_masked_keys,
 )
 from keras_attention.normalize import softmax
-from keras_attention.precision import clip_input, saturate_cast, score_dtype
+from keras_attention.precision import clip_input, score_dtype
 from keras_attention.score import DotScore
 from keras_attention.tensors import check_not_symbolic
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
@@ -221,7 +221,7 @@ class MultiHeadAttention(QueryValueAttention):
         bias = self._prepare_bias(attention_bias, query, key, head_mask)
         if self.window is not None:
             mask = dataclasses.replace(mask, window=self.window)
-        memory = self.prepare(value, key, add_bias_to_mask(mask, bias))
+        memory = self.prepare(value, key, mask if bias is None else add_bias_to_mask(mask, bias))
         memory = memory._replace(mask=mask)  # `attention` itself masks the pairs of bias -inf
         noise = self.perturbation.sample(query, memory) if training else None
         output, weights = self.attend(
@@ -321,7 +321,7 @@ class MultiHeadAttention(QueryValueAttention):
         mask = as_structured_mask(memory.mask, queries, keys)
         # As in the base class, masked queries are zeroed before they are projected, and a single
         # query is projected before it gets an axis of queries.
-        visible = add_bias_to_mask(mask, bias)
+        visible = mask if bias is None else add_bias_to_mask(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
         projected = project(clip_input(query), *self._query_projection)
         if is_single:
@@ -355,7 +355,7 @@ class MultiHeadAttention(QueryValueAttention):
         return ops.mean(weights, axis=1)
 
     def transform_output(self, context: Tensor, query: Tensor) -> Tensor:
-        return project(saturate_cast(context, self.compute_dtype), *self._output_projection)
+        return project(context, *self._output_projection)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = split_shapes(input_shape)
