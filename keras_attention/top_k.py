@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.kernels.xla_context import is_compiled
+
 
 def top_k(x, k):
     """Return the `k` highest values along the last axis, highest first, and their indices.
@@ -25,8 +27,10 @@ def top_k(x, k):
     """
     if keras.backend.backend() != "torch":
         # argmax is not used even if k is 1: on TensorFlow it adds a Bitcast op, which some runtimes
-        # do not support. -0.0 is replaced by 0.0, because XLA sorts it lower although it is equal.
-        values, indices = ops.top_k(ops.where(ops.equal(x, 0), ops.zeros_like(x), x), k)
+        # do not support.
+        if is_compiled():  # XLA sorts -0.0 below 0.0, although they are equal
+            x = ops.where(ops.equal(x, 0), ops.zeros_like(x), x)
+        values, indices = ops.top_k(x, k)
         return values, ops.cast(indices, "int32")
     x = ops.convert_to_tensor(x)
     # PyTorch's topk may return any of several equal values, in any order; its argmax returns the

@@ -1,6 +1,7 @@
 """The position-wise feed-forward network of a Transformer (Vaswani et al. 2017)."""
 
 import keras
+from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
@@ -39,4 +40,6 @@ class FeedForward(BaseLayer):
         )
 
     def call(self, inputs):
-        return self.output_layer(self.hidden(inputs))
+        # One row per position: TensorFlow multiplies three axes by two with many more operations.
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        return ops.reshape(self.output_layer(self.hidden(rows)), ops.shape(inputs))
