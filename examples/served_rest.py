@@ -20,7 +20,7 @@ class RestClient:
     """
 
     def __init__(self, address, timeout=60, tries=6):
-        self.models, self.timeout = f"http://{address}/v1/models", timeout
+        self.models, self.timeout, self.tries = f"http://{address}/v1/models", timeout, tries
         self.session = requests.Session()
         retries = Retry(
             total=tries,
@@ -60,11 +60,8 @@ class RestClient:
 
     def _request(self, method, address, field, body=None):
         """Send a request, and return one field of the JSON answer."""
-        headers = {"Content-Type": "application/json"}
         try:
-            answer = self.session.request(
-                method, address, data=body, headers=headers, timeout=self.timeout
-            )
+            answer = self._send(method, address, body)
         except requests.RequestException as error:
             raise ServerError("UNAVAILABLE", error) from error
         try:
@@ -75,6 +72,20 @@ class RestClient:
         if answer.status_code != 200 or field not in content:
             raise ServerError(answer.status_code, content.get("error", answer.text[:500]))
         return content[field]
+
+    def _send(self, method, address, body):
+        """Send a request, again if the connection breaks while the answer's body is read.
+
+        The session's own retries end when the headers have arrived.
+        """
+        options = {"data": body, "timeout": self.timeout}
+        options["headers"] = {"Content-Type": "application/json"}
+        for _ in range(self.tries):
+            try:
+                return self.session.request(method, address, **options)
+            except requests.exceptions.ChunkedEncodingError:
+                continue
+        return self.session.request(method, address, **options)
 
 
 def _to_json(value):

@@ -186,7 +186,7 @@ def test_error_explains_how_to_convert_an_additive_mask():
     mask = np.where(PAIRS, 0.0, -1e9)
     layer = ka.MultiHeadAttention(2, 4)
     message = re.escape(
-        "pass `attention_mask == 0`; the multi-head layers also take it as `attention_bias`"
+        "pass `attention_mask == 0`, or pass it to a multi-head layer as `attention_bias`"
     )
     with pytest.raises(ValueError, match=message):
         layer([QUERY, VALUE], attention_mask=mask)

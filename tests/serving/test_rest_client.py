@@ -17,14 +17,17 @@ from examples.served_rest import RestClient
 
 
 @contextlib.contextmanager
-def open_client(answer, **options):
-    """Open a client of a server that sends the status and the bytes of `answer(body)`."""
+def open_client(answer, missing_bytes=lambda: 0, **options):
+    """Open a client of a server that sends the status and the bytes of `answer(body)`.
+
+    The server closes the connection after an answer that lacks `missing_bytes()` bytes.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):  # noqa: N802
             status, content = answer(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(len(content) + missing_bytes()))
             self.end_headers()
             self.wfile.write(content)
 
@@ -67,6 +70,18 @@ def test_a_request_to_a_server_that_is_not_ready_is_retried():
     answers = iter([(503, b"{}"), (503, b"{}"), (200, b'{"outputs": [1, 2]}')])
     with open_client(lambda _: next(answers)) as client:
         assert client.predict("any", {"x": [1]}).outputs["output"].tolist() == [1, 2]
+
+
+def test_a_request_whose_answer_breaks_off_is_retried():
+    missing_bytes = iter([5, 5, 0])
+    with open_client(echo, missing_bytes=lambda: next(missing_bytes), tries=2) as client:
+        assert client.predict("any", {"x": [1]}).outputs["x"].tolist() == [1]
+
+
+def test_an_answer_that_always_breaks_off_raises_a_server_error():
+    with open_client(echo, missing_bytes=lambda: 5, tries=1) as client:
+        with pytest.raises(ServerError, match="UNAVAILABLE"):
+            client.predict("any", {"x": [1]})
 
 
 @pytest.mark.parametrize("text", [b"a\0", b"\xff\xfe", "日".encode(), b""])
