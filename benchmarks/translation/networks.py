@@ -56,4 +56,8 @@ def make_training(task, model):
         loss = network.model.train_on_batch(inputs, target)
         return task.engine.to_tensor(np.asarray(loss), "float32")
 
+    if keras.backend.backend() == "torch":
+        import torch
+
+        train = torch.enable_grad()(train)  # the forward pass of a benchmark disables it
     return Program(train, [], [], compiles_itself=True)
