@@ -100,5 +100,6 @@ def clip(x: Tensor, limit: float) -> Tensor:
     if keras.backend.backend() != "jax":
         return ops.clip(x, -limit, limit)
     # JAX multiplies the gradient of a clipped element by zero, which gives NaN if it is infinite.
+    x = ops.convert_to_tensor(x)  # `ops.where` does not accept a variable on JAX
     x = ops.where(x > limit, limit, x)
     return ops.where(x < -limit, -limit, x)
