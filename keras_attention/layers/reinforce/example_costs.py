@@ -84,8 +84,8 @@ class _UnitLoss(_WithReduction):
     """A loss whose elements are all 1, so that its reduced value reveals the divisor."""
 
     def call(self, y_true, y_pred):
-        # A layer instead of `ops.ones_like`, because it propagates the Keras mask that a loss with
-        # `ignore_class` sets on its elements.
+        # This is a layer, not just `ops.ones_like`, because a layer propagates the Keras mask that
+        # a loss with `ignore_class` sets on its elements.
         ones = keras.layers.Activation(ops.ones_like, dtype=self.dtype, name="ones")
         return ones(super().call(y_true, y_pred))
 
