@@ -27,7 +27,7 @@ def compile_function(function, mode):
 
 def make_forward(program, mode):
     """Return a function without arguments that runs the program."""
-    if mode == "served":
+    if mode == "served" and not program.compiles_itself:  # other libraries run as they do alone
         from benchmarks.engines import served
 
         return served.make_forward(program)
