@@ -1,7 +1,9 @@
 """The floating-point precision of scores and of products in half precision.
 
-Projections and matrix products take inputs in the compute dtype; scores, softmax and sums are
-float32 under every half-precision policy (float64 under a float64 policy).
+Projections and matrix products take inputs in the compute dtype. Masks, softmax and sums are
+float32 under every half-precision policy (float64 under a float64 policy), and so are scores,
+except in a plain TensorFlow graph, where a product of bfloat16 is rounded once: see
+`kernels.matmul`.
 """
 
 import keras

@@ -11,7 +11,7 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.additive.attention import additive_attention
 from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
-from keras_attention.kernels.bias import run_if_moderate
+from keras_attention.kernels.bias import run_fast_or_safe
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.mask import combine
@@ -245,7 +245,7 @@ def _compute_weights(score, normalize, query, keys, mask, bias, implementation, 
         included = ops.not_equal(bias, float("-inf"))
         return normalize(scores, mask=combine(visible, included))
 
-    weights = run_if_moderate(bias, lambda: normalize(scores, mask=visible), normalize_included)
+    weights = run_fast_or_safe(bias, lambda: normalize(scores, mask=visible), normalize_included)
     return weights, kernel
 
 

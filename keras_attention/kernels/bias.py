@@ -5,28 +5,28 @@ from keras import ops
 from keras_attention.kernels.xla_context import is_compiled
 
 
-def run_if_moderate(bias, function, safe_function):
-    """Return `function()` if `is_moderate(bias)`, and `safe_function()` otherwise.
+def run_fast_or_safe(bias, fast, safe):
+    """Return `fast()` if `is_in_range(bias)`, and `safe()` otherwise.
 
-    Where XLA compiles, `safe_function()` in any case: XLA fuses its operations, and cannot
+    Where XLA compiles, `safe()` runs in any case: XLA fuses its operations, and cannot
     differentiate a conditional over unknown sizes.
 
     Args:
         bias: Float tensor.
-        function: Function without arguments that returns a nest of tensors.
-        safe_function: Function that returns the same nest, for a bias of any numbers.
+        fast: Function without arguments that returns a nest of tensors.
+        safe: Function that returns the same nest, for a bias of any numbers.
     """
     if is_compiled():
-        return safe_function()
-    return ops.cond(is_moderate(bias), function, safe_function)
+        return safe()
+    return ops.cond(is_in_range(bias), fast, safe)
 
 
-def is_moderate(bias):
-    """Return whether a bias is finite, hence excludes nothing, a bool scalar tensor.
+def is_in_range(bias):
+    """Return whether a bias excludes no key and is small enough to be added, a bool scalar tensor.
 
-    Where XLA does not compile, also whether its numbers are below about 1e19, so that their sum
-    with a score is finite. The answer is False for some such biases too: those whose sum, or sum
-    of squares, is not finite.
+    True means that all its numbers are finite and, where XLA does not compile, below about 1e19, so
+    that their sum with a score is finite. It is False for some such biases too: those whose sum, or
+    sum of squares, is not finite.
     """
     # One pass over the bias that stores nothing. A minimum could lose -inf beside NaN.
     if is_compiled():

@@ -46,6 +46,22 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return ops.matmul(*_prepare(a, b))
 
 
+def score_products(query: Tensor, key: Tensor) -> Tensor:
+    """Compute the dot products of all pairs of queries and keys, in float32 or float64.
+
+    Args:
+        query: `(batch, ..., Tq, D)`, any float dtype.
+        key: `(batch, ..., Tk, D)`, any float dtype.
+
+    Returns:
+        `(batch, ..., Tq, Tk)`. In half precision, a plain TensorFlow graph rounds them once, as
+        `matmul` does. PyTorch does not, so that they equal those of its fused attention.
+    """
+    if keras.backend.backend() == "torch":
+        query, key = at_least_float32(query), at_least_float32(key)
+    return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
+
+
 def project(
     x: Tensor, kernel: Tensor, bias: Tensor | None = None, dtype: str | None = None
 ) -> Tensor:
@@ -82,7 +98,10 @@ def project(
 
 
 def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):
-    """Multiply as `matmul`, on TensorFlow; matrices are transposed before. XLA has no gradient."""
+    """Multiply as `matmul`, on TensorFlow, after optional transpositions.
+
+    The operation that is used under XLA has no gradient.
+    """
     import tensorflow as tf
 
     if keras.backend.standardize_dtype(a.dtype) in HALF_PRECISION and is_inside_xla():
@@ -129,7 +148,7 @@ def _multiply_in_xla(a, b):
         rows = _multiply_in_xla(tf.reshape(a, (-1, a.shape[-1])), b)
         return tf.reshape(rows, (*ops.shape(a)[:-1], b.shape[-1]))
 
-    # TensorFlow's own gradient multiplies float32 by half precision, which it refuses.
+    # TensorFlow's own gradient multiplies float32 by half precision, which it rejects.
     @tf.custom_gradient
     def multiply(a, b):
         def gradient(upstream):

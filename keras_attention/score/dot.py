@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.matmul import matmul
+from keras_attention.kernels.matmul import score_products
 from keras_attention.precision import at_least_float32, round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
@@ -64,7 +64,7 @@ class DotScore(Score):
         return round_to_half(key, self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
+        return score_products(query, key)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "scaled": self.scaled, "use_scale": self.use_scale}

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_attention.kernels.matmul import matmul, project
+from keras_attention.kernels.matmul import project, score_products
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import at_least_float32, round_to_half
+from keras_attention.precision import round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -57,7 +57,7 @@ class GeneralScore(Score):
         return project(round_to_half(key, self.compute_dtype), ops.transpose(self.kernel))
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
-        return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
+        return score_products(query, key)
 
     def get_config(self) -> Config:
         return {

@@ -5,11 +5,11 @@ import dataclasses
 import keras
 from keras import ops
 
-from keras_attention.kernels.bias import run_if_moderate
+from keras_attention.kernels.bias import run_fast_or_safe
 from keras_attention.kernels.dot.backend_fused import fused_attention, jax_has_fused_attention
 from keras_attention.mask import hide
 from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
-from keras_attention.precision import saturate_cast
+from keras_attention.precision import HALF_PRECISION, saturate_cast
 
 # Replaces a bias of -inf. With a bias, scores are at most a tenth of MAX_ABSOLUTE_SCORE, so that
 # the sum of a score and this bias is finite and below MIN_VISIBLE_SCORE.
@@ -62,11 +62,14 @@ def dot_attention(
     if keras.backend.standardize_dtype(query.dtype) != "float16":  # whose range is smaller
         query, key = (ops.clip(x, -limit, limit) for x in (query, key))
     if bias is not None:
-        bias = run_if_moderate(bias, lambda bias=bias: bias, lambda bias=bias: _make_finite(bias))
+        bias = run_fast_or_safe(bias, lambda bias=bias: bias, lambda bias=bias: _make_finite(bias))
         bias = _expand_to_rank_4(bias, query, key)
     dtype = keras.backend.standardize_dtype(value.dtype)
+    is_half = dtype in HALF_PRECISION
+    if seeds is not None and not is_half:
+        value = value / (1 - rate)
     context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
-    if seeds is not None:
+    if seeds is not None and is_half:  # dividing the values would round them once more
         context = ops.divide(context, 1 - rate)
     context = saturate_cast(context, dtype)
     has_visible_key = mask.query_has_visible_key()

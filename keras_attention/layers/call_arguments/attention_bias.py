@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.kernels.bias import is_moderate, run_if_moderate
+from keras_attention.kernels.bias import is_in_range, run_fast_or_safe
 from keras_attention.mask import combine
 from keras_attention.mask.bool_mask import check_mask
 from keras_attention.mask.structured_mask import StructuredMask
@@ -55,14 +55,14 @@ class BiasedMask(StructuredMask):
     bias: Any = None
 
     def zero_masked_keys(self, x: Tensor) -> Tensor:
-        return run_if_moderate(
+        return run_fast_or_safe(
             self.bias,
             lambda: StructuredMask.zero_masked_keys(self, x),
             lambda: self._mask_excluded().zero_masked_keys(x),
         )
 
     def zero_masked_queries(self, x: Tensor, is_single: bool = False) -> Tensor:
-        return run_if_moderate(
+        return run_fast_or_safe(
             self.bias,
             lambda: StructuredMask.zero_masked_queries(self, x, is_single),
             lambda: self._mask_excluded().zero_masked_queries(x, is_single),
@@ -76,7 +76,7 @@ class BiasedMask(StructuredMask):
         bias = ops.reshape(bias, (*batch, -1, queries, keys))
         # Most biases exclude nothing, and the second branch is slow.
         visible = ops.cond(
-            is_moderate(bias),
+            is_in_range(bias),
             lambda: ops.ones((*batch, queries, keys), "bool"),
             lambda: ops.any(ops.not_equal(bias, float("-inf")), axis=1),
         )

@@ -60,13 +60,12 @@ def run(layer, query, value, **call):
 
 
 def assert_same(results, expected_results, tolerance=1e-5):
-    """Compare with a tolerance that grows with values beyond 5.
+    """Compare with a tolerance that grows with values beyond 10.
 
-    Float32 terms that cancel leave an error that is proportional to their size. Over 12 seeds, each
-    implementation's gradients of up to 12 differ from those in float64 by up to 1.3e-5.
+    Float32 terms that cancel leave an error that is proportional to their size.
     """
     for result, expected in zip(results, expected_results, strict=True):
-        scale = max(1, np.abs(expected).max(initial=0) / 5)
+        scale = max(1, np.abs(expected).max(initial=0) / 10)
         np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance * scale)
 
 
