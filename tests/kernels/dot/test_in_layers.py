@@ -119,6 +119,10 @@ def test_implementations_match_under_a_half_precision_policy(dtype):
     actual, expected = (ops.cast(layer(30 * X), "float32") for layer in (blockwise, plain))
     # One unit in the last place of outputs near 30.
     tolerance = 2e-2 if dtype == "mixed_float16" else 2e-1
+    if keras.backend.backend() == "torch" and dtype == "mixed_bfloat16":
+        # PyTorch's fused attention rounds the exponentials, and the plain steps round the weights:
+        # the README's promise is two units in the last place of the largest output, near 54.
+        tolerance = 2 * 0.25
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (actual, expected)), atol=tolerance)
 
 
