@@ -1,5 +1,6 @@
 """Multi-head layers with `implementation="blockwise"` match those with "plain"."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
