@@ -59,11 +59,17 @@ def score_products(query: Tensor, key: Tensor) -> Tensor:
     """
     if keras.backend.backend() == "torch":
         query, key = at_least_float32(query), at_least_float32(key)
-    return at_least_float32(matmul(query, ops.swapaxes(key, -1, -2)))
+    scores = matmul(query, ops.swapaxes(key, -1, -2))
+    is_half = keras.backend.standardize_dtype(scores.dtype) in HALF_PRECISION
+    return at_least_float32(scores) if is_half else scores
 
 
 def project(
-    x: Tensor, kernel: Tensor, bias: Tensor | None = None, dtype: str | None = None
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None = None,
+    dtype: str | None = None,
+    compute_dtype: str | None = None,
 ) -> Tensor:
     """Compute `x kernel + bias` in the dtype of `x`.
 
@@ -73,10 +79,13 @@ def project(
         bias: `(units,)`, of any float dtype, or None.
         dtype: Dtype of the result if `x` has half precision; None = that of `x`. An overflow of
             float16 saturates.
+        compute_dtype: If this is half precision, `x` is rounded to it first.
 
     Returns:
         `(..., units)`.
     """
+    if compute_dtype in HALF_PRECISION:
+        x = saturate_cast(x, compute_dtype)
     if x.shape[-1] not in (None, kernel.shape[0]):
         raise ValueError(
             f"Expected the width {kernel.shape[0]} that the layer was built with. "

@@ -7,7 +7,6 @@ from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -82,7 +81,7 @@ class AdditiveScore(Score):
 
     def _project(self, x, kernel, bias=None):
         # The result is float32, because the tanh and its kernels are computed in float32.
-        return project(round_to_half(x, self.compute_dtype), kernel, bias, dtype="float32")
+        return project(x, kernel, bias, dtype="float32", compute_dtype=self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         hidden = ops.tanh(query[..., :, None, :] + key[..., None, :, :])

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.kernels.matmul import score_products
-from keras_attention.precision import at_least_float32, round_to_half
+from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Shape, Tensor
 
@@ -51,17 +51,23 @@ class DotScore(Score):
             self.scale = self.add_weight(name="scale", shape=(), initializer="ones", autocast=False)
 
     def project_query(self, query: Tensor) -> Tensor:
+        root = query.shape[-1] ** 0.5 if self.scaled else 1.0
+        # Half precision is divided exactly by a power of two only, such as the 8 of width 64.
+        is_exact = math.frexp(root)[0] == 0.5 and not self.use_scale
+        if not is_exact and keras.backend.standardize_dtype(query.dtype) in HALF_PRECISION:
+            query = at_least_float32(query)
         if self.scaled:
-            root = query.shape[-1] ** 0.5
-            # Half precision is divided exactly by a power of two only, such as the 8 of width 64.
-            is_exact = math.frexp(root)[0] == 0.5
-            query = (query if is_exact else at_least_float32(query)) / root
+            query = query / root
         if self.use_scale:
-            query = ops.multiply(at_least_float32(query), self.scale)
-        return round_to_half(query, self.compute_dtype)
+            query = ops.multiply(query, self.scale)
+        return self._round(query)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return round_to_half(key, self.compute_dtype)
+        return self._round(key)
+
+    def _round(self, x):
+        is_half = self.compute_dtype in HALF_PRECISION
+        return saturate_cast(x, self.compute_dtype) if is_half else x
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return score_products(query, key)

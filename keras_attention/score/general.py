@@ -54,7 +54,7 @@ class GeneralScore(Score):
         return round_to_half(query, self.compute_dtype)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return project(round_to_half(key, self.compute_dtype), ops.transpose(self.kernel))
+        return project(key, ops.transpose(self.kernel), compute_dtype=self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return score_products(query, key)

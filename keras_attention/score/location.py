@@ -6,7 +6,6 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -55,7 +54,7 @@ class LocationScore(Score):
         )
 
     def project_query(self, query: Tensor) -> Tensor:
-        return project(round_to_half(query, self.compute_dtype), self.kernel, dtype="float32")
+        return project(query, self.kernel, dtype="float32", compute_dtype=self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         positions = ops.arange(ops.shape(key)[-2], dtype="int32")
