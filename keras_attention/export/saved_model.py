@@ -13,8 +13,10 @@ from keras_attention.export.checks.digests import write_digests
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
+from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
 from keras_attention.export.requests.warmup import write_warmup_requests
+from keras_attention.export.signatures.input_names import warn_about_default_names
 from keras_attention.export.signatures.signature import (
     Signature,
     SignatureParts,
@@ -67,10 +69,11 @@ def saved_model(
             `tf.lookup` tables: they must hold the lookup tables that the function uses, unless
             `model` holds them. A subclassed model needs `"serving_default"` here. Default None.
         example: Dict of input name to array, or a list of such dicts. Each signature runs on every
-            example that has all of its inputs. With None, the default, two examples are generated:
-            unknown batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1,
-            floats small random numbers, bools True, strings "a". Pass your own examples if such
-            values are not meaningful inputs of the model.
+            example that has all of its inputs. For a signature without an example, and with None,
+            the default, two are generated: unknown batch sizes are 1 and 3, all other unknown
+            dimensions 4 and 7; integers are 1, floats small random numbers, bools True, strings
+            "a". If the model fails on these, shorter and longer dimensions and the integer 0 are
+            tried. Pass your own examples if such values are not meaningful inputs of the model.
 
     Returns:
         `pathlib.Path` of the version directory.
@@ -109,6 +112,8 @@ def saved_model(
         )
     directory = _check_directory(directory)
     all_signatures = collect_signatures(model, signatures)
+    inputs = [spec for signature in all_signatures for spec in signature.inputs]
+    warn_about_default_names(inputs, stacklevel=3)  # the line that calls `saved_model`
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
     _warn_about_state(parts)
@@ -116,9 +121,10 @@ def saved_model(
     def write(path: Path) -> None:
         _write_graph(path, parts, all_signatures)
         check_graph(path)
-        check_outputs(path, calls)
-        write_warmup_requests(path, directory.resolve().name, calls)
-        write_requests(path, calls)
+        accepted = replace_rejected_calls(calls)
+        check_outputs(path, accepted)
+        write_warmup_requests(path, directory.resolve().name, accepted)
+        write_requests(path, accepted)
         write_digests(path)
 
     return publish(directory, write)
