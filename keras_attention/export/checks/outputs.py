@@ -7,7 +7,7 @@ import numpy as np
 from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.export.checks.graph import has_half_precision
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.requests.call import Call, check_in_python
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
@@ -33,6 +33,7 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     try:
         answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
     except RuntimeError as error:
+        check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
     is_half = has_half_precision(path)
     for call, answer in zip(calls, answers, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_attention.export.checks.graph import load_meta_graph
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.requests.call import Call
 from keras_attention.paths import to_local_path
 
 REQUESTS = Path("assets.extra") / "requests"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.requests.call import Call
 from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
