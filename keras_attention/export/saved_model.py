@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_attention.export.checks.digests import write_digests
+from keras_attention.export.checks.finite import check_finite
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
@@ -81,7 +82,8 @@ def saved_model(
     Raises:
         ValueError: If `directory` is a version directory instead of a model directory, or a remote
             address; if a signature or an example is invalid; if a signature uses a lookup table
-            that is missing from its `resources`; or if the graph holds a function that must be
+            that is missing from its `resources`; if an output is NaN for all examples, or infinite
+            because of the weights; or if the graph holds a function that must be
             compiled with XLA or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
@@ -122,7 +124,8 @@ def saved_model(
         _write_graph(path, parts, all_signatures)
         check_graph(path)
         accepted = replace_rejected_calls(calls)
-        check_outputs(path, accepted)
+        answers = check_outputs(path, accepted)
+        check_finite(accepted, answers, parts)
         write_warmup_requests(path, directory.resolve().name, accepted)
         write_requests(path, accepted)
         write_digests(path)

@@ -17,8 +17,8 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
-    """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
+def check_outputs(path: str | os.PathLike, calls: list[Call]) -> list[dict[str, np.ndarray]]:
+    """Return the export's outputs; raise SelfCheckError unless they equal the model's.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
     graph computes anything in float16 or bfloat16, floats may differ by 1/20 of the output's
@@ -29,6 +29,9 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+
+    Returns:
+        List of the outputs of each call by name.
     """
     try:
         answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
@@ -47,6 +50,7 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
                     f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
                     "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
+    return answers
 
 
 def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:
