@@ -17,7 +17,9 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> list[dict[str, np.ndarray]]:
+def check_outputs(
+    path: str | os.PathLike, calls: list[Call], xla: bool = False
+) -> list[dict[str, np.ndarray]]:
     """Return the export's outputs; raise SelfCheckError unless they equal the model's.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
@@ -29,12 +31,15 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> list[dict[str, 
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+        xla: Whether the export runs with XLA. Default False.
 
     Returns:
         List of the outputs of each call by name.
     """
     try:
-        answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
+        answers = run_calls(
+            path, [(call.signature.name, call.inputs) for call in calls], disable_xla=not xla
+        )
     except RuntimeError as error:
         check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
