@@ -1,37 +1,14 @@
-"""Names of inputs: the same before and after a model is saved, and valid in a SavedModel."""
+"""Refuse inputs that a signature cannot hold: by their name, or because they are not dense."""
 
 import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
-import keras
-
-from keras_attention.export.signatures.spec import Spec, as_spec
+from keras_attention.export.signatures.spec import Spec
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 DEFAULT_NAME_PATTERN = re.compile(r"(input_layer|keras_tensor)(_[0-9]+)?")
-
-
-def list_input_names(model: keras.Model) -> list[str]:
-    """Return the names of a model's inputs, in the order of `model.inputs`.
-
-    These are the names of the input layers. The tensors of unnamed inputs have other names, which a
-    `.keras` file does not keep.
-    """
-    # Only a Functional model lists its input layers; a Sequential one is converted.
-    functional = keras.Model(model.inputs, model.outputs)
-    layers = [one for one in functional.layers if isinstance(one, keras.layers.InputLayer)]
-    names = {id(layer.output): layer.name for layer in layers}
-    return [names.get(id(tensor), tensor.name) for tensor in model.inputs]
-
-
-def rename_inputs(model: keras.Model) -> list[Any]:
-    """Return the descriptions of a model's inputs, with the names of `list_input_names`."""
-    return [
-        tensor if tensor.name == name else as_spec(tensor)._replace(name=name)
-        for tensor, name in zip(model.inputs, list_input_names(model), strict=True)
-    ]
 
 
 def warn_about_default_names(inputs: Iterable[Spec], stacklevel: int) -> None:

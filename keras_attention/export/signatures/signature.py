@@ -11,9 +11,8 @@ from keras_attention.export.signatures.input_names import (
     NAME_PATTERN,
     check_dense,
     check_input_name,
-    list_input_names,
-    rename_inputs,
 )
+from keras_attention.export.signatures.model_inputs import describe_inputs, list_input_names
 from keras_attention.export.signatures.spec import Spec, as_spec
 from keras_attention.types import Tensor
 
@@ -96,7 +95,7 @@ def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Sig
     if not has_inputs(model_or_parts):
         return _make_signature(name, model_or_parts)
     model = model_or_parts
-    return _make_signature(name, (_wrap_model(model), rename_inputs(model), [model]))
+    return _make_signature(name, (_wrap_model(model), describe_inputs(model), [model]))
 
 
 def has_inputs(model: Any) -> TypeGuard[keras.Model]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_attention import export
-from keras_attention.export.signatures.input_names import list_input_names
+from keras_attention.export.signatures.model_inputs import list_input_names
 from keras_attention.export.signatures.signature import collect_signatures
 
 
