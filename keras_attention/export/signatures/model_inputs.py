@@ -37,7 +37,7 @@ def describe_inputs(model: keras.Model) -> list[Any]:
 
 
 def _find_id_limits(model: keras.Model) -> dict[int, int]:
-    """Return the number of rows of the smallest embedding of each tensor, by the tensor's `id()`."""
+    """Return the rows of the smallest embedding that looks up each tensor, by the tensor's id."""
     limits = {}
     for layer in _list_layers(model):
         if type(layer) is keras.layers.Embedding:  # A subclass may accept other ids.
