@@ -97,8 +97,8 @@ def find_graph_remarks(meta) -> Iterator[str]:
     sampling = sorted(operations & UNSEEDED_SAMPLING_OPS)
     if sampling:
         yield f"gives different answers to the same request: it samples with {sampling}"
-    for library, found in find_libraries(node.op for node in list_nodes(meta.graph_def)).items():
-        yield f"needs {library}, which tensorflow/serving includes, for the operations {found}"
+    for library, defined in find_libraries(node.op for node in list_nodes(meta.graph_def)).items():
+        yield f"needs {library}, which tensorflow/serving includes, for the operations {defined}"
 
 
 def needs_xla(meta) -> bool:

@@ -20,21 +20,21 @@ def find_unknown_operations(operations: Iterable[str]) -> list[str]:
     """Return the operations that neither TensorFlow nor an installed library defines."""
     import tensorflow as tf
 
-    others = {op for op in operations if not (hasattr(tf.raw_ops, op) or is_xla_operation(op))}
-    libraries = find_libraries(others)
-    return sorted(others - {op for found in libraries.values() for op in found})
+    additional = {op for op in operations if not (hasattr(tf.raw_ops, op) or is_xla_operation(op))}
+    libraries = find_libraries(additional)
+    return sorted(additional - {op for defined in libraries.values() for op in defined})
 
 
 def find_libraries(operations: Iterable[str]) -> dict[str, list[str]]:
     """Return, by the name of each installed library, those of the operations that it defines."""
     import tensorflow as tf
 
-    others = sorted(op for op in operations if not hasattr(tf.raw_ops, op))
+    additional = sorted(op for op in operations if not hasattr(tf.raw_ops, op))
     libraries = {}
-    for library, module in _load_libraries() if others else ():
-        found = [op for op in others if hasattr(module, op)]
-        if found:
-            libraries.setdefault(library, []).extend(found)
+    for library, module in _load_libraries() if additional else ():
+        defined = [op for op in additional if hasattr(module, op)]
+        if defined:
+            libraries.setdefault(library, []).extend(defined)
     return libraries
 
 

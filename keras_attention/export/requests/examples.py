@@ -38,7 +38,8 @@ def make_calls(
         calls += [_make_call(signature, arrays) for arrays in complete]
         if not complete:
             calls += generate_calls(signature)
-    _check_that_all_are_used(signatures, examples)
+    if example is not None:
+        _check_that_all_are_used(signatures, examples)
     return calls
 
 
@@ -53,14 +54,17 @@ def _make_call(signature: Signature, arrays: Mapping[str, Any]) -> Call:
 def _check_that_all_are_used(
     signatures: Sequence[Signature], examples: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise a ValueError if an array of an example belongs to no signature with all its inputs."""
+    """Raise a ValueError if an example, or an array of it, is of no use for any signature."""
     inputs = {signature.name: {spec.name for spec in signature.inputs} for signature in signatures}
     unused = set()  # pairs (index of the example, input name)
     for index, arrays in enumerate(examples):
         used = {name for names in inputs.values() if names <= arrays.keys() for name in names}
         unused |= {(index, name) for name in arrays.keys() - used}
+    is_any_complete = any(
+        names <= arrays.keys() for names in inputs.values() for arrays in examples
+    )
     for signature, names in inputs.items():
-        if names & {name for _, name in unused}:
+        if names & {name for _, name in unused} or not is_any_complete:
             missing = [sorted(names - arrays.keys()) for arrays in examples]
             raise ValueError(
                 f"Expected an example with the inputs {sorted(names)} for signature "
