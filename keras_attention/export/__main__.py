@@ -61,13 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a module that registers custom classes or functions of the model "
         "(@keras.saving.register_keras_serializable()), to import first (can be repeated)",
     )
+    parser.add_argument(
+        "--xla",
+        action="store_true",
+        help="allow operations that need a server started with --xla_cpu_compilation_enabled",
+    )
     options = parser.parse_args(arguments)
     try:
         for module in options.modules:
             importlib.import_module(module)
         model = keras.saving.load_model(os.path.expanduser(options.model), compile=False)
         example = [_load_arrays(file) for file in options.example] if options.example else None
-        path = saved_model(model, options.directory, example=example)
+        path = saved_model(model, options.directory, example=example, xla=options.xla)
     except Exception as error:  # Whatever the cause, the user gets one line and no traceback.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         if "Could not locate" in str(error):
@@ -75,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     print(f"{path}: version {path.name}, {size / 1e6:.2f} MB")
-    print("Checked: the C++ loader, without Keras or XLA, reproduces the model's outputs.\n")
+    without = "Keras" if options.xla else "Keras or XLA"
+    print(f"Checked: the C++ loader, without {without}, reproduces the model's outputs.\n")
     print(how_to_serve(path))
     return 0
 
