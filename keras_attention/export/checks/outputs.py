@@ -6,7 +6,8 @@ import numpy as np
 
 from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import has_half_precision
+from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.examples import Call
 from keras_attention.export.signatures.reference import get_reference
 
@@ -21,11 +22,11 @@ class SelfCheckError(RuntimeError):
 def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
 
-    Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
-    graph computes anything in float16 or bfloat16, floats may differ by 1/20 of the output's
-    largest magnitude, because for unknown dimensions Keras uses other operations than eagerly: they
-    sum in another order and round at other points. (Four Transformer blocks in float16 differ by
-    1/60.)
+    Integers, bools and strings must be equal, floats within `1e-4 * |expected|`, plus 1e-5 of the
+    output's largest magnitude (see `_absolute_tolerance`). Outputs that are computed from
+    float16 or bfloat16 numbers may differ by 1/20 of their largest magnitude, because for unknown
+    dimensions Keras uses other operations than eagerly: they sum in another order and round at
+    other points. (Four Transformer blocks in float16 differ by 1/60.)
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
@@ -35,10 +36,11 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
         answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
     except RuntimeError as error:
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
-    is_half = has_half_precision(path)
+    half = find_half_precision_outputs(load_meta_graph(path))
     for call, answer in zip(calls, answers, strict=True):
         outputs = _compute_model_outputs(call)
         for name in sorted(outputs.keys() | answer.keys()):
+            is_half = (call.signature.name, name) in half
             difference = describe_difference(answer.get(name), outputs.get(name), is_half)
             if difference:
                 shapes = {key: array.shape for key, array in call.inputs.items()}
@@ -109,6 +111,13 @@ def _to_double_precision(array: np.ndarray) -> np.ndarray:
 
 
 def _absolute_tolerance(expected: np.ndarray, is_half: bool) -> float:
-    """Return the absolute tolerance, the same for every value of an output."""
+    """Return the absolute tolerance, the same for every value of an output.
+
+    It is relative to the output's largest magnitude, so that small outputs are compared as well. In
+    float32 it is at least the rounding error of a sum of terms of size 1, and at most that for an
+    output of 10: larger values are often constants that stand for "masked".
+    """
     largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
-    return max(1e-5, 0.05 * largest) if is_half else 1e-5
+    if is_half:
+        return max(1e-5, 0.05 * largest)
+    return max(float(np.finfo("float32").eps), 1e-5 * min(largest, 10.0))
