@@ -105,9 +105,12 @@ def _find_usable_layers(
 ) -> tuple[list[NamedLayer], list[str]]:
     """Return the layers whose weights can be returned, and the paths of those left out.
 
-    The model's function is run once with symbolic tensors, which has no effect on the model.
+    On TensorFlow, the only backend that exports, the model's function is run once with symbolic
+    tensors, which has no effect on the model, to find out what each layer returns.
     """
     layers, left_out = find_attention_layers(model)
+    if keras.backend.backend() != "tensorflow":  # JAX cannot trace every layer of unknown sizes.
+        return layers, left_out
     scores, unusable = collections.defaultdict(list), set()
 
     def run(**tensors: Tensor) -> Any:
