@@ -67,7 +67,8 @@ def test_random_numbers_of_a_seed_generator_are_reproduced(tmp_path):
     def sample(x):
         return x + keras.random.normal((5,), seed=seed)[0]
 
-    path = export.saved_model(None, tmp_path, {"serving_default": (sample, [X])})
+    with pytest.warns(UserWarning, match="seed_generator_state"):
+        path = export.saved_model(None, tmp_path, {"serving_default": (sample, [X])})
     assert path.name == "1"
 
 
