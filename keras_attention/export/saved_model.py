@@ -12,6 +12,7 @@ import keras
 from keras_attention.export.checks.digests import write_digests
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
+from keras_attention.export.checks.padding_trials import make_padding_trials
 from keras_attention.export.checks.state import find_changed_state, restore_variables
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.instructions import write_requests
@@ -122,7 +123,9 @@ def saved_model(
         _write_graph(path, archive, list(traced))
         check_graph(path)
         with restore_variables(list(traced.values())):
-            check_outputs(path, calls)
+            trials = make_padding_trials(calls)
+        with restore_variables(list(traced.values())):
+            check_outputs(path, calls, trials)
         write_warmup_requests(path, directory.resolve().name, calls)
         write_requests(path, calls)
         write_digests(path)

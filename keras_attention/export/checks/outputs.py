@@ -1,15 +1,16 @@
 """Compare the outputs of the export, run in a separate process, with the model's own outputs."""
 
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
+from keras_attention.export.checks.model_outputs import compute_expected_outputs
 from keras_attention.export.requests.examples import Call
-from keras_attention.export.signatures.reference import get_reference
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
@@ -19,7 +20,16 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
+class PaddingTrial(NamedTuple):
+    """A request, and the same one padded: the answers must be the same."""
+
+    request: Call
+    padded: Call
+
+
+def check_outputs(
+    path: str | os.PathLike, calls: list[Call], trials: Sequence[PaddingTrial] = ()
+) -> None:
     """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected|`, plus 1e-5 of the
@@ -31,35 +41,52 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+        trials: List of `PaddingTrial`; padding must not change the outputs.
     """
+    requests = [*calls, *(trial.padded for trial in trials)]
     try:
-        answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
+        answers = run_calls(path, [(call.signature.name, call.inputs) for call in requests])
     except RuntimeError as error:
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
     half = find_half_precision_outputs(load_meta_graph(path))
-    for call, answer in zip(calls, answers, strict=True):
-        outputs = _compute_model_outputs(call)
+    # Both sides run all requests in the same order, because a request may change variables.
+    for call, answer in zip(calls, answers, strict=False):
+        outputs = compute_expected_outputs(call)
         for name in sorted(outputs.keys() | answer.keys()):
             is_half = (call.signature.name, name) in half
             difference = describe_difference(answer.get(name), outputs.get(name), is_half)
             if difference:
-                shapes = {key: array.shape for key, array in call.inputs.items()}
                 raise SelfCheckError(
                     f"The export differs from the model in signature {call.signature.name!r}, "
-                    f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
+                    f"output {name!r}, for inputs of shapes {_list_shapes(call)}: {difference}. "
                     "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
+    for trial, answer in zip(trials, answers[len(calls) :], strict=True):
+        _check_padding(trial, answer, half)
 
 
-def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:
-    """Compute the outputs eagerly, on the CPU, where the export runs too."""
-    import tensorflow as tf
+def _check_padding(trial: PaddingTrial, answer: dict[str, np.ndarray], half: set) -> None:
+    """Raise SelfCheckError if padding changes an answer of a signature with lengths."""
+    name = trial.request.signature.name
+    for key, expected in compute_expected_outputs(trial.request).items():
+        array = answer[key]
+        if array.ndim == expected.ndim:  # Outputs with a time axis are longer.
+            array = array[tuple(slice(size) for size in expected.shape)]
+        difference = describe_difference(array, expected, (name, key) in half)
+        if difference:
+            raise SelfCheckError(
+                f"Expected padding beyond the lengths not to change signature {name!r}, which was "
+                "made by `with_lengths`. Make the model ignore the padding: "
+                "`Embedding(mask_zero=True)`, `Masking(mask_value=...)` or a mask input for "
+                "attention and recurrent layers, and no layers that ignore masks, such as "
+                f"GlobalMaxPooling1D. Received: output {key!r}, of a request that was padded from "
+                f"{_list_shapes(trial.request)} to {_list_shapes(trial.padded)}: {difference}"
+            )
 
-    signature = call.signature._replace(function=get_reference(call.signature.function))
-    with tf.device("CPU:0"):
-        tensors = [tf.constant(call.inputs[spec.name], spec.dtype) for spec in signature.specs]
-        outputs = signature.compute_outputs(*tensors)
-        return {name: as_array(tensor.numpy()) for name, tensor in outputs.items()}
+
+def _list_shapes(call: Call) -> dict[str, tuple]:
+    """Return the shapes of a call's inputs by name."""
+    return {key: array.shape for key, array in call.inputs.items()}
 
 
 def describe_difference(
