@@ -93,8 +93,7 @@ def _make_trial(call: Call, id_count: int | None, shortens: bool) -> PaddingTria
         shorter, longer = ((size + 1) // 2, size) if shortens else (size, size + PADDED_ELEMENTS)
         if isinstance(size_name, int):
             shorter = longer = size
-        below = specs[name].below or id_count
-        id_limit = None if id_count is None else min(id_count, below)
+        id_limit = None if id_count is None else min(id_count, specs[name].below or id_count)
         steps = _draw_steps(random, call.inputs[name], call.inputs[length_name], longer, id_limit)
         request[name], padded[name] = steps[:, :shorter], steps
         request[length_name] = padded[length_name] = np.full(len(steps), shorter, "int32")
