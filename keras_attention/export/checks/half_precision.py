@@ -39,6 +39,10 @@ class _Graph:
     def trace_tensor(self, function: str, tensor: str) -> tuple[bool, frozenset[str]]:
         """Follow a tensor of a function back to all nodes that it is computed from.
 
+        Args:
+            function: The function's name, or `TOP_LEVEL`.
+            tensor: The tensor's name in the function.
+
         Returns:
             Whether any of them is in half precision, and the function's arguments that it is
             computed from.

@@ -122,9 +122,10 @@ def _draw_steps(
     """Draw sequences of `size` steps from the steps of some sequences, or from ids."""
     is_real = np.arange(sequences.shape[1]) < lengths[:, None]
     steps = sequences[is_real if is_real.any() else np.ones_like(is_real)]
-    is_bool = sequences.dtype == bool
-    if sequences.dtype.kind in "iub" and id_limit is not None and len(np.unique(steps)) == 1:
+    dtype = sequences.dtype
+    if dtype.kind in "iub" and id_limit is not None and len(np.unique(steps)) == 1:
         shape = (len(sequences), size, *sequences.shape[2:])
-        low, high = (0, 2) if is_bool else (1, max(2, id_limit))
-        return random.integers(low, high, shape).astype(sequences.dtype)
+        if dtype.kind == "b":
+            return random.integers(0, 2, shape).astype(bool)
+        return random.integers(1, max(2, min(id_limit, np.iinfo(dtype).max)), shape).astype(dtype)
     return steps[random.integers(len(steps), size=(len(sequences), size))]
