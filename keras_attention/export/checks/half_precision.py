@@ -47,13 +47,13 @@ class _Graph:
             Whether any of them is in half precision, and the function's arguments that it is
             computed from.
         """
-        is_half, arguments, seen, unvisited = False, set(), set(), [tensor]
+        is_half, arguments, visited, unvisited = False, set(), set(), [tensor]
         while unvisited:
             tensor = unvisited.pop()
             # `^` marks a control dependency. The input checks connect every output to every input.
-            if tensor in seen or tensor.startswith("^"):
+            if tensor in visited or tensor.startswith("^"):
                 continue
-            seen.add(tensor)
+            visited.add(tensor)
             # A tensor is named "node", "node:index" or, in functions, "node:output:index".
             name, *_, index = [*tensor.split(":"), "0"][: max(2, tensor.count(":") + 1)]
             node = self.by_name[function].get(name)

@@ -1,15 +1,19 @@
 """An `attention` signature for a model that was not written to return its attention weights."""
 
 import collections
-import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from keras_attention.export.checks.c_loader.arrays import as_array
-from keras_attention.export.checks.outputs import SelfCheckError, describe_difference
+from keras_attention.export.signatures.collect_scores import (
+    as_symbol,
+    call_with_scores,
+    collect_after_call,
+    collect_during_call,
+    name_outputs,
+)
 from keras_attention.export.signatures.layer_calls import (
     RETURN_SCORES,
     NamedLayer,
@@ -20,8 +24,6 @@ from keras_attention.export.signatures.reference import CheckedFunction
 from keras_attention.export.signatures.signature import as_signature, has_inputs
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
-
-HALF_PRECISION = ("float16", "bfloat16")
 
 
 def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
@@ -81,12 +83,12 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
         )
 
     def attention(**tensors: Tensor) -> dict[str, Tensor]:
-        return _ask_during_call(layers, signature.function, tensors)
+        return collect_during_call(layers, signature.function, tensors)
 
-    def ask_afterwards(**tensors: Tensor) -> dict[str, Tensor]:
-        return _ask_after_call(layers, signature.function, tensors)
+    def compute_reference(**tensors: Tensor) -> dict[str, Tensor]:
+        return collect_after_call(layers, signature.function, tensors)
 
-    return CheckedFunction(attention, ask_afterwards), signature.inputs, signature.resources
+    return CheckedFunction(attention, compute_reference), signature.inputs, signature.resources
 
 
 class _SymbolicCall(keras.Operation):
@@ -116,137 +118,29 @@ def _find_usable_layers(
     def run(**tensors: Tensor) -> Any:
         graph = _get_graph(tensors)
 
-        def ask(named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict) -> Any:
-            returned, layer_scores = _call_with_scores(named_layer.layer, call, args, kwargs)
+        def request_scores(
+            named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict
+        ) -> Any:
+            plain_outputs, layer_scores = call_with_scores(named_layer.layer, call, args, kwargs)
             scores[named_layer.path].extend(layer_scores)
             # The tensors of a loop belong to the graph of its body.
             if not layer_scores or _get_graph(layer_scores) is not graph:
                 unusable.add(named_layer.path)
-            return returned
+            return plain_outputs
 
-        with intercept_calls(layers, ask):
+        with intercept_calls(layers, request_scores):
             return function(**tensors)
 
-    symbols = {symbol.name: _as_symbol(symbol) for symbol in model.inputs}
+    symbols = {symbol.name: as_symbol(symbol) for symbol in model.inputs}
     _SymbolicCall(run).compute_output_spec(**symbols)
     usable = {path: tensors for path, tensors in scores.items() if path not in unusable}
-    _name_outputs(usable)
+    name_outputs(usable)
     return [named_layer for named_layer in layers if named_layer.path in usable], [
         *left_out,
         *sorted(unusable),
     ]
 
 
-def _ask_during_call(
-    layers: Sequence[NamedLayer], function: Callable, tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Call the model, and take the weights from each attention layer as the model calls it."""
-    scores = collections.defaultdict(list)
-
-    def ask(named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict) -> Any:
-        returned, layer_scores = _call_with_scores(named_layer.layer, call, args, kwargs)
-        scores[named_layer.path].extend(layer_scores)
-        return returned
-
-    with intercept_calls(layers, ask):
-        function(**tensors)
-    return _name_outputs(scores)
-
-
-def _ask_after_call(
-    layers: Sequence[NamedLayer], function: Callable, tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Call the model as it is; then ask each attention layer for the weights of that call.
-
-    Raises a SelfCheckError if a layer's output changes when it is asked for its weights.
-    """
-    calls, scores = [], collections.defaultdict(list)
-
-    def observe(named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict) -> Any:
-        outputs = call(*args, **kwargs)
-        calls.append((named_layer, args, kwargs, outputs))
-        return outputs
-
-    with intercept_calls(layers, observe):
-        function(**tensors)
-    with keras.StatelessScope():  # The model has already updated its state.
-        for named_layer, args, kwargs, outputs in calls:
-            asked_outputs = named_layer.layer(*args, **{**kwargs, RETURN_SCORES: True})
-            returned, layer_scores = _split_scores(named_layer.layer, args, kwargs, asked_outputs)
-            _check_same_outputs(named_layer, returned, outputs)
-            scores[named_layer.path].extend(layer_scores)
-    return _name_outputs(scores)
-
-
-def _call_with_scores(
-    layer: keras.Layer, call: Callable, args: tuple, kwargs: dict
-) -> tuple[Any, list[Tensor]]:
-    """Call a layer's `call`; return what it returns without being asked, and its weights."""
-    outputs = call(*args, **{**kwargs, RETURN_SCORES: True})
-    return _split_scores(layer, args, kwargs, outputs)
-
-
-def _split_scores(
-    layer: keras.Layer, args: tuple, kwargs: dict, outputs: Any
-) -> tuple[Any, list[Tensor]]:
-    """Split what a layer returned with its weights: what it returns otherwise, and the weights."""
-    if not isinstance(outputs, list | tuple) or len(outputs) < 2:
-        return outputs, []
-    output, *rest = outputs
-    score_count = 1
-    if len(rest) > 1:  # The layer returns further outputs, or several tensors of weights.
-        symbols = keras.tree.map_structure(_as_symbol, (args, {**kwargs, RETURN_SCORES: False}))
-        without_scores = layer.compute_output_spec(*symbols[0], **symbols[1])
-        output_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
-        score_count = len(outputs) - output_count
-    # A layer returns its scores right after its first output.
-    scores, others = rest[:score_count], rest[score_count:]
-    if not all(keras.ops.is_tensor(tensor) for tensor in scores):
-        scores = []
-    default = inspect.signature(type(layer).call).parameters[RETURN_SCORES].default
-    if kwargs.get(RETURN_SCORES, default):
-        return outputs, scores
-    return (output, *others) if others else output, scores
-
-
-def _check_same_outputs(named_layer: NamedLayer, asked: Any, outputs: Any) -> None:
-    """Raise a SelfCheckError if a layer's outputs differ from those in the model's own call."""
-    is_half = named_layer.layer.compute_dtype in HALF_PRECISION
-    pairs = zip(keras.tree.flatten(asked), keras.tree.flatten(outputs), strict=True)
-    for one, other in pairs:
-        one, other = (as_array(keras.ops.convert_to_numpy(tensor)) for tensor in (one, other))
-        difference = describe_difference(one, other, is_half)
-        if difference:
-            raise SelfCheckError(
-                f"Expected layer {named_layer.path!r} to return the same output with and without "
-                f"`{RETURN_SCORES}=True`. Received: {difference}"
-            )
-
-
-def _as_symbol(value: Any) -> Any:
-    """Return a symbolic tensor of the same shape and dtype; return other values as they are."""
-    if not keras.ops.is_tensor(value) and not isinstance(value, keras.KerasTensor):
-        return value
-    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
-
-
 def _get_graph(tensors: Any) -> Any:
     """Return the TensorFlow graph of the first of some tensors; None for all other tensors."""
     return getattr(keras.tree.flatten(tensors)[0], "graph", None)
-
-
-def _name_outputs(scores: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
-    """Return the attention weights by output name; number the names of a layer with several."""
-    named = [
-        (path if len(tensors) == 1 else f"{path}_{index}", tensor)
-        for path, tensors in scores.items()
-        for index, tensor in enumerate(tensors)
-    ]
-    names = [name for name, _ in named]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(
-            "Expected different names of layers, also after the calls of a layer are numbered. "
-            f"Received: several outputs with the names {repeated}"
-        )
-    return dict(named)

@@ -37,16 +37,16 @@ def find_attention_layers(model: keras.Model) -> tuple[list[NamedLayer], list[st
         not among them because another layer calls them in a loop.
     """
     attention_layers, paths_in_loops = [], []
-    seen, queue = set(), collections.deque([("", model, False)])
+    visited, queue = set(), collections.deque([("", model, False)])
     while queue:
         prefix, container, is_in_loop = queue.popleft()
         # Keras has no public list of the layers inside a layer that is not a model.
         for layer in container._flatten_layers(include_self=False, recursive=False):
-            if id(layer) in seen:
+            if id(layer) in visited:
                 continue
-            seen.add(id(layer))
+            visited.add(id(layer))
             path = prefix + layer.name
-            if not takes_return_scores(layer):
+            if not can_return_scores(layer):
                 is_loop = is_in_loop or isinstance(layer, LOOPING_LAYERS)
                 queue.append((f"{path}/", layer, is_loop))
             elif is_in_loop:
@@ -56,7 +56,7 @@ def find_attention_layers(model: keras.Model) -> tuple[list[NamedLayer], list[st
     return attention_layers, paths_in_loops
 
 
-def takes_return_scores(layer: keras.Layer) -> bool:
+def can_return_scores(layer: keras.Layer) -> bool:
     """Return True if the layer's `call` has an argument `return_attention_scores`."""
     return RETURN_SCORES in inspect.signature(layer.call).parameters
 
