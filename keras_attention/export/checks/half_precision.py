@@ -86,9 +86,9 @@ class _Graph:
             if attribute.type in half or any(dtype in half for dtype in attribute.list.type):
                 return True
             called |= {attribute.func.name, *(function.name for function in attribute.list.func)}
-        return any(self._contains_half(name) for name in called & self.functions.keys())
+        return any(self._has_half_nodes(name) for name in called & self.functions.keys())
 
     @functools.cache  # noqa: B019
-    def _contains_half(self, function: str) -> bool:
+    def _has_half_nodes(self, function: str) -> bool:
         """Return True if any node of a function uses half precision."""
         return any(self._has_half(node) for node in self.nodes[function])

@@ -84,13 +84,13 @@ def _split_scores(
         output_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
         score_count = len(outputs) - output_count
     # A layer returns its scores right after its first output.
-    scores, others = rest[:score_count], rest[score_count:]
+    scores, further_outputs = rest[:score_count], rest[score_count:]
     if not all(keras.ops.is_tensor(tensor) for tensor in scores):
         scores = []
     default = inspect.signature(type(layer).call).parameters[RETURN_SCORES].default
     if kwargs.get(RETURN_SCORES, default):
         return outputs, scores
-    return (output, *others) if others else output, scores
+    return (output, *further_outputs) if further_outputs else output, scores
 
 
 def _check_same_outputs(named_layer: NamedLayer, outputs: Any, expected: Any) -> None:
