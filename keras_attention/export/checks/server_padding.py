@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import has_half_precision
+from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.checks.outputs import is_close
 
 PADDED_ELEMENTS = 3  # the number of elements appended along each dimension of unknown size
@@ -53,7 +53,7 @@ def find_padding_remarks(
         (name, inputs if padded_inputs is None else padded_inputs)
         for (name, inputs), padded_inputs in zip(calls, padded, strict=True)
     ]
-    is_half = has_half_precision(path)
+    half = find_half_precision_outputs(meta)
     try:
         padded_answers = run_calls(path, repeated)
     except RuntimeError as error:
@@ -67,7 +67,7 @@ def find_padding_remarks(
         )
         if padded_inputs is not None
         for key in answer
-        if not _has_prefix(padded_answer[key], answer[key], is_half)
+        if not _has_prefix(padded_answer[key], answer[key], (name, key) in half)
     }
     for name, key in sorted(changed):
         yield (

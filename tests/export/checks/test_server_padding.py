@@ -34,7 +34,8 @@ def test_the_tolerance_is_that_of_the_output_check(
     answers = [{"y": np.ones((1, 2), dtype)}]
     padded_answers = [{"y": np.full((1, 5), changed_to, dtype)}]
     monkeypatch.setattr(server_padding, "run_calls", lambda path, calls: padded_answers)
-    monkeypatch.setattr(server_padding, "has_half_precision", lambda path: is_half)
+    half = {("serve", "y")} if is_half else set()
+    monkeypatch.setattr(server_padding, "find_half_precision_outputs", lambda meta: half)
     calls = [("serve", {"x": np.ones((1, 2))})]
     remarks = server_padding.find_padding_remarks("1", meta, calls, answers)
     assert len(list(remarks)) == is_remarked
