@@ -99,8 +99,8 @@ def _check_same_outputs(named_layer: NamedLayer, outputs: Any, expected: Any) ->
     for tensors in zip(keras.tree.flatten(outputs), keras.tree.flatten(expected), strict=True):
         if not all(keras.ops.is_tensor(tensor) for tensor in tensors):
             continue
-        arrays = [as_array(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
-        difference = describe_difference(*arrays, is_half)
+        array, other = (as_array(keras.ops.convert_to_numpy(tensor)) for tensor in tensors)
+        difference = describe_difference(array, other, is_half)
         if difference:
             raise SelfCheckError(
                 f"Expected layer {named_layer.path!r} to return the same output with and without "
