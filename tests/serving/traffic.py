@@ -7,12 +7,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from examples import manifest
 from examples.datasets.dates import Dates
 from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 from tests.serving.request import Request, Sent
-from tests.serving.servers import SAVED_MODELS
+from tests.serving.servers import PUBLISHED, find_published
 
 BATCHES, LENGTHS = (1, 64), (1, 200)
 # Limit of batch times length for the pointer network: its decoder's cost is quadratic in length.
@@ -21,11 +20,7 @@ MAX_POINTS = 2000
 
 def sample_requests(rng, count):
     """Sample requests of the published models; compute the expected answers in Python."""
-    versions = {name: entry["version"] for name, entry in manifest.read(SAVED_MODELS).items()}
-    loaded = {
-        name: tf.saved_model.load(str(SAVED_MODELS / name / str(version)))
-        for name, version in versions.items()
-    }
+    loaded = {name: tf.saved_model.load(str(find_published(name))) for name in PUBLISHED}
     kinds = sorted((name, signature) for name in loaded for signature in loaded[name].signatures)
     texts = [text for text, *_ in Dates().sample(500, rng)]
     requests = []
@@ -33,7 +28,7 @@ def sample_requests(rng, count):
         model, signature = kinds[index % len(kinds)]
         inputs = _sample_inputs(model, signature, rng, texts)
         outputs = loaded[model].signatures[signature](**_to_tensors(inputs))
-        expected = {versions[model]: {name: value.numpy() for name, value in outputs.items()}}
+        expected = {PUBLISHED[model]: {name: value.numpy() for name, value in outputs.items()}}
         requests.append(Request(model, signature, inputs, expected))
     return requests
 

@@ -58,7 +58,7 @@ def how_to_serve(path: str | os.PathLike) -> str:
       input  x: float32 (?, 2)
       output output: float32 (?, 2)
     <BLANKLINE>
-    docker run -p 8501:8501 --mount type=bind,...
+    docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
     path = to_local_path("path", path).resolve()
@@ -68,10 +68,12 @@ def how_to_serve(path: str | os.PathLike) -> str:
             f"Received: path={str(path)!r}"
         )
     name = path.parent.name
-    mount = f"type=bind,source={path.parent},target=/models/{name}"
-    serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]
+    mount = f"type=bind,source={path.parent},target=/models/{name},readonly"
+    serve = ["docker", "run", "-p", "127.0.0.1:8501:8501", "--mount", mount]
+    # Loading a broken version again would hold up the new versions of all models.
+    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving", "--max_num_load_retries=0"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
-    lines = [*describe_signatures(path), "", shlex.join([*serve, "tensorflow/serving"])]
+    lines = [*describe_signatures(path), "", shlex.join(serve)]
     for request in sorted((path / REQUESTS).iterdir()):
         body = request.read_text(encoding="utf-8")
         data = body if len(body) <= MAX_INLINE_CHARACTERS else f"@{request}"

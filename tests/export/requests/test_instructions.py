@@ -30,8 +30,9 @@ def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
         "  output summary: float32 (?, 7)",
     ]
     docker = (
-        f"docker run -p 8501:8501 --mount type=bind,source={path.parent},target=/models/translator "
-        "-e MODEL_NAME=translator tensorflow/serving"
+        "docker run -p 127.0.0.1:8501:8501 "
+        f"--mount type=bind,source={path.parent},target=/models/translator,readonly "
+        "-e MODEL_NAME=translator tensorflow/serving --max_num_load_retries=0"
     )
     assert docker in text
 
