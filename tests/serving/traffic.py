@@ -26,7 +26,8 @@ def sample_requests(rng, count):
     requests = []
     for index in range(count):
         model, signature = kinds[index % len(kinds)]
-        inputs = _sample_inputs(model, signature, rng, texts)
+        batch, length = (int(_sample_log_uniform(rng, *bounds)) for bounds in (BATCHES, LENGTHS))
+        inputs = sample_inputs(model, signature, rng, texts, batch, length)
         outputs = loaded[model].signatures[signature](**_to_tensors(inputs))
         expected = {PUBLISHED[model]: {name: value.numpy() for name, value in outputs.items()}}
         requests.append(Request(model, signature, inputs, expected))
@@ -103,8 +104,17 @@ def _compare_outputs(expected, outputs):
     return None
 
 
-def _sample_inputs(model, signature, rng, texts):
-    batch, length = (int(_sample_log_uniform(rng, *bounds)) for bounds in (BATCHES, LENGTHS))
+def sample_inputs(model, signature, rng, texts, batch, length):
+    """Sample inputs of a published signature.
+
+    Args:
+        model: The model's name.
+        signature: The signature's name.
+        rng: A `numpy.random.Generator`.
+        texts: List of dates.
+        batch: Number of rows.
+        length: Length of the sequences. Texts have at most about that many characters or words.
+    """
     if model == "translate_dates" and signature == "decode":
         return {"text": _sample_texts(rng, texts, batch, length)}
     if model == "translate_dates":
