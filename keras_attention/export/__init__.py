@@ -9,6 +9,7 @@ from keras_attention.export.signatures.attention_scores import attention_of
 from keras_attention.export.signatures.lengths import with_lengths
 from keras_attention.export.signatures.seed import with_seed
 from keras_attention.export.signatures.spec import Spec
+from keras_attention.export.triton.repository import triton
 from keras_attention.export.versions.labels import label
 from keras_attention.export.versions.prune import prune
 
@@ -22,6 +23,7 @@ __all__ = [
     "prune",
     "run_in_c_loader",
     "saved_model",
+    "triton",
     "with_lengths",
     "with_seed",
 ]

@@ -41,7 +41,7 @@ class Server:
             pytest.skip(f"needs a server of its own; the one at {RUNNING[0]} is left unchanged")
         folder.mkdir(parents=True, exist_ok=True)
         self.models, self.log = models, folder / "server.log"
-        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in _find_free_ports(2))
+        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in find_free_ports(2))
         config = ModelServerConfig()
         for name, path in models.items():
             entry = config.model_config_list.config.add(
@@ -94,11 +94,7 @@ class Server:
 
     def wait_for(self, condition, description, seconds=120):
         """Wait until the function `condition` returns a true value."""
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end or not self.is_running():
-                raise RuntimeError(f"No {description} yet:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.1)
+        wait_until(condition, description, seconds, self.process, self.log)
 
     def kill(self):
         """Kill the process."""
@@ -165,12 +161,22 @@ def open_published_server(folder):
         yield server
 
 
+def wait_until(condition, description, seconds, process, log):
+    """Wait until `condition` returns a true value; fail with the log's end if the process ends."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end or process.poll() is not None:
+            raise RuntimeError(f"No {description} yet:\n{log.read_text()[-3000:]}")
+        time.sleep(0.1)
+
+
 def find_published(name):
     """Return the published version directory of a model."""
     return SAVED_MODELS / name / str(PUBLISHED[name])
 
 
-def _find_free_ports(count):
+def find_free_ports(count):
+    """Return numbers of ports that no program uses now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for opened in sockets:

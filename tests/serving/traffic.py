@@ -18,7 +18,7 @@ BATCHES, LENGTHS = (1, 64), (1, 200)
 MAX_POINTS = 2000
 
 
-def sample_requests(rng, count):
+def sample_requests(rng, count, batches=BATCHES, lengths=LENGTHS):
     """Sample requests of the published models; compute the expected answers in Python."""
     loaded = {name: tf.saved_model.load(str(find_published(name))) for name in PUBLISHED}
     kinds = sorted((name, signature) for name in loaded for signature in loaded[name].signatures)
@@ -26,7 +26,7 @@ def sample_requests(rng, count):
     requests = []
     for index in range(count):
         model, signature = kinds[index % len(kinds)]
-        batch, length = (int(_sample_log_uniform(rng, *bounds)) for bounds in (BATCHES, LENGTHS))
+        batch, length = (int(_sample_log_uniform(rng, *bounds)) for bounds in (batches, lengths))
         inputs = sample_inputs(model, signature, rng, texts, batch, length)
         outputs = loaded[model].signatures[signature](**_to_tensors(inputs))
         expected = {PUBLISHED[model]: {name: value.numpy() for name, value in outputs.items()}}
