@@ -14,6 +14,7 @@ from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.instructions import write_requests
+from keras_attention.export.requests.record import write_record
 from keras_attention.export.requests.warmup import write_warmup_requests
 from keras_attention.export.signatures.signature import (
     Signature,
@@ -36,7 +37,9 @@ def saved_model(
 
     Writes `directory/<version>/`, where the version is 1, or the highest existing version plus 1.
     It holds the graph of every signature, the weights (each stored once), warm-up requests, the
-    bodies of example requests, and the digests of all these files (in `assets.extra/SHA256SUMS`).
+    bodies of example requests with the export's answers, a record of the export
+    (`assets.extra/export.json`: package versions, commit, signatures, the largest difference from
+    the model, remarks), and the digests of all these files (in `assets.extra/SHA256SUMS`).
     Before the version appears under its number, its graph is searched for operations that a stock
     server cannot run. Then a new process without Keras runs every signature on every example
     through the C++ code that TensorFlow Serving uses, with XLA disabled; its answers must match
@@ -116,9 +119,10 @@ def saved_model(
     def write(path: Path) -> None:
         _write_graph(path, parts, all_signatures)
         check_graph(path)
-        check_outputs(path, calls)
+        checked = check_outputs(path, calls)
         write_warmup_requests(path, directory.resolve().name, calls)
         write_requests(path, calls)
+        write_record(path, calls, checked)
         write_digests(path)
 
     return publish(directory, write)

@@ -17,17 +17,11 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from examples.datasets.dates import Dates
-from examples.served import Answer
 from tests.serving import traffic
 from tests.serving.request import Request
 from tests.serving.servers import PUBLISHED, find_published
 
 THREADS, COUNT, MAX_ROWS, MAX_LENGTH = 12, 36, 3, 12
-# Outputs whose second size is the longest text of the batch. A joined request is padded for it.
-PADDED = {
-    ("translate_dates", "decode"): {"alignments"},
-    ("text_classification", "attention"): {"words", "word_weights", "sentence_weights"},
-}
 # The requests of these signatures can be joined whatever their contents: each row of their inputs
 # is a text, or an image of a fixed size. All others take sequences, and the scheduler refuses to
 # join sequences of different lengths (`pad_variable_length_inputs` would pad them).
@@ -121,20 +115,6 @@ def send(answer, requests):
         return list(threads.map(send_one, requests))
 
 
-def find_difference(request, outputs):
-    """Compare a joined answer with that of the request alone; None if they are equal."""
-    expected = request.expected[1]
-    outputs = dict(outputs)
-    for name in PADDED.get(request[:2], ()):
-        array, inside = outputs[name], tuple(map(slice, expected[name].shape))
-        padding = np.ones(array.shape, bool)
-        padding[inside] = False
-        if np.any(array[padding] != (b"" if array.dtype == object else 0)):
-            return f"{name} with values beyond the request's own size"
-        outputs[name] = array[inside]
-    return traffic.find_difference(request, Answer(outputs, 1))
-
-
 def test_every_row_is_that_of_the_request_alone(scheduled, texts):
     for kind, (function, answer, sizes) in scheduled.items():
         length = None if kind in ALWAYS_JOINED else 7
@@ -143,7 +123,7 @@ def test_every_row_is_that_of_the_request_alone(scheduled, texts):
         answers = send(answer, requests)
         for request, outputs in zip(requests, answers, strict=True):
             assert isinstance(outputs, dict), (kind, outputs)
-            assert find_difference(request, outputs) is None, kind
+            assert traffic.find_joined_difference(request, outputs) is None, kind
         # The test could not fail if each request were run alone.
         assert len(sizes) - before < COUNT / 2, (kind, sizes)
 
@@ -157,7 +137,7 @@ def test_requests_of_different_lengths_are_refused_but_never_wrong(scheduled, te
         assert refused and all(DIFFERENT_LENGTHS in str(error) for error in refused), kind
         for request, outputs in zip(requests, answers, strict=True):
             if isinstance(outputs, dict):
-                assert find_difference(request, outputs) is None, kind
+                assert traffic.find_joined_difference(request, outputs) is None, kind
 
 
 def test_a_row_that_depends_on_its_neighbors_is_detected():
@@ -174,4 +154,4 @@ def test_a_row_that_depends_on_its_neighbors_is_detected():
         expected = {1: {"centered": x - x.mean(axis=0)}}
         requests.append(Request("no model", "center", {"x": x}, expected))
     answers = send(answer, requests)
-    assert any(map(find_difference, requests, answers))
+    assert any(map(traffic.find_joined_difference, requests, answers))

@@ -19,7 +19,6 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("Triton serves what TensorFlow exports", allow_module_level=True)
 
 
-from examples.served import Answer
 from keras_attention import export
 from keras_attention.export.checks.c_loader.arrays import pack, unpack
 from keras_attention.export.checks.c_loader.library import find_tensorflow_folder
@@ -88,7 +87,7 @@ def find_difference(request, outputs, version=1):
     outputs = {
         name: array[:, 0] if expected[name].ndim == 1 else array for name, array in outputs.items()
     }
-    return traffic.find_difference(request, Answer(outputs, version))
+    return traffic.find_joined_difference(request, outputs, version)
 
 
 def test_every_answer_is_right_and_requests_are_joined(server, requests, tmp_path):

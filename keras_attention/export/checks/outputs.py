@@ -17,7 +17,9 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
+def check_outputs(
+    path: str | os.PathLike, calls: list[Call]
+) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
@@ -29,14 +31,18 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+
+    Returns:
+        For each call, the outputs of the export and those of the model.
     """
     try:
         answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
     except RuntimeError as error:
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
-    is_half = has_half_precision(path)
+    is_half, checked = has_half_precision(path), []
     for call, answer in zip(calls, answers, strict=True):
         outputs = _compute_model_outputs(call)
+        checked.append((answer, outputs))
         for name in sorted(outputs.keys() | answer.keys()):
             difference = describe_difference(answer.get(name), outputs.get(name), is_half)
             if difference:
@@ -46,6 +52,7 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
                     f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
                     "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
+    return checked
 
 
 def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:

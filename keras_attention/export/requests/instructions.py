@@ -24,13 +24,13 @@ def write_requests(path: Path, calls: list[Call]) -> None:
     (path / REQUESTS).mkdir(parents=True)
     for call in reversed(calls):  # The first call is written last and replaces the others.
         name = call.signature.name
-        columns = {key: _to_json(array) for key, array in call.inputs.items()}
+        columns = {key: to_json(array) for key, array in call.inputs.items()}
         body = {"signature_name": name, "inputs": columns}
         text = json.dumps(body, ensure_ascii=False)
-        _request_file(path, name).write_text(text, encoding="utf-8")
+        request_file(path, name).write_text(text, encoding="utf-8")
 
 
-def _request_file(path: Path, signature: str) -> Path:
+def request_file(path: Path, signature: str) -> Path:
     """Return the file of a signature's example request."""
     return path / REQUESTS / f"{urllib.parse.quote(signature, safe='')}.json"
 
@@ -99,7 +99,7 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
                 yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
 
 
-def _to_json(array: np.ndarray) -> Any:
+def to_json(array: np.ndarray) -> Any:
     """Convert an array to nested lists; text that is not UTF-8 becomes {"b64": …}."""
 
     def convert(value):
