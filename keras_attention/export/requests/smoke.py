@@ -77,11 +77,11 @@ def smoke(
         outputs, problem = _send(url, body, headers or {}, timeout)
         milliseconds = 1000 * (time.monotonic() - started)
         kept = path / ANSWERS / request.name
-        found = [problem] if problem else []
-        if not found and kept.exists():
-            found = [*find_differences(outputs, json.loads(kept.read_bytes()), tolerance)]
-        problems += [f"{signature}: {text}" for text in found]
-        if not found:
+        differences = [problem] if problem else []
+        if not problem and kept.exists():
+            differences = [*find_differences(outputs, json.loads(kept.read_bytes()), tolerance)]
+        problems += [f"{signature}: {text}" for text in differences]
+        if not differences:
             comparison = "as at export" if kept.exists() else "not compared"
             lines.append(f"{signature}: answered in {milliseconds:.0f} ms, {comparison}")
     return lines, problems
