@@ -21,6 +21,7 @@ from keras_attention.export.signatures.signature import (
     SignatureParts,
     collect_signatures,
 )
+from keras_attention.export.variable_order import sort_variables
 from keras_attention.export.versions.publish import publish
 from keras_attention.paths import to_local_path
 
@@ -156,7 +157,10 @@ def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> N
 
     archive = keras.export.ExportArchive()
     for signature in signatures:
-        archive.add_endpoint(signature.name, signature.compute_outputs, signature.specs)
+        specs = signature.specs
+        sort_variables(
+            archive.add_endpoint(signature.name, signature.compute_outputs, specs), specs
+        )
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:
