@@ -158,9 +158,8 @@ def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> N
     archive = keras.export.ExportArchive()
     for signature in signatures:
         specs = signature.specs
-        sort_variables(
-            archive.add_endpoint(signature.name, signature.compute_outputs, specs), specs
-        )
+        endpoint = archive.add_endpoint(signature.name, signature.compute_outputs, specs)
+        sort_variables(endpoint, specs)
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:
