@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_attention import export
-from keras_attention.export.requests.instructions import _to_json
+from keras_attention.export.requests.instructions import to_json
 
 
 def curl_commands(path):
@@ -61,5 +61,5 @@ def test_a_long_request_is_passed_to_curl_as_a_file(tmp_path):
 
 def test_utf8_is_sent_as_text_and_other_bytes_in_base64():
     texts = np.array([["ä'".encode(), b"\xff"]], object)
-    assert _to_json(texts) == [["ä'", {"b64": "/w=="}]]
-    assert _to_json(np.array(b"a", object)) == "a"
+    assert to_json(texts) == [["ä'", {"b64": "/w=="}]]
+    assert to_json(np.array(b"a", object)) == "a"
