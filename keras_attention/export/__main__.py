@@ -4,8 +4,9 @@ If the model uses custom layers, scores or functions, pass `--import MODULE`: th
 registers them is then imported before the model is loaded.
 
 Further commands: `check saved_models/name` reports on an existing SavedModel, `label
-saved_models/name stable=3` labels a version, and `prune saved_models/name --keep 3` removes old
-versions.
+saved_models/name stable=3` labels a version, `prune saved_models/name --keep 3` removes old
+versions, `smoke localhost:8501 saved_models/name` tests a running server, and `openapi
+saved_models/name` prints a description of the REST interface.
 """
 
 import argparse
@@ -20,12 +21,20 @@ import numpy as np
 import keras_attention  # noqa: F401  (registers the layers, so that a model with them can be loaded)
 from keras_attention.export.check import main as run_check
 from keras_attention.export.requests.instructions import how_to_serve
+from keras_attention.export.requests.openapi import main as run_openapi
+from keras_attention.export.requests.smoke import main as run_smoke
 from keras_attention.export.saved_model import saved_model
 from keras_attention.export.versions.labels import main as run_label
 from keras_attention.export.versions.prune import main as run_prune
 from keras_attention.paths import to_local_path
 
-COMMANDS = {"check": run_check, "label": run_label, "prune": run_prune}
+COMMANDS = {
+    "check": run_check,
+    "label": run_label,
+    "openapi": run_openapi,
+    "prune": run_prune,
+    "smoke": run_smoke,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

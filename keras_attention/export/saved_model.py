@@ -19,6 +19,7 @@ from keras_attention.export.checks.state import find_changed_state, restore_vari
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
+from keras_attention.export.requests.record import write_record
 from keras_attention.export.requests.warmup import write_warmup_requests
 from keras_attention.export.signatures.input_names import warn_about_default_names
 from keras_attention.export.signatures.signature import (
@@ -26,6 +27,7 @@ from keras_attention.export.signatures.signature import (
     SignatureParts,
     collect_signatures,
 )
+from keras_attention.export.variable_order import sort_variables
 from keras_attention.export.versions.publish import publish
 from keras_attention.paths import to_local_path
 
@@ -43,7 +45,9 @@ def saved_model(
 
     Writes `directory/<version>/`, where the version is 1, or the highest existing version plus 1.
     It holds the graph of every signature, the weights (each stored once), warm-up requests, the
-    bodies of example requests, and the digests of all these files (in `assets.extra/SHA256SUMS`).
+    bodies of example requests with the export's answers, a record of the export
+    (`assets.extra/export.json`: package versions, commit, signatures, the largest difference from
+    the model, remarks), and the digests of all these files (in `assets.extra/SHA256SUMS`).
     Before the version appears under its number, its graph is searched for operations that a stock
     server cannot run. Then a new process without Keras runs every signature on every example
     through the C++ code that TensorFlow Serving uses, with XLA disabled; its answers must match
@@ -140,10 +144,11 @@ def saved_model(
             accepted = replace_rejected_calls(calls)
             trials = make_padding_trials(accepted)
         with restore_variables(list(traced.values())):
-            answers = check_outputs(path, accepted, trials, xla)
-        check_finite(accepted, answers, parts)
+            checked = check_outputs(path, accepted, trials, xla)
+        check_finite(accepted, [exported for exported, _ in checked], parts)
         write_warmup_requests(path, directory.resolve().name, accepted)
         write_requests(path, accepted)
+        write_record(path, accepted, checked)
         write_digests(path)
 
     return publish(directory, write)
@@ -180,12 +185,12 @@ def _trace(parts: list[Any], signatures: list[Signature]) -> tuple[Any, dict[str
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
-    functions = {
-        signature.name: archive.add_endpoint(
-            signature.name, signature.compute_outputs, signature.specs
-        )
-        for signature in signatures
-    }
+    functions = {}
+    for signature in signatures:
+        specs = signature.specs
+        endpoint = archive.add_endpoint(signature.name, signature.compute_outputs, specs)
+        sort_variables(endpoint, specs)
+        functions[signature.name] = endpoint
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:

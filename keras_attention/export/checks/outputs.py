@@ -48,7 +48,7 @@ def check_outputs(
         xla: Whether the export runs with XLA. Default False.
 
     Returns:
-        List of the outputs of each call by name.
+        For each call, the outputs of the export and those of the model.
     """
     requests = [*calls, *(trial.padded for trial in trials)]
     try:
@@ -58,9 +58,11 @@ def check_outputs(
         check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
     half = find_half_precision_outputs(load_meta_graph(path))
+    checked = []
     # Both sides run all requests in the same order, because a request may change variables.
     for call, answer in zip(calls, answers, strict=False):
         outputs = compute_expected_outputs(call)
+        checked.append((answer, outputs))
         for name in sorted(outputs.keys() | answer.keys()):
             is_half = (call.signature.name, name) in half
             difference = describe_difference(answer.get(name), outputs.get(name), is_half)
@@ -72,7 +74,7 @@ def check_outputs(
                 )
     for trial, answer in zip(trials, answers[len(calls) :], strict=True):
         _check_padding(trial, answer, half)
-    return answers[: len(calls)]
+    return checked
 
 
 def _check_padding(trial: PaddingTrial, answer: dict[str, np.ndarray], half: set) -> None:

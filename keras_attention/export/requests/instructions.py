@@ -32,14 +32,14 @@ def write_requests(path: Path, calls: list[Call]) -> None:
         # An element takes three characters at least: a digit, a comma and a space.
         if 3 * sum(array.size for array in call.inputs.values()) > MAX_BODY_BYTES:
             continue
-        columns = {key: _to_json(array) for key, array in call.inputs.items()}
+        columns = {key: to_json(array) for key, array in call.inputs.items()}
         body = {"signature_name": name, "inputs": columns}
         text = json.dumps(body, ensure_ascii=False).encode()
         if len(text) <= MAX_BODY_BYTES:
-            _request_file(path, name).write_bytes(text)
+            request_file(path, name).write_bytes(text)
 
 
-def _request_file(path: Path, signature: str) -> Path:
+def request_file(path: Path, signature: str) -> Path:
     """Return the file of a signature's example request."""
     return path / REQUESTS / f"{urllib.parse.quote(signature, safe='')}.json"
 
@@ -68,7 +68,7 @@ def how_to_serve(path: str | os.PathLike) -> str:
       input  x: float32 (?, 2)
       output output: float32 (?, 2)
     <BLANKLINE>
-    docker run -p 8501:8501 --mount type=bind,...
+    docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
     path = to_local_path("path", path).resolve()
@@ -78,14 +78,16 @@ def how_to_serve(path: str | os.PathLike) -> str:
             f"Received: path={str(path)!r}"
         )
     name = path.parent.name
-    mount = f"type=bind,source={path.parent},target=/models/{name}"
-    serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]
+    mount = f"type=bind,source={path.parent},target=/models/{name},readonly"
+    serve = ["docker", "run", "-p", "127.0.0.1:8501:8501", "--mount", mount]
+    # Loading a broken version again would hold up the new versions of all models.
+    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving", "--max_num_load_retries=0"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
     meta = load_meta_graph(path)
-    flags = [XLA_FLAG] if needs_xla(meta) else []
-    lines = [*describe_signatures(path), "", shlex.join([*serve, "tensorflow/serving", *flags])]
+    serve += [XLA_FLAG] if needs_xla(meta) else []
+    lines = [*describe_signatures(path), "", shlex.join(serve)]
     for name in sorted(name for name in meta.signature_def if not name.startswith("__")):
-        request = _request_file(path, name)
+        request = request_file(path, name)
         if not request.exists():
             lines.append(f"# {name}: no request, because its JSON would be too large; use gRPC")
             continue
@@ -113,7 +115,7 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
                 yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
 
 
-def _to_json(array: np.ndarray) -> Any:
+def to_json(array: np.ndarray) -> Any:
     """Convert an array to nested lists; text that is not UTF-8 becomes {"b64": …}."""
 
     def convert(value):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_attention import export
-from keras_attention.export.requests.instructions import _to_json
+from keras_attention.export.requests.instructions import to_json
 from keras_attention.export.requests.warmup import load_warmup_requests
 
 
@@ -31,8 +31,9 @@ def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
         "  output summary: float32 (?, 7)",
     ]
     docker = (
-        f"docker run -p 8501:8501 --mount type=bind,source={path.parent},target=/models/translator "
-        "-e MODEL_NAME=translator tensorflow/serving"
+        "docker run -p 127.0.0.1:8501:8501 "
+        f"--mount type=bind,source={path.parent},target=/models/translator,readonly "
+        "-e MODEL_NAME=translator tensorflow/serving --max_num_load_retries=0"
     )
     assert docker in text
 
@@ -61,8 +62,8 @@ def test_a_long_request_is_passed_to_curl_as_a_file(tmp_path):
 
 def test_utf8_is_sent_as_text_and_other_bytes_in_base64():
     texts = np.array([["ä'".encode(), b"\xff"]], object)
-    assert _to_json(texts) == [["ä'", {"b64": "/w=="}]]
-    assert _to_json(np.array(b"a", object)) == "a"
+    assert to_json(texts) == [["ä'", {"b64": "/w=="}]]
+    assert to_json(np.array(b"a", object)) == "a"
 
 
 def test_requests_of_large_arrays_are_left_out_and_warm_up_stays_small(tmp_path):
