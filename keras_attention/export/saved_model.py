@@ -9,7 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_attention.arguments import positive_number
 from keras_attention.export.checks.digests import write_digests
+from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
@@ -31,6 +33,7 @@ def saved_model(
     directory: str | os.PathLike,
     signatures: Mapping[str, SignatureParts] | None = None,
     example: Example | Sequence[Example] | None = None,
+    timeout: float = TIMEOUT,
 ) -> Path:
     """Write a model as the next version for TensorFlow Serving, and check the written files.
 
@@ -41,7 +44,7 @@ def saved_model(
     server cannot run. Then a new process without Keras runs every signature on every example
     through the C++ code that TensorFlow Serving uses, with XLA disabled; its answers must match
     the model's outputs. If anything fails, no version and no new directory remains. Files that a
-    killed export left behind are removed by the next export on the same host.
+    killed export left behind are removed by a later export or `prune`.
 
     The graph of every signature rejects inputs whose rank or sizes are not as specified, and inputs
     with different batch sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
@@ -71,6 +74,8 @@ def saved_model(
             unknown batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1,
             floats small random numbers, bools True, strings "a". Pass your own examples if such
             values are not meaningful inputs of the model.
+        timeout: Seconds after which the process that runs the export is stopped, and the export
+            fails. Default 600.
 
     Returns:
         `pathlib.Path` of the version directory.
@@ -108,6 +113,7 @@ def saved_model(
             f"Received: backend={keras.backend.backend()!r}"
         )
     directory = _check_directory(directory)
+    timeout = positive_number("timeout", timeout)
     all_signatures = collect_signatures(model, signatures)
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
@@ -116,8 +122,8 @@ def saved_model(
     def write(path: Path) -> None:
         _write_graph(path, parts, all_signatures)
         check_graph(path)
-        check_outputs(path, calls)
-        write_warmup_requests(path, directory.resolve().name, calls)
+        check_outputs(path, calls, timeout)
+        write_warmup_requests(path, directory.absolute().name, calls)
         write_requests(path, calls)
         write_digests(path)
 

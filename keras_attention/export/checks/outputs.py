@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from keras_attention.export.checks.c_loader.arrays import as_array
-from keras_attention.export.checks.fresh_process import run_calls
+from keras_attention.export.checks.fresh_process import TIMEOUT, run_calls
 from keras_attention.export.checks.graph import has_half_precision
 from keras_attention.export.requests.examples import Call
 
@@ -17,7 +17,7 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
+def check_outputs(path: str | os.PathLike, calls: list[Call], timeout: float = TIMEOUT) -> None:
     """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
@@ -29,9 +29,11 @@ def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+        timeout: Seconds after which the process that runs the export is stopped.
     """
+    pairs = [(call.signature.name, call.inputs) for call in calls]
     try:
-        answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
+        answers = run_calls(path, pairs, timeout=timeout)
     except RuntimeError as error:
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
     is_half = has_half_precision(path)

@@ -10,7 +10,10 @@ import numpy as np
 from keras_attention.export.checks.c_loader.library import Output, open_library
 from keras_attention.export.checks.c_loader.tensors import delete_tensor, to_array, to_tensor
 
-INVALID_ARGUMENT = 3  # a status code of TensorFlow and gRPC
+# Status codes of TensorFlow and gRPC.
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+OUT_OF_RANGE = 11
 
 
 class LoaderError(RuntimeError):
