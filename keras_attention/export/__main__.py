@@ -151,12 +151,12 @@ def _make_parser() -> argparse.ArgumentParser:
 def _make_signatures(
     model: keras.Model, names: Sequence[str], lengths: dict[str, Any]
 ) -> dict[str, SignatureParts]:
-    """Return the signatures that the options describe, without those that need no description."""
-    signatures = {name: SIGNATURES[name](model) for name in names}
-    if lengths:
-        described = {DEFAULT_SIGNATURE: model, **signatures}
-        signatures = {name: with_lengths(value, lengths) for name, value in described.items()}
-    return signatures
+    """Return the signatures that the options describe; `saved_model` adds a default one."""
+    signatures: dict[str, SignatureParts] = {name: SIGNATURES[name](model) for name in names}
+    if not lengths:
+        return signatures
+    described = {DEFAULT_SIGNATURE: model, **signatures}
+    return {name: with_lengths(parts, lengths) for name, parts in described.items()}
 
 
 def _parse_lengths(text: str) -> tuple[str, int | float | str]:

@@ -125,10 +125,8 @@ def _inspect_files(path: Path, meta) -> Report:
 def find_version(path: str | os.PathLike) -> Path:
     """Return the directory that holds `saved_model.pb`: `path` itself, or its highest version."""
     path = to_local_path("path", path)
-    versions = {}
-    if path.is_dir():
-        versions = {parse_version(entry.name): entry for entry in path.iterdir()}
-    versions.pop(None, None)
+    entries = [(parse_version(x.name), x) for x in path.iterdir()] if path.is_dir() else []
+    versions = {number: entry for number, entry in entries if number is not None}
     highest = [versions[max(versions)]] if versions else []
     for candidate in (path, *highest):
         if (candidate / "saved_model.pb").is_file():

@@ -42,6 +42,9 @@ def find_batch_axis_remarks(meta) -> Iterator[str]:
 def describe_tensors(meta) -> dict[str, dict]:
     """Return the dtypes and shapes of all signatures' tensors, in a form that JSON can hold.
 
+    Args:
+        meta: MetaGraphDef.
+
     Returns:
         `{signature: {"inputs": {name: {"dtype": ..., "shape": ...}}, "outputs": {...}}}`. A size is
         None if any is accepted; a shape is None if any rank is.

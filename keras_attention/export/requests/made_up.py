@@ -18,11 +18,13 @@ def make_up_requests(signature) -> Iterator[dict[str, np.ndarray]]:
         Dict of input name to array; nothing if an input has a dtype without plausible values.
     """
     for length, number in LENGTHS_AND_IDS:
-        arrays = {
-            name: _make_array(info, length, number) for name, info in signature.inputs.items()
-        }
-        if all(array is not None for array in arrays.values()):
-            yield arrays
+        arrays = {}
+        for name, info in signature.inputs.items():
+            array = _make_array(info, length, number)
+            if array is None:
+                return
+            arrays[name] = array
+        yield arrays
 
 
 def _make_array(info, length: int, number: int) -> np.ndarray | None:

@@ -126,6 +126,10 @@ def write_config(directory: Path, config) -> None:
     If it is a symbolic link, the file to which it leads is replaced. Other comments are lost,
     because the format's parser drops them. The caller must hold `exclusive_lock`.
 
+    Args:
+        directory: The directory of models.
+        config: ModelServerConfig.
+
     Raises:
         PermissionError: If the file belongs to somebody else, and this process may not give its
             replacement to the same owner.
