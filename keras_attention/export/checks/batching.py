@@ -1,5 +1,6 @@
 """Detect signatures whose rows depend on the other rows of a batch."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ Call = tuple[str, dict[str, np.ndarray]]
 
 Answer = dict[str, np.ndarray] | LoaderError
 """Output by name, or the error."""
+
+IsEqual = Callable[[str, str, np.ndarray, np.ndarray], bool]
+"""Whether an array of a signature's output equals the expected one up to rounding."""
 
 
 class Batch(NamedTuple):
@@ -55,14 +59,15 @@ def join_requests(meta, calls: Sequence[Call]) -> list[Batch]:
 
 
 def find_batching_remarks(
-    batch: Batch, answers: Sequence[Answer], is_close: Callable[[np.ndarray, np.ndarray], bool]
+    batch: Batch, answers: Sequence[Answer], is_equal: IsEqual
 ) -> Iterator[str]:
     """Yield a remark for each output whose rows differ from the answers to the rows alone.
 
     Args:
         batch: The batch.
         answers: The answers to `batch.list_calls()`. Rows that are refused alone are not compared.
-        is_close: Function of two arrays of the same shape: are they equal up to rounding?
+        is_equal: `(signature, output, array, expected)` -> whether arrays of the same shape are
+            equal up to rounding.
     """
     joined, *alone = answers
     answered = {row: one for row, one in enumerate(alone) if not isinstance(one, LoaderError)}
@@ -76,7 +81,8 @@ def find_batching_remarks(
         return
     for key, array in sorted(joined.items()):
         rows = {row: answer[key] for row, answer in answered.items()}
-        change = _describe_change(array, len(alone), rows, is_close)
+        compare = functools.partial(is_equal, batch.signature, key)
+        change = _describe_change(array, len(alone), rows, compare)
         if change:
             yield (
                 "not for a server that batches requests (--enable_batching), because "
@@ -108,13 +114,13 @@ def _join(name: str, requests: Sequence[dict[str, np.ndarray]]) -> Batch:
 
 
 def _describe_change(
-    array: np.ndarray, count: int, rows: dict[int, np.ndarray], is_close: Callable
+    array: np.ndarray, count: int, rows: dict[int, np.ndarray], is_equal: Callable
 ) -> str | None:
     """Describe how a joined output differs from the rows' own outputs; None if it does not."""
     if array.shape[:1] != (count,):
         return "it does not return one row for each row of the request"
     if any(alone.shape != (1, *array.shape[1:]) for alone in rows.values()):
         return "the size of a row depends on the other rows"
-    if not all(is_close(array[row : row + 1], alone) for row, alone in rows.items()):
+    if not all(is_equal(array[row : row + 1], alone) for row, alone in rows.items()):
         return "the values of a row depend on the other rows"
     return None

@@ -17,6 +17,7 @@ from keras_attention.export.checks.graph import (
     list_nodes,
     load_meta_graph,
 )
+from keras_attention.export.checks.reachable import list_signatures
 from keras_attention.export.checks.signature_tensors import (
     describe_tensors,
     find_batch_axis_remarks,
@@ -93,7 +94,10 @@ def _inspect(path: Path, trust: bool, timeout: float) -> Report:
         )
     else:
         report.problems.extend(find_failures(trial))
-        report.remarks.extend(find_trial_remarks(trial, has_half_precision(path)))
+        signatures = list_signatures(meta).items()
+        outputs = {(name, key) for name, signature in signatures for key in signature.outputs}
+        half = outputs if has_half_precision(path) else set()
+        report.remarks.extend(find_trial_remarks(trial, half))
         report.summary.append(
             f"loaded, and {len(calls)} warm-up requests answered, in {trial.seconds:.1f} s"
         )

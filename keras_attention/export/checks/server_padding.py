@@ -1,10 +1,10 @@
 """Detect signatures whose answers change when a server's batching pads their requests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_attention.export.checks.batching import Answer, Call
+from keras_attention.export.checks.batching import Answer, Call, IsEqual
 from keras_attention.export.checks.c_loader.model import LoaderError
 from keras_attention.export.checks.reachable import list_signatures
 
@@ -46,7 +46,7 @@ def find_padding_remarks(
     name: str,
     answer: dict[str, np.ndarray],
     padded_answer: Answer,
-    is_close: Callable[[np.ndarray, np.ndarray], bool],
+    is_equal: IsEqual,
 ) -> Iterator[str]:
     """Yield a remark for each output that changes if the server pads.
 
@@ -54,7 +54,8 @@ def find_padding_remarks(
         name: The signature.
         answer: The outputs of a call.
         padded_answer: The outputs of the same call after `pad_call`, or its error.
-        is_close: Function of two arrays of the same shape: are they equal up to rounding?
+        is_equal: `(signature, output, array, expected)` -> whether arrays of the same shape are
+            equal up to rounding.
     """
     if isinstance(padded_answer, LoaderError):
         message = " ".join(str(padded_answer).split())[:300]
@@ -64,7 +65,8 @@ def find_padding_remarks(
         )
         return
     for key in sorted(answer):
-        if not _has_prefix(padded_answer[key], answer[key], is_close):
+        prefix = _take_prefix(padded_answer[key], answer[key].shape)
+        if prefix is None or not is_equal(name, key, prefix, answer[key]):
             yield (
                 "changes its answer if the server pads requests (pad_variable_length_inputs), "
                 "because it has no `lengths` (keras_attention.export.with_lengths): "
@@ -87,8 +89,8 @@ def _pad_inputs(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] |
     return result if is_padded else None
 
 
-def _has_prefix(longer: np.ndarray, array: np.ndarray, is_close: Callable) -> bool:
-    """Return True if `longer` starts with the elements of `array`, up to rounding."""
-    if longer.ndim != array.ndim or any(np.less(longer.shape, array.shape)):
-        return False
-    return is_close(longer[tuple(slice(size) for size in array.shape)], array)
+def _take_prefix(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the first elements along each dimension; None if there are too few."""
+    if array.ndim != len(shape) or any(np.less(array.shape, shape)):
+        return None
+    return array[tuple(slice(size) for size in shape)]

@@ -110,27 +110,30 @@ def find_failures(trial: Trial) -> Iterator[str]:
                 )
 
 
-def find_trial_remarks(trial: Trial, is_half: bool) -> list[str]:
+def find_trial_remarks(trial: Trial, half: set[tuple[str, str]]) -> list[str]:
     """Return remarks about signatures that were not tried, or that padding or joining changes.
 
     A dependence on padding or on other rows that none of the requests exposes is not detected.
 
     Args:
         trial: The trial.
-        is_half: Whether the tolerance for half precision applies, as in `check_outputs`.
+        half: The outputs, as `(signature, output)`, to which the tolerance for half precision of
+            `check_outputs` applies.
     """
 
-    def equals(array: np.ndarray, expected: np.ndarray) -> bool:
-        return bool(np.all(is_close(array, expected, is_half)))
+    def is_equal(name: str, key: str, array: np.ndarray, expected: np.ndarray) -> bool:
+        return array.dtype == expected.dtype and bool(
+            np.all(is_close(array, expected, (name, key) in half))
+        )
 
     remarks = set()
     for (name, _), answer, padded in zip(
         trial.calls, trial.answers, trial.padded_answers, strict=True
     ):
         if padded is not None and not isinstance(answer, LoaderError):
-            remarks.update(find_padding_remarks(name, answer, padded, equals))
+            remarks.update(find_padding_remarks(name, answer, padded, is_equal))
     for batch, answers in zip(trial.batches, trial.batch_answers, strict=True):
-        remarks.update(find_batching_remarks(batch, answers, equals))
+        remarks.update(find_batching_remarks(batch, answers, is_equal))
     return [*_describe_made_up_requests(trial), *sorted(remarks)]
 
 
