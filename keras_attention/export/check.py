@@ -93,7 +93,8 @@ def main(command_line: Sequence[str]) -> int:
         "--json",
         action="store_true",
         help='print a JSON object instead: {"ok": true, "saved_models": [{"ok": true, "path": '
-        '"...", "description": [...], "signatures": {...}, "remarks": [...], "problems": [...], "summary": [...]}]}',
+        '"...", "description": [...], "signatures": {...}, "remarks": [...], "problems": [...], '
+        '"summary": [...]}]}',
     )
     options = parser.parse_args(command_line)
     reports = []
