@@ -46,10 +46,10 @@ def find_file_operations(meta) -> list[str]:
         Sorted list of `operation (node)`.
     """
     called = collect_reachable(meta, [*list_output_tensors(meta), *list_initializers(meta)])[0]
-    found = [node for node in called if node.op in FILE_OPS or _prints_to_file(node)]
+    accessing = [node for node in called if node.op in FILE_OPS or _prints_to_file(node)]
     restoring = collect_reachable(meta, [meta.saver_def.restore_op_name])[0]
-    found += [node for node in restoring if node.op in FILE_OPS - RESTORE_OPS]
-    return sorted({f"{node.op} ({node.name})" for node in found})
+    accessing += [node for node in restoring if node.op in FILE_OPS - RESTORE_OPS]
+    return sorted({f"{node.op} ({node.name})" for node in accessing})
 
 
 def find_print_remarks(meta) -> Iterator[str]:

@@ -102,11 +102,11 @@ def find_failures(trial: Trial) -> Iterator[str]:
                 f"whose warm-up fails. Received for signature {name!r}: {_shorten(errors[0])}"
             )
         elif name in trial.made_up and len(errors) == len(answers):
-            others = [error for error in errors if error.code not in BAD_REQUEST]
-            if others:
+            failures = [error for error in errors if error.code not in BAD_REQUEST]
+            if failures:
                 yield (
                     "Expected an answer to a made-up request (there are no warm-up requests). "
-                    f"Received for signature {name!r}: {_shorten(others[0])}"
+                    f"Received for signature {name!r}: {_shorten(failures[0])}"
                 )
 
 

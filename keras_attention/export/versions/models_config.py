@@ -158,7 +158,7 @@ def write_config(directory: Path, config) -> None:
 
 def _copy_mode_and_owner(file: Path, descriptor: int) -> None:
     """Give an open file the mode and the owner of another one."""
-    wanted, current = file.stat(), os.fstat(descriptor)
-    if (wanted.st_uid, wanted.st_gid) != (current.st_uid, current.st_gid):
-        os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(wanted.st_mode))
+    expected, current = file.stat(), os.fstat(descriptor)
+    if (expected.st_uid, expected.st_gid) != (current.st_uid, current.st_gid):
+        os.fchown(descriptor, expected.st_uid, expected.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(expected.st_mode))
