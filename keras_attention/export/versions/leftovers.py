@@ -76,13 +76,17 @@ def _create_and_lock(directory: Path) -> tuple[Path, int | None]:
     """Create a temporary directory; return it and the descriptor of its locked file, if any."""
     while True:
         name = f".export-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
-        temporary, descriptor = directory / name, None
+        temporary = directory / name
         temporary.mkdir()
-        with contextlib.suppress(OSError):  # Some file systems have no locks.
+        try:
             descriptor = _lock(temporary)
-        # Between mkdir and the lock, another process may have removed the directory.
-        if (temporary / LOCK).exists() or fcntl is None:
+        except (BlockingIOError, FileNotFoundError):
+            continue  # Before the lock was held, another process began to remove the directory.
+        except OSError:  # Some file systems have no locks.
+            return temporary, None
+        if descriptor is None or (temporary / LOCK).exists():
             return temporary, descriptor
+        os.close(descriptor)  # Another process has removed the directory.
 
 
 def _lock(temporary: Path) -> int | None:

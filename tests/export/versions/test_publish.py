@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -168,6 +169,34 @@ def test_an_export_keeps_its_lock_until_its_version_is_published(tmp_path):
 
     assert publish(tmp_path, write_while_another_process_cleans_up).name == "1"
     assert list_names(tmp_path) == ["1"]
+
+
+@pytest.mark.parametrize("when", ["before the lock file", "before the lock", "after the lock"])
+def test_a_directory_that_is_removed_before_it_is_locked_is_not_used(tmp_path, monkeypatch, when):
+    flock, open_file, removals = fcntl.flock, os.open, []
+
+    def remove_once():
+        if not removals:
+            removals.append(list_names(tmp_path))
+            [path] = leftovers.list_leftovers(tmp_path)
+            shutil.rmtree(path)
+
+    def open_late(path, *arguments, **options):
+        if when == "before the lock file" and str(path).endswith(leftovers.LOCK):
+            remove_once()
+        return open_file(path, *arguments, **options)
+
+    def lock_late(descriptor, operation):
+        if when == "before the lock":
+            remove_once()
+        flock(descriptor, operation)
+        if when == "after the lock" and not removals:
+            remove_once()
+
+    monkeypatch.setattr(os, "open", open_late)
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    assert publish(tmp_path, write).name == "1"
+    assert len(removals) == 1 and list_names(tmp_path) == ["1"]
 
 
 def test_a_leftover_that_is_a_link_does_not_lead_to_the_removal_of_its_target(tmp_path):
