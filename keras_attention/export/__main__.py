@@ -68,7 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = keras.saving.load_model(os.path.expanduser(options.model), compile=False)
         example = [_load_arrays(file) for file in options.example] if options.example else None
         signatures = _make_signatures(model, options.signatures, dict(options.lengths))
-        path = saved_model(model, options.directory, signatures, example, timeout=options.timeout)
+        path = saved_model(
+            model,
+            options.directory,
+            signatures,
+            example,
+            xla=options.xla,
+            timeout=options.timeout,
+        )
     except Exception as error:  # Whatever the cause, the user gets one line and no traceback.
         message = shorten_error(error)
         if options.json:
@@ -82,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"ok": True, **_describe(path), "bytes": size}, indent=1))
         return 0
     print(f"{path}: version {path.name}, {size / 1e6:.2f} MB")
-    print("Checked: the C++ loader, without Keras or XLA, reproduces the model's outputs.\n")
+    without = "Keras" if options.xla else "Keras or XLA"
+    print(f"Checked: the C++ loader, without {without}, reproduces the model's outputs.\n")
     print(how_to_serve(path))
     return 0
 
@@ -112,6 +120,11 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="MODULE",
         help="a module that registers custom classes or functions of the model "
         "(@keras.saving.register_keras_serializable()), to import first (can be repeated)",
+    )
+    parser.add_argument(
+        "--xla",
+        action="store_true",
+        help="allow operations that need a server started with --xla_cpu_compilation_enabled",
     )
     parser.add_argument(
         "--signature",

@@ -9,14 +9,17 @@ from typing import Any
 
 import keras
 
-from keras_attention.arguments import positive_number
+from keras_attention import arguments
 from keras_attention.export.checks.digests import write_digests
+from keras_attention.export.checks.finite import check_finite
 from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.requests.examples import make_calls
+from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
 from keras_attention.export.requests.warmup import write_warmup_requests
+from keras_attention.export.signatures.input_names import warn_about_default_names
 from keras_attention.export.signatures.signature import (
     Signature,
     SignatureParts,
@@ -33,6 +36,7 @@ def saved_model(
     directory: str | os.PathLike,
     signatures: Mapping[str, SignatureParts] | None = None,
     example: Example | Sequence[Example] | None = None,
+    xla: bool = False,
     timeout: float = TIMEOUT,
 ) -> Path:
     """Write a model as the next version for TensorFlow Serving, and check the written files.
@@ -70,10 +74,15 @@ def saved_model(
             `tf.lookup` tables: they must hold the lookup tables that the function uses, unless
             `model` holds them. A subclassed model needs `"serving_default"` here. Default None.
         example: Dict of input name to array, or a list of such dicts. Each signature runs on every
-            example that has all of its inputs. With None, the default, two examples are generated:
-            unknown batch sizes are 1 and 3, all other unknown dimensions 4 and 7; integers are 1,
-            floats small random numbers, bools True, strings "a". Pass your own examples if such
-            values are not meaningful inputs of the model.
+            example that has all of its inputs. For a signature without an example, and with None,
+            the default, two are generated: unknown batch sizes are 1 and 3, all other unknown
+            dimensions 4 and 7; integers are 1, floats small random numbers, bools True, strings
+            "a". If the model fails on these, shorter and longer dimensions and the integer 0 are
+            tried. Pass your own examples if such values are not meaningful inputs of the model.
+        xla: Whether the signatures may hold operations and functions that XLA compiles, such as
+            `keras.ops.slice_update` and functions with `jit_compile=True`. The check then runs with
+            XLA, and the server must be started with `--xla_cpu_compilation_enabled`, as
+            `keras_attention.export.how_to_serve` says. Default False.
         timeout: Seconds after which the process that runs the export is stopped, and the export
             fails. Default 600.
 
@@ -83,8 +92,9 @@ def saved_model(
     Raises:
         ValueError: If `directory` is a version directory instead of a model directory, or a remote
             address; if a signature or an example is invalid; if a signature uses a lookup table
-            that is missing from its `resources`; or if the graph holds a function that must be
-            compiled with XLA or that calls Python.
+            that is missing from its `resources`; if an output is NaN for all examples, or infinite
+            because of the weights; or if the graph holds a function that must be
+            compiled with XLA (unless `xla`) or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
         RuntimeError: If the backend is not TensorFlow.
@@ -113,18 +123,23 @@ def saved_model(
             f"Received: backend={keras.backend.backend()!r}"
         )
     directory = _check_directory(directory)
-    timeout = positive_number("timeout", timeout)
+    xla = arguments.boolean("xla", xla)
+    timeout = arguments.positive_number("timeout", timeout)
     all_signatures = collect_signatures(model, signatures)
+    inputs = [spec for signature in all_signatures for spec in signature.inputs]
+    warn_about_default_names(inputs, stacklevel=3)  # the line that calls `saved_model`
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
     _warn_about_state(parts)
 
     def write(path: Path) -> None:
         _write_graph(path, parts, all_signatures)
-        check_graph(path)
-        check_outputs(path, calls, timeout)
-        write_warmup_requests(path, directory.absolute().name, calls)
-        write_requests(path, calls)
+        check_graph(path, xla)
+        accepted = replace_rejected_calls(calls)
+        answers = check_outputs(path, accepted, xla, timeout)
+        check_finite(accepted, answers, parts)
+        write_warmup_requests(path, directory.absolute().name, accepted)
+        write_requests(path, accepted)
         write_digests(path)
 
     return publish(directory, write)

@@ -10,6 +10,13 @@ from keras_attention.export.checks.reachable import (
     list_output_tensors,
     list_signatures,
 )
+from keras_attention.export.checks.server_operations import (
+    describe_unknown,
+    describe_xla,
+    find_libraries,
+    find_unknown_operations,
+    is_xla_operation,
+)
 
 PYTHON_OPS = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction"])
 STATE_CHANGING_OPS = frozenset(
@@ -61,33 +68,23 @@ def load_meta_graph(path: str | os.PathLike):
     )
 
 
-def check_graph(path: str | os.PathLike) -> None:
+def check_graph(path: str | os.PathLike, xla: bool = False) -> None:
     """Raise ValueError if the graph holds anything that a stock server cannot run.
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
+        xla: Whether the server is started with XLA. Default False.
     """
-    for problem in find_graph_problems(load_meta_graph(path)):
+    for problem in find_graph_problems(load_meta_graph(path), xla):
         raise ValueError(problem)
 
 
-def find_graph_problems(meta) -> Iterator[str]:
+def find_graph_problems(meta, xla: bool = False) -> Iterator[str]:
     """Yield a description of each part of the signatures that a stock server cannot run."""
-    import tensorflow as tf
-
-    nodes, functions = collect_reachable(
-        meta, [*list_output_tensors(meta), *list_initializers(meta)]
-    )
-    compiled = sorted(
-        [node.name for node in nodes if _needs_xla(node)]
-        + [function.signature.name for function in functions if _needs_xla(function)]
-    )
-    if compiled:
-        yield (
-            "Expected no function with jit_compile=True, because a server without XLA loads it and "
-            "then fails at every request. Use the function without jit_compile in the signature. "
-            f"Received: {compiled}"
-        )
+    nodes, functions = _collect_run_by_server(meta)
+    compiled = find_xla(nodes, functions)
+    if compiled and not xla:
+        yield describe_xla(compiled)
     python = sorted(f"{node.name} ({node.op})" for node in nodes if node.op in PYTHON_OPS)
     if python:
         yield (
@@ -98,9 +95,9 @@ def find_graph_problems(meta) -> Iterator[str]:
     # A server loads all nodes of the graph, but it does not inspect functions that no node calls.
     loaded = {node.op for node in (*meta.graph_def.node, *nodes)}
     operations = {op for op in loaded if not op.startswith("_")} - defined_here
-    unknown = sorted(op for op in operations if not hasattr(tf.raw_ops, op))
+    unknown = find_unknown_operations(operations)
     if unknown:
-        yield f"Expected only built-in TensorFlow operations. Received: {unknown}"
+        yield describe_unknown(unknown)
 
 
 def find_graph_remarks(meta) -> Iterator[str]:
@@ -124,6 +121,20 @@ def find_graph_remarks(meta) -> Iterator[str]:
     sampling = sorted(operations & UNSEEDED_SAMPLING_OPS)
     if sampling:
         yield f"gives different answers to the same request: it samples with {sampling}"
+    for library, defined in find_libraries(node.op for node in list_nodes(meta.graph_def)).items():
+        yield f"needs {library}, which tensorflow/serving includes, for the operations {defined}"
+
+
+def needs_xla(meta) -> bool:
+    """Return True if a server must be started with XLA to run the signatures."""
+    return bool(find_xla(*_collect_run_by_server(meta)))
+
+
+def find_xla(nodes: list, functions: list) -> list[str]:
+    """Return the names of operations and functions that only XLA can run."""
+    operations = {node.op for node in nodes if is_xla_operation(node.op)}
+    names = {node.name for node in nodes if _needs_xla(node)}
+    return sorted(operations | names | {one.signature.name for one in functions if _needs_xla(one)})
 
 
 def has_half_precision(path: str | os.PathLike) -> bool:
@@ -143,6 +154,11 @@ def has_variables(graph) -> bool:
 def list_nodes(graph) -> list:
     """Return all nodes of a GraphDef, including those inside functions."""
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+
+
+def _collect_run_by_server(meta) -> tuple[list, list]:
+    """Return the nodes and functions that a server runs when it loads or answers."""
+    return collect_reachable(meta, [*list_output_tensors(meta), *list_initializers(meta)])
 
 
 def _needs_xla(node_or_function) -> bool:

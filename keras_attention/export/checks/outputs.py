@@ -7,7 +7,7 @@ import numpy as np
 from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.fresh_process import TIMEOUT, run_calls
 from keras_attention.export.checks.graph import has_half_precision
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.requests.call import Call, check_in_python
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
@@ -17,8 +17,10 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call], timeout: float = TIMEOUT) -> None:
-    """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
+def check_outputs(
+    path: str | os.PathLike, calls: list[Call], xla: bool = False, timeout: float = TIMEOUT
+) -> list[dict[str, np.ndarray]]:
+    """Return the export's outputs; raise SelfCheckError unless they equal the model's.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
     graph computes anything in float16 or bfloat16, floats may differ by 1/20 of the output's
@@ -29,12 +31,17 @@ def check_outputs(path: str | os.PathLike, calls: list[Call], timeout: float = T
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+        xla: Whether the export runs with XLA. Default False.
         timeout: Seconds after which the process that runs the export is stopped.
+
+    Returns:
+        List of the outputs of each call by name.
     """
     pairs = [(call.signature.name, call.inputs) for call in calls]
     try:
-        answers = run_calls(path, pairs, timeout=timeout)
+        answers = run_calls(path, pairs, not xla, timeout)
     except RuntimeError as error:
+        check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
     is_half = has_half_precision(path)
     for call, answer in zip(calls, answers, strict=True):
@@ -48,6 +55,7 @@ def check_outputs(path: str | os.PathLike, calls: list[Call], timeout: float = T
                     f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
                     "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
+    return answers
 
 
 def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:

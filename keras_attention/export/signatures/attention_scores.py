@@ -87,7 +87,7 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
     def attention(**tensors: Tensor) -> dict[str, Tensor]:
         values = [(variable, original.value) for variable, original in pairs]
         with keras.StatelessScope(state_mapping=values):
-            return scoring_model([tensors[symbol.name] for symbol in model.inputs], training=False)
+            return scoring_model([tensors[spec.name] for spec in signature.inputs], training=False)
 
     return attention, signature.inputs, signature.resources
 
