@@ -15,6 +15,8 @@ from keras_attention.export.checks.finite import check_finite
 from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
+from keras_attention.export.checks.padding_trials import make_padding_trials
+from keras_attention.export.checks.state import find_changed_state, restore_variables
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
@@ -55,7 +57,9 @@ def saved_model(
 
     A signature must be reproducible. If it samples with `tf.random`, it fails the check. If it
     samples with a `keras.random.SeedGenerator`, it passes, because the generator's state is
-    exported. (A server therefore draws the same random numbers after each start.)
+    exported. (A server therefore draws the same random numbers after each start.) A warning names
+    all variables that a request would change: those of generators, of `BatchNormalization` with
+    `training=True`, of stateful layers. In this process they keep the values that they had.
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
@@ -130,13 +134,18 @@ def saved_model(
     warn_about_default_names(inputs, stacklevel=3)  # the line that calls `saved_model`
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
-    _warn_about_state(parts)
+    archive, traced = _trace(parts, all_signatures)
+    changed = {name: find_changed_state(function) for name, function in traced.items()}
+    _warn_about_state(parts, {name: variables for name, variables in changed.items() if variables})
 
     def write(path: Path) -> None:
-        _write_graph(path, parts, all_signatures)
+        _write_graph(path, archive, list(traced))
         check_graph(path, xla)
-        accepted = replace_rejected_calls(calls)
-        answers = check_outputs(path, accepted, xla, timeout)
+        with restore_variables(list(traced.values())):
+            accepted = replace_rejected_calls(calls)
+            trials = make_padding_trials(accepted)
+        with restore_variables(list(traced.values())):
+            answers = check_outputs(path, accepted, trials, xla, timeout)
         check_finite(accepted, answers, parts)
         write_warmup_requests(path, directory.absolute().name, accepted)
         write_requests(path, accepted)
@@ -167,18 +176,33 @@ def _find_parts(model: keras.Model | None, signatures: list[Signature]) -> list[
     return [part for holder in holders for part in tf.train.TrackableView(holder).descendants()]
 
 
-def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> None:
-    """Write the SavedModel with all signatures, whose lookup tables are among the parts."""
+def _trace(parts: list[Any], signatures: list[Signature]) -> tuple[Any, dict[str, Any]]:
+    """Trace all signatures, whose lookup tables are among the parts.
+
+    Returns:
+        The archive to write, and the concrete function of each signature by name.
+    """
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
-    for signature in signatures:
-        archive.add_endpoint(signature.name, signature.compute_outputs, signature.specs)
+    functions = {
+        signature.name: archive.add_endpoint(
+            signature.name, signature.compute_outputs, signature.specs
+        )
+        for signature in signatures
+    }
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
     for part in parts:
         if isinstance(part, tf.saved_model.experimental.TrackableResource):
             archive.track(part)
+    return archive, {name: function.get_concrete_function() for name, function in functions.items()}
+
+
+def _write_graph(path: Path, archive: Any, names: list[str]) -> None:
+    """Write the SavedModel with the traced signatures."""
+    import tensorflow as tf
+
     # Servers do not differentiate. The functions of custom gradients would double the graph's size.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
@@ -189,20 +213,23 @@ def _write_graph(path: Path, parts: list[Any], signatures: list[Signature]) -> N
         raise ValueError(
             "Expected every lookup table that a signature uses to be held by the model or by the "
             "signature's `resources`: signatures={name: (function, specs, [table])}. "
-            f"Received: signatures {[signature.name for signature in signatures]}, one of which "
+            f"Received: signatures {names}, one of which "
             f"uses another table. ({error})"
         ) from error
 
 
-def _warn_about_state(parts: Sequence[Any]) -> None:
-    """Warn about recurrent layers that keep their state between requests."""
+def _warn_about_state(parts: Sequence[Any], changed: Mapping[str, list[str]]) -> None:
+    """Warn about signatures that change variables, and about stateful recurrent layers."""
+    if not changed:
+        return
     layers = [part for part in parts if isinstance(part, keras.layers.Layer)]
     stateful = sorted({layer.name for layer in layers if getattr(layer, "stateful", False)})
-    if stateful:
-        warnings.warn(
-            "Expected layers that keep no state between requests, because all clients of a server "
-            "would share it. Make the state an input and an output of the model instead "
-            "(`initial_state` and `return_state=True`). Received: stateful=True in the layers "
-            f"{stateful}",
-            stacklevel=3,  # the line that calls `saved_model`
-        )
+    warnings.warn(
+        "Expected signatures that keep nothing from one request to the next, because all clients "
+        "of a server would share it. Call layers with `training=False`, replace the state of a "
+        "SeedGenerator by an input (`keras_attention.export.with_seed`), and make the state of a "
+        "recurrent layer an input and an output (`initial_state` and `return_state=True`). "
+        f"Received: signatures whose requests change variables, {dict(changed)}"
+        + (f"; stateful=True in the layers {stateful}" if stateful else ""),
+        stacklevel=3,  # the line that calls `saved_model`
+    )

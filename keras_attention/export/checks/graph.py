@@ -137,15 +137,6 @@ def find_xla(nodes: list, functions: list) -> list[str]:
     return sorted(operations | names | {one.signature.name for one in functions if _needs_xla(one)})
 
 
-def has_half_precision(path: str | os.PathLike) -> bool:
-    """Return True if any node of the graph uses float16 or bfloat16."""
-    from tensorflow.core.framework import types_pb2
-
-    half = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
-    nodes = list_nodes(load_meta_graph(path).graph_def)
-    return any(attribute.type in half for node in nodes for attribute in node.attr.values())
-
-
 def has_variables(graph) -> bool:
     """Return True if a GraphDef needs weights."""
     return any(node.op == "VarHandleOp" for node in list_nodes(graph))

@@ -12,12 +12,11 @@ from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import (
     find_graph_problems,
     find_graph_remarks,
-    has_half_precision,
     has_variables,
     list_nodes,
     load_meta_graph,
 )
-from keras_attention.export.checks.reachable import list_signatures
+from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.checks.signature_tensors import (
     describe_tensors,
     find_batch_axis_remarks,
@@ -94,9 +93,7 @@ def _inspect(path: Path, trust: bool, timeout: float) -> Report:
         )
     else:
         report.problems.extend(find_failures(trial))
-        signatures = list_signatures(meta).items()
-        outputs = {(name, key) for name, signature in signatures for key in signature.outputs}
-        half = outputs if has_half_precision(path) else set()
+        half = find_half_precision_outputs(meta)
         report.remarks.extend(find_trial_remarks(trial, half))
         report.summary.append(
             f"loaded, and {len(calls)} warm-up requests answered, in {trial.seconds:.1f} s"
