@@ -12,6 +12,7 @@ import keras
 from keras_attention import arguments
 from keras_attention.export.checks.digests import write_digests
 from keras_attention.export.checks.finite import check_finite
+from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.checks.padding_trials import make_padding_trials
@@ -40,6 +41,7 @@ def saved_model(
     signatures: Mapping[str, SignatureParts] | None = None,
     example: Example | Sequence[Example] | None = None,
     xla: bool = False,
+    timeout: float = TIMEOUT,
 ) -> Path:
     """Write a model as the next version for TensorFlow Serving, and check the written files.
 
@@ -52,7 +54,7 @@ def saved_model(
     server cannot run. Then a new process without Keras runs every signature on every example
     through the C++ code that TensorFlow Serving uses, with XLA disabled; its answers must match
     the model's outputs. If anything fails, no version and no new directory remains. Files that a
-    killed export left behind are removed by the next export on the same host.
+    killed export left behind are removed by a later export or `prune`.
 
     The graph of every signature rejects inputs whose rank or sizes are not as specified, and inputs
     with different batch sizes, which TensorFlow would broadcast (`keras_attention.export.Spec`).
@@ -89,6 +91,8 @@ def saved_model(
             `keras.ops.slice_update` and functions with `jit_compile=True`. The check then runs with
             XLA, and the server must be started with `--xla_cpu_compilation_enabled`, as
             `keras_attention.export.how_to_serve` says. Default False.
+        timeout: Seconds after which the process that runs the export is stopped, and the export
+            fails. Default 600.
 
     Returns:
         `pathlib.Path` of the version directory.
@@ -128,6 +132,7 @@ def saved_model(
         )
     directory = _check_directory(directory)
     xla = arguments.boolean("xla", xla)
+    timeout = arguments.positive_number("timeout", timeout)
     all_signatures = collect_signatures(model, signatures)
     inputs = [spec for signature in all_signatures for spec in signature.inputs]
     warn_about_default_names(inputs, stacklevel=3)  # the line that calls `saved_model`
@@ -144,9 +149,9 @@ def saved_model(
             accepted = replace_rejected_calls(calls)
             trials = make_padding_trials(accepted)
         with restore_variables(list(traced.values())):
-            checked = check_outputs(path, accepted, trials, xla)
+            checked = check_outputs(path, accepted, trials, xla, timeout)
         check_finite(accepted, [exported for exported, _ in checked], parts)
-        write_warmup_requests(path, directory.resolve().name, accepted)
+        write_warmup_requests(path, directory.absolute().name, accepted)
         write_requests(path, accepted)
         write_record(path, accepted, checked)
         write_digests(path)

@@ -4,6 +4,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_attention.export.checks.reachable import (
+    collect_reachable,
+    list_initializers,
+    list_output_tensors,
+    list_signatures,
+)
 from keras_attention.export.checks.server_operations import (
     describe_unknown,
     describe_xla,
@@ -19,6 +25,13 @@ STATE_CHANGING_OPS = frozenset(
     + ["RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulUniformInt"]
     + ["StatefulUniformFullInt", "StatefulStandardNormal", "StatefulStandardNormalV2"]
     + ["StatefulTruncatedNormal", "StatefulRandomBinomial"]
+    # Mutable lookup tables and queues.
+    + ["LookupTableInsert", "LookupTableInsertV2", "LookupTableRemoveV2", "LookupTableImportV2"]
+    + ["QueueEnqueueV2", "QueueEnqueueManyV2"]
+    # Parts of a variable, and variables of TensorFlow 1.
+    + ["ResourceScatterUpdate", "ResourceScatterAdd", "ResourceScatterSub", "ResourceScatterMax"]
+    + ["ResourceScatterMin", "ResourceScatterNdUpdate", "ResourceScatterNdAdd"]
+    + ["ResourceStridedSliceAssign", "Assign", "AssignAdd", "AssignSub", "ScatterUpdate"]
 )
 UNSEEDED_SAMPLING_OPS = frozenset(
     ["RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "Multinomial"]
@@ -28,24 +41,31 @@ UNSEEDED_SAMPLING_OPS = frozenset(
 
 
 def load_meta_graph(path: str | os.PathLike):
-    """Load the MetaGraphDef of the SavedModel in a version directory.
+    """Load the MetaGraphDef that a server loads: the one whose only tag is `serve`.
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
 
     Raises:
-        ValueError: If the file is truncated or damaged.
+        ValueError: If the file is truncated or damaged, or holds no such graph.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     file = Path(path) / "saved_model.pb"
     try:
-        return saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs[0]
-    except (DecodeError, IndexError) as error:
+        meta_graphs = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs
+    except DecodeError as error:
         raise ValueError(
             f"Expected a SavedModel's graph. Received: {file}, which is damaged"
         ) from error
+    for meta in meta_graphs:
+        if set(meta.meta_info_def.tags) == {"serve"}:
+            return meta
+    raise ValueError(
+        "Expected a graph with the tag 'serve' alone, which a server loads. Received: "
+        f"{file} with the tags {[sorted(meta.meta_info_def.tags) for meta in meta_graphs]}"
+    )
 
 
 def check_graph(path: str | os.PathLike, xla: bool = False) -> None:
@@ -61,7 +81,7 @@ def check_graph(path: str | os.PathLike, xla: bool = False) -> None:
 
 def find_graph_problems(meta, xla: bool = False) -> Iterator[str]:
     """Yield a description of each part of the signatures that a stock server cannot run."""
-    nodes, functions = _collect_reachable(meta)
+    nodes, functions = _collect_run_by_server(meta)
     compiled = find_xla(nodes, functions)
     if compiled and not xla:
         yield describe_xla(compiled)
@@ -85,15 +105,19 @@ def find_graph_remarks(meta) -> Iterator[str]:
     from tensorflow.core.framework import types_pb2
 
     half = {types_pb2.DT_HALF: "float16", types_pb2.DT_BFLOAT16: "bfloat16"}
-    for name, signature in sorted(meta.signature_def.items()):
+    for name, signature in list_signatures(meta).items():
         for kind, infos in (("input", signature.inputs), ("output", signature.outputs)):
             for key, info in sorted(infos.items()):
                 if info.dtype in half:
                     dtype = half[info.dtype]
                     yield f"not for REST, because JSON has no {dtype}: {name}, {kind} {key}"
-    operations = {node.op for node in _collect_reachable(meta)[0]}
-    if operations & STATE_CHANGING_OPS:
-        yield "keeps state between requests, including those of other clients, in a variable"
+    operations = {node.op for node in collect_reachable(meta, list_output_tensors(meta))[0]}
+    changing = sorted(operations & STATE_CHANGING_OPS)
+    if changing:
+        yield (
+            "keeps state between requests, including those of other clients, in a variable or a "
+            f"table: it runs {changing}"
+        )
     sampling = sorted(operations & UNSEEDED_SAMPLING_OPS)
     if sampling:
         yield f"gives different answers to the same request: it samples with {sampling}"
@@ -103,7 +127,7 @@ def find_graph_remarks(meta) -> Iterator[str]:
 
 def needs_xla(meta) -> bool:
     """Return True if a server must be started with XLA to run the signatures."""
-    return bool(find_xla(*_collect_reachable(meta)))
+    return bool(find_xla(*_collect_run_by_server(meta)))
 
 
 def find_xla(nodes: list, functions: list) -> list[str]:
@@ -123,32 +147,11 @@ def list_nodes(graph) -> list:
     return [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
 
 
+def _collect_run_by_server(meta) -> tuple[list, list]:
+    """Return the nodes and functions that a server runs when it loads or answers."""
+    return collect_reachable(meta, [*list_output_tensors(meta), *list_initializers(meta)])
+
+
 def _needs_xla(node_or_function) -> bool:
     """Return True if the node or function must be compiled by XLA."""
     return "_XlaMustCompile" in node_or_function.attr and node_or_function.attr["_XlaMustCompile"].b
-
-
-def _collect_reachable(meta) -> tuple[list, list]:
-    """Return the nodes and the functions that the signatures' outputs depend on."""
-    top_level = {node.name: node for node in meta.graph_def.node}
-    signatures = meta.signature_def.values()
-    names = [info.name for signature in signatures for info in signature.outputs.values()]
-    reached = {}
-    while names:
-        name = names.pop().lstrip("^").split(":")[0]
-        if name in top_level and name not in reached:
-            reached[name] = top_level[name]
-            names.extend(top_level[name].input)
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
-    unvisited, nodes, called = [*reached.values()], [], {}
-    while unvisited:
-        node = unvisited.pop()
-        nodes.append(node)
-        references = {node.op}
-        for attribute in node.attr.values():
-            listed = [function.name for function in attribute.list.func]
-            references |= {attribute.func.name, *listed}
-        for name in references & functions.keys() - called.keys():
-            called[name] = functions[name]
-            unvisited.extend(functions[name].node_def)
-    return nodes, [*called.values()]

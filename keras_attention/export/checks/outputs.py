@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.export.checks.fresh_process import run_calls
+from keras_attention.export.checks.fresh_process import TIMEOUT, run_calls
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.checks.model_outputs import compute_expected_outputs
@@ -32,6 +32,7 @@ def check_outputs(
     calls: list[Call],
     trials: Sequence[PaddingTrial] = (),
     xla: bool = False,
+    timeout: float = TIMEOUT,
 ) -> list[dict[str, np.ndarray]]:
     """Return the export's outputs; raise SelfCheckError unless they equal the model's.
 
@@ -46,6 +47,7 @@ def check_outputs(
         calls: List of `Call`.
         trials: List of `PaddingTrial`; padding must not change the outputs.
         xla: Whether the export runs with XLA. Default False.
+        timeout: Seconds after which the process that runs the export is stopped.
 
     Returns:
         For each call, the outputs of the export and those of the model.
@@ -53,7 +55,7 @@ def check_outputs(
     requests = [*calls, *(trial.padded for trial in trials)]
     try:
         named_inputs = [(call.signature.name, call.inputs) for call in requests]
-        answers = run_calls(path, named_inputs, disable_xla=not xla)
+        answers = run_calls(path, named_inputs, disable_xla=not xla, timeout=timeout)
     except RuntimeError as error:
         check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error

@@ -71,7 +71,7 @@ def how_to_serve(path: str | os.PathLike) -> str:
     docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
-    path = to_local_path("path", path).resolve()
+    path = to_local_path("path", path).absolute()
     if not (path / "saved_model.pb").is_file():
         raise ValueError(
             "Expected `path` to be a version directory, which holds saved_model.pb. "

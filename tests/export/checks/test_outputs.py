@@ -19,7 +19,9 @@ def run_after_writing(monkeypatch, change):
     """Change the model or the written files before the outputs are checked."""
     # The package's attribute `saved_model` is the function, which has the module's name.
     module = importlib.import_module("keras_attention.export.saved_model")
-    monkeypatch.setattr(module, "check_graph", lambda path: (check_graph(path), change(path)))
+    monkeypatch.setattr(
+        module, "check_graph", lambda path, xla: (check_graph(path, xla), change(path))
+    )
 
 
 def assert_refused(directory, match, **arguments):

@@ -11,7 +11,10 @@ from keras_attention.export.checks.c_loader.library import Output, open_library
 from keras_attention.export.checks.c_loader.op_libraries import find_library_files
 from keras_attention.export.checks.c_loader.tensors import delete_tensor, to_array, to_tensor
 
-INVALID_ARGUMENT = 3  # a status code of TensorFlow and gRPC
+# Status codes of TensorFlow and gRPC.
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+OUT_OF_RANGE = 11
 
 
 class LoaderError(RuntimeError):
