@@ -33,8 +33,8 @@ def check_outputs(
     trials: Sequence[PaddingTrial] = (),
     xla: bool = False,
     timeout: float = TIMEOUT,
-) -> list[dict[str, np.ndarray]]:
-    """Return the export's outputs; raise SelfCheckError unless they equal the model's.
+) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Return the outputs of the export and of the model; raise SelfCheckError if they differ.
 
     Integers, bools and strings must be equal, floats within `1e-4 * |expected|`, plus 1e-5 of the
     output's largest magnitude (see `_absolute_tolerance`). Outputs that are computed from

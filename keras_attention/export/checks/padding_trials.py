@@ -93,7 +93,10 @@ def _make_trial(call: Call, id_count: int | None, shortens: bool) -> PaddingTria
         shorter, longer = ((size + 1) // 2, size) if shortens else (size, size + PADDED_ELEMENTS)
         if isinstance(size_name, int):
             shorter = longer = size
-        id_limit = None if id_count is None else min(id_count, specs[name].below or id_count)
+        below = specs[name].below
+        id_limit = min(id_count, below) if id_count and isinstance(below, int) else id_count
+        if isinstance(below, str):  # The example's own ids are below that size.
+            id_limit = None
         steps = _draw_steps(random, call.inputs[name], call.inputs[length_name], longer, id_limit)
         request[name], padded[name] = steps[:, :shorter], steps
         request[length_name] = padded[length_name] = np.full(len(steps), shorter, "int32")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_attention.export.check import find_version
+from keras_attention.export.checks.report import find_version
 from keras_attention.export.requests.instructions import REQUESTS
 from keras_attention.export.requests.record import ANSWERS, FILE
 
