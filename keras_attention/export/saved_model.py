@@ -22,6 +22,7 @@ from keras_attention.export.signatures.signature import (
 )
 from keras_attention.export.versions.publish import publish
 from keras_attention.paths import to_local_path
+from keras_attention.server_context import trace_for_server
 
 Example = Mapping[str, Any]
 
@@ -114,7 +115,8 @@ def saved_model(
     _warn_about_state(parts)
 
     def write(path: Path) -> None:
-        _write_graph(path, parts, all_signatures)
+        with trace_for_server():
+            _write_graph(path, parts, all_signatures)
         check_graph(path)
         check_outputs(path, calls)
         write_warmup_requests(path, directory.resolve().name, calls)
