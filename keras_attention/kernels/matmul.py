@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
+from keras_attention.kernels.rows import from_rows, to_rows
 from keras_attention.kernels.xla_context import is_inside_xla
 from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.types import Tensor
@@ -70,6 +71,7 @@ def project(
     bias: Tensor | None = None,
     dtype: str | None = None,
     compute_dtype: str | None = None,
+    heads: int | None = None,
 ) -> Tensor:
     """Compute `x kernel + bias` in the dtype of `x`.
 
@@ -80,9 +82,10 @@ def project(
         dtype: Dtype of the result if `x` has half precision; None = that of `x`. An overflow of
             float16 saturates.
         compute_dtype: If this is half precision, `x` is rounded to it first.
+        heads: Number of heads into which the units are split; None = no axis of heads.
 
     Returns:
-        `(..., units)`.
+        `(..., units)`, or `(..., heads, units / heads)`.
     """
     if compute_dtype in HALF_PRECISION:
         x = saturate_cast(x, compute_dtype)
@@ -92,18 +95,17 @@ def project(
             f"Received: a tensor of shape {tuple(x.shape)}"
         )
     x_dtype = keras.backend.standardize_dtype(x.dtype)
-    shape = [-1 if size is None else size for size in x.shape[:-1]]
     # One product of rows. Keras's product of three axes and two takes TensorFlow twenty operations
     # on shapes, which take longer than the product itself in a decoding step.
-    has_rows = len(shape) > 1 and shape.count(-1) <= 1 and 0 not in shape
-    rows = ops.reshape(x, (-1, kernel.shape[0])) if has_rows else x
+    rows = to_rows(x) if len(x.shape) > 2 else x
     is_half = x_dtype in HALF_PRECISION
     projected = matmul(rows, saturate_cast(kernel, x_dtype) if is_half else kernel)
     if bias is not None:
         projected = ops.add(projected, ops.cast(bias, projected.dtype))
     if is_half:
         projected = saturate_cast(projected, dtype or x_dtype)
-    return ops.reshape(projected, (*shape, kernel.shape[1])) if has_rows else projected
+    widths = (kernel.shape[1],) if heads is None else (heads, kernel.shape[1] // heads)
+    return projected if rows is x and heads is None else from_rows(projected, x, *widths)
 
 
 def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):

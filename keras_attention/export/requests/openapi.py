@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_attention.export.checks.report import find_version
 from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.report import find_version
 from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
 
 

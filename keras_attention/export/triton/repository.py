@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from keras_attention import arguments
-from keras_attention.export.checks.report import find_version
 from keras_attention.export.checks import c_loader
 from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.report import find_version
 from keras_attention.export.triton import model
 from keras_attention.export.triton.config import format_config
 from keras_attention.paths import to_local_path
