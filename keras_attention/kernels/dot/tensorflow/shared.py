@@ -1,12 +1,14 @@
 """Attention to long sequences as one function of a graph, shared by all layers of equal shapes."""
 
-import functools
+import weakref
 
 import tensorflow as tf
 
 from keras_attention.kernels.dot.attention import dot_attention
 from keras_attention.mask.structured_mask import StructuredMask
 from keras_attention.server_context import is_traced_for_server
+
+_functions = weakref.WeakKeyDictionary()  # {outermost graph: {arguments: function}}
 
 
 def call_dot_attention(query, key, value, mask, seeds=None, rate=0.0, bias=None):
@@ -20,21 +22,30 @@ def call_dot_attention(query, key, value, mask, seeds=None, rate=0.0, bias=None)
     tensors = {"query": query, "key": key, "value": value, "seeds": seeds, "bias": bias, **masks}
     tensors = {name: tf.convert_to_tensor(x) for name, x in tensors.items() if x is not None}
     shapes = tuple((name, x.dtype, tuple(x.shape)) for name, x in tensors.items())
-    is_square, is_served = mask.queries is mask.keys, is_traced_for_server()
-    function = _make_function(shapes, mask.causal, mask.window, is_square, rate, is_served)
-    return function.get_concrete_function(**tensors)(**tensors)
+    options = mask.causal, mask.window, mask.queries is mask.keys, rate
+    functions = _functions.setdefault(_get_outermost_graph(), {})
+    if (shapes, options) not in functions:
+        functions[shapes, options] = _make_function(*options)
+    return functions[shapes, options].get_concrete_function(**tensors)(**tensors)
 
 
-@functools.lru_cache(maxsize=64)
-def _make_function(shapes, causal, window, is_square, rate, is_served):
+def _make_function(causal, window, is_square, rate):
     def attend(query, key, value, seeds=None, bias=None, **masks):
         keys = _get_length(key)
         queries = keys if is_square else _get_length(query)
         mask = StructuredMask(queries, keys, **masks, causal=causal, window=window)
         return dot_attention(query, key, value, mask, seeds, rate, bias, is_long=True)
 
-    attributes = {"_noinline": True} if is_served else None
+    attributes = {"_noinline": True} if is_traced_for_server() else None
     return tf.function(attend, autograph=False, experimental_attributes=attributes)
+
+
+def _get_outermost_graph():
+    """Return the graph of the function that is traced, outside of branches and loops."""
+    graph = tf.compat.v1.get_default_graph()
+    while getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None:
+        graph = graph.outer_graph
+    return graph
 
 
 def _get_length(x):

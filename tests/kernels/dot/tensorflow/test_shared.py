@@ -18,20 +18,17 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from keras_attention.kernels.dot.tensorflow.shared import _make_function, call_dot_attention
+from keras_attention.kernels.dot.tensorflow.shared import call_dot_attention
 
 SEEDS = np.random.default_rng(1).integers(0, 2**31 - 1, (2, HEADS, QUERIES)).astype("int32")
 
 
 @pytest.fixture(autouse=True)
 def two_rows_per_block(monkeypatch):
-    """Every length is long, and has several blocks; functions keep the constants they saw."""
+    """Every length is long, and has several blocks."""
     monkeypatch.setattr(tuning, "DOT_MIN_WEIGHTS_PER_HEAD", 1)
     monkeypatch.setattr(tuning, "DOT_MAX_ROWS_PER_BLOCK", 2)
     monkeypatch.setattr(tuning, "DOT_MIN_MASKED_ROWS_PER_BLOCK", 1)
-    _make_function.cache_clear()
-    yield
-    _make_function.cache_clear()
 
 
 def evaluate(attend, case, bias=None, signature=None):
