@@ -10,7 +10,9 @@ from keras_attention.layers.query_value.additive_attention import AdditiveAttent
 from keras_attention.layers.query_value.attention import Attention
 from keras_attention.layers.query_value.hard_attention import HardAttention
 from keras_attention.layers.query_value.local_attention import LocalAttention
+from keras_attention.layers.query_value.location_aware_attention import LocationAwareAttention
 from keras_attention.layers.query_value.luong_attention import LuongAttention
+from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.self_attention_2d import SelfAttention2D
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
@@ -23,7 +25,9 @@ __all__ = [
     "AttentionPooling",
     "HardAttention",
     "LocalAttention",
+    "LocationAwareAttention",
     "LuongAttention",
+    "MonotonicAttention",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",

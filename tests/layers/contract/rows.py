@@ -10,12 +10,14 @@ from tests.layers.contract import (
     positions,
     query_value,
     recurrent,
+    sequential,
     transformer,
 )
 
 FAMILIES = (
     query_value,
     luong,
+    sequential,
     multi_head,
     transformer,
     recurrent,
