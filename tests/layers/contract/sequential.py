@@ -55,14 +55,17 @@ ROWS = {
         ],
         **ORDERED,
     ),
-    "location_aware_cumulative": Case(
-        keras_attention.LocationAwareAttention,
-        {"units": 5, "filters": 2, "width": 5, "cumulative": True, "normalize": "smooth"},
-        **ORDERED,
-    ),
     "location_aware_window": Case(
         keras_attention.LocationAwareAttention,
-        {"units": 5, "filters": 2, "width": 3, "window": 2, "sharpness": 2.0},
+        {
+            "units": 5,
+            "filters": 2,
+            "width": 5,
+            "normalize": "smooth",
+            "sharpness": 2.0,
+            "window": 2,
+            "cumulative": True,
+        },
         **ORDERED,
     ),
     "monotonic": Case(
@@ -94,15 +97,9 @@ ROWS = {
         ],
         **ORDERED,
     ),
-    "monotonic_soft": Case(
-        keras_attention.MonotonicAttention,
-        {"score": "general", "inference": "soft", "bias": 0.0},
-        weights_sum_to_one=False,
-        **ORDERED,
-    ),
     "monotonic_chunks": Case(
         keras_attention.MonotonicAttention,
-        {"units": 5, "chunk": 2, "inference": "soft", "bias": 0.0},
+        {"score": "general", "chunk": 2, "inference": "soft", "bias": 0.0},
         weights_sum_to_one=False,
         **ORDERED,
     ),
