@@ -87,7 +87,8 @@ class LocationAwareScore(AdditiveScore):
         Returns:
             `(batch, Tk, units)`.
         """
-        filtered = ops.conv(previous, self.filters, padding="same", data_format="channels_last")
+        filters = ops.cast(self.filters, previous.dtype)
+        filtered = ops.conv(previous, filters, padding="same", data_format="channels_last")
         return project(filtered, self.location_kernel)
 
     def get_config(self) -> Config:
