@@ -28,8 +28,8 @@ def test_recurrence_equals_a_loop(length):
 def test_decay_of_one_keeps_a_value_over_any_distance():
     decay, addition = np.ones((1, 999), "float32"), np.zeros((1, 999), "float32")
     addition[0, 0] = 0.1
-    result = ops.convert_to_numpy(linear_recurrence(decay, addition))
-    np.testing.assert_array_equal(result, np.full((1, 999), np.float32(0.1)))
+    result = linear_recurrence(ops.convert_to_tensor(decay), ops.convert_to_tensor(addition))
+    np.testing.assert_array_equal(ops.convert_to_numpy(result), np.full((1, 999), np.float32(0.1)))
 
 
 def test_gradients_equal_finite_differences():
@@ -37,7 +37,7 @@ def test_gradients_equal_finite_differences():
     decay, addition, scale = rng.uniform(size=(3, 1, 6))
 
     def loss(decay, addition):
-        return ops.sum(linear_recurrence(decay, addition) * scale)
+        return ops.sum(ops.multiply(linear_recurrence(decay, addition), scale))
 
     found = gradients(loss, [decay, addition])
     step = 1e-6
