@@ -10,6 +10,7 @@ from tests.layers.contract import (
     positions,
     query_value,
     recurrent,
+    steps,
     transformer,
 )
 
@@ -21,6 +22,7 @@ FAMILIES = (
     recurrent,
     pointer,
     pooling,
+    steps,
     image,
     positions,
     neural_turing_machine,
