@@ -1,6 +1,7 @@
 """Keras layers for the attention mechanisms of the literature, one folder for each family."""
 
 from keras_attention.layers.attention_pooling import AttentionPooling
+from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
@@ -10,9 +11,12 @@ from keras_attention.layers.query_value.additive_attention import AdditiveAttent
 from keras_attention.layers.query_value.attention import Attention
 from keras_attention.layers.query_value.hard_attention import HardAttention
 from keras_attention.layers.query_value.local_attention import LocalAttention
+from keras_attention.layers.query_value.location_aware_attention import LocationAwareAttention
 from keras_attention.layers.query_value.luong_attention import LuongAttention
+from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.self_attention_2d import SelfAttention2D
+from keras_attention.layers.time_reduction import TimeReduction
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
 from keras_attention.layers.transformer.transformer_encoder_block import TransformerEncoderBlock
 
@@ -21,15 +25,19 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "EachStep",
     "HardAttention",
     "LocalAttention",
+    "LocationAwareAttention",
     "LuongAttention",
+    "MonotonicAttention",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",
     "PointerDecoder",
     "PositionalEncoding",
     "SelfAttention2D",
+    "TimeReduction",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
 ]

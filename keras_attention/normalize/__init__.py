@@ -4,23 +4,38 @@ from typing import Any
 
 import keras
 
+from keras_attention.normalize.chunkwise import chunkwise
 from keras_attention.normalize.gaussian import gaussian
 from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.masked import masked, softmax
+from keras_attention.normalize.monotonic import monotonic, monotonic_hard
+from keras_attention.normalize.smooth import smooth
 from keras_attention.normalize.sparsemax import sparsemax
 from keras_attention.types import Config, Normalizer
 
-__all__ = ["gaussian", "get", "hardmax", "masked", "serialize", "softmax", "sparsemax"]
+__all__ = [
+    "chunkwise",
+    "gaussian",
+    "get",
+    "hardmax",
+    "masked",
+    "monotonic",
+    "monotonic_hard",
+    "serialize",
+    "smooth",
+    "softmax",
+    "sparsemax",
+]
 
-NAMED = {"hardmax": hardmax, "softmax": softmax, "sparsemax": sparsemax}
+NAMED = {"hardmax": hardmax, "smooth": smooth, "softmax": softmax, "sparsemax": sparsemax}
 
 
 def get(normalize: str | Normalizer | Config) -> Normalizer:
     """Return the normalizer for a name, a function or a config.
 
     Args:
-        normalize: "hardmax", "softmax" or "sparsemax"; a function `(scores, mask) -> weights`, such
-            as `masked` returns; or the config of such a function.
+        normalize: "hardmax", "smooth", "softmax" or "sparsemax"; a function `(scores, mask) ->
+            weights`, such as `masked` returns; or the config of such a function.
 
     Returns:
         A function `(scores, mask) -> weights`.

@@ -7,6 +7,7 @@ from keras_attention.score.cosine import CosineScore
 from keras_attention.score.dot import DotScore
 from keras_attention.score.general import GeneralScore
 from keras_attention.score.location import LocationScore
+from keras_attention.score.location_aware import LocationAwareScore
 from keras_attention.score.score import Score
 from keras_attention.types import Config
 
@@ -15,6 +16,7 @@ __all__ = [
     "CosineScore",
     "DotScore",
     "GeneralScore",
+    "LocationAwareScore",
     "LocationScore",
     "Score",
     "get",

@@ -43,9 +43,10 @@ class QueryValueAttention(BaseLayer):
     """Abstract base class: attention with a score, a normalizer and a perturbation of the weights.
 
     `call` consists of `prepare`, `perturbation.sample`, `attend` and `perturbation.loss`, in this
-    order. A loop over time calls `prepare` and `perturbation.sample` once, `attend` at every step,
-    and `add_perturbation_loss` at the end. `kernels.attention` chooses how the four steps (score,
-    mask, normalize, read) are evaluated. A subclass may override `transform_output`.
+    order. A loop over time calls `prepare`, `perturbation.sample` and `initial_carry` once,
+    `attend_step` at every step, and `add_perturbation_loss` at the end. `kernels.attention` chooses
+    how the four steps (score, mask, normalize, read) are evaluated. A subclass may override
+    `transform_output`.
 
     Args:
         score: A `keras_attention.score.Score`.
@@ -144,10 +145,14 @@ class QueryValueAttention(BaseLayer):
         # result, even if they are NaN.
         value = zero_masked_keys(value, mask)
         key = value if is_shared else zero_masked_keys(key, mask)
-        keys = self.score.project_key(to_score_precision(key))
+        keys = self.project_keys(to_score_precision(key))
         if for_steps:
             keys = prepare_step_keys(self.score, keys, self.implementation)
         return PreparedMemory(keys, value, mask)
+
+    def project_keys(self, key: Tensor) -> Nest:
+        """Return the keys as the score compares them with queries: `(batch, Tk, D)`."""
+        return self.score.project_key(key)
 
     def attend(
         self,
@@ -200,6 +205,41 @@ class QueryValueAttention(BaseLayer):
             context = ops.squeeze(context, -2)
             weights = None if weights is None else ops.squeeze(weights, -2)
         return self.transform_output(context, query), weights
+
+    def attend_step(
+        self,
+        query: Tensor,
+        memory: PreparedMemory,
+        carry: Nest,
+        noise: Nest = None,
+        positions: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Nest]:
+        """Attend with one query per sequence, as a step of a loop over time.
+
+        Args:
+            query: `(batch, Dq)`.
+            memory: The `PreparedMemory` that `prepare` returned.
+            carry: What the previous step returned; `initial_carry` before the first step.
+            noise: As in `attend`.
+            positions: As in `attend`.
+
+        Returns:
+            Output `(batch, Dv)`, weights `(batch, Tk)`, and the carry for the next step. The carry
+            is an empty tuple, unless the layer's weights depend on those of the previous step: see
+            `SequentialAttention`.
+        """
+        return (*self.attend(query, memory, noise, positions), carry)
+
+    def initial_carry(self, memory: PreparedMemory) -> Nest:
+        """Return the carry before the first step: a nest of tensors `(batch, ...)`."""
+        return ()
+
+    def carry_spec(self, batch: int | None, keys: int | None) -> Nest:
+        """Return the carry as a nest of `keras.KerasTensor`, for a batch size and a number of keys.
+
+        A carry without tensors means that the steps are independent of one another.
+        """
+        return ()
 
     def transform_output(self, context: Tensor, query: Tensor) -> Tensor:
         """Return the layer's output for a context; by default the context itself."""

@@ -4,7 +4,7 @@ import copy
 from typing import Any, Literal
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.batch_axes import broadcast_to_batch
@@ -54,7 +54,8 @@ class AttentionDecoder(DenseInputsLayer):
         attended_t       = attention(query=output_t, memory)
 
     The memory's keys are projected once per sequence. Without input feeding, "after" runs the
-    cell alone over time and then attends with the queries of all steps at once.
+    cell alone over time and then attends with the queries of all steps at once, unless the
+    attention's weights depend on those of the previous step (`SequentialAttention`).
 
     Args:
         cell: A Keras recurrent cell: `GRUCell`, `LSTMCell`, `StackedRNNCells`, or your own. With
@@ -174,7 +175,7 @@ class AttentionDecoder(DenseInputsLayer):
         inputs = hide(ops.cast(inputs, self.compute_dtype), inputs_mask)
         memory = self.prepare(memory, memory_mask)
         batch_size = ops.shape(inputs)[0]
-        state = self.get_initial_state(batch_size, initial_state)
+        state = self.get_initial_state(batch_size, initial_state, memory)
         noise = self.attention.perturbation.sample(inputs, memory) if training else None
         has_loss = bool(training) and self.attention.perturbation.has_loss
         weights_dtype = score_dtype(self.compute_dtype)
@@ -185,12 +186,12 @@ class AttentionDecoder(DenseInputsLayer):
 
         def cell_step(state, inputs):
             output, cell_state = self._run_cell([inputs], state, training)
-            next_state = DecoderState(cell_state, (), state.position + 1)
+            next_state = DecoderState(cell_state, (), (), state.position + 1)
             return (ops.cast(output, self.compute_dtype), state.position), next_state
 
         zeros = ops.zeros((batch_size, self._cell_width), self.compute_dtype)
         with fixed_dropout_masks(self.cell, zeros, state.cell, training):
-            if self.attend == "after" and not self.input_feeding:
+            if self.attend == "after" and not self.input_feeding and not self._has_carry:
                 (outputs, positions), state = masked_scan(
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
@@ -230,7 +231,10 @@ class AttentionDecoder(DenseInputsLayer):
         return prepared._replace(mask=ops.broadcast_to(prepared.mask, rows))
 
     def get_initial_state(
-        self, batch_size: int | Tensor, initial_state: Nest = None
+        self,
+        batch_size: int | Tensor,
+        initial_state: Nest = None,
+        memory: PreparedMemory | None = None,
     ) -> DecoderState:
         """Return the `DecoderState` before the first step.
 
@@ -238,12 +242,39 @@ class AttentionDecoder(DenseInputsLayer):
             batch_size: An int or a scalar tensor.
             initial_state: The cell's states, nested in any way, or a `DecoderState`, or the list
                 into which saving converts one; None = the cell's own initial state.
+            memory: The `PreparedMemory` that `prepare` returned. It is needed only if the
+                attention's weights depend on those of the previous step, as in
+                `LocationAwareAttention`.
+
+        Raises:
+            ValueError: If the states do not match the cell's, or the memory is missing.
         """
         check_not_symbolic("get_initial_state", batch_size=batch_size, initial_state=initial_state)
         arguments.size("batch_size", batch_size)
+        keys = None if memory is None else memory.values.shape[-2]
+
+        def get_carry():
+            if memory is None:
+                raise ValueError(
+                    "Expected `memory`, as `prepare` returns it, because the weights of "
+                    f"{type(self.attention).__name__} depend on those of the previous step. "
+                    "Received: memory=None"
+                )
+            return self.attention.initial_carry(memory)
+
         return initial_decoder_state(
-            self.cell, batch_size, initial_state, self._fed_size, self.compute_dtype
+            self.cell,
+            batch_size,
+            initial_state,
+            self._fed_size,
+            self.compute_dtype,
+            self.attention.carry_spec(None, keys),
+            get_carry,
         )
+
+    @property
+    def _has_carry(self):
+        return bool(tree.flatten(self.attention.carry_spec(None, None)))
 
     @property
     def _fed_size(self):
@@ -275,14 +306,18 @@ class AttentionDecoder(DenseInputsLayer):
         check_not_symbolic("step", inputs=inputs, state=state, memory=memory)
         if self.attend == "before":
             query = hidden_state(self.cell, state.cell)
-            attended, weights = self.attention.attend(query, memory, noise, state.position)
+            attended, weights, carry = self.attention.attend_step(
+                query, memory, state.carry, noise, state.position
+            )
             output, cell_state = self._run_cell([inputs, attended], state, training)
         else:
             fed = [state.attention] if self.input_feeding else []
             output, cell_state = self._run_cell([inputs, *fed], state, training)
-            attended, weights = self.attention.attend(output, memory, noise, state.position)
+            attended, weights, carry = self.attention.attend_step(
+                output, memory, state.carry, noise, state.position
+            )
         next_fed = ops.cast(attended, self.compute_dtype) if self.input_feeding else ()
-        next_state = DecoderState(cell_state, next_fed, state.position + 1)
+        next_state = DecoderState(cell_state, next_fed, carry, state.position + 1)
         output = self._select_output(output, attended)
         return output, self.attention.average_heads(weights), next_state
 
@@ -320,10 +355,11 @@ class AttentionDecoder(DenseInputsLayer):
         training: bool | None = None,
     ) -> Any:
         check_inputs(inputs, memory)
-        split_state(self.cell, initial_state, self._fed_size, inputs.shape[0])
+        batch, steps, _ = inputs.shape
+        carry = self.attention.carry_spec(batch, memory.shape[1])
+        split_state(self.cell, initial_state, self._fed_size, batch, carry)
         prepare_mask("inputs_mask", inputs_mask, inputs)
         prepare_mask("memory_mask", memory_mask, memory)
-        batch, steps, _ = inputs.shape
         attention_width = self._compute_attention_width(memory.shape)
 
         def spec(*shape):
@@ -336,7 +372,7 @@ class AttentionDecoder(DenseInputsLayer):
         if return_state:
             fed = spec(attention_width) if self.input_feeding else ()
             position = keras.KerasTensor((batch,), dtype="int32")
-            returned.append(DecoderState(state_spec(self.cell, batch), fed, position))
+            returned.append(DecoderState(state_spec(self.cell, batch), fed, carry, position))
         return tuple(returned) if len(returned) > 1 else returned[0]
 
     def get_config(self) -> Config:

@@ -10,17 +10,21 @@ from tests.layers.contract import (
     positions,
     query_value,
     recurrent,
+    sequential,
+    steps,
     transformer,
 )
 
 FAMILIES = (
     query_value,
     luong,
+    sequential,
     multi_head,
     transformer,
     recurrent,
     pointer,
     pooling,
+    steps,
     image,
     positions,
     neural_turing_machine,

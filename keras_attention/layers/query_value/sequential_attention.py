@@ -1,0 +1,71 @@
+"""Base class of the layers whose weights depend on the weights of the previous query."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_attention.kernels.prepared_memory import PreparedMemory
+from keras_attention.layers.query_value.base import QueryValueAttention
+from keras_attention.layers.recurrent.masked_scan import masked_scan
+from keras_attention.mask.structured_mask import as_structured_mask
+from keras_attention.precision import score_dtype
+from keras_attention.types import Nest, Tensor
+
+
+class SequentialAttention(QueryValueAttention):
+    """Abstract base class: attention whose queries are evaluated in order, as steps of a loop.
+
+    A subclass defines `attend_step`, `initial_carry` and `carry_spec`. A call of the layer runs its
+    queries as the steps of one loop; an `AttentionDecoder` runs one step for each of its own. If a
+    query is masked or has no visible key, `attend_step` has to return the carry unchanged.
+    """
+
+    def attend(
+        self,
+        query: Tensor,
+        memory: PreparedMemory,
+        noise: Nest = None,
+        positions: Tensor | None = None,
+        return_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend with all queries in order, from `initial_carry` on; see `QueryValueAttention`."""
+        carry = self.initial_carry(memory)
+        if len(query.shape) < len(memory.values.shape):
+            output, weights, _ = self.attend_step(query, memory, carry, noise, positions)
+            return output, weights if return_weights else None
+        queries, keys = ops.shape(query)[-2], ops.shape(memory.values)[-2]
+        rows = as_structured_mask(memory.mask, queries, keys).dense()
+        if rows is not None:
+            rows = ops.broadcast_to(rows, (ops.shape(query)[0], queries, keys))
+
+        def step(carry, query, row, noise, position):
+            step_mask = None if row is None else ops.expand_dims(row, -2)
+            step_memory = memory._replace(mask=step_mask)
+            output, weights, carry = self.attend_step(query, step_memory, carry, noise, position)
+            return (output, ops.cast(weights, weights_dtype)), carry
+
+        weights_dtype = score_dtype(self.compute_dtype)
+        dtypes = [self.compute_dtype, weights_dtype]
+        sequences = [ops.cast(query, self.compute_dtype), rows, noise, positions]
+        (outputs, weights), _ = masked_scan(step, carry, sequences, None, dtypes)
+        return outputs, weights if return_weights else None
+
+    def attend_step(
+        self,
+        query: Tensor,
+        memory: PreparedMemory,
+        carry: Nest,
+        noise: Nest = None,
+        positions: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Nest]:
+        raise NotImplementedError
+
+    def initial_carry(self, memory: PreparedMemory) -> Nest:
+        raise NotImplementedError
+
+    def carry_spec(self, batch: int | None, keys: int | None) -> Nest:
+        raise NotImplementedError
+
+    def attend_once(self, query: Tensor, memory: PreparedMemory, noise: Nest = None) -> Any:
+        """Attend with one query per sequence by the steps of the base class, without a carry."""
+        return super().attend(query, memory, noise)

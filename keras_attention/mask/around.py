@@ -1,0 +1,37 @@
+"""Mask of the keys near the place that received the most weight before."""
+
+from keras import ops
+
+from keras_attention import arguments
+from keras_attention.types import Tensor
+
+
+def around(weights: Tensor, width: int | Tensor) -> Tensor:
+    """Return the mask in which only keys within `width` of the median of `weights` are visible.
+
+    The median is the first key up to which at least half of all weight lies.
+
+    Args:
+        weights: Weights of an earlier query, `(batch, ..., Tk)`, at least 0.
+        width: Number of keys that are visible on either side, an int of at least 0.
+
+    Returns:
+        Bool `(batch, ..., Tk)`.
+
+    Raises:
+        ValueError: If the width is negative or not an integer.
+
+    Example:
+    >>> keras_attention.mask.around(np.float32([[0, 0.2, 0.6, 0.2, 0, 0]]), 1).numpy().astype(int)
+    array([[0, 1, 1, 1, 0, 0]])
+
+    Differs from the paper, whose window has one key less on the right.
+
+    Reference:
+        Chorowski et al. (2015), section 2.3, https://arxiv.org/abs/1506.07503.
+    """
+    width = arguments.size("width", width)
+    weights = ops.convert_to_tensor(weights)
+    below = ops.cumsum(weights, axis=-1) < 0.5 * ops.sum(weights, axis=-1, keepdims=True)
+    median = ops.sum(ops.cast(below, "int32"), axis=-1, keepdims=True)
+    return ops.abs(ops.arange(ops.shape(weights)[-1], dtype="int32") - median) <= width
