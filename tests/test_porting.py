@@ -71,7 +71,11 @@ MECHANISMS = {
 def test_ported_decoder_matches_addons_attention_wrapper(page, name):
     scores, weights = MECHANISMS[name]
     is_luong = scores is luong_scores
-    score = page["GeneralScore"]() if is_luong else page["AdditiveScore"](5, len(weights) > 3)
+    if is_luong:
+        score = page["GeneralScore"](use_scale=len(weights) > 1)
+    else:
+        has_gain = len(weights) > 3
+        score = page["AdditiveScore"](5, use_bias=has_gain, normalized=has_gain)
     attention = page["LinearAttention"](SIZE, score=score)
     decoder = AttentionDecoder(
         keras.layers.LSTMCell(WIDTH), attention, attend="after", input_feeding=True
