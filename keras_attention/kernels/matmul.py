@@ -1,10 +1,9 @@
-"""Matrix products in half precision: half-precision inputs, sums in float32."""
+"""Matrix products and projections; in half precision, their sums are float32."""
 
 import keras
 from keras import ops
 
 from keras_attention.batch_axes import broadcast_axes, join_batch_sizes
-from keras_attention.kernels.rows import from_rows, to_rows
 from keras_attention.kernels.xla_context import is_inside_xla
 from keras_attention.precision import HALF_PRECISION, at_least_float32, saturate_cast
 from keras_attention.types import Tensor
@@ -106,6 +105,30 @@ def project(
         projected = saturate_cast(projected, dtype or x_dtype)
     widths = (kernel.shape[1],) if heads is None else (heads, kernel.shape[1] // heads)
     return projected if rows is x and heads is None else from_rows(projected, x, *widths)
+
+
+def to_rows(x: Tensor) -> Tensor:
+    """Reshape `(..., width)` to `(rows, width)`; the width is known and not zero."""
+    return ops.reshape(x, (-1, x.shape[-1]))
+
+
+def from_rows(rows: Tensor, x: Tensor, *widths: int) -> Tensor:
+    """Reshape the rows of a result to `(*axes, *widths)`, where `x` is `(*axes, width)`.
+
+    Args:
+        rows: `(rows, units)`, one row for each vector of `x`.
+        x: The tensor whose rows they are.
+        widths: Sizes of the last axes, whose product is `units`.
+    """
+    sizes, is_unknown = x.shape[:-1], [size is None for size in x.shape[:-1]]
+    if sum(is_unknown) == 0 or sum(is_unknown) == 1 and 0 not in sizes:
+        return ops.reshape(rows, (*(-1 if size is None else size for size in sizes), *widths))
+    import tensorflow as tf  # Only TensorFlow has unknown sizes.
+
+    # `ops.shape` would take four operations for each size.
+    if widths == (x.shape[-1],):
+        return tf.reshape(rows, tf.shape(x))
+    return tf.reshape(rows, tf.concat([tf.shape(x)[:-1], widths], axis=0))
 
 
 def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):

@@ -215,6 +215,13 @@ def as_structured_mask(
     return mask if isinstance(mask, StructuredMask) else StructuredMask(queries, keys, pairs=mask)
 
 
+def fit_structured_mask(
+    mask: StructuredMask | Tensor | None, query: Tensor, keys: Tensor, is_single: bool = False
+) -> StructuredMask:
+    """Return `mask` as a `StructuredMask` of these queries and keys; see `count_positions`."""
+    return as_structured_mask(mask, *count_positions(query, keys, mask, is_single))
+
+
 def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
     """Zero the keys that no query may attend to; the mask is as in `as_structured_mask`."""
     if mask is None:

@@ -28,9 +28,8 @@ from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import (
     StructuredMask,
-    as_structured_mask,
     build_structured_mask,
-    count_positions,
+    fit_structured_mask,
     zero_masked_keys,
 )
 from keras_attention.precision import to_score_precision
@@ -181,8 +180,7 @@ class QueryValueAttention(BaseLayer):
         check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
-        sizes = count_positions(query, memory.values, memory.mask, is_single)
-        mask = as_structured_mask(memory.mask, *sizes)
+        mask = fit_structured_mask(memory.mask, query, memory.values, is_single)
         # Fully masked queries are zeroed before they are projected. A single query is projected
         # before it gets an axis of queries, because on TensorFlow a product of ranks 3 and 2 has no
         # gradient in an XLA loop of unknown sizes.

@@ -4,7 +4,7 @@ import keras
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.rows import from_rows, to_rows
+from keras_attention.kernels.matmul import from_rows, to_rows
 
 
 class FeedForward(BaseLayer):
