@@ -1,6 +1,6 @@
 """Location-aware attention for speech (Chorowski et al. 2015)."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 from keras import ops
@@ -150,11 +150,6 @@ class LocationAwareAttention(SequentialAttention):
             )
         if self.window is not None:
             self.perturbation = _DropoutInTraining(self)
-
-    def prepare(
-        self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
-    ) -> PreparedMemory:
-        return super().prepare(value, key, mask)  # the keys' part changes at every step
 
     def initial_carry(self, memory: PreparedMemory) -> Nest:
         is_first = self.start == "first" or (self.start is None and self.window is not None)

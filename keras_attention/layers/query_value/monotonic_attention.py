@@ -152,11 +152,6 @@ class MonotonicAttention(SequentialAttention):
             query_shape, _, key_shape = split_shapes(input_shape)
             self.chunk_score.build(query_shape, key_shape)
 
-    def prepare(
-        self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
-    ) -> PreparedMemory:
-        return super().prepare(value, key, mask)  # both scores need their keys as they are
-
     def project_keys(self, key: Tensor) -> Nest:
         """Return the keys of both scores; the second is None without chunks."""
         chunk_keys = None if self.chunk_score is None else self.chunk_score.project_key(key)

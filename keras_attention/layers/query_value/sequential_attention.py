@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_attention.kernels.masked_scan import masked_scan
 from keras_attention.kernels.prepared_memory import PreparedMemory
+from keras_attention.layers.call_arguments.shapes import split_shapes
 from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.mask.structured_mask import as_structured_mask
 from keras_attention.precision import score_dtype
@@ -19,6 +20,17 @@ class SequentialAttention(QueryValueAttention):
     queries as the steps of one loop; an `AttentionDecoder` runs one step for each of its own. If a
     query is masked or has no visible key, `attend_step` has to return the carry unchanged.
     """
+
+    def build(self, input_shape: Any) -> None:
+        _check_rank(split_shapes(input_shape)[1])
+        super().build(input_shape)
+
+    def prepare(
+        self, value: Tensor, key: Tensor | None = None, mask: Any = None, for_steps: bool = False
+    ) -> PreparedMemory:
+        """Project the keys; see `QueryValueAttention.prepare`. `for_steps` changes nothing."""
+        _check_rank(value.shape)
+        return super().prepare(value, key, mask)
 
     def attend(
         self,
@@ -69,3 +81,12 @@ class SequentialAttention(QueryValueAttention):
     def attend_once(self, query: Tensor, memory: PreparedMemory, noise: Nest = None) -> Any:
         """Attend with one query per sequence by the steps of the base class, without a carry."""
         return super().attend(query, memory, noise)
+
+
+def _check_rank(shape):
+    if len(shape) != 3:
+        raise ValueError(
+            "Expected a value (batch, Tk, Dv), because each sequence of queries is a loop. For "
+            "further batch axes, reshape them into one. "
+            f"Received: a value of shape {tuple(shape)}"
+        )

@@ -26,8 +26,5 @@ def first_key_weights(memory: PreparedMemory, dtype: str) -> Tensor:
 def _visible_keys(memory):
     batch, keys, _ = ops.shape(memory.values)
     visible = as_structured_mask(memory.mask, None, keys).key_is_visible()
-    return (
-        ops.ones((batch, keys), "bool")
-        if visible is None
-        else ops.broadcast_to(visible, (batch, keys))
-    )
+    visible = True if visible is None else visible
+    return ops.broadcast_to(visible, (batch, keys))
