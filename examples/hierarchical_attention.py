@@ -31,7 +31,7 @@ def make_hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2
     words = keras.Input((None, None), dtype="int32", name="words")
     vectors = keras.layers.Embedding(size, width, mask_zero=True)(words)
     vectors = keras.layers.Dropout(forget, noise_shape=whole_words)(vectors)
-    sentences = pool_words(PerSentence(make_bidirectional(units))(vectors))
+    sentences = pool_words(keras_attention.EachStep(make_bidirectional(units))(vectors))
     sentences = keras.layers.Dropout(dropout)(sentences)
     document = pool_sentences(make_bidirectional(units)(sentences))
     document = keras.layers.Dropout(dropout)(document)
@@ -55,27 +55,6 @@ def call_with_weights(model, words):
         elif not isinstance(layer, keras.layers.InputLayer):
             tensors = layer(tensors)
     return [tensors, *weights]
-
-
-class PerSentence(keras.layers.Wrapper):
-    """Wrapper that applies a layer for (batch, steps, width) to each sentence of each document."""
-
-    def __init__(self, layer, **kwargs):
-        super().__init__(layer, **kwargs)
-        self.supports_masking = True
-
-    def build(self, input_shape):
-        self.layer.build((None, *input_shape[2:]))
-
-    def call(self, inputs, mask=None):
-        shape = ops.shape(inputs)
-        if mask is not None:
-            mask = ops.reshape(mask, (-1, shape[2]))
-        outputs = self.layer(ops.reshape(inputs, (-1, *shape[2:])), mask=mask)
-        return ops.reshape(outputs, (*shape[:3], outputs.shape[-1]))
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:3], self.layer.compute_output_shape((None, *input_shape[2:]))[-1])
 
 
 class MaxPooling(keras.layers.Layer):

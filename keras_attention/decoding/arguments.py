@@ -6,12 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.arguments import is_integer, is_real, positive_integer
+from keras_attention.arguments import is_integer, is_real, nonnegative_number, positive_integer
 from keras_attention.mask.bool_mask import to_bool_mask
 from keras_attention.types import Nest, Shape, Tensor
 
 # The product of a larger penalty and a log-probability could overflow float32.
 MAX_PENALTY = 1e30
+# The product of a higher temperature and a random number could overflow float32.
+MAX_TEMPERATURE = 1e30
 
 
 def to_token(name: str, value: Any) -> int:
@@ -66,6 +68,41 @@ def to_penalty(name: str, value: Any) -> float:
     if not is_real(value) or not abs(value) <= MAX_PENALTY:
         raise ValueError(f"Expected `{name}` to be a finite number. Received: {name}={value!r}")
     return float(value)
+
+
+def to_temperature(value: Any, leaves: Sequence[Tensor]) -> Tensor:
+    """Return the temperature as float32, `()` or `(batch, 1)`, from 0 to `MAX_TEMPERATURE`."""
+    if is_real(value):
+        value = min(nonnegative_number("temperature", value), MAX_TEMPERATURE)
+    temperature = _to_row_numbers("temperature", value, "a finite number of at least 0", leaves)
+    # NaN is not above 0 either.
+    return ops.where(temperature > 0, ops.minimum(temperature, MAX_TEMPERATURE), 0.0)
+
+
+def to_share(name: str, value: Any, leaves: Sequence[Tensor]) -> Tensor | None:
+    """Return a share of probability as float32, `()` or `(batch, 1)`; None if that is 1 or None."""
+    expected = "a number above 0 and at most 1"
+    if is_real(value) and not 0 < value <= 1:
+        raise ValueError(f"Expected `{name}` to be {expected}. Received: {name}={value!r}")
+    if value is None or is_real(value) and value == 1:
+        return None
+    return _to_row_numbers(name, value, expected, leaves)
+
+
+def _to_row_numbers(name, value, expected, leaves):
+    """Return a number, or one per row, as float32, `()` or `(batch, 1)`."""
+    rows = leaves[0].shape[0]
+    if is_real(value) or hasattr(value, "shape") or isinstance(value, list | tuple):
+        numbers = to_tensor(f"`{name}`", value)
+        is_row = are_compatible(numbers.shape, (rows,))
+        is_number = keras.backend.standardize_dtype(numbers.dtype) != "bool"
+        if is_number and (numbers.shape == () or is_row):
+            numbers = ops.cast(numbers, "float32")
+            return numbers if numbers.shape == () else ops.expand_dims(numbers, 1)
+    raise ValueError(
+        f"Expected `{name}` to be {expected}, or a tensor (batch,) = ({rows},) of such numbers. "
+        f"Received: {name}={value!r}"
+    )
 
 
 def to_source_mask(memory_mask: Any, leaves: Sequence[Tensor]) -> Tensor | None:

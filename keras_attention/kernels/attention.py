@@ -84,7 +84,7 @@ def attention(
     ):
         _log("additive, blockwise", query, keys)
         keys = keys.keys if isinstance(keys, StepKeys) else keys
-        inputs = query, keys, score.scale, values, mask, seeds, rate
+        inputs = query, keys, score.compute_scale(), values, mask, seeds, rate
         return additive_attention(*inputs, return_weights)
     is_dot = family == "dot" and can_run_dot_blockwise(
         query, keys, values, implementation, *options
@@ -220,11 +220,11 @@ def _compute_scores(score, query, keys, implementation):
     if isinstance(keys, StepKeys):
         is_same_batch = tuple(query.shape[:-2]) == tuple(keys.keys.shape[:-2])
         if query.shape[-2] == 1 and is_same_batch:
-            return additive_step(query, keys, score.scale), "additive, single query"
+            return additive_step(query, keys, score.compute_scale()), "additive, single query"
         keys = keys.keys
     if can_compare_blockwise(score, query, keys, implementation):
         is_large = _is_large_at_run_time(query, keys, implementation)
-        return additive_scores(query, keys, score.scale, is_large), "additive scores"
+        return additive_scores(query, keys, score.compute_scale(), is_large), "additive scores"
     return score.compare(query, keys), "plain"
 
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.kernels.hashing import as_int32, xor_shift
+
 
 def row_seeds(shape, seed):
     """Draw one seed for each row of weights from a `keras.random.SeedGenerator`: int32."""
@@ -31,10 +33,10 @@ def keep_mask(seeds, columns, rate):
     """
     # The upper bits of a product depend on all lower bits of its factors; the shift in between lets
     # the lower bits depend on the upper bits, as in the finalizers of hash tables.
-    columns = _xor_shift(ops.multiply(ops.cast(columns, "int32"), _as_int32(0x9E3779B9)), 16)
-    x = ops.bitwise_xor(ops.expand_dims(seeds, -1), ops.multiply(columns, _as_int32(0x7FEB352D)))
-    x = ops.multiply(_xor_shift(ops.multiply(x, _as_int32(0x846CA68B)), 15), _as_int32(0x2C1B3C6D))
-    return x >= _as_int32(int(rate * 2**32) - 2**31)
+    columns = xor_shift(ops.multiply(ops.cast(columns, "int32"), as_int32(0x9E3779B9)), 16)
+    x = ops.bitwise_xor(ops.expand_dims(seeds, -1), ops.multiply(columns, as_int32(0x7FEB352D)))
+    x = ops.multiply(xor_shift(ops.multiply(x, as_int32(0x846CA68B)), 15), as_int32(0x2C1B3C6D))
+    return x >= as_int32(int(rate * 2**32) - 2**31)
 
 
 def apply_dropout(weights, seeds, rate):
@@ -47,14 +49,3 @@ def apply_dropout(weights, seeds, rate):
     """
     is_kept = keep_mask(seeds, ops.arange(ops.shape(weights)[-1], dtype="int32"), rate)
     return ops.where(is_kept, weights / (1 - rate), ops.zeros_like(weights))
-
-
-def _as_int32(bits):
-    """Return the int32 with these 32 bits, because not every backend has unsigned integers."""
-    return ops.convert_to_tensor(bits - 2**32 if bits >= 2**31 else bits, dtype="int32")
-
-
-def _xor_shift(x, bits):
-    """Return `x ^ (x >> bits)`, shifting in zeros from the left."""
-    shifted = ops.right_shift(x, ops.convert_to_tensor(bits, dtype="int32"))
-    return ops.bitwise_xor(x, ops.bitwise_and(shifted, _as_int32(2 ** (32 - bits) - 1)))

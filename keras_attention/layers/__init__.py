@@ -1,6 +1,7 @@
 """Keras layers for the attention mechanisms of the literature, one folder for each family."""
 
 from keras_attention.layers.attention_pooling import AttentionPooling
+from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
@@ -15,6 +16,7 @@ from keras_attention.layers.query_value.luong_attention import LuongAttention
 from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.self_attention_2d import SelfAttention2D
+from keras_attention.layers.time_reduction import TimeReduction
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
 from keras_attention.layers.transformer.transformer_encoder_block import TransformerEncoderBlock
 
@@ -23,6 +25,7 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "EachStep",
     "HardAttention",
     "LocalAttention",
     "LocationAwareAttention",
@@ -34,6 +37,7 @@ __all__ = [
     "PointerDecoder",
     "PositionalEncoding",
     "SelfAttention2D",
+    "TimeReduction",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
 ]

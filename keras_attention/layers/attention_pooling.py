@@ -5,27 +5,27 @@ from typing import Any
 import keras
 from keras import ops
 
+import keras_attention.normalize
 from keras_attention import arguments
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.mask import hide, padding
-from keras_attention.normalize import softmax
 from keras_attention.precision import clip_input, score_dtype
 from keras_attention.read import weighted_sum
 from keras_attention.tensors import ONE_VECTOR, check_tensors
-from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
+from keras_attention.types import Config, Initializer, Normalizer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class AttentionPooling(DenseInputsLayer):
     """Pools a sequence into one vector, by attention with a learned query u.
 
-    score: dot with a learned query; mask: padding; normalize: softmax; read: weighted sum.
+    score: dot with a learned query; mask: padding; normalize: any; read: weighted sum.
 
         hidden_j  = tanh(inputs_j W + b)
-        weights_j = softmax_j(hidden_j . u)
+        weights   = normalize(hidden . u, mask)
         output    = sum_j weights_j inputs_j
 
     Weights, in this order: `kernel` (D, units), `bias` (units,), `query` (units,).
@@ -38,6 +38,8 @@ class AttentionPooling(DenseInputsLayer):
         bias_initializer: Initializer of b.
         query_initializer: Initializer of u; with "zeros" the layer starts with equal weights.
         kernel_regularizer: Regularizer of W.
+        normalize: "softmax", "sparsemax", "hardmax", or a function `(scores, mask) -> weights`, as
+            in `keras_attention.Attention`.
 
     Call arguments:
         inputs: `(batch, ..., T, D)`: sequences of vectors, with any number of batch axes, such as
@@ -60,6 +62,8 @@ class AttentionPooling(DenseInputsLayer):
     >>> keras_attention.AttentionPooling()(words).shape
     TensorShape([2, 4, 16])
 
+    Differs from the paper only if `normalize` is not "softmax".
+
     Reference:
         Hierarchical Attention Networks for Document Classification, Yang et al. (2016),
         equations 5 to 7, https://aclanthology.org/N16-1174.
@@ -74,6 +78,7 @@ class AttentionPooling(DenseInputsLayer):
         bias_initializer: Initializer = "zeros",
         query_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
+        normalize: Normalizer | str = "softmax",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +89,7 @@ class AttentionPooling(DenseInputsLayer):
         self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
         self.query_initializer = get_initializer("query_initializer", query_initializer)
         self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
+        self.normalize = keras_attention.normalize.get(normalize)
         self.drop = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype)
         )
@@ -118,7 +124,7 @@ class AttentionPooling(DenseInputsLayer):
         dtype = score_dtype(self.compute_dtype)
         hidden = ops.tanh(project(clip_input(inputs), self.kernel, self.bias, dtype))
         scores = ops.swapaxes(ops.matmul(hidden, self.query[:, None]), -1, -2)
-        weights = softmax(scores, padding(key_mask=mask))
+        weights = self.normalize(scores, padding(key_mask=mask))
         output = ops.squeeze(weighted_sum(self.drop(weights, training=training), inputs), -2)
         if return_attention_scores:
             return output, ops.cast(ops.squeeze(weights, -2), self.compute_dtype)
@@ -176,4 +182,5 @@ class AttentionPooling(DenseInputsLayer):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "query_initializer": keras.initializers.serialize(self.query_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "normalize": keras_attention.normalize.serialize(self.normalize),
         }

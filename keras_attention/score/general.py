@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
+from keras_attention import arguments
 from keras_attention.kernels.matmul import project, score_products
 from keras_attention.layer_arguments import get_initializer, get_regularizer
-from keras_attention.precision import round_to_half
+from keras_attention.precision import at_least_float32, round_to_half
 from keras_attention.score.score import Score
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
@@ -14,11 +15,19 @@ from keras_attention.types import Config, Initializer, Regularizer, Shape, Tenso
 class GeneralScore(Score):
     """Bilinear score, `score[i, j] = q_i^T W k_j`; query and key may differ in width.
 
-    Weights: `kernel` (Dq, Dk). The keys are multiplied by it once per sequence.
+    With `use_scale`, `score[i, j] = scale q_i^T W k_j`.
+
+    Weights, in this order: `kernel` (Dq, Dk) and, with `use_scale`, `scale` (). The keys are
+    multiplied by them once per sequence.
 
     Args:
         kernel_initializer: Initializer of W.
         kernel_regularizer: Regularizer of W.
+        use_scale: Whether to multiply by a learned scalar (initially 1), as
+            `LuongAttention(scale=True)` of TensorFlow Addons does.
+
+    Raises:
+        ValueError: If an argument is not as described.
 
     Example:
     >>> score = keras_attention.score.GeneralScore()
@@ -35,11 +44,13 @@ class GeneralScore(Score):
         self,
         kernel_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
+        use_scale: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
         self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
+        self.use_scale = arguments.boolean("use_scale", use_scale)
 
     def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.kernel = self.add_weight(
@@ -49,12 +60,17 @@ class GeneralScore(Score):
             regularizer=self.kernel_regularizer,
             autocast=False,
         )
+        if self.use_scale:
+            self.scale = self.add_weight(name="scale", shape=(), initializer="ones", autocast=False)
 
     def project_query(self, query: Tensor) -> Tensor:
         return round_to_half(query, self.compute_dtype)
 
     def project_key(self, key: Tensor) -> Tensor:
-        return project(key, ops.transpose(self.kernel), compute_dtype=self.compute_dtype)
+        kernel = ops.transpose(self.kernel)
+        if self.use_scale:  # the kernel is multiplied, because half precision rounds the keys
+            kernel = at_least_float32(kernel) * at_least_float32(self.scale)
+        return project(key, kernel, compute_dtype=self.compute_dtype)
 
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         return score_products(query, key)
@@ -64,4 +80,5 @@ class GeneralScore(Score):
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "use_scale": self.use_scale,
         }

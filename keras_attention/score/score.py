@@ -25,8 +25,8 @@ class Score(BaseLayer):
 
     `kernel_family` names the kernels that may replace `compare`, because they return the same
     scores for projected queries and keys: "dot" (`query . key`), "additive"
-    (`self.scale . tanh(query + key)`), or None. It is None for a subclass that defines `compare`,
-    unless it sets `kernel_family` too, and for every subclass that defines `covers`.
+    (`self.compute_scale() . tanh(query + key)`), or None. It is None for a subclass that defines
+    `compare`, unless it sets `kernel_family` too, and for every subclass that defines `covers`.
 
     Call arguments:
         query: `(batch, ..., Tq, Dq)`.
@@ -74,6 +74,10 @@ class Score(BaseLayer):
     def compare(self, query: Tensor, key: Tensor) -> Tensor:
         """Return the scores `(batch, ..., Tq, Tk)` of projected queries and projected keys."""
         raise NotImplementedError(f"{type(self).__name__} has no `compare(query, key)`")
+
+    def compute_scale(self) -> Tensor:
+        """Return the scale `(units,)` with which "additive" kernels multiply the tanh."""
+        return self.scale
 
     def covers(self, key: Tensor) -> Tensor | None:
         """Return a mask of the keys that can be scored: bool `(1, Tk)`, or None for all keys."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.decoding import beam_search, greedy
+from keras_attention.decoding import beam_search, greedy, sample
 
-DECODERS = [greedy, functools.partial(beam_search, beam_width=2)]
+DECODERS = [greedy, sample, functools.partial(beam_search, beam_width=2)]
 
 
 class Pair(NamedTuple):
@@ -75,6 +75,40 @@ def test_error_names_the_invalid_argument(decode, changes, message):
 def test_beam_search_error_names_the_invalid_argument(changes, message):
     with pytest.raises(ValueError, match=message):
         beam_search(**arguments(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temperature": -0.5}, "temperature=-0.5"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"temperature": float("inf")}, "temperature=inf"),
+        ({"temperature": None}, "temperature=None"),
+        ({"temperature": True}, "temperature=True"),
+        ({"temperature": "warm"}, "temperature='warm'"),
+        ({"temperature": np.ones(2)}, r"`temperature` .* = \(3,\)"),
+        ({"temperature": np.ones((3, 1))}, r"`temperature` .* = \(3,\)"),
+        ({"temperature": np.ones(3, bool)}, "`temperature` .*number"),
+        ({"top_k": 0}, "top_k=0"),
+        ({"top_k": 2.0}, "top_k=2.0"),
+        ({"top_k": True}, "top_k=True"),
+        ({"top_p": 0}, "top_p=0"),
+        ({"top_p": 1.1}, "top_p=1.1"),
+        ({"top_p": float("nan")}, "top_p=nan"),
+        ({"top_p": "all"}, "top_p='all'"),
+        ({"top_p": np.ones(4)}, r"`top_p` .* = \(3,\)"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"seed": True}, "seed=True"),
+        ({"seed": 2**31}, "seed=2147483648"),
+        ({"seed": "lucky"}, "seed='lucky'"),
+        ({"seed": np.zeros(3)}, "integer tensor .*seed="),
+        ({"seed": np.zeros(2, "int32")}, r"= \(3,\).*seed="),
+        ({"seed": np.zeros((3, 2), "int32")}, r"= \(3,\).*seed="),
+    ],
+)
+def test_sample_error_names_the_invalid_argument(changes, message):
+    with pytest.raises(ValueError, match=message):
+        sample(**arguments(**changes))
 
 
 @pytest.mark.parametrize("decode", DECODERS)

@@ -5,19 +5,24 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.decoding import beam_search, greedy
+from keras_attention.decoding import beam_search, greedy, sample
 from tests.decoding.toy import END, PAD, START, Source, Toy
 
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.function and SavedModel are TensorFlow's"
 )
 needs_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="jax.jit is JAX's")
+DECODERS = [greedy, beam_search, sample]
+OPTIONS = {
+    greedy: {},
+    beam_search: {"beam_width": 3, "length_penalty": 0.6, "coverage_penalty": 0.2},
+    sample: {"temperature": 0.8, "top_k": 4, "top_p": 0.9, "seed": 3},
+}
 NAMES = ("hidden", "sums", "values", "mask", "start")
 
 
 def make_decoder(toy, decode):
     """Return a function of tensors, named like an exported model's inputs and outputs."""
-    beam = {"beam_width": 3, "length_penalty": 0.6, "coverage_penalty": 0.2}
 
     def run(hidden, sums, values, mask, start):
         return decode(
@@ -29,7 +34,7 @@ def make_decoder(toy, decode):
             memory=Source(values, mask),
             memory_mask=mask,
             pad_token=PAD,
-            **(beam if decode is beam_search else {}),
+            **OPTIONS[decode],
         )._asdict()
 
     return run
@@ -67,7 +72,7 @@ def specs():
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("decode", [greedy, beam_search])
+@pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("static", [False, True])
 def test_eager_and_compiled_results_are_equal(decode, jit_compile, static):
@@ -83,7 +88,7 @@ def test_eager_and_compiled_results_are_equal(decode, jit_compile, static):
 
 
 @needs_jax
-@pytest.mark.parametrize("decode", [greedy, beam_search])
+@pytest.mark.parametrize("decode", DECODERS)
 def test_jax_jit_gives_the_same_result(decode):
     import jax
 
@@ -93,7 +98,7 @@ def test_jax_jit_gives_the_same_result(decode):
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("decode", [greedy, beam_search])
+@pytest.mark.parametrize("decode", DECODERS)
 def test_export_of_unknown_sizes_gives_the_same_result(decode, tmp_path):
     import tensorflow as tf
 
@@ -109,7 +114,7 @@ def test_export_of_unknown_sizes_gives_the_same_result(decode, tmp_path):
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("decode", [greedy, beam_search])
+@pytest.mark.parametrize("decode", DECODERS)
 def test_graph_is_one_loop_of_ops_that_every_runtime_supports(decode):
     import tensorflow as tf
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.decoding import beam_search, greedy
+from keras_attention.decoding import beam_search, greedy, sample
 from keras_attention.decoding.penalties import length_penalties, max_remaining_penalty
 from tests.decoding.toy import END, PAD, START, Toy
 
@@ -20,6 +20,7 @@ every_search = pytest.mark.parametrize(
         (beam_search, {}),
         (beam_search, {"length_penalty": 0.7, "coverage_penalty": 0.2}),
         (beam_search, {"length_penalty": -1.5}),
+        (sample, {"top_p": 0.9, "seed": 5}),
     ],
 )
 
@@ -67,7 +68,7 @@ def test_length_can_be_unknown_until_the_graph_runs(search, options, jit_compile
         assert_same(run(tf.zeros(length)), decode(search, length, **options))
 
 
-@pytest.mark.parametrize("search", [greedy, beam_search])
+@pytest.mark.parametrize("search", [greedy, beam_search, sample])
 @pytest.mark.parametrize("length", [[3], 3.0])
 def test_tensor_that_is_not_an_integer_scalar_is_refused(search, length):
     with pytest.raises(ValueError, match="Expected `max_length` to be an integer"):

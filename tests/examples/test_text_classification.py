@@ -167,7 +167,7 @@ def test_zero_context_vectors_are_the_average_of_the_paper():
         next(layer for layer in average.layers if isinstance(layer, kind))
         for kind in (
             keras.layers.Embedding,
-            hierarchical_attention.PerSentence,
+            keras_attention.EachStep,
             keras.layers.Bidirectional,
             keras.layers.Dense,
         )

@@ -22,6 +22,7 @@ SEQUENCE = {
     "pooling": ka.AttentionPooling,
     "encoder block": lambda: ka.TransformerEncoderBlock(2, 4),
     "positions": ka.PositionalEncoding,
+    "time reduction": ka.TimeReduction,
 }
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="ragged tensors are TensorFlow's"

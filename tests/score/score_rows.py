@@ -48,6 +48,13 @@ def compute_cosine(query, key, raw):
     return reference.cosine(query, key, 1 + np.log1p(np.exp(raw)))
 
 
+def compute_normalized_additive(query, key, query_kernel, key_kernel, scale, gain, bias=None):
+    """TensorFlow Addons' BahdanauAttention(normalize=True): v becomes g v / |v|."""
+    length = np.sqrt(sum(component**2 for component in scale))
+    scale = [gain * component / length for component in scale]
+    return reference.additive(query, key, query_kernel, key_kernel, scale, bias)
+
+
 ROWS = {
     "dot": Row(score.DotScore, reference.dot, True),
     "scaled_dot": Row(lambda **o: score.DotScore(scaled=True, **o), reference.scaled_dot, True),
@@ -57,9 +64,22 @@ ROWS = {
         True,
     ),
     "general": Row(score.GeneralScore, reference.general),
+    "general_with_scale": Row(
+        lambda **o: score.GeneralScore(use_scale=True, **o),
+        lambda query, key, kernel, scale: scale * reference.general(query, key, kernel),
+    ),
     "additive": Row(lambda **o: score.AdditiveScore(units=3, **o), reference.additive),
     "additive_with_bias": Row(
         lambda **o: score.AdditiveScore(units=3, use_bias=True, **o), reference.additive
+    ),
+    "additive_normalized": Row(
+        lambda **o: score.AdditiveScore(units=3, normalized=True, **o), compute_normalized_additive
+    ),
+    "additive_normalized_with_bias": Row(
+        lambda **o: score.AdditiveScore(units=3, use_bias=True, normalized=True, **o),
+        lambda q, k, wq, wk, scale, bias, gain: compute_normalized_additive(
+            q, k, wq, wk, scale, gain, bias
+        ),
     ),
     "cosine": Row(lambda **o: score.CosineScore(strength=3, **o), compute_cosine, True),
     "location": Row(lambda **o: score.LocationScore(max_length=13, **o), reference.location),

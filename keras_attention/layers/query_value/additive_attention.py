@@ -15,6 +15,7 @@ SCORE_ARGUMENTS = (
     "scale_initializer",
     "bias_initializer",
     "kernel_regularizer",
+    "normalized",
 )
 
 
@@ -27,8 +28,10 @@ class AdditiveAttention(QueryValueAttention):
         score[i, j] = scale . tanh(query_i Wq + key_j Wk + bias)
         context_i   = sum_j softmax_j(score[i, j]) value_j
 
-    Weights, in this order: `query_kernel` (Dq, units), `key_kernel` (Dk, units), `scale` (units,)
-    and, with `use_bias`, `bias` (units,).
+    With `normalized`, `gain scale / |scale|` replaces `scale` in the score.
+
+    Weights, in this order: `query_kernel` (Dq, units), `key_kernel` (Dk, units), `scale` (units,);
+    with `use_bias`, `bias` (units,); and with `normalized`, `gain` (), initially 1 / sqrt(units).
 
     Args:
         units: Width of the hidden layer; None takes the query's width.
@@ -46,6 +49,8 @@ class AdditiveAttention(QueryValueAttention):
             `attention_mask` still has an element for each pair. "auto" chooses the faster one for
             the sizes, including sizes that are known only at run time. Forward-mode
             derivatives, such as `jax.jvp`, need "plain".
+        normalized: Whether to normalize `scale` and multiply it by a learned `gain`, as
+            `BahdanauAttention(normalize=True)` of TensorFlow Addons does (which also has a bias).
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -84,6 +89,7 @@ class AdditiveAttention(QueryValueAttention):
         bias_initializer: Initializer = "zeros",
         kernel_regularizer: Regularizer = None,
         implementation: Implementation = "auto",
+        normalized: bool = False,
         **kwargs,
     ):
         score = AdditiveScore(
@@ -93,6 +99,7 @@ class AdditiveAttention(QueryValueAttention):
             scale_initializer=scale_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
+            normalized=normalized,
             dtype=kwargs.get("dtype"),
             name="score",
         )
@@ -106,6 +113,7 @@ class AdditiveAttention(QueryValueAttention):
         )
         self.units = units
         self.use_bias = use_bias
+        self.normalized = normalized
 
     def get_config(self) -> Config:
         score = self.score.get_config()

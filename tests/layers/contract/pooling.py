@@ -24,7 +24,19 @@ ROWS = {
             "seed": 3,
             "bias_initializer": "ones",
             "query_initializer": "ones",
+            "normalize": "sparsemax",
         },
-        wrong_arguments=[*DROPOUT, ({"units": 0}, "units=0")],
+        wrong_arguments=[
+            *DROPOUT,
+            ({"units": 0}, "units=0"),
+            ({"normalize": "gauss"}, "normalize='gauss'"),
+        ],
+    ),
+    "pooling_sparsemax": Case(
+        keras_attention.AttentionPooling,
+        {"normalize": "sparsemax"},
+        call=call_pooling,
+        takes_attention_mask=False,
+        takes_query=False,
     ),
 }

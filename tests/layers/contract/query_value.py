@@ -1,7 +1,7 @@
 """Contract cases of Attention, AdditiveAttention and HardAttention."""
 
 import keras_attention
-from keras_attention.score import DotScore
+from keras_attention.score import DotScore, GeneralScore
 from tests.layers.contract.common import DROPOUT, INITIALIZERS, Case
 
 ROWS = {
@@ -29,6 +29,9 @@ ROWS = {
         keras_attention.Attention,
         {"score": lambda: DotScore(scaled=True, use_scale=True), "implementation": "blockwise"},
     ),
+    "attention_general_scaled": Case(
+        keras_attention.Attention, {"score": lambda: GeneralScore(use_scale=True)}
+    ),
     "attention_hardmax": Case(
         keras_attention.Attention, {"normalize": "hardmax"}, treats_keys_alike=False
     ),
@@ -43,9 +46,11 @@ ROWS = {
             "scale_initializer": "ones",
             "bias_initializer": "ones",
             "implementation": "plain",
+            "normalized": True,
         },
         wrong_arguments=[
             *DROPOUT,
+            ({"normalized": 1}, "normalized=1"),
             ({"units": 0}, "units=0"),
             ({"units": 2.5}, "units=2.5"),
             ({"use_bias": "yes"}, "use_bias='yes'"),
@@ -54,6 +59,10 @@ ROWS = {
     ),
     "additive_blockwise": Case(
         keras_attention.AdditiveAttention, {"units": 7, "implementation": "blockwise"}
+    ),
+    "additive_normalized_blockwise": Case(
+        keras_attention.AdditiveAttention,
+        {"units": 7, "normalized": True, "use_bias": True, "implementation": "blockwise"},
     ),
     "hard": Case(
         keras_attention.HardAttention,

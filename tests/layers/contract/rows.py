@@ -11,6 +11,7 @@ from tests.layers.contract import (
     query_value,
     recurrent,
     sequential,
+    steps,
     transformer,
 )
 
@@ -23,6 +24,7 @@ FAMILIES = (
     recurrent,
     pointer,
     pooling,
+    steps,
     image,
     positions,
     neural_turing_machine,
