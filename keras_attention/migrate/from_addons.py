@@ -13,7 +13,11 @@ from keras_attention.layers.query_value.monotonic_attention import MonotonicAtte
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.recurrent.cell_adapter import check_cell
 from keras_attention.migrate.assign_weights import assign_weights
-from keras_attention.migrate.linear_attention import LinearAttention, LinearMonotonicAttention
+from keras_attention.migrate.linear_attention import (
+    LinearAttention,
+    LinearMonotonicAttention,
+    LinearOutput,
+)
 from keras_attention.migrate.named_weights import NamedWeights
 from keras_attention.score import AdditiveScore, GeneralScore
 from keras_attention.types import Layer, Nest
@@ -105,9 +109,8 @@ def attention_decoder_from_addons(
         cells = {f"cells/{i}": inner for i, inner in enumerate(cell.cells)}
     first_kernel = named_weights.get(f"{next(iter(cells))}/kernel")
     memory_width = len(named_weights.get("memory_layer/kernel"))
-    query_shape = (None, decoder._query_size())
-    attention_width = attention.compute_output_shape([query_shape, (None, None, memory_width)])[-1]
-    inputs_width = len(first_kernel) - attention_width
+    is_linear = isinstance(attention, LinearOutput)
+    inputs_width = len(first_kernel) - (attention.output_units if is_linear else memory_width)
     decoder.build((None, None, inputs_width), (None, None, memory_width))
     for pattern, inner in cells.items():
         arrays = [named_weights.get(f"{pattern}/{weight.name}") for weight in inner.weights]

@@ -11,25 +11,27 @@ from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.shapes import split_shapes
 from keras_attention.layers.query_value.attention import Attention
+from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.precision import clip_input
 from keras_attention.types import Config, Initializer, Shape, Tensor
 
 
-class LinearOutput:
-    """Mixin of a query/value layer: its output is a linear function of query and context.
+class LinearOutput(QueryValueAttention):
+    """Abstract base class: the output is a linear function of query and context.
 
         output_i = [query_i; context_i] W,  with `output_kernel` W (Dq + Dv, output_units)
 
     Args:
         output_units: Width of the output.
         output_initializer: Initializer of W.
-        **kwargs: Arguments of the attention layer.
+
+    The other arguments are those of the attention layer.
     """
 
     def __init__(
-        self, output_units: int, output_initializer: Initializer = "glorot_uniform", **kwargs: Any
-    ) -> None:
+        self, output_units: int, output_initializer: Initializer = "glorot_uniform", **kwargs
+    ):
         super().__init__(**kwargs)
         self.output_units = arguments.positive_integer("output_units", output_units)
         self.output_initializer = get_initializer("output_initializer", output_initializer)

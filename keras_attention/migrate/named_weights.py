@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_attention.types import Nest
-
 SUFFIX = re.compile(r"(/\.ATTRIBUTES/VARIABLE_VALUE|:\d+)$")
 
 
@@ -20,7 +18,7 @@ class NamedWeights:
         prefix: Only names that start with it are considered.
     """
 
-    def __init__(self, weights: Mapping[str, Any] | Nest, prefix: str = "") -> None:
+    def __init__(self, weights: Any, prefix: str = "") -> None:
         if hasattr(weights, "get_variable_to_shape_map"):
             names, self._read = weights.get_variable_to_shape_map(), weights.get_tensor
         elif isinstance(weights, Mapping):

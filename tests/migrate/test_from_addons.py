@@ -93,7 +93,7 @@ def test_closed_form_of_small_scores_is_the_recursion():
 
 
 def test_hard_mode_chooses_the_first_key_of_a_positive_score():
-    weights = create_weights("bahdanau", is_monotonic=True)
+    weights = create_weights("luong", is_monotonic=True)
     layer = attention_from_addons(weights, mode="hard", sigmoid_noise=0.5)
     assert (layer.inference, layer.noise) == ("hard", 0.5)
     rng, previous = np.random.default_rng(2), np.eye(KEYS)[[0]]
@@ -101,7 +101,7 @@ def test_hard_mode_chooses_the_first_key_of_a_positive_score():
     for _ in range(8):
         query = rng.normal(size=(BATCH, QUERY)).astype("float32")
         _, result = layer([query, VALUES], mask=[None, MASK], return_attention_scores=True)
-        scores = addons_formulas.bahdanau_scores(query, VALUES, weights)
+        scores = addons_formulas.luong_scores(query, VALUES, weights)
         scores += weights["attention_score_bias"]
         expected = addons_formulas.hard(scores, previous, MASK)
         np.testing.assert_array_equal(ops.convert_to_numpy(result), expected)
@@ -193,13 +193,14 @@ def test_converted_decoder_can_be_saved_and_loaded(is_monotonic, tmp_path):
 
 def test_half_precision():
     weights = create_weights("luong", has_attention_layer=True)
+    weights = {name: 0.3 * array for name, array in weights.items()}  # errors do not accumulate
     cell = keras.layers.LSTMCell(QUERY, dtype="mixed_bfloat16")
     decoder = attention_decoder_from_addons(weights, cell, dtype="mixed_bfloat16")
     output = decoder(INPUTS, VALUES, memory_mask=MASK)
     assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
     expected = run(attention_decoder_from_addons(weights, keras.layers.LSTMCell(QUERY)))[0]
     np.testing.assert_allclose(
-        ops.convert_to_numpy(ops.cast(output, "float32")), expected, atol=0.1
+        ops.convert_to_numpy(ops.cast(output, "float32")), expected, atol=0.02
     )
 
 

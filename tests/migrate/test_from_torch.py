@@ -119,6 +119,7 @@ def test_encoder_and_decoder_without_a_last_normalization():
     assert_close(run_stack(blocks, norm, X, MEMORY), expected, np.ones_like(X_MASK))
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 @pytest.mark.parametrize("options", [{}, {"norm_first": True, "bias": False}], ids=str)
 def test_transformer(options):
     options = {"num_encoder_layers": 2, "num_decoder_layers": 2, **options}
