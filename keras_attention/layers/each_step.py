@@ -85,7 +85,7 @@ class EachStep(DenseInputsLayer, keras.layers.Wrapper):
         options = {
             name: value
             for name, value in options.items()
-            if value is not None and self._takes(name)
+            if value is not None and self._has_argument(name)
         }
         if return_attention_scores:
             options["return_attention_scores"] = True
@@ -103,14 +103,14 @@ class EachStep(DenseInputsLayer, keras.layers.Wrapper):
         """Return the mask as a bool tensor or None; raise a ValueError if an argument is wrong."""
         check_tensors("inputs", inputs)
         self._check_shape(inputs.shape)
-        if return_attention_scores and not self._takes("return_attention_scores"):
+        if return_attention_scores and not self._has_argument("return_attention_scores"):
             raise ValueError(
                 "Expected `return_attention_scores=False` for a layer without this argument. "
                 f"Received: return_attention_scores=True, layer={self.layer!r}"
             )
         return prepare_mask("mask", mask, inputs)
 
-    def _takes(self, name):
+    def _has_argument(self, name):
         return name in inspect.signature(self.layer.call).parameters
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
@@ -124,7 +124,10 @@ class EachStep(DenseInputsLayer, keras.layers.Wrapper):
             return None
         is_symbolic = isinstance(mask, keras.KerasTensor)
         merge, split = (_MergeSteps(), _SplitSteps()) if is_symbolic else (merge_steps, split_steps)
-        new_mask = tree.flatten(self.layer.compute_mask(merge(inputs), merge(mask)))[0]
+        merged = merge(mask)
+        new_mask = tree.flatten(self.layer.compute_mask(merge(inputs), merged))[0]
+        if new_mask is merged:  # the layer hands its mask on
+            return mask
         return None if new_mask is None else split(new_mask, mask)
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
@@ -161,24 +164,13 @@ def split_steps(x: Tensor, inputs: Tensor) -> Tensor:
     return ops.reshape(x, (*ops.shape(inputs)[:2], *ops.shape(x)[1:]))
 
 
-class _StepsLayer(keras.layers.Layer):
-    """Base class of the layers that reshape the masks of a functional model.
+@keras.saving.register_keras_serializable(package="keras_attention", name="MergeSteps")
+class _MergeSteps(keras.Operation):
+    """The function `merge_steps` for the masks of a functional model.
 
     Keras stores the computation of masks in the model. `ops.reshape` would store the sizes too, of
     which several are unknown.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"autocast": False, **kwargs})
-        self.supports_masking = True
-
-    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
-        return None
-
-
-@keras.saving.register_keras_serializable(package="keras_attention", name="MergeSteps")
-class _MergeSteps(_StepsLayer):
-    """The function `merge_steps` as a layer."""
 
     def call(self, x: Tensor) -> Tensor:
         return merge_steps(x)
@@ -189,8 +181,8 @@ class _MergeSteps(_StepsLayer):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention", name="SplitSteps")
-class _SplitSteps(_StepsLayer):
-    """The function `split_steps` as a layer."""
+class _SplitSteps(keras.Operation):
+    """The function `split_steps` for the masks of a functional model."""
 
     def call(self, x: Tensor, inputs: Tensor) -> Tensor:
         return split_steps(x, inputs)

@@ -84,6 +84,7 @@ def test_output_has_a_keras_mask_of_its_own_shape(name, tmp_path):
         assert getattr(output, "_keras_mask", None) is None
         return
     model = keras.Model(ids, [output, output._keras_mask])
+    assert len(model.layers) == 3  # the computation of the mask adds no layer
     model.save(tmp_path / "model.keras")
     for m in (model, keras.saving.load_model(tmp_path / "model.keras")):
         values, mask = m.predict_on_batch(IDS)

@@ -36,7 +36,8 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.AdditiveAttention(units=8, use_bias=True, dropout=0.1, seed=1),
         keras_attention.Attention(score="dot", normalize=keras_attention.normalize.sparsemax),
         keras_attention.Attention(score=keras_attention.score.DotScore(scaled=True)),
-        keras_attention.AttentionPooling(units=None),
+        keras_attention.AttentionPooling(units=None, normalize="sparsemax"),
+        keras_attention.EachStep(keras_attention.AttentionPooling()),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),
         keras_attention.LocalAttention(window=3, alignment="monotonic"),
         keras_attention.LuongAttention(score="location", max_length=50, implementation="plain"),
@@ -53,6 +54,7 @@ def build_multi_head_layers() -> list[keras.layers.Layer]:
         keras_attention.MultiHeadSelfAttention(2, window=4, rotary_base=10000.0),
         keras_attention.PositionalEncoding(base=10000.0, scale=True),
         keras_attention.SelfAttention2D(data_format="channels_last"),
+        keras_attention.TimeReduction(factor=2),
         keras_attention.TransformerDecoderBlock(num_heads=2, hidden_dim=16),
         keras_attention.TransformerEncoderBlock(num_heads=2, hidden_dim=16, norm="pre"),
     ]
@@ -108,6 +110,11 @@ def search(state: Nest, memory: Tensor) -> keras_attention.decoding.Decoded:
     tokens = np.zeros(2, "int32")
     keras_attention.decoding.greedy(step, state, tokens, "end", 9)  # pyright: ignore[reportArgumentType]
     keras_attention.decoding.greedy(step, state, tokens, end_token=1, max_length=9, memory=memory)
+    seeds, temperature = np.zeros(2, "int32"), np.ones(2)
+    keras_attention.decoding.sample(step, state, 0, 1, 9, top_k="9")  # pyright: ignore[reportArgumentType]
+    keras_attention.decoding.sample(step, state, 0, 1, 9, temperature=temperature, seed=seeds)
+    generator = keras.random.SeedGenerator(1)
+    keras_attention.decoding.sample(step, state, 0, 1, 9, top_k=5, top_p=0.9, seed=generator)
     return keras_attention.decoding.beam_search(
         step, state, tokens, end_token=1, max_length=9, beam_width=3, length_penalty=0.6
     )
