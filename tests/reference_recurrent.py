@@ -51,11 +51,11 @@ def stack(*cells):
     return step
 
 
-def pooling(inputs, mask, kernel, bias, query):
+def pooling(inputs, mask, kernel, bias, query, weigh=reference.softmax):
     """Yang et al. (2016): u_j = tanh(h_j W + b), a = softmax(u . u_w), sum_j a_j h_j; and a."""
     hidden = [reference.tanh(reference.times(x, kernel) + bias) for x in inputs]
     scores = [[reference.inner(h, query) for h in hidden]]
-    context, weights = reference.attention(scores, inputs, [mask])
+    context, weights = reference.attention(scores, inputs, [mask], weigh)
     return context[0], weights[0]
 
 

@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.decoding import arguments
-from keras_attention.kernels.dropout import row_seeds
-from keras_attention.kernels.hashing import mix_bits, shift_right
+from keras_attention.hashing import mix_bits, shift_right
 
 MIN_SEED, MAX_SEED = -(2**31), 2**31 - 1
 # The largest float32 below 1.
@@ -27,7 +26,7 @@ def to_row_seeds(seed: Any, leaves: Any) -> Any:
     """
     batch = ops.shape(leaves[0])[0]
     if seed is None or isinstance(seed, keras.random.SeedGenerator):
-        return row_seeds((batch,), seed)
+        return keras.random.randint((batch,), 0, MAX_SEED, dtype="int32", seed=seed)
     rows = leaves[0].shape[0]
     error = ValueError(
         "Expected `seed` to be None, an integer from -2**31 to 2**31 - 1, a "

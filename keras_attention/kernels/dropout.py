@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.kernels.hashing import as_int32, xor_shift
+from keras_attention.hashing import as_int32, xor_shift
 
 
 def row_seeds(shape, seed):

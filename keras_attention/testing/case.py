@@ -38,6 +38,8 @@ class LayerCase:
             earlier.
         all_arguments: Dict of every constructor argument, each with a value that is not its
             default. If it is given, the config is checked for all of these values. Default None.
+        exclusive_arguments: Names of constructor arguments that may have their default in
+            `all_arguments`, because any other value would exclude another argument.
         wrong_arguments: Pairs of a dict of invalid constructor arguments, which must raise an
             error, and a part of the error message.
         error_pattern: Regular expression that the messages of the layer's errors must match.
@@ -62,6 +64,7 @@ class LayerCase:
     takes_query: bool = True
     max_input: float | None = None
     all_arguments: dict | None = None
+    exclusive_arguments: tuple[str, ...] = ()
     wrong_arguments: list = dataclasses.field(default_factory=list)
     error_pattern: str = "Expected .* Received: "
     package: str | None = None

@@ -45,6 +45,7 @@ def check_config_holds_every_argument(case: LayerCase) -> None:
 def _check_all_arguments(case, defaults):
     arguments = case.all_arguments
     require(set(defaults) == set(arguments), f"`all_arguments` must have {sorted(defaults)}")
+    defaults = {k: v for k, v in defaults.items() if k not in case.exclusive_arguments}
     at_default = [name for name, default in defaults.items() if arguments[name] == default]
     require(not at_default, f"`all_arguments` has the defaults of {at_default}")
     config, default_config = case.make(**arguments).get_config(), case.make().get_config()

@@ -22,7 +22,10 @@ def test_recurrence_equals_a_loop(length):
     rng = np.random.default_rng(length)
     decay, addition = rng.uniform(size=(2, 3, length)), rng.normal(size=(2, 3, length))
     result = linear_recurrence(ops.convert_to_tensor(decay), ops.convert_to_tensor(addition))
-    np.testing.assert_allclose(ops.convert_to_numpy(result), run_loop(decay, addition), atol=1e-12)
+    accuracy = 1e-5 if keras.backend.backend() == "jax" else 1e-12  # JAX computes in float32
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(result), run_loop(decay, addition), atol=accuracy
+    )
 
 
 def test_decay_of_one_keeps_a_value_over_any_distance():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention import AttentionPooling
+from keras_attention import AttentionPooling, normalize
 from tests import reference, reference_recurrent
 from tests.compile_model import compile_model
 from tests.finite_differences import GRAD_DTYPE, assert_gradients_match, only_with_float64
@@ -32,6 +32,26 @@ def test_matches_the_papers_formula():
     actual = layer(INPUTS, mask=MASK, return_attention_scores=True)
     for result, correct in zip(actual, compute_expected(layer, INPUTS, MASK), strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["hardmax", "softmax", "sparsemax"])
+def test_weights_are_normalized_by_the_named_function(name):
+    layer = build_layer(normalize=name)
+    weights = [ops.convert_to_numpy(w).astype("float64") for w in layer.weights]
+    weigh = getattr(reference, name)
+    expected = reference.for_each_sequence(
+        lambda x, m: reference_recurrent.pooling(x, m, *weights, weigh), INPUTS, MASK
+    )
+    actual = layer(INPUTS, mask=MASK, return_attention_scores=True)
+    for result, correct in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(result), correct, rtol=1e-5, atol=1e-5)
+    assert AttentionPooling.from_config(layer.get_config()).normalize is layer.normalize
+
+
+def test_config_of_an_earlier_version_uses_softmax():
+    config = AttentionPooling(2).get_config()
+    del config["normalize"]
+    assert AttentionPooling.from_config(config).normalize is normalize.softmax
 
 
 @only_with_float64

@@ -1,5 +1,6 @@
 """Monotonic and monotonic chunkwise attention (Raffel et al. 2017, Chiu and Raffel 2018)."""
 
+import math
 from typing import Any, Literal
 
 import keras
@@ -129,7 +130,7 @@ class MonotonicAttention(SequentialAttention):
             return AdditiveScore(units=units, use_bias=True, normalized=normalized, **options)
 
         super().__init__(score=create_score("score"), normalize=softmax, seed=seed, **kwargs)
-        if isinstance(bias, bool) or not arguments.is_real(bias):
+        if not arguments.is_real(bias) or not math.isfinite(bias):
             raise ValueError(f"Expected `bias` to be a finite number. Received: bias={bias!r}")
         self.bias = float(bias)
         self.noise = arguments.nonnegative_number("noise", noise)
@@ -184,7 +185,8 @@ class MonotonicAttention(SequentialAttention):
         visible = mask.dense()
         visible = None if visible is None else ops.squeeze(visible, -2)
         energy_keys, chunk_keys = memory.keys
-        energies = _compare_single(self.score, query, energy_keys) + self.energy_bias
+        energies = _compare_single(self.score, query, energy_keys)
+        energies = ops.add(energies, ops.cast(self.energy_bias, energies.dtype))
         if self.inference == "soft" or noise is not None:
             ends = monotonic(energies, visible, previous=carry, noise=noise)
         else:

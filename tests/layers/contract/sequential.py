@@ -72,6 +72,9 @@ ROWS = {
         keras_attention.MonotonicAttention,
         {"bias": 0.0},
         weights_sum_to_one=False,
+        # The hard choice does not depend on a later key if an earlier one is chosen.
+        takes_attention_mask=False,
+        exclusive_arguments=("score",),  # units and normalized are for the default only
         all_arguments={
             **INITIALIZERS,
             "score": "additive",

@@ -109,6 +109,8 @@ def test_beam_search_reorders_the_position_with_its_hypotheses():
     attention = MonotonicAttention(bias=0.0, inference="soft", chunk=2)
     decoder = AttentionDecoder(keras.layers.GRUCell(6), attention, attend="after")
     embed, project = keras.layers.Embedding(7, WIDTH), keras.layers.Dense(7)
+    embed.build()
+    project.build((None, 5))
 
     def step(tokens, state, memory):
         output, alignment, state = decoder.step(embed(tokens), state, memory)
