@@ -66,11 +66,18 @@ class GrpcClient:
     Args:
         address: "host:port". TensorFlow Serving's default port for gRPC is 8500.
         timeout: Seconds that a request may take, including retries and waiting.
+        credentials: For TLS: `grpc.ssl_channel_credentials(...)`, with a certificate of the client
+            if the server asks for one. None for a connection without TLS.
+        metadata: Pairs of texts to send with each request, such as
+            `[("authorization", "Bearer ...")]`. Do not send secrets without TLS.
     """
 
-    def __init__(self, address, timeout=60):
-        self.channel = grpc.insecure_channel(address, CHANNEL)
-        self.options = {"timeout": timeout, "wait_for_ready": True}
+    def __init__(self, address, timeout=60, credentials=None, metadata=()):
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, CHANNEL)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, CHANNEL)
+        self.options = {"timeout": timeout, "wait_for_ready": True, "metadata": tuple(metadata)}
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
 

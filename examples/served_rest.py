@@ -14,14 +14,23 @@ class RestClient:
     """A client of a server's REST port; each thread needs its own.
 
     Args:
-        address: "host:port". TensorFlow Serving's default port for REST is 8501.
+        address: "host:port", or a URL that may be https and may have a path, such as that of a
+            proxy. TensorFlow Serving's default port for REST is 8501.
         timeout: Seconds that one attempt may take.
         tries: Number of retries, with growing pauses: six retries take half a minute in total.
+        headers: Dict of HTTP headers for each request, such as `{"Authorization": "Bearer ..."}`.
+            Do not send secrets without TLS.
+        verify: For https: True, or the file of the certificates to trust.
+        certificate: For https: the files of the client's certificate and key, if the server asks
+            for them.
     """
 
-    def __init__(self, address, timeout=60, tries=6):
-        self.models, self.timeout, self.tries = f"http://{address}/v1/models", timeout, tries
+    def __init__(self, address, timeout=60, tries=6, headers=None, verify=True, certificate=None):
+        base = address if "://" in address else f"http://{address}"
+        self.models, self.timeout, self.tries = f"{base.rstrip('/')}/v1/models", timeout, tries
         self.session = requests.Session()
+        self.session.headers.update(headers or {})
+        self.verify, self.session.cert = verify, certificate
         retries = Retry(
             total=tries,
             backoff_factor=0.5,
@@ -29,7 +38,8 @@ class RestClient:
             allowed_methods=None,
             raise_on_status=False,  # Report the server's message, not the number of retries.
         )
-        self.session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retries))
 
     def predict(self, model, inputs, signature="serving_default", version=None, label=None):
         """Return the server's `Answer`, like `GrpcClient.predict`, in the columnar format.
@@ -80,6 +90,8 @@ class RestClient:
         """
         options = {"data": body, "timeout": self.timeout}
         options["headers"] = {"Content-Type": "application/json"}
+        # REQUESTS_CA_BUNDLE in the environment would override an attribute of the session.
+        options["verify"] = self.verify
         for _ in range(self.tries):
             try:
                 return self.session.request(method, address, **options)

@@ -47,6 +47,7 @@ from examples.datasets.documents import (
     make_vocabulary,
 )
 from examples.datasets.words import WORD_RE2
+from examples.fixed_sizes import fix_sizes
 from examples.hierarchical_attention import (
     POOLINGS,
     call_with_weights,
@@ -282,18 +283,26 @@ def make_splitter(words, shapes):
 
 
 def export(network, attend, words, shapes, directory):
-    """Export a SavedModel: `classify`, and `attention`, which also returns words and weights."""
+    """Export a SavedModel: `classify`, and `attention`, which also returns words and weights.
+
+    The words and weights are padded to the largest document, of `shapes[-1]`.
+    """
     split, table = make_splitter(words, shapes)
+    # The splitter adds one word of padding.
+    word_sizes = (*shapes[-1][:-1], shapes[-1][-1] + 1)
 
     @tf.function
     def attention(text):
         text_words, ids = split(text)
         liked, *weights = attend(ids)
-        names = ["weights"] if len(weights) == 1 else ["word_weights", "sentence_weights"]
+        sizes = {"word_weights": word_sizes, "sentence_weights": word_sizes[:-1]}
+        if len(weights) == 1:
+            sizes = {"weights": word_sizes}
+        padded = [fix_sizes(*pair) for pair in zip(weights, sizes.values(), strict=True)]
         return {
             "liked": liked[:, 0],
-            "words": text_words,
-            **dict(zip(names, weights, strict=True)),
+            "words": fix_sizes(text_words, word_sizes),
+            **dict(zip(sizes, padded, strict=True)),
         }
 
     @tf.function

@@ -29,6 +29,7 @@ from examples import distribution
 from examples.command_line import run
 from examples.datasets.dates import ISO_CHARACTERS, Dates, Vocabulary
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
+from examples.fixed_sizes import fix_sizes
 from examples.report import Report
 from examples.training import as_dataset, check_folders, sum_minutes, train
 
@@ -36,6 +37,7 @@ LENGTHS = (24, 68)  # lengths to which texts are padded; XLA compiles one progra
 BATCH = 128
 OUTPUT_LENGTH = 11  # characters of an ISO date and its end mark
 MAX_CHARACTERS = 1000  # maximum length of a text for the export
+ALIGNED_CHARACTERS = 100  # width of the export's alignments; the data's longest text has 68
 TARGET = Vocabulary("^$" + ISO_CHARACTERS)  # with the marks "^" and "$" of start and end
 DRAWN_LOCALES = ("de", "el", "pt", "ru")  # preferred in the plot: most fonts have their letters
 START, END = TARGET.ids["^"], TARGET.ids["$"]
@@ -169,7 +171,11 @@ def measure_accuracy(decode, source, samples):
 
 
 def make_signature(network, source):
-    """Return the `decode` signature: texts -> dates and alignments, by TensorFlow operations."""
+    """Return the `decode` signature: texts -> dates and alignments, by TensorFlow operations.
+
+    The alignments are those with the first `ALIGNED_CHARACTERS` characters of each text, padded
+    with zeros.
+    """
     code_points = tf.constant([ord(c) for c in source.characters])  # sorted
     letters = tf.constant(["", "", "", "", *ISO_CHARACTERS])  # padding, unknown, start and end
 
@@ -195,7 +201,8 @@ def make_signature(network, source):
         dates = tf.strings.reduce_join(tf.gather(letters, decoded.tokens), axis=-1)
         if decoded.alignments is None:
             return {"date": dates}
-        return {"date": dates, "alignments": decoded.alignments}
+        alignments = fix_sizes(decoded.alignments, (OUTPUT_LENGTH, ALIGNED_CHARACTERS))
+        return {"date": dates, "alignments": alignments}
 
     return translate
 

@@ -14,12 +14,14 @@ import keras_attention
 from examples import distribution
 from examples.datasets.multi30k import load_sentence_pairs
 from examples.datasets.words import SPACES_RE2, WORD_RE2, Words, split
+from examples.fixed_sizes import fix_sizes
 from examples.report import Report
 from examples.training import as_dataset, check_folders, sum_minutes, train
 
 # Lengths, including the end mark, to which source and target are padded. XLA compiles one program
 # for each.
 LENGTHS = (12, 16, 22, 40)
+ALIGNED_WORDS = LENGTHS[-1]  # width of the export's alignments
 BATCH = 128
 
 Outcome = collections.namedtuple(
@@ -225,7 +227,10 @@ def split_in_graph(text):
 
 
 def export(network, german, english, directory):
-    """Export a SavedModel whose `decode` signature translates German text greedily."""
+    """Export a SavedModel whose `decode` signature translates German text greedily.
+
+    Its alignments are those with the first `ALIGNED_WORDS` words of each text, padded with zeros.
+    """
     ids = tf.range(len(german), dtype=tf.int32)
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(german.words, ids), german.unknown
@@ -244,7 +249,8 @@ def export(network, german, english, directory):
         outputs = {"text": tf.strings.strip(text), "score": decoded.scores}
         if decoded.alignments is None:
             return outputs
-        return {**outputs, "alignments": decoded.alignments}
+        sizes = (LENGTHS[-1], ALIGNED_WORDS)
+        return {**outputs, "alignments": fix_sizes(decoded.alignments, sizes)}
 
     texts = [b"Ein Hund l\xc3\xa4uft im Schnee.", b"Zwei M\xc3\xa4nner spielen Schach!", b"Hallo"]
     return keras_attention.export.saved_model(

@@ -28,6 +28,15 @@ def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
     return int(value)
 
 
+def nonnegative_integer(name: str, value: Any) -> int:
+    """Return `value` as an int if it is an integer of at least 0."""
+    if not is_integer(value) or value < 0:
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at least 0. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
 def size(name: str, value: Any) -> Any:
     """Return `value` if it is an integer of at least 0, a scalar tensor or a symbolic size."""
     may_be_tensor = not isinstance(value, numbers.Number | str | list | tuple | dict | None)

@@ -32,7 +32,8 @@ SECONDS_PER_PROCESS = 10  # minimum of a group; a process needs 5 seconds to sta
 UNKNOWN_SECONDS = 1.0  # expected of a file that has not run before
 MAX_MEMORY_MAPS = 45_000  # of 65,530; conftest.py frees those of JAX at fewer maps
 CHILD = "KERAS_ATTENTION_TEST_CHILD"  # environment variable: the pipe and the file of node ids
-DURATIONS = "processes/seconds"  # key in pytest's cache: {file: seconds}
+# Key in pytest's cache: {file: seconds}, for each backend, because their times differ widely.
+DURATIONS = f"processes/seconds-{os.environ.get('KERAS_BACKEND', 'tensorflow')}"
 
 
 def pytest_addoption(parser):
@@ -287,10 +288,16 @@ class Parent:
         status = process.process.returncode
         output = process.read_output()
         process.close()
-        if not process.items and status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        has_completed = status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if has_completed and not process.items:
             return []
         if status == pytest.ExitCode.INTERRUPTED and process.finished:
             return list(process.items.values())  # its memory maps were about to run out
+        if has_completed:
+            raise RuntimeError(
+                "Expected the same node ids in every process; give parameters `ids` that do not "
+                f"depend on the process. Received: not collected again: {list(process.items)}"
+            )
         died = f"The process ended with status {status}"
         if process.current is None:
             raise RuntimeError(f"{died} outside any test. It printed:\n{output}")

@@ -16,6 +16,9 @@ FUNCTIONS = {
     "label": lambda path: export.label(path, {"stable": 1}),
     "prune": lambda path: export.prune(path, keep=1),
     "how_to_serve": export.how_to_serve,
+    "openapi": export.openapi,
+    "smoke": lambda path: export.smoke("localhost:1", path),
+    "triton": lambda path: export.triton(path, "models"),
     "run_in_c_loader": lambda path: export.run_in_c_loader(path, "serving_default", {}),
     "heatmap": lambda path: visualize.heatmap(np.ones((1, 1)), path=f"{path}.png"),
     "colored_text": lambda path: visualize.colored_text([1.0], ["a"], path=f"{path}.html"),
@@ -55,7 +58,7 @@ def test_error_names_the_argument_of_a_wrong_path(name, value):
         FUNCTIONS[name](value)
 
 
-@pytest.mark.parametrize("command", ["check", "label", "prune"])
+@pytest.mark.parametrize("command", ["check", "label", "openapi", "prune"])
 def test_commands_refuse_the_address_of_an_object_store(command, capsys):
     options = {"label": ["stable=1"], "prune": ["--keep", "1"]}.get(command, [])
     assert main([command, "s3://bucket/models/name", *options]) == 1

@@ -111,6 +111,18 @@ def test_a_test_that_kills_its_process_fails_and_the_others_run(suite):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc/self/maps")
+def test_an_id_that_depends_on_the_process_is_named(suite):
+    (suite / "tests/test_04.py").write_text(
+        "import os, pytest\n\n"
+        "@pytest.mark.parametrize('number', [os.getpid()])\n"
+        "def test_passes(number):\n    pass\n"
+    )
+    code, output = run_pytest(suite)
+    assert code == pytest.ExitCode.INTERNAL_ERROR
+    assert "Expected the same node ids in every process" in output
+    assert "not collected again: ['tests/test_04.py::test_passes[" in output
+
+
 def test_a_process_stops_before_its_memory_maps_run_out(suite):
     (suite / "tests/test_00.py").write_text(
         "import os, pathlib, pytest\n\n@pytest.mark.parametrize('x', range(50))\n"

@@ -1,47 +1,52 @@
 """Report what a SavedModel contains, and whether a stock TensorFlow Serving can run it."""
 
 import argparse
-import collections
+import json
 import os
-import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_attention.export.checks.digests import find_changed_files, find_unlisted_files
-from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import (
-    find_graph_problems,
-    find_graph_remarks,
-    has_variables,
-    list_nodes,
-    load_meta_graph,
-)
-from keras_attention.export.checks.server_padding import find_padding_remarks
-from keras_attention.export.requests.instructions import describe_signatures
-from keras_attention.export.requests.warmup import load_warmup_requests
-from keras_attention.paths import to_local_path
-
-WEIGHTS = "variables/variables.index"
+from keras_attention.export.checks.fresh_process import TIMEOUT
+from keras_attention.export.checks.report import Report, inspect
+from keras_attention.export.printable import to_printable
 
 
-def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
-    """Inspect a SavedModel, load it as a server does, and run its warm-up requests.
+def check(
+    path: str | os.PathLike, trust: bool = False, timeout: float = TIMEOUT
+) -> tuple[list[str], list[str]]:
+    """Inspect a SavedModel, load it as a server does, and run requests of every signature.
 
-    If the directory holds `assets.extra/SHA256SUMS`, the files listed there are verified first.
-    Files that are not listed, such as server settings added later, are reported as remarks.
+    A SavedModel is a program: whoever loads it runs it. Therefore its files are inspected first. If
+    its graph has operations on files or the network, it is not loaded unless you trust it. (The
+    list of such operations cannot be complete. Check a SavedModel of unknown origin in a container
+    without network and without your files.)
+
+    If the directory holds `assets.extra/SHA256SUMS`, the files listed there are verified before
+    anything else. Files that are not listed, such as server settings added later, are reported as
+    remarks.
+
+    Then the SavedModel runs its warm-up requests, in a new process. For a signature without any,
+    requests are made up from its dtypes and shapes; a remark says so. If the made-up values do not
+    fit, that is a remark and not a problem. The requests are run again with padding, and several
+    in one batch: outputs that depend on the padding, or rows that depend on other rows, are
+    reported as remarks.
 
     Args:
         path: A version directory, or a model directory. In a model directory, the version with the
             highest number is checked, because that is the one a server would load.
+        trust: Whether to load a SavedModel that has operations on files or the network. Default
+            False.
+        timeout: Seconds after which a process that loads the SavedModel is stopped. Default 600.
 
     Returns:
-        Two lists of lines: a description of the SavedModel, and the problems that would prevent a
-        stock server from running it (an empty list if there are none).
+        Two lists of lines: a description of the SavedModel with remarks, and the problems that
+        would prevent a stock server from running it (an empty list if there are none). Characters
+        that are not printable are escaped.
 
     Raises:
-        ValueError: If there is no SavedModel.
+        ValueError: If there is no SavedModel, or an argument is not as described.
 
     Example:
     >>> import tempfile
@@ -51,87 +56,83 @@ def check(path: str | os.PathLike) -> tuple[list[str], list[str]]:
     >>> lines[1:4], problems
     (['serving_default', '  input  x: float32 (?, 2)', '  output output: float32 (?, 2)'], [])
     """
-    path = find_version(path)
-    changed = list(find_changed_files(path))
-    if changed:  # A description of damaged files would be unreliable.
-        return [str(path)], changed
-    meta = load_meta_graph(path)
-    problems = list(find_graph_problems(meta))
-    if has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
-        # A server loads such a version, and then answers every request with an error.
-        problems.append(f"Expected a file with the variables' values. Received: no {WEIGHTS}")
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    lines = [
-        f"{path}: {size / 1e6:.2f} MB, by TensorFlow {meta.meta_info_def.tensorflow_version}",
-        *describe_signatures(path),
-        _count_operations(meta.graph_def),
-        *_list_assets(path),
-        *find_unlisted_files(path),
-        *find_graph_remarks(meta),
-    ]
-    try:
-        calls = load_warmup_requests(path)
-    except ValueError as error:
-        return lines, [*problems, str(error)]
-    started = time.monotonic()
-    try:
-        answers = run_calls(path, calls)
-    except RuntimeError as error:
-        problems.append(f"Expected the SavedModel to run in the C++ loader. Received: {error}")
-    else:
-        seconds = time.monotonic() - started
-        lines += find_padding_remarks(path, meta, calls, answers)
-        lines.append(f"loaded, and {len(calls)} warm-up requests answered, in {seconds:.1f} s")
-    return lines, problems
+    report = inspect(path, trust, timeout)
+    return [*report.description, *report.remarks, *report.summary], report.problems
 
 
-def find_version(path: str | os.PathLike) -> Path:
-    """Return the directory that holds `saved_model.pb`: `path` itself, or its highest version."""
-    path = to_local_path("path", path)
-    versions = []
-    if path.is_dir():
-        versions = [entry for entry in path.iterdir() if re.fullmatch("[0-9]+", entry.name)]
-    highest = sorted(versions, key=lambda entry: int(entry.name))[-1:]
-    for candidate in (path, *highest):
-        if (candidate / "saved_model.pb").is_file():
-            return candidate
-    raise ValueError(
-        "Expected `path` to be a SavedModel, or a directory of versions. "
-        f"Received: path={str(path)!r}"
-    )
-
-
-def _count_operations(graph) -> str:
-    """Describe a GraphDef by its most common operations."""
-    counts = collections.Counter(node.op for node in list_nodes(graph))
-    common = ", ".join(f"{name} {count}" for name, count in counts.most_common(8))
-    return f"{counts.total()} nodes of {len(counts)} operations: {common}, …"
-
-
-def _list_assets(path: Path) -> list[str]:
-    """List the asset files, such as the vocabularies that lookup tables load."""
-    files = sorted(file.name for file in path.glob("assets/*"))
-    return [f"assets: {', '.join(files)}"] if files else []
-
-
-def main(arguments: Sequence[str]) -> int:
+def main(command_line: Sequence[str]) -> int:
     """Print a report for each directory; return 1 if a stock server could not run all of them."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_attention.export check",
-        description="Report what SavedModels contain, and whether a stock server can run them.",
+        description="Report what SavedModels contain, and whether a stock server can run them. The "
+        "last line is OK or NOT OK; the exit code is 0 or 1. Problems are printed to stderr, and "
+        "each of them means NOT OK. Remarks, such as an answer that depends on padding, do not.",
+        epilog="A SavedModel is a program. If its graph has operations on files or the network, it "
+        "is not loaded without --trust, but the list of such operations cannot be complete: check "
+        "a SavedModel of unknown origin in a container without network and without your files.",
     )
     parser.add_argument(
-        "directories", nargs="+", metavar="DIR", help="a version directory, or a model directory"
+        "directories",
+        nargs="+",
+        metavar="DIR",
+        help="a version directory, or a model directory, of which the newest version is checked",
     )
-    has_failed = False
-    for directory in parser.parse_args(arguments).directories:
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="load it even if it has operations on files or the network",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="stop a process that loads a SavedModel after this time (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='print a JSON object instead: {"ok": true, "saved_models": [{"ok": true, "path": '
+        '"...", "description": [...], "signatures": {...}, "remarks": [...], "problems": [...], '
+        '"summary": [...]}]}',
+    )
+    options = parser.parse_args(command_line)
+    reports = []
+    for directory in options.directories:
         try:
-            lines, problems = check(directory)
-        except ValueError as error:
-            lines, problems = [], [str(error)]
-        for line in lines:  # A line may quote a file name that is not valid UTF-8.
-            print(line.encode(errors="backslashreplace").decode())
-        for problem in problems:
-            print("problem:", problem, file=sys.stderr)
-        has_failed = has_failed or bool(problems)
+            report = inspect(directory, options.trust, options.timeout)
+        except (ValueError, OSError) as error:
+            report = Report(Path(directory), [], {}, [], [to_printable(str(error))], [])
+        reports.append(report)
+        if not options.json:
+            _print_report(report)
+            if len(options.directories) > 1:
+                _print(f"{report.path}: {'NOT OK' if report.problems else 'OK'}\n")
+    has_failed = any(report.problems for report in reports)
+    if options.json:
+        documents = [report.to_json() for report in reports]
+        print(json.dumps({"ok": not has_failed, "saved_models": documents}, indent=1))
+    else:
+        print("NOT OK" if has_failed else "OK", flush=True)
     return int(has_failed)
+
+
+def _print_report(report: Report) -> None:
+    """Print a report: problems to stderr, all else to stdout."""
+    for line in report.description:
+        _print(line)
+    for remark in report.remarks:
+        _print(f"remark: {remark}")
+    for line in report.summary:
+        _print(line)
+    sys.stdout.flush()
+    for problem in report.problems:
+        _print(f"problem: {problem}", sys.stderr)
+    sys.stderr.flush()
+
+
+def _print(line: str, file: Any = None) -> None:
+    """Print a line, and escape characters that the terminal's encoding does not have."""
+    file = file or sys.stdout
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    print(line.encode(encoding, errors="backslashreplace").decode(encoding), file=file)

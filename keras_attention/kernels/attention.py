@@ -13,6 +13,7 @@ from keras_attention.kernels.additive.scores import additive_scores
 from keras_attention.kernels.additive.single_query import StepKeys, additive_step, prepare_keys
 from keras_attention.kernels.bias import run_fast_or_safe
 from keras_attention.kernels.dot.attention import dot_attention
+from keras_attention.kernels.sizes import is_product_below
 from keras_attention.kernels.xla_context import is_compiled
 from keras_attention.mask import combine
 from keras_attention.mask.structured_mask import StructuredMask
@@ -89,18 +90,34 @@ def attention(
     is_dot = family == "dot" and can_run_dot_blockwise(
         query, keys, values, implementation, *options
     )
-    weights, kernel = None, None
-    if return_weights or not is_dot:
+
+    def compute_weights():
         options = mask, bias, implementation, groups
-        weights, kernel = _compute_weights(score, normalize, query, keys, *options)
-    _log("dot product, blockwise" if is_dot else kernel, query, keys)
-    if is_dot:
-        context = _attend_dots(query, keys, values, mask, seeds, rate, bias, groups)
-    else:
+        return _compute_weights(score, normalize, query, keys, *options)
+
+    def read(weights):
         perturbed = weights if is_dropout and noise is None else perturbation(weights, noise)
         context = weighted_sum(_group_heads(perturbed, groups), _group_heads(values, groups))
-        context = _split_groups(context, groups, query.shape[-3])
-    return context, weights if return_weights else None
+        return _split_groups(context, groups, query.shape[-3])
+
+    weights, kernel = None, None
+    if return_weights or not is_dot:
+        weights, kernel = compute_weights()
+    _log("dot product, blockwise" if is_dot else kernel, query, keys)
+    if not is_dot:
+        return read(weights), weights if return_weights else None
+    inputs = query, keys, values, mask, seeds, rate, bias, groups
+    is_short = _is_short_at_run_time(query, mask, implementation)
+    if is_short is None:
+        return _attend_dots(dot_attention, *inputs), weights
+    from keras_attention.kernels.dot.tensorflow.shared import call_dot_attention
+
+    context = ops.cond(
+        is_short,
+        lambda: read(compute_weights()[0] if weights is None else weights),
+        lambda: _attend_dots(call_dot_attention, *inputs),
+    )
+    return context, weights
 
 
 def compare(
@@ -205,13 +222,13 @@ def can_run_dot_blockwise(
     return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
 
 
-def _attend_dots(query, keys, values, mask, seeds, rate, bias, groups):
-    """Return the context of `dot_attention`; without `groups`, of a single head."""
+def _attend_dots(attend, query, keys, values, mask, seeds, rate, bias, groups):
+    """Return the context of `attend`, a `dot_attention`; without `groups`, of a single head."""
     inputs = [query, keys, values, seeds]
     if groups is None:
         inputs = [None if x is None else ops.expand_dims(x, 1) for x in inputs]
     *inputs, seeds = inputs
-    context = dot_attention(*inputs, mask, seeds, rate, bias)
+    context = attend(*inputs, mask, seeds, rate, bias)
     return context if groups else ops.squeeze(context, 1)
 
 
@@ -287,6 +304,17 @@ def _is_large_at_run_time(query, keys, implementation):
         pairs * elements >= tuning.ADDITIVE_MIN_ELEMENTS_UNCOMPILED,
         pairs >= tuning.ADDITIVE_MIN_PAIRS_UNCOMPILED,
     )
+
+
+def _is_short_at_run_time(query, mask, implementation):
+    """Return whether the plain steps are faster: a bool scalar tensor, or None as above."""
+    is_known = isinstance(mask.queries, int) and isinstance(mask.keys, int)
+    if implementation != "auto" or is_known or is_compiled():
+        return None
+    # The blocks of an empty batch would be arrays without an element.
+    is_filled = ops.minimum(ops.shape(query)[0], 1)
+    limit = tuning.DOT_MIN_WEIGHTS_PER_HEAD
+    return is_product_below(limit, is_filled, mask.queries, mask.keys)
 
 
 def _log(kernel, query, keys):

@@ -1,4 +1,4 @@
-"""Matrix products in half precision: half-precision inputs, sums in float32."""
+"""Matrix products and projections; in half precision, their sums are float32."""
 
 import keras
 from keras import ops
@@ -70,6 +70,7 @@ def project(
     bias: Tensor | None = None,
     dtype: str | None = None,
     compute_dtype: str | None = None,
+    heads: int | None = None,
 ) -> Tensor:
     """Compute `x kernel + bias` in the dtype of `x`.
 
@@ -80,9 +81,10 @@ def project(
         dtype: Dtype of the result if `x` has half precision; None = that of `x`. An overflow of
             float16 saturates.
         compute_dtype: If this is half precision, `x` is rounded to it first.
+        heads: Number of heads into which the units are split; None = no axis of heads.
 
     Returns:
-        `(..., units)`.
+        `(..., units)`, or `(..., heads, units / heads)`.
     """
     if compute_dtype in HALF_PRECISION:
         x = saturate_cast(x, compute_dtype)
@@ -92,18 +94,41 @@ def project(
             f"Received: a tensor of shape {tuple(x.shape)}"
         )
     x_dtype = keras.backend.standardize_dtype(x.dtype)
-    shape = [-1 if size is None else size for size in x.shape[:-1]]
     # One product of rows. Keras's product of three axes and two takes TensorFlow twenty operations
     # on shapes, which take longer than the product itself in a decoding step.
-    has_rows = len(shape) > 1 and shape.count(-1) <= 1 and 0 not in shape
-    rows = ops.reshape(x, (-1, kernel.shape[0])) if has_rows else x
+    rows = to_rows(x) if len(x.shape) > 2 else x
     is_half = x_dtype in HALF_PRECISION
     projected = matmul(rows, saturate_cast(kernel, x_dtype) if is_half else kernel)
     if bias is not None:
         projected = ops.add(projected, ops.cast(bias, projected.dtype))
     if is_half:
         projected = saturate_cast(projected, dtype or x_dtype)
-    return ops.reshape(projected, (*shape, kernel.shape[1])) if has_rows else projected
+    widths = (kernel.shape[1],) if heads is None else (heads, kernel.shape[1] // heads)
+    return projected if rows is x and heads is None else from_rows(projected, x, *widths)
+
+
+def to_rows(x: Tensor) -> Tensor:
+    """Reshape `(..., width)` to `(rows, width)`; the width is known and not zero."""
+    return ops.reshape(x, (-1, x.shape[-1]))
+
+
+def from_rows(rows: Tensor, x: Tensor, *widths: int) -> Tensor:
+    """Reshape the rows of a result to `(*axes, *widths)`, where `x` is `(*axes, width)`.
+
+    Args:
+        rows: `(rows, units)`, one row for each vector of `x`.
+        x: The tensor whose rows they are.
+        widths: Sizes of the last axes, whose product is `units`.
+    """
+    sizes, is_unknown = x.shape[:-1], [size is None for size in x.shape[:-1]]
+    if sum(is_unknown) == 0 or sum(is_unknown) == 1 and 0 not in sizes:
+        return ops.reshape(rows, (*(-1 if size is None else size for size in sizes), *widths))
+    import tensorflow as tf  # Only TensorFlow has unknown sizes.
+
+    # `ops.shape` would take four operations for each size.
+    if widths == (x.shape[-1],):
+        return tf.reshape(rows, tf.shape(x))
+    return tf.reshape(rows, tf.concat([tf.shape(x)[:-1], widths], axis=0))
 
 
 def multiply_without_gradient(a: Tensor, b: Tensor, transpose_a=False, transpose_b=False):

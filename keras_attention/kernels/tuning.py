@@ -40,7 +40,8 @@ ADDITIVE_UNITS_PER_GROUP = 4
 # Dot products
 
 # From this many weights a head on, 512 queries times 512 keys, attention that does not store all
-# weights is no slower than attention that does. Family `multi_head`, row T = 512, forward,
+# weights is no slower than attention that does. If the lengths are unknown, a graph compares them
+# with this number at run time. Family `multi_head`, row T = 512, forward,
 # TensorFlow plain.
 DOT_MIN_WEIGHTS_PER_HEAD = 2**18
 
@@ -72,8 +73,10 @@ DOT_MIN_ROWS_PER_BLOCK = 32
 # Family `multi_head`, row T = 2048, forward, with a causal mask.
 DOT_CAUSAL_GROUPS = 8
 
-# Fewer groups if the lengths are unknown, where every group stays in the graph, however short the
-# sequences turn out to be. Family `multi_head`, row T = 256, forward, TensorFlow served.
+# Fewer groups if the lengths are unknown until XLA compiles, where every group stays in the graph,
+# however short the sequences turn out to be. Family `multi_head`, row T = 256, forward, TensorFlow
+# XLA. (A graph of unknown lengths that XLA does not compile has no groups: each block of its loop
+# attends to as many keys as it needs.)
 DOT_CAUSAL_GROUPS_UNKNOWN_LENGTH = 4
 
 # If the lengths are unknown, a wider window gets no bands: among few keys they would be wasted

@@ -30,4 +30,4 @@ def hide(x: Tensor, visible: Tensor | None) -> Tensor:
     if visible is None:
         return x
     check_broadcastable("visible", visible, "positions", x.shape[:-1])
-    return ops.where(ops.expand_dims(visible, -1), x, ops.zeros_like(x))
+    return ops.where(ops.expand_dims(visible, -1), x, ops.zeros((), x.dtype))

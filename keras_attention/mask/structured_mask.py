@@ -56,7 +56,7 @@ class StructuredMask:
         """
         order = None
         if self.causal or self.window is not None:
-            order = self.order_mask(self._query_positions()[:, None])
+            order = self.order_mask(ops.expand_dims(self._query_positions(), -1))
         if self.query_mask is None and self.key_mask is None and self.pairs is None:
             return order
         return combine(padding(self.query_mask, self.key_mask), self.pairs, order)
@@ -80,7 +80,8 @@ class StructuredMask:
         return combine(mask, ops.abs(column - positions) <= self.window)
 
     def _query_positions(self):
-        return ops.arange(self.queries, dtype="int32") + (self.keys - self.queries)
+        positions = ops.arange(self.queries, dtype="int32")
+        return positions if self.queries is self.keys else positions + (self.keys - self.queries)
 
     def query_has_visible_key(self) -> Tensor | None:
         """Return for each query whether any key is visible to it.
@@ -90,6 +91,8 @@ class StructuredMask:
         """
         if self.pairs is not None:
             return ops.any(self.dense(), axis=-1)
+        if self._is_self_attention():
+            return self.query_mask  # The key at each query's own position is visible to it.
         is_ordered = self.causal or self.window is not None
         if self.key_mask is None and (not is_ordered or _is_at_most(self.queries, self.keys)):
             return self.query_mask  # The key at each query's own position is visible to it.
@@ -108,6 +111,8 @@ class StructuredMask:
         """
         if self.pairs is not None:
             return ops.any(self.dense(), axis=-2)
+        if self._is_self_attention():
+            return self.key_mask
         is_ordered = self.causal or self.window is not None
         if self.query_mask is None:
             # Without a window the last query attends to all keys; with one, each key is visible to
@@ -121,6 +126,10 @@ class StructuredMask:
         first = position if self.causal else position - self.window
         last = None if self.window is None else position + self.window
         return combine(self.key_mask, has_any_within(self.query_mask, first, last, self.queries))
+
+    def _is_self_attention(self):
+        """Return whether queries and keys are the same positions, with one mask."""
+        return self.queries is self.keys and self.query_mask is self.key_mask
 
     def zero_masked_keys(self, x: Tensor) -> Tensor:
         """Return `x`, `(batch, ..., Tk, D)`, with zeros for the keys that no query may attend to.
@@ -174,8 +183,29 @@ def build_structured_mask(
     is_single = len(query.shape) < len(key.shape)
     if is_single and query_mask is not None:
         query_mask = ops.expand_dims(query_mask, -1)
-    queries = 1 if is_single else ops.shape(query)[-2]
-    return StructuredMask(queries, ops.shape(key)[-2], query_mask, key_mask, pairs, use_causal_mask)
+    sizes = count_positions(query, key, is_single=is_single)
+    return StructuredMask(*sizes, query_mask, key_mask, pairs, use_causal_mask)
+
+
+def count_positions(
+    query: Tensor,
+    keys: Tensor,
+    mask: StructuredMask | Tensor | None = None,
+    is_single: bool = False,
+) -> tuple[int | Tensor, int | Tensor]:
+    """Return the numbers of queries and of keys.
+
+    Args:
+        query: `(batch, ..., Tq, D)`, or `(batch, ..., D)` if `is_single`.
+        keys: `(batch, ..., Tk, D)`.
+        mask: As in `as_structured_mask`. A `StructuredMask` knows the numbers: in a graph, the same
+            tensor twice if they are equal, which a kernel could not know of two tensors.
+        is_single: Whether there is one query per sequence, without an axis of queries.
+    """
+    if isinstance(mask, StructuredMask):
+        return mask.queries, mask.keys
+    key_count = ops.shape(keys)[-2]
+    return 1 if is_single else key_count if query is keys else ops.shape(query)[-2], key_count
 
 
 def as_structured_mask(
@@ -185,11 +215,22 @@ def as_structured_mask(
     return mask if isinstance(mask, StructuredMask) else StructuredMask(queries, keys, pairs=mask)
 
 
+def fit_structured_mask(
+    mask: StructuredMask | Tensor | None, query: Tensor, keys: Tensor, is_single: bool = False
+) -> StructuredMask:
+    """Return `mask` as a `StructuredMask` of these queries and keys; see `count_positions`."""
+    return as_structured_mask(mask, *count_positions(query, keys, mask, is_single))
+
+
 def zero_masked_keys(x: Tensor, mask: StructuredMask | Tensor | None) -> Tensor:
     """Zero the keys that no query may attend to; the mask is as in `as_structured_mask`."""
-    return as_structured_mask(mask, None, ops.shape(x)[-2]).zero_masked_keys(x)
+    if mask is None:
+        return x
+    if not isinstance(mask, StructuredMask):
+        mask = StructuredMask(None, ops.shape(x)[-2], pairs=mask)
+    return mask.zero_masked_keys(x)
 
 
 def _is_at_most(a, b):
     """Return True if `a <= b` is known before run time."""
-    return isinstance(a, int) and isinstance(b, int) and a <= b
+    return a is b or isinstance(a, int) and isinstance(b, int) and a <= b

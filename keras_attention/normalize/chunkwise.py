@@ -3,8 +3,8 @@
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.kernels.recurrence import shift
 from keras_attention.normalize.masked import MASKED_SCORE, MAX_ABSOLUTE_SCORE
+from keras_attention.normalize.recurrence import shift
 from keras_attention.precision import at_least_float32, to_score_precision
 from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor

@@ -51,8 +51,8 @@ def masked(distribution: Callable[[Tensor], Tensor]) -> Normalizer:
         if mask is None:
             return distribution(scores)
         check_broadcastable("mask", mask, "scores", scores.shape)
-        weights = distribution(ops.where(mask, scores, ops.full_like(scores, MASKED_SCORE)))
-        return ops.where(mask, weights, ops.zeros_like(weights))
+        weights = distribution(ops.where(mask, scores, ops.cast(MASKED_SCORE, scores.dtype)))
+        return ops.where(mask, weights, ops.zeros((), weights.dtype))
 
     return normalizer
 

@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_attention.kernels.recurrence import linear_recurrence, shift
 from keras_attention.normalize.masked import MAX_ABSOLUTE_SCORE
+from keras_attention.normalize.recurrence import linear_recurrence, shift
 from keras_attention.precision import at_least_float32, to_score_precision
 from keras_attention.tensors import check_broadcastable
 from keras_attention.types import Tensor

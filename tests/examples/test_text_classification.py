@@ -92,8 +92,10 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     texts = ["w1 good. W2 <br /> bad", "", "?! " * 900]
     batched = {"text": np.array([text.encode() for text in texts])}
     single_inputs = [{"text": np.array([text.encode()])} for text in texts]
-    calls = [("attention", batched), *(("classify", text) for text in single_inputs)]
-    outputs, *singles = run_calls(path, calls)
+    calls = [("attention", x) for x in (batched, *single_inputs)]
+    calls += [("classify", x) for x in single_inputs]
+    outputs, *answers = run_calls(path, calls)
+    attentions, singles = answers[: len(texts)], answers[len(texts) :]
     assert [[w for w in row if w] for row in outputs["words"][0].tolist()] == [
         [b"w1", b"good", b"."],
         [b"w2"],
@@ -105,6 +107,9 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
     np.testing.assert_allclose(outputs["sentence_weights"].sum(axis=1), [1, 0, 1], atol=1e-5)
     for row, single in enumerate(singles):
         np.testing.assert_allclose(single["liked"], outputs["liked"][row : row + 1], atol=1e-5)
+        # The sizes of a row do not depend on the other rows.
+        for name, array in attentions[row].items():
+            assert array.shape == (1, *outputs[name].shape[1:])
 
 
 @pytest.mark.ci

@@ -8,9 +8,9 @@ import pytest
 
 from keras_attention import export
 from keras_attention.export.__main__ import main
-from keras_attention.export.check import find_version
 from keras_attention.export.checks import digests
 from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.report import find_version
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
@@ -79,7 +79,7 @@ def test_an_unknown_operation_is_found_in_the_graph_and_by_loading(copy):
     (copy / "saved_model.pb").write_bytes(saved_model.SerializeToString())
     _, problems = export.check(copy)
     assert problems[0].endswith("Received: ['OwnMatMul']")
-    assert "run in the C++ loader" in problems[1] and "OwnMatMul" in problems[1]
+    assert "answers to the warm-up requests" in problems[1] and "OwnMatMul" in problems[1]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command line of an export: its output, errors and exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 import keras_attention
-from keras_attention.export.__main__ import main
+from keras_attention import export
+from keras_attention.export.__main__ import _parse_lengths, main
 
 
 @pytest.fixture
@@ -95,7 +97,65 @@ def test_a_module_is_imported_before_the_model_is_loaded(tmp_path, monkeypatch, 
     assert (tmp_path / "served" / "1" / "saved_model.pb").exists()
 
 
-def test_the_help_describes_the_import(capsys):
+def test_the_help_describes_options_and_commands(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "--import MODULE" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    options = ("--example", "--import", "--signature", "--lengths", "--timeout", "--json")
+    assert all(option in text for option in options)
+    for command in ("check", "label", "prune"):
+        assert f"\n  {command} DIR" in text
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0 and "show this help" in capsys.readouterr().out
+
+
+@pytest.fixture
+def classifier_file(tmp_path):
+    """A saved model with an attention layer, which masks the id 0."""
+    words = keras.Input((None,), dtype="int32", name="words")
+    embedded = keras.layers.Embedding(2, 3, mask_zero=True)(words)
+    pooled = keras_attention.AttentionPooling(name="pooling")(embedded)
+    keras.Model(words, pooled).save(tmp_path / "model.keras")
+    return str(tmp_path / "model.keras")
+
+
+def test_signatures_with_attention_weights_and_lengths(classifier_file, tmp_path, capsys):
+    arguments = [classifier_file, str(tmp_path / "m"), "--signature", "attention"]
+    assert main([*arguments, "--lengths", "words=0", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is True and document["version"] == 1 and document["bytes"] > 1000
+    assert document["signatures"].keys() == {"serving_default", "attention"}
+    inputs = {"words": np.int32([[1, 1, 1]]), "lengths": np.int32([2])}
+    answer = export.run_in_c_loader(document["path"], "attention", inputs)
+    np.testing.assert_allclose(answer["pooling"], [[0.5, 0.5, 0]], atol=1e-6)
+
+    assert main([*arguments, "--lengths", "sentence=0", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["ok"] is False and "names of inputs" in printed.err
+    for wrong in (["--lengths", "words"], ["--signature", "decode"]):
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, *wrong])
+        assert stop.value.code == 2
+
+
+def test_lengths_name_a_padding_value_or_a_mask():
+    for text, expected in [("a=0", 0), ("a=-1.5", -1.5), ("a=mask", "mask"), ("a=", "")]:
+        assert _parse_lengths(text) == ("a", expected)
+
+
+class Unregistered(keras.layers.Layer):
+    def call(self, x):
+        return x
+
+
+def test_an_error_of_keras_is_short(tmp_path, capsys):
+    x = keras.Input((None, 4), name="x")
+    hidden = x
+    for _ in range(20):
+        hidden = keras.layers.Dense(4)(hidden)
+    keras.Model(x, Unregistered()(hidden)).save(tmp_path / "model.keras")
+    assert main([str(tmp_path / "model.keras"), str(tmp_path / "m")]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: Could not locate class 'Unregistered'") and len(error) < 400
+    assert "--import MODULE" in hint

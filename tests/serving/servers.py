@@ -22,6 +22,8 @@ REAL = shutil.which("tensorflow_model_server")
 RUNNING = [os.environ.get(f"TENSORFLOW_SERVING_{name}") for name in ("GRPC", "REST")]
 DOUBLE = Path(__file__).parent / "double"
 SAVED_MODELS = Path(__file__).parents[2] / "saved_models"
+# The published version of each model. The examples write further versions beside it.
+PUBLISHED = {name: entry["version"] for name, entry in manifest.read(SAVED_MODELS).items()}
 
 
 class Server:
@@ -31,19 +33,22 @@ class Server:
         folder: pathlib.Path for its configuration and its log.
         models: Dict of name to the directory of its versions.
         *flags: Additional flags of the server.
+        versions: Dict of name to the only version to serve. None: the largest of each model.
     """
 
-    def __init__(self, folder, models, *flags):
+    def __init__(self, folder, models, *flags, versions=None):
         if any(RUNNING):
             pytest.skip(f"needs a server of its own; the one at {RUNNING[0]} is left unchanged")
         folder.mkdir(parents=True, exist_ok=True)
         self.models, self.log = models, folder / "server.log"
-        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in _find_free_ports(2))
+        self.grpc, self.rest = (f"127.0.0.1:{port}" for port in find_free_ports(2))
         config = ModelServerConfig()
         for name, path in models.items():
-            config.model_config_list.config.add(
+            entry = config.model_config_list.config.add(
                 name=name, base_path=str(Path(path).resolve()), model_platform="tensorflow"
             )
+            if versions:
+                entry.model_version_policy.specific.versions.append(versions[name])
         file = folder / "models.config"
         file.write_text(text_format.MessageToString(config))
         program = [REAL] if REAL else [sys.executable, "-P", str(DOUBLE)]
@@ -53,6 +58,9 @@ class Server:
             f"--rest_api_port={self.rest.split(':')[1]}",
             f"--model_config_file={file}",
             "--file_system_poll_wait_seconds=1",
+            # By default a broken version is loaded six times, a minute apart, and holds up the new
+            # versions of all models meanwhile.
+            "--max_num_load_retries=0",
             *flags,
         ]
         self.start()
@@ -86,11 +94,7 @@ class Server:
 
     def wait_for(self, condition, description, seconds=120):
         """Wait until the function `condition` returns a true value."""
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end or not self.is_running():
-                raise RuntimeError(f"No {description} yet:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.1)
+        wait_until(condition, description, seconds, self.process, self.log)
 
     def kill(self):
         """Kill the process."""
@@ -148,16 +152,31 @@ class RunningServer:
 
 @contextlib.contextmanager
 def open_published_server(folder):
-    """Open a server of everything in saved_models: the running one, or else a new one."""
-    models = {name: SAVED_MODELS / name for name in manifest.read(SAVED_MODELS)}
+    """Open a server of the published versions: the running one, or else a new one."""
+    models = {name: SAVED_MODELS / name for name in PUBLISHED}
     if any(RUNNING):
         yield RunningServer(models)
         return
-    with Server(folder, models) as server:
+    with Server(folder, models, versions=PUBLISHED) as server:
         yield server
 
 
-def _find_free_ports(count):
+def wait_until(condition, description, seconds, process, log):
+    """Wait until `condition` returns a true value; fail with the log's end if the process ends."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end or process.poll() is not None:
+            raise RuntimeError(f"No {description} yet:\n{log.read_text()[-3000:]}")
+        time.sleep(0.1)
+
+
+def find_published(name):
+    """Return the published version directory of a model."""
+    return SAVED_MODELS / name / str(PUBLISHED[name])
+
+
+def find_free_ports(count):
+    """Return numbers of ports that no program uses now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for opened in sockets:

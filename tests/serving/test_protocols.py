@@ -13,7 +13,7 @@ if keras.backend.backend() != "tensorflow":
 from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 from keras_attention.export import run_in_c_loader
-from tests.serving.servers import SAVED_MODELS
+from tests.serving.servers import PUBLISHED, find_published
 
 DATES = np.array([b"4 de agosto de 2027", b"5 May 1999", b""], object)
 
@@ -33,7 +33,7 @@ def post(model_server, path, body):
 
 @pytest.fixture(scope="module")
 def loader_answer():
-    return run_in_c_loader(SAVED_MODELS / "translate_dates/1", "decode", {"text": DATES})
+    return run_in_c_loader(find_published("translate_dates"), "decode", {"text": DATES})
 
 
 def test_answers_are_those_of_the_loader_process(client, loader_answer):
@@ -132,7 +132,9 @@ def test_a_malformed_body_is_refused(model_server, body):
 
 
 def test_the_example_requests_of_every_export_are_answered(model_server):
-    for file in SAVED_MODELS.glob("*/1/assets.extra/requests/*.json"):
-        name = file.relative_to(SAVED_MODELS).parts[0]
-        answer = post(model_server, f"{name}:predict", file.read_bytes())
-        assert answer.status_code == 200, (file, answer.text)
+    for name in PUBLISHED:
+        files = [*find_published(name).glob("assets.extra/requests/*.json")]
+        assert files
+        for file in files:
+            answer = post(model_server, f"{name}:predict", file.read_bytes())
+            assert answer.status_code == 200, (file, answer.text)

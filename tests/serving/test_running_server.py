@@ -1,6 +1,7 @@
 """The tests use a server that is already running if the environment gives its addresses."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow Serving serves what TensorFlow exports", allow_module_level=True)
 
-from examples.served import ServerError
+from examples.served import GrpcClient, ServerError
 from examples.served_rest import RestClient
 from tests.serving import servers
 
@@ -33,6 +34,19 @@ def test_the_running_server_answers_and_no_other_is_started(model_server):
     ).stdout
     assert "1 passed, 1 skipped" in printed, printed
     assert f"the one at {model_server.grpc} is left unchanged" in printed, printed
+
+
+def test_versions_that_an_example_wrote_are_not_served(tmp_path, monkeypatch):
+    versions = tmp_path / "saved_models" / "ntm_copy"
+    for version in ("1", "2"):
+        shutil.copytree(servers.find_published("ntm_copy"), versions / version)
+    monkeypatch.setattr(servers, "SAVED_MODELS", versions.parent)
+    monkeypatch.setattr(servers, "PUBLISHED", {"ntm_copy": 1})
+    monkeypatch.setattr(servers, "RUNNING", [None, None])
+    with servers.open_published_server(tmp_path) as server:
+        client = GrpcClient(server.grpc)
+        assert client.states("ntm_copy") == {1: "AVAILABLE"}
+        client.close()
 
 
 def test_addresses_in_the_environment_are_used(model_server, tmp_path, monkeypatch):

@@ -209,7 +209,7 @@ def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:
     assert_type(path, Path)
     assert_type(keras_attention.export.how_to_serve(path), str)
     keras_attention.export.run_in_c_loader(path, "serving_default", inputs)
-    keras_attention.export.check(path)
+    keras_attention.export.check(path, trust=True, timeout=60)
     keras_attention.export.label(path.parent, {"stable": 3, "canary": None})
     keras_attention.export.prune(path.parent, keep=2)
     keras_attention.export.prune(path.parent, keep="2")  # pyright: ignore[reportArgumentType]

@@ -1,13 +1,16 @@
 """Compare the outputs of the export, run in a separate process, with the model's own outputs."""
 
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.export.checks.c_loader.arrays import as_array
-from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import has_half_precision
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.checks.fresh_process import TIMEOUT, run_calls
+from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.half_precision import find_half_precision_outputs
+from keras_attention.export.checks.model_outputs import compute_expected_outputs
+from keras_attention.export.requests.call import Call, check_in_python
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
@@ -17,45 +20,82 @@ class SelfCheckError(RuntimeError):
     """Raised when an export does not reproduce the model's outputs."""
 
 
-def check_outputs(path: str | os.PathLike, calls: list[Call]) -> None:
-    """Raise SelfCheckError unless the export reproduces the model's outputs for every call.
+class PaddingTrial(NamedTuple):
+    """A request, and the same one padded: the answers must be the same."""
 
-    Integers, bools and strings must be equal, floats within `1e-4 * |expected| + 1e-5`. If the
-    graph computes anything in float16 or bfloat16, floats may differ by 1/20 of the output's
-    largest magnitude, because for unknown dimensions Keras uses other operations than eagerly: they
-    sum in another order and round at other points. (Four Transformer blocks in float16 differ by
-    1/60.)
+    request: Call
+    padded: Call
+
+
+def check_outputs(
+    path: str | os.PathLike,
+    calls: list[Call],
+    trials: Sequence[PaddingTrial] = (),
+    xla: bool = False,
+    timeout: float = TIMEOUT,
+) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Return the outputs of the export and of the model; raise SelfCheckError if they differ.
+
+    Integers, bools and strings must be equal, floats within `1e-4 * |expected|`, plus 1e-5 of the
+    output's largest magnitude (see `_absolute_tolerance`). Outputs that are computed from
+    float16 or bfloat16 numbers may differ by 1/20 of their largest magnitude, because for unknown
+    dimensions Keras uses other operations than eagerly: they sum in another order and round at
+    other points. (Four Transformer blocks in float16 differ by 1/60.)
 
     Args:
         path: The version directory, which holds `saved_model.pb`.
         calls: List of `Call`.
+        trials: List of `PaddingTrial`; padding must not change the outputs.
+        xla: Whether the export runs with XLA. Default False.
+        timeout: Seconds after which the process that runs the export is stopped.
+
+    Returns:
+        For each call, the outputs of the export and those of the model.
     """
+    requests = [*calls, *(trial.padded for trial in trials)]
     try:
-        answers = run_calls(path, [(call.signature.name, call.inputs) for call in calls])
+        named_inputs = [(call.signature.name, call.inputs) for call in requests]
+        answers = run_calls(path, named_inputs, disable_xla=not xla, timeout=timeout)
     except RuntimeError as error:
+        check_in_python(calls)
         raise SelfCheckError(f"The export does not run outside Python. {error}") from error
-    is_half = has_half_precision(path)
-    for call, answer in zip(calls, answers, strict=True):
-        outputs = _compute_model_outputs(call)
+    half = find_half_precision_outputs(load_meta_graph(path))
+    checked = []
+    # Both sides run all requests in the same order, because a request may change variables.
+    for call, answer in zip(calls, answers, strict=False):
+        outputs = compute_expected_outputs(call)
+        checked.append((answer, outputs))
         for name in sorted(outputs.keys() | answer.keys()):
+            is_half = (call.signature.name, name) in half
             difference = describe_difference(answer.get(name), outputs.get(name), is_half)
             if difference:
-                shapes = {key: array.shape for key, array in call.inputs.items()}
                 raise SelfCheckError(
                     f"The export differs from the model in signature {call.signature.name!r}, "
-                    f"output {name!r}, for inputs of shapes {shapes}: {difference}. "
+                    f"output {name!r}, for inputs of shapes {call.shapes}: {difference}. "
                     "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
                 )
+    for trial, answer in zip(trials, answers[len(calls) :], strict=True):
+        _check_padding(trial, answer, half)
+    return checked
 
 
-def _compute_model_outputs(call: Call) -> dict[str, np.ndarray]:
-    """Run the signature's Python function on the CPU, where the export runs too."""
-    import tensorflow as tf
-
-    with tf.device("CPU:0"):
-        tensors = [tf.constant(call.inputs[spec.name], spec.dtype) for spec in call.signature.specs]
-        outputs = call.signature.compute_outputs(*tensors)
-        return {name: as_array(tensor.numpy()) for name, tensor in outputs.items()}
+def _check_padding(trial: PaddingTrial, answer: dict[str, np.ndarray], half: set) -> None:
+    """Raise SelfCheckError if padding changes an answer of a signature with lengths."""
+    name = trial.request.signature.name
+    for key, expected in compute_expected_outputs(trial.request).items():
+        array = answer[key]
+        if array.ndim == expected.ndim:  # Outputs with a time axis are longer.
+            array = array[tuple(slice(size) for size in expected.shape)]
+        difference = describe_difference(array, expected, (name, key) in half)
+        if difference:
+            raise SelfCheckError(
+                f"Expected padding beyond the lengths not to change signature {name!r}, which was "
+                "made by `with_lengths`. Make the model ignore the padding: "
+                "`Embedding(mask_zero=True)`, `Masking(mask_value=...)` or a mask input for "
+                "attention and recurrent layers, and no layers that ignore masks, such as "
+                f"GlobalMaxPooling1D. Received: output {key!r}, of a request that was padded from "
+                f"{trial.request.shapes} to {trial.padded.shapes}: {difference}"
+            )
 
 
 def describe_difference(
@@ -107,6 +147,13 @@ def _to_double_precision(array: np.ndarray) -> np.ndarray:
 
 
 def _absolute_tolerance(expected: np.ndarray, is_half: bool) -> float:
-    """Return the absolute tolerance, the same for every value of an output."""
+    """Return the absolute tolerance, the same for every value of an output.
+
+    It is relative to the output's largest magnitude, so that small outputs are compared as well. In
+    float32 it is at least the rounding error of a sum of terms of size 1, and at most that for an
+    output of 10: larger values are often constants that stand for "masked".
+    """
     largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
-    return max(1e-5, 0.05 * largest) if is_half else 1e-5
+    if is_half:
+        return max(1e-5, 0.05 * largest)
+    return max(float(np.finfo("float32").eps), 1e-5 * min(largest, 10.0))

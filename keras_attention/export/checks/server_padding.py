@@ -1,13 +1,12 @@
 """Detect signatures whose answers change when a server's batching pads their requests."""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_attention.export.checks.fresh_process import run_calls
-from keras_attention.export.checks.graph import has_half_precision
-from keras_attention.export.checks.outputs import is_close
+from keras_attention.export.checks.batching import Answer, Call, IsEqual
+from keras_attention.export.checks.c_loader.model import LoaderError
+from keras_attention.export.checks.reachable import list_signatures
 
 PADDED_ELEMENTS = 3  # the number of elements appended along each dimension of unknown size
 
@@ -28,52 +27,51 @@ def pad_like_server(array: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     return np.pad(array, [(0, 0), *widths], constant_values=array.flat[0])
 
 
-def find_padding_remarks(
-    path: str | os.PathLike,
-    meta,
-    calls: list[tuple[str, dict[str, np.ndarray]]],
-    answers: list[dict[str, np.ndarray]],
-) -> Iterator[str]:
-    """Yield a remark for each output that changes when the server pads.
-
-    The calls are run again with padding. A change that none of them exposes is not detected.
+def pad_call(meta, call: Call) -> Call | None:
+    """Return a call with inputs that a server has padded; None if only their batch can be padded.
 
     Args:
-        path: The version directory.
-        meta: Its MetaGraphDef.
-        calls: List of `(signature, inputs)`, as `load_warmup_requests` returns them.
-        answers: The outputs of the calls without padding, from `run_calls`.
+        meta: MetaGraphDef.
+        call: `(signature, inputs)`.
     """
-    padded = [_pad_inputs(meta.signature_def[name].inputs, inputs) for name, inputs in calls]
-    if all(inputs is None for inputs in padded):
-        return
-    # Calls that cannot be padded are repeated too, because the answers of a stateful model depend
-    # on all earlier calls.
-    repeated = [
-        (name, inputs if padded_inputs is None else padded_inputs)
-        for (name, inputs), padded_inputs in zip(calls, padded, strict=True)
-    ]
-    is_half = has_half_precision(path)
-    try:
-        padded_answers = run_calls(path, repeated)
-    except RuntimeError as error:
-        message = " ".join(str(error).split())[:300]
-        yield f"rejects a request that the server pads (pad_variable_length_inputs): {message}"
-        return
-    changed = {
-        (name, key)
-        for (name, _), padded_inputs, answer, padded_answer in zip(
-            calls, padded, answers, padded_answers, strict=True
-        )
-        if padded_inputs is not None
-        for key in answer
-        if not _has_prefix(padded_answer[key], answer[key], is_half)
-    }
-    for name, key in sorted(changed):
+    name, inputs = call
+    signature = list_signatures(meta).get(name)
+    if signature is None or inputs.keys() != set(signature.inputs):
+        return None
+    padded = _pad_inputs(signature.inputs, inputs)
+    return None if padded is None else (name, padded)
+
+
+def find_padding_remarks(
+    name: str,
+    answer: dict[str, np.ndarray],
+    padded_answer: Answer,
+    is_equal: IsEqual,
+) -> Iterator[str]:
+    """Yield a remark for each output that changes if the server pads.
+
+    Args:
+        name: The signature.
+        answer: The outputs of a call.
+        padded_answer: The outputs of the same call after `pad_call`, or its error.
+        is_equal: `(signature, output, array, expected)` -> whether arrays of the same shape are
+            equal up to rounding.
+    """
+    if isinstance(padded_answer, LoaderError):
+        message = " ".join(str(padded_answer).split())[:300]
         yield (
-            "changes its answer if the server pads requests (pad_variable_length_inputs), because "
-            f"it has no `lengths` (keras_attention.export.with_lengths): {name}, output {key}"
+            "rejects a request that the server pads (pad_variable_length_inputs): "
+            f"{name}: {message}"
         )
+        return
+    for key in sorted(answer):
+        prefix = _take_prefix(padded_answer[key], answer[key].shape)
+        if prefix is None or not is_equal(name, key, prefix, answer[key]):
+            yield (
+                "changes its answer if the server pads requests (pad_variable_length_inputs), "
+                "because it has no `lengths` (keras_attention.export.with_lengths): "
+                f"{name}, output {key}"
+            )
 
 
 def _pad_inputs(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
@@ -81,7 +79,8 @@ def _pad_inputs(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] |
     result, is_padded = {}, False
     for name, array in inputs.items():
         dims = infos[name].tensor_shape.dim
-        is_unknown = [dim.size < 0 for dim in dims[1:]] if dims and dims[0].size < 0 else []
+        has_batch = array.ndim == len(dims) and len(dims) > 0 and dims[0].size < 0
+        is_unknown = [dim.size < 0 for dim in dims[1:]] if has_batch else []
         if any(is_unknown):
             pairs = zip(array.shape[1:], is_unknown, strict=True)
             sizes = [size + PADDED_ELEMENTS * unknown for size, unknown in pairs]
@@ -90,9 +89,8 @@ def _pad_inputs(infos, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] |
     return result if is_padded else None
 
 
-def _has_prefix(longer: np.ndarray, array: np.ndarray, is_half: bool) -> bool:
-    """Return True if `longer` starts with the elements of `array`, up to rounding."""
-    if longer.ndim != array.ndim or any(np.less(longer.shape, array.shape)):
-        return False
-    prefix = longer[tuple(slice(size) for size in array.shape)]
-    return bool(np.all(is_close(prefix, array, is_half)))
+def _take_prefix(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the first elements along each dimension; None if there are too few."""
+    if array.ndim != len(shape) or any(np.less(array.shape, shape)):
+        return None
+    return array[tuple(slice(size) for size in shape)]

@@ -1,24 +1,14 @@
-"""Example inputs, which check an export and warm up a server."""
+"""Pair the signatures with the user's examples, or with generated ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_attention.export.checks.c_loader.arrays import as_array
+from keras_attention.export.requests.call import Call
+from keras_attention.export.requests.generated import generate_calls
 from keras_attention.export.signatures.signature import Signature
-from keras_attention.export.signatures.spec import BATCH
-
-# Two different batch sizes and lengths, because one alone would not reveal a dimension that the
-# export has fixed to its size.
-BATCHES_AND_LENGTHS = ((1, 4), (3, 7))
-
-
-class Call(NamedTuple):
-    """A signature and an array for each of its inputs."""
-
-    signature: Signature
-    inputs: dict[str, np.ndarray]
 
 
 def make_calls(
@@ -29,50 +19,62 @@ def make_calls(
 
     Args:
         signatures: List of `Signature`.
-        example: Dict of input name to array, or a list of such dicts. With None, examples are
-            generated from the specs.
+        example: Dict of input name to array, or a list of such dicts. Examples are generated from
+            the specs for signatures that have none, and for all signatures with None.
 
     Returns:
-        List of `Call`.
+        List of `Call`; those of one signature are next to each other.
     """
-    if example is None:
-        return [
-            Call(signature, inputs)
-            for signature in signatures
-            for inputs in _default_examples(signature)
-        ]
-    examples = [example] if isinstance(example, dict) else example
+    examples = [example] if isinstance(example, dict) else [] if example is None else example
     if not isinstance(examples, list | tuple) or not all(isinstance(x, dict) for x in examples):
         raise ValueError(
             "Expected `example` to be a dict of input name to array, or a list of such dicts. "
             f"Received: example={example!r}"
         )
-    calls, used = [], set()  # `used` holds pairs (index of the example, input name)
+    calls = []
     for signature in signatures:
-        names = {spec.name for spec in signature.specs}
-        complete = [index for index, arrays in enumerate(examples) if names <= arrays.keys()]
+        names = {spec.name for spec in signature.inputs}
+        complete = [arrays for arrays in examples if names <= arrays.keys()]
+        calls += [_make_call(signature, arrays) for arrays in complete]
         if not complete:
+            calls += generate_calls(signature)
+    if example is not None:
+        _check_that_all_are_used(signatures, examples)
+    return calls
+
+
+def _make_call(signature: Signature, arrays: Mapping[str, Any]) -> Call:
+    """Return the call of a signature with its inputs from one of the user's examples."""
+    inputs = {
+        spec.name: _cast_to_spec(signature, spec, arrays[spec.name]) for spec in signature.specs
+    }
+    return Call(signature, inputs)
+
+
+def _check_that_all_are_used(
+    signatures: Sequence[Signature], examples: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise a ValueError if an example, or an array of it, is of no use for any signature."""
+    inputs = {signature.name: {spec.name for spec in signature.inputs} for signature in signatures}
+    unused = set()  # pairs (index of the example, input name)
+    for index, arrays in enumerate(examples):
+        used = {name for names in inputs.values() if names <= arrays.keys() for name in names}
+        unused |= {(index, name) for name in arrays.keys() - used}
+    is_any_complete = any(
+        names <= arrays.keys() for names in inputs.values() for arrays in examples
+    )
+    for signature, names in inputs.items():
+        if names & {name for _, name in unused} or not is_any_complete:
             missing = [sorted(names - arrays.keys()) for arrays in examples]
             raise ValueError(
                 f"Expected an example with the inputs {sorted(names)} for signature "
-                f"{signature.name!r}. Received: {len(examples)} examples, which lack {missing}"
+                f"{signature!r}. Received: {len(examples)} examples, which lack {missing}"
             )
-        for index in complete:
-            used |= {(index, name) for name in names}
-            arrays = examples[index]
-            inputs = {
-                spec.name: _cast_to_spec(signature, spec, arrays[spec.name])
-                for spec in signature.specs
-            }
-            calls.append(Call(signature, inputs))
-    pairs = {(index, name) for index, arrays in enumerate(examples) for name in arrays}
-    unused = sorted(pairs - used)
     if unused:
         raise ValueError(
-            "Expected every array of `example` to be an input of a signature. "
-            f"Received: arrays that no signature takes, as (index of the example, name): {unused}"
+            "Expected every array of `example` to be an input of a signature. Received: arrays "
+            f"that no signature takes, as (index of the example, name): {sorted(unused)}"
         )
-    return calls
 
 
 def _cast_to_spec(signature: Signature, spec, value: Any) -> np.ndarray:
@@ -90,28 +92,3 @@ def _cast_to_spec(signature: Signature, spec, value: Any) -> np.ndarray:
             f"Received: shape={array.shape}, dtype={array.dtype}"
         )
     return cast
-
-
-def _default_examples(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    """Yield two examples: integers are 1, floats small and random, bools True, strings "a"."""
-    random = np.random.default_rng(0)
-    for batch, length in BATCHES_AND_LENGTHS:
-        inputs = {}
-        for named_spec, spec in zip(signature.inputs, signature.specs, strict=True):
-            shape = [
-                size if isinstance(size, int) else batch if size == BATCH else length
-                for size in named_spec.shape
-            ]
-            if spec.dtype.is_floating:
-                array = 0.1 * random.standard_normal(shape)
-            elif spec.dtype.is_integer or spec.dtype.is_bool:
-                array = np.ones(shape)
-            elif spec.dtype.name == "string":
-                array = np.full(shape, b"a", object)
-            else:
-                raise ValueError(
-                    f"Expected `example` with {spec.name!r} for signature {signature.name!r}: "
-                    f"values of this dtype cannot be generated. Received: dtype={spec.dtype.name}"
-                )
-            inputs[spec.name] = array.astype(spec.dtype.as_numpy_dtype)
-        yield inputs

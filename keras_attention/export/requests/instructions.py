@@ -11,26 +11,35 @@ from typing import Any
 
 import numpy as np
 
-from keras_attention.export.checks.graph import load_meta_graph
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.checks.graph import load_meta_graph, needs_xla
+from keras_attention.export.checks.server_operations import XLA_FLAG
+from keras_attention.export.requests.call import Call
 from keras_attention.paths import to_local_path
 
 REQUESTS = Path("assets.extra") / "requests"
+MAX_BODY_BYTES = 2**20
 MAX_INLINE_CHARACTERS = 1000  # longer requests are passed to curl as a file
 
 
 def write_requests(path: Path, calls: list[Call]) -> None:
-    """Write the first call of every signature as the body of a REST request."""
+    """Write the first call of every signature as the body of a REST request.
+
+    A call whose body would be longer than `MAX_BODY_BYTES` is skipped.
+    """
     (path / REQUESTS).mkdir(parents=True)
     for call in reversed(calls):  # The first call is written last and replaces the others.
         name = call.signature.name
-        columns = {key: _to_json(array) for key, array in call.inputs.items()}
+        # An element takes three characters at least: a digit, a comma and a space.
+        if 3 * sum(array.size for array in call.inputs.values()) > MAX_BODY_BYTES:
+            continue
+        columns = {key: to_json(array) for key, array in call.inputs.items()}
         body = {"signature_name": name, "inputs": columns}
-        text = json.dumps(body, ensure_ascii=False)
-        _request_file(path, name).write_text(text, encoding="utf-8")
+        text = json.dumps(body, ensure_ascii=False).encode()
+        if len(text) <= MAX_BODY_BYTES:
+            request_file(path, name).write_bytes(text)
 
 
-def _request_file(path: Path, signature: str) -> Path:
+def request_file(path: Path, signature: str) -> Path:
     """Return the file of a signature's example request."""
     return path / REQUESTS / f"{urllib.parse.quote(signature, safe='')}.json"
 
@@ -44,7 +53,8 @@ def how_to_serve(path: str | os.PathLike) -> str:
     Returns:
         Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
         dimension of any size), a `docker run` command, and for each signature a `curl` command
-        that sends an example.
+        that sends an example, unless its JSON would be larger than 1 MB. The `docker run` command
+        enables XLA if the signatures need it.
 
     Raises:
         ValueError: If `path` is not a version directory.
@@ -58,21 +68,29 @@ def how_to_serve(path: str | os.PathLike) -> str:
       input  x: float32 (?, 2)
       output output: float32 (?, 2)
     <BLANKLINE>
-    docker run -p 8501:8501 --mount type=bind,...
+    docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
-    path = to_local_path("path", path).resolve()
+    path = to_local_path("path", path).absolute()
     if not (path / "saved_model.pb").is_file():
         raise ValueError(
             "Expected `path` to be a version directory, which holds saved_model.pb. "
             f"Received: path={str(path)!r}"
         )
     name = path.parent.name
-    mount = f"type=bind,source={path.parent},target=/models/{name}"
-    serve = ["docker", "run", "-p", "8501:8501", "--mount", mount, "-e", f"MODEL_NAME={name}"]
+    mount = f"type=bind,source={path.parent},target=/models/{name},readonly"
+    serve = ["docker", "run", "-p", "127.0.0.1:8501:8501", "--mount", mount]
+    # Loading a broken version again would hold up the new versions of all models.
+    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving", "--max_num_load_retries=0"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
-    lines = [*describe_signatures(path), "", shlex.join([*serve, "tensorflow/serving"])]
-    for request in sorted((path / REQUESTS).iterdir()):
+    meta = load_meta_graph(path)
+    serve += [XLA_FLAG] if needs_xla(meta) else []
+    lines = [*describe_signatures(path), "", shlex.join(serve)]
+    for name in sorted(name for name in meta.signature_def if not name.startswith("__")):
+        request = request_file(path, name)
+        if not request.exists():
+            lines.append(f"# {name}: no request, because its JSON would be too large; use gRPC")
+            continue
         body = request.read_text(encoding="utf-8")
         data = body if len(body) <= MAX_INLINE_CHARACTERS else f"@{request}"
         lines.append(shlex.join(["curl", "-d", data, address]))
@@ -97,7 +115,7 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
                 yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
 
 
-def _to_json(array: np.ndarray) -> Any:
+def to_json(array: np.ndarray) -> Any:
     """Convert an array to nested lists; text that is not UTF-8 becomes {"b64": …}."""
 
     def convert(value):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_attention.export.requests.examples import Call
+from keras_attention.export.requests.call import Call
 from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+MAX_GENERATED_ELEMENTS = 2**12  # A generated array with more is replaced by a repeated number.
 MAX_REQUESTS = 1000  # TensorFlow Serving rejects a file with more requests.
 
 
@@ -78,6 +79,11 @@ def _make_log(name: str, call: Call):
     request.model_spec.name = name
     request.model_spec.signature_name = call.signature.name
     for spec in call.signature.specs:
-        proto = tf.make_tensor_proto(call.inputs[spec.name], spec.dtype)
+        array = call.inputs[spec.name]
+        if call.is_generated and array.size > MAX_GENERATED_ELEMENTS:
+            # A tensor of one number and a shape takes few bytes.
+            proto = tf.make_tensor_proto(array.flat[0], spec.dtype, array.shape)
+        else:
+            proto = tf.make_tensor_proto(array, spec.dtype)
         request.inputs[spec.name].CopyFrom(proto)
     return log

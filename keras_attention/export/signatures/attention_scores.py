@@ -1,36 +1,51 @@
 """An `attention` signature for a model that was not written to return its attention weights."""
 
-import inspect
-from collections.abc import Callable, Mapping
+import collections
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from keras_attention.export.signatures.signature import as_signature, has_inputs
+from keras_attention.export.signatures.collect_scores import (
+    as_symbol,
+    call_with_scores,
+    collect_after_call,
+    collect_during_call,
+    name_outputs,
+)
+from keras_attention.export.signatures.layer_calls import (
+    RETURN_SCORES,
+    NamedLayer,
+    find_attention_layers,
+    intercept_calls,
+)
+from keras_attention.export.signatures.reference import CheckedFunction
+from keras_attention.export.signatures.signature import Signature, as_signature, has_inputs
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
-
-RETURN_SCORES = "return_attention_scores"
 
 
 def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
     """Return a signature with the attention weights of every attention layer of a model.
 
-    The signature calls the model's layers as the model does, with the model's own weights, and
-    passes `return_attention_scores=True` to each layer that takes this argument. The model itself
-    is not changed.
+    The signature calls the model, and passes `return_attention_scores=True` to each of its layers
+    that takes this argument. So the weights are those with which the model computes its outputs,
+    whatever other layers it has. The model itself is not changed.
 
     Args:
         model: A Functional or Sequential model that contains attention layers: those of this
-            package, `keras.layers.MultiHeadAttention` and similar ones. Attention layers inside
-            another layer, such as `TimeDistributed` or a nested model, are not included.
+            package, `keras.layers.MultiHeadAttention` and similar ones. They may be inside nested
+            models or other layers, but not inside a loop, such as that of `TimeDistributed` or
+            `keras.layers.RNN`; such layers are left out with a warning.
 
     Returns:
         `(function, specs, resources)` for `keras_attention.export.saved_model`. The signature has
         the model's inputs. Each output has the name of a layer and holds its attention weights:
         `(batch, Tq, Tk)`, `(batch, heads, Tq, Tk)`, or the shape that the layer documents.
-        For a layer that is called several times, or that returns several tensors of weights, "_0",
-        "_1", … are appended to its name.
+        A layer `pooling` inside a model or layer `encoder` is named "encoder/pooling". For a layer
+        that is called several times, or that returns several tensors of weights, "_0", "_1", … are
+        appended to its name.
 
     Raises:
         ValueError: If the model's inputs are unknown, or none of its layers returns weights.
@@ -52,50 +67,81 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
         raise ValueError(
             f"Expected a Functional or a built Sequential model. Received: model={model!r}"
         )
-    signature, scores = as_signature("attention", model), {}
-    # Only a Functional model records how its layers are called; a Sequential one is converted.
-    functional = keras.Model(model.inputs, model.outputs)
-
-    def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if (
-            not isinstance(layer, keras.Layer)
-            or RETURN_SCORES not in inspect.signature(layer.call).parameters
-        ):
-            return layer(*args, **kwargs)
-        output, *rest = layer(*args, **{**kwargs, RETURN_SCORES: True})
-        without_scores = layer.compute_output_spec(*args, **{**kwargs, RETURN_SCORES: False})
-        output_count = len(without_scores) if isinstance(without_scores, list | tuple) else 1
-        score_count = 1 + len(rest) - output_count
-        # A layer returns its scores right after its first output.
-        scores.setdefault(layer.name, []).extend(rest[:score_count])
-        returned = (output, *(rest if kwargs.get(RETURN_SCORES) else rest[score_count:]))
-        return returned if len(returned) > 1 else output
-
-    clone = keras.models.clone_model(functional, call_function=call_layer)
-    if not scores:
+    signature = as_signature("attention", model)
+    layers, left_out = _find_usable_layers(model, signature)
+    if not layers:
         raise ValueError(
-            f"Expected a model with a layer that takes `{RETURN_SCORES}`. "
+            f"Expected a model with a layer that takes `{RETURN_SCORES}`"
+            f"{f', outside of loops, unlike {left_out}' if left_out else ''}. "
             f"Received: layers={[layer.name for layer in model.layers]}"
         )
-    scoring_model = keras.Model(clone.inputs, _name_outputs(scores))
-    pairs = [
-        pair
-        for layer in clone.layers
-        for pair in zip(layer.variables, functional.get_layer(layer.name).variables, strict=True)
-    ]
+    if left_out:
+        warnings.warn(
+            "Expected attention layers that return their weights and are not called in a loop. "
+            f"The signature leaves out {left_out}",
+            stacklevel=2,
+        )
 
     def attention(**tensors: Tensor) -> dict[str, Tensor]:
-        values = [(variable, original.value) for variable, original in pairs]
-        with keras.StatelessScope(state_mapping=values):
-            return scoring_model([tensors[symbol.name] for symbol in model.inputs], training=False)
+        return collect_during_call(layers, signature.function, tensors)
 
-    return attention, signature.inputs, signature.resources
+    def compute_reference(**tensors: Tensor) -> dict[str, Tensor]:
+        return collect_after_call(layers, signature.function, tensors)
+
+    return CheckedFunction(attention, compute_reference), signature.inputs, signature.resources
 
 
-def _name_outputs(scores: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
-    """Return the attention weights by output name; number the names of a layer with several."""
-    return {
-        name if len(weights) == 1 else f"{name}_{index}": tensor
-        for name, weights in scores.items()
-        for index, tensor in enumerate(weights)
-    }
+class _SymbolicCall(keras.Operation):
+    """An operation that runs a function; Keras runs an operation with symbolic tensors."""
+
+    def __init__(self, function: Callable):
+        super().__init__()
+        self._function = function
+
+    def call(self, **tensors: Tensor) -> Any:
+        return self._function(**tensors)
+
+
+def _find_usable_layers(
+    model: keras.Model, signature: Signature
+) -> tuple[list[NamedLayer], list[str]]:
+    """Return the layers whose weights can be returned, and the paths of those left out.
+
+    On TensorFlow, the only backend that exports, the model's function is run once with symbolic
+    tensors, which has no effect on the model, to find out what each layer returns.
+    """
+    layers, left_out = find_attention_layers(model)
+    if keras.backend.backend() != "tensorflow":  # JAX cannot trace every layer of unknown sizes.
+        return layers, left_out
+    scores, unusable = collections.defaultdict(list), set()
+
+    def run(**tensors: Tensor) -> Any:
+        graph = _get_graph(tensors)
+
+        def request_scores(
+            named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict
+        ) -> Any:
+            plain_outputs, layer_scores = call_with_scores(named_layer.layer, call, args, kwargs)
+            scores[named_layer.path].extend(layer_scores)
+            # The tensors of a loop belong to the graph of its body.
+            if not layer_scores or _get_graph(layer_scores) is not graph:
+                unusable.add(named_layer.path)
+            return plain_outputs
+
+        with intercept_calls(layers, request_scores):
+            return signature.function(**tensors)
+
+    pairs = zip(signature.inputs, model.inputs, strict=True)
+    symbols = {spec.name: as_symbol(symbol) for spec, symbol in pairs}
+    _SymbolicCall(run).compute_output_spec(**symbols)
+    usable = {path: tensors for path, tensors in scores.items() if path not in unusable}
+    name_outputs(usable)
+    return [named_layer for named_layer in layers if named_layer.path in usable], [
+        *left_out,
+        *sorted(unusable),
+    ]
+
+
+def _get_graph(tensors: Any) -> Any:
+    """Return the TensorFlow graph of the first of some tensors; None for all other tensors."""
+    return getattr(keras.tree.flatten(tensors)[0], "graph", None)

@@ -34,13 +34,29 @@ def add_input_checks(specs: Sequence[Spec], tensors: Sequence[Tensor]) -> list[T
     checks = [
         _assert_equal_sizes(size, places) for size, places in occurrences.items() if len(places) > 1
     ]
+    checks += [
+        _assert_size_at_most(size, limit, occurrences[size])
+        for size, limit in collect_limits(specs).items()
+    ]
     for spec, tensor in zip(specs, tensors, strict=True):
-        if spec.below is not None:
+        if isinstance(spec.below, str):
+            _, shape, axis = occurrences[spec.below][0]
+            checks.append(_assert_ids_below_size(spec.name, spec.below, shape[axis], tensor))
+        elif spec.below is not None:
             checks.append(_assert_ids_below(spec.name, spec.below, tensor))
         if spec.finite and tensor.dtype.is_floating:
             message = f"Expected finite numbers in `{spec.name}`. Received: NaN or infinity"
             checks.append(assert_true(tf.reduce_all(tf.math.is_finite(tensor)), message))
     return with_dependencies(checks, tensors)
+
+
+def collect_limits(specs: Sequence[Spec]) -> dict[str, int]:
+    """Return the largest accepted size by the size's name, the smallest of all specs' limits."""
+    limits = {}
+    for spec in specs:
+        for size, limit in (spec.at_most or {}).items():
+            limits[size] = min(limit, limits.get(size, limit))
+    return limits
 
 
 def assert_true(condition: Tensor, *message: str | Tensor):
@@ -71,6 +87,35 @@ def _assert_equal_sizes(size: str, occurrences: list[tuple[str, Tensor, int]]):
         tf.reduce_all(tf.equal(sizes, sizes[0])),
         f"Expected inputs with the same size `{size}`. Received: shapes",
         *(part for name, shape in shapes.items() for part in (name, shape)),
+    )
+
+
+def _assert_size_at_most(size: str, limit: int, occurrences: list[tuple[str, Tensor, int]]):
+    """Assert that no dimension with the name `size` is larger than `limit`."""
+    import tensorflow as tf
+
+    sizes = tf.stack([shape[axis] for _, shape, axis in occurrences])
+    return assert_true(
+        tf.reduce_all(sizes <= limit),
+        f"Expected the size `{size}` to be at most {limit}. Received: shapes",
+        *(part for name, shape, _ in occurrences for part in (name, shape)),
+    )
+
+
+def _assert_ids_below_size(name: str, size: str, limit: Tensor, ids: Tensor):
+    """Assert that all ids are from 0 to the size `limit` of a dimension, minus 1."""
+    import tensorflow as tf
+
+    # The largest dtypes are compared, because the ids' dtype may be too small for the limit.
+    is_large = ids.dtype == tf.uint64
+    limit, comparable = (tf.cast(x, tf.uint64 if is_large else tf.int64) for x in (limit, ids))
+    is_valid = tf.logical_and(ids >= 0, comparable < limit)
+    return assert_true(
+        tf.reduce_all(is_valid),
+        f"Expected the values of `{name}` to be from 0 to less than the size `{size}`. Received:",
+        tf.boolean_mask(ids, tf.logical_not(is_valid)),
+        "where the size is",
+        limit,
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_attention.arguments import is_integer, is_real
 from keras_attention.export.signatures.input_checks import assert_true, with_dependencies
+from keras_attention.export.signatures.reference import CheckedFunction, get_reference
 from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
@@ -40,7 +42,9 @@ def with_lengths(
         `(function, specs, resources)` for `keras_attention.export.saved_model`. Each sequence has
         an int32 input `(batch,)` for its lengths, from 0 to T; the graph rejects other values. This
         input is named "lengths" if there is one sequence, otherwise by the sequence's name with
-        "_lengths" appended. A request may be padded with any finite numbers and valid ids.
+        "_lengths" appended. A request may be padded with any finite numbers and valid ids:
+        `keras_attention.export.saved_model` tries this and refuses a model whose answer depends on
+        the padding, such as one whose `Embedding` lacks `mask_zero=True`.
         Outputs with a time axis are as long as the padded request; a client truncates them to the
         length of its own request.
 
@@ -75,11 +79,35 @@ def with_lengths(
             tensors[name] = _fill_padding(sequence, mask, padding)
         return parsed.function(**tensors)
 
+    def compute_reference(**tensors: Tensor) -> Any:
+        for name, length in lengths.items():
+            padding = None if name in masks else sequences[name]
+            sequence, mask = _fill_array(tensors[name], tensors.pop(length), padding)
+            if name in masks:
+                tensors[masks[name]] = mask
+            tensors[name] = sequence
+        return get_reference(parsed.function)(**tensors)
+
     remaining = [spec for spec in parsed.inputs if spec.name not in masks.values()]
     # The first dimension must equal the sequence's, because lengths of shape (1,) would broadcast
     # to all rows.
     added = [Spec(length, inputs[name].shape[:1], "int32") for name, length in lengths.items()]
-    return serve, [*remaining, *added], parsed.resources
+    function = FunctionWithLengths(serve, compute_reference, lengths)
+    return function, [*remaining, *added], parsed.resources
+
+
+class FunctionWithLengths(CheckedFunction):
+    """The function of a signature with lengths.
+
+    Args:
+        function: As for `CheckedFunction`.
+        compute_reference: As for `CheckedFunction`.
+        lengths: Dict from the name of each sequence to the name of its lengths.
+    """
+
+    def __init__(self, function: Callable, compute_reference: Callable, lengths: dict[str, str]):
+        super().__init__(function, compute_reference)
+        self.lengths = lengths
 
 
 def _check_sequences(inputs: Mapping[str, Spec], sequences: Mapping[str, Any]) -> None:
@@ -149,3 +177,14 @@ def _fill_padding(sequence: Tensor, mask: Tensor, padding: Any) -> Tensor:
     if padding is not None:
         filling = tf.fill(tf.shape(sequence), tf.cast(padding, sequence.dtype))
     return tf.where(mask, sequence, filling)
+
+
+def _fill_array(sequence: Tensor, lengths: Tensor, padding: Any) -> tuple[Tensor, Tensor]:
+    """Do in NumPy, for the self-check, what `_mask_by_length` and `_fill_padding` do in a graph."""
+    import tensorflow as tf
+
+    filled = np.array(sequence.numpy())
+    mask = np.arange(filled.shape[1]) < lengths.numpy()[:, None]
+    zero = b"" if filled.dtype == object else 0
+    filled[~mask] = zero if padding is None else padding
+    return tf.constant(filled, sequence.dtype), tf.constant(mask)

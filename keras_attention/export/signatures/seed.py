@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_attention.export.signatures.reference import CheckedFunction, get_reference
 from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import BATCH, Spec
 from keras_attention.types import Tensor
@@ -85,12 +86,26 @@ def with_seed(
             lambda: {name: _make_empty_batch(spec) for name, spec in output_specs.items()},
         )
 
+    def compute_reference(**tensors: Tensor) -> dict[str, Tensor]:
+        import tensorflow as tf
+
+        if not len(tensors["seed"]):
+            return serve(**tensors)
+        reference = parsed._replace(function=get_reference(parsed.function))
+        rows = []
+        for index, seed in enumerate(tensors["seed"]):
+            inputs = {**tensors, **{name: tensors[name][index : index + 1] for name in batched}}
+            del inputs["seed"]
+            call = functools.partial(reference.compute_unchecked, **inputs)
+            rows.append(_call_with_seed(call, states, seed))
+        return {name: tf.concat([row[name] for row in rows], 0) for name in rows[0]}
+
     resources = [
         resource
         for resource in parsed.resources
         if not isinstance(resource, keras.random.SeedGenerator)
     ]
-    return serve, specs, resources
+    return CheckedFunction(serve, compute_reference), specs, resources
 
 
 def _find_generator_states(holder: Any) -> list:
@@ -120,7 +135,7 @@ def _call_with_seed(
     scope = keras.StatelessScope(state_mapping=mapping)
     with scope:
         outputs = function()
-    for state in states:
+    for state in states if not tf.executing_eagerly() else ():
         if scope.get_current_value(state).graph is not start_states.graph:
             raise ValueError(
                 "Expected random numbers to be drawn outside of loops, because every step of a "

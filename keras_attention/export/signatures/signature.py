@@ -1,18 +1,22 @@
 """Signatures of a served model: a name, a function, and its inputs and outputs by name."""
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import keras
 
 from keras_attention.export.signatures.input_checks import add_input_checks
+from keras_attention.export.signatures.input_names import (
+    NAME_PATTERN,
+    check_dense,
+    check_input_name,
+)
+from keras_attention.export.signatures.model_inputs import describe_inputs, list_input_names
 from keras_attention.export.signatures.spec import Spec, as_spec
 from keras_attention.types import Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 SignatureParts: TypeAlias = tuple[Callable, Sequence] | tuple[Callable, Sequence, Sequence]
 """`(function, specs)` or `(function, specs, resources)`."""
@@ -40,15 +44,20 @@ class Signature(NamedTuple):
         checked = add_input_checks(self.inputs, tensors)
         return self.compute_unchecked(**dict(zip(names, checked, strict=True)))
 
-    def compute_unchecked(self, **tensors: Tensor) -> dict[str, Tensor]:
-        """Call the function and return its outputs by name; a single tensor is named `output`."""
+    def compute_unchecked(self, /, **tensors: Tensor) -> dict[str, Tensor]:
+        """Call the function and return its outputs by name; a single tensor is named `output`.
+
+        Outputs that are None are left out.
+        """
         import tensorflow as tf
 
         result = self.function(**tensors)
         outputs = {"output": result} if isinstance(result, tf.Tensor) else result
+        if isinstance(outputs, dict):
+            outputs = {name: tensor for name, tensor in outputs.items() if tensor is not None}
         is_dict = isinstance(outputs, dict) and len(outputs) > 0
         if not is_dict or not all(
-            isinstance(name, str) and isinstance(tensor, tf.Tensor)
+            isinstance(name, str) and name and isinstance(tensor, tf.Tensor)
             for name, tensor in outputs.items()
         ):
             raise ValueError(
@@ -56,7 +65,7 @@ class Signature(NamedTuple):
                 f"name, so that a client knows which is which. Received: {type(result).__name__} "
                 f"{keras.tree.map_structure(lambda leaf: type(leaf).__name__, result)}"
             )
-        return dict(outputs)
+        return outputs
 
 
 def collect_signatures(
@@ -86,7 +95,7 @@ def as_signature(name: str, model_or_parts: keras.Model | SignatureParts) -> Sig
     if not has_inputs(model_or_parts):
         return _make_signature(name, model_or_parts)
     model = model_or_parts
-    return _make_signature(name, (_wrap_model(model), model.inputs, [model]))
+    return _make_signature(name, (_wrap_model(model), describe_inputs(model), [model]))
 
 
 def has_inputs(model: Any) -> TypeGuard[keras.Model]:
@@ -98,9 +107,10 @@ def _wrap_model(model: keras.Model) -> Callable:
     """Return a function that takes the inputs of a Functional or Sequential model by name."""
     # A Sequential model has one input, with no list or dict around it.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    names = list_input_names(model)
 
     def serve(**tensors: Tensor) -> Any:
-        inputs = keras.tree.map_structure(lambda symbol: tensors[symbol.name], structure)
+        inputs = keras.tree.pack_sequence_as(structure, [tensors[name] for name in names])
         outputs = model(inputs, training=False)
         if not isinstance(outputs, list | tuple):
             return outputs
@@ -135,6 +145,13 @@ def _make_signature(name: str, parts: SignatureParts) -> Signature:
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(f"Expected different input names in signature {name!r}. Received: {names}")
+    sizes = {size for spec in specs for size in spec.shape if isinstance(size, str)}
+    unknown = sorted({spec.below for spec in specs if isinstance(spec.below, str)} - sizes)
+    if unknown:
+        raise ValueError(
+            f"Expected `below` in signature {name!r} to be an int or the name of a size, out of "
+            f"{sorted(sizes)}. Received: {unknown}"
+        )
     _check_arguments(name, function, names)
     return Signature(name, function, specs, resources)
 
@@ -154,15 +171,18 @@ def _check_arguments(name: str, function: Callable, names: Sequence[str]) -> Non
 
 def _parse_spec(name: str, description: Any) -> Spec:
     """Return a `Spec` with a valid name and a known dtype and rank."""
+    check_dense(name, description)
     try:
         spec = as_spec(description)
     except (TypeError, ValueError):
         spec = None
-    if spec is None or not NAME_PATTERN.fullmatch(spec.name or ""):
+    if spec is None or not isinstance(spec.name, str) or not spec.name:
         raise ValueError(
             f"Expected the inputs of signature {name!r} as keras_attention.export.Spec, "
-            "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and a name of "
-            "letters, digits, `_`, `.` and `-`; `below`, if given, must be a positive int and the "
-            f"dtype an integer. Received: {description!r}"
+            "keras.InputSpec, keras.KerasTensor or tf.TensorSpec with shape, dtype and name; "
+            "`below`, if given, must be a positive int or the name of a size, and the dtype an "
+            "integer; `at_most`, if given, a dict of positive ints by names of sizes in the shape. "
+            f"Received: {description!r}"
         )
+    check_input_name(name, spec.name)
     return spec

@@ -31,7 +31,9 @@ def label(directory: str | os.PathLike, labels: Mapping[str, int | None]) -> dic
 
     The file is replaced atomically, under a lock: a reader gets the old file or the new one, and
     two processes write one after the other. The lock has no effect between different hosts of a
-    network file system. Entries of other models are not changed.
+    network file system. Entries of other models are not changed. The file keeps its mode and owner;
+    if it is a symbolic link, the file to which it leads is replaced. Of its comments, only those at
+    the top are kept. If the model's directory is a symbolic link, the link's name is the model's.
 
     Args:
         directory: The model's directory, such as `saved_models/name`.

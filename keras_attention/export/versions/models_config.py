@@ -3,17 +3,23 @@
 import contextlib
 import os
 import re
+import stat
 import sys
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from keras_attention.export.versions.numbers import parse_version
 from keras_attention.paths import to_local_path
 
 FILE = "models.config"
 
 
 def resolve_model_directory(directory: str | os.PathLike) -> Path:
-    """Return the resolved path of a model's directory.
+    """Return the absolute path of a model's directory.
+
+    The directory itself may be a symbolic link: its name, and not its target's, is the model's
+    name, and `models.config` is beside the link.
 
     Args:
         directory: The directory of the model's versions.
@@ -21,8 +27,11 @@ def resolve_model_directory(directory: str | os.PathLike) -> Path:
     Raises:
         ValueError: If the directory holds no versions, or is itself a version's directory.
     """
-    path = to_local_path("directory", directory).resolve()
-    if not path.is_dir() or re.fullmatch("[0-9]+", path.name) or not find_versions(path):
+    path = to_local_path("directory", directory)
+    has_name = path.name not in ("", "..")  # Others, such as `.`, have no name before resolving.
+    path = path.parent.resolve() / path.name if has_name else path.resolve()
+    is_version = re.fullmatch("[0-9]+", path.name) is not None
+    if not path.is_dir() or is_version or not find_versions(path):
         raise ValueError(
             "Expected `directory` to be one model's directory that contains numbered versions, "
             "such as saved_models/my_model, and not a version's directory. "
@@ -33,9 +42,14 @@ def resolve_model_directory(directory: str | os.PathLike) -> Path:
 
 def find_versions(directory: Path) -> dict[int, Path]:
     """Return a model's versions as {number: path}, oldest first."""
-    numbered = [path for path in directory.iterdir() if re.fullmatch("[0-9]+", path.name)]
-    versions = {int(path.name): path for path in numbered if (path / "saved_model.pb").is_file()}
-    return dict(sorted(versions.items()))
+    entries = [(parse_version(path.name), path) for path in directory.iterdir()]
+    return dict(
+        sorted(
+            (number, path)
+            for number, path in entries
+            if number is not None and (path / "saved_model.pb").is_file()
+        )
+    )
 
 
 @contextlib.contextmanager
@@ -107,16 +121,44 @@ def list_served_versions(entry, versions: Iterable[int]) -> list[int]:
 
 
 def write_config(directory: Path, config) -> None:
-    """Replace `models.config` atomically, keeping the comments at its top.
+    """Replace `models.config` atomically, keeping its mode and owner, and the comments at its top.
 
-    The caller must hold `exclusive_lock`.
+    If it is a symbolic link, the file to which it leads is replaced. Other comments are lost,
+    because the format's parser drops them. The caller must hold `exclusive_lock`.
+
+    Args:
+        directory: The directory of models.
+        config: ModelServerConfig.
+
+    Raises:
+        PermissionError: If the file belongs to somebody else, and this process may not give its
+            replacement to the same owner.
     """
     from google.protobuf import text_format
 
-    file, new = directory / FILE, directory / f".{FILE}.new"
-    comments = re.match(r"(#.*\n)*", file.read_text(encoding="utf-8") if file.exists() else "")[0]
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(comments + text_format.MessageToString(config))
-        stream.flush()
-        os.fsync(stream.fileno())  # Otherwise a power failure after the rename may empty the file.
-    os.replace(new, file)
+    file = (directory / FILE).resolve()
+    has_file = file.exists()
+    text = file.read_text(encoding="utf-8") if has_file else ""
+    comments = re.match(r"([ \t]*(#.*)?\n)*", text)[0]
+    for abandoned in directory.glob(f".{FILE}.*.new"):  # The lock shows that nobody writes there.
+        abandoned.unlink()
+    # The name cannot be guessed, and "x" fails if it exists: a link planted there is not followed.
+    new = file.with_name(f".{FILE}.{uuid.uuid4().hex}.new")
+    try:
+        with new.open("x", encoding="utf-8") as stream:
+            if has_file:
+                _copy_mode_and_owner(file, stream.fileno())
+            stream.write(comments + text_format.MessageToString(config))
+            stream.flush()
+            os.fsync(stream.fileno())  # Otherwise a power failure may leave an empty file.
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _copy_mode_and_owner(file: Path, descriptor: int) -> None:
+    """Give an open file the mode and the owner of another one."""
+    expected, current = file.stat(), os.fstat(descriptor)
+    if (expected.st_uid, expected.st_gid) != (current.st_uid, current.st_gid):
+        os.fchown(descriptor, expected.st_uid, expected.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(expected.st_mode))

@@ -3,12 +3,11 @@
 import contextlib
 import errno
 import os
-import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_attention.export.versions.leftovers import make_temporary_name, remove_leftovers
+from keras_attention.export.versions.leftovers import remove_leftovers, temporary_directory
+from keras_attention.export.versions.numbers import MAX_VERSION, parse_version
 
 NAME_IN_USE = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -27,12 +26,11 @@ def publish(directory: Path, write: Callable[[Path], None]) -> Path:
     created = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(parents=True, exist_ok=True)
     remove_leftovers(directory)
-    temporary = directory / make_temporary_name()
     try:
-        write(temporary)
-        return _rename_to_next_version(temporary, directory)
+        with temporary_directory(directory) as temporary:
+            write(temporary)
+            return _rename_to_next_version(temporary, directory)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         # rmdir fails on the first directory that is not empty; it and those above it stay.
         with contextlib.suppress(OSError):
             for path in created:
@@ -42,7 +40,13 @@ def publish(directory: Path, write: Callable[[Path], None]) -> Path:
 def _rename_to_next_version(temporary: Path, directory: Path) -> Path:
     """Rename to the next free version; retry if another process takes it first."""
     while True:
-        version = directory / str(_find_highest_version(directory) + 1)
+        number = _find_highest_version(directory) + 1
+        if number > MAX_VERSION:
+            raise ValueError(
+                f"Expected versions below {MAX_VERSION}, the highest that a server can load, so "
+                f"that there is a next one. Received: {directory / str(number - 1)}"
+            )
+        version = directory / str(number)
         try:
             os.rename(temporary, version)
         except OSError as error:
@@ -54,5 +58,4 @@ def _rename_to_next_version(temporary: Path, directory: Path) -> Path:
 
 def _find_highest_version(directory: Path) -> int:
     """Return the highest existing version number, or 0 if there is none."""
-    names = (entry.name for entry in directory.iterdir())
-    return max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0)
+    return max((parse_version(entry.name) or 0 for entry in directory.iterdir()), default=0)

@@ -24,6 +24,7 @@ def dot_attention(
     seeds=None,
     rate=0.0,
     bias=None,
+    is_long=False,
 ):
     """Compute `softmax(query key^T + bias) value` over the visible keys.
 
@@ -45,6 +46,8 @@ def dot_attention(
         rate: Fraction of the weights to drop.
         bias: Broadcastable to `(batch, heads, Tq, Tk)`, float32 or float64, or None; -inf masks a
             position. At masked positions its value has no effect. Not supported on PyTorch.
+        is_long: Whether the sequences are long, in a TensorFlow graph that does not know their
+            lengths.
 
     Returns:
         Context `(batch, heads, Tq, Dv)` in the dtype of `value`, zero for queries without a
@@ -68,7 +71,8 @@ def dot_attention(
     is_half = dtype in HALF_PRECISION
     if seeds is not None and not is_half:
         value = value / (1 - rate)
-    context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias)
+    options = {"is_short": False} if is_long else {}
+    context = _load_blockwise_attention()(query, key, value, mask, seeds, rate, bias, **options)
     if seeds is not None and is_half:  # dividing the values would round them once more
         context = ops.divide(context, 1 - rate)
     context = saturate_cast(context, dtype)

@@ -15,12 +15,14 @@ from keras_attention.types import Tensor
 class Segment(NamedTuple):
     """Consecutive blocks of queries that attend to equally many keys.
 
-    first: index of the first block; count: number of blocks; columns: keys per block.
+    first: index of the first block; count: number of blocks; columns: keys per block; growth: keys
+    that each block has more than the one before it, up to all keys and at least one.
     """
 
     first: Any
     count: Any
     columns: Any
+    growth: Any = None
 
 
 class Band(NamedTuple):
@@ -79,6 +81,9 @@ def layout(visible, rows, is_single: bool | Tensor = False):
         return Layout(rows, blocks, [Segment(0, blocks, columns)], band)
     if not visible.causal:
         return Layout(rows, blocks, [Segment(0, blocks, keys)], None)
+    if is_single is False and not isinstance(blocks, int):
+        # Without XLA, the size of a slice may change from one iteration to the next.
+        return Layout(rows, blocks, [Segment(0, blocks, rows + offset, rows)], None)
     groups = tuning.DOT_CAUSAL_GROUPS_UNKNOWN_LENGTH
     if isinstance(blocks, int):
         groups = min(blocks, tuning.DOT_CAUSAL_GROUPS)

@@ -32,7 +32,6 @@ from keras_attention.layers.multi_head.projection import (
     add_projection,
     merge_heads,
     project_to_heads,
-    split_heads,
 )
 from keras_attention.layers.positions.rotary import rotate
 from keras_attention.layers.query_value.base import QueryValueAttention, add_query_axis
@@ -41,6 +40,7 @@ from keras_attention.mask.structured_mask import (
     StructuredMask,
     as_structured_mask,
     build_structured_mask,
+    count_positions,
     zero_masked_keys,
 )
 from keras_attention.normalize import softmax
@@ -313,7 +313,7 @@ class MultiHeadAttention(QueryValueAttention):
         check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.keys.shape) - 1
-        queries, keys = 1 if is_single else ops.shape(query)[-2], ops.shape(memory.keys)[-2]
+        queries, keys = count_positions(query, memory.keys, memory.mask, is_single)
         if self.rotary_base is not None or self.window is not None:
             positions = align_positions(positions, queries, keys, is_single)
         if not isinstance(memory.mask, StructuredMask):
@@ -323,10 +323,11 @@ class MultiHeadAttention(QueryValueAttention):
         # query is projected before it gets an axis of queries.
         visible = mask if bias is None else add_bias_to_mask(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
-        projected = project(clip_input(query), *self._query_projection)
+        heads = project(clip_input(query), *self._query_projection, heads=self.num_heads)
         if is_single:
-            projected, noise = add_query_axis(projected, noise)
-        heads = split_heads(projected, self.num_heads)
+            heads, noise = ops.expand_dims(heads, -2), add_query_axis(noise)
+        else:
+            heads = ops.swapaxes(heads, -2, -3)
         if self.rotary_base is not None:
             heads = rotate(heads, positions, self.rotary_base)
         context, weights = attention(

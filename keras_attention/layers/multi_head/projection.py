@@ -36,13 +36,7 @@ def add_projection(layer, name, width, units):
 
 def project_to_heads(x, weights, heads):
     """Project and split heads: `(batch, ..., T, width)` -> `(batch, ..., heads, T, head width)`."""
-    return split_heads(project(x, *weights), heads)
-
-
-def split_heads(x, heads):
-    """`(batch, ..., T, heads * width)` -> `(batch, ..., heads, T, width)`."""
-    *outer, width = ops.shape(x)
-    return ops.swapaxes(ops.reshape(x, (*outer, heads, width // heads)), -2, -3)
+    return ops.swapaxes(project(x, *weights, heads=heads), -2, -3)
 
 
 def merge_heads(x):

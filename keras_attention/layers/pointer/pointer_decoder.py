@@ -15,6 +15,7 @@ from keras_attention.kernels.attention import (
     compare,
     prepare_step_keys,
 )
+from keras_attention.kernels.masked_scan import masked_scan
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layer_arguments import get_initializer
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
@@ -36,7 +37,6 @@ from keras_attention.layers.recurrent.cell_adapter import (
     pack_state,
     state_spec,
 )
-from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import combine, hide, padding, visited
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.score import AdditiveScore

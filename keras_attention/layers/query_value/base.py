@@ -28,8 +28,8 @@ from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.mask import combine, hide
 from keras_attention.mask.structured_mask import (
     StructuredMask,
-    as_structured_mask,
     build_structured_mask,
+    fit_structured_mask,
     zero_masked_keys,
 )
 from keras_attention.precision import to_score_precision
@@ -180,15 +180,14 @@ class QueryValueAttention(BaseLayer):
         check_not_symbolic("attend", query=query, memory=(memory.keys, memory.values))
         query = ops.cast(query, self.compute_dtype)
         is_single = len(query.shape) < len(memory.values.shape)
-        queries = 1 if is_single else ops.shape(query)[-2]
-        mask = as_structured_mask(memory.mask, queries, ops.shape(memory.values)[-2])
+        mask = fit_structured_mask(memory.mask, query, memory.values, is_single)
         # Fully masked queries are zeroed before they are projected. A single query is projected
         # before it gets an axis of queries, because on TensorFlow a product of ranks 3 and 2 has no
         # gradient in an XLA loop of unknown sizes.
         projected = mask.zero_masked_queries(query, is_single)
         projected = self.score.project_query(to_score_precision(projected))
         if is_single:
-            projected, noise = add_query_axis(projected, noise)
+            projected, noise = ops.expand_dims(projected, -2), add_query_axis(noise)
         context, weights = attention(
             self.score,
             self.normalize,
@@ -300,7 +299,6 @@ def _mask_uncovered_keys(mask, covered):
     return combine(mask, covered)
 
 
-def add_query_axis(query, noise):
-    """Add an axis of queries to a single query `(batch, D)` and its noise."""
-    noise = tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)
-    return ops.expand_dims(query, -2), noise
+def add_query_axis(noise):
+    """Add an axis of queries to the noise of a single query, a nest of tensors, or None."""
+    return tree.map_structure(lambda x: ops.expand_dims(x, -2), noise, none_is_leaf=False)

@@ -4,9 +4,9 @@ from typing import Any
 
 from keras import ops
 
+from keras_attention.kernels.masked_scan import masked_scan
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.query_value.base import QueryValueAttention
-from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask.structured_mask import as_structured_mask
 from keras_attention.precision import score_dtype
 from keras_attention.types import Nest, Tensor

@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.batch_axes import broadcast_to_batch
+from keras_attention.kernels.masked_scan import masked_scan
 from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
@@ -27,7 +28,6 @@ from keras_attention.layers.recurrent.decoder_state import (
     initial_decoder_state,
     split_state,
 )
-from keras_attention.layers.recurrent.masked_scan import masked_scan
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
 from keras_attention.tensors import check_not_symbolic

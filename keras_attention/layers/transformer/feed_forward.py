@@ -1,10 +1,10 @@
 """The position-wise feed-forward network of a Transformer (Vaswani et al. 2017)."""
 
 import keras
-from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.matmul import from_rows, to_rows
 
 
 class FeedForward(BaseLayer):
@@ -41,5 +41,5 @@ class FeedForward(BaseLayer):
 
     def call(self, inputs):
         # One row per position: TensorFlow multiplies three axes by two with many more operations.
-        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
-        return ops.reshape(self.output_layer(self.hidden(rows)), ops.shape(inputs))
+        outputs = self.output_layer(self.hidden(to_rows(inputs)))
+        return from_rows(outputs, inputs, inputs.shape[-1])

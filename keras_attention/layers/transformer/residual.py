@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.layer_norm import LayerNormalization
-from keras_attention.precision import score_dtype, to_score_precision
+from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
 
 NORMS = ("post", "pre")
 
@@ -43,7 +43,8 @@ class Residual(BaseLayer):
 
     def post(self, x, output, training):
         """Add the sublayer's output to `x`; the result is float32, or float64."""
-        total = to_score_precision(x) + self.drop(to_score_precision(output), training=training)
+        output = self.drop(at_least_float32(output), training=training)
+        total = to_score_precision(at_least_float32(x) + output)
         return self._normalize(total) if self.norm == "post" else total
 
     def _normalize(self, x):

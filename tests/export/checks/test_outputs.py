@@ -1,6 +1,8 @@
 """An export whose outputs differ from the model's is refused, and no files remain."""
 
+import functools
 import importlib
+import itertools
 
 import keras
 import numpy as np
@@ -17,7 +19,9 @@ def run_after_writing(monkeypatch, change):
     """Change the model or the written files before the outputs are checked."""
     # The package's attribute `saved_model` is the function, which has the module's name.
     module = importlib.import_module("keras_attention.export.saved_model")
-    monkeypatch.setattr(module, "check_graph", lambda path: (check_graph(path), change(path)))
+    monkeypatch.setattr(
+        module, "check_graph", lambda path, xla: (check_graph(path, xla), change(path))
+    )
 
 
 def assert_refused(directory, match, **arguments):
@@ -65,7 +69,8 @@ def test_random_numbers_of_a_seed_generator_are_reproduced(tmp_path):
     def sample(x):
         return x + keras.random.normal((5,), seed=seed)[0]
 
-    path = export.saved_model(None, tmp_path, {"serving_default": (sample, [X])})
+    with pytest.warns(UserWarning, match="seed_generator_state"):
+        path = export.saved_model(None, tmp_path, {"serving_default": (sample, [X])})
     assert path.name == "1"
 
 
@@ -76,6 +81,31 @@ def test_a_batch_size_frozen_into_the_graph_is_refused(tmp_path):
     assert_refused(
         tmp_path, "instead of", signatures={"serving_default": (multiply_by_batch_size, [X])}
     )
+
+
+def test_an_output_of_small_numbers_is_compared_too(tmp_path):
+    counter = itertools.count(1)
+
+    def count_calls(x):
+        return x * 1e-6 * next(counter)
+
+    assert_refused(tmp_path, "instead of", signatures={"serving_default": (count_calls, [X])})
+
+
+def test_an_output_in_half_precision_does_not_loosen_the_tolerance_of_the_others(tmp_path):
+    def add_to_one_output(x, is_exact=True):
+        # The graph answers 1 % more, which only half precision would explain.
+        scaled = x if tf.executing_eagerly() else 1.01 * x
+        half = keras.ops.cast(scaled, "bfloat16")
+        return {"half": keras.ops.cast(half, "float32"), "full": x if is_exact else scaled}
+
+    import tensorflow as tf
+
+    path = export.saved_model(None, tmp_path / "a", {"serving_default": (add_to_one_output, [X])})
+    assert path.name == "1"
+    signature = (functools.partial(add_to_one_output, is_exact=False), [X])
+    (tmp_path / "b").mkdir()
+    assert_refused(tmp_path / "b", "output 'full'", signatures={"serving_default": signature})
 
 
 def test_ctrl_c_during_the_check_leaves_no_files(tmp_path, monkeypatch):
@@ -98,7 +128,9 @@ def values(*numbers, dtype="float32"):
     "exported, expected, is_half",
     [
         (values(100.009), values(100.0), False),
-        (values(9e-6), values(0.0), False),
+        (values(1e-7), values(0.0), False),
+        (values(9e-5, 10.0), values(0.0, 10.0), False),
+        (values(9e-6 * 0.01, 0.01), values(0.0, 0.01), False),
         (values(np.nan, np.inf), values(np.nan, np.inf), False),
         (values(1.04), values(1.0), True),
         (values(0.04, 1.0, dtype="float16"), values(0.0, 1.0, dtype="float16"), True),
@@ -115,7 +147,10 @@ def test_differences_within_the_tolerance_are_ignored(exported, expected, is_hal
     "exported, expected, is_half, message",
     [
         (values(100.02), values(100.0), False, "1 of 1 values, the largest difference 0.02"),
-        (values(2e-5), values(0.0), False, "2e-05"),
+        (values(2e-7), values(0.0), False, "2e-07"),
+        (values(3e-6), values(1e-6), False, "2e-06"),
+        (values(2e-5, 1.0), values(0.0, 1.0), False, "2e-05"),
+        (values(0.5, -1e9), values(0.4, -1e9), False, "0.1 at (0,)"),
         (values(1.0, np.nan), values(1.0, 2.0), False, "inf at (1,): nan instead of 2.0"),
         (values(np.inf, 1.0), values(np.inf, 2.0), False, "1 at (1,): 1.0 instead of 2.0"),
         (values(1.06), values(1.0), True, "0.06"),

@@ -3,14 +3,8 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from google.protobuf import text_format
 
-from keras_attention.export.checks import server_padding
-
-SIGNATURE = """
-inputs { key: "x" value { tensor_shape { dim { size: -1 } dim { size: -1 } } } }
-outputs { key: "y" value { } }
-"""
+from keras_attention.export.checks.trial_requests import Trial, find_trial_remarks
 
 
 @pytest.mark.parametrize(
@@ -24,17 +18,14 @@ outputs { key: "y" value { } }
         (False, "float32", 1.00005, False),
     ],
 )
-def test_the_tolerance_is_that_of_the_output_check(
-    monkeypatch, is_half, dtype, changed_to, is_remarked
-):
-    from tensorflow.core.protobuf import meta_graph_pb2
-
-    meta = meta_graph_pb2.MetaGraphDef()
-    text_format.Parse(SIGNATURE, meta.signature_def["serve"])
-    answers = [{"y": np.ones((1, 2), dtype)}]
-    padded_answers = [{"y": np.full((1, 5), changed_to, dtype)}]
-    monkeypatch.setattr(server_padding, "run_calls", lambda path, calls: padded_answers)
-    monkeypatch.setattr(server_padding, "has_half_precision", lambda path: is_half)
-    calls = [("serve", {"x": np.ones((1, 2))})]
-    remarks = server_padding.find_padding_remarks("1", meta, calls, answers)
-    assert len(list(remarks)) == is_remarked
+def test_the_tolerance_is_that_of_the_output_check(is_half, dtype, changed_to, is_remarked):
+    trial = Trial(
+        calls=[("serve", {"x": np.ones((1, 2))})],
+        answers=[{"y": np.ones((1, 2), dtype)}],
+        padded_answers=[{"y": np.full((1, 5), changed_to, dtype)}],
+        batches=[],
+        batch_answers=[],
+        made_up=[],
+        seconds=0.0,
+    )
+    assert len(find_trial_remarks(trial, {("serve", "y")} if is_half else set())) == is_remarked

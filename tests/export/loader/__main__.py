@@ -33,12 +33,21 @@ def main():
 
 
 def answer_calls(path, calls, folder):
-    """Load the model, and return its answers; no state is left for the next list of calls."""
-    from keras_attention.export.checks.c_loader.model import Model
+    """Load the model, and return its answers; no state is left for the next list of calls.
 
-    model = Model(path, folder, disable_xla=True)
+    An error is returned as (code, message), because exceptions with two arguments cannot be
+    pickled.
+    """
+    from keras_attention.export.checks.c_loader.model import INVALID_ARGUMENT, Model
+
+    model, answers = Model(path, folder, disable_xla=True), []
     try:
-        return [model.run(signature, inputs) for signature, inputs in calls]
+        for signature, inputs in calls:
+            try:
+                answers.append(model.run(signature, inputs))
+            except Exception as error:
+                answers.append((getattr(error, "code", INVALID_ARGUMENT), str(error)))
+        return answers
     finally:
         model.close()
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from keras_attention.export.checks.c_loader.arrays import as_array
+from keras_attention.export.checks.c_loader.model import LoaderError
 
 PROGRAM = Path(__file__).parent
-# The modules that call `run_calls` by name.
-CALLERS = ("check", "checks.fresh_process", "checks.outputs", "checks.server_padding")
+# The modules that call `run_calls` or `try_calls` by name.
+CALLERS = {
+    "run_calls": ("checks.fresh_process", "checks.outputs"),
+    "try_calls": ("checks.fresh_process", "checks.trial_requests"),
+}
 
 
 class LoaderProcess:
@@ -29,8 +33,16 @@ class LoaderProcess:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe)
 
-    def run_calls(self, path, calls, disable_xla=True):
-        """Run `(signature, inputs)` pairs; raise RuntimeError with the loader's message."""
+    def run_calls(self, path, calls, disable_xla=True, timeout=None):
+        """Run `(signature, inputs)` pairs; raise the first error."""
+        answers = self.try_calls(path, calls, disable_xla, timeout)
+        for answer in answers:
+            if isinstance(answer, RuntimeError):
+                raise answer
+        return answers
+
+    def try_calls(self, path, calls, disable_xla=True, timeout=None):
+        """Run `(signature, inputs)` pairs; raise RuntimeError if the model cannot be loaded."""
         if not disable_xla:
             raise ValueError("Expected XLA to be disabled: it cannot be enabled again.")
         calls = [
@@ -45,7 +57,7 @@ class LoaderProcess:
         answers = pickle.load(self.process.stdout)
         if isinstance(answers, str):
             raise RuntimeError(answers)
-        return answers
+        return [LoaderError(*answer) if isinstance(answer, tuple) else answer for answer in answers]
 
     def close(self):
         """End the process."""
@@ -67,7 +79,8 @@ def use_shared_loader(request):
     """Let the package run its calls in the shared process; a module can override this fixture."""
     process = request.getfixturevalue("loader_process")
     with pytest.MonkeyPatch.context() as patch:
-        for name in CALLERS:
-            module = importlib.import_module(f"keras_attention.export.{name}")
-            patch.setattr(module, "run_calls", process.run_calls)
+        for function, modules in CALLERS.items():
+            for name in modules:
+                module = importlib.import_module(f"keras_attention.export.{name}")
+                patch.setattr(module, function, getattr(process, function))
         yield

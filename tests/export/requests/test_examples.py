@@ -73,6 +73,14 @@ def test_missing_inputs_of_an_example_are_named():
         make_calls([signature], {"a": [1]})
 
 
+@pytest.mark.parametrize("example", [{}, []])
+def test_an_example_without_arrays_is_refused(example):
+    with pytest.raises(
+        ValueError, match=r"with the inputs \['x'\] for signature 'serving_default'"
+    ):
+        make_calls([make_signature(x=("int32", (None,)))], example)
+
+
 @pytest.mark.parametrize("example", ["x", 3, ["x"], [[1]], np.ones(2)])
 def test_an_example_that_is_not_a_dict_is_refused(example):
     with pytest.raises(ValueError, match="Expected `example` to be a dict .*example="):

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from keras_attention import export
-from keras_attention.export.requests.instructions import _to_json
+from keras_attention.export.requests.instructions import to_json
+from keras_attention.export.requests.warmup import load_warmup_requests
 
 
 def curl_commands(path):
@@ -30,8 +31,9 @@ def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
         "  output summary: float32 (?, 7)",
     ]
     docker = (
-        f"docker run -p 8501:8501 --mount type=bind,source={path.parent},target=/models/translator "
-        "-e MODEL_NAME=translator tensorflow/serving"
+        "docker run -p 127.0.0.1:8501:8501 "
+        f"--mount type=bind,source={path.parent},target=/models/translator,readonly "
+        "-e MODEL_NAME=translator tensorflow/serving --max_num_load_retries=0"
     )
     assert docker in text
 
@@ -60,5 +62,29 @@ def test_a_long_request_is_passed_to_curl_as_a_file(tmp_path):
 
 def test_utf8_is_sent_as_text_and_other_bytes_in_base64():
     texts = np.array([["ä'".encode(), b"\xff"]], object)
-    assert _to_json(texts) == [["ä'", {"b64": "/w=="}]]
-    assert _to_json(np.array(b"a", object)) == "a"
+    assert to_json(texts) == [["ä'", {"b64": "/w=="}]]
+    assert to_json(np.array(b"a", object)) == "a"
+
+
+def test_requests_of_large_arrays_are_left_out_and_warm_up_stays_small(tmp_path):
+    x = keras.Input((400, 400, 3), name="x")
+    model = keras.Model(x, keras.layers.GlobalMaxPooling2D()(x))
+    half = (lambda s: s / 2, [export.Spec("s", (None,), "float32")])
+    path = export.saved_model(model, tmp_path / "image", {"half": half})
+    assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) < 100_000
+    assert [json.loads(words[2])["signature_name"] for words in curl_commands(path)] == ["half"]
+    lines = export.how_to_serve(path).splitlines()
+    assert "# serving_default: no request, because its JSON would be too large; use gRPC" in lines
+    inputs = [inputs["x"] for name, inputs in load_warmup_requests(path) if "x" in inputs]
+    assert [array.shape for array in inputs] == [(1, 400, 400, 3), (3, 400, 400, 3)]
+    assert all(np.unique(array).size == 1 for array in inputs)
+
+
+def test_the_users_own_large_example_is_the_warm_up_request(tmp_path):
+    x = keras.Input((400, 400, 3), name="x")
+    model = keras.Model(x, keras.layers.GlobalMaxPooling2D()(x))
+    array = np.random.default_rng(0).random((1, 400, 400, 3), "float32")
+    path = export.saved_model(model, tmp_path / "image", example={"x": array})
+    ((_, inputs),) = load_warmup_requests(path)
+    np.testing.assert_array_equal(inputs["x"], array)
+    assert curl_commands(path) == []

@@ -128,7 +128,7 @@ def test_a_model_without_attention_is_refused():
         export.attention_of(model)
 
 
-@pytest.mark.parametrize("model", [None, keras.Sequential([keras.layers.Dense(2)])], ids=str)
-def test_a_model_without_inputs_is_refused(model):
+@pytest.mark.parametrize("make_model", [lambda: None, keras.Sequential], ids=["none", "unbuilt"])
+def test_a_model_without_inputs_is_refused(make_model):
     with pytest.raises(ValueError, match="Functional or a built Sequential model. Received: model"):
-        export.attention_of(model)
+        export.attention_of(make_model())

@@ -173,3 +173,16 @@ def test_an_output_without_a_batch_dimension_is_refused(tmp_path):
         r"Expected output 'output' to be \(batch, ...\)",
         tmp_path,
     )
+
+
+def test_the_self_check_runs_the_rows_eagerly(tmp_path):
+    import tensorflow as tf
+
+    def sample(x):
+        # What a graph adds must be noticed.
+        offset = 0.0 if tf.executing_eagerly() else 0.1
+        return x + offset + keras.random.normal((1, 2), seed=GENERATOR)
+
+    signature = export.with_seed((sample, [export.Spec("x", (None, 2), "float32")], [GENERATOR]))
+    with pytest.raises(export.SelfCheckError, match="signature 'serving_default'"):
+        export.saved_model(None, tmp_path / "m", {"serving_default": signature})

@@ -19,7 +19,6 @@ class Subclassed(keras.Model):
         keras.InputSpec(shape=(None,), dtype="int32"),
         keras.InputSpec(ndim=2, dtype="int32", name="x"),
         keras.InputSpec(shape=(None,), name="x"),
-        keras.InputSpec(shape=(None,), dtype="int32", name="a b"),
         "x",
     ],
 )

@@ -1,5 +1,6 @@
 """`label`: the labels in models.config, under concurrent and killed processes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -107,6 +108,70 @@ def test_other_models_and_the_comment_at_the_top_are_kept(model):
     assert text.startswith("# mount at /models\n# both\nmodel_config_list {")
     names = [entry.name for entry in load_config(model.parent).model_config_list.config]
     assert names == ["other", "translator"] and "/elsewhere" in text
+
+
+def test_a_models_config_that_is_a_link_stays_one(model):
+    """A ConfigMap of Kubernetes is such a link."""
+    target = model.parent / "data" / "target.config"
+    target.parent.mkdir()
+    target.write_text("# mounted\n")
+    (model.parent / "models.config").symlink_to("data/target.config")
+    label(model, {"stable": 1})
+    assert (model.parent / "models.config").is_symlink()
+    assert target.read_text().startswith("# mounted\nmodel_config_list")
+    assert [path.name for path in target.parent.iterdir()] == ["target.config"]
+
+
+def test_the_mode_of_models_config_is_kept(model):
+    file = model.parent / "models.config"
+    file.write_text("")
+    file.chmod(0o640)
+    label(model, {"stable": 1})
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change a file's owner")
+def test_the_owner_of_models_config_is_kept(model):
+    file = model.parent / "models.config"
+    file.write_text("")
+    os.chown(file, 12345, 23456)
+    label(model, {"stable": 1})
+    assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+def test_a_file_whose_owner_cannot_be_kept_is_not_replaced(model, monkeypatch, capsys):
+    (model.parent / "models.config").write_text("# theirs\n")
+
+    def fail(*arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", fail)
+    own = os.stat(model.parent / "models.config")
+    monkeypatch.setattr(
+        os, "fstat", lambda descriptor: os.stat_result([*own[:4], own.st_uid + 1, *own[5:]])
+    )
+    assert main(["label", str(model), "stable=1"]) == 1
+    assert "Operation not permitted" in capsys.readouterr().err
+    names = sorted(path.name for path in model.parent.iterdir())
+    assert names == ["models.config", "translator"]
+    assert (model.parent / "models.config").read_text() == "# theirs\n"
+
+
+def test_a_planted_link_is_not_followed(model):
+    victim = model.parent / "victim"
+    victim.write_text("precious")
+    (model.parent / ".models.config.new").symlink_to(victim)
+    label(model, {"stable": 1})
+    assert victim.read_text() == "precious"
+
+
+def test_the_name_of_a_model_directory_that_is_a_link_is_the_models_name(model):
+    link = model.parent / "served" / "dates"
+    link.parent.mkdir()
+    link.symlink_to(model)
+    label(link, {"stable": 1})
+    assert 'name: "dates"' in (link.parent / "models.config").read_text()
+    assert not (model.parent / "models.config").exists()
 
 
 @pytest.mark.parametrize(

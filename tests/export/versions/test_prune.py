@@ -79,6 +79,20 @@ def test_an_invalid_keep_is_refused(model, keep):
     assert len(list_names(model)) == 5
 
 
+def test_of_a_version_that_is_a_link_only_the_link_is_removed(model):
+    store = model.parent / "store"
+    (model / "2").rename(store)
+    (model / "2").symlink_to(store)
+    assert prune(model, keep=3) == [1, 2]
+    assert list_names(model) == ["10", "3", "9"] and list_names(store) == ["saved_model.pb"]
+
+
+def test_a_number_beyond_those_of_a_server_is_not_a_version(model):
+    (model / "99999999999999999999").mkdir()
+    (model / "99999999999999999999" / "saved_model.pb").write_text("a model")
+    assert prune(model, keep=5) == []
+
+
 KILLED_PROGRAM = make_program(
     """
 import os, shutil, signal, sys
@@ -122,3 +136,13 @@ def test_the_command_prints_the_removed_versions(model, capsys):
     assert capsys.readouterr().out.splitlines() == ["removed: 1 2", "removed: none"]
     assert main(["prune", str(model), "--keep", "0"]) == 1
     assert capsys.readouterr().err.startswith("error: Expected `keep`")
+
+
+def test_the_command_prints_the_temporary_directories_that_it_left(model, capsys):
+    leftover = model / f".export-pod-1-{'0' * 32}"
+    leftover.mkdir()
+    assert main(["prune", str(model), "--keep", "9"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"not removed: {leftover}, which")
+    os.utime(leftover, (0, 0))
+    assert main(["prune", str(model), "--keep", "9"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["removed: none"]

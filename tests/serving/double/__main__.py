@@ -17,6 +17,8 @@ def main():
     parser.add_argument("--port", type=int, required=True, help="the port of gRPC")
     parser.add_argument("--rest_api_port", type=int, required=True)
     parser.add_argument("--model_config_file", required=True)
+    # The double never loads a broken version again, which is what this value requests.
+    parser.add_argument("--max_num_load_retries", type=int, choices=[0], required=True)
     parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1)
     parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0)
     parser.add_argument("--allow_version_labels_for_unavailable_models", action="store_true")

@@ -45,6 +45,8 @@ FUNCTIONS = {  # name: (type of the result, *types of the arguments)
         *(pointer, pointer, pointer, text, array_of(text), int32),
         *(pointer, array_of(Buffer), pointer),
     ),
+    "TF_LoadLibrary": (pointer, text, pointer),
+    "TF_DeleteLibraryHandle": (None, pointer),
     "TF_DeleteSession": (None, pointer, pointer),
     "TF_GraphOperationByName": (pointer, pointer, text),
     "TF_AllocateTensor": (pointer, int32, array_of(int64), int32, size),

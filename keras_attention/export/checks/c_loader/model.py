@@ -8,9 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from keras_attention.export.checks.c_loader.library import Output, open_library
+from keras_attention.export.checks.c_loader.op_libraries import find_library_files
 from keras_attention.export.checks.c_loader.tensors import delete_tensor, to_array, to_tensor
 
-INVALID_ARGUMENT = 3  # a status code of TensorFlow and gRPC
+# Status codes of TensorFlow and gRPC.
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+OUT_OF_RANGE = 11
 
 
 class LoaderError(RuntimeError):
@@ -34,6 +38,15 @@ class Model:
         self.library = open_library(folder)
         if disable_xla:
             self.library._ZN10tensorflow21DisableXlaCompilationEv()
+        try:
+            self._load(path)
+        except LoaderError as error:
+            if "Op type not registered" not in str(error) or not self._load_op_libraries():
+                raise
+            self._load(path)
+
+    def _load(self, path: str | os.PathLike) -> None:
+        """Load the graph, the variables and the signatures."""
         self.graph = self.library.TF_NewGraph()
         with contextlib.ExitStack() as cleanup, contextlib.ExitStack() as cleanup_on_failure:
             cleanup_on_failure.callback(self.library.TF_DeleteGraph, self.graph)
@@ -55,6 +68,18 @@ class Model:
             content = meta_graph.contents
             self.signatures = _parse_signatures(ctypes.string_at(content.data, content.length))
             cleanup_on_failure.pop_all()
+
+    def _load_op_libraries(self) -> int:
+        """Load the installed libraries of operations, and return their number."""
+        count = 0
+        for _, file in find_library_files():
+            # A library for another version of TensorFlow is of no use, but another one may be.
+            with contextlib.suppress(LoaderError), self._check_status(f"loading {file}") as status:
+                handle = self.library.TF_LoadLibrary(os.fsencode(file), status)
+                if handle:
+                    self.library.TF_DeleteLibraryHandle(handle)
+                    count += 1
+        return count
 
     def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Call one signature. Several threads may call it at the same time.

@@ -6,10 +6,11 @@ from keras_attention.kernels import tuning
 from keras_attention.kernels.dot.block_layout import layout, rows_per_block
 from keras_attention.kernels.dot.tensorflow.loops import BlockLoops
 from keras_attention.kernels.dot.tensorflow.slices import BlockSlicer
+from keras_attention.kernels.sizes import is_product_below
 from keras_attention.precision import saturate_cast
 
 
-def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None):
+def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=None, is_short=None):
     """Compute attention block by block, and recompute the weights for the gradient.
 
     Memory grows with the length of the sequences only, and a causal mask or a window skips keys. A
@@ -23,6 +24,7 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         seeds: Int32 `(batch, heads, Tq)`, the seeds of the dropout; or None.
         rate: Fraction of the weights to drop. The others are not scaled here.
         bias: `(batch or 1, heads or 1, Tq or 1, Tk or 1)`, added to the scores; or None.
+        is_short: False if the sequences are known to be long; None = decide by their lengths.
 
     Returns:
         Context `(batch, heads, Tq, Dv)`, float32 or float64. The caller has to zero it where
@@ -34,9 +36,10 @@ def blockwise_attention(query, key, value, visible, seeds=None, rate=0.0, bias=N
         sizes = tf.stack([tf.shape(x)[0] for x in (query, key, value)])
         batch = tf.where(tf.reduce_min(sizes) > 0, tf.reduce_max(sizes), 0)
         query, key, value = (_broadcast_batch(x, batch) for x in (query, key, value))
-    is_short = visible.queries * visible.keys < tuning.DOT_MIN_WEIGHTS_PER_HEAD
-    if not isinstance(batch, int):  # An empty batch is one block of no heads.
-        is_short = tf.logical_or(is_short, batch == 0)
+    if is_short is None:
+        is_short = is_product_below(tuning.DOT_MIN_WEIGHTS_PER_HEAD, visible.queries, visible.keys)
+        if not isinstance(batch, int):  # An empty batch is one block of no heads.
+            is_short = tf.logical_or(is_short, batch == 0)
     rows = rows_per_block(visible, is_single=is_short)
     heads = batch, key.shape[1], query.shape[1] // key.shape[1]
     slicer = BlockSlicer(layout(visible, rows, is_short), visible, heads, is_short)

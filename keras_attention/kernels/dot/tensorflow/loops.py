@@ -82,7 +82,15 @@ class BlockLoops:
                 # A separate loop over the blocks lets XLA slice the keys of a head only once.
                 return for_each_index(segment.count, visit_block, *state)
 
-            state = for_each_index(self.slicer.head_count, visit_head, *state)
+            def visit(n, *state, segment=segment):
+                block = self.slicer.find_block(segment, n // segment.count, n % segment.count)
+                return body(block, *state)
+
+            if is_compiled():
+                state = for_each_index(self.slicer.head_count, visit_head, *state)
+            else:
+                # One loop is a smaller graph, which a session prepares in less time.
+                state = for_each_index(self.slicer.head_count * segment.count, visit, *state)
         return state
 
     def _attend_block(self, block, query, key, value):

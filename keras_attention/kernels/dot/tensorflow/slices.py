@@ -40,7 +40,10 @@ class BlockSlicer:
         row = block * self.layout.rows
         start = 0 if band is None else band.first + row
         corner = head // (groups * shared), head % (groups * shared), row, start
-        size = *self.block_heads, self.layout.rows, segment.columns
+        columns = segment.columns
+        if segment.growth is not None:
+            columns = tf.clip_by_value(columns + i * segment.growth, 1, self.visible.keys)
+        size = *self.block_heads, self.layout.rows, columns
         return Block(head * self.layout.blocks + block, head // shared, corner, size)
 
     def split_queries(self, x):

@@ -25,7 +25,7 @@ def linear_recurrence(decay: Tensor, addition: Tensor) -> Tensor:
         q of the same shape.
 
     Example:
-    >>> from keras_attention.kernels.recurrence import linear_recurrence
+    >>> from keras_attention.normalize.recurrence import linear_recurrence
     >>> linear_recurrence(np.float32([0.5, 0.5, 0.5]), np.float32([8, 0, 1])).numpy()
     array([8., 4., 3.], dtype=float32)
     """

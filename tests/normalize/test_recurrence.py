@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.kernels.recurrence import linear_recurrence, shift
+from keras_attention.normalize.recurrence import linear_recurrence, shift
 from tests.gradients import gradients
 
 

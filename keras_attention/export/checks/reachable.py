@@ -1,0 +1,64 @@
+"""Nodes and functions of a SavedModel's graph that a server runs when it loads or answers."""
+
+from collections.abc import Iterable
+
+INIT_SIGNATURE = "__saved_model_init_op"
+INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")  # of SavedModels by TensorFlow 1
+
+
+def list_signatures(meta) -> dict:
+    """Return the signatures that clients can call, sorted by name.
+
+    TensorFlow stores the initialization as signatures too; their names begin with `__`.
+    """
+    signatures = sorted(meta.signature_def.items())
+    return {name: signature for name, signature in signatures if not name.startswith("__")}
+
+
+def list_output_tensors(meta) -> list[str]:
+    """Return the names of the tensors that a server computes for clients."""
+    signatures = list_signatures(meta).values()
+    return [info.name for signature in signatures for info in signature.outputs.values()]
+
+
+def list_initializers(meta) -> list[str]:
+    """Return the names of the operations that a server runs after it has restored the weights."""
+    names = []
+    if INIT_SIGNATURE in meta.signature_def:
+        names += [info.name for info in meta.signature_def[INIT_SIGNATURE].outputs.values()]
+    for key in INIT_COLLECTIONS:
+        if key in meta.collection_def:
+            names += meta.collection_def[key].node_list.value
+    return names
+
+
+def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
+    """Return the nodes and the functions that tensors depend on.
+
+    Args:
+        meta: MetaGraphDef.
+        tensors: Names of tensors or operations of its graph. Others are ignored.
+
+    Returns:
+        List of NodeDef, and list of FunctionDef. The nodes include those of the functions.
+    """
+    top_level = {node.name: node for node in meta.graph_def.node}
+    names, reached = list(tensors), {}
+    while names:
+        name = names.pop().lstrip("^").split(":")[0]
+        if name in top_level and name not in reached:
+            reached[name] = top_level[name]
+            names.extend(top_level[name].input)
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    unvisited, nodes, called = [*reached.values()], [], {}
+    while unvisited:
+        node = unvisited.pop()
+        nodes.append(node)
+        references = {node.op}
+        for attribute in node.attr.values():
+            listed = [function.name for function in attribute.list.func]
+            references |= {attribute.func.name, *listed}
+        for name in references & functions.keys() - called.keys():
+            called[name] = functions[name]
+            unvisited.extend(functions[name].node_def)
+    return nodes, [*called.values()]
