@@ -43,7 +43,8 @@ def chunkwise(scores: Tensor, mask: Tensor | None = None, *, ends: Tensor, width
     scores = to_score_precision(ops.convert_to_tensor(scores), MAX_ABSOLUTE_SCORE)
     check_broadcastable("ends", ends, "scores", scores.shape)
     ends = ops.cast(at_least_float32(ops.convert_to_tensor(ends)), scores.dtype)
-    ends = ops.broadcast_to(ends, ops.shape(scores))
+    # Not `ops.broadcast_to`, which has no gradient in an XLA loop of unknown sizes.
+    ends = ends + ops.zeros_like(scores)
     if mask is not None:
         check_broadcastable("mask", mask, "scores", scores.shape)
         scores = ops.where(mask, scores, ops.full_like(scores, MASKED_SCORE))

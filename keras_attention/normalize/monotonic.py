@@ -102,4 +102,5 @@ def _prepare(scores, mask, previous):
         check_broadcastable("mask", mask, "scores", scores.shape)
     check_broadcastable("previous", previous, "scores", scores.shape)
     previous = ops.cast(at_least_float32(ops.convert_to_tensor(previous)), scores.dtype)
-    return scores, mask, ops.broadcast_to(previous, ops.shape(scores))
+    # Not `ops.broadcast_to`, which has no gradient in an XLA loop of unknown sizes.
+    return scores, mask, previous + ops.zeros_like(scores)

@@ -11,7 +11,7 @@ the comment is unnecessary, which is an error as well.
 # pyright: reportUnnecessaryTypeIgnoreComment=error
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import keras
 import numpy as np
@@ -63,6 +63,18 @@ def build_multi_head_layers() -> list[keras.layers.Layer]:
 def convert_weights(theirs: keras.layers.MultiHeadAttention) -> keras.layers.Layer:
     """Weights from and to Keras."""
     return keras_attention.multi_head_to_keras(keras_attention.multi_head_from_keras(theirs))
+
+
+def migrate_layers(module: Any, weights: dict[str, Any]) -> None:
+    """Layers of other libraries."""
+    migrate = keras_attention.migrate
+    assert_type(
+        migrate.attention_decoder_from_addons(weights, keras.layers.GRUCell(8), mode="hard"),
+        keras_attention.AttentionDecoder,
+    )
+    blocks, _ = migrate.encoder_from_torch(module)
+    assert_type(blocks, list[keras_attention.TransformerEncoderBlock])
+    migrate.attention_from_addons(weights, mode="soft")  # pyright: ignore[reportArgumentType]
 
 
 def decode_step_by_step(query: Tensor, memory: Tensor) -> None:

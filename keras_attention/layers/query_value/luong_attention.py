@@ -66,7 +66,7 @@ class LuongAttention(Luong):
     was fixed to the identity (footnote 15). Differs from `keras.layers.Attention(score_mode=
     "concat")`, which sums tanh(query + key) without weights. Differs from the `LuongAttention` and
     `attention_layer_size` of TensorFlow Addons, where the attentional vector is a linear function
-    of [query; context]: see docs/porting.md.
+    of [query; context]: see docs/from_tensorflow_addons.md.
 
     Reference:
         Effective Approaches to Attention-based Neural Machine Translation, Luong, Pham, Manning

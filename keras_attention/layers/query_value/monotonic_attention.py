@@ -46,8 +46,8 @@ class MonotonicAttention(SequentialAttention):
     weights are part of its state. If no key is chosen, the context is zero, and the next query
     starts from the same key as this one.
 
-    Weights, in this order: `energy_bias` (), those of the score (see `AdditiveScore` and
-    `GeneralScore`), and with `chunk` > 1 those of the second score.
+    Weights, in this order: `energy_bias` (), those of the score (see `AdditiveScore`, which has a
+    bias here, and `GeneralScore`), and with `chunk` > 1 those of the second score.
 
     Args:
         score: "additive" or "general".
@@ -127,7 +127,7 @@ class MonotonicAttention(SequentialAttention):
             }
             if score == "general":
                 return GeneralScore(**options)
-            return AdditiveScore(units=units, normalized=normalized, **options)
+            return AdditiveScore(units=units, use_bias=True, normalized=normalized, **options)
 
         super().__init__(score=create_score("score"), normalize=softmax, seed=seed, **kwargs)
         if not arguments.is_real(bias) or not math.isfinite(bias):
@@ -192,7 +192,8 @@ class MonotonicAttention(SequentialAttention):
             weights = chunkwise(scores, visible, ends=ends, width=self.chunk)
         context = weighted_sum(ops.expand_dims(weights, -2), memory.values)
         has_chosen = ops.any(ends > 0, axis=-1, keepdims=True)
-        return ops.squeeze(context, -2), weights, ops.where(has_chosen, ends, carry)
+        output = self.transform_output(ops.squeeze(context, -2), query)
+        return output, weights, ops.where(has_chosen, ends, carry)
 
     def get_config(self) -> Config:
         score, config = self.score.get_config(), super().get_config()

@@ -107,7 +107,7 @@ class AttentionDecoder(DenseInputsLayer):
 
     Differs from the papers: the cell is Keras's (its GRU swaps the roles of z and 1 - z), the query
     of a stack with attend="before" is its top cell's state, and the readout is not included. For
-    models with the `AttentionWrapper` of TensorFlow Addons see docs/porting.md.
+    models with the `AttentionWrapper` of TensorFlow Addons see docs/from_tensorflow_addons.md.
 
     Reference:
         Bahdanau, Cho, Bengio (2015), appendix A.2.2, https://arxiv.org/abs/1409.0473; Luong, Pham,

@@ -3,6 +3,7 @@
 from tests.layers.contract import (
     image,
     luong,
+    migrate,
     multi_head,
     neural_turing_machine,
     pointer,
@@ -19,6 +20,7 @@ FAMILIES = (
     query_value,
     luong,
     sequential,
+    migrate,
     multi_head,
     transformer,
     recurrent,

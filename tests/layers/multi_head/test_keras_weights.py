@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_attention
 from keras_attention import (
     MultiHeadAttention,
     MultiHeadSelfAttention,
@@ -125,6 +126,11 @@ def test_our_options_without_a_counterpart_in_keras_are_refused():
     grouped = build_seeded(MultiHeadAttention(4, 2, value_dim=3, num_key_value_heads=2), X)
     with pytest.raises(ValueError, match="Expected .* Received: value_dim=3, key_dim=2"):
         multi_head_to_keras(grouped)
+
+
+def test_functions_are_also_in_migrate():
+    assert keras_attention.migrate.multi_head_from_keras is multi_head_from_keras
+    assert keras_attention.migrate.multi_head_to_keras is multi_head_to_keras
 
 
 def test_wrong_or_unbuilt_layers_are_refused():

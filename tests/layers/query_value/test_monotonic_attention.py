@@ -136,3 +136,17 @@ def test_beam_search_reorders_the_position_with_its_hypotheses():
         is_open &= tokens[:, t] != 2
         previous = tokens[:, t]
     np.testing.assert_allclose(numpy(wide.scores)[:, 0], log_probability, atol=1e-4)
+
+
+def test_decoder_trains_under_xla_with_unknown_sizes():
+    if keras.backend.backend() == "torch":
+        pytest.skip("Keras does not compile on PyTorch")
+    attention = MonotonicAttention("general", bias=0.0, chunk=2)
+    decoder = AttentionDecoder(keras.layers.GRUCell(6), attention, attend="after")
+    inputs = [keras.Input((None, x.shape[-1])) for x in (QUERY, VALUE)]
+    model = keras.Model(inputs, decoder(*inputs))
+    model.compile("sgd", "mse", jit_compile=True)
+    target = np.ones((BATCH, QUERIES, VALUE.shape[-1]), "float32")
+    before = decoder.attention.score.get_weights()[0]
+    model.fit([QUERY, VALUE], target, verbose=0)
+    assert np.abs(decoder.attention.score.get_weights()[0] - before).max() > 0
