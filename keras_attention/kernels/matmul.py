@@ -113,12 +113,9 @@ def to_rows(x: Tensor) -> Tensor:
 
 
 def from_rows(rows: Tensor, x: Tensor, *widths: int) -> Tensor:
-    """Reshape the rows of a result to `(*axes, *widths)`, where `x` is `(*axes, width)`.
+    """Reshape the rows of a result `(rows, units)` to `(*axes, *widths)`.
 
-    Args:
-        rows: `(rows, units)`, one row for each vector of `x`.
-        x: The tensor whose rows they are.
-        widths: Sizes of the last axes, whose product is `units`.
+    The rows are those of `x`, `(*axes, width)`; the product of the widths is `units`.
     """
     sizes, is_unknown = x.shape[:-1], [size is None for size in x.shape[:-1]]
     if sum(is_unknown) == 0 or sum(is_unknown) == 1 and 0 not in sizes:

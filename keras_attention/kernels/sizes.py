@@ -10,9 +10,8 @@ from keras_attention.types import Tensor
 def is_product_below(limit: int, *sizes: int | Tensor) -> bool | Tensor:
     """Return whether the product of sizes is below a limit: a bool, or a bool scalar tensor.
 
-    Args:
-        limit: Below 2**24, so that it is exact in float32.
-        sizes: Ints or int32 scalar tensors, whose product in int32 could overflow.
+    The product of int32 tensors could overflow, so it is computed in float32, in which a limit
+    below 2**24 is exact.
     """
     product = math.prod(size for size in sizes if isinstance(size, int))
     for size in sizes:

@@ -23,6 +23,8 @@ class LocationAwareScore(AdditiveScore):
     see `keras_attention.LocationAwareAttention`. Called as a score, without previous weights, it is
     the additive score.
 
+    Further arguments are those of `AdditiveScore`.
+
     Weights, in this order: those of `AdditiveScore`, then `filters` (width, channels, filters) and
     `location_kernel` (filters, units).
 
@@ -31,7 +33,6 @@ class LocationAwareScore(AdditiveScore):
         filters: Number of filters.
         width: Number of weights that a filter covers, an odd int.
         channels: Number of previous weights per key.
-        **kwargs: As in `AdditiveScore`.
 
     Raises:
         ValueError: If an argument is not as described.
