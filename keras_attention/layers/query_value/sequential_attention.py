@@ -70,13 +70,7 @@ class SequentialAttention(QueryValueAttention):
         noise: Nest = None,
         positions: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Nest]:
-        raise NotImplementedError
-
-    def initial_carry(self, memory: PreparedMemory) -> Nest:
-        raise NotImplementedError
-
-    def carry_spec(self, batch: int | None, keys: int | None) -> Nest:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `attend_step`")
 
     def attend_once(self, query: Tensor, memory: PreparedMemory, noise: Nest = None) -> Any:
         """Attend with one query per sequence by the steps of the base class, without a carry."""
