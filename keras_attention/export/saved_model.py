@@ -31,7 +31,6 @@ from keras_attention.export.signatures.signature import (
 from keras_attention.export.variable_order import sort_variables
 from keras_attention.export.versions.publish import publish
 from keras_attention.paths import to_local_path
-from keras_attention.server_context import trace_for_server
 
 Example = Mapping[str, Any]
 
@@ -139,14 +138,12 @@ def saved_model(
     warn_about_default_names(inputs, stacklevel=3)  # the line that calls `saved_model`
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
-    with trace_for_server():
-        archive, traced = _trace(parts, all_signatures)
+    archive, traced = _trace(parts, all_signatures)
     changed = {name: find_changed_state(function) for name, function in traced.items()}
     _warn_about_state(parts, {name: variables for name, variables in changed.items() if variables})
 
     def write(path: Path) -> None:
-        with trace_for_server():  # `write_out` traces again
-            _write_graph(path, archive, list(traced))
+        _write_graph(path, archive, list(traced))
         check_graph(path, xla)
         with restore_variables(list(traced.values())):
             accepted = replace_rejected_calls(calls)

@@ -21,6 +21,7 @@ from keras_attention.normalize import softmax
 from keras_attention.precision import at_least_float32
 from keras_attention.read import weighted_sum
 from keras_attention.score.score import Score
+from keras_attention.server_context import get_max_length
 from keras_attention.types import Nest, Normalizer, Tensor
 
 IMPLEMENTATIONS = ("auto", "plain", "blockwise")
@@ -217,9 +218,10 @@ def can_run_dot_blockwise(
         # PyTorch's fused attention has no seeded dropout, and accepts a mask or a bias, not both.
         # Adding the mask to the bias would not help: NaN at masked positions of the bias remains.
         return False
-    if implementation == "blockwise" or None in (queries, key_count):
+    if implementation == "blockwise":
         return True
-    return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
+    lengths = [get_max_length() if size is None else size for size in (queries, key_count)]
+    return None in lengths or math.prod(lengths) >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
 
 
 def _attend_dots(attend, query, keys, values, mask, seeds, rate, bias, groups):

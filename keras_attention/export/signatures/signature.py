@@ -13,7 +13,8 @@ from keras_attention.export.signatures.input_names import (
     check_input_name,
 )
 from keras_attention.export.signatures.model_inputs import describe_inputs, list_input_names
-from keras_attention.export.signatures.spec import Spec, as_spec
+from keras_attention.export.signatures.spec import Spec, as_spec, find_max_length
+from keras_attention.server_context import trace_for_server
 from keras_attention.types import Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -42,7 +43,8 @@ class Signature(NamedTuple):
         """Check the tensors, one for each input in order, and call the function with them."""
         names = [spec.name for spec in self.inputs]
         checked = add_input_checks(self.inputs, tensors)
-        return self.compute_unchecked(**dict(zip(names, checked, strict=True)))
+        with trace_for_server(find_max_length(self.inputs)):
+            return self.compute_unchecked(**dict(zip(names, checked, strict=True)))
 
     def compute_unchecked(self, /, **tensors: Tensor) -> dict[str, Tensor]:
         """Call the function and return its outputs by name; a single tensor is named `output`.

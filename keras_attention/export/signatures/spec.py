@@ -1,6 +1,6 @@
 """The specification of a signature's input: name, shape with named sizes, and dtype."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -31,7 +31,9 @@ class Spec(NamedTuple):
             that are specified by any class other than `Spec` reject them. Default True.
         at_most: Dict of the name of a size in `shape` to the largest size that is accepted, or
             None. The time and memory of a request grow with its sizes, so a server for unknown
-            clients needs such limits. Default None.
+            clients needs such limits. If all sequences are limited to less than 512 elements, the
+            graph holds only the way of computing attention that suits short ones, and is smaller.
+            Default None.
 
     Example:
     >>> from keras_attention.export import Spec
@@ -92,6 +94,14 @@ def as_spec(description: Any) -> Spec:
     if at_most is not None and not _are_limits(at_most, shape):
         raise ValueError("`at_most` needs positive ints by the names of sizes")
     return Spec(description.name, shape, dtype.name, below, description.finite, at_most)
+
+
+def find_max_length(specs: Sequence[Spec]) -> int | None:
+    """Return the largest size of all axes that vary but the batch; None = there is no limit."""
+    limits = {name: limit for spec in specs for name, limit in (spec.at_most or {}).items()}
+    axes = [axis for spec in specs for axis in spec.shape[1:] if not isinstance(axis, int)]
+    sizes = [limits.get(axis) for axis in axes]
+    return None if None in sizes else max(sizes, default=0)
 
 
 def _are_limits(at_most: Any, shape: tuple) -> bool:
