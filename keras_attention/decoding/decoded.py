@@ -16,8 +16,8 @@ MIN_SCORE = -3.4028234663852886e38
 class Decoded(NamedTuple):
     """The sentences that a decoding loop returns.
 
-    `greedy` returns one per row; `beam_search` returns K per row, best first, and every field has
-    an axis of size K after the batch axis.
+    `greedy` and `sample` return one per row; `beam_search` returns K per row, best first, and every
+    field has an axis of size K after the batch axis.
 
     Attributes:
         tokens: `(batch, L)` int32: the emitted tokens, the end token included, then padding.

@@ -18,7 +18,7 @@ from keras_attention.types import Nest, Tensor
 
 
 def decode_tokens(
-    select: Callable[[Tensor, Tensor], Tensor],
+    select: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     step: Callable[[Tensor, Nest, Nest], tuple[Tensor, Nest, Tensor | None]],
     state: Nest,
     start_token: int | Tensor,

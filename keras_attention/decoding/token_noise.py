@@ -41,7 +41,7 @@ def to_row_seeds(seed: Any, leaves: Any) -> Any:
         seeds = arguments.to_tensor("`seed`", seed)
         if "int" not in keras.backend.standardize_dtype(seeds.dtype):
             raise error
-        seeds = ops.cast(seeds, "int32")
+        seeds = _fold_bits(seeds)
     else:
         raise error
     if seeds.shape == ():
@@ -76,3 +76,13 @@ def gumbel_noise(seeds: Any, index: Any, tokens: Any) -> Any:
     # Small uniform numbers, which become the largest noise, need a resolution finer than 2^-24.
     uniform = (ops.cast(shift_right(bits, 1), "float32") + 0.5) * 2.0**-31
     return -ops.log(-ops.log1p(-ops.minimum(uniform, MAX_UNIFORM)))
+
+
+def _fold_bits(seeds):
+    """Cast seeds to int32; numbers that int32 cannot hold depend on all of their bits."""
+    low = ops.cast(seeds, "int32")
+    if keras.backend.standardize_dtype(seeds.dtype) not in ("int64", "uint64"):
+        return low
+    high = ops.cast(ops.right_shift(seeds, 32), "int32")
+    sign = ops.right_shift(low, 31)  # equal to `high` if the number fits into int32
+    return ops.bitwise_xor(low, ops.bitwise_xor(high, sign))

@@ -1,8 +1,10 @@
 """Mask of the keys near the place that received the most weight before."""
 
+import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.precision import score_dtype
 from keras_attention.types import Tensor
 
 
@@ -12,8 +14,9 @@ def around(weights: Tensor, width: int | Tensor) -> Tensor:
     The median is the first key up to which at least half of all weight lies.
 
     Args:
-        weights: Weights of an earlier query, `(batch, ..., Tk)`, at least 0.
-        width: Number of keys that are visible on either side, an int of at least 0.
+        weights: Weights of an earlier query, `(batch, ..., Tk)`, numbers of at least 0.
+        width: Number of keys that are visible on either side, an int of at least 0, or an int
+            scalar tensor.
 
     Returns:
         Bool `(batch, ..., Tk)`.
@@ -32,6 +35,8 @@ def around(weights: Tensor, width: int | Tensor) -> Tensor:
     """
     width = arguments.size("width", width)
     weights = ops.convert_to_tensor(weights)
+    dtype = keras.backend.standardize_dtype(weights.dtype)
+    weights = ops.cast(weights, score_dtype(dtype))  # sums of many weights need the precision
     below = ops.cumsum(weights, axis=-1) < 0.5 * ops.sum(weights, axis=-1, keepdims=True)
     median = ops.sum(ops.cast(below, "int32"), axis=-1, keepdims=True)
     return ops.abs(ops.arange(ops.shape(weights)[-1], dtype="int32") - median) <= width

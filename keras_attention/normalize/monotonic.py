@@ -22,7 +22,8 @@ def monotonic(
         weights[j] = p[j] q[j]                                       (equation 14)
 
     Args:
-        scores: `(batch, ..., Tk)`, any float dtype.
+        scores: `(batch, ..., Tk)`, any float dtype. A Tk that is known only at run time may be at
+            most 65,536.
         mask: Bool, broadcastable to the scores, True = visible; None = everything is visible. A
             masked key is never chosen.
         previous: Weights of the previous query, broadcastable to the scores. Before the first
@@ -60,8 +61,9 @@ def monotonic(
 def monotonic_hard(scores: Tensor, mask: Tensor | None = None, *, previous: Tensor) -> Tensor:
     """Choose the first key with a positive score, from the previous query's key on.
 
-    This is the decision that `monotonic` takes in expectation, for inference. It inspects the keys
-    only up to the chosen one, so that it can follow a stream. There is no gradient.
+    For one query, this is the decision of which `monotonic` is the expectation. Over several
+    queries the two differ where no key is chosen: the expectation loses that probability, while
+    `MonotonicAttention` keeps the position of a hard choice. There is no gradient.
 
     Args:
         scores: `(batch, ..., Tk)`, any float dtype.

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_attention.types import Tensor
 
-MAX_LENGTH = 2**20  # of an axis whose size is known only at run time
+MAX_LENGTH = 2**16  # of an axis whose size is known only at run time
 
 
 def linear_recurrence(decay: Tensor, addition: Tensor) -> Tensor:
@@ -31,10 +31,12 @@ def linear_recurrence(decay: Tensor, addition: Tensor) -> Tensor:
     """
     length = addition.shape[-1]
     length = MAX_LENGTH if length is None else length
-    for doubling in range(math.ceil(math.log2(max(length, 1)))):
+    doublings = math.ceil(math.log2(max(length, 1)))
+    for doubling in range(doublings):
         steps = 2**doubling
         addition = decay * shift(addition, steps, fill=0.0) + addition
-        decay = decay * shift(decay, steps, fill=1.0)
+        if doubling < doublings - 1:
+            decay = decay * shift(decay, steps, fill=1.0)
     return addition
 
 

@@ -19,9 +19,9 @@ class LocationAwareScore(AdditiveScore):
         located     = (filters * previous) location_kernel          (equation 8)
         score[i, j] = scale . tanh(q_i Wq + k_j Wk + located_j + bias)      (equation 9)
 
-    `locate` returns the second summand's term `located`, which a layer adds to the projected keys:
-    see `keras_attention.LocationAwareAttention`. Called as a score, without previous weights, it is
-    the additive score.
+    `locate` returns `located`, which a layer adds to the projected keys: see
+    `keras_attention.LocationAwareAttention`. Called as a score, without previous weights, it is the
+    additive score.
 
     Further arguments are those of `AdditiveScore`.
 
@@ -89,7 +89,10 @@ class LocationAwareScore(AdditiveScore):
             `(batch, Tk, units)`.
         """
         filters = ops.cast(self.filters, previous.dtype)
-        filtered = ops.conv(previous, filters, padding="same", data_format="channels_last")
+        if previous.shape[0] == 0:  # TensorFlow does not convolve an empty batch
+            filtered = ops.zeros((*ops.shape(previous)[:-1], self.filter_count), previous.dtype)
+        else:
+            filtered = ops.conv(previous, filters, padding="same", data_format="channels_last")
         return project(filtered, self.location_kernel)
 
     def get_config(self) -> Config:

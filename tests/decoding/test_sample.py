@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention.decoding import greedy, sample
-from keras_attention.decoding.token_noise import gumbel_noise
+from keras_attention.decoding.token_noise import gumbel_noise, to_row_seeds
 from tests.decoding.toy import END, PAD, START, Toy, table_step
 
 PROBABILITIES = np.array([0.05, 0.3, 0.15, 0.2, 0.3])
@@ -256,3 +256,13 @@ def test_scores_are_log_probabilities_without_temperature():
     tokens = ops.convert_to_numpy(decoded.tokens)
     expected = np.log(PROBABILITIES)[tokens].sum(1)
     np.testing.assert_allclose(ops.convert_to_numpy(decoded.scores), expected, rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no int64 here")
+def test_all_bits_of_a_long_seed_count():
+    def compute(seeds):
+        seeds = to_row_seeds(ops.convert_to_tensor(np.array(seeds, "int64")), [ops.zeros((4, 1))])
+        return ops.convert_to_numpy(seeds).tolist()
+
+    assert compute([5, -1, 2**31 - 1, 0]) == [5, -1, 2**31 - 1, 0]
+    assert len(set(compute([0, 1 << 32, 2 << 32, 3 << 32]))) == 4

@@ -27,3 +27,11 @@ def test_keys_near_the_median_are_visible(weights, width, expected):
 def test_invalid_width_is_refused(width):
     with pytest.raises(ValueError, match="`width`"):
         around(np.ones((1, 3), "float32"), width)
+
+
+def test_precision_of_the_weights_does_not_matter():
+    weights = np.full((1, 3000), 1 / 3000, "float16")
+    visible = np.flatnonzero(ops.convert_to_numpy(around(weights, 0))[0])
+    assert abs(visible[0] - 1499) <= 1
+    mask = ops.convert_to_numpy(around(np.array([[0, 1, 0, 0]]), 1))
+    np.testing.assert_array_equal(mask, [[True, True, True, False]])

@@ -150,7 +150,7 @@ class QueryValueAttention(BaseLayer):
         return PreparedMemory(keys, value, mask)
 
     def project_keys(self, key: Tensor) -> Nest:
-        """Return the keys as the score compares them with queries: `(batch, Tk, D)`."""
+        """Return the keys as the layer's score needs them: `(batch, Tk, D)`, or a nest of such."""
         return self.score.project_key(key)
 
     def attend(
@@ -235,7 +235,9 @@ class QueryValueAttention(BaseLayer):
     def carry_spec(self, batch: int | None, keys: int | None) -> Nest:
         """Return the carry as a nest of `keras.KerasTensor`, for a batch size and a number of keys.
 
-        A carry without tensors means that the steps are independent of one another.
+        Each leaf has to be an object of its own, because Keras tells the outputs of a functional
+        model apart by identity. A carry without tensors means that the steps are independent of one
+        another.
         """
         return ()
 

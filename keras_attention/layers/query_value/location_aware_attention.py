@@ -8,6 +8,7 @@ from keras import ops
 import keras_attention.normalize
 from keras_attention import arguments
 from keras_attention.kernels.prepared_memory import PreparedMemory
+from keras_attention.layers.query_value.base import QueryValueAttention
 from keras_attention.layers.query_value.perturbation import SeededDropout
 from keras_attention.layers.query_value.sequential_attention import SequentialAttention
 from keras_attention.layers.query_value.start_weights import first_key_weights, uniform_weights
@@ -57,8 +58,9 @@ class LocationAwareAttention(SequentialAttention):
         normalize: "softmax", "smooth" or another normalizer, as in `Attention`.
         sharpness: Factor of the scores, a number above 0; 2 sharpens the weights.
         window: In inference, only keys within this distance of the median of the previous weights
-            are visible; None = all keys. In training all keys are visible, because a window would
-            exclude the right key as long as the weights are still wrong.
+            are visible; None = all keys. A window of masked keys only has no effect. In training
+            all keys are visible, because a window would exclude the right key as long as the
+            weights are still wrong.
         cumulative: Whether the filters also see the sum of all previous weights.
         start: Weights before the first query: "uniform", over the visible keys; "first", all at the
             first visible key; None = "first" with a window, otherwise "uniform".
@@ -159,8 +161,9 @@ class LocationAwareAttention(SequentialAttention):
 
     def carry_spec(self, batch: int | None, keys: int | None) -> Nest:
         """Return the specs of the previous weights and, with `cumulative`, of their sum."""
-        weights = keras.KerasTensor((batch, keys), dtype=score_dtype(self.compute_dtype))
-        return (weights, weights) if self.cumulative else (weights,)
+        dtype = score_dtype(self.compute_dtype)
+        count = 2 if self.cumulative else 1
+        return tuple(keras.KerasTensor((batch, keys), dtype=dtype) for _ in range(count))
 
     def attend_step(
         self,
@@ -175,15 +178,23 @@ class LocationAwareAttention(SequentialAttention):
         mask = as_structured_mask(memory.mask, 1, ops.shape(memory.values)[-2]).dense()
         is_training = noise is not None
         if self.window is not None and not is_training:
-            mask = combine(mask, ops.expand_dims(around(carry[0], self.window), -2))
+            mask = self._add_window(mask, carry[0])
         memory = PreparedMemory(memory.keys + located, memory.values, mask)
-        output, weights = self.attend_once(query, memory, noise)
+        output, weights = QueryValueAttention.attend(self, query, memory, noise)
         new_carry = (weights, carry[1] + weights) if self.cumulative else (weights,)
         has_attended = ops.any(weights > 0, axis=-1, keepdims=True)
         new_carry = tuple(
             ops.where(has_attended, new, old) for new, old in zip(new_carry, carry, strict=True)
         )
         return output, weights, new_carry
+
+    def _add_window(self, mask, previous):
+        """Return the mask `(batch, 1, Tk)` with the window, unless the window hides all keys."""
+        near = ops.expand_dims(around(previous, self.window), -2)
+        if mask is None:
+            return near
+        visible = combine(mask, near)
+        return ops.where(ops.any(visible, axis=-1, keepdims=True), visible, mask)
 
     def get_config(self) -> Config:
         score = self.score.get_config()

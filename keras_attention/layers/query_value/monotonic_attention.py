@@ -38,13 +38,15 @@ class MonotonicAttention(SequentialAttention):
         weights[i, j] = p[i, j] q[i, j]                                             (equation 14)
 
     Training uses these expected weights. Inference chooses the first key of positive energy and
-    nothing else. It needs the keys only up to the chosen one, so that it can follow a stream. With
-    `chunk` > 1 (MoChA), each query attends by softmax, with a second score, to the `chunk` keys up
-    to and including the chosen one.
+    nothing else; keys after the chosen one have no effect. With `chunk` > 1 (MoChA), each query
+    attends by softmax, with a second additive score that is not normalized, or a second general
+    one, to the `chunk` keys up to and including the chosen one; masked keys count.
 
     The queries are evaluated in order, as the steps of a loop. In an `AttentionDecoder`, the
-    weights are part of its state. If no key is chosen, the context is zero, and the next query
-    starts from the same key as this one.
+    weights are part of its state. If the hard choice finds no key, the context is zero, and the
+    next query starts from the same key as this one. The expectation loses the probability that no
+    key is chosen. A loop of your own over `AttentionDecoder.step` has to pass the noise in
+    training: without it a step chooses as in inference, and the layer gets no gradient.
 
     Weights, in this order: `energy_bias` (), those of the score (see `AdditiveScore`, which has a
     bias here, and `GeneralScore`), and with `chunk` > 1 those of the second score.
@@ -84,8 +86,10 @@ class MonotonicAttention(SequentialAttention):
     >>> context.shape, weights.shape
     (TensorShape([1, 3, 2]), TensorShape([1, 3, 6]))
 
-    Differs from the papers: if no key is chosen, the position is kept, so that a later query can
-    choose one.
+    If the number of keys is known only at run time, it may be at most 65,536.
+
+    Differs from the papers: if no key is chosen in inference, the position is kept, so that a later
+    query can choose one.
 
     Reference:
         Online and Linear-Time Attention by Enforcing Monotonic Alignments, Raffel, Luong, Liu,
@@ -107,8 +111,8 @@ class MonotonicAttention(SequentialAttention):
         kernel_regularizer: Regularizer = None,
         **kwargs,
     ):
-        _refuse_option(kwargs, "dropout", "the weights would not be those of a choice")
-        _refuse_option(kwargs, "implementation", "there is only one")
+        _refuse_option(kwargs, "dropout", 0.0, "the weights would not be those of a choice")
+        _refuse_option(kwargs, "implementation", "auto", "there is only one")
         self.score_name = arguments.one_of("score", score, ("additive", "general"))
         self.units = arguments.positive_integer("units", units, optional=True)
         self.normalized = arguments.boolean("normalized", normalized)
@@ -127,7 +131,8 @@ class MonotonicAttention(SequentialAttention):
             }
             if score == "general":
                 return GeneralScore(**options)
-            return AdditiveScore(units=units, use_bias=True, normalized=normalized, **options)
+            is_normalized = normalized and name == "score"
+            return AdditiveScore(units=units, use_bias=True, normalized=is_normalized, **options)
 
         super().__init__(score=create_score("score"), normalize=softmax, seed=seed, **kwargs)
         if not arguments.is_real(bias) or not math.isfinite(bias):
@@ -175,25 +180,28 @@ class MonotonicAttention(SequentialAttention):
         """Attend with one query per sequence; see `QueryValueAttention.attend_step`."""
         check_not_symbolic("attend_step", query=query, memory=memory)
         mask = as_structured_mask(memory.mask, 1, ops.shape(memory.values)[-2])
-        query = mask.zero_masked_queries(ops.cast(query, self.compute_dtype), is_single=True)
-        query = to_score_precision(query)
+        query = ops.cast(query, self.compute_dtype)
+        projected = to_score_precision(mask.zero_masked_queries(query, is_single=True))
         visible = mask.dense()
         visible = None if visible is None else ops.squeeze(visible, -2)
         energy_keys, chunk_keys = memory.keys
-        energies = _compare_single(self.score, query, energy_keys)
+        energies = _compare_single(self.score, projected, energy_keys)
         energies = ops.add(energies, ops.cast(self.energy_bias, energies.dtype))
         if self.inference == "soft" or noise is not None:
             ends = monotonic(energies, visible, previous=carry, noise=noise)
+            keeps_carry = None if visible is None else ops.logical_not(ops.any(visible, axis=-1))
         else:
             ends = monotonic_hard(energies, visible, previous=carry)
+            keeps_carry = ops.logical_not(ops.any(ends > 0, axis=-1))
         weights = ends
         if self.chunk_score is not None:
-            scores = _compare_single(self.chunk_score, query, chunk_keys)
+            scores = _compare_single(self.chunk_score, projected, chunk_keys)
             weights = chunkwise(scores, visible, ends=ends, width=self.chunk)
         context = weighted_sum(ops.expand_dims(weights, -2), memory.values)
-        has_chosen = ops.any(ends > 0, axis=-1, keepdims=True)
         output = self.transform_output(ops.squeeze(context, -2), query)
-        return output, weights, ops.where(has_chosen, ends, carry)
+        if keeps_carry is not None:
+            ends = ops.where(ops.expand_dims(keeps_carry, -1), carry, ends)
+        return output, weights, ends
 
     def get_config(self) -> Config:
         score, config = self.score.get_config(), super().get_config()
@@ -224,8 +232,13 @@ class EnergyNoise(Perturbation):
         self.layer = layer
 
     def sample(self, query: Tensor, memory: PreparedMemory) -> Tensor:
-        """Draw the noise of all queries: `(batch, Tq, Tk)`, or `(batch, Tk)` for a single query."""
-        shape = (*ops.shape(query)[:-1], ops.shape(memory.values)[-2])
+        """Draw the noise of all queries: `(batch, Tq, Tk)`, or `(batch, Tk)` for a single query.
+
+        The last axis has size 1 if the layer's noise is 0.
+        """
+        shape = (*ops.shape(query)[:-1], ops.shape(memory.values)[-2] if self.layer.noise else 1)
+        if not self.layer.noise:  # not None, by which a step recognizes training
+            return ops.zeros(shape, "float32")
         return self.layer.noise * keras.random.normal(shape, seed=self.layer.seed_generator)
 
     def __call__(self, weights: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -238,6 +251,7 @@ def _compare_single(score, query, keys):
     return ops.squeeze(compare(score, projected, keys), -2)
 
 
-def _refuse_option(options, name, reason):
-    if name in options:
-        raise ValueError(f"Expected no `{name}`: {reason}. Received: {name}={options[name]!r}")
+def _refuse_option(options, name, default, reason):
+    value = options.pop(name, default)
+    if value != default:
+        raise ValueError(f"Expected no `{name}`: {reason}. Received: {name}={value!r}")

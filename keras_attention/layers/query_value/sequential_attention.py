@@ -45,10 +45,16 @@ class SequentialAttention(QueryValueAttention):
         if len(query.shape) < len(memory.values.shape):
             output, weights, _ = self.attend_step(query, memory, carry, noise, positions)
             return output, weights if return_weights else None
-        queries, keys = ops.shape(query)[-2], ops.shape(memory.values)[-2]
+        batch, queries, _ = ops.shape(query)
+        keys, width = ops.shape(memory.values)[-2:]
+        weights_dtype = score_dtype(self.compute_dtype)
+        if query.shape[-2] == 0:  # a loop needs a step
+            context = ops.zeros((batch, 0, width), self.compute_dtype)
+            weights = ops.zeros((batch, 0, keys), weights_dtype)
+            return self.transform_output(context, query), weights if return_weights else None
         rows = as_structured_mask(memory.mask, queries, keys).dense()
         if rows is not None:
-            rows = ops.broadcast_to(rows, (ops.shape(query)[0], queries, keys))
+            rows = ops.broadcast_to(rows, (batch, queries, keys))
 
         def step(carry, query, row, noise, position):
             step_mask = None if row is None else ops.expand_dims(row, -2)
@@ -56,7 +62,6 @@ class SequentialAttention(QueryValueAttention):
             output, weights, carry = self.attend_step(query, step_memory, carry, noise, position)
             return (output, ops.cast(weights, weights_dtype)), carry
 
-        weights_dtype = score_dtype(self.compute_dtype)
         dtypes = [self.compute_dtype, weights_dtype]
         sequences = [ops.cast(query, self.compute_dtype), rows, noise, positions]
         (outputs, weights), _ = masked_scan(step, carry, sequences, None, dtypes)
@@ -71,10 +76,6 @@ class SequentialAttention(QueryValueAttention):
         positions: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Nest]:
         raise NotImplementedError(f"{type(self).__name__} has no `attend_step`")
-
-    def attend_once(self, query: Tensor, memory: PreparedMemory, noise: Nest = None) -> Any:
-        """Attend with one query per sequence by the steps of the base class, without a carry."""
-        return super().attend(query, memory, noise)
 
 
 def _check_rank(shape):

@@ -294,8 +294,11 @@ class AttentionDecoder(DenseInputsLayer):
             inputs: `(batch, D)`.
             state: A `DecoderState`.
             memory: The `PreparedMemory` that `prepare` returned.
-            noise: The noise of this step, sampled by the attention's perturbation: a nest of
-                tensors `(batch, n)`, or None.
+            noise: The noise of this step, a nest of tensors `(batch, n)`, or None. In a training
+                loop of your own, call `decoder.attention.perturbation.sample(queries, memory)`
+                once, with a tensor `(batch, Tdec, any)`, and pass each step its part. Without it,
+                the attention works as in inference: there is no dropout, and hard and monotonic
+                choices have no gradient.
             training: Whether the cell applies dropout. Only `call`, which samples the dropout masks
                 before its loop, passes True. Leave it False in your own loops, even in training.
 

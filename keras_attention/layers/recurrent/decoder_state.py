@@ -38,6 +38,7 @@ def initial_decoder_state(cell, batch_size, state, fed_size, dtype, carry_spec=(
     states, fed, carry, position = split_state(cell, state, fed_size, batch, carry_spec)
     if tree.flatten(carry_spec):
         carry = get_carry() if carry is None else carry
+        carry = tree.map_structure(lambda x, spec: ops.cast(x, spec.dtype), carry, carry_spec)
     else:
         carry = ()
     if states is None:

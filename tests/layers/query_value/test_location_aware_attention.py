@@ -166,3 +166,13 @@ def test_decoder_without_memory_cannot_start():
     decoder(QUERY, VALUE)
     with pytest.raises(ValueError, match="Expected `memory`.*LocationAwareAttention"):
         decoder.get_initial_state(BATCH)
+
+
+def test_window_of_masked_keys_has_no_effect():
+    layer = build(window=1)
+    hidden = np.ones((BATCH, QUERIES, KEYS), bool)
+    hidden[:, 1:3, :5] = False  # the window is at the first keys
+    options = {"attention_mask": hidden, "return_attention_scores": True}
+    _, weights = layer([QUERY, VALUE], **options)
+    np.testing.assert_allclose(numpy(weights).sum(-1), 1.0, atol=1e-5)
+    assert (numpy(weights)[:, 1:3, :5] == 0).all()

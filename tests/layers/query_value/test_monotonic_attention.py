@@ -150,3 +150,25 @@ def test_decoder_trains_under_xla_with_unknown_sizes():
     before = decoder.attention.score.get_weights()[0]
     model.fit([QUERY, VALUE], target, verbose=0)
     assert np.abs(decoder.attention.score.get_weights()[0] - before).max() > 0
+
+
+def test_expectation_never_jumps_back_when_all_weights_vanish():
+    layer = MonotonicAttention("general", bias=0.0, inference="soft")
+    query, value = np.array([[[-110.0], [100.0]]], "float32"), np.ones((1, 3, 1), "float32")
+    layer.build([query.shape, value.shape])
+    layer.set_weights([np.float32(0), np.ones((1, 1))])
+    _, weights = layer([query, value], return_attention_scores=True)
+    np.testing.assert_allclose(numpy(weights), 0.0, atol=1e-30)
+
+
+def test_masked_query_passes_the_position_on():
+    layer = build()
+    kept = layer([QUERY[1:, [0, 2, 3]], VALUE[1:]], mask=[None, KEY_MASK[1:]])
+    np.testing.assert_allclose(run(layer)[0][1, [0, 2, 3]], numpy(kept)[0], atol=1e-6)
+
+
+def test_without_noise_nothing_is_drawn():
+    layer = build(noise=0.0)
+    memory = layer.prepare(VALUE)
+    noise = numpy(layer.perturbation.sample(QUERY, memory))
+    np.testing.assert_array_equal(noise, np.zeros((BATCH, QUERIES, 1)))
