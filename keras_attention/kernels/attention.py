@@ -220,8 +220,11 @@ def can_run_dot_blockwise(
         return False
     if implementation == "blockwise":
         return True
-    lengths = [get_max_length() if size is None else size for size in (queries, key_count)]
-    return None in lengths or math.prod(lengths) >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
+    max_length = get_max_length()
+    queries, key_count = (max_length if size is None else size for size in (queries, key_count))
+    if queries is None or key_count is None:
+        return True
+    return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
 
 
 def _attend_dots(attend, query, keys, values, mask, seeds, rate, bias, groups):

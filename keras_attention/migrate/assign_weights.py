@@ -9,10 +9,12 @@ from keras_attention.types import Layer
 
 
 def assign_weights(layer: Layer, arrays: Sequence[Any]) -> None:
-    """Assign `arrays` to the weights of `layer`, in order.
+    """Assign arrays to the weights of a layer.
 
-    An array may have more axes than its weight, because other libraries give heads an axis of their
-    own: neighboring axes are merged.
+    Args:
+        layer: A built layer.
+        arrays: An array for each weight, in order. It may have more axes than its weight, because
+            other libraries give heads an axis of their own: neighboring axes are merged.
 
     Raises:
         ValueError: If an array does not have the shape of its weight.

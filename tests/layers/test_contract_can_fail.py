@@ -31,6 +31,7 @@ Additive = keras_attention.AdditiveAttention
 ARGUMENTS = {
     "units": 7,
     "use_bias": True,
+    "normalized": True,
     "dropout": 0.25,
     "seed": 3,
     "kernel_initializer": "he_normal",

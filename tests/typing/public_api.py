@@ -32,6 +32,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
     keras_attention.HardAttention(estimator="best")  # pyright: ignore[reportArgumentType]
     keras_attention.LocalAttention(window="3")  # pyright: ignore[reportArgumentType]
     keras_attention.LuongAttention(score="cosine")  # pyright: ignore[reportArgumentType]
+    keras_attention.MonotonicAttention(inference="mode")  # pyright: ignore[reportArgumentType]
     return [
         keras_attention.AdditiveAttention(units=8, use_bias=True, dropout=0.1, seed=1),
         keras_attention.Attention(score="dot", normalize=keras_attention.normalize.sparsemax),
@@ -40,7 +41,9 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.EachStep(keras_attention.AttentionPooling()),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),
         keras_attention.LocalAttention(window=3, alignment="monotonic"),
+        keras_attention.LocationAwareAttention(units=8, normalize="smooth", start="first"),
         keras_attention.LuongAttention(score="location", max_length=50, implementation="plain"),
+        keras_attention.MonotonicAttention("general", chunk=4, inference="soft"),
     ]
 
 
@@ -67,14 +70,30 @@ def convert_weights(theirs: keras.layers.MultiHeadAttention) -> keras.layers.Lay
 
 def migrate_layers(module: Any, weights: dict[str, Any]) -> None:
     """Layers of other libraries."""
-    migrate = keras_attention.migrate
     assert_type(
-        migrate.attention_decoder_from_addons(weights, keras.layers.GRUCell(8), mode="hard"),
+        keras_attention.migrate.attention_decoder_from_addons(
+            weights, keras.layers.GRUCell(8), mode="hard"
+        ),
         keras_attention.AttentionDecoder,
     )
-    blocks, _ = migrate.encoder_from_torch(module)
+    blocks, _ = keras_attention.migrate.encoder_from_torch(module)
     assert_type(blocks, list[keras_attention.TransformerEncoderBlock])
-    migrate.attention_from_addons(weights, mode="soft")  # pyright: ignore[reportArgumentType]
+    keras_attention.migrate.decoder_from_torch(module)
+    keras_attention.migrate.transformer_from_torch(module)
+    layers: list[keras.layers.Layer] = [
+        keras_attention.migrate.LinearAttention(8),
+        keras_attention.migrate.LinearMonotonicAttention(8),
+        keras_attention.migrate.decoder_block_from_keras_hub(module),
+        keras_attention.migrate.decoder_block_from_torch(module),
+        keras_attention.migrate.encoder_block_from_keras_hub(module),
+        keras_attention.migrate.encoder_block_from_torch(module),
+        keras_attention.migrate.multi_head_to_keras(
+            keras_attention.migrate.multi_head_from_keras(module)
+        ),
+        keras_attention.migrate.multi_head_from_torch(module),
+    ]
+    assert_type(layers, list[keras.layers.Layer])
+    keras_attention.migrate.attention_from_addons(weights, mode="soft")  # pyright: ignore[reportArgumentType]
 
 
 def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
@@ -139,12 +158,14 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
         keras_attention.score.CosineScore(strength=10.0),
         keras_attention.score.DotScore(use_scale=True),
         keras_attention.score.GeneralScore(),
+        keras_attention.score.LocationAwareScore(units=8, filters=2, width=3),
         keras_attention.score.LocationScore(max_length=9),
         keras_attention.score.get("scaled_dot"),
     ]
     pairs = [score.compare(score.project_query(query), score.project_key(key)) for score in scores]
 
     visible = keras_attention.mask.combine(
+        keras_attention.mask.around(query, width=2),
         keras_attention.mask.causal(3, 5),
         keras_attention.mask.padding(query_mask=None, key_mask=mask),
         keras_attention.mask.span(mask),
@@ -159,6 +180,10 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
     keras_attention.normalize.serialize(normalize)
     keras_attention.normalize.gaussian(pairs[0], visible, distance=pairs[1], deviation=2.0)
     keras_attention.normalize.hardmax(pairs[0], visible)
+    ends = keras_attention.normalize.monotonic(pairs[0], visible, previous=pairs[1])
+    keras_attention.normalize.monotonic_hard(pairs[0], visible, previous=pairs[1])
+    keras_attention.normalize.chunkwise(pairs[0], visible, ends=ends, width=3)
+    keras_attention.normalize.smooth(pairs[0])
     keras_attention.normalize.softmax(pairs[0], mask=visible)
     keras_attention.normalize.sparsemax(pairs[0])
     keras_attention.normalize.masked(lambda scores: scores)(pairs[0], visible)
@@ -210,6 +235,9 @@ def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:
     assert_type(keras_attention.export.how_to_serve(path), str)
     keras_attention.export.run_in_c_loader(path, "serving_default", inputs)
     keras_attention.export.check(path, trust=True, timeout=60)
+    keras_attention.export.openapi(path)
+    keras_attention.export.smoke("localhost:8501", path)
+    keras_attention.export.triton(path, "models")
     keras_attention.export.label(path.parent, {"stable": 3, "canary": None})
     keras_attention.export.prune(path.parent, keep=2)
     keras_attention.export.prune(path.parent, keep="2")  # pyright: ignore[reportArgumentType]

@@ -99,9 +99,10 @@ def as_spec(description: Any) -> Spec:
 def find_max_length(specs: Sequence[Spec]) -> int | None:
     """Return the largest size of all axes that vary but the batch; None = there is no limit."""
     limits = {name: limit for spec in specs for name, limit in (spec.at_most or {}).items()}
-    axes = [axis for spec in specs for axis in spec.shape[1:] if not isinstance(axis, int)]
-    sizes = [limits.get(axis) for axis in axes]
-    return None if None in sizes else max(sizes, default=0)
+    names = {axis for spec in specs for axis in spec.shape[1:] if not isinstance(axis, int)}
+    if names - limits.keys():
+        return None
+    return max((limit for name, limit in limits.items() if name in names), default=0)
 
 
 def _are_limits(at_most: Any, shape: tuple) -> bool:

@@ -101,6 +101,7 @@ PREPROCESSING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Expected a name for every input")
 @pytest.mark.parametrize("kind", PREPROCESSING)
 def test_the_served_weights_are_those_of_the_model(kind, tmp_path):
     keras.utils.set_random_seed(0)
