@@ -155,8 +155,8 @@ def saved_model(
             checked = check_outputs(path, accepted, trials, xla, timeout)
         check_finite(accepted, [exported for exported, _ in checked], parts)
         write_warmup_requests(path, directory.absolute().name, accepted)
-        write_requests(path, accepted)
-        write_record(path, accepted, checked)
+        requests = write_requests(path, accepted)
+        write_record(path, accepted, checked, requests)
         write_digests(path)
 
     return publish(directory, write)

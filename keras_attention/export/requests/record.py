@@ -28,7 +28,10 @@ Outputs = Mapping[str, np.ndarray]
 
 
 def write_record(
-    path: Path, calls: Sequence[Call], checked: Sequence[tuple[Outputs, Outputs]]
+    path: Path,
+    calls: Sequence[Call],
+    checked: Sequence[tuple[Outputs, Outputs]],
+    requests: Mapping[str, Call],
 ) -> None:
     """Write `assets.extra/export.json`, and an answer for each of `assets.extra/requests`.
 
@@ -38,6 +41,7 @@ def write_record(
         path: The version directory, which holds the graph and the example requests.
         calls: List of `Call`.
         checked: For each call, the outputs of the export and those of the model.
+        requests: The call in `assets.extra/requests` by the signature's name.
     """
     meta = load_meta_graph(path)
     remarks = list(find_graph_remarks(meta))
@@ -66,7 +70,10 @@ def write_record(
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (path / FILE).write_text(text, encoding="utf-8")
     if record["reproducible"]:
-        _write_answers(path, calls, [answer for answer, _ in checked])
+        answers = [answer for answer, _ in checked]
+        for call, answer in zip(calls, answers, strict=True):
+            if call is requests.get(call.signature.name):
+                _write_answer(path, call.signature.name, answer)
 
 
 def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
@@ -82,18 +89,14 @@ def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
     return largest
 
 
-def _write_answers(path: Path, calls: Sequence[Call], answers: Sequence[Outputs]) -> None:
-    """Write the answer to each example request, in the form in which a server sends it by REST."""
-    (path / ANSWERS).mkdir()
-    for call, answer in reversed([*zip(calls, answers, strict=True)]):
-        # As for the requests, the first call of a signature replaces the others.
-        request = request_file(path, call.signature.name)
-        columns = {name: to_json(array) for name, array in answer.items()}
-        text = json.dumps({"outputs": columns}, ensure_ascii=False)
-        file = path / ANSWERS / request.relative_to(path / REQUESTS)
-        file.unlink(missing_ok=True)
-        if request.exists() and len(text) <= MAX_ANSWER_CHARACTERS:
-            file.write_text(text, encoding="utf-8")
+def _write_answer(path: Path, signature: str, answer: Outputs) -> None:
+    """Write the answer to an example request, in the form in which a server sends it by REST."""
+    columns = {name: to_json(array) for name, array in answer.items()}
+    text = json.dumps({"outputs": columns}, ensure_ascii=False)
+    if len(text) <= MAX_ANSWER_CHARACTERS:
+        file = path / ANSWERS / request_file(path, signature).relative_to(path / REQUESTS)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def _describe_inputs(signature: Signature) -> dict[str, dict[str, Any]]:

@@ -69,6 +69,17 @@ def test_a_long_answer_is_not_kept(tmp_path, monkeypatch):
     assert not (path / record.ANSWERS / "serving_default.json").exists()
 
 
+def test_the_kept_answer_is_that_of_the_kept_request(tmp_path):
+    x = keras.Input((None,), name="x")
+    model = keras.Model(x, {"size": keras.ops.sum(x, axis=-1)})
+    large, small = np.ones((1, 400_000), "float32"), np.full((1, 3), 5, "float32")
+    path = export.saved_model(model, tmp_path / "m", example=[{"x": large}, {"x": small}])
+    request = json.loads((path / "assets.extra/requests/serving_default.json").read_text())
+    answer = json.loads((path / record.ANSWERS / "serving_default.json").read_text())
+    assert request["inputs"] == {"x": small.tolist()}
+    assert answer["outputs"] == {"size": [15.0]}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int32", "bool", "complex64"])
 def test_the_largest_difference_is_that_of_any_number(dtype):
     one = {"y": np.array([[0, 1]], dtype), "text": np.array([b"a"], object)}
