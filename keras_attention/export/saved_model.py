@@ -16,7 +16,7 @@ from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.checks.padding_trials import make_padding_trials
-from keras_attention.export.checks.state import find_changed_state, restore_variables
+from keras_attention.export.checks.state import find_changed_state, restore_state
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
@@ -64,7 +64,8 @@ def saved_model(
     samples with a `keras.random.SeedGenerator`, it passes, because the generator's state is
     exported. (A server therefore draws the same random numbers after each start.) A warning names
     all variables that a request would change: those of generators, of `BatchNormalization` with
-    `training=True`, of stateful layers. In this process they keep the values that they had.
+    `training=True`, of stateful layers; and lookup tables. In this process they keep the values
+    that they had.
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
@@ -101,9 +102,9 @@ def saved_model(
     Raises:
         ValueError: If `directory` is a version directory instead of a model directory, or a remote
             address; if a signature or an example is invalid; if a signature uses a lookup table
-            that is missing from its `resources`; if an output is NaN for all examples, or infinite
-            because of the weights; or if the graph holds a function that must be
-            compiled with XLA (unless `xla`) or that calls Python.
+            that is missing from its `resources`; if an output is NaN for all
+            examples, or infinite because of the weights; or if the graph holds a function that must
+            be compiled with XLA (unless `xla`) or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
         RuntimeError: If the backend is not TensorFlow.
@@ -141,6 +142,7 @@ def saved_model(
     parts = _find_parts(model, all_signatures)
     with trace_for_server():
         archive, traced = _trace(parts, all_signatures)
+    functions = list(traced.values())
     changed = {name: find_changed_state(function) for name, function in traced.items()}
     _warn_about_state(parts, {name: variables for name, variables in changed.items() if variables})
 
@@ -148,10 +150,10 @@ def saved_model(
         with trace_for_server():  # `write_out` traces again
             _write_graph(path, archive, list(traced))
         check_graph(path, xla)
-        with restore_variables(list(traced.values())):
+        with restore_state(functions, parts):
             accepted = replace_rejected_calls(calls)
             trials = make_padding_trials(accepted)
-        with restore_variables(list(traced.values())):
+        with restore_state(functions, parts):
             checked = check_outputs(path, accepted, trials, xla, timeout)
         check_finite(accepted, [exported for exported, _ in checked], parts)
         write_warmup_requests(path, directory.absolute().name, accepted)
