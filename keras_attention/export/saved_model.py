@@ -102,7 +102,7 @@ def saved_model(
     Raises:
         ValueError: If `directory` is a version directory instead of a model directory, or a remote
             address; if a signature or an example is invalid; if a signature uses a lookup table
-            that is missing from its `resources`; if an output is NaN for all
+            that is missing from its `resources`; if a weight is NaN; if an output is NaN for all
             examples, or infinite because of the weights; or if the graph holds a function that must
             be compiled with XLA (unless `xla`) or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
@@ -155,7 +155,7 @@ def saved_model(
             trials = make_padding_trials(accepted)
         with restore_state(functions, parts):
             checked = check_outputs(path, accepted, trials, xla, timeout)
-        check_finite(accepted, [exported for exported, _ in checked], parts)
+        check_finite(accepted, [exported for exported, _ in checked], functions)
         write_warmup_requests(path, directory.absolute().name, accepted)
         requests = write_requests(path, accepted)
         write_record(path, accepted, checked, requests)
