@@ -152,7 +152,8 @@ def saved_model(
         check_graph(path, xla)
         with restore_state(functions, parts):
             accepted = replace_rejected_calls(calls)
-            trials = make_padding_trials(accepted)
+            # The line that calls `saved_model`, which calls `publish`, which calls `write`.
+            trials = make_padding_trials(accepted, stacklevel=5)
         with restore_state(functions, parts):
             checked = check_outputs(path, accepted, trials, xla, timeout)
         check_finite(accepted, [exported for exported, _ in checked], functions)
