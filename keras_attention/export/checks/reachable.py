@@ -42,6 +42,17 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
     Returns:
         List of NodeDef, and list of FunctionDef. The nodes include those of the functions.
     """
+    nodes = collect_top_level(meta, tensors).values()
+    return collect_called(meta.graph_def.library.function, nodes)
+
+
+def collect_top_level(meta, tensors: Iterable[str]) -> dict:
+    """Return the NodeDefs outside of functions that tensors depend on, by name.
+
+    Args:
+        meta: MetaGraphDef.
+        tensors: Names of tensors or operations of its graph. Others are ignored.
+    """
     top_level = {node.name: node for node in meta.graph_def.node}
     names, reached = list(tensors), {}
     while names:
@@ -49,7 +60,7 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
         if name in top_level and name not in reached:
             reached[name] = top_level[name]
             names.extend(top_level[name].input)
-    return collect_called(meta.graph_def.library.function, reached.values())
+    return reached
 
 
 def collect_called(library: Iterable, nodes_of_graph: Iterable) -> tuple[list, list]:

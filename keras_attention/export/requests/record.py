@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_attention.export.checks.changing_answers import find_changing_signatures
 from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.call import Call
@@ -21,8 +22,6 @@ FILE = Path("assets.extra") / "export.json"
 ANSWERS = Path("assets.extra") / "answers"
 PACKAGES = ("keras-attention-layers", "keras", "tensorflow", "numpy")
 MAX_ANSWER_CHARACTERS = 1_000_000
-# Remarks on graphs whose answers cannot be compared with those of another time.
-CHANGING_ANSWERS = ("keeps state", "gives different answers")
 
 Outputs = Mapping[str, np.ndarray]
 
@@ -35,6 +34,8 @@ def write_record(
 ) -> None:
     """Write `assets.extra/export.json`, and an answer for each of `assets.extra/requests`.
 
+    A signature that may answer the same request differently at another time gets no answer.
+
     The record has no date, so that two exports of a model can have the same bytes.
 
     Args:
@@ -44,7 +45,7 @@ def write_record(
         requests: The call in `assets.extra/requests` by the signature's name.
     """
     meta = load_meta_graph(path)
-    remarks = list(find_graph_remarks(meta))
+    changing = find_changing_signatures(meta)
     record = {
         "versions": {"python": platform.python_version(), **_find_package_versions()},
         "commit": _find_commit(),
@@ -52,6 +53,7 @@ def write_record(
             call.signature.name: {
                 "inputs": _describe_inputs(call.signature),
                 "outputs": _describe_outputs(path, call.signature.name),
+                "reproducible": call.signature.name not in changing,
             }
             for call in calls
         },
@@ -64,16 +66,14 @@ def write_record(
         ],
         "largest_difference": max((find_largest_difference(*pair) for pair in checked), default=0),
         "half_precision": bool(find_half_precision_outputs(meta)),
-        "reproducible": not any(remark.startswith(CHANGING_ANSWERS) for remark in remarks),
-        "remarks": remarks,
+        "remarks": list(find_graph_remarks(meta)),
     }
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (path / FILE).write_text(text, encoding="utf-8")
-    if record["reproducible"]:
-        answers = [answer for answer, _ in checked]
-        for call, answer in zip(calls, answers, strict=True):
-            if call is requests.get(call.signature.name):
-                _write_answer(path, call.signature.name, answer)
+    for call, (answer, _) in zip(calls, checked, strict=True):
+        name = call.signature.name
+        if call is requests.get(name) and name not in changing:
+            _write_answer(path, name, answer)
 
 
 def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
