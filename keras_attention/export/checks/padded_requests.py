@@ -1,4 +1,4 @@
-"""Draw padded requests of signatures with lengths, and cut them to these lengths."""
+"""Draw padded requests of signatures with lengths, and truncate them to these lengths."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def make_trial(
     shortest_and_longest: dict[str, tuple[int, int]],
     has_equal_lengths: bool,
 ) -> PaddingTrial:
-    """Draw a padded request from the example's values, and cut its rows to their lengths.
+    """Draw a padded request from the example's values, and truncate its rows to their lengths.
 
     Args:
         call: The example.
@@ -67,13 +67,13 @@ def make_trial(
             padded[name] = pad_like_server(padded[name], shape[1:])
     trial = Call(call.signature, padded)
     if has_equal_lengths:
-        return PaddingTrial(trial, [_cut_rows(trial, slice(None), row_lengths)])
+        return PaddingTrial(trial, [_truncate_rows(trial, slice(None), row_lengths)])
     count = len(next(iter(row_lengths.values())))
     rows = [slice(row, row + 1) for row in range(count)]
-    return PaddingTrial(trial, [_cut_rows(trial, row, row_lengths) for row in rows])
+    return PaddingTrial(trial, [_truncate_rows(trial, row, row_lengths) for row in rows])
 
 
-def _cut_rows(padded: Call, rows: slice, row_lengths: dict[str, np.ndarray]) -> Call:
+def _truncate_rows(padded: Call, rows: slice, row_lengths: dict[str, np.ndarray]) -> Call:
     """Return some rows of a request, which have the same lengths, without padding."""
     inputs, sizes = dict(padded.inputs), {}
     specs = {spec.name: spec for spec in padded.signature.inputs}

@@ -40,9 +40,9 @@ def make_padding_trials(calls: Sequence[Call], stacklevel: int = 2) -> list[Padd
     trials = []
     for name, call in longest.items():
         kinds = [(True, False), (True, True), (False, True)]
-        found = [_find_trial(call, *kind) for kind in kinds]
-        trials.extend(one for one in found if isinstance(one, PaddingTrial))
-        errors = [one for one in found if isinstance(one, Exception)]
+        results = [_find_trial(call, *kind) for kind in kinds]
+        trials.extend(one for one in results if isinstance(one, PaddingTrial))
+        errors = [one for one in results if isinstance(one, Exception)]
         if errors:
             warnings.warn(
                 f"Expected signature {name!r} to accept requests of other lengths, to check that "
