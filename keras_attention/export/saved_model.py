@@ -16,7 +16,7 @@ from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.checks.padding_trials import make_padding_trials
-from keras_attention.export.checks.state import find_changed_state, restore_variables
+from keras_attention.export.checks.state import find_changed_state, restore_state
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
@@ -63,7 +63,8 @@ def saved_model(
     samples with a `keras.random.SeedGenerator`, it passes, because the generator's state is
     exported. (A server therefore draws the same random numbers after each start.) A warning names
     all variables that a request would change: those of generators, of `BatchNormalization` with
-    `training=True`, of stateful layers. In this process they keep the values that they had.
+    `training=True`, of stateful layers; and lookup tables. In this process they keep the values
+    that they had.
 
     Args:
         model: A `keras.Model`. If it is Functional or Sequential, `serving_default` is derived
@@ -100,9 +101,9 @@ def saved_model(
     Raises:
         ValueError: If `directory` is a version directory instead of a model directory, or a remote
             address; if a signature or an example is invalid; if a signature uses a lookup table
-            that is missing from its `resources`; if an output is NaN for all examples, or infinite
-            because of the weights; or if the graph holds a function that must be
-            compiled with XLA (unless `xla`) or that calls Python.
+            that is missing from its `resources`; if a weight is NaN; if an output is NaN for all
+            examples, or infinite because of the weights; or if the graph holds a function that must
+            be compiled with XLA (unless `xla`) or that calls Python.
         keras_attention.export.SelfCheckError: If the export fails outside Python, or its answers
             differ from the model's outputs.
         RuntimeError: If the backend is not TensorFlow.
@@ -139,21 +140,23 @@ def saved_model(
     calls = make_calls(all_signatures, example)
     parts = _find_parts(model, all_signatures)
     archive, traced = _trace(parts, all_signatures)
+    functions = list(traced.values())
     changed = {name: find_changed_state(function) for name, function in traced.items()}
     _warn_about_state(parts, {name: variables for name, variables in changed.items() if variables})
 
     def write(path: Path) -> None:
         _write_graph(path, archive, list(traced))
         check_graph(path, xla)
-        with restore_variables(list(traced.values())):
+        with restore_state(functions, parts):
             accepted = replace_rejected_calls(calls)
-            trials = make_padding_trials(accepted)
-        with restore_variables(list(traced.values())):
+            # The line that calls `saved_model`, which calls `publish`, which calls `write`.
+            trials = make_padding_trials(accepted, stacklevel=5)
+        with restore_state(functions, parts):
             checked = check_outputs(path, accepted, trials, xla, timeout)
-        check_finite(accepted, [exported for exported, _ in checked], parts)
+        check_finite(accepted, [exported for exported, _ in checked], functions)
         write_warmup_requests(path, directory.absolute().name, accepted)
-        write_requests(path, accepted)
-        write_record(path, accepted, checked)
+        requests = write_requests(path, accepted)
+        write_record(path, accepted, checked, requests)
         write_digests(path)
 
     return publish(directory, write)

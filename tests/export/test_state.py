@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_attention import export
-from keras_attention.export.checks.state import find_changed_state
+from keras_attention.export.checks.state import find_changed_state, restore_state
 
 LAYERS = keras.layers
 
@@ -23,7 +23,7 @@ def test_the_variables_that_a_request_changes_are_named_and_restored(tmp_path):
     x = keras.Input((4,), name="x")
     hidden = LAYERS.Dropout(0.5, name="drop")(LAYERS.BatchNormalization(name="norm")(x))
     model = keras.Model(x, LAYERS.Dense(2, name="dense")(hidden))
-    model.get_layer("norm").moving_mean.assign([1.0, np.nan, 3.0, 4.0])
+    model.get_layer("norm").moving_mean.assign([1.0, np.inf, 3.0, 4.0])
     generator, count = keras.random.SeedGenerator(1), keras.Variable(0, dtype="int32", name="count")
 
     def train(x):
@@ -93,17 +93,81 @@ def test_a_change_is_found_wherever_it_happens(where):
     assert find_changed_state(serve.get_concrete_function()) == expected
 
 
-def test_a_changed_lookup_table_is_named():
+@pytest.mark.parametrize("where", ["signature", "function", "branch", "loop", "nothing"])
+def test_a_changed_lookup_table_is_named(where):
     import tensorflow as tf
 
     table = tf.lookup.experimental.MutableHashTable("int64", "int64", 0)
 
+    def insert(x):
+        table.insert(x, x)
+        return x
+
     @tf.function(input_signature=[tf.TensorSpec([1], "int64")])
     def serve(x):
-        table.insert(x, x)
+        if where == "signature":
+            insert(x)
+        if where == "function":
+            tf.function(insert)(x)
+        if where == "branch":
+            tf.cond(x[0] > 0, lambda: tf.function(insert)(x), lambda: x)
+        if where == "loop":
+            tf.while_loop(lambda i: i[0] < 3, lambda i: [insert(i) + 1], [x])
         return table.lookup(x)
 
-    assert find_changed_state(serve.get_concrete_function()) == ["a lookup table"]
+    expected = [] if where == "nothing" else ["a lookup table"]
+    assert find_changed_state(serve.get_concrete_function()) == expected
+
+
+def make_tables():
+    import tensorflow as tf
+
+    tables = tf.lookup.experimental
+    return {
+        "hash": tables.MutableHashTable("int64", "int64", 0),
+        "dense": tables.DenseHashTable("int64", "int64", 0, empty_key=-1, deleted_key=-2),
+        "text": tables.MutableHashTable("string", "float32", [0.0, 0.0]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["hash", "dense", "text"])
+def test_the_entries_of_a_table_are_restored(kind):
+    import tensorflow as tf
+
+    table = make_tables()[kind]
+    keys = tf.constant([[b"a"], [b"b"]] if kind == "text" else [[1], [2]], table.key_dtype)
+    shape = (1, 2) if kind == "text" else (1,)
+    one, other = tf.ones(shape, table.value_dtype), tf.zeros(shape, table.value_dtype)
+    table.insert(keys[0], one)
+    with restore_state([], [table, keras.layers.Dense(1)]):
+        table.insert(keys[0], other)
+        table.insert(keys[1], one)
+    assert int(table.size()) == 1
+    np.testing.assert_array_equal(table.lookup(keys[0]), one)
+    np.testing.assert_array_equal(table.lookup(keys[1]), other)
+
+
+def test_a_signature_that_counts_in_a_table_is_exported_with_the_entries_before_the_check(tmp_path):
+    import tensorflow as tf
+
+    counts = make_tables()["hash"]
+    counts.insert(tf.constant([1], "int64"), tf.constant([5], "int64"))
+
+    @tf.function
+    def count(words):
+        counts.insert(words, counts.lookup(words) + 1)
+
+    def serve(words):
+        count(words[0])
+        return {"count": counts.lookup(words[0])}
+
+    spec = export.Spec("words", (None, 1), "int64")
+    signatures = {"serving_default": (serve, [spec], [counts])}
+    with pytest.warns(UserWarning, match="'a lookup table'"):
+        path = export.saved_model(None, tmp_path / "m", signatures, {"words": np.int64([[1]])})
+    assert counts.lookup(tf.constant([1], "int64")).numpy().tolist() == [5]
+    answer = export.run_in_c_loader(path, "serving_default", {"words": np.int64([[1]])})
+    assert answer["count"].tolist() == [6]
 
 
 def test_a_signature_with_a_seed_input_changes_nothing(tmp_path):

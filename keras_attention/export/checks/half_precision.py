@@ -34,9 +34,11 @@ class _Graph:
         self.by_name = {
             name: {node.name: node for node in nodes} for name, nodes in self.nodes.items()
         }
+        # A cache of the methods themselves, which belong to the class, would keep every graph.
+        self.trace_tensor = functools.cache(self._trace_tensor)
+        self.has_half_nodes = functools.cache(self._has_half_nodes)
 
-    @functools.cache  # noqa: B019  (the object lives as long as one search)
-    def trace_tensor(self, function: str, tensor: str) -> tuple[bool, frozenset[str]]:
+    def _trace_tensor(self, function: str, tensor: str) -> tuple[bool, frozenset[str]]:
         """Follow a tensor of a function back to all nodes that it is computed from.
 
         Args:
@@ -86,9 +88,8 @@ class _Graph:
             if attribute.type in half or any(dtype in half for dtype in attribute.list.type):
                 return True
             called |= {attribute.func.name, *(function.name for function in attribute.list.func)}
-        return any(self._has_half_nodes(name) for name in called & self.functions.keys())
+        return any(self.has_half_nodes(name) for name in called & self.functions.keys())
 
-    @functools.cache  # noqa: B019
     def _has_half_nodes(self, function: str) -> bool:
         """Return True if any node of a function uses half precision."""
         return any(self._has_half(node) for node in self.nodes[function])

@@ -21,10 +21,13 @@ class SelfCheckError(RuntimeError):
 
 
 class PaddingTrial(NamedTuple):
-    """A request, and the same one padded: the answers must be the same."""
+    """A padded request, and requests without padding: the answers must be the same.
 
-    request: Call
+    Either there is one request for all rows of the padded one, or one for each row.
+    """
+
     padded: Call
+    requests: list[Call]
 
 
 def check_outputs(
@@ -81,21 +84,40 @@ def check_outputs(
 
 def _check_padding(trial: PaddingTrial, answer: dict[str, np.ndarray], half: set) -> None:
     """Raise SelfCheckError if padding changes an answer of a signature with lengths."""
-    name = trial.request.signature.name
-    for key, expected in compute_expected_outputs(trial.request).items():
-        array = answer[key]
-        if array.ndim == expected.ndim:  # Outputs with a time axis are longer.
-            array = array[tuple(slice(size) for size in expected.shape)]
-        difference = describe_difference(array, expected, (name, key) in half)
+    name = trial.padded.signature.name
+    expected = dict(answer)
+    for row, request in enumerate(trial.requests):
+        for key, unpadded in compute_expected_outputs(request).items():
+            if len(trial.requests) == 1:
+                expected[key] = _replace_part(expected[key], unpadded, 0)
+            elif unpadded.shape[:1] == (1,) and len(answer[key]) == len(trial.requests):
+                expected[key] = _replace_part(expected[key], unpadded, row)
+    # All rows are compared at once, because the tolerance depends on the largest of them.
+    for key, array in answer.items():
+        difference = describe_difference(array, expected[key], (name, key) in half)
         if difference:
             raise SelfCheckError(
-                f"Expected padding beyond the lengths not to change signature {name!r}, which was "
-                "made by `with_lengths`. Make the model ignore the padding: "
+                "Expected padding beyond the lengths, and the other rows of a batch, not to change "
+                f"signature {name!r}, which has lengths. Make the model ignore the padding: "
                 "`Embedding(mask_zero=True)`, `Masking(mask_value=...)` or a mask input for "
                 "attention and recurrent layers, and no layers that ignore masks, such as "
                 f"GlobalMaxPooling1D. Received: output {key!r}, of a request that was padded from "
-                f"{trial.request.shapes} to {trial.padded.shapes}: {difference}"
+                f"{trial.requests[-1].shapes} to {trial.padded.shapes}: {difference}"
             )
+
+
+def _replace_part(array: np.ndarray, part: np.ndarray, row: int) -> np.ndarray:
+    """Replace the beginning of each axis of an array from a row on; return a part too large."""
+    if array.ndim != part.ndim:
+        return part
+    region = tuple(slice(size) for size in part.shape)
+    if row:
+        region = (slice(row, row + len(part)), *region[1:])
+    if array[region].shape != part.shape:
+        return part
+    result = array.copy()
+    result[region] = part
+    return result
 
 
 def describe_difference(

@@ -42,6 +42,17 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
     Returns:
         List of NodeDef, and list of FunctionDef. The nodes include those of the functions.
     """
+    nodes = collect_top_level(meta, tensors).values()
+    return collect_called(meta.graph_def.library.function, nodes)
+
+
+def collect_top_level(meta, tensors: Iterable[str]) -> dict:
+    """Return the NodeDefs outside of functions that tensors depend on, by name.
+
+    Args:
+        meta: MetaGraphDef.
+        tensors: Names of tensors or operations of its graph. Others are ignored.
+    """
     top_level = {node.name: node for node in meta.graph_def.node}
     names, reached = list(tensors), {}
     while names:
@@ -49,8 +60,21 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
         if name in top_level and name not in reached:
             reached[name] = top_level[name]
             names.extend(top_level[name].input)
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
-    unvisited, nodes, called = [*reached.values()], [], {}
+    return reached
+
+
+def collect_called(library: Iterable, nodes_of_graph: Iterable) -> tuple[list, list]:
+    """Return nodes with those of all functions that they call, and these functions.
+
+    Args:
+        library: The FunctionDefs of the graph.
+        nodes_of_graph: NodeDefs that belong to no function.
+
+    Returns:
+        List of NodeDef, and list of FunctionDef.
+    """
+    functions = {function.signature.name: function for function in library}
+    unvisited, nodes, called = [*nodes_of_graph], [], {}
     while unvisited:
         node = unvisited.pop()
         nodes.append(node)

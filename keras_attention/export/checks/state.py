@@ -1,10 +1,12 @@
-"""Variables that a request changes, and their values before the self-check."""
+"""Variables and tables that a request changes, and their values before the self-check."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from keras_attention.export.checks.reachable import collect_called
 
 READ_ONLY_OPS = frozenset(
     ["ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"]
@@ -19,7 +21,7 @@ READ_ONLY_INPUTS = "_read_only_resource_inputs"
 def find_changed_state(concrete_function: Any) -> list[str]:
     """Return the names of the variables that a traced function may change.
 
-    A table of `tf.lookup` that it changes is listed as "a lookup table".
+    If it changes tables of `tf.lookup`, the list holds "a lookup table".
 
     Args:
         concrete_function: A `tf.types.experimental.ConcreteFunction`.
@@ -31,8 +33,10 @@ def find_changed_state(concrete_function: Any) -> list[str]:
         variable = variables.get(id(resource))
         if variable is not None and any(_changes(op, placeholder) for op in consumers):
             names.add(variable.name.split(":")[0])
-        if any(op.type in TABLE_CHANGING_OPS for op in consumers):
-            names.add("a lookup table")
+    graph_def = concrete_function.graph.as_graph_def()
+    nodes, _ = collect_called(graph_def.library.function, graph_def.node)
+    if any(node.op in TABLE_CHANGING_OPS for node in nodes):
+        names.add("a lookup table")
     return sorted(names)
 
 
@@ -48,13 +52,20 @@ def _changes(operation: Any, resource: Any) -> bool:
 
 
 @contextlib.contextmanager
-def restore_variables(concrete_functions: Sequence[Any]) -> Iterator[None]:
-    """Set all variables of some traced functions back to their values when the context ends.
+def restore_state(concrete_functions: Sequence[Any], parts: Iterable[Any]) -> Iterator[None]:
+    """Set the variables of traced functions, and tables, back to their values at the end.
 
     Args:
         concrete_functions: List of `tf.types.experimental.ConcreteFunction`.
+        parts: The trackable objects that hold the tables, and others.
     """
-    variables = _list_variables(concrete_functions)
+    import tensorflow as tf
+
+    mutable = (tf.lookup.experimental.MutableHashTable, tf.lookup.experimental.DenseHashTable)
+    tables = [part for part in parts if isinstance(part, mutable)]
+    # The tensors that `export` returns may share the memory of the table.
+    contents = [tuple(map(np.array, table.export())) for table in tables]
+    variables = list_variables(concrete_functions)
     values = [variable.read_value() for variable in variables]  # shares the memory, no copy
     try:
         yield
@@ -62,9 +73,15 @@ def restore_variables(concrete_functions: Sequence[Any]) -> Iterator[None]:
         for variable, value in zip(variables, values, strict=True):
             if not np.array_equal(variable.numpy(), value.numpy()):
                 variable.assign(value)
+        for table, (keys, values) in zip(tables, contents, strict=True):
+            tf.raw_ops.LookupTableImportV2(
+                table_handle=table.resource_handle,
+                keys=tf.constant(keys, table.key_dtype),
+                values=tf.constant(values, table.value_dtype),
+            )
 
 
-def _list_variables(concrete_functions: Iterable[Any]) -> list:
+def list_variables(concrete_functions: Iterable[Any]) -> list:
     """Return the variables of all functions, each once."""
     unique = {
         id(variable): variable for function in concrete_functions for variable in function.variables

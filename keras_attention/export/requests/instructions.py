@@ -21,14 +21,23 @@ MAX_BODY_BYTES = 2**20
 MAX_INLINE_CHARACTERS = 1000  # longer requests are passed to curl as a file
 
 
-def write_requests(path: Path, calls: list[Call]) -> None:
-    """Write the first call of every signature as the body of a REST request.
+def write_requests(path: Path, calls: list[Call]) -> dict[str, Call]:
+    """Write a call of every signature as the body of a REST request.
 
-    A call whose body would be longer than `MAX_BODY_BYTES` is skipped.
+    Args:
+        path: The version directory.
+        calls: List of `Call`. The first call of a signature is written whose body has at most
+            `MAX_BODY_BYTES`.
+
+    Returns:
+        The call that was written, by the signature's name.
     """
     (path / REQUESTS).mkdir(parents=True)
-    for call in reversed(calls):  # The first call is written last and replaces the others.
+    written = {}
+    for call in calls:
         name = call.signature.name
+        if name in written:
+            continue
         # An element takes three characters at least: a digit, a comma and a space.
         if 3 * sum(array.size for array in call.inputs.values()) > MAX_BODY_BYTES:
             continue
@@ -37,6 +46,8 @@ def write_requests(path: Path, calls: list[Call]) -> None:
         text = json.dumps(body, ensure_ascii=False).encode()
         if len(text) <= MAX_BODY_BYTES:
             request_file(path, name).write_bytes(text)
+            written[name] = call
+    return written
 
 
 def request_file(path: Path, signature: str) -> Path:

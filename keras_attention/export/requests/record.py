@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_attention.export.checks.changing_answers import find_changing_signatures
 from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.call import Call
@@ -21,16 +22,19 @@ FILE = Path("assets.extra") / "export.json"
 ANSWERS = Path("assets.extra") / "answers"
 PACKAGES = ("keras-attention-layers", "keras", "tensorflow", "numpy")
 MAX_ANSWER_CHARACTERS = 1_000_000
-# Remarks on graphs whose answers cannot be compared with those of another time.
-CHANGING_ANSWERS = ("keeps state", "gives different answers")
 
 Outputs = Mapping[str, np.ndarray]
 
 
 def write_record(
-    path: Path, calls: Sequence[Call], checked: Sequence[tuple[Outputs, Outputs]]
+    path: Path,
+    calls: Sequence[Call],
+    checked: Sequence[tuple[Outputs, Outputs]],
+    requests: Mapping[str, Call],
 ) -> None:
     """Write `assets.extra/export.json`, and an answer for each of `assets.extra/requests`.
+
+    A signature that may answer the same request differently at another time gets no answer.
 
     The record has no date, so that two exports of a model can have the same bytes.
 
@@ -38,9 +42,10 @@ def write_record(
         path: The version directory, which holds the graph and the example requests.
         calls: List of `Call`.
         checked: For each call, the outputs of the export and those of the model.
+        requests: The call in `assets.extra/requests` by the signature's name.
     """
     meta = load_meta_graph(path)
-    remarks = list(find_graph_remarks(meta))
+    changing = find_changing_signatures(meta)
     record = {
         "versions": {"python": platform.python_version(), **_find_package_versions()},
         "commit": _find_commit(),
@@ -48,6 +53,7 @@ def write_record(
             call.signature.name: {
                 "inputs": _describe_inputs(call.signature),
                 "outputs": _describe_outputs(path, call.signature.name),
+                "reproducible": call.signature.name not in changing,
             }
             for call in calls
         },
@@ -60,13 +66,14 @@ def write_record(
         ],
         "largest_difference": max((find_largest_difference(*pair) for pair in checked), default=0),
         "half_precision": bool(find_half_precision_outputs(meta)),
-        "reproducible": not any(remark.startswith(CHANGING_ANSWERS) for remark in remarks),
-        "remarks": remarks,
+        "remarks": list(find_graph_remarks(meta)),
     }
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (path / FILE).write_text(text, encoding="utf-8")
-    if record["reproducible"]:
-        _write_answers(path, calls, [answer for answer, _ in checked])
+    for call, (answer, _) in zip(calls, checked, strict=True):
+        name = call.signature.name
+        if call is requests.get(name) and name not in changing:
+            _write_answer(path, name, answer)
 
 
 def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
@@ -82,18 +89,14 @@ def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
     return largest
 
 
-def _write_answers(path: Path, calls: Sequence[Call], answers: Sequence[Outputs]) -> None:
-    """Write the answer to each example request, in the form in which a server sends it by REST."""
-    (path / ANSWERS).mkdir()
-    for call, answer in reversed([*zip(calls, answers, strict=True)]):
-        # As for the requests, the first call of a signature replaces the others.
-        request = request_file(path, call.signature.name)
-        columns = {name: to_json(array) for name, array in answer.items()}
-        text = json.dumps({"outputs": columns}, ensure_ascii=False)
-        file = path / ANSWERS / request.relative_to(path / REQUESTS)
-        file.unlink(missing_ok=True)
-        if request.exists() and len(text) <= MAX_ANSWER_CHARACTERS:
-            file.write_text(text, encoding="utf-8")
+def _write_answer(path: Path, signature: str, answer: Outputs) -> None:
+    """Write the answer to an example request, in the form in which a server sends it by REST."""
+    columns = {name: to_json(array) for name, array in answer.items()}
+    text = json.dumps({"outputs": columns}, ensure_ascii=False)
+    if len(text) <= MAX_ANSWER_CHARACTERS:
+        file = path / ANSWERS / request_file(path, signature).relative_to(path / REQUESTS)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def _describe_inputs(signature: Signature) -> dict[str, dict[str, Any]]:

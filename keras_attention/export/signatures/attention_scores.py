@@ -37,7 +37,8 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
         model: A Functional or Sequential model that contains attention layers: those of this
             package, `keras.layers.MultiHeadAttention` and similar ones. They may be inside nested
             models or other layers, but not inside a loop, such as that of `TimeDistributed` or
-            `keras.layers.RNN`; such layers are left out with a warning.
+            `keras.layers.RNN`, or a `tf.function`. Such layers, and those that the model does not
+            call, are left out with a warning.
 
     Returns:
         `(function, specs, resources)` for `keras_attention.export.saved_model`. The signature has
@@ -72,12 +73,13 @@ def attention_of(model: keras.Model) -> tuple[Callable, list[Spec], list]:
     if not layers:
         raise ValueError(
             f"Expected a model with a layer that takes `{RETURN_SCORES}`"
-            f"{f', outside of loops, unlike {left_out}' if left_out else ''}. "
+            f"{f', outside of loops and tf.functions, unlike {left_out}' if left_out else ''}. "
             f"Received: layers={[layer.name for layer in model.layers]}"
         )
     if left_out:
         warnings.warn(
-            "Expected attention layers that return their weights and are not called in a loop. "
+            "Expected attention layers that return their weights, and that the model calls outside "
+            "of loops and of layers whose `call` is a `tf.function`. "
             f"The signature leaves out {left_out}",
             stacklevel=2,
         )
@@ -134,6 +136,8 @@ def _find_usable_layers(
     pairs = zip(signature.inputs, model.inputs, strict=True)
     symbols = {spec.name: as_symbol(symbol) for spec, symbol in pairs}
     _SymbolicCall(run).compute_output_spec(**symbols)
+    # A `tf.function` that was traced before does not call its layers again.
+    unusable |= {named_layer.path for named_layer in layers} - scores.keys()
     usable = {path: tensors for path, tensors in scores.items() if path not in unusable}
     name_outputs(usable)
     return [named_layer for named_layer in layers if named_layer.path in usable], [

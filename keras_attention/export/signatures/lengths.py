@@ -9,7 +9,11 @@ import numpy as np
 
 from keras_attention.arguments import is_integer, is_real
 from keras_attention.export.signatures.input_checks import assert_true, with_dependencies
-from keras_attention.export.signatures.reference import CheckedFunction, get_reference
+from keras_attention.export.signatures.reference import (
+    CheckedFunction,
+    get_lengths,
+    get_reference,
+)
 from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.types import Tensor
@@ -44,7 +48,8 @@ def with_lengths(
         input is named "lengths" if there is one sequence, otherwise by the sequence's name with
         "_lengths" appended. A request may be padded with any finite numbers and valid ids:
         `keras_attention.export.saved_model` tries this and refuses a model whose answer depends on
-        the padding, such as one whose `Embedding` lacks `mask_zero=True`.
+        the padding, such as one whose `Embedding` lacks `mask_zero=True`, or on the lengths of
+        other rows in a batch. The result can be passed to `keras_attention.export.with_seed`.
         Outputs with a time axis are as long as the padded request; a client truncates them to the
         length of its own request.
 
@@ -92,22 +97,9 @@ def with_lengths(
     # The first dimension must equal the sequence's, because lengths of shape (1,) would broadcast
     # to all rows.
     added = [Spec(length, inputs[name].shape[:1], "int32") for name, length in lengths.items()]
-    function = FunctionWithLengths(serve, compute_reference, lengths)
+    all_lengths = {**get_lengths(parsed.function), **lengths}
+    function = CheckedFunction(serve, compute_reference, all_lengths)
     return function, [*remaining, *added], parsed.resources
-
-
-class FunctionWithLengths(CheckedFunction):
-    """The function of a signature with lengths.
-
-    Args:
-        function: As for `CheckedFunction`.
-        compute_reference: As for `CheckedFunction`.
-        lengths: Dict from the name of each sequence to the name of its lengths.
-    """
-
-    def __init__(self, function: Callable, compute_reference: Callable, lengths: dict[str, str]):
-        super().__init__(function, compute_reference)
-        self.lengths = lengths
 
 
 def _check_sequences(inputs: Mapping[str, Spec], sequences: Mapping[str, Any]) -> None:

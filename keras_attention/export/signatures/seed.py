@@ -6,7 +6,11 @@ from typing import Any
 
 import keras
 
-from keras_attention.export.signatures.reference import CheckedFunction, get_reference
+from keras_attention.export.signatures.reference import (
+    CheckedFunction,
+    get_lengths,
+    get_reference,
+)
 from keras_attention.export.signatures.signature import SignatureParts, as_signature
 from keras_attention.export.signatures.spec import BATCH, Spec
 from keras_attention.types import Tensor
@@ -105,7 +109,8 @@ def with_seed(
         for resource in parsed.resources
         if not isinstance(resource, keras.random.SeedGenerator)
     ]
-    return CheckedFunction(serve, compute_reference), specs, resources
+    function = CheckedFunction(serve, compute_reference, get_lengths(parsed.function))
+    return function, specs, resources
 
 
 def _find_generator_states(holder: Any) -> list:

@@ -28,6 +28,21 @@ def test_a_weight_that_is_not_finite_is_refused_and_named(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_nan_in_a_weight_is_refused_if_all_outputs_are_integers(tmp_path):
+    x = keras.Input((2,), name="x")
+    dense = layers.Dense(3, name="hidden")
+    model = keras.Model(x, dense(x))
+    dense.bias.assign([0.0, np.nan, 0.0])
+    signatures = {
+        # Without resources: the weights are found by the function that reads them.
+        "serving_default": (lambda x: {"label": keras.ops.argmax(model(x), -1)}, model.inputs)
+    }
+    with pytest.raises(ValueError, match="weights without NaN.*'hidden/bias'.*checkpoint"):
+        export.saved_model(None, tmp_path / "m", signatures)
+    dense.bias.assign([0.0, -np.inf, 0.0])  # A class that is never chosen.
+    assert export.saved_model(None, tmp_path / "m", signatures).name == "1"
+
+
 def serve_logarithm(x):
     return {"log": keras.ops.log(x), "sign": keras.ops.sign(x)}
 

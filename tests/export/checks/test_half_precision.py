@@ -1,8 +1,12 @@
 """Which outputs of a graph are computed from float16 or bfloat16 numbers."""
 
+import gc
+import weakref
+
 import keras
 import pytest
 
+from keras_attention.export.checks import half_precision
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 
 ops = keras.ops
@@ -68,3 +72,17 @@ def test_only_outputs_that_depend_on_half_precision_are_listed(function, tmp_pat
     found = find_half_precision_outputs(meta)
     names = [*meta.signature_def["serve"].outputs]
     assert found == {("serve", name) for name in names if name.startswith("half")}
+
+
+def test_a_searched_graph_is_released(tmp_path, monkeypatch):
+    graphs = []
+
+    class Graph(half_precision._Graph):
+        def __init__(self, graph_def):
+            super().__init__(graph_def)
+            graphs.append(weakref.ref(self))
+
+    monkeypatch.setattr(half_precision, "_Graph", Graph)
+    assert find_half_precision_outputs(write_graph(use_inner_function, tmp_path))
+    gc.collect()
+    assert [graph() for graph in graphs] == [None]

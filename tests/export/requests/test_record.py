@@ -21,13 +21,14 @@ def test_the_record_describes_the_export(translator_export):
     assert content["versions"]["keras"] == keras.__version__
     assert set(record.PACKAGES) <= content["versions"].keys()
     sizes = content["signatures"]["serving_default"]["inputs"]["source"]
-    assert sizes == {"dtype": "int32", "shape": ["batch", None], "below": None}
+    assert sizes == {"dtype": "int32", "shape": ["batch", None], "below": 11}
     outputs = content["signatures"]["serving_default"]["outputs"]
     assert outputs["logits"] == {"dtype": "float32", "shape": [None, None, 11]}
     shapes = {key: list(value.shape) for key, value in examples[0].items()}
     assert {"signature": "serving_default", "shapes": shapes} in content["examples"]
     assert 0 <= content["largest_difference"] < 1e-4
-    assert content["reproducible"] and content["remarks"] == [] and not content["half_precision"]
+    assert all(signature["reproducible"] for signature in content["signatures"].values())
+    assert content["remarks"] == [] and not content["half_precision"]
 
 
 def test_each_request_has_an_answer(translator_export):
@@ -40,22 +41,39 @@ def test_each_request_has_an_answer(translator_export):
         np.testing.assert_allclose(answer[name], value, rtol=1e-3, atol=1e-5)
 
 
-def test_answers_of_a_graph_with_state_are_not_kept(tmp_path):
+def test_answers_that_may_change_are_not_kept(tmp_path):
+    import tensorflow as tf
+
+    count, factor = keras.Variable(1.0, name="count"), keras.Variable(2.0, name="factor")
     generator = keras.random.SeedGenerator(3)
+    table = tf.lookup.experimental.MutableHashTable("int64", "float32", 0.0)
 
-    class Noise(keras.Layer):
-        def __init__(self):
-            super().__init__()
-            self.generator = generator
+    def change(x):
+        count.assign_add(factor)
+        table.insert(tf.cast(x, "int64"), x)
+        return {"y": x + count}
 
-        def call(self, x):
-            return x + keras.random.normal(keras.ops.shape(x), seed=self.generator)
+    def sample_if_negative(x):
+        # The probability of a sample is 0, so that the answers can be compared.
+        drawn = tf.random.uniform(tf.shape(x))
+        return {"y": x + tf.cast(drawn < 0, "float32")}
 
-    x = keras.Input((2,), name="x")
-    path = export.saved_model(keras.Model(x, Noise()(x)), tmp_path / "noise")
-    content = load_record(path)
-    assert not content["reproducible"] and "keeps state" in content["remarks"][0]
-    assert not (path / record.ANSWERS).exists()
+    functions = {
+        "serving_default": lambda x: {"y": x * factor},
+        "change": change,
+        "read_changed": lambda x: {"y": x * count},
+        "look_up_changed": lambda x: {"y": table.lookup(tf.cast(x, "int64"))},
+        "draw": lambda x: {"y": x + keras.random.normal(keras.ops.shape(x), seed=generator)},
+        "sample": sample_if_negative,
+    }
+    specs, resources = [export.Spec("x", (None,), "float32")], [table]
+    signatures = {name: (function, specs, resources) for name, function in functions.items()}
+    with pytest.warns(UserWarning, match="change variables"):
+        path = export.saved_model(None, tmp_path / "m", signatures)
+    described = load_record(path)["signatures"]
+    assert [name for name in functions if described[name]["reproducible"]] == ["serving_default"]
+    kept = [file.name for file in (path / record.ANSWERS).iterdir()]
+    assert kept == ["serving_default.json"]
 
 
 def test_a_long_answer_is_not_kept(tmp_path, monkeypatch):
@@ -67,6 +85,17 @@ def test_a_long_answer_is_not_kept(tmp_path, monkeypatch):
     assert (path / record.ANSWERS / "serving_default.json").exists()
     path = export.saved_model(model, tmp_path / "long", example=example[::-1])
     assert not (path / record.ANSWERS / "serving_default.json").exists()
+
+
+def test_the_kept_answer_is_that_of_the_kept_request(tmp_path):
+    x = keras.Input((None,), name="x")
+    model = keras.Model(x, {"size": keras.ops.sum(x, axis=-1)})
+    large, small = np.ones((1, 400_000), "float32"), np.full((1, 3), 5, "float32")
+    path = export.saved_model(model, tmp_path / "m", example=[{"x": large}, {"x": small}])
+    request = json.loads((path / "assets.extra/requests/serving_default.json").read_text())
+    answer = json.loads((path / record.ANSWERS / "serving_default.json").read_text())
+    assert request["inputs"] == {"x": small.tolist()}
+    assert answer["outputs"] == {"size": [15.0]}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "bool", "complex64"])

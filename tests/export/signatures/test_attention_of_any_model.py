@@ -110,10 +110,10 @@ def test_the_served_weights_are_those_of_the_model(kind, tmp_path):
     embedded = preprocess(inputs)
     pool = keras_attention.AttentionPooling(name="pool")
     model = keras.Model(inputs, pool(embedded))
-    example = {inputs.name: example}
-    path = export.saved_model(
-        model, tmp_path / "m", {"attention": export.attention_of(model)}, example
-    )
+    signature = export.attention_of(model)
+    _, (spec,), _ = signature
+    example = {spec.name: example}
+    path = export.saved_model(model, tmp_path / "m", {"attention": signature}, example)
     before = keras.Model(inputs, embedded)(*example.values())
     _, expected = pool(before, return_attention_scores=True)
     assert np.ptp(expected) > 0.003  # The weights depend on the input.
@@ -164,13 +164,36 @@ def test_a_layer_in_a_loop_is_left_out_with_a_warning():
     pool = keras_attention.AttentionPooling(name="pool")
     pooled = LAYERS.TimeDistributed(pool, name="rows")(x)
     alone = keras.Model(x, pooled)
-    with pytest.raises(ValueError, match=r"outside of loops, unlike \['rows/pool'\]. Received"):
+    with pytest.raises(ValueError, match=r"outside of loops.* unlike \['rows/pool'\]. Received"):
         export.attention_of(alone)
     outside = keras_attention.AttentionPooling(name="outside")(Steps()(pooled))
     model = keras.Model(x, outside)
     with pytest.warns(UserWarning, match=r"out \['rows/pool', 'steps/looped'\]") as warnings:
         _, specs, _ = export.attention_of(model)
     assert warnings[0].filename == __file__ and [spec.name for spec in specs] == ["x"]
+
+
+def test_layers_in_a_tf_function_and_layers_that_are_not_called_are_left_out_with_a_warning():
+    import tensorflow as tf
+
+    class Block(LAYERS.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.inner = LAYERS.MultiHeadAttention(2, 4, name="inner")
+            self.unused = LAYERS.MultiHeadAttention(2, 4, name="unused")
+
+        def build(self, shape):
+            self.inner.build(shape, shape)
+
+        @tf.function
+        def call(self, inputs):
+            return self.inner(inputs, inputs)
+
+    x = keras.Input((None, 4), name="x")
+    model = keras.Model(x, keras_attention.AttentionPooling(name="pool")(Block()(x)))
+    with pytest.warns(UserWarning, match=r"tf.function.*out \['block/inner', 'block/unused'\]"):
+        signature = export.attention_of(model)
+    assert list(signature[0](x=FRAMES)) == ["pool"]
 
 
 def test_a_layer_that_returns_no_weights_when_asked_is_left_out_with_a_warning():
