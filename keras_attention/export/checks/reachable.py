@@ -1,6 +1,6 @@
 """Nodes and functions of a SavedModel's graph that a server runs when it loads or answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")  # of SavedModels by TensorFlow 1
@@ -42,6 +42,19 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
     Returns:
         List of NodeDef, and list of FunctionDef. The nodes include those of the functions.
     """
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    unvisited, nodes, called = [*collect_top_level(meta, tensors).values()], [], {}
+    while unvisited:
+        node = unvisited.pop()
+        nodes.append(node)
+        for name in list_called(node, functions) - called.keys():
+            called[name] = functions[name]
+            unvisited.extend(functions[name].node_def)
+    return nodes, [*called.values()]
+
+
+def collect_top_level(meta, tensors: Iterable[str]) -> dict:
+    """Return the nodes outside functions that tensors depend on, by name."""
     top_level = {node.name: node for node in meta.graph_def.node}
     names, reached = list(tensors), {}
     while names:
@@ -49,16 +62,13 @@ def collect_reachable(meta, tensors: Iterable[str]) -> tuple[list, list]:
         if name in top_level and name not in reached:
             reached[name] = top_level[name]
             names.extend(top_level[name].input)
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
-    unvisited, nodes, called = [*reached.values()], [], {}
-    while unvisited:
-        node = unvisited.pop()
-        nodes.append(node)
-        references = {node.op}
-        for attribute in node.attr.values():
-            listed = [function.name for function in attribute.list.func]
-            references |= {attribute.func.name, *listed}
-        for name in references & functions.keys() - called.keys():
-            called[name] = functions[name]
-            unvisited.extend(functions[name].node_def)
-    return nodes, [*called.values()]
+    return reached
+
+
+def list_called(node, functions: Mapping) -> set[str]:
+    """Return the names of those of the functions that a node calls."""
+    references = {node.op}
+    for attribute in node.attr.values():
+        listed = [function.name for function in attribute.list.func]
+        references |= {attribute.func.name, *listed}
+    return references & functions.keys()
