@@ -46,7 +46,13 @@ class Trial(NamedTuple):
     seconds: float
 
 
-def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout: float) -> Trial:
+def try_requests(
+    path: str | os.PathLike,
+    meta,
+    warmup: Sequence[Call],
+    timeout: float,
+    disable_xla: bool = True,
+) -> Trial:
     """Load a SavedModel, run its warm-up requests, and made-up ones of signatures without any.
 
     Args:
@@ -54,6 +60,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
         meta: Its MetaGraphDef.
         warmup: The warm-up requests, a list of `(signature, inputs)`.
         timeout: Seconds for each process.
+        disable_xla: As in `run_in_c_loader`.
 
     Raises:
         RuntimeError: If the model cannot be loaded, or the process is killed or takes too long.
@@ -74,7 +81,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
     joined = [call for batch in batches for call in batch.list_calls()]
     started = time.monotonic()
     results = iter(
-        try_calls(path, [*first, *filter(None, first_padded), *joined, *last], timeout=timeout)
+        try_calls(path, [*first, *filter(None, first_padded), *joined, *last], disable_xla, timeout)
     )
     answers = list(itertools.islice(results, len(first)))
     padded_answers = [next(results) if call else None for call in first_padded]
@@ -82,7 +89,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
     answers += results
     if any(last_padded):  # A new process starts from the same state as the first one.
         repeated = [padded or call for call, padded in zip(last, last_padded, strict=True)]
-        results = iter(try_calls(path, repeated, timeout=timeout))
+        results = iter(try_calls(path, repeated, disable_xla, timeout))
     else:
         results = itertools.repeat(None)
     padded_answers += [

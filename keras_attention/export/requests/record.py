@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph
+from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph, needs_xla
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.call import Call
 from keras_attention.export.requests.instructions import REQUESTS, request_file, to_json
@@ -60,6 +60,7 @@ def write_record(
         ],
         "largest_difference": max((find_largest_difference(*pair) for pair in checked), default=0),
         "half_precision": bool(find_half_precision_outputs(meta)),
+        "xla": needs_xla(meta),
         "reproducible": not any(remark.startswith(CHANGING_ANSWERS) for remark in remarks),
         "remarks": remarks,
     }
