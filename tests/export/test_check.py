@@ -40,9 +40,7 @@ def test_a_valid_export_is_described_and_loaded(translator_export):
     assert "serving_default" in lines and "  output logits: float32 (?, ?, 11)" in lines
     assert any(line.endswith(", …") and "MatMul" in line for line in lines)
     # The model masks id 0, but a server pads with other ids.
-    padding = (
-        "pads requests (pad_variable_length_inputs), because it has no `lengths` (keras_attention"
-    )
+    padding = "pads requests (pad_variable_length_inputs), which keras_attention.export.with_"
     assert any(padding in line and line.endswith("output summary") for line in lines)
     assert lines[-1].startswith("loaded, and 4 warm-up requests answered")
 

@@ -69,7 +69,7 @@ def find_padding_remarks(
         if prefix is None or not is_equal(name, key, prefix, answer[key]):
             yield (
                 "changes its answer if the server pads requests (pad_variable_length_inputs), "
-                "because it has no `lengths` (keras_attention.export.with_lengths): "
+                "which keras_attention.export.with_lengths prevents for a model's sequences: "
                 f"{name}, output {key}"
             )
 
