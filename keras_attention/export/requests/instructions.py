@@ -53,9 +53,9 @@ def how_to_serve(path: str | os.PathLike) -> str:
 
     Returns:
         Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
-        dimension of any size), a `docker run` command, and for each signature a `curl` command
-        that sends an example, unless its JSON would be larger than 1 MB. The `docker run` command
-        enables XLA if the signatures need it.
+        dimension of any size), a `docker run` command in which you replace TAG, and for each
+        signature a `curl` command that sends an example, unless its JSON would be larger than 1 MB.
+        The `docker run` command enables XLA if the signatures need it.
 
     Raises:
         ValueError: If `path` is not a version directory.
@@ -69,6 +69,7 @@ def how_to_serve(path: str | os.PathLike) -> str:
       input  x: float32 (?, 2)
       output output: float32 (?, 2)
     <BLANKLINE>
+    # TAG: a release of tensorflow/serving whose TensorFlow is not older than ...
     docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
@@ -82,11 +83,13 @@ def how_to_serve(path: str | os.PathLike) -> str:
     mount = f"type=bind,source={path.parent},target=/models/{name},readonly"
     serve = ["docker", "run", "-p", "127.0.0.1:8501:8501", "--mount", mount]
     # Loading a broken version again would hold up the new versions of all models.
-    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving", "--max_num_load_retries=0"]
+    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving:TAG", "--max_num_load_retries=0"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
     meta = load_meta_graph(path)
     serve += [XLA_FLAG] if needs_xla(meta) else []
-    lines = [*describe_signatures(path), "", shlex.join(serve)]
+    version = meta.meta_info_def.tensorflow_version
+    tag = f"# TAG: a release of tensorflow/serving whose TensorFlow is not older than {version}"
+    lines = [*describe_signatures(path), "", tag, shlex.join(serve)]
     for name in list_signatures(meta):
         request = request_file(path, name)
         if not request.exists():
