@@ -28,9 +28,9 @@ from keras_attention.export.checks.graph import (
 from keras_attention.export.checks.outputs import is_close
 from keras_attention.export.checks.reachable import collect_reachable, list_signatures
 from keras_attention.export.checks.server_padding import find_padding_remarks, pad_call
+from keras_attention.export.printable import shorten_error
 from keras_attention.export.requests.made_up import make_up_requests
 
-MAX_MESSAGE = 500  # characters of an error that are quoted
 BAD_REQUEST = (INVALID_ARGUMENT, OUT_OF_RANGE)  # The values do not fit; the model may be right.
 
 
@@ -106,14 +106,14 @@ def find_failures(trial: Trial) -> Iterator[str]:
         if errors and name not in trial.made_up:
             yield (
                 "Expected answers to the warm-up requests, because a server refuses a version "
-                f"whose warm-up fails. Received for signature {name!r}: {_shorten(errors[0])}"
+                f"whose warm-up fails. Received for signature {name!r}: {shorten_error(errors[0])}"
             )
         elif name in trial.made_up and len(errors) == len(answers):
             failures = [error for error in errors if error.code not in BAD_REQUEST]
             if failures:
                 yield (
                     "Expected an answer to a made-up request (there are no warm-up requests). "
-                    f"Received for signature {name!r}: {_shorten(failures[0])}"
+                    f"Received for signature {name!r}: {shorten_error(failures[0])}"
                 )
 
 
@@ -156,7 +156,7 @@ def _describe_made_up_requests(trial: Trial) -> Iterator[str]:
         elif all(error.code in BAD_REQUEST for error in errors):
             yield (
                 "not tried: no warm-up requests, and those that were made up do not fit: "
-                f"{name}: {_shorten(errors[0])}"
+                f"{name}: {shorten_error(errors[0])}"
             )
 
 
@@ -172,8 +172,3 @@ def _list_operations(meta, signature) -> set[str]:
     """Return the operations that a signature runs."""
     tensors = [info.name for info in signature.outputs.values()]
     return {node.op for node in collect_reachable(meta, tensors)[0]}
-
-
-def _shorten(error: Exception) -> str:
-    """Return the error's first characters on one line."""
-    return " ".join(str(error).split())[:MAX_MESSAGE]
