@@ -56,11 +56,11 @@ def _is_asset(tensor: str, scope: tuple[dict, set[str]]) -> bool:
 def _find_asset_tensors(meta) -> set[str]:
     """Return the names of the top-level nodes whose value is the path of an asset."""
     graph = meta.graph_def
-    fed = {
-        asset.tensor_info.name.removesuffix(":0")
+    assets = [
+        (asset.tensor_info.name.removesuffix(":0"), PurePosixPath(asset.filename).parts)
         for asset in meta.asset_file_def
-        if ".." not in PurePosixPath(asset.filename).parts
-    }
+    ]
+    fed = {name for name, _ in assets} - {name for name, parts in assets if ".." in parts}
     handles = [node for node in graph.node if node.op == "VarHandleOp"]
     variables = {node.name for node in handles if _is_only_assigned(graph, node, fed)}
     read = {

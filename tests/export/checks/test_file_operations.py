@@ -178,6 +178,12 @@ def forget_asset(graph, meta):
     del meta.asset_file_def[0]
 
 
+def rename_a_second_asset(graph, meta):
+    second = meta.asset_file_def.add()
+    second.CopyFrom(meta.asset_file_def[0])
+    second.filename = "../../secret"
+
+
 def assign_again(graph, meta):
     [handle, *_] = [node for node in graph.node if node.op == "VarHandleOp"]
     graph.node.add(name="evil", op="AssignVariableOp", input=[handle.name, "Const"])
@@ -213,6 +219,7 @@ def use_a_loop(graph, meta):
     "change",
     [
         rename_asset,
+        rename_a_second_asset,
         forget_asset,
         assign_again,
         assign_by_another_handle,
