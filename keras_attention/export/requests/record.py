@@ -89,7 +89,8 @@ def _write_answers(path: Path, calls: Sequence[Call], answers: Sequence[Outputs]
     for call, answer in reversed([*zip(calls, answers, strict=True)]):
         # As for the requests, the first call of a signature replaces the others.
         request = request_file(path, call.signature.name)
-        columns = {name: to_json(array) for name, array in answer.items()}
+        # The order in which the loader returns outputs is different in each process.
+        columns = {name: to_json(array) for name, array in sorted(answer.items())}
         text = json.dumps({"outputs": columns}, ensure_ascii=False)
         file = path / ANSWERS / request.relative_to(path / REQUESTS)
         file.unlink(missing_ok=True)
