@@ -2,7 +2,7 @@
 
     docker run -p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501 \
         --mount type=bind,source=$PWD/saved_models,target=/models,readonly \
-        tensorflow/serving --model_config_file=/models/models.config --max_num_load_retries=0
+        tensorflow/serving:TAG --model_config_file=/models/models.config --max_num_load_retries=0
     python examples/serving_client.py
 
 The first command starts a server, the second one this program. It sends dates to the model

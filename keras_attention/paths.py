@@ -10,6 +10,19 @@ from typing import Any
 REMOTE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
+def resolve_parents(path: Path, names: int) -> Path:
+    """Return the absolute path; its last names are kept even if they are symbolic links.
+
+    Args:
+        path: The path.
+        names: How many names are kept: 1 for a model's directory, and 2 for a version's, whose
+            names are those of the served model and version.
+    """
+    if names == 0 or path.name in ("", ".."):  # `.` has no name before it is resolved.
+        return path.resolve()
+    return resolve_parents(path.parent, names - 1) / path.name
+
+
 def to_local_path(name: str, value: Any) -> Path:
     """Return `value` as a `Path`, with a leading `~` expanded; reject URLs.
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from keras_attention.export.checks.fresh_process import TIMEOUT
 from keras_attention.export.checks.report import Report, inspect
+from keras_attention.export.checks.server_operations import XLA_FLAG
 from keras_attention.export.printable import to_printable
 
 
 def check(
-    path: str | os.PathLike, trust: bool = False, timeout: float = TIMEOUT
+    path: str | os.PathLike, trust: bool = False, timeout: float = TIMEOUT, xla: bool = False
 ) -> tuple[list[str], list[str]]:
     """Inspect a SavedModel, load it as a server does, and run requests of every signature.
 
@@ -39,6 +40,8 @@ def check(
         trust: Whether to load a SavedModel that has operations on files or the network. Default
             False.
         timeout: Seconds after which a process that loads the SavedModel is stopped. Default 600.
+        xla: Whether the server is started with XLA, as versions of `saved_model(..., xla=True)`
+            need it. Default False.
 
     Returns:
         Two lists of lines: a description of the SavedModel with remarks, and the problems that
@@ -56,7 +59,7 @@ def check(
     >>> lines[1:4], problems
     (['serving_default', '  input  x: float32 (?, 2)', '  output output: float32 (?, 2)'], [])
     """
-    report = inspect(path, trust, timeout)
+    report = inspect(path, trust, timeout, xla)
     return [*report.description, *report.remarks, *report.summary], report.problems
 
 
@@ -90,6 +93,11 @@ def main(command_line: Sequence[str]) -> int:
         help="stop a process that loads a SavedModel after this time (default: %(default)g)",
     )
     parser.add_argument(
+        "--xla",
+        action="store_true",
+        help=f"check for a server that is started with {XLA_FLAG}",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help='print a JSON object instead: {"ok": true, "saved_models": [{"ok": true, "path": '
@@ -100,14 +108,15 @@ def main(command_line: Sequence[str]) -> int:
     reports = []
     for directory in options.directories:
         try:
-            report = inspect(directory, options.trust, options.timeout)
+            report = inspect(directory, options.trust, options.timeout, options.xla)
         except (ValueError, OSError) as error:
             report = Report(Path(directory), [], {}, [], [to_printable(str(error))], [])
         reports.append(report)
         if not options.json:
             _print_report(report)
             if len(options.directories) > 1:
-                _print(f"{report.path}: {'NOT OK' if report.problems else 'OK'}\n")
+                path = to_printable(str(report.path))
+                _print(f"{path}: {'NOT OK' if report.problems else 'OK'}\n")
     has_failed = any(report.problems for report in reports)
     if options.json:
         documents = [report.to_json() for report in reports]

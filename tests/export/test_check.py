@@ -11,6 +11,7 @@ from keras_attention.export.__main__ import main
 from keras_attention.export.checks import digests
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.checks.report import find_version
+from tests.export.checks.test_trial_requests import write
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
 
@@ -40,9 +41,7 @@ def test_a_valid_export_is_described_and_loaded(translator_export):
     assert "serving_default" in lines and "  output logits: float32 (?, ?, 11)" in lines
     assert any(line.endswith(", …") and "MatMul" in line for line in lines)
     # The model masks id 0, but a server pads with other ids.
-    padding = (
-        "pads requests (pad_variable_length_inputs), because it has no `lengths` (keras_attention"
-    )
+    padding = "pads requests (pad_variable_length_inputs), which keras_attention.export.with_"
     assert any(padding in line and line.endswith("output summary") for line in lines)
     assert lines[-1].startswith("loaded, and 4 warm-up requests answered")
 
@@ -144,3 +143,25 @@ def test_the_command_checks_several_directories_and_fails_if_one_fails(
     assert main(["check", str(tmp_path / "none"), path]) == 1
     printed = capsys.readouterr()
     assert "warm-up requests answered" in printed.out and "problem: Expected" in printed.err
+
+
+def test_the_names_of_missing_directories_are_escaped(capsys):
+    assert main(["check", "none\x1b[2J", "\u202enone"]) == 1
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err and "\u202e" not in printed.out + printed.err
+    assert r"none\x1b[2J: NOT OK" in printed.out and r"\u202enone: NOT OK" in printed.out
+
+
+def test_a_signature_with_lengths_is_not_said_to_have_none(tmp_path):
+    """The outputs change, although there is an input `lengths`, which this graph ignores."""
+    import tensorflow as tf
+
+    def mean(v, lengths):
+        return {"y": tf.reduce_mean(v, 1) + 0 * tf.cast(lengths, "float32")}
+
+    specs = {"v": ((None, None), "float32"), "lengths": ((None,), "int32")}
+    lines, problems = export.check(write(tmp_path / "1", mean, **specs))
+    remarks = [line for line in lines if "pad_variable_length_inputs" in line]
+    assert problems == []
+    assert any(remark.endswith(": mean, output y") for remark in remarks)
+    assert not any("has no" in remark for remark in remarks)

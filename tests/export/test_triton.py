@@ -3,15 +3,18 @@
 import shutil
 import sys
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from keras_attention import export
+from keras_attention.export.checks import c_loader
 from keras_attention.export.checks.c_loader import model as c_loader_model
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.triton import model as program
+from keras_attention.export.triton import repository
 from keras_attention.export.triton.config import format_config
 
 
@@ -42,7 +45,7 @@ def model(monkeypatch):
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", make_backend())
     # The model runs in this process, which has all of these modules already.
     monkeypatch.setattr(program, "_register_package", lambda name, folder: None)
-    monkeypatch.setattr(c_loader_model, "Model", lambda *_, **__: FakeModel())
+    monkeypatch.setattr(c_loader_model, "Model", lambda *_, **options: FakeModel(options))
     model = program.TritonPythonModel()
     config = '{"input": [{"name": "x"}], "parameters": {"signature": {"string_value": "double"},'
     config += '"tensorflow": {"string_value": "/none"}}}'
@@ -54,6 +57,9 @@ class FakeModel:
     """A model that doubles its input, refuses negative numbers, and counts its calls."""
 
     calls = 0
+
+    def __init__(self, options):
+        self.options = options
 
     def run(self, signature, inputs):
         assert signature == "double"
@@ -84,7 +90,8 @@ def test_a_repository_is_complete(translator_export, tmp_path):
     assert [one.name for one in directories] == ["translator_encode", "translator_serving_default"]
     version = directories[0] / "1"
     modules = {file.name for file in (version / "c_loader").iterdir()}
-    assert modules == {"arrays.py", "library.py", "model.py", "tensors.py"}
+    files = Path(c_loader.__file__).parent.glob("*.py")
+    assert modules == {file.name for file in files if not file.name.startswith("__")}
     for file in path.rglob("*"):
         if file.is_file():
             copy = version / "saved_model" / file.relative_to(path)
@@ -95,6 +102,33 @@ def test_a_repository_is_complete(translator_export, tmp_path):
     assert 'output [ { name: "logits" data_type: TYPE_FP32 dims: [-1, 11] } ]' in config
     assert 'key: "tensorflow" value { string_value: "/tf" }' in config
     assert "max_batch_size: 64\n" in config and "dynamic_batching" in config
+
+
+def test_a_scalar_output_is_no_batch(model, monkeypatch):
+    monkeypatch.setattr(model.model, "run", lambda _, inputs: {"y": np.sum(inputs["x"])})
+    answers = model.execute([{"x": np.full((2, 2), number)} for number in (1, 3)])
+    assert [answer["y"].tolist() for answer in answers] == [4, 12]
+
+
+def test_xla_is_enabled(model):
+    # Triton has no flag for XLA, and an export with xla=True fails without it.
+    assert model.model.options == {"disable_xla": False}
+
+
+def test_a_failure_leaves_no_version(translator_export, tmp_path, monkeypatch):
+    *_, path = translator_export
+    copied = []
+
+    def copy(source, target):
+        copied.append(target)
+        if "_serving_default" in str(target):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(repository, "_link_or_copy", copy)
+    with pytest.raises(OSError, match="No space left"):
+        export.triton(path, tmp_path / "models")
+    assert any("translator_encode" in str(target) for target in copied)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_second_version_is_added_and_an_existing_one_refused(translator_export, tmp_path):

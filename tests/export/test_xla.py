@@ -1,5 +1,6 @@
 """Operations that XLA compiles: refused by their name, or exported for a server with XLA."""
 
+import json
 import shlex
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_attention import export
+from keras_attention.export.__main__ import main
 from keras_attention.export.checks.graph import find_graph_problems, load_meta_graph
 
 SPEC = export.Spec("x", (None, 4), "float32")
@@ -40,11 +42,16 @@ def test_an_export_for_a_server_with_xla_is_checked_and_its_flag_written(tmp_pat
     signatures = {"serving_default": (update, [SPEC]), "compiled": (compiled, [SPEC])}
     path = export.saved_model(None, tmp_path / "m", signatures, xla=True)
     docker = [line for line in export.how_to_serve(path).splitlines() if line.startswith("docker")]
-    assert shlex.split(docker[0])[-2:] == ["tensorflow/serving", "--xla_cpu_compilation_enabled"]
+    assert shlex.split(docker[0])[-1] == "--xla_cpu_compilation_enabled"
     meta = load_meta_graph(path)
     assert not list(find_graph_problems(meta, xla=True))
     (problem,) = find_graph_problems(meta)
     assert "--xla_cpu_compilation_enabled" in problem
+    lines, problems = export.check(path, xla=True)
+    assert problems == [] and lines[-1].startswith("loaded")
+    assert main(["check", str(path), "--xla"]) == 0
+    assert main(["check", str(path)]) == 1
+    assert json.loads((path / "assets.extra/export.json").read_text())["xla"] is True
     inputs = {"x": np.zeros((2, 4), "float32")}
     answer = export.run_in_c_loader(path, "serving_default", inputs, disable_xla=False)
     assert answer["output"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]

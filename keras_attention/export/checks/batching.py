@@ -9,6 +9,7 @@ import numpy as np
 from keras_attention.export.checks.c_loader.model import LoaderError
 from keras_attention.export.checks.reachable import list_signatures
 from keras_attention.export.checks.signature_tensors import has_batch_axis
+from keras_attention.export.printable import shorten_error
 
 MAX_ROWS = 6  # of one batch
 MAX_BATCHES = 4  # of one signature
@@ -73,10 +74,9 @@ def find_batching_remarks(
     answered = {row: one for row, one in enumerate(alone) if not isinstance(one, LoaderError)}
     if isinstance(joined, LoaderError):
         if len(answered) == len(alone):
-            message = " ".join(str(joined).split())[:300]
             yield (
                 "refuses requests that a server joins (--enable_batching), but answers each of "
-                f"them alone: {batch.signature}: {message}"
+                f"them alone: {batch.signature}: {shorten_error(joined)}"
             )
         return
     for key, array in sorted(joined.items()):

@@ -7,6 +7,7 @@ from keras_attention.export.checks.reachable import (
     list_initializers,
     list_output_tensors,
 )
+from keras_attention.export.checks.table_files import TABLE_OPS, find_tables_of_other_files
 
 RESTORE_OPS = frozenset(["Restore", "RestoreSlice", "RestoreV2"])
 FILE_OPS = RESTORE_OPS.union(
@@ -37,7 +38,7 @@ def find_file_operations(meta) -> list[str]:
 
     The list is not complete, and TensorFlow has no sandbox: a SavedModel is a program. Two kinds of
     operations are left out, because ordinary SavedModels need them: those that read the weights
-    when the model is loaded, and those that load a vocabulary into a lookup table.
+    when the model is loaded, and those that load a vocabulary from an asset into a lookup table.
 
     Args:
         meta: MetaGraphDef.
@@ -45,9 +46,15 @@ def find_file_operations(meta) -> list[str]:
     Returns:
         Sorted list of `operation (node)`.
     """
-    called = collect_reachable(meta, [*list_output_tensors(meta), *list_initializers(meta)])[0]
-    accessing = [node for node in called if node.op in FILE_OPS or _prints_to_file(node)]
+    initializers = list_initializers(meta)
+    answering = collect_reachable(meta, list_output_tensors(meta))[0]
+    initializing = collect_reachable(meta, initializers)[0]
     restoring = collect_reachable(meta, [meta.saver_def.restore_op_name])[0]
+    accessing = [
+        node for node in (*answering, *initializing) if node.op in FILE_OPS or _prints_to_file(node)
+    ]
+    accessing += [node for node in (*answering, *restoring) if node.op in TABLE_OPS]
+    accessing += find_tables_of_other_files(meta, initializers)
     accessing += [node for node in restoring if node.op in FILE_OPS - RESTORE_OPS]
     return sorted({f"{node.op} ({node.name})" for node in accessing})
 

@@ -1,6 +1,6 @@
 """Nodes and functions of a SavedModel's graph that a server runs when it loads or answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")  # of SavedModels by TensorFlow 1
@@ -78,11 +78,16 @@ def collect_called(library: Iterable, nodes_of_graph: Iterable) -> tuple[list, l
     while unvisited:
         node = unvisited.pop()
         nodes.append(node)
-        references = {node.op}
-        for attribute in node.attr.values():
-            listed = [function.name for function in attribute.list.func]
-            references |= {attribute.func.name, *listed}
-        for name in references & functions.keys() - called.keys():
+        for name in list_called(node, functions) - called.keys():
             called[name] = functions[name]
             unvisited.extend(functions[name].node_def)
     return nodes, [*called.values()]
+
+
+def list_called(node, functions: Mapping) -> set[str]:
+    """Return the names of those of the functions that a node calls."""
+    references = {node.op}
+    for attribute in node.attr.values():
+        listed = [function.name for function in attribute.list.func]
+        references |= {attribute.func.name, *listed}
+    return references & functions.keys()

@@ -51,11 +51,14 @@ class Report(NamedTuple):
         return {"ok": not self.problems, **self._asdict(), "path": str(self.path)}
 
 
-def inspect(path: str | os.PathLike, trust: bool = False, timeout: float = TIMEOUT) -> Report:
+def inspect(
+    path: str | os.PathLike, trust: bool = False, timeout: float = TIMEOUT, xla: bool = False
+) -> Report:
     """Return the `Report` of a check; the arguments and errors are those of `check`."""
     trust = arguments.boolean("trust", trust)
     timeout = arguments.positive_number("timeout", timeout)
-    report = _inspect(find_version(path), trust, timeout)
+    xla = arguments.boolean("xla", xla)
+    report = _inspect(find_version(path), trust, timeout, xla)
     return report._replace(
         description=[to_printable(line) for line in report.description],
         remarks=[to_printable(line) for line in report.remarks],
@@ -63,13 +66,13 @@ def inspect(path: str | os.PathLike, trust: bool = False, timeout: float = TIMEO
     )
 
 
-def _inspect(path: Path, trust: bool, timeout: float) -> Report:
+def _inspect(path: Path, trust: bool, timeout: float, xla: bool) -> Report:
     """Inspect the files of a version directory first, and only then load it."""
     report = Report(path, [str(path)], {}, [], list(find_changed_files(path)), [])
     if report.problems:  # A description of damaged files would be unreliable.
         return report
     meta = load_meta_graph(path)
-    report = _inspect_files(path, meta)
+    report = _inspect_files(path, meta, xla)
     file_operations = find_file_operations(meta)
     if file_operations and not trust:
         report.problems.append(
@@ -83,7 +86,7 @@ def _inspect(path: Path, trust: bool, timeout: float) -> Report:
         report.remarks.append(f"accesses files or the network: {', '.join(file_operations)}")
     try:
         calls = load_warmup_requests(path)
-        trial = try_requests(path, meta, calls, timeout)
+        trial = try_requests(path, meta, calls, timeout, disable_xla=not xla)
     except ValueError as error:
         report.problems.append(str(error))
     except RuntimeError as error:
@@ -101,9 +104,9 @@ def _inspect(path: Path, trust: bool, timeout: float) -> Report:
     return report
 
 
-def _inspect_files(path: Path, meta) -> Report:
+def _inspect_files(path: Path, meta, xla: bool) -> Report:
     """Return the report of what can be found without loading the SavedModel."""
-    problems = [*find_graph_problems(meta), *find_missing_tensors(meta).values()]
+    problems = [*find_graph_problems(meta, xla), *find_missing_tensors(meta).values()]
     if has_variables(meta.graph_def) and not (path / WEIGHTS).exists():
         # A server loads such a version, and then answers every request with an error.
         problems.append(f"Expected a file with the variables' values. Received: no {WEIGHTS}")

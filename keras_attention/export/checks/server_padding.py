@@ -7,6 +7,7 @@ import numpy as np
 from keras_attention.export.checks.batching import Answer, Call, IsEqual
 from keras_attention.export.checks.c_loader.model import LoaderError
 from keras_attention.export.checks.reachable import list_signatures
+from keras_attention.export.printable import shorten_error
 
 PADDED_ELEMENTS = 3  # the number of elements appended along each dimension of unknown size
 
@@ -58,10 +59,9 @@ def find_padding_remarks(
             equal up to rounding.
     """
     if isinstance(padded_answer, LoaderError):
-        message = " ".join(str(padded_answer).split())[:300]
         yield (
             "rejects a request that the server pads (pad_variable_length_inputs): "
-            f"{name}: {message}"
+            f"{name}: {shorten_error(padded_answer)}"
         )
         return
     for key in sorted(answer):
@@ -69,7 +69,7 @@ def find_padding_remarks(
         if prefix is None or not is_equal(name, key, prefix, answer[key]):
             yield (
                 "changes its answer if the server pads requests (pad_variable_length_inputs), "
-                "because it has no `lengths` (keras_attention.export.with_lengths): "
+                "which keras_attention.export.with_lengths prevents for a model's sequences: "
                 f"{name}, output {key}"
             )
 

@@ -28,9 +28,9 @@ from keras_attention.export.checks.graph import (
 from keras_attention.export.checks.outputs import is_close
 from keras_attention.export.checks.reachable import collect_reachable, list_signatures
 from keras_attention.export.checks.server_padding import find_padding_remarks, pad_call
+from keras_attention.export.printable import shorten_error
 from keras_attention.export.requests.made_up import make_up_requests
 
-MAX_MESSAGE = 500  # characters of an error that are quoted
 BAD_REQUEST = (INVALID_ARGUMENT, OUT_OF_RANGE)  # The values do not fit; the model may be right.
 
 
@@ -46,7 +46,13 @@ class Trial(NamedTuple):
     seconds: float
 
 
-def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout: float) -> Trial:
+def try_requests(
+    path: str | os.PathLike,
+    meta,
+    warmup: Sequence[Call],
+    timeout: float,
+    disable_xla: bool = True,
+) -> Trial:
     """Load a SavedModel, run its warm-up requests, and made-up ones of signatures without any.
 
     Args:
@@ -54,6 +60,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
         meta: Its MetaGraphDef.
         warmup: The warm-up requests, a list of `(signature, inputs)`.
         timeout: Seconds for each process.
+        disable_xla: As in `run_in_c_loader`.
 
     Raises:
         RuntimeError: If the model cannot be loaded, or the process is killed or takes too long.
@@ -74,7 +81,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
     joined = [call for batch in batches for call in batch.list_calls()]
     started = time.monotonic()
     results = iter(
-        try_calls(path, [*first, *filter(None, first_padded), *joined, *last], timeout=timeout)
+        try_calls(path, [*first, *filter(None, first_padded), *joined, *last], disable_xla, timeout)
     )
     answers = list(itertools.islice(results, len(first)))
     padded_answers = [next(results) if call else None for call in first_padded]
@@ -82,7 +89,7 @@ def try_requests(path: str | os.PathLike, meta, warmup: Sequence[Call], timeout:
     answers += results
     if any(last_padded):  # A new process starts from the same state as the first one.
         repeated = [padded or call for call, padded in zip(last, last_padded, strict=True)]
-        results = iter(try_calls(path, repeated, timeout=timeout))
+        results = iter(try_calls(path, repeated, disable_xla, timeout))
     else:
         results = itertools.repeat(None)
     padded_answers += [
@@ -99,14 +106,14 @@ def find_failures(trial: Trial) -> Iterator[str]:
         if errors and name not in trial.made_up:
             yield (
                 "Expected answers to the warm-up requests, because a server refuses a version "
-                f"whose warm-up fails. Received for signature {name!r}: {_shorten(errors[0])}"
+                f"whose warm-up fails. Received for signature {name!r}: {shorten_error(errors[0])}"
             )
         elif name in trial.made_up and len(errors) == len(answers):
             failures = [error for error in errors if error.code not in BAD_REQUEST]
             if failures:
                 yield (
                     "Expected an answer to a made-up request (there are no warm-up requests). "
-                    f"Received for signature {name!r}: {_shorten(failures[0])}"
+                    f"Received for signature {name!r}: {shorten_error(failures[0])}"
                 )
 
 
@@ -149,7 +156,7 @@ def _describe_made_up_requests(trial: Trial) -> Iterator[str]:
         elif all(error.code in BAD_REQUEST for error in errors):
             yield (
                 "not tried: no warm-up requests, and those that were made up do not fit: "
-                f"{name}: {_shorten(errors[0])}"
+                f"{name}: {shorten_error(errors[0])}"
             )
 
 
@@ -165,8 +172,3 @@ def _list_operations(meta, signature) -> set[str]:
     """Return the operations that a signature runs."""
     tensors = [info.name for info in signature.outputs.values()]
     return {node.op for node in collect_reachable(meta, tensors)[0]}
-
-
-def _shorten(error: Exception) -> str:
-    """Return the error's first characters on one line."""
-    return " ".join(str(error).split())[:MAX_MESSAGE]

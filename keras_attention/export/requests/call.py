@@ -1,11 +1,11 @@
 """One call of a signature, in Python or in the C++ loader."""
 
-import re
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from keras_attention.export.printable import shorten_error
 from keras_attention.export.signatures.signature import Signature
 from keras_attention.types import Tensor
 
@@ -42,10 +42,5 @@ def check_in_python(calls: list[Call]) -> None:
             raise ValueError(
                 f"Expected `example` to be valid for signature {call.signature.name!r}, which "
                 f"fails in Python too. Received: inputs of shapes {call.shapes}. "
-                f"The error: {shorten(error)}"
+                f"The error: {shorten_error(error)}"
             ) from error
-
-
-def shorten(error: Exception) -> str:
-    """Return the beginning of an error's message on one line, without codes for a terminal."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:500]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_attention.export.requests.call import Call, run_in_python, shorten
+from keras_attention.export.printable import shorten_error
+from keras_attention.export.requests.call import Call, run_in_python
 from keras_attention.export.signatures.input_checks import collect_limits
 from keras_attention.export.signatures.signature import Signature
 from keras_attention.export.signatures.spec import BATCH, Spec
@@ -62,7 +63,7 @@ def _find_accepted(signature: Signature) -> list[Call]:
     raise ValueError(
         f"Expected `example` with {sorted(shapes)} for signature {signature.name!r}, because the "
         f"model fails in Python on all {len(errors)} generated ones. Received: example=None. The "
-        f"error for inputs of shapes {shapes}: {shorten(error)}"
+        f"error for inputs of shapes {shapes}: {shorten_error(error)}"
     ) from error
 
 

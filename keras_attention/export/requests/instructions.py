@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from keras_attention.export.checks.graph import load_meta_graph, needs_xla
+from keras_attention.export.checks.reachable import list_signatures
 from keras_attention.export.checks.server_operations import XLA_FLAG
 from keras_attention.export.requests.call import Call
-from keras_attention.paths import to_local_path
+from keras_attention.paths import resolve_parents, to_local_path
 
 REQUESTS = Path("assets.extra") / "requests"
 MAX_BODY_BYTES = 2**20
@@ -63,9 +64,9 @@ def how_to_serve(path: str | os.PathLike) -> str:
 
     Returns:
         Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
-        dimension of any size), a `docker run` command, and for each signature a `curl` command
-        that sends an example, unless its JSON would be larger than 1 MB. The `docker run` command
-        enables XLA if the signatures need it.
+        dimension of any size), a `docker run` command in which you replace TAG, and for each
+        signature a `curl` command that sends an example, unless its JSON would be larger than 1 MB.
+        The `docker run` command enables XLA if the signatures need it.
 
     Raises:
         ValueError: If `path` is not a version directory.
@@ -79,10 +80,11 @@ def how_to_serve(path: str | os.PathLike) -> str:
       input  x: float32 (?, 2)
       output output: float32 (?, 2)
     <BLANKLINE>
+    # TAG: a release of tensorflow/serving whose TensorFlow is not older than ...
     docker run -p 127.0.0.1:8501:8501 --mount type=bind,...
     curl -d '{"signature_name": "serving_default", "inputs": {"x": ...
     """
-    path = to_local_path("path", path).absolute()
+    path = resolve_parents(to_local_path("path", path), names=2)
     if not (path / "saved_model.pb").is_file():
         raise ValueError(
             "Expected `path` to be a version directory, which holds saved_model.pb. "
@@ -92,12 +94,14 @@ def how_to_serve(path: str | os.PathLike) -> str:
     mount = f"type=bind,source={path.parent},target=/models/{name},readonly"
     serve = ["docker", "run", "-p", "127.0.0.1:8501:8501", "--mount", mount]
     # Loading a broken version again would hold up the new versions of all models.
-    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving", "--max_num_load_retries=0"]
+    serve += ["-e", f"MODEL_NAME={name}", "tensorflow/serving:TAG", "--max_num_load_retries=0"]
     address = f"http://localhost:8501/v1/models/{name}:predict"
     meta = load_meta_graph(path)
     serve += [XLA_FLAG] if needs_xla(meta) else []
-    lines = [*describe_signatures(path), "", shlex.join(serve)]
-    for name in sorted(name for name in meta.signature_def if not name.startswith("__")):
+    version = meta.meta_info_def.tensorflow_version
+    tag = f"# TAG: a release of tensorflow/serving whose TensorFlow is not older than {version}"
+    lines = [*describe_signatures(path), "", tag, shlex.join(serve)]
+    for name in list_signatures(meta):
         request = request_file(path, name)
         if not request.exists():
             lines.append(f"# {name}: no request, because its JSON would be too large; use gRPC")
@@ -112,13 +116,9 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
     """Yield a line for each signature, input and output of a version directory."""
     import tensorflow as tf
 
-    signatures = load_meta_graph(path).signature_def
-    for name in sorted(name for name in signatures if not name.startswith("__")):
+    for name, signature in list_signatures(load_meta_graph(path)).items():
         yield name
-        for kind, infos in (
-            ("input ", signatures[name].inputs),
-            ("output", signatures[name].outputs),
-        ):
+        for kind, infos in (("input ", signature.inputs), ("output", signature.outputs)):
             for key in sorted(infos):
                 dtype, shape = infos[key].dtype, infos[key].tensor_shape
                 sizes = ["?" if dim.size < 0 else str(dim.size) for dim in shape.dim]

@@ -3,13 +3,17 @@
 import argparse
 import json
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.reachable import list_signatures
 from keras_attention.export.checks.report import find_version
+from keras_attention.export.printable import to_printable
 from keras_attention.export.signatures.signature import DEFAULT_SIGNATURE
+from keras_attention.paths import resolve_parents
 
 
 def openapi(path: str | os.PathLike) -> dict[str, Any]:
@@ -36,27 +40,26 @@ def openapi(path: str | os.PathLike) -> dict[str, Any]:
     >>> document["components"]["schemas"]["serving_default.inputs"]["properties"]["x"]["items"]
     {'type': 'array', 'items': {'type': 'number'}, 'minItems': 2, 'maxItems': 2}
     """
-    path = find_version(path).resolve()
+    path = resolve_parents(find_version(path), names=2)
     name = path.parent.name
-    signatures = {
-        key: signature
-        for key, signature in sorted(load_meta_graph(path).signature_def.items())
-        if not key.startswith("__")
-    }
+    signatures = list_signatures(load_meta_graph(path))
+    names = _make_schema_names(signatures)
     schemas = {"error": _describe_object({"error": {"type": "string"}})}
-    for key, signature in signatures.items():
-        schemas[f"{key}.inputs"] = _describe_tensors(signature.inputs)
-        schemas[f"{key}.outputs"] = _describe_tensors(signature.outputs)
+    for key, schema_name in names.items():
+        schemas[f"{schema_name}.inputs"] = _describe_tensors(signatures[key].inputs)
+        schemas[f"{schema_name}.outputs"] = _describe_tensors(signatures[key].outputs)
     predict = {
         "summary": "Answer a request of one signature",
         "requestBody": {
             "required": True,
-            "content": _as_json({"oneOf": [_describe_request(key) for key in signatures]}),
+            "content": _as_json(
+                {"oneOf": [_describe_request(key, names[key]) for key in signatures]}
+            ),
         },
         "responses": {
             "200": {
                 "description": "The outputs of the signature",
-                "content": _as_json(_describe_answer(signatures)),
+                "content": _as_json(_describe_answer(signatures, names)),
             },
             "default": {"description": "An error", "content": _as_json(_refer("error"))},
         },
@@ -86,25 +89,36 @@ def openapi(path: str | os.PathLike) -> dict[str, Any]:
     }
 
 
-def _describe_request(signature: str) -> dict[str, Any]:
+def _make_schema_names(signatures: Iterable[str]) -> dict[str, str]:
+    """Return a different name for each signature, of the characters that OpenAPI allows."""
+    names = {}
+    for signature in signatures:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", signature)
+        while name in names.values():
+            name += "_"
+        names[signature] = name
+    return names
+
+
+def _describe_request(signature: str, schema_name: str) -> dict[str, Any]:
     """Return the schema of a request; only the default signature's name may be left out."""
     schema = _describe_object(
-        {"signature_name": {"const": signature}, "inputs": _refer(f"{signature}.inputs")}
+        {"signature_name": {"const": signature}, "inputs": _refer(f"{schema_name}.inputs")}
     )
     if signature == DEFAULT_SIGNATURE:
         schema["required"] = ["inputs"]
     return schema
 
 
-def _describe_answer(signatures: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_answer(signatures: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Return the schema of an answer; a server leaves out the name of a single output."""
     outputs = []
     for key, signature in signatures.items():
-        schema = _refer(f"{key}.outputs")
         if len(signature.outputs) == 1:
-            (single,) = signature.outputs
-            schema = {"$ref": f"{schema['$ref']}/properties/{single}"}
-        outputs.append(schema)
+            (info,) = signature.outputs.values()
+            outputs.append(_describe_tensor(info))
+        else:
+            outputs.append(_refer(f"{names[key]}.outputs"))
     return _describe_object({"outputs": {"anyOf": outputs}})
 
 
@@ -163,7 +177,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         document = openapi(parser.parse_args(arguments).directory)
     except ValueError as error:
-        print("error:", error, file=sys.stderr)
+        print("error:", to_printable(str(error)), file=sys.stderr)
         return 1
     print(json.dumps(document, indent=1, ensure_ascii=False))
     return 0

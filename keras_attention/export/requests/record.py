@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_attention.export.checks.changing_answers import find_changing_signatures
-from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph
+from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph, needs_xla
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.call import Call
 from keras_attention.export.requests.instructions import REQUESTS, request_file, to_json
@@ -66,6 +66,7 @@ def write_record(
         ],
         "largest_difference": max((find_largest_difference(*pair) for pair in checked), default=0),
         "half_precision": bool(find_half_precision_outputs(meta)),
+        "xla": needs_xla(meta),
         "remarks": list(find_graph_remarks(meta)),
     }
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -91,7 +92,8 @@ def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
 
 def _write_answer(path: Path, signature: str, answer: Outputs) -> None:
     """Write the answer to an example request, in the form in which a server sends it by REST."""
-    columns = {name: to_json(array) for name, array in answer.items()}
+    # The order in which the loader returns outputs is different in each process.
+    columns = {name: to_json(array) for name, array in sorted(answer.items())}
     text = json.dumps({"outputs": columns}, ensure_ascii=False)
     if len(text) <= MAX_ANSWER_CHARACTERS:
         file = path / ANSWERS / request_file(path, signature).relative_to(path / REQUESTS)

@@ -34,7 +34,8 @@ def write_warmup_requests(path: Path, name: str, calls: list[Call]) -> None:
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as records:
         for call in calls:
-            records.write(_make_log(name, call).SerializeToString())
+            # Otherwise the order of the inputs would be different in each process.
+            records.write(_make_log(name, call).SerializeToString(deterministic=True))
 
 
 def load_warmup_requests(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:

@@ -38,7 +38,9 @@ class TritonPythonModel:
         tensorflow = parameters["tensorflow"] or find_tensorflow_folder()
         # Import TensorFlow's protocol buffers without running its `__init__`, which imports Keras.
         _register_package("tensorflow", tensorflow)
-        self.model = Model(FOLDER / "saved_model", tensorflow, disable_xla=True)
+        # XLA compiles only what the SavedModel requires it to. It is not a parameter, because all
+        # versions share their parameters, and only some versions may require XLA.
+        self.model = Model(FOLDER / "saved_model", tensorflow, disable_xla=False)
         self.signature = parameters["signature"]
         self.input_names = [entry["name"] for entry in config["input"]]
 
@@ -79,7 +81,9 @@ class TritonPythonModel:
             name: np.concatenate([inputs[name] for inputs in calls]) for name in self.input_names
         }
         outputs = self._answer(joined)
-        if isinstance(outputs, Exception) or any(len(out) != ends[-1] for out in outputs.values()):
+        if isinstance(outputs, Exception):
+            return None
+        if any(array.shape[:1] != (ends[-1],) for array in outputs.values()):
             return None
         parts = {name: np.split(array, ends[:-1]) for name, array in outputs.items()}
         return [{name: parts[name][index] for name in parts} for index in range(len(calls))]

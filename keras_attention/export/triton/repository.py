@@ -1,5 +1,6 @@
 """Write a SavedModel into a model repository of NVIDIA's Triton Inference Server."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 from keras_attention import arguments
 from keras_attention.export.checks import c_loader
 from keras_attention.export.checks.graph import load_meta_graph
+from keras_attention.export.checks.reachable import list_signatures
 from keras_attention.export.checks.report import find_version
 from keras_attention.export.triton import model
 from keras_attention.export.triton.config import format_config
-from keras_attention.paths import to_local_path
+from keras_attention.paths import resolve_parents, to_local_path
+
+CONFIG = "config.pbtxt"
 
 
 def triton(
@@ -27,7 +31,8 @@ def triton(
     (`--model-control-mode=poll`) loads a version that is added while it runs. The SavedModel is
     executed by TensorFlow's C++ code, as in TensorFlow Serving. The repository is complete: it
     holds the SavedModel (by hard links where the file system has them, which take no space) and
-    the modules that load it. The Python of the backend needs the packages `tensorflow` and `numpy`.
+    the modules that load it. The Python of the backend needs the packages `tensorflow`, `ml_dtypes`
+    and `numpy`; the first requires the others. Operations of XLA run without a flag.
 
     Triton joins requests whose shapes are equal, if all inputs and outputs of the signature have an
     unknown first size. If a joined request is refused, its requests are answered one by one, so
@@ -48,7 +53,8 @@ def triton(
 
     Raises:
         ValueError: If there is no SavedModel, if a Triton model has this version already, or if
-            Triton has no such dtype (bfloat16, complex numbers).
+            a tensor has a dtype that Triton does not have (bfloat16, complex numbers) or an unknown
+            rank.
 
     Example:
     >>> import tempfile
@@ -58,7 +64,7 @@ def triton(
     >>> directory.name, sorted(file.name for file in directory.iterdir())
     ('triple_serving_default', ['1', 'config.pbtxt'])
     """
-    path = find_version(path).resolve()
+    path = resolve_parents(find_version(path), names=2)
     repository = to_local_path("repository", repository)
     max_batch_size = arguments.nonnegative_integer("max_batch_size", max_batch_size)
     max_delay = arguments.nonnegative_integer("max_delay", max_delay)
@@ -69,8 +75,7 @@ def triton(
         )
     signatures = {
         f"{path.parent.name}_{name}": (name, signature)
-        for name, signature in sorted(load_meta_graph(path).signature_def.items())
-        if not name.startswith("__")
+        for name, signature in list_signatures(load_meta_graph(path)).items()
     }
     present = [name for name in signatures if (repository / name / path.name).exists()]
     if present:
@@ -88,26 +93,45 @@ def triton(
         )
         for name, (signature_name, signature) in signatures.items()
     }
-    for name, config in configs.items():
-        _write_model(repository / name, config, path)
-    return [repository / name for name in configs]
+    directories = [repository / name for name in configs]
+    # Triton ignores these folders, because their names are no numbers.
+    folders = [directory / f".{path.name}" for directory in directories]
+    try:
+        for folder, config in zip(folders, configs.values(), strict=True):
+            _write_version(folder, config, path)
+    except BaseException:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # It holds other versions, or does not exist.
+                folder.parent.rmdir()
+        raise
+    for (
+        folder
+    ) in folders:  # Versions appear by renaming, when those of all signatures are complete.
+        _publish(folder, folder.parent / path.name)
+    return directories
 
 
-def _write_model(directory: Path, config: str, path: Path) -> None:
-    """Write the files of a Triton model; its version appears by renaming, when it is complete."""
-    temporary = directory / f".{path.name}"  # Triton ignores it, because it is no number.
+def _write_version(temporary: Path, config: str, path: Path) -> None:
+    """Write the files of a version of a Triton model, and the model's new configuration."""
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     shutil.copytree(path, temporary / "saved_model", copy_function=_link_or_copy)
     shutil.copy(model.__file__, temporary)
     modules = Path(c_loader.__file__).parent
     shutil.copytree(modules, temporary / "c_loader", ignore=shutil.ignore_patterns("__*__*"))
-    file = directory / "config.pbtxt"
+    (temporary / CONFIG).write_text(config, encoding="utf-8")
+
+
+def _publish(temporary: Path, version: Path) -> None:
+    """Move the configuration to the folder of the model, and give the version its name."""
+    new, file = temporary / CONFIG, version.parent / CONFIG
     # A running server reloads all versions of a model whose configuration was written.
-    if not file.exists() or file.read_text(encoding="utf-8") != config:
-        (temporary / file.name).write_text(config, encoding="utf-8")
-        os.replace(temporary / file.name, file)
-    os.rename(temporary, directory / path.name)
+    if file.exists() and file.read_bytes() == new.read_bytes():
+        new.unlink()
+    else:
+        os.replace(new, file)
+    os.rename(temporary, version)
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
+from keras_attention.export.printable import to_printable
 from keras_attention.export.versions.models_config import (
     exclusive_lock,
     find_versions,
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         labels = label(options.directory, dict(options.labels))
     except (ValueError, OSError, NotImplementedError) as error:
-        print("error:", error, file=sys.stderr)
+        print("error:", to_printable(str(error)), file=sys.stderr)
         return 1
     print(*(f"{name}={version}" for name, version in labels.items()))
     return 0

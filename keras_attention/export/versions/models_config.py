@@ -1,6 +1,7 @@
 """Read and write `models.config`, the list of models and versions that a server loads."""
 
 import contextlib
+import glob
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from keras_attention.export.versions.numbers import parse_version
-from keras_attention.paths import to_local_path
+from keras_attention.paths import resolve_parents, to_local_path
 
 FILE = "models.config"
 
@@ -27,9 +28,7 @@ def resolve_model_directory(directory: str | os.PathLike) -> Path:
     Raises:
         ValueError: If the directory holds no versions, or is itself a version's directory.
     """
-    path = to_local_path("directory", directory)
-    has_name = path.name not in ("", "..")  # Others, such as `.`, have no name before resolving.
-    path = path.parent.resolve() / path.name if has_name else path.resolve()
+    path = resolve_parents(to_local_path("directory", directory), names=1)
     is_version = re.fullmatch("[0-9]+", path.name) is not None
     if not path.is_dir() or is_version or not find_versions(path):
         raise ValueError(
@@ -140,10 +139,11 @@ def write_config(directory: Path, config) -> None:
     has_file = file.exists()
     text = file.read_text(encoding="utf-8") if has_file else ""
     comments = re.match(r"([ \t]*(#.*)?\n)*", text)[0]
-    for abandoned in directory.glob(f".{FILE}.*.new"):  # The lock shows that nobody writes there.
+    # The lock shows that nobody else writes this file now.
+    for abandoned in file.parent.glob(f".{glob.escape(file.name)}.*.new"):
         abandoned.unlink()
     # The name cannot be guessed, and "x" fails if it exists: a link planted there is not followed.
-    new = file.with_name(f".{FILE}.{uuid.uuid4().hex}.new")
+    new = file.with_name(f".{file.name}.{uuid.uuid4().hex}.new")
     try:
         with new.open("x", encoding="utf-8") as stream:
             if has_file:

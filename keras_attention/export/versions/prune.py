@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         removed = prune(options.directory, options.keep)
         remaining = list_leftovers(resolve_model_directory(options.directory))
     except (ValueError, OSError, NotImplementedError) as error:
-        print("error:", error, file=sys.stderr)
+        print("error:", to_printable(str(error)), file=sys.stderr)
         return 1
     print("removed:", *removed or ["none"])
     for temporary in remaining:

@@ -9,6 +9,8 @@ import pytest
 from keras_attention import export
 from keras_attention.export.__main__ import main
 from keras_attention.export.checks import fresh_process
+from keras_attention.export.checks.file_operations import find_file_operations
+from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.checks.outputs import SelfCheckError
 from tests.export.checks.test_trial_requests import edit, write
 
@@ -123,6 +125,130 @@ def test_a_vocabulary_file_and_weights_need_no_trust(tmp_path):
     ids = keras.layers.StringLookup(vocabulary=str(tmp_path / "words.txt"))(text)
     model = keras.Model(text, keras.layers.Embedding(4, 2)(ids))
     assert export.check(export.saved_model(model, tmp_path / "m"))[1] == []
+
+
+def fill_table(filename):
+    """Return a lookup in a table that is filled from a file by the signature itself."""
+    import tensorflow as tf
+
+    table = tf.raw_ops.HashTableV2(key_dtype=tf.int64, value_dtype=tf.string)
+    filled = tf.raw_ops.InitializeTableFromTextFileV2(
+        table_handle=table, filename=filename, key_index=-1, value_index=-2
+    )
+    with tf.control_dependencies([filled]):
+        keys = tf.constant([0], tf.int64)
+        return tf.raw_ops.LookupTableFindV2(table_handle=table, keys=keys, default_value="")
+
+
+def test_a_signature_that_fills_a_table_from_a_file_is_not_called(tmp_path):
+    (tmp_path / "secret").write_text("secret\n")
+
+    def read(x):
+        return {"y": x + 0, "line": fill_table(str(tmp_path / "secret"))}
+
+    path = write(tmp_path / "1", read, **X)
+    lines, problems = export.check(path)
+    assert len(problems) == 1 and "InitializeTableFromTextFileV2" in problems[0]
+    assert not any(line.startswith("loaded") for line in lines)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A SavedModel whose initialization fills two tables from the same vocabulary."""
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("tables")
+    (folder / "words.txt").write_text("a\nb\n")
+    text = keras.Input((3,), dtype="string", name="text")
+    ids = keras.layers.StringLookup(vocabulary=str(folder / "words.txt"))(text)
+    kinds = (tf.string, tf.lookup.TextFileIndex.WHOLE_LINE)
+    numbers = (tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER)
+    words = tf.lookup.TextFileInitializer(str(folder / "words.txt"), *kinds, *numbers)
+    table = tf.lookup.StaticHashTable(words, -1)
+    x = export.Spec("x", (None,), "string")
+    signatures = {"find": (lambda x: {"y": table.lookup(x)}, [x], [table])}
+    return export.saved_model(keras.Model(text, ids), folder / "m", signatures)
+
+
+def rename_asset(graph, meta):
+    meta.asset_file_def[0].filename = "../../secret"
+
+
+def forget_asset(graph, meta):
+    del meta.asset_file_def[0]
+
+
+def rename_a_second_asset(graph, meta):
+    second = meta.asset_file_def.add()
+    second.CopyFrom(meta.asset_file_def[0])
+    second.filename = "../../secret"
+
+
+def assign_again(graph, meta):
+    [handle, *_] = [node for node in graph.node if node.op == "VarHandleOp"]
+    graph.node.add(name="evil", op="AssignVariableOp", input=[handle.name, "Const"])
+
+
+def assign_by_another_handle(graph, meta):
+    [handle, *_] = [node for node in graph.node if node.op == "VarHandleOp"]
+    other = graph.library.function[0].node_def.add()
+    other.CopyFrom(handle)
+    other.name = "evil"
+
+
+def pass_to_a_function(graph, meta):
+    [handle, *_] = [node for node in graph.node if node.op == "VarHandleOp"]
+    graph.node.add(name="evil", op="StatefulPartitionedCall", input=[handle.name])
+
+
+def pass_a_constant(graph, meta):
+    read = [node.name for node in graph.node if node.op == "ReadVariableOp"]
+    for node in graph.node:
+        if node.op == "StatefulPartitionedCall" and node.input[0] in read:
+            node.input[0] = "Const"
+
+
+def use_a_loop(graph, meta):
+    read = [node.name for node in graph.node if node.op == "ReadVariableOp"]
+    for node in graph.node:
+        if node.op == "StatefulPartitionedCall" and node.input[0] in read:
+            node.op = "While"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        rename_asset,
+        rename_a_second_asset,
+        forget_asset,
+        assign_again,
+        assign_by_another_handle,
+        pass_to_a_function,
+        pass_a_constant,
+        use_a_loop,
+    ],
+)
+def test_a_table_that_may_be_filled_from_another_file_than_an_asset_is_found(tables, change):
+    meta = load_meta_graph(tables)
+    assert find_file_operations(meta) == []
+    change(meta.graph_def, meta)
+    (found,) = find_file_operations(meta)
+    assert found.startswith("InitializeTableFromTextFileV2")
+
+
+def test_the_asset_may_pass_through_identities_and_a_constant(tables):
+    meta = load_meta_graph(tables)
+    for node in meta.graph_def.node:
+        if node.op == "ReadVariableOp" and "^" in "".join(node.input):
+            value = next(
+                other.input[1]
+                for other in meta.graph_def.node
+                if other.op == "AssignVariableOp" and other.input[0] == node.input[0]
+            )
+            node.CopyFrom(type(node)(name=node.name, op="Identity", input=[value]))
+        elif node.op == "Placeholder" and node.name.startswith("asset_path"):
+            node.op = "Const"  # as older versions of TensorFlow write it
+    assert find_file_operations(meta) == []
 
 
 @pytest.fixture

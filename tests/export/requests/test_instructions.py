@@ -19,6 +19,8 @@ def curl_commands(path):
 
 def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
     *_, path = translator_export
+    import tensorflow as tf
+
     text = export.how_to_serve(path)
     assert text.splitlines()[:8] == [
         "encode",
@@ -33,9 +35,11 @@ def test_the_text_lists_the_signatures_and_the_docker_line(translator_export):
     docker = (
         "docker run -p 127.0.0.1:8501:8501 "
         f"--mount type=bind,source={path.parent},target=/models/translator,readonly "
-        "-e MODEL_NAME=translator tensorflow/serving --max_num_load_retries=0"
+        "-e MODEL_NAME=translator tensorflow/serving:TAG --max_num_load_retries=0"
     )
-    assert docker in text
+    tag, command = text.splitlines()[9:11]
+    assert command == docker
+    assert tag.startswith("# TAG: ") and tag.endswith(f"not older than {tf.__version__}")
 
 
 def test_each_request_is_the_first_example_in_the_servers_json(translator_export):

@@ -1,12 +1,16 @@
 """The OpenAPI document of an export: its schemas accept the export's requests and answers."""
 
 import json
+import re
 
+import keras
 import pytest
 
+import keras_attention
 from keras_attention import export
 from keras_attention.export.__main__ import main
 from keras_attention.export.requests.record import ANSWERS
+from tests.export.checks.test_trial_requests import edit
 
 TYPES = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
 
@@ -40,6 +44,15 @@ def is_valid(document, schema, value):
     return isinstance(value, TYPES[schema["type"]]) and not is_flag
 
 
+def list_references(value):
+    """Return all `$ref` of a document."""
+    if isinstance(value, list):
+        return [reference for item in value for reference in list_references(item)]
+    if not isinstance(value, dict):
+        return []
+    return [value["$ref"]] if "$ref" in value else list_references([*value.values()])
+
+
 def find_schemas(document, path):
     """Return the schemas of a request and of its answer."""
     operation = document["paths"][path]["post"]
@@ -65,6 +78,36 @@ def test_the_requests_and_answers_of_an_export_are_valid(translator_export):
     assert is_valid(document, request, {"inputs": inputs})
     assert not is_valid(document, request, {"inputs": {**inputs, "source": [[1.5]]}})
     assert not is_valid(document, request, {"inputs": {**inputs, "source": [1]}})
+
+
+def test_names_that_openapi_does_not_allow_are_replaced(tmp_path):
+    x = keras.Input((None, 4), name="x")
+    hidden = keras.Input((None, 4))
+    pooling = keras_attention.AttentionPooling(name="pooling")
+    encoder = keras.Model(hidden, pooling(hidden), name="encoder")
+    model = keras.Model(x, encoder(x))
+    path = export.saved_model(model, tmp_path / "m", {"attention": export.attention_of(model)})
+
+    def add(saved_model):
+        """Add names that other programs may write."""
+        for name in ("all/ids", "all ids"):
+            signatures = saved_model.meta_graphs[0].signature_def
+            signatures[name].CopyFrom(signatures["attention"])
+
+    edit(path, add)
+    document = export.openapi(path)
+    schemas = document["components"]["schemas"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in schemas)
+    assert {"all_ids.inputs", "all_ids_.inputs"} <= schemas.keys()
+    references = list_references(document)
+    assert references and all(
+        reference.removeprefix("#/components/schemas/") in schemas for reference in references
+    )
+    request, answer = find_schemas(document, "/v1/models/m:predict")
+    for file in (path / "assets.extra/requests").iterdir():
+        assert is_valid(document, request, json.loads(file.read_text()))
+    assert schemas["attention.outputs"]["properties"].keys() == {"encoder/pooling"}
+    assert is_valid(document, answer, {"outputs": [[0.5, 0.5]]})
 
 
 def test_versions_and_labels_are_addressed_by_parameters(translator_export):

@@ -121,6 +121,42 @@ def test_an_export_without_requests_is_refused(translator_export, tmp_path, caps
     assert "with example requests" in capsys.readouterr().err
 
 
+def test_it_is_said_if_no_answer_was_compared(translator_export, tmp_path):
+    *_, path = translator_export
+    shutil.copytree(path, tmp_path / "1", ignore=shutil.ignore_patterns("answers"))
+    with open_server(lambda *_: (200, {"outputs": []})) as address:
+        lines, problems = export.smoke(address, tmp_path)
+    assert problems == [] and lines[-1].startswith("no answer was compared")
+
+
+def test_a_version_that_is_a_link_is_addressed_by_its_own_name(translator_export, tmp_path):
+    *_, path = translator_export
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "3").symlink_to(path)
+    (tmp_path / "dates").symlink_to("served")
+    received = []
+
+    def answer(url, _, body):
+        received.append(url)
+        return 200, {"outputs": load_answer(path, body)}
+
+    with open_server(answer) as address:
+        assert export.smoke(address, tmp_path / "dates")[1] == []
+    assert set(received) == {"/v1/models/dates/versions/3:predict"}
+    document = export.openapi(tmp_path / "dates")
+    assert document["info"] == {"title": "dates", "version": "3"}
+    (directory, _) = export.triton(tmp_path / "dates", tmp_path / "models")
+    assert directory.name == "dates_encode" and (directory / "3" / "model.py").exists()
+    assert "MODEL_NAME=dates" in export.how_to_serve(tmp_path / "dates" / "3")
+
+
+def test_escape_sequences_in_an_answer_are_escaped(translator_export):
+    *_, path = translator_export
+    with open_server(lambda *_: (404, {"error": "\x1b[2J\u202e"})) as address:
+        _, problems = export.smoke(f"{address}/\u202e", path)
+    assert problems and not any("\u202e" in problem for problem in problems)
+
+
 def test_a_malformed_header_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["smoke", "localhost:1", str(tmp_path), "--header", "token"])
@@ -133,6 +169,13 @@ def test_a_malformed_header_is_refused(tmp_path, capsys):
         ([[1.0, 2.0]], [[1.0005, 2.0]], True),
         ([[1.0, 2.0]], [[1.01, 2.0]], False),
         ([1e-9, 1e-9], [1e-9, 2e-9], False),  # relative to the output, not to 1
+        ([5.0, 7.0, -1e9], [1.0, 2.0, -1e9], False),  # not relative to a masked score
+        ([1.0, -1.0001e9], [1.0, -1e9], True),
+        ([1e-6, 5.0], [0.0, 5.0], True),
+        ([[1.0, 2.0], [3.0]], [[1.0, 2.0], [3.0, 4.0]], False),
+        ([["a", "b"], ["c"]], [["a", "b"], ["c", "d"]], False),
+        ([[1.0, 2.0], 3.0], [[1.0, 2.0], [3.0, 4.0]], False),
+        ([[[1.0], 2.0]], [[[1.0], [2.0]]], False),
         ([np.nan], [np.nan], True),
         ([2.0], [2], True),  # a server may write a float as an integer, and vice versa
         (["a", {"b64": "/w=="}], ["a", {"b64": "/w=="}], True),

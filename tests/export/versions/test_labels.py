@@ -122,6 +122,16 @@ def test_a_models_config_that_is_a_link_stays_one(model):
     assert [path.name for path in target.parent.iterdir()] == ["target.config"]
 
 
+def test_the_file_of_a_killed_process_beside_the_target_of_a_link_is_removed(model):
+    target = model.parent / "data" / "models.config"
+    target.parent.mkdir()
+    target.write_text("# mounted\n")
+    (target.parent / ".models.config.abcd.new").write_text("")
+    (model.parent / "models.config").symlink_to(target)
+    label(model, {"stable": 1})
+    assert [path.name for path in target.parent.iterdir()] == ["models.config"]
+
+
 def test_the_mode_of_models_config_is_kept(model):
     file = model.parent / "models.config"
     file.write_text("")
