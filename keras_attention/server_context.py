@@ -1,4 +1,4 @@
-"""What layers may know of the server for which a graph is traced."""
+"""Facts about the server for which a graph is traced, which change how layers are evaluated."""
 
 import contextlib
 import contextvars
