@@ -75,7 +75,11 @@ class TritonServer:
             self.process = subprocess.Popen(
                 self.command, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
-        self.wait_for(lambda: self.get("/v2/health/ready") is not None, "server")
+        try:
+            self.wait_for(lambda: self.get("/v2/health/ready") is not None, "server")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -100,6 +104,6 @@ class TritonServer:
         text = self.get("/metrics", self.metrics)
         return sum(float(value) for value in re.findall(rf"^{name}{{.*}} (.*)$", text, re.M))
 
-    def wait_for(self, condition, description, seconds=150):
+    def wait_for(self, condition, description, seconds=300):
         """Wait until the function `condition` returns a true value."""
         wait_until(condition, description, seconds, self.process, self.log)
