@@ -314,7 +314,9 @@ def _is_large_at_run_time(query, keys, implementation):
 def _is_short_at_run_time(query, mask, implementation):
     """Return whether the plain steps are faster: a bool scalar tensor, or None as above."""
     is_known = isinstance(mask.queries, int) and isinstance(mask.keys, int)
-    if implementation != "auto" or is_known or is_compiled():
+    # The symbolic sizes of PyTorch's and JAX's exports are compared when they are traced.
+    is_traced = keras.backend.backend() != "tensorflow" or is_compiled()
+    if implementation != "auto" or is_known or is_traced:
         return None
     # The blocks of an empty batch would be arrays without an element.
     is_filled = ops.minimum(ops.shape(query)[0], 1)
