@@ -3,18 +3,13 @@
 import numpy as np
 
 from keras_attention.export.checks.c_loader.arrays import as_array
-from keras_attention.export.requests.call import Call
+from keras_attention.export.requests.call import Call, run_eagerly
 from keras_attention.export.signatures.reference import get_reference
 
 
 def compute_outputs(call: Call) -> dict[str, np.ndarray]:
-    """Run a signature's function on the CPU, where the export runs too."""
-    import tensorflow as tf
-
-    with tf.device("CPU:0"):
-        tensors = [tf.constant(call.inputs[spec.name], spec.dtype) for spec in call.signature.specs]
-        outputs = call.signature.compute_outputs(*tensors)
-        return {name: as_array(tensor.numpy()) for name, tensor in outputs.items()}
+    """Run a signature's function and return its outputs as arrays."""
+    return {name: as_array(tensor.numpy()) for name, tensor in run_eagerly(call).items()}
 
 
 def compute_expected_outputs(call: Call) -> dict[str, np.ndarray]:

@@ -23,14 +23,20 @@ class Call(NamedTuple):
         return {name: array.shape for name, array in self.inputs.items()}
 
 
-def run_in_python(call: Call) -> dict[str, Tensor]:
-    """Run a call eagerly on the CPU; the Keras variables do not change."""
+def run_eagerly(call: Call) -> dict[str, Tensor]:
+    """Run a call eagerly on the CPU, where the export runs too."""
     import tensorflow as tf
 
-    with tf.device("CPU:0"), keras.StatelessScope():
+    with tf.device("CPU:0"):
         specs = call.signature.specs
         tensors = [tf.constant(call.inputs[spec.name], spec.dtype) for spec in specs]
         return call.signature.compute_outputs(*tensors)
+
+
+def run_in_python(call: Call) -> dict[str, Tensor]:
+    """Run a call eagerly; the Keras variables do not change."""
+    with keras.StatelessScope():
+        return run_eagerly(call)
 
 
 def check_in_python(calls: list[Call]) -> None:

@@ -14,9 +14,8 @@ from keras_attention.export.signatures.layer_calls import (
     NamedLayer,
     intercept_calls,
 )
+from keras_attention.precision import HALF_PRECISION
 from keras_attention.types import Tensor
-
-HALF_PRECISION = ("float16", "bfloat16")
 
 
 def collect_during_call(

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keras_attention.export.checks.signature_tensors import has_batch_axis
+
 DTYPES = {  # TensorFlow's DataType: Triton's
     1: "TYPE_FP32",
     2: "TYPE_FP64",
@@ -46,9 +48,7 @@ def format_config(
     """
     infos = [*signature.inputs.values(), *signature.outputs.values()]
     has_batches = max_batch_size > 0 and all(
-        not info.tensor_shape.unknown_rank
-        and [dim.size for dim in info.tensor_shape.dim[:1]] == [-1]
-        for info in infos
+        not info.tensor_shape.unknown_rank and has_batch_axis(info) for info in infos
     )
     lines = [
         f"name: {json.dumps(name)}",
