@@ -220,10 +220,11 @@ def can_run_dot_blockwise(
         return False
     if implementation == "blockwise":
         return True
-    max_length = get_max_length()
-    queries, key_count = (max_length if size is None else size for size in (queries, key_count))
     if queries is None or key_count is None:
-        return True
+        max_length = get_max_length()
+        if max_length is None:
+            return True
+        queries, key_count = (max_length if size is None else size for size in (queries, key_count))
     return queries * key_count >= tuning.DOT_MIN_WEIGHTS_PER_HEAD
 
 

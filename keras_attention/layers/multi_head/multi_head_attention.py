@@ -28,11 +28,7 @@ from keras_attention.layers.multi_head.prepared_positions import (
     align_positions,
     mask_prepared_memory,
 )
-from keras_attention.layers.multi_head.projection import (
-    add_projection,
-    merge_heads,
-    project_to_heads,
-)
+from keras_attention.layers.multi_head.projection import add_projection
 from keras_attention.layers.positions.rotary import rotate
 from keras_attention.layers.query_value.base import QueryValueAttention, add_query_axis
 from keras_attention.layers.query_value.perturbation import SeededDropout
@@ -277,8 +273,8 @@ class MultiHeadAttention(QueryValueAttention):
         else:
             key = zero_masked_keys(ops.cast(key, self.compute_dtype), mask)
             key = clip_input(key)
-        keys = project_to_heads(key, self._key_projection, self._groups)
-        values = project_to_heads(value, self._value_projection, self._groups)
+        keys = ops.swapaxes(project(key, *self._key_projection, heads=self._groups), -2, -3)
+        values = ops.swapaxes(project(value, *self._value_projection, heads=self._groups), -2, -3)
         if self.rotary_base is not None:
             if positions is None:
                 positions = ops.arange(ops.shape(keys)[-2], dtype="int32")[None]
@@ -343,7 +339,7 @@ class MultiHeadAttention(QueryValueAttention):
             return_weights=return_weights,
             groups=self._groups,
         )
-        context = merge_heads(context)
+        context = _merge_heads(context)
         if is_single:
             context = ops.squeeze(context, -2)
             weights = None if weights is None else ops.squeeze(weights, -2)
@@ -409,3 +405,9 @@ def _check_rank(query, value):
             "`keras.layers.TimeDistributed` or reshape to (batch * height, width, channels). "
             f"Received: query {tuple(query)}, value {tuple(value)}"
         )
+
+
+def _merge_heads(x):
+    """`(batch, ..., heads, T, width)` -> `(batch, ..., T, heads * width)`."""
+    *outer, heads, steps, width = ops.shape(x)
+    return ops.reshape(ops.swapaxes(x, -2, -3), (*outer, steps, heads * width))

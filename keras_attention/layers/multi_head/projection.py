@@ -1,9 +1,6 @@
-"""Projections of a sequence: their weights, and the axis of heads."""
-
-from keras import ops
+"""The weights of a projection."""
 
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.matmul import project
 
 
 def add_projection(layer, name, width, units):
@@ -32,14 +29,3 @@ def add_projection(layer, name, width, units):
         name=f"{name}_bias", shape=(units,), initializer=layer.bias_initializer, autocast=False
     )
     return kernel, bias
-
-
-def project_to_heads(x, weights, heads):
-    """Project and split heads: `(batch, ..., T, width)` -> `(batch, ..., heads, T, head width)`."""
-    return ops.swapaxes(project(x, *weights, heads=heads), -2, -3)
-
-
-def merge_heads(x):
-    """`(batch, ..., heads, T, width)` -> `(batch, ..., T, heads * width)`."""
-    *outer, heads, steps, width = ops.shape(x)
-    return ops.reshape(ops.swapaxes(x, -2, -3), (*outer, steps, heads * width))
