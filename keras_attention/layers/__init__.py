@@ -15,6 +15,8 @@ from keras_attention.layers.query_value.location_aware_attention import Location
 from keras_attention.layers.query_value.luong_attention import LuongAttention
 from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
+from keras_attention.layers.recurrent.lstmn_cell import LSTMNCell
+from keras_attention.layers.recurrent.residual_stack import ResidualStack
 from keras_attention.layers.self_attention_2d import SelfAttention2D
 from keras_attention.layers.time_reduction import TimeReduction
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
@@ -27,6 +29,7 @@ __all__ = [
     "AttentionPooling",
     "EachStep",
     "HardAttention",
+    "LSTMNCell",
     "LocalAttention",
     "LocationAwareAttention",
     "LuongAttention",
@@ -36,6 +39,7 @@ __all__ = [
     "NTMCell",
     "PointerDecoder",
     "PositionalEncoding",
+    "ResidualStack",
     "SelfAttention2D",
     "TimeReduction",
     "TransformerDecoderBlock",

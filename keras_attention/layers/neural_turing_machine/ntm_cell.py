@@ -7,7 +7,6 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
 from keras_attention.layer_arguments import get_activation, get_initializer
 from keras_attention.layers.neural_turing_machine.controller import (
@@ -34,15 +33,16 @@ from keras_attention.layers.neural_turing_machine.state import (
     unpack,
 )
 from keras_attention.layers.recurrent.cell_adapter import check_state
+from keras_attention.layers.recurrent.float32_cell import Float32Cell
 from keras_attention.memory import add, content, erase, interpolate, sharpen, shift
-from keras_attention.precision import score_dtype, to_score_precision
+from keras_attention.precision import to_score_precision
 from keras_attention.read import weighted_sum
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class NTMCell(BaseLayer):
+class NTMCell(Float32Cell):
     """A cell for `keras.layers.RNN` whose state includes an addressable memory.
 
     score: cosine × β; mask: —; normalize: softmax, interpolate, shift, sharpen;
@@ -193,16 +193,6 @@ class NTMCell(BaseLayer):
         return keras.layers.Dense(units, name=name, **options)
 
     @property
-    def compute_dtype(self) -> str:
-        """The dtype of computations and states: float32, or float64 under a float64 policy."""
-        return score_dtype(super().compute_dtype)
-
-    @property
-    def variable_dtype(self) -> str:
-        """The dtype of the weights: float32, or float64 under a float64 policy."""
-        return score_dtype(super().variable_dtype)
-
-    @property
     def state_size(self) -> list[int]:
         """The widths of the states."""
         memory, reads = self.slots * self.width, self.read_heads * self.width
@@ -281,7 +271,7 @@ class NTMCell(BaseLayer):
             record = [read_addresses, write_addresses, reads, head_parameters.additions]
             output = ops.concatenate([output, *map(merge_last_axes, record)], axis=-1)
         next_state = NTMState(output, controller_state, memory, reads, addresses)
-        return ops.cast(output, super().compute_dtype), pack(next_state)
+        return ops.cast(output, self.output_dtype), pack(next_state)
 
     def split_outputs(self, outputs: Tensor) -> NTMSteps:
         """Split the outputs of a cell with `return_addresses=True` into named parts.

@@ -1,6 +1,7 @@
 """A uniform interface to Keras recurrent cells for loops: states, outputs, dropout."""
 
 import contextlib
+import contextvars
 
 import keras
 from keras import ops, tree
@@ -138,6 +139,20 @@ def nested_cells(cell):
     return cells
 
 
+def has_dropout(cell):
+    """Return whether the cell or a cell inside it has dropout."""
+    names = ("dropout", "recurrent_dropout")
+    return any(getattr(c, name, 0) for c in nested_cells(cell) for name in names)
+
+
+_masks_are_fixed = contextvars.ContextVar("dropout_masks_are_fixed", default=False)
+
+
+def has_fixed_dropout_masks():
+    """Return whether the current code runs within `fixed_dropout_masks`."""
+    return _masks_are_fixed.get()
+
+
 @contextlib.contextmanager
 def fixed_dropout_masks(cell, inputs, state, training):
     """Context manager in which the cell uses the same dropout masks at all steps.
@@ -154,12 +169,13 @@ def fixed_dropout_masks(cell, inputs, state, training):
         training: Whether the cell applies dropout.
     """
     cells = [c for c in nested_cells(cell) if hasattr(c, "reset_dropout_mask")]
-    rates = [getattr(c, name, 0) for c in cells for name in ("dropout", "recurrent_dropout")]
-    if training and any(rates):
-        cell(inputs, state)
+    token = _masks_are_fixed.set(True)
     try:
+        if training and has_dropout(cell):
+            cell(inputs, state)
         yield
     finally:
+        _masks_are_fixed.reset(token)
         for c in cells:
             c.reset_dropout_mask()
             c.reset_recurrent_dropout_mask()

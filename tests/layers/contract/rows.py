@@ -1,6 +1,7 @@
 """The contract cases of all layers by name. A new layer adds a case to its family's file."""
 
 from tests.layers.contract import (
+    cells,
     image,
     luong,
     migrate,
@@ -30,5 +31,6 @@ FAMILIES = (
     image,
     positions,
     neural_turing_machine,
+    cells,
 )
 ROWS = {name: case for family in FAMILIES for name, case in family.ROWS.items()}
