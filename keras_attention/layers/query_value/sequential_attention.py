@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras import ops
+from keras import ops, tree
 
 from keras_attention.kernels.masked_scan import masked_scan
 from keras_attention.kernels.prepared_memory import PreparedMemory
@@ -31,6 +31,40 @@ class SequentialAttention(QueryValueAttention):
         """Project the keys; see `QueryValueAttention.prepare`. `for_steps` changes nothing."""
         _check_rank(value.shape)
         return super().prepare(value, key, mask)
+
+    def extend(
+        self, memory: PreparedMemory, carry: Nest, value: Tensor, mask: Any = None
+    ) -> tuple[PreparedMemory, Nest]:
+        """Append values to a prepared memory, such as the next part of a stream.
+
+        The previous weights of the appended keys are zero. With the hard choice of
+        `MonotonicAttention`, the weights so far are those of the extended memory, because keys
+        after the chosen one have no effect.
+
+        Args:
+            memory: A `PreparedMemory` whose mask, if any, is `(batch, 1, Tk)`.
+            carry: What the last step returned, or `initial_carry`.
+            value: `(batch, n, Dv)`.
+            mask: Bool `(batch, 1, n)`, True = visible, or None.
+
+        Returns:
+            A `PreparedMemory` of `Tk + n` keys, and its carry.
+        """
+        added = self.prepare(value, mask=mask)
+
+        def append(old, new):
+            return None if old is None else ops.concatenate([old, new], axis=-2)
+
+        def append_zeros(weights):
+            shape = (ops.shape(weights)[0], ops.shape(added.values)[-2])
+            return ops.concatenate([weights, ops.zeros(shape, weights.dtype)], axis=-1)
+
+        masks = None
+        if memory.mask is not None or mask is not None:
+            masks = ops.concatenate([_to_rows(memory), _to_rows(added)], axis=-1)
+        keys = tree.map_structure(append, memory.keys, added.keys, none_is_leaf=False)
+        extended = PreparedMemory(keys, append(memory.values, added.values), masks)
+        return extended, tree.map_structure(append_zeros, carry)
 
     def attend(
         self,
@@ -76,6 +110,12 @@ class SequentialAttention(QueryValueAttention):
         positions: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Nest]:
         raise NotImplementedError(f"{type(self).__name__} has no `attend_step`")
+
+
+def _to_rows(memory):
+    """Return the mask of a memory as `(batch, 1, Tk)`."""
+    batch, keys, _ = ops.shape(memory.values)
+    return ops.broadcast_to(True if memory.mask is None else memory.mask, (batch, 1, keys))
 
 
 def _check_rank(shape):

@@ -13,6 +13,7 @@ from keras_attention.kernels.prepared_memory import PreparedMemory
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
 from keras_attention.layers.query_value.base import QueryValueAttention
+from keras_attention.layers.query_value.sequential_attention import SequentialAttention
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     fixed_dropout_masks,
@@ -271,6 +272,55 @@ class AttentionDecoder(DenseInputsLayer):
             self.attention.carry_spec(None, keys),
             get_carry,
         )
+
+    def extend(
+        self,
+        memory: PreparedMemory,
+        state: DecoderState,
+        added: Tensor,
+        added_mask: Tensor | None = None,
+    ) -> tuple[PreparedMemory, DecoderState]:
+        """Append the next part of a stream to a prepared memory, between two steps.
+
+        With `MonotonicAttention`, whose weights in inference depend only on keys up to the chosen
+        one, a decoder can emit outputs while its source still arrives: it runs a step, discards the
+        result if the alignment is zero, which means that no key is chosen yet, and waits for the
+        next part.
+
+        Args:
+            memory: The `PreparedMemory` that `prepare` or `extend` returned.
+            state: The `DecoderState` before the next step.
+            added: `(batch, n, Dm)`, the values that follow those of the memory.
+            added_mask: Bool `(batch, n)` or None.
+
+        Returns:
+            The `PreparedMemory` of all values, and the `DecoderState` that belongs to it.
+
+        Raises:
+            ValueError: If the attention is not a `SequentialAttention`. The weights of any other
+                attention change with each new key, so that the memory has to be prepared anew.
+
+        Example:
+        >>> decoder = keras_attention.AttentionDecoder(
+        ...     keras.layers.GRUCell(4), keras_attention.MonotonicAttention(units=4))
+        >>> first, second = np.ones((1, 5, 3), "float32"), np.ones((1, 2, 3), "float32")
+        >>> _ = decoder(np.ones((1, 1, 6), "float32"), first)  # builds the layer
+        >>> memory = decoder.prepare(first)
+        >>> state = decoder.get_initial_state(1, memory=memory)
+        >>> memory, state = decoder.extend(memory, state, second)
+        >>> memory.values.shape, state.carry.shape
+        (TensorShape([1, 7, 3]), TensorShape([1, 7]))
+        """
+        check_not_symbolic("extend", memory=memory.values, added=added, added_mask=added_mask)
+        if not isinstance(self.attention, SequentialAttention):
+            raise ValueError(
+                "Expected an attention whose queries are evaluated in order, such as "
+                "MonotonicAttention; prepare the whole memory anew instead. "
+                f"Received: {type(self.attention).__name__}"
+            )
+        mask = padding(key_mask=prepare_mask("added_mask", added_mask, added))
+        memory, carry = self.attention.extend(memory, state.carry, added, mask)
+        return memory, state._replace(carry=carry)
 
     @property
     def _has_carry(self):
