@@ -15,6 +15,7 @@ from keras_attention.layers.query_value.location_aware_attention import Location
 from keras_attention.layers.query_value.luong_attention import LuongAttention
 from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
+from keras_attention.layers.recurrent.deep_fusion_decoder import DeepFusionDecoder
 from keras_attention.layers.recurrent.lstmn_cell import LSTMNCell
 from keras_attention.layers.recurrent.residual_stack import ResidualStack
 from keras_attention.layers.self_attention_2d import SelfAttention2D
@@ -27,6 +28,7 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "DeepFusionDecoder",
     "EachStep",
     "HardAttention",
     "LSTMNCell",

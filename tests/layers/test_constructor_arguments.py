@@ -30,6 +30,7 @@ REQUIRED = {
     ka.Attention: {},
     ka.AttentionDecoder: {"cell": keras.layers.GRUCell(3), "attention": ka.Attention()},
     ka.AttentionPooling: {},
+    ka.DeepFusionDecoder: {"units": 4, "max_length": 5},
     ka.EachStep: {"layer": keras.layers.Dense(3)},
     ka.HardAttention: {},
     ka.LSTMNCell: {"units": 4, "max_length": 5},
@@ -120,6 +121,7 @@ ACCEPTED = {
 }
 # Accepted values of arguments for which a class differs from `ACCEPTED`.
 EXCEPTIONS = {
+    (ka.DeepFusionDecoder, "units"): POSITIVE,
     (ka.LSTMNCell, "units"): POSITIVE,
     (ka.LocalAttention, "window"): POSITIVE,
     (ka.LocationAwareAttention, "window"): OPTIONAL,

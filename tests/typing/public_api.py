@@ -118,6 +118,7 @@ def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
     cell.split_outputs(query)
     reader = keras_attention.LSTMNCell(8, max_length=20, return_weights=True)
     reader.split_outputs(query)
+    keras_attention.DeepFusionDecoder(8, max_length=20).get_initial_state(2)
     keras_attention.LSTMNCell("8", max_length=20)  # pyright: ignore[reportArgumentType]
     keras_attention.ResidualStack([keras.layers.GRUCell(8)] * 2).get_initial_state(2)
     keras_attention.ResidualStack(keras.layers.GRUCell(8))  # pyright: ignore[reportArgumentType]

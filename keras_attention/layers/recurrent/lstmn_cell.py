@@ -160,30 +160,43 @@ class LSTMNCell(Float32Cell):
                 f"Received: inputs of shape {tuple(inputs.shape)}"
             )
         states = check_state(self, states, "states", inputs.shape[0])
-        state = unpack(states, self.max_length)
         inputs = to_score_precision(ops.cast(inputs, self.compute_dtype))
-        weights, summary, memory = self._read_past(inputs, state)
+        next_state = self.advance(inputs, unpack(states, self.max_length))
+        return ops.cast(next_state.output, self.output_dtype), pack(next_state)
 
+    def advance(
+        self, inputs: Tensor, state: LSTMNState, added_cell: Tensor | None = None
+    ) -> LSTMNState:
+        """Run one step.
+
+        Args:
+            inputs: `(batch, D)`, float32 or float64.
+            state: The `LSTMNState` before the step.
+            added_cell: `(batch, units)`, which is added to the cell c_t, or None.
+
+        Returns:
+            The next `LSTMNState`, whose first field is the output.
+        """
+        weights, summary, memory = self._read_past(inputs, state)
         gates = project(ops.concatenate([inputs, summary], axis=-1), self.kernel, self.bias)
         input_gate, forget_gate, output_gate, candidate = ops.split(gates, 4, axis=-1)
         cell = ops.sigmoid(forget_gate) * memory + ops.sigmoid(input_gate) * ops.tanh(candidate)
+        if added_cell is not None:
+            cell = cell + added_cell
         hidden = ops.sigmoid(output_gate) * ops.tanh(cell)
-
         parts = [hidden]
         if self.return_weights:
             parts.append(weights)
         if self.return_cells:
             parts.append(cell)
-        output = ops.concatenate(parts, axis=-1) if len(parts) > 1 else hidden
-        next_state = LSTMNState(
-            output=output,
+        return LSTMNState(
+            output=ops.concatenate(parts, axis=-1) if len(parts) > 1 else hidden,
             hidden=write(state.hidden, hidden, state.step),
             cells=write(state.cells, cell, state.step),
             keys=write(state.keys, self.score.project_key(hidden), state.step),
             summary=summary,
             step=state.step + 1,
         )
-        return ops.cast(output, self.output_dtype), pack(next_state)
 
     def _read_past(self, inputs, state):
         """Return the weights over the past, and the sums of hidden states and cells."""

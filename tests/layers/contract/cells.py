@@ -1,4 +1,4 @@
-"""Contract cases of the recurrent cells LSTMNCell and ResidualStack."""
+"""Contract cases of LSTMNCell, DeepFusionDecoder and ResidualStack."""
 
 import keras
 from keras import ops
@@ -34,6 +34,13 @@ def call_stack(layer, query, value, query_mask, value_mask, **options):
     return (outputs, weights) if returns_weights else outputs
 
 
+@request_scores
+def call_deep_fusion(layer, query, value, query_mask, value_mask, **options):
+    """Call the decoder on inputs `query` and the memory `value`, whose parts are its cells."""
+    cells = value[..., : layer.units]
+    return layer(query, value, cells, inputs_mask=query_mask, memory_mask=value_mask, **options)
+
+
 ROWS = {
     "lstmn": Case(
         keras_attention.LSTMNCell,
@@ -56,6 +63,25 @@ ROWS = {
             ({"return_cells": "yes"}, "return_cells='yes'"),
         ],
         **{**IN_RNN, "call": call_lstmn},
+    ),
+    "deep_fusion": Case(
+        keras_attention.DeepFusionDecoder,
+        {"units": 3, "max_length": 4},
+        call=call_deep_fusion,
+        takes_attention_mask=False,
+        fully_masked_output_is_zero=False,
+        all_arguments={
+            "units": 5,
+            "max_length": 9,
+            "attention_units": 2,
+            "kernel_initializer": "he_normal",
+            "kernel_regularizer": "l2",
+        },
+        wrong_arguments=[
+            ({"units": 0}, "units=0"),
+            ({"max_length": None}, "max_length=None"),
+            ({"attention_units": 1.5}, "attention_units=1.5"),
+        ],
     ),
     "residual_stack": Case(
         keras_attention.ResidualStack,
