@@ -121,7 +121,6 @@ def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
     keras_attention.DeepFusionDecoder(8, max_length=20).get_initial_state(2)
     keras_attention.LSTMNCell("8", max_length=20)  # pyright: ignore[reportArgumentType]
     keras_attention.ResidualStack([keras.layers.GRUCell(8)] * 2).get_initial_state(2)
-    keras_attention.ResidualStack(keras.layers.GRUCell(8))  # pyright: ignore[reportArgumentType]
     keras_attention.NTMCell(8, memory_start="random")  # pyright: ignore[reportArgumentType]
 
 
