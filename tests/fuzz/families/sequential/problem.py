@@ -43,6 +43,7 @@ def build(case: Case) -> Problem:
         value=key_mask,
         key=key_mask if "key" in floats else None,
     )
+    is_hard = not case.is_location_aware and case.inference == "hard" and case.training == "no"
     is_shared = pairs is not None and fixed["pairs"].ndim < 3 - (case.inputs == "single")
     return Problem(
         layer=make_layer(case, case.dropout, noise=0.0 if case.training == "call" else 1.0),
@@ -54,8 +55,7 @@ def build(case: Case) -> Problem:
         ),
         keep=observe_keep(case.keys, 1) if case.dropout else None,
         poison=poison,
-        # A hard choice has no gradient, and a key that is inspected by no query has none either.
-        unconnected=("*",),
+        unconnected=("*",) if is_hard else (),  # a choice has no gradient
         shared=("pairs",) if is_shared else (),
     )
 
@@ -68,7 +68,7 @@ def _call(case, layer, floats, fixed):
         inputs = [query, value] if key is None else [query, value, key]
         mask = [fixed.get("query_mask"), fixed.get("key_mask")]
     options = {"attention_mask": fixed.get("pairs"), "use_causal_mask": case.causal}
-    if "noise" in fixed:
+    if "noise" in fixed:  # the equations need the noise that the layer would draw
         layer.perturbation.sample = lambda query, memory: fixed["noise"]
     results = layer(
         inputs,
