@@ -19,6 +19,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "implementation": "plain",
+            "use_scale": False,
         },
         wrong_arguments=[
             *DROPOUT,
@@ -34,11 +35,13 @@ ROWS = {
     "luong_scaled": Case(
         keras_attention.LuongAttention,
         {"use_scale": True},
-        exclusive_arguments=("max_length",),  # only for the score "location"
+        # The length is for the score "location" only; the scale is an argument of this case.
+        exclusive_arguments=("max_length", "use_scale"),
         all_arguments={
             **INITIALIZERS,
             "score": "dot",
             "units": 7,
+            "max_length": None,
             "dropout": 0.25,
             "seed": 3,
             "implementation": "plain",
