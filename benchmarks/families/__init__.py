@@ -19,6 +19,7 @@ from benchmarks.families import (
     multi_head,
     pointer,
     pooling,
+    speech,
     transformer,
     translation,
 )
@@ -42,6 +43,8 @@ FAMILIES = {
         hard.FAMILY,
         pointer.FAMILY,
         pooling.FAMILY,
+        speech.LOCATION_AWARE,
+        speech.MONOTONIC,
         *translation.FAMILIES,
     ]
 }

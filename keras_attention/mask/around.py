@@ -7,11 +7,15 @@ from keras_attention import arguments
 from keras_attention.precision import score_dtype
 from keras_attention.types import Tensor
 
+HALF = 0.5 - 1e-5
+
 
 def around(weights: Tensor, width: int | Tensor) -> Tensor:
     """Return the mask in which only keys within `width` of the median of `weights` are visible.
 
-    The median is the first key up to which at least half of all weight lies.
+    The median is the first key up to which at least half of all weight lies. A sum that is smaller
+    than the half by less than 1e-5 of all weight counts as the half: of equal weights, rounding
+    would otherwise choose the median.
 
     Args:
         weights: Weights of an earlier query, `(batch, ..., Tk)`, numbers of at least 0.
@@ -37,6 +41,6 @@ def around(weights: Tensor, width: int | Tensor) -> Tensor:
     weights = ops.convert_to_tensor(weights)
     dtype = keras.backend.standardize_dtype(weights.dtype)
     weights = ops.cast(weights, score_dtype(dtype))  # sums of many weights need the precision
-    below = ops.cumsum(weights, axis=-1) < 0.5 * ops.sum(weights, axis=-1, keepdims=True)
+    below = ops.cumsum(weights, axis=-1) < HALF * ops.sum(weights, axis=-1, keepdims=True)
     median = ops.sum(ops.cast(below, "int32"), axis=-1, keepdims=True)
     return ops.abs(ops.arange(ops.shape(weights)[-1], dtype="int32") - median) <= width

@@ -1,14 +1,16 @@
 """Convert the attention mechanisms and the `AttentionWrapper` of TensorFlow Addons."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_attention import arguments
+from keras_attention.layers.query_value.additive_attention import AdditiveAttention
 from keras_attention.layers.query_value.attention import Attention
 from keras_attention.layers.query_value.base import QueryValueAttention
+from keras_attention.layers.query_value.luong_attention import LuongAttention
 from keras_attention.layers.query_value.monotonic_attention import MonotonicAttention
 from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.recurrent.cell_adapter import check_cell
@@ -19,13 +21,15 @@ from keras_attention.migrate.linear_attention import (
     LinearOutput,
 )
 from keras_attention.migrate.named_weights import NamedWeights
-from keras_attention.score import AdditiveScore, GeneralScore
+from keras_attention.score import AdditiveScore, GeneralScore, Score
 from keras_attention.types import Layer, Nest
 
-# "cell/kernel" in a checkpoint, "lstm_cell_1/kernel" in the names of variables.
-CELL = r"\w*cell(_\d+)?"
-# "attention_layers/0/kernel" in a checkpoint, "attention_layer/kernel" in the names of variables.
-ATTENTION_LAYER = r"attention_layer(s/\d+)?/kernel"
+# Names in a checkpoint, and what they are in the names of variables or of other mechanisms.
+PATTERNS = {
+    "cell": r"\w*cell(_\d+)?",  # "lstm_cell_1/kernel"
+    "attention_layer": r"attention_layer(s/\d+)?",  # "attention_layers/0/kernel"
+    "attention_g": "attention_g|scale_weight",
+}
 MODES = ("parallel", "recursive", "hard")
 
 
@@ -103,8 +107,8 @@ def attention_decoder_from_addons(
         output_mode="attention" if output_attention else "cell",
         dtype=dtype,
     )
-    named_weights = NamedWeights(weights, prefix)
-    cells = {CELL: cell}
+    named_weights = NamedWeights(weights, prefix, PATTERNS)
+    cells = {"cell": cell}
     if isinstance(cell, keras.layers.StackedRNNCells):
         cells = {f"cells/{i}": inner for i, inner in enumerate(cell.cells)}
     first_kernel = named_weights.get(f"{next(iter(cells))}/kernel")
@@ -112,8 +116,8 @@ def attention_decoder_from_addons(
     is_linear = isinstance(attention, LinearOutput)
     inputs_width = len(first_kernel) - (attention.output_units if is_linear else memory_width)
     decoder.build((None, None, inputs_width), (None, None, memory_width))
-    for pattern, inner in cells.items():
-        arrays = [named_weights.get(f"{pattern}/{weight.name}") for weight in inner.weights]
+    for name, inner in cells.items():
+        arrays = [named_weights.get(f"{name}/{weight.name}") for weight in inner.weights]
         assign_weights(inner, arrays)
     return decoder
 
@@ -137,8 +141,9 @@ def attention_from_addons(
         dtype: As there.
 
     Returns:
-        A built `Attention`, or `MonotonicAttention` for the monotonic mechanisms; with an attention
-        layer, a `LinearAttention` or `LinearMonotonicAttention`.
+        A built `LuongAttention` or `AdditiveAttention`; an `Attention` with
+        `probability_fn="hardmax"`; a `MonotonicAttention` for the monotonic mechanisms; with an
+        attention layer, a `LinearAttention` or `LinearMonotonicAttention`.
 
     Raises:
         ValueError: As there.
@@ -155,9 +160,11 @@ def attention_from_addons(
     """
     arguments.one_of("probability_fn", probability_fn, ("softmax", "hardmax"))
     arguments.one_of("mode", mode, MODES)
-    named_weights = NamedWeights(weights, prefix)
+    named_weights = NamedWeights(weights, prefix, PATTERNS)
     energy_bias = named_weights.find("attention_score_bias")
-    output_kernel = named_weights.find(ATTENTION_LAYER)
+    output_kernel = named_weights.find("attention_layer/kernel")
+    convert = _convert_luong if named_weights.find("attention_v") is None else _convert_bahdanau
+    mechanism = convert(named_weights, energy_bias is not None)
     options: dict[str, Any] = {"dtype": dtype}
     if output_kernel is not None:
         options["output_units"] = output_kernel.shape[1]
@@ -165,37 +172,50 @@ def attention_from_addons(
         layer_class = MonotonicAttention if output_kernel is None else LinearMonotonicAttention
         inference = "hard" if mode == "hard" else "soft"
         options |= {"noise": sigmoid_noise, "bias": float(energy_bias), "inference": inference}
+        options |= mechanism.options
+    elif output_kernel is None and probability_fn == "softmax":
+        layer_class = mechanism.layer_class
+        options |= mechanism.options
     else:
         layer_class = Attention if output_kernel is None else LinearAttention
-        options["normalize"] = probability_fn
-    convert = _convert_luong if named_weights.find("attention_v") is None else _convert_bahdanau
-    query_width, score_options, arrays = convert(named_weights, energy_bias is not None, dtype)
-    layer = layer_class(**options, **score_options)
+        score = mechanism.score_class(**mechanism.options, dtype=dtype, name="score")
+        options |= {"score": score, "normalize": probability_fn}
+    layer = layer_class(**options)
     memory_width = len(named_weights.get("memory_layer/kernel"))
-    layer.build([(None, None, query_width), (None, None, memory_width)])
-    assign_weights(layer.score, arrays)
+    layer.build([(None, None, mechanism.query_width), (None, None, memory_width)])
+    assign_weights(layer.score, mechanism.arrays)
     if output_kernel is not None:
         layer.output_kernel.assign(output_kernel)
     return layer
 
 
-def _convert_luong(named_weights: NamedWeights, is_monotonic: bool, dtype: Any) -> Any:
-    """Return the query's width, the arguments for the score, and the arrays of its weights.
+class _Mechanism(NamedTuple):
+    """A mechanism of Addons: its layer and score here, the arguments of both, and its weights."""
 
-    The score `g query . (key W)` is general, with the kernel `g W^T`. A monotonic layer has no
-    scale of its own, so that its kernel is multiplied.
+    layer_class: type[QueryValueAttention]
+    score_class: type[Score]
+    query_width: int
+    options: dict[str, Any]
+    arrays: list[np.ndarray]
+
+
+def _convert_luong(named_weights: NamedWeights, is_monotonic: bool) -> _Mechanism:
+    """Convert the score `g query . (key W)`, which is general, with the kernel `g W^T`.
+
+    A monotonic layer has no scale of its own, so that its kernel is multiplied.
     """
     kernel = named_weights.get("memory_layer/kernel").T
-    scale = named_weights.find("attention_g|scale_weight")
+    scale = named_weights.find("attention_g")
+    options: dict[str, Any] = {"use_scale": scale is not None}
+    arrays = [kernel] if scale is None else [kernel, scale]
     if is_monotonic:
-        kernel = kernel if scale is None else scale * kernel
-        return len(kernel), {"score": "general"}, [kernel]
-    score = GeneralScore(use_scale=scale is not None, dtype=dtype, name="score")
-    return len(kernel), {"score": score}, [kernel] if scale is None else [kernel, scale]
+        options = {"score": "general"}
+        arrays = [kernel if scale is None else scale * kernel]
+    return _Mechanism(LuongAttention, GeneralScore, len(kernel), options, arrays)
 
 
-def _convert_bahdanau(named_weights: NamedWeights, is_monotonic: bool, dtype: Any) -> Any:
-    """Return the query's width, the arguments for the score, and the arrays of its weights."""
+def _convert_bahdanau(named_weights: NamedWeights, is_monotonic: bool) -> _Mechanism:
+    """Convert an additive score; with a gain it has a bias too, and in a monotonic layer always."""
     kernel = named_weights.get("query_layer/kernel")
     units = kernel.shape[1]
     gain = named_weights.find("attention_g")
@@ -203,12 +223,8 @@ def _convert_bahdanau(named_weights: NamedWeights, is_monotonic: bool, dtype: An
     arrays = [kernel, named_weights.get("memory_layer/kernel"), named_weights.get("attention_v")]
     if is_normalized:
         arrays += [named_weights.get("attention_b"), gain]
-    if is_monotonic:
-        if not is_normalized:
-            arrays.append(np.zeros(units))
-        options = {"score": "additive", "units": units, "normalized": is_normalized}
-        return len(kernel), options, arrays
-    score = AdditiveScore(
-        units, use_bias=is_normalized, normalized=is_normalized, dtype=dtype, name="score"
-    )
-    return len(kernel), {"score": score}, arrays
+    elif is_monotonic:
+        arrays.append(np.zeros(units))
+    options = {"units": units, "normalized": is_normalized}
+    options |= {"score": "additive"} if is_monotonic else {"use_bias": is_normalized}
+    return _Mechanism(AdditiveAttention, AdditiveScore, len(kernel), options, arrays)

@@ -1,5 +1,6 @@
 """Convert the attention and Transformer modules of PyTorch, on any backend of Keras."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -152,9 +153,7 @@ def encoder_from_torch(
     """
     import torch
 
-    _check_type(module, torch.nn.TransformerEncoder)
-    blocks = [encoder_block_from_torch(layer, dtype) for layer in module.layers]
-    return blocks, _convert_norm(module.norm, dtype)
+    return _convert_stack(module, torch.nn.TransformerEncoder, encoder_block_from_torch, dtype)
 
 
 def decoder_from_torch(
@@ -174,9 +173,7 @@ def decoder_from_torch(
     """
     import torch
 
-    _check_type(module, torch.nn.TransformerDecoder)
-    blocks = [decoder_block_from_torch(layer, dtype) for layer in module.layers]
-    return blocks, _convert_norm(module.norm, dtype)
+    return _convert_stack(module, torch.nn.TransformerDecoder, decoder_block_from_torch, dtype)
 
 
 def transformer_from_torch(
@@ -202,6 +199,14 @@ def transformer_from_torch(
 
     _check_type(module, torch.nn.Transformer)
     return encoder_from_torch(module.encoder, dtype), decoder_from_torch(module.decoder, dtype)
+
+
+def _convert_stack(
+    module: Any, expected: type, convert_block: Callable[[Any, Any], Any], dtype: Any
+) -> tuple[list[Any], Layer | None]:
+    _check_type(module, expected)
+    blocks = [convert_block(layer, dtype) for layer in module.layers]
+    return blocks, _convert_norm(module.norm, dtype)
 
 
 def _check_type(module: Any, expected: type) -> None:

@@ -10,10 +10,9 @@ import sys
 import time
 
 from tests.fuzz.families import FAMILIES
-from tests.fuzz.profiles import run_round
+from tests.fuzz.profiles import MAX_EXAMPLES, run_round
 from tests.fuzz.reproduce import write_code
 
-EXAMPLES = 25  # of each family in a round
 MAX_FAILURES = 3  # of a family, which is then not checked any further
 
 
@@ -34,7 +33,7 @@ def main(arguments=None):
     number = 1000 * options.seed
     while time.monotonic() < end and families:
         for family in list(families):
-            count, failure = run_round(family, number, EXAMPLES, lambda: time.monotonic() > end)
+            count, failure = run_round(family, number, MAX_EXAMPLES, lambda: time.monotonic() > end)
             counts[family] += count
             if failure is not None:
                 failures[family] += 1

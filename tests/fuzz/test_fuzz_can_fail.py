@@ -2,10 +2,12 @@
 
 import itertools
 import re
+import sys
 import types
 
 import keras
 import pytest
+from keras import ops
 
 from keras_attention.mask.structured_mask import StructuredMask
 from tests.fuzz import __main__ as program
@@ -17,6 +19,105 @@ EXAMPLES = 60
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs many cases, or TensorFlow's kernels"
 )
+
+# Faults of one line: the family that finds each, the module and the attribute that is replaced,
+# and a function of the right attribute that returns the wrong one.
+FAULTS = {
+    "recurrence without decay": (
+        "previous_weights",
+        "keras_attention.normalize.monotonic",
+        "linear_recurrence",
+        lambda recur: lambda decay, addition: addition,
+    ),
+    "hard choice from the first key on": (
+        "previous_weights",
+        "keras_attention.normalize",
+        "monotonic_hard",
+        lambda choose: lambda *scores, previous: choose(*scores, previous=previous + 1),
+    ),
+    "chunk of one more key": (
+        "monotonic",
+        "keras_attention.layers.query_value.monotonic_attention",
+        "chunkwise",
+        lambda weigh: lambda *scores, ends, width: weigh(*scores, ends=ends, width=width + 1),
+    ),
+    "window of one more key": (
+        "location_aware",
+        "keras_attention.layers.query_value.location_aware_attention",
+        "around",
+        lambda around: lambda weights, width: around(weights, width + 1),
+    ),
+    "filters from right to left": (
+        "location_aware",
+        "keras_attention.score",
+        "LocationAwareScore.locate",
+        lambda locate: lambda score, weights: locate(score, ops.flip(weights, axis=1)),
+    ),
+    "carry of the chunks instead of their ends": (
+        "sequential_decoder",
+        "keras_attention",
+        "MonotonicAttention.attend_step",
+        lambda attend: lambda *inputs: _repeat_weights(*attend(*inputs)),
+    ),
+    "softmax instead of smooth": (
+        "normalize",
+        "keras_attention.normalize",
+        "get",
+        lambda get: lambda name: get("softmax" if name == "smooth" else name),
+    ),
+    "scale that is not normalized": (
+        "additive",
+        "keras_attention.score",
+        "AdditiveScore.compute_scale",
+        lambda compute: lambda score: score.scale,
+    ),
+    "mask that is not passed to the sequences": (
+        "steps",
+        "keras_attention",
+        "EachStep._has_argument",
+        lambda has: lambda layer, name: name != "mask",
+    ),
+    "one candidate more": (
+        "sampling",
+        "keras_attention.decoding.sample",
+        "select_candidates",
+        lambda select: (
+            lambda logs, temperature, top_k, top_p: select(
+                logs, temperature, top_k and top_k + 1, top_p
+            )
+        ),
+    ),
+    "noise that depends on the row's place": (
+        "sampling",
+        "keras_attention.decoding.sample",
+        "gumbel_noise",
+        lambda draw: lambda seeds, *place: draw(seeds + _count_rows(seeds), *place),
+    ),
+}
+
+
+def _repeat_weights(output, weights, carry):
+    """Return the result of `attend_step` with the weights in place of the carry."""
+    return output, weights, weights
+
+
+def _count_rows(seeds):
+    """Return the number of each row, of the dtype of the seeds."""
+    return ops.arange(ops.shape(seeds)[0], dtype=seeds.dtype)
+
+
+@only_tensorflow
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(monkeypatch, name):
+    family, module_name, attribute, break_it = FAULTS[name]
+    *owners, attribute = attribute.split(".")
+    # Not `pkgutil.resolve_name`, because functions have the names of their modules.
+    target = sys.modules[module_name]
+    for owner in owners:
+        target = getattr(target, owner)
+    monkeypatch.setattr(target, attribute, break_it(getattr(target, attribute)))
+    with pytest.raises(AssertionError):
+        run_quick(family, EXAMPLES, shrink=False)
 
 
 @only_tensorflow
@@ -47,7 +148,7 @@ def test_case_is_written_as_code_that_reproduces_it():
 
 
 def test_long_run_counts_the_configurations(monkeypatch, capsys):
-    monkeypatch.setattr(program, "EXAMPLES", 3)
+    monkeypatch.setattr(program, "MAX_EXAMPLES", 3)
     clock = itertools.count()  # one second passes whenever the program asks for the time
     monkeypatch.setattr(program, "time", types.SimpleNamespace(monotonic=clock.__next__))
     assert program.main(["--minutes", "0.1", "--family", "normalize"]) == 0

@@ -35,3 +35,10 @@ def test_precision_of_the_weights_does_not_matter():
     assert abs(visible[0] - 1499) <= 1
     mask = ops.convert_to_numpy(around(np.array([[0, 1, 0, 0]]), 1))
     np.testing.assert_array_equal(mask, [[True, True, True, False]])
+
+
+@pytest.mark.parametrize("keys", [10, 24, 96, 398, 3000])
+def test_median_of_equal_weights_does_not_depend_on_rounding(keys):
+    weights = np.full((1, keys), 1 / keys, "float32")
+    visible = np.flatnonzero(ops.convert_to_numpy(around(weights, 0))[0])
+    np.testing.assert_array_equal(visible, [keys // 2 - 1])

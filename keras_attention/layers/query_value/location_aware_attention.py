@@ -150,8 +150,7 @@ class LocationAwareAttention(SequentialAttention):
                 "Expected start='first' with a window: around the median of uniform weights, the "
                 f"middle, it would exclude the first keys. Received: start='uniform', {window=}"
             )
-        if self.window is not None:
-            self.perturbation = _DropoutInTraining(self)
+        self.perturbation = SeededDropout(self, marks_training=self.window is not None)
 
     def initial_carry(self, memory: PreparedMemory) -> Nest:
         is_first = self.start == "first" or (self.start is None and self.window is not None)
@@ -213,11 +212,3 @@ def _sharpen(normalize, factor):
     if factor == 1:
         return normalize
     return lambda scores, mask=None: normalize(factor * scores, mask)
-
-
-class _DropoutInTraining(SeededDropout):
-    """Dropout whose noise is never None in training, so that a step can tell it from inference."""
-
-    def sample(self, query: Tensor, memory) -> Tensor:
-        noise = super().sample(query, memory)
-        return ops.zeros((*ops.shape(query)[:-1], 1), "int32") if noise is None else noise

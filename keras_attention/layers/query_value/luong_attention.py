@@ -23,6 +23,7 @@ class LuongAttention(Luong):
         general:  score[i, j] = query_i^T W key_j
         concat:   score[i, j] = v . tanh(W [query_i; key_j]),  v of the query's width
         location: score[i, j] = (W query_i)_j,  keys beyond `max_length` are masked
+        with use_scale: score[i, j] = scale query_i . key_j, or scale query_i^T W key_j
         context_i  = sum_j softmax_j(score[i, j]) value_j
         with units: h~_i = tanh([context_i; query_i] Wc)
 
@@ -43,6 +44,9 @@ class LuongAttention(Luong):
             still stores the weights to return them, and for dot products on PyTorch in training
             with dropout. "auto" chooses the faster one for the sizes. Second derivatives (on
             PyTorch, and on TensorFlow under XLA) and `jax.jvp` need "plain".
+        use_scale: Whether to multiply the scores by a learned scalar (initially 1), as
+            `LuongAttention(scale=True)` of TensorFlow Addons does; with score="dot" or "general"
+            only.
 
     Call arguments:
         As in `keras_attention.Attention`: one tensor, `[query, value]` or `[query, value, key]`,
@@ -83,6 +87,7 @@ class LuongAttention(Luong):
         kernel_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
         implementation: Implementation = "auto",
+        use_scale: bool = False,
         **kwargs,
     ):
         arguments.one_of("score", score, SCORES)
@@ -95,6 +100,7 @@ class LuongAttention(Luong):
             kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,
             implementation=implementation,
+            use_scale=use_scale,
             **kwargs,
         )
         if score == "location" and implementation == "blockwise":
@@ -103,9 +109,11 @@ class LuongAttention(Luong):
                 f"Received: implementation={implementation!r}"
             )
         self.max_length = max_length
+        self.use_scale = use_scale
 
     def get_config(self) -> Config:
         return {
             **super().get_config(),
             "max_length": self.max_length,
+            "use_scale": self.use_scale,
         }

@@ -16,6 +16,8 @@ from keras_attention.precision import clip_input, score_dtype
 from keras_attention.score import AdditiveScore, DotScore, GeneralScore, LocationScore
 from keras_attention.types import Config, Initializer, Regularizer, Shape, Tensor
 
+SCALED_SCORES = ("dot", "general")
+
 
 class Luong(QueryValueAttention):
     """Abstract base class: attention with one of Luong's scores, and optionally the vector h~.
@@ -28,6 +30,8 @@ class Luong(QueryValueAttention):
         max_length: Number of positions that have weights with score="location".
         kernel_initializer: Initializer of all kernels.
         kernel_regularizer: Regularizer of all kernels.
+        use_scale: Whether to multiply the scores by a learned scalar, with score="dot" or
+            "general" only.
         **kwargs: Arguments of `QueryValueAttention`.
     """
 
@@ -38,6 +42,7 @@ class Luong(QueryValueAttention):
         max_length: int | None = None,
         kernel_initializer: Initializer = "glorot_uniform",
         kernel_regularizer: Regularizer = None,
+        use_scale: bool = False,
         **kwargs,
     ):
         if score != "location" and max_length is not None:
@@ -45,14 +50,19 @@ class Luong(QueryValueAttention):
                 f"Expected `max_length` with score='location' only. Received: score={score!r}, "
                 f"max_length={max_length!r}"
             )
+        if arguments.boolean("use_scale", use_scale) and score not in SCALED_SCORES:
+            raise ValueError(
+                "Expected `use_scale` with score='dot' or 'general' only. Received: "
+                f"score={score!r}, use_scale=True"
+            )
         common = {"dtype": kwargs.get("dtype"), "name": "score"}
         kernel = {
             "kernel_initializer": kernel_initializer,
             "kernel_regularizer": kernel_regularizer,
         }
         score_layer = {
-            "dot": lambda: DotScore(**common),
-            "general": lambda: GeneralScore(**kernel, **common),
+            "dot": lambda: DotScore(use_scale=use_scale, **common),
+            "general": lambda: GeneralScore(use_scale=use_scale, **kernel, **common),
             "concat": lambda: AdditiveScore(**kernel, **common),
             "location": lambda: LocationScore(
                 arguments.positive_integer("max_length", max_length), **kernel, **common

@@ -74,13 +74,16 @@ class SeededDropout(Perturbation):
         layer: The layer, whose `dropout` and `seed_generator` are read at every call, so that a
             change of the attribute takes effect.
         heads: Number of heads, each with seeds of its own; None = weights without an axis of heads.
+        marks_training: Whether there are seeds, of zero, at a rate of 0 too. The noise of a step is
+            then None in inference only, for layers whose steps differ in training.
     """
 
     kernel_family = "dropout"
 
-    def __init__(self, layer: Any, heads: int | None = None):
+    def __init__(self, layer: Any, heads: int | None = None, marks_training: bool = False):
         self.layer = layer
         self.heads = heads
+        self.marks_training = marks_training
 
     @property
     def rate(self) -> float:
@@ -89,9 +92,10 @@ class SeededDropout(Perturbation):
 
     def sample(self, query: Tensor, memory) -> Tensor | None:
         """Draw a seed for each query and head: int32 `(batch, Tq, heads or 1)`."""
-        if not self.rate:
-            return None
-        return row_seeds((*ops.shape(query)[:-1], self.heads or 1), self.layer.seed_generator)
+        shape = (*ops.shape(query)[:-1], self.heads or 1)
+        if self.rate:
+            return row_seeds(shape, self.layer.seed_generator)
+        return ops.zeros(shape, "int32") if self.marks_training else None
 
     def __call__(self, weights: Tensor, noise: Tensor | None = None) -> Tensor:
         if noise is None:

@@ -11,7 +11,11 @@ from tests.fuzz.families import (
     pointer,
     pointer_decode,
     pooling,
+    previous_weights,
     query_value,
+    sampling,
+    sequential,
+    steps,
     transformer,
 )
 
@@ -28,5 +32,11 @@ FAMILIES = {
     "pointer_decode": (pointer_decode.cases, pointer_decode.build),
     "memory": (memory.cases, memory.build),
     "transformer": (transformer.cases, transformer.build),
+    "previous_weights": (previous_weights.cases, previous_weights.build),
+    "location_aware": (sequential.location_aware_cases, sequential.build),
+    "monotonic": (sequential.monotonic_cases, sequential.build),
+    "sequential_decoder": (sequential.decoder.cases, sequential.decoder.build),
+    "steps": (steps.cases, steps.build),
     "decoding": (decoding.cases, decoding.build),
+    "sampling": (sampling.cases, sampling.build),
 }

@@ -73,20 +73,25 @@ def build(case):
     )
 
 
+def look_up(tokens, state, memory):
+    """Step of a language whose logits are a table; its last row is that of the start token."""
+    index = ops.cast(tokens, "int32")[:, None, None]
+    rows = ops.take_along_axis(state, ops.broadcast_to(index, (*ops.shape(index)[:2], 1)), 1)
+    return ops.squeeze(rows, 1), state, None
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
 def _call(case, logits):
-    """Decode from the table of one row: its last row belongs to the start token."""
-
-    def step(tokens, state, memory):
-        index = ops.cast(tokens, "int32")[:, None, None]
-        rows = ops.take_along_axis(state, ops.broadcast_to(index, (*ops.shape(index)[:2], 1)), 1)
-        return ops.squeeze(rows, 1), state, None
-
     options = {"start_token": case.vocabulary, "end_token": 1, "pad_token": PAD}
     if case.is_greedy:
-        decoded = ka.decoding.greedy(step, logits, max_length=case.length, **options)
+        decoded = ka.decoding.greedy(look_up, logits, max_length=case.length, **options)
     else:
         decoded = ka.decoding.beam_search(
-            step,
+            look_up,
             logits,
             max_length=case.length,
             beam_width=case.vocabulary**case.length,
@@ -97,8 +102,7 @@ def _call(case, logits):
 
 
 def _reference(case, logits):
-    shifted = logits - logits.max(-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    log_p = log_softmax(logits)
     width = 1 if case.is_greedy else case.vocabulary**case.length
     tokens = np.full((case.batch, width, case.length), float(PAD))
     scores = np.full((case.batch, width), float(np.finfo("float32").min))

@@ -30,7 +30,7 @@ def cases(compiled):
     return st.builds(
         Case,
         **settings(compiled) | {"values": st.sampled_from(["quotients", *values.KINDS])},
-        normalize=st.sampled_from(["softmax", "sparsemax", "sparsemax", "hardmax"]),
+        normalize=st.sampled_from(["softmax", "sparsemax", "sparsemax", "hardmax", "smooth"]),
         queries=lengths(4),
         keys=lengths(),
         mask=masks.pair_masks(),
@@ -41,7 +41,7 @@ def complete(case):
     """Return the case with the fields that others determine."""
     change = {"policy": case.policy.replace("mixed_", "").replace("bfloat16", "float32")}
     change["policy"] = change["policy"].replace("float16", "float32")
-    orders = {"softmax": 2, "sparsemax": 1, "hardmax": 0}  # hardmax has no gradient
+    orders = {"softmax": 2, "smooth": 2, "sparsemax": 1, "hardmax": 0}  # hardmax has no gradient
     change["order"] = min(case.order, orders[case.normalize])
     return dataclasses.replace(case, **change)
 

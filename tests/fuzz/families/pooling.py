@@ -9,6 +9,7 @@ import keras_attention as ka
 from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
 from tests.fuzz.references import pooling as equations
+from tests.fuzz.references.query_value import WEIGH
 from tests.fuzz.strategies import masks, values
 from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
 
@@ -18,6 +19,7 @@ class Case(Setting):
     """sentences: Length of the outer axis of a document; None = a sequence."""
 
     units: int | None = None
+    normalize: str = "softmax"
     sentences: int | None = None
     steps: int = 1
     width: int = 1
@@ -33,6 +35,7 @@ def cases(compiled):
         Case,
         **settings(compiled),
         units=st.sampled_from([None, 1, 3]),
+        normalize=st.sampled_from(["softmax", "softmax", "smooth", "sparsemax", "hardmax"]),
         sentences=st.sampled_from([None, None, 1, 2]),
         steps=lengths(),
         width=widths(),
@@ -40,7 +43,19 @@ def cases(compiled):
         dropout=st.sampled_from([False, False, True]),
         return_weights=st.booleans(),
         poison=st.booleans(),
-    )
+    ).map(complete)
+
+
+def complete(case):
+    """Return the case with the fields that others determine."""
+    change = {}
+    if case.normalize == "hardmax":  # the scores have no gradient; equal ones differ by rounding
+        has_ties = case.values not in ("normal", "large", "outlier") or case.weights == "ties"
+        ties = {"values": "normal", "weights": "normal"} if has_ties else {}
+        change = {"order": 0, "dropout": False, **ties}
+    if case.normalize == "sparsemax":
+        change["order"] = min(case.order, 1)
+    return dataclasses.replace(case, **change)
 
 
 def build(case):
@@ -56,7 +71,13 @@ def build(case):
 
     dropout = RATE if case.dropout else 0.0
     return Problem(
-        layer=ka.AttentionPooling(case.units, dropout=dropout, seed=case.seed, dtype=case.policy),
+        layer=ka.AttentionPooling(
+            case.units,
+            dropout=dropout,
+            seed=case.seed,
+            normalize=case.normalize,
+            dtype=case.policy,
+        ),
         floats={"inputs": shape(inputs)},
         fixed={"mask": shape(mask)},
         call=lambda layer, floats, fixed: _call(case, layer, floats, fixed),
@@ -93,7 +114,7 @@ def _reference(case, floats, fixed, weights, keep, outer):
     inputs = floats["inputs"].reshape(-1, *floats["inputs"].shape[-2:])
     mask = fixed.get("mask", np.ones(floats["inputs"].shape[:-1], bool)).reshape(inputs.shape[:2])
     output, rows = equations.pool(
-        inputs, mask, weights, None if keep is None else keep / (1 - RATE)
+        inputs, mask, weights, WEIGH[case.normalize], None if keep is None else keep / (1 - RATE)
     )
     results = {"output": output, "zero": ~mask.any(-1)}
     if case.return_weights:

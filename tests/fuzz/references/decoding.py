@@ -1,6 +1,7 @@
 """Decoding by enumeration, for a language whose next token depends on the previous one only."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -49,3 +50,55 @@ def greedy(first, table, end, length):
 def penalize(tokens, total, alpha):
     """Wu et al. (2016): log P / lp with lp = ((5 + |Y|) / 6) ** alpha."""
     return total / ((5 + len(tokens)) / 6) ** alpha
+
+
+def sample(first, table, end, length, seed, temperature, top_k, top_p, change_noise):
+    """Return the tokens and the log-probability of a random token at every step.
+
+    Args:
+        first, table, end, length: As in `greedy`.
+        seed: Seed of the row.
+        temperature: Above 0.
+        top_k, top_p: Fan et al. (2018), and Holtzman et al. (2020), section 3.1; None = all tokens.
+        change_noise: Function that is applied to the noise of each step.
+    """
+    tokens, total, row = [], 0.0, first
+    while len(tokens) < length and end not in tokens:
+        candidates = list_candidates(row, temperature, top_k, top_p)
+        noise = [gumbel_noise(seed, len(tokens), token) for token in candidates]
+        keys = row[candidates] + temperature * change_noise(np.array(noise))
+        token = candidates[int(np.argmax(keys))]
+        tokens.append(token)
+        total += row[token]
+        row = table[token]
+    return tokens, total
+
+
+def list_candidates(row, temperature, top_k, top_p):
+    """Return the tokens that may be drawn, most probable first, equal ones in the order of ids.
+
+    A sum of probabilities counts as `top_p` if it is smaller by less than 1e-6.
+    """
+    candidates = sorted(range(len(row)), key=lambda token: (-row[token], token))[:top_k]
+    if top_p is None or top_p >= 1:
+        return candidates
+    shares = [math.exp((row[token] - row[candidates[0]]) / temperature) for token in candidates]
+    for count in range(1, len(candidates) + 1):
+        if sum(shares[:count]) >= (top_p - 1e-6) * sum(shares):
+            return candidates[:count]
+    return candidates
+
+
+def gumbel_noise(seed, index, token):
+    """Return the documented noise of a row's seed, a step and a token: a hash of the three."""
+    bits = hash_bits(hash_bits(hash_bits(seed) ^ index) ^ hash_bits(token))
+    uniform = min(((bits >> 1) + 0.5) / 2**31, 1 - 2**-24)
+    return -math.log(-math.log1p(-uniform))
+
+
+def hash_bits(x):
+    """Wellons's lowbias32, of x + 0x9E3779B9, https://nullprogram.com/blog/2018/07/31/."""
+    x = (x + 0x9E3779B9) % 2**32
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = (x ^ (x >> shift)) * factor % 2**32
+    return x ^ (x >> 16)

@@ -7,7 +7,18 @@ import numpy as np
 from tests import reference
 from tests.reference_recurrent import attentional_vector
 
-WEIGH = {name: getattr(reference, name) for name in ("softmax", "sparsemax", "hardmax")}
+
+def smooth(row):
+    """Chorowski et al. (2015), equation 11, by logarithms: small sigmoids would all be 0."""
+    return reference.softmax([min(x, 0.0) - math.log1p(math.exp(-abs(x))) for x in row])
+
+
+WEIGH = {
+    "softmax": reference.softmax,
+    "sparsemax": reference.sparsemax,
+    "hardmax": reference.hardmax,
+    "smooth": smooth,
+}
 
 
 def cosine(query, key, raw_strength):
@@ -29,6 +40,17 @@ def additive(query, key, query_kernel, key_kernel, scale, bias=None):
     return reference.additive(query, key, query_kernel, key_kernel, scale, bias)
 
 
+def normalized_additive(query, key, query_kernel, key_kernel, scale, *others):
+    """Additive, with the scale of Salimans, Kingma (2016), equation 2; `others`: bias and gain.
+
+    A squared length below 1e-12 counts as 1e-12.
+    """
+    *bias, gain = others
+    length = max(reference.inner(scale, scale), 1e-12) ** 0.5
+    scale = gain * np.asarray(scale) / length
+    return reference.additive(query, key, query_kernel, key_kernel, scale, *bias)
+
+
 def location(query, key, kernel):
     """Luong et al. (2015), equation 8: (q W)_j; positions without a column have no score."""
     scores = np.full((len(query), len(key)), -np.inf)
@@ -39,11 +61,13 @@ def location(query, key, kernel):
 
 SCORES = {
     "additive": additive,
+    "normalized_additive": normalized_additive,
     "concat": additive,
     "dot": reference.dot,
     "scaled_dot": reference.scaled_dot,
     "scale": lambda query, key, scale: scale * reference.dot(query, key),
     "general": reference.general,
+    "scaled_general": lambda q, k, kernel, scale: scale * reference.general(q, k, kernel),
     "cosine": cosine,
     "location": location,
 }

@@ -10,6 +10,7 @@ ROWS = {
     "luong_dot": Case(keras_attention.LuongAttention, {"score": "dot"}),
     "luong_general": Case(
         keras_attention.LuongAttention,
+        exclusive_arguments=("use_scale",),  # not for the score "location"
         all_arguments={
             **INITIALIZERS,
             "score": "location",
@@ -18,6 +19,7 @@ ROWS = {
             "dropout": 0.25,
             "seed": 3,
             "implementation": "plain",
+            "use_scale": False,
         },
         wrong_arguments=[
             *DROPOUT,
@@ -26,7 +28,25 @@ ROWS = {
             ({"score": "location"}, "max_length=None"),
             ({"max_length": 7}, "max_length=7"),
             ({"units": -1}, "units=-1"),
+            ({"use_scale": 1}, "use_scale=1"),
+            ({"score": "concat", "use_scale": True}, "score='concat', use_scale=True"),
         ],
+    ),
+    "luong_scaled": Case(
+        keras_attention.LuongAttention,
+        {"use_scale": True},
+        # The length is for the score "location" only; the scale is an argument of this case.
+        exclusive_arguments=("max_length", "use_scale"),
+        all_arguments={
+            **INITIALIZERS,
+            "score": "dot",
+            "units": 7,
+            "max_length": None,
+            "dropout": 0.25,
+            "seed": 3,
+            "implementation": "plain",
+            "use_scale": True,
+        },
     ),
     "luong_blockwise": Case(keras_attention.LuongAttention, {"implementation": "blockwise"}),
     "luong_concat": Case(keras_attention.LuongAttention, {"score": "concat"}),

@@ -17,12 +17,18 @@ SCORES = {
     "general": ({}, reference.general),
     "concat": ({}, reference.additive),
     "location": ({"max_length": 11}, reference.location),
+    "scaled dot": ({"use_scale": True}, lambda q, k, scale: scale * reference.dot(q, k)),
+    "scaled general": (
+        {"use_scale": True},
+        lambda q, k, kernel, scale: scale * reference.general(q, k, kernel),
+    ),
 }
 every_score = pytest.mark.parametrize("name", SCORES)
 
 
 def build(name, units=None, dtype="float32"):
-    layer = LuongAttention(name, units=units, dtype=dtype, **SCORES[name][0])
+    score = name.removeprefix("scaled ")
+    layer = LuongAttention(score, units=units, dtype=dtype, **SCORES[name][0])
     layer([QUERY, VALUE])
     layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.weights])
     return layer
@@ -119,6 +125,7 @@ def test_location_score_ignores_keys_beyond_max_length():
         ({"score": "location"}, "Received: max_length=None"),
         ({"units": 0}, "Received: units=0"),
         ({"dropout": 1}, "Received: dropout=1"),
+        ({"score": "concat", "use_scale": True}, "Received: score='concat', use_scale=True"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):

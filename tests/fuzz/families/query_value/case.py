@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from tests.fuzz.strategies import axes, masks
 from tests.fuzz.strategies.setting import QueryValueCase, lengths, settings, widths
 
+ADDITIVE_SCORES = ("additive", "normalized_additive")
+LUONG_SCORES = ("dot", "scale", "general", "scaled_general", "location", "concat")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case(QueryValueCase):
@@ -23,11 +26,13 @@ class Case(QueryValueCase):
 
 
 def additive_cases(compiled):
-    return _cases(compiled, layer=st.just("additive"), score=st.just("additive"))
+    scores = ["additive", "additive", "normalized_additive"]
+    return _cases(compiled, layer=st.just("additive"), score=st.sampled_from(scores))
 
 
 def dot_cases(compiled):
-    scores = ["dot", "scaled_dot", "scale", "general", "cosine", "additive", "location", "concat"]
+    scores = ["dot", "scaled_dot", "scale", "general", "scaled_general", "cosine", "additive"]
+    scores += ["normalized_additive", "location", "concat"]
     return _cases(
         compiled,
         layer=st.sampled_from(["attention", "attention", "luong", "hard"]),
@@ -40,7 +45,7 @@ def _cases(compiled, **fields):
         Case,
         **settings(compiled),
         **fields,
-        normalize=st.sampled_from(["softmax", "softmax", "sparsemax", "hardmax"]),
+        normalize=st.sampled_from(["softmax", "softmax", "sparsemax", "hardmax", "smooth"]),
         units=st.sampled_from([3, None, 1, 17]),
         use_bias=st.booleans(),
         implementation=st.sampled_from(["plain", "blockwise", "blockwise", "auto"]),
@@ -63,20 +68,20 @@ def complete(case):
     if layer == "additive":
         normalize = "softmax"
     if layer == "luong":
-        score = score if score in ("dot", "general", "location", "concat") else "general"
+        score = score if score in LUONG_SCORES else "general"
         normalize = "softmax"
     if layer in ("attention", "hard"):
         score = {"location": "dot", "concat": "additive"}.get(score, score)
-        change["units"] = None if score != "additive" else case.units
+        change["units"] = case.units if score in ADDITIVE_SCORES else None
     if layer == "hard":
         normalize, change["dropout"] = "hardmax", False
     if layer == "hard" and case.order:
         change["order"] = 0
     if score in ("cosine", "location") or (
-        layer == "attention" and normalize != "softmax" and score != "additive"
+        layer == "attention" and normalize != "softmax" and score not in ADDITIVE_SCORES
     ):
         change["implementation"] = "plain"
-    if layer == "hard" and score != "additive":
+    if layer == "hard" and score not in ADDITIVE_SCORES:
         change["implementation"] = "plain"
     if case.inputs == "single":
         change |= {"queries": 1, "causal": False}

@@ -7,26 +7,35 @@ import numpy as np
 import keras_attention as ka
 from tests.fuzz.checking import Problem
 from tests.fuzz.families.dropout import RATE, append_identity, observe_keep
-from tests.fuzz.families.query_value.case import Case
+from tests.fuzz.families.query_value.case import ADDITIVE_SCORES, Case
 from tests.fuzz.families.query_value.evaluate import call, evaluate
 from tests.fuzz.references import query_value as equations
 from tests.fuzz.strategies import masks
 
 
 def _make_layer(case):
+    is_normalized = case.score == "normalized_additive"
     options = {"dtype": case.policy, "implementation": case.implementation}
     if case.layer != "hard":
         options |= {"dropout": RATE if case.dropout else 0.0, "seed": case.seed}
     if case.layer == "additive":
-        return ka.AdditiveAttention(case.units, use_bias=case.use_bias, **options)
+        options |= {"use_bias": case.use_bias, "normalized": is_normalized}
+        return ka.AdditiveAttention(case.units, **options)
     if case.layer == "luong":
-        length = {"max_length": 4} if case.score == "location" else {}
-        return ka.LuongAttention(case.score, units=case.units, **length, **options)
+        if case.score == "location":
+            options["max_length"] = 4
+        score = {"scale": "dot", "scaled_general": "general"}.get(case.score, case.score)
+        options["use_scale"] = score != case.score
+        return ka.LuongAttention(score, units=case.units, **options)
     score = case.score
     if score == "scale":
         score = ka.score.DotScore(use_scale=True, dtype=case.policy)
-    if score == "additive":
-        score = ka.score.AdditiveScore(case.units, use_bias=case.use_bias, dtype=case.policy)
+    if score == "scaled_general":
+        score = ka.score.GeneralScore(use_scale=True, dtype=case.policy)
+    if score in ADDITIVE_SCORES:
+        score = ka.score.AdditiveScore(
+            case.units, use_bias=case.use_bias, normalized=is_normalized, dtype=case.policy
+        )
     if case.layer == "hard":
         return ka.HardAttention(score, estimator="straight_through", **options)
     return ka.Attention(score, case.normalize, **options)
