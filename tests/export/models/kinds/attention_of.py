@@ -59,7 +59,7 @@ def after_an_adapted_normalization():
     return pool_after(layer, FRAMES * 5 + 40)
 
 
-@tries.right(quick=True)
+@tries.right()
 def after_a_layer_whose_attribute_was_set_later():
     class Scale(layers.Layer):
         def __init__(self):

@@ -26,7 +26,7 @@ def vectorize(**kwargs):
     return layer
 
 
-@tries.right(quick=True)
+@tries.right()
 def text_vectorization_to_ids():
     layer = vectorize(output_mode="int", output_sequence_length=5)
     return apply(layer, "string", values=TEXTS, then=layers.Embedding(9, 4))

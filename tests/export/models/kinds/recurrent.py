@@ -27,7 +27,7 @@ def gru_with_states():
     return Case(keras.Model([x, state], {"hidden": hidden, "last": last}))
 
 
-@tries.right(quick=True)
+@tries.right()
 def an_lstm_with_dropout():
     x = keras.Input((None, 4), name="x")
     return Case(keras.Model(x, layers.LSTM(3, dropout=0.3, recurrent_dropout=0.3)(x)))

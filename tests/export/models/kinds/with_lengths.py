@@ -34,7 +34,7 @@ def lstm():
     return lengthen(layers.LSTM(3))
 
 
-@tries.right(quick=True)
+@tries.right()
 def attention_pooling():
     return lengthen(keras_attention.AttentionPooling())
 
