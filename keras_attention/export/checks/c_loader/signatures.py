@@ -1,4 +1,4 @@
-"""Which signatures of a SavedModel are for clients."""
+"""Select the signatures of a SavedModel that are for clients."""
 
 from collections.abc import Mapping
 from typing import TypeVar
