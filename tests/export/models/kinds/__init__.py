@@ -3,6 +3,7 @@
 from tests.export.models.kinds import (
     applications,
     attention,
+    attention_after_layers,
     attention_of,
     custom,
     directories,
@@ -27,8 +28,8 @@ ALL_TRIES = [
     one
     for module in (
         *(functional, subclassed, inputs, directories, dtypes, preprocessing, images, recurrent),
-        *(policies, variables, custom, python_calls, state, randomness, attention, attention_of),
-        *(with_lengths, with_seed, applications, hub),
+        *(policies, variables, custom, python_calls, state, randomness, attention),
+        *(attention_after_layers, attention_of, with_lengths, with_seed, applications, hub),
     )
     for one in module.tries
 ]

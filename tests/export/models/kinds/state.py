@@ -16,7 +16,6 @@ def a_stateful_lstm():
     x = keras.Input(batch_shape=(2, 3, 4), name="x")
     model = keras.Model(x, layers.LSTM(3, stateful=True, name="memory")(x))
     request = {"x": np.stack([X, X + 1, -X], axis=1)}
-    model.reset_states() if hasattr(model, "reset_states") else None
     return Case(model, requests=[("serving_default", request)])
 
 

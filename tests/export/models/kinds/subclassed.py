@@ -22,12 +22,8 @@ class Scaled(keras.Model):
         return 3 * self.dense(x)
 
 
-def serve(function, *specs):
-    """Return a case whose default signature is the function."""
-    return Case(None, {"serving_default": (function, specs or [X])})
-
-
-def serve_default(model, function, *specs):
+def serve(function, *specs, model=None):
+    """Return a case whose default signature is the function, by default of `x`."""
     return Case(model, {"serving_default": (function, specs or [X])})
 
 
@@ -35,20 +31,20 @@ def serve_default(model, function, *specs):
 def a_function():
     model = Scaled()
     model(np.ones((1, 2, 3)))
-    return serve_default(model, lambda x: {"y": model(x), "total": keras.ops.sum(x, axis=1)})
+    return serve(lambda x: {"y": model(x), "total": keras.ops.sum(x, axis=1)}, model=model)
 
 
 @tries.right()
 def the_model_itself():
     model = Scaled()
     model(np.ones((1, 2, 3)))
-    return serve_default(model, model)
+    return serve(model, model=model)
 
 
 @tries.right()
 def a_model_that_was_never_called():
     model = Scaled()
-    return serve_default(model, lambda x: model(x))
+    return serve(lambda x: model(x), model=model)
 
 
 @tries.right()
@@ -58,7 +54,7 @@ def nested_arguments():
             return inputs["pair"][0] - inputs["pair"][1]
 
     model, other = Pair(), Spec("z", (None, "length", 3), "float32")
-    return serve_default(model, lambda x, z: model({"pair": (x, z)}), X, other)
+    return serve(lambda x, z: model({"pair": (x, z)}), X, other, model=model)
 
 
 @tries.refused("signatures['serving_default']", "subclassed model", quick=True)
