@@ -1,10 +1,14 @@
 """Compare the exports of six causal Transformer blocks with those of the same network in Keras.
 
     python -m benchmarks.exported
+    python -m benchmarks.exported saved_models/translate_dates/1
 
 Prints a table: size of the graph, processor seconds of the export and of a cold start in the C++
 loader (without XLA), and the times of a short and a long request, which alternate between the
 networks. Batch size and length are unknown to the graph. It takes about a minute on two cores.
+
+With a version directory, it prints the seconds and the memory of one cold start of that version, as
+JSON: of loading it, and of answering its warm-up requests.
 """
 
 import json
@@ -20,11 +24,12 @@ import numpy as np
 
 from keras_attention.export.checks.c_loader.library import find_tensorflow_folder, open_library
 from keras_attention.export.checks.c_loader.model import Model
+from keras_attention.export.requests.warmup import load_warmup_requests
 from keras_attention.server_context import trace_for_server
 
 SIZES = {"blocks": 6, "heads": 4, "width": 256, "hidden": 1024, "words": 1000}
 LENGTHS = {16: 100, 2048: 9}  # number of ids in a request: number of requests
-LIMITS = {"nodes": 2, "load, s": 2, "first request, s": 2, "export, s": 2, "16 ids, ms": 1}
+LIMITS = {"nodes": 2, "load, s": 2, "first requests, s": 2, "export, s": 2, "16 ids, ms": 1}
 
 
 def make_network(name, sizes=None, mask_zero=False):
@@ -78,20 +83,32 @@ def count_nodes(folder):
 
 
 def measure_cold_start(folder):
-    """Return the processor seconds of loading an export and of its first request, in a process."""
+    """Return what `start` prints, in a new process."""
     command = [sys.executable, "-m", "benchmarks.exported", str(folder)]
     process = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 
 
 def start(folder):
-    """Load an export and answer one request; print the processor seconds of both."""
+    """Load an export, answer its warm-up requests or one of 16 ids, and print the costs.
+
+    They are processor seconds and megabytes of resident memory, without those of TensorFlow's
+    library, as a JSON dict.
+    """
     open_library(find_tensorflow_folder())
-    begin = _processor_seconds()
+    requests = load_warmup_requests(folder)
+    requests = requests or [("serving_default", {"ids": np.ones((1, 16), "int32")})]
+    began = _processor_seconds(), _resident_megabytes()
     model = _load(folder)
     loaded = _processor_seconds()
-    model.run("serving_default", {"ids": np.ones((1, 16), "int32")})
-    print(json.dumps([loaded - begin, _processor_seconds() - loaded]))
+    for signature, inputs in requests:
+        model.run(signature, inputs)
+    costs = {
+        "load, s": loaded - began[0],
+        "first requests, s": _processor_seconds() - loaded,
+        "memory, MB": _resident_megabytes() - began[1],
+    }
+    print(json.dumps({name: round(value, 3) for name, value in costs.items()}))
 
 
 def measure(folders):
@@ -120,14 +137,13 @@ def main():
             begin = _processor_seconds()
             export(model, folders[name])
             seconds = _processor_seconds() - begin
-            load, first = measure_cold_start(folders[name])
+            costs = measure_cold_start(folders[name])
             megabytes = (folders[name] / "saved_model.pb").stat().st_size / 1e6
             rows[name] = {
                 "nodes": count_nodes(folders[name]),
                 "saved_model.pb, MB": megabytes,
                 "export, s": seconds,
-                "load, s": load,
-                "first request, s": first,
+                **costs,
             }
         for length, medians in measure(folders).items():
             for name, milliseconds in medians.items():
@@ -141,6 +157,12 @@ def main():
 
 def _load(folder):
     return Model(folder, find_tensorflow_folder(), disable_xla=True)
+
+
+def _resident_megabytes():
+    """Return the resident memory of this process, on Linux."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def _processor_seconds():

@@ -1,9 +1,10 @@
 """Write a trained model as the next version that TensorFlow Serving loads."""
 
+import contextlib
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_attention.export.checks.graph import check_graph
 from keras_attention.export.checks.outputs import check_outputs
 from keras_attention.export.checks.padding_trials import make_padding_trials
 from keras_attention.export.checks.state import find_changed_state, restore_state
+from keras_attention.export.printable import shorten_error
 from keras_attention.export.requests.examples import make_calls
 from keras_attention.export.requests.generated import replace_rejected_calls
 from keras_attention.export.requests.instructions import write_requests
@@ -86,8 +88,9 @@ def saved_model(
             example that has all of its inputs. For a signature without an example, and with None,
             the default, two are generated: unknown batch sizes are 1 and 3, all other unknown
             dimensions 4 and 7; integers are 1, floats small random numbers, bools True, strings
-            "a". If the model fails on these, shorter and longer dimensions and the integer 0 are
-            tried. Pass your own examples if such values are not meaningful inputs of the model.
+            "a", "a a", …. If the model fails on these, shorter and longer dimensions and the
+            integer 0 are tried. Pass your own examples if such values are not meaningful inputs of
+            the model.
         xla: Whether the signatures may hold operations and functions that XLA compiles, such as
             `keras.ops.slice_update` and functions with `jit_compile=True`. The check then runs with
             XLA, and the server must be started with `--xla_cpu_compilation_enabled`, as
@@ -196,8 +199,9 @@ def _trace(parts: list[Any], signatures: list[Signature]) -> tuple[Any, dict[str
     functions = {}
     for signature in signatures:
         specs = signature.specs
-        endpoint = archive.add_endpoint(signature.name, signature.compute_outputs, specs)
-        sort_variables(endpoint, specs)
+        with _explain_python_errors(signature.name):
+            endpoint = archive.add_endpoint(signature.name, signature.compute_outputs, specs)
+            sort_variables(endpoint, specs)
         functions[signature.name] = endpoint
     # The archive finds the weights that the functions use, but lookup tables must be tracked
     # explicitly. (Tracking the model instead would write every weight a second time.)
@@ -205,6 +209,20 @@ def _trace(parts: list[Any], signatures: list[Signature]) -> tuple[Any, dict[str
         if isinstance(part, tf.saved_model.experimental.TrackableResource):
             archive.track(part)
     return archive, {name: function.get_concrete_function() for name, function in functions.items()}
+
+
+@contextlib.contextmanager
+def _explain_python_errors(name: str) -> Iterator[None]:
+    """Say what to do about an error that Python raises for the tensors of a graph."""
+    try:
+        yield
+    except (AttributeError, NotImplementedError, TypeError) as error:
+        raise ValueError(
+            f"Expected signature {name!r} to compute with keras.ops alone, because a server has no "
+            "Python, and with keras.ops.shape(x) instead of x.shape, because sizes may be unknown. "
+            "The values of tensors are unknown, so `if`, `float()` and NumPy cannot use them: see "
+            f"keras.ops.where and keras.ops.cond. Received: {shorten_error(error)}"
+        ) from error
 
 
 def _write_graph(path: Path, archive: Any, names: list[str]) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_attention import export
+from keras_attention.export.checks.c_loader.signatures import select_for_clients
 from keras_attention.export.checks.fresh_process import run_calls
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.requests import warmup
@@ -35,10 +36,7 @@ def test_signatures_have_the_names_dtypes_and_unknown_dimensions_of_the_model(tr
             for name, info in infos.items()
         }
 
-    assert {name for name in signatures if not name.startswith("__")} == {
-        "encode",
-        "serving_default",
-    }
+    assert select_for_clients(signatures).keys() == {"encode", "serving_default"}
     default, encode = signatures["serving_default"], signatures["encode"]
     assert describe(default.inputs) == {"source": (3, [-1, -1]), "target": (3, [-1, -1])}
     assert describe(default.outputs) == {"logits": (1, [-1, -1, 11]), "summary": (1, [-1, 7])}

@@ -49,6 +49,22 @@ def test_the_variables_that_a_request_changes_are_named_and_restored(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("is_used", [True, False])
+def test_a_seed_generator_is_named_only_if_an_output_depends_on_it(is_used):
+    import tensorflow as tf
+
+    layer = LAYERS.LSTM(2, dropout=0.5)
+    layer.build((None, 3, 4))
+
+    @tf.function(input_signature=[tf.TensorSpec([2, 3, 4])])
+    def serve(x):
+        return layer(x, training=is_used)
+
+    state = layer.cell.seed_generator.state
+    changed = find_changed_state(serve.get_concrete_function())
+    assert changed == ([state.path] if is_used else [])
+
+
 def test_variables_are_restored_when_the_check_fails(tmp_path):
     import tensorflow as tf
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from keras_attention.export.checks.data_flow import collect_data_nodes
 from keras_attention.export.checks.graph import STATE_CHANGING_OPS, UNSEEDED_SAMPLING_OPS
 from keras_attention.export.checks.reachable import (
     collect_called,
@@ -18,20 +19,26 @@ STATE_OPS = frozenset(
 
 
 def find_changing_signatures(meta: Any) -> set[str]:
-    """Return the signatures that sample, change state, or use state that any signature changes.
+    """Return the signatures that sample, or whose outputs depend on state that any one changes.
 
     Args:
         meta: A MetaGraphDef.
     """
     changing, changed, used = set(), set(), {}
     for name, signature in list_signatures(meta).items():
-        top_level = collect_top_level(meta, [info.name for info in signature.outputs.values()])
-        used[name] = {key for key, node in top_level.items() if node.op in STATE_OPS}
+        tensors = [info.name for info in signature.outputs.values()]
+        top_level = collect_top_level(meta, tensors)
+        states = {key for key, node in top_level.items() if node.op in STATE_OPS}
+        used[name] = states & collect_data_nodes(meta, tensors)
         nodes, _ = collect_called(meta.graph_def.library.function, top_level.values())
-        if {node.op for node in nodes} & (STATE_CHANGING_OPS | UNSEEDED_SAMPLING_OPS):
+        operations = {node.op for node in nodes}
+        written = states & _find_written_inputs(top_level.values())
+        is_hidden = not written and operations & STATE_CHANGING_OPS  # a state inside a function
+        if operations & UNSEEDED_SAMPLING_OPS or is_hidden:
             changing.add(name)
-            changed |= used[name] & _find_written_inputs(top_level.values())
-    return changing | {name for name, resources in used.items() if resources & changed}
+        if operations & STATE_CHANGING_OPS:
+            changed |= written
+    return changing | {name for name, states in used.items() if states & changed}
 
 
 def _find_written_inputs(nodes: Iterable) -> set[str]:

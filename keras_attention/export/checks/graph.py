@@ -104,12 +104,15 @@ def find_graph_remarks(meta) -> Iterator[str]:
     """Yield a remark for each behavior that is no problem, but that clients may not expect."""
     from tensorflow.core.framework import types_pb2
 
-    half = {types_pb2.DT_HALF: "float16", types_pb2.DT_BFLOAT16: "bfloat16"}
+    not_in_json = {
+        **{types_pb2.DT_HALF: "float16", types_pb2.DT_BFLOAT16: "bfloat16"},
+        **{types_pb2.DT_COMPLEX64: "complex64", types_pb2.DT_COMPLEX128: "complex128"},
+    }
     for name, signature in list_signatures(meta).items():
         for kind, infos in (("input", signature.inputs), ("output", signature.outputs)):
             for key, info in sorted(infos.items()):
-                if info.dtype in half:
-                    dtype = half[info.dtype]
+                if info.dtype in not_in_json:
+                    dtype = not_in_json[info.dtype]
                     yield f"not for REST, because JSON has no {dtype}: {name}, {kind} {key}"
     operations = {node.op for node in collect_reachable(meta, list_output_tensors(meta))[0]}
     changing = sorted(operations & STATE_CHANGING_OPS)

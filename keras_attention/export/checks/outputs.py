@@ -9,6 +9,7 @@ import numpy as np
 from keras_attention.export.checks.fresh_process import TIMEOUT, run_calls
 from keras_attention.export.checks.graph import load_meta_graph
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
+from keras_attention.export.checks.known_causes import describe_known_causes
 from keras_attention.export.checks.model_outputs import compute_expected_outputs
 from keras_attention.export.requests.call import Call, check_in_python
 
@@ -75,7 +76,7 @@ def check_outputs(
                 raise SelfCheckError(
                     f"The export differs from the model in signature {call.signature.name!r}, "
                     f"output {name!r}, for inputs of shapes {call.shapes}: {difference}. "
-                    "(Random numbers can be reproduced only if a SeedGenerator draws them.)"
+                    f"({describe_known_causes(call.signature.resources)})"
                 )
     for trial, answer in zip(trials, answers[len(calls) :], strict=True):
         _check_padding(trial, answer, half)

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
+from keras_attention.export.checks.c_loader.signatures import select_for_clients
+
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")  # of SavedModels by TensorFlow 1
 
 
 def list_signatures(meta) -> dict:
-    """Return the signatures that clients can call, sorted by name.
-
-    TensorFlow stores the initialization as signatures too; their names begin with `__`.
-    """
-    signatures = sorted(meta.signature_def.items())
-    return {name: signature for name, signature in signatures if not name.startswith("__")}
+    """Return the signatures that clients can call, sorted by name."""
+    return select_for_clients(meta.signature_def)
 
 
 def list_output_tensors(meta) -> list[str]:

@@ -14,6 +14,7 @@ READ_ONLY_OPS = frozenset(
 TABLE_CHANGING_OPS = frozenset(
     ["LookupTableInsertV2", "LookupTableRemoveV2", "LookupTableImportV2"]
 )
+SEED_GENERATOR_STATE = "seed_generator_state"  # the name that Keras gives
 # TensorFlow lists here the inputs that a function, condition or loop does not change.
 READ_ONLY_INPUTS = "_read_only_resource_inputs"
 
@@ -21,23 +22,38 @@ READ_ONLY_INPUTS = "_read_only_resource_inputs"
 def find_changed_state(concrete_function: Any) -> list[str]:
     """Return the names of the variables that a traced function may change.
 
-    If it changes tables of `tf.lookup`, the list holds "a lookup table".
+    If it changes tables of `tf.lookup`, the list holds "a lookup table". A seed generator is left
+    out if no output depends on it: Keras's recurrent layers with dropout draw numbers, which they
+    do not use, also when they do not train.
 
     Args:
         concrete_function: A `tf.types.experimental.ConcreteFunction`.
     """
     variables = {id(variable.handle): variable for variable in concrete_function.variables}
-    names = set()
+    names, used = set(), _collect_operations_of_outputs(concrete_function)
     for resource, placeholder in concrete_function.graph.captures:
         consumers = placeholder.consumers()
         variable = variables.get(id(resource))
         if variable is not None and any(_changes(op, placeholder) for op in consumers):
-            names.add(variable.name.split(":")[0])
+            name = variable.name.split(":")[0]
+            if placeholder.op in used or not name.endswith(SEED_GENERATOR_STATE):
+                names.add(name)
     graph_def = concrete_function.graph.as_graph_def()
     nodes, _ = collect_called(graph_def.library.function, graph_def.node)
     if any(node.op in TABLE_CHANGING_OPS for node in nodes):
         names.add("a lookup table")
     return sorted(names)
+
+
+def _collect_operations_of_outputs(concrete_function: Any) -> set:
+    """Return the operations whose results the outputs of a traced function depend on."""
+    operations, unvisited = set(), [tensor.op for tensor in concrete_function.outputs]
+    while unvisited:
+        operation = unvisited.pop()
+        if operation not in operations:
+            operations.add(operation)
+            unvisited.extend(tensor.op for tensor in operation.inputs)
+    return operations
 
 
 def _changes(operation: Any, resource: Any) -> bool:

@@ -1,4 +1,8 @@
-"""Examples that are generated from the specs of a signature."""
+"""Examples that are generated from the specs of a signature, and tried on the model.
+
+Unlike `made_up`, which has only the SignatureDef of a written file, this keeps to the limits in the
+specs, and replaces examples that the model rejects.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -7,6 +11,7 @@ import numpy as np
 
 from keras_attention.export.printable import shorten_error
 from keras_attention.export.requests.call import Call, run_in_python
+from keras_attention.export.requests.values import make_array
 from keras_attention.export.signatures.input_checks import collect_limits
 from keras_attention.export.signatures.signature import Signature
 from keras_attention.export.signatures.spec import BATCH, Spec
@@ -90,7 +95,7 @@ def _list_ids(call: Call) -> list[int]:
 
 
 def _generate(signature: Signature, lengths: tuple[int, int], number: int) -> list[Call]:
-    """Return two calls: integers are `number`, floats small and random, bools True, strings "a"."""
+    """Return two calls with the values of `make_array`."""
     random = np.random.default_rng(0)
     return [
         Call(
@@ -116,23 +121,11 @@ def _generate_array(
     """Return an array for one input."""
     dtype = spec.tensor_spec().dtype
     shape = _shape(signature, spec, batch, length)
-    if dtype.is_floating:
-        array = 0.1 * random.standard_normal(shape)
-    elif dtype.is_integer:
-        below = spec.below
-        if isinstance(below, str):
-            below = _size(signature, below, batch, length)
-        array = np.full(shape, number if below is None else min(number, below - 1))
-    elif dtype.is_bool:
-        array = np.ones(shape)
-    elif dtype.name == "string":
-        array = np.full(shape, b"a", object)
-    else:
-        raise ValueError(
-            f"Expected `example` with {spec.name!r} for signature {signature.name!r}: "
-            f"values of this dtype cannot be generated. Received: dtype={dtype.name}"
-        )
-    return array.astype(dtype.as_numpy_dtype)
+    below = spec.below
+    if isinstance(below, str):
+        below = _size(signature, below, batch, length)
+    number = number if below is None else min(number, below - 1)
+    return make_array(dtype, shape, number, random)
 
 
 def _shape(signature: Signature, spec: Spec, batch: int, length: int) -> list[int]:

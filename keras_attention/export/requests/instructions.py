@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,15 @@ def write_requests(path: Path, calls: list[Call]) -> dict[str, Call]:
             `MAX_BODY_BYTES`.
 
     Returns:
-        The call that was written, by the signature's name.
+        The call that was written, by the signature's name. There is none for complex numbers.
     """
     (path / REQUESTS).mkdir(parents=True)
     written = {}
     for call in calls:
         name = call.signature.name
         if name in written:
+            continue
+        if not has_json(call.inputs):
             continue
         # An element takes three characters at least: a digit, a comma and a space.
         if 3 * sum(array.size for array in call.inputs.values()) > MAX_BODY_BYTES:
@@ -65,7 +67,8 @@ def how_to_serve(path: str | os.PathLike) -> str:
     Returns:
         Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
         dimension of any size), a `docker run` command in which you replace TAG, and for each
-        signature a `curl` command that sends an example, unless its JSON would be larger than 1 MB.
+        signature a `curl` command that sends an example, unless its JSON would be larger than 1 MB,
+        or it has complex numbers.
         The `docker run` command enables XLA if the signatures need it.
 
     Raises:
@@ -104,7 +107,8 @@ def how_to_serve(path: str | os.PathLike) -> str:
     for name in list_signatures(meta):
         request = request_file(path, name)
         if not request.exists():
-            lines.append(f"# {name}: no request, because its JSON would be too large; use gRPC")
+            reason = "its JSON would be too large, or JSON has no values of its dtypes"
+            lines.append(f"# {name}: no request, because {reason}; use gRPC")
             continue
         body = request.read_text(encoding="utf-8")
         data = body if len(body) <= MAX_INLINE_CHARACTERS else f"@{request}"
@@ -124,6 +128,11 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
                 sizes = ["?" if dim.size < 0 else str(dim.size) for dim in shape.dim]
                 text = "of any shape" if shape.unknown_rank else f"({', '.join(sizes)})"
                 yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
+
+
+def has_json(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return True if JSON can hold the arrays, which it cannot if they are complex."""
+    return all(array.dtype.kind != "c" for array in arrays.values())
 
 
 def to_json(array: np.ndarray) -> Any:

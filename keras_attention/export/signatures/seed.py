@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_attention.export.checks.state import SEED_GENERATOR_STATE
 from keras_attention.export.signatures.reference import (
     CheckedFunction,
     get_lengths,
@@ -118,7 +119,7 @@ def _find_generator_states(holder: Any) -> list:
     if isinstance(holder, keras.random.SeedGenerator):
         return [holder.state]
     variables = getattr(holder, "variables", [])
-    return [variable for variable in variables if variable.name == "seed_generator_state"]
+    return [variable for variable in variables if variable.name == SEED_GENERATOR_STATE]
 
 
 def _call_with_seed(

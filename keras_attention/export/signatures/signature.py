@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import keras
 
+from keras_attention.export.signatures.dtypes import check_dtype
 from keras_attention.export.signatures.input_checks import add_input_checks
 from keras_attention.export.signatures.input_names import (
     NAME_PATTERN,
@@ -67,6 +68,8 @@ class Signature(NamedTuple):
                 f"name, so that a client knows which is which. Received: {type(result).__name__} "
                 f"{keras.tree.map_structure(lambda leaf: type(leaf).__name__, result)}"
             )
+        for name, tensor in outputs.items():
+            check_dtype(self.name, "output", name, tensor.dtype.name)
         return outputs
 
 
@@ -187,4 +190,5 @@ def _parse_spec(name: str, description: Any) -> Spec:
             f"Received: {description!r}"
         )
     check_input_name(name, spec.name)
+    check_dtype(name, "input", spec.name, spec.dtype)
     return spec

@@ -1,5 +1,6 @@
 """The shared loader process, and the fixture that lets a test module use it."""
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -74,13 +75,19 @@ def loader_process():
     process.close()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def use_shared_loader(request):
-    """Let the package run its calls in the shared process; a module can override this fixture."""
-    process = request.getfixturevalue("loader_process")
+@contextlib.contextmanager
+def use_loader(process):
+    """Let the package run its calls in a LoaderProcess."""
     with pytest.MonkeyPatch.context() as patch:
         for function, modules in CALLERS.items():
             for name in modules:
                 module = importlib.import_module(f"keras_attention.export.{name}")
                 patch.setattr(module, function, getattr(process, function))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def use_shared_loader(request):
+    """Let the package run its calls in the shared process; a module can override this fixture."""
+    with use_loader(request.getfixturevalue("loader_process")):
         yield

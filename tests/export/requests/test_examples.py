@@ -24,6 +24,7 @@ def test_generated_examples_have_two_batch_sizes_and_two_lengths():
         mask=("bool", (None, 5)),
         text=("string", (None,)),
         temperature=("float16", ()),
+        wave=("complex64", (None,)),
     )
     first, second = (call.inputs for call in make_calls([signature], None))
     assert {name: array.shape for name, array in first.items()} == {
@@ -32,13 +33,15 @@ def test_generated_examples_have_two_batch_sizes_and_two_lengths():
         "mask": (1, 5),
         "text": (1,),
         "temperature": (),
+        "wave": (1,),
     }
     assert second["words"].shape == (3, 7)
     assert second["image"].shape == (3, 7, 7, 3)
     assert first["words"].dtype == "int32" and (first["words"] == 1).all()
     assert first["mask"].dtype == bool and first["mask"].all()
     assert first["text"].tolist() == [b"a"]
-    assert first["temperature"].dtype == "float16"
+    assert second["text"].tolist() == [b"a", b"a a", b"a a a"]
+    assert first["temperature"].dtype == "float16" and first["wave"].dtype == "complex64"
     assert 0.05 < first["image"].std() < 0.2
 
 
@@ -48,11 +51,6 @@ def test_generated_examples_are_deterministic():
         make_calls([signature], None), make_calls([signature], None), strict=True
     ):
         np.testing.assert_array_equal(first.inputs["x"], second.inputs["x"])
-
-
-def test_a_dtype_that_cannot_be_generated_requires_an_example():
-    with pytest.raises(ValueError, match="Expected `example` with 'x' for signature 'serving_def"):
-        make_calls([make_signature(x=("complex64", (None,)))], None)
 
 
 def test_a_signature_is_called_with_every_example_that_has_all_of_its_inputs():

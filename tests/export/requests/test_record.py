@@ -1,5 +1,6 @@
 """The record of an export: its contents, and the kept answers."""
 
+import contextlib
 import json
 import subprocess
 
@@ -72,6 +73,23 @@ def test_answers_that_may_change_are_not_kept(tmp_path):
         path = export.saved_model(None, tmp_path / "m", signatures)
     described = load_record(path)["signatures"]
     assert [name for name in functions if described[name]["reproducible"]] == ["serving_default"]
+    kept = [file.name for file in (path / record.ANSWERS).iterdir()]
+    assert kept == ["serving_default.json"]
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_an_answer_that_depends_on_no_changed_state_is_kept(is_used, tmp_path):
+    x = keras.Input((2, 3), name="x")
+    lstm = keras.layers.LSTM(2, dropout=0.5)  # draws numbers also when it does not use them
+    model = keras.Model(x, lstm(x))
+    signatures = {"train": (lambda x: lstm(x, training=True), [x])} if is_used else None
+    expected = "change variables" if is_used else None
+    with pytest.warns(UserWarning, match=expected) if expected else contextlib.nullcontext():
+        path = export.saved_model(model, tmp_path / "m", signatures)
+    described = load_record(path)["signatures"]
+    assert described["serving_default"]["reproducible"]
+    if is_used:
+        assert not described["train"]["reproducible"]
     kept = [file.name for file in (path / record.ANSWERS).iterdir()]
     assert kept == ["serving_default.json"]
 

@@ -3,9 +3,16 @@
 import keras
 import pytest
 
+from keras_attention import export
 from keras_attention.export.signatures.signature import collect_signatures
 
 X = keras.InputSpec(shape=(None, 2), dtype="float32", name="x")
+
+
+def cast_to(dtype):
+    import tensorflow as tf
+
+    return lambda x: {"y": tf.cast(x, dtype)}
 
 
 class Subclassed(keras.Model):
@@ -25,6 +32,16 @@ class Subclassed(keras.Model):
 def test_an_input_without_name_shape_or_dtype_is_refused(spec):
     with pytest.raises(ValueError, match="of signature 'serving_default' as keras_att"):
         collect_signatures(None, {"serving_default": (lambda x: x, [spec])})
+
+
+@pytest.mark.parametrize("dtype", ["qint8", "float8_e4m3fn"])
+def test_a_dtype_that_clients_cannot_send_or_receive_is_refused(dtype):
+    spec = export.Spec("x", (None,), dtype)
+    with pytest.raises(ValueError, match=f"input 'x' of signature 'odd'.*dtype={dtype}. Cast"):
+        collect_signatures(None, {"odd": (lambda x: x, [spec])})
+    (signature,) = collect_signatures(None, {"serving_default": (cast_to(dtype), [X])})
+    with pytest.raises(ValueError, match=f"output 'y' of signature 'serving_def.*dtype={dtype}"):
+        signature.compute_outputs(keras.ops.ones((1, 2)))
 
 
 def test_two_inputs_with_the_same_name_are_refused():

@@ -2,6 +2,7 @@
 
 from double.refusal import INVALID, Refusal
 from keras_attention.export.checks.c_loader.model import LoaderError
+from keras_attention.export.checks.c_loader.signatures import select_for_clients
 
 
 def predict(models, spec, inputs, selected=()):
@@ -29,5 +30,4 @@ def predict(models, spec, inputs, selected=()):
 
 def list_signatures(loaded):
     """Return the SignatureDefs by name, without TensorFlow's own."""
-    signatures = loaded.model.signatures
-    return {name: signatures[name] for name in signatures if not name.startswith("__")}
+    return select_for_clients(loaded.model.signatures)

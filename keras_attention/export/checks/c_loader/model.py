@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_attention.export.checks.c_loader.library import Output, open_library
 from keras_attention.export.checks.c_loader.op_libraries import find_library_files
+from keras_attention.export.checks.c_loader.signatures import select_for_clients
 from keras_attention.export.checks.c_loader.tensors import delete_tensor, to_array, to_tensor
 
 # Status codes of TensorFlow and gRPC.
@@ -96,10 +97,10 @@ class Model:
             LoaderError: If TensorFlow reports an error, with its message, or if the signature
                 names a tensor that is not in the graph.
         """
-        callable_names = sorted(key for key in self.signatures if not key.startswith("__"))
-        if name not in callable_names:
-            raise ValueError(f"Expected a signature of {callable_names}. Received: {name!r}")
-        signature = self.signatures[name]
+        signatures = select_for_clients(self.signatures)
+        if name not in signatures:
+            raise ValueError(f"Expected a signature of {[*signatures]}. Received: {name!r}")
+        signature = signatures[name]
         if set(inputs) != set(signature.inputs):
             raise ValueError(
                 f"Expected the inputs {sorted(signature.inputs)} for signature {name!r}. "
