@@ -18,6 +18,7 @@ from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.recurrent.deep_fusion_decoder import DeepFusionDecoder
 from keras_attention.layers.recurrent.lstmn_cell import LSTMNCell
 from keras_attention.layers.recurrent.residual_stack import ResidualStack
+from keras_attention.layers.recurrent_glimpses import RecurrentGlimpses
 from keras_attention.layers.self_attention_2d import SelfAttention2D
 from keras_attention.layers.time_reduction import TimeReduction
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
@@ -41,6 +42,7 @@ __all__ = [
     "NTMCell",
     "PointerDecoder",
     "PositionalEncoding",
+    "RecurrentGlimpses",
     "ResidualStack",
     "SelfAttention2D",
     "TimeReduction",

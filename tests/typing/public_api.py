@@ -124,6 +124,14 @@ def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
     keras_attention.NTMCell(8, memory_start="random")  # pyright: ignore[reportArgumentType]
 
 
+def look(images: Tensor, centers: Tensor) -> None:
+    """Glimpses."""
+    keras_attention.read.glimpse(images, centers, size=8, scales=2)
+    keras_attention.read.glimpse(images, centers, size="8")  # pyright: ignore[reportArgumentType]
+    keras_attention.RecurrentGlimpses(6, cell=keras.layers.LSTMCell(256), units=256)
+    keras_attention.RecurrentGlimpses(start="left")  # pyright: ignore[reportArgumentType]
+
+
 def point(memory: Tensor) -> Tensor:
     """Pointer networks."""
     pointer = keras_attention.PointerDecoder(8, end_slot=True)
