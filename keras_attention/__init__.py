@@ -6,6 +6,7 @@ Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value
 
 from keras_attention import (
     decoding,
+    explain,
     export,
     mask,
     memory,
@@ -30,6 +31,7 @@ from keras_attention.layers import (
     MultiHeadAttention,
     MultiHeadSelfAttention,
     NTMCell,
+    PatchEmbedding,
     PointerDecoder,
     PositionalEncoding,
     SelfAttention2D,
@@ -66,6 +68,7 @@ __all__ = [
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",
+    "PatchEmbedding",
     "PointerDecoder",
     "PositionalEncoding",
     "ReinforceModel",
@@ -74,6 +77,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "decoding",
+    "explain",
     "export",
     "mask",
     "memory",
