@@ -28,7 +28,14 @@ def make_transformer(shape, patch, width, blocks, heads, dropout):
         (`keras_attention.explain.rollout`).
     """
     image = keras.Input(shape, dtype="uint8", name="image")
-    embed = keras_attention.PatchEmbedding(patch, width, data_format="channels_last")
+    embed = keras_attention.PatchEmbedding(
+        patch,
+        width,
+        data_format="channels_last",
+        # About as large as the projected patches. With the layer's default of 0.05, most of a short
+        # training passes before the network uses the positions.
+        positions_initializer=keras.initializers.RandomNormal(stddev=0.5),
+    )
     tokens = embed(layers.Rescaling(1 / 127.5, -1)(image))
     stack = [
         keras_attention.TransformerEncoderBlock(

@@ -48,7 +48,7 @@ DRAWN_CLASSES = {"mnist": (2, 3, 5, 7, 8), "cifar10": (0, 1, 5, 7, 8)}
 def main(
     data="mnist",
     model="transformer",
-    steps=4000,
+    steps=2500,
     rate=1e-3,
     width=64,
     blocks=4,
@@ -80,7 +80,7 @@ def main(
     The other arguments are described in `examples.command_line`.
     """
     if quick:
-        steps, width, blocks, heads, batch = 2, 8, 2, 2, 32
+        steps, width, blocks, heads, batch = 2, 8, 1, 2, 32
     devices = distribution.strategy(strategy)
     steps_per_epoch = 1 if quick else STEPS_PER_EPOCH
     is_transformer = model == "transformer"
@@ -157,13 +157,12 @@ def main(
 
 def load_parts(data, quick):
     """Load the images and labels of the training, validation and test parts, in a dict."""
-    subset = "[:200]" if quick else ""
-    images, labels = data_sets.load_pixels(data, f"train{subset}")
+    images, labels = data_sets.load_pixels(data, "train[:200]" if quick else "train")
     first = len(images) - (100 if quick else VALIDATION[data])
     return {
         "train": (images[:first], labels[:first]),
         "validation": (images[first:], labels[first:]),
-        "test": data_sets.load_pixels(data, f"test{subset}"),
+        "test": data_sets.load_pixels(data, "test[:100]" if quick else "test"),
     }
 
 
@@ -187,8 +186,10 @@ def draw(with_maps, part, data, path):
     figure = keras_attention.visualize.overlay(
         list(chosen),
         [np.stack(maps) for maps in zip(outputs["attention"], outputs["rollout"], strict=True)],
-        [["last block", f"rollout: {name}"] for name in names],
+        [["last block", "rollout"]] * len(names),
     )
+    for axes, name in zip(figure.axes[::3], names, strict=True):
+        axes.set_title(name, fontsize=10)
     write(path, figure.savefig)
 
 
