@@ -136,7 +136,9 @@ class PatchEmbedding(DenseInputsLayer):
     def call(self, inputs: Tensor) -> Tensor:
         check_tensors("inputs", inputs)
         height, width, channels = self._check_shape(inputs.shape)
-        patches = self._cut(ops.cast(inputs, self.compute_dtype), height, width, channels)
+        patches = self._split_into_patches(
+            ops.cast(inputs, self.compute_dtype), height, width, channels
+        )
         dtype = score_dtype(self.compute_dtype)
         vectors = project(clip_input(patches), self.kernel, self.bias, dtype)
         if self.class_vector is not None:
@@ -149,7 +151,7 @@ class PatchEmbedding(DenseInputsLayer):
             vectors = self.encode(vectors)
         return saturate_cast(vectors, self.compute_dtype)
 
-    def _cut(self, image, height, width, channels):
+    def _split_into_patches(self, image, height, width, channels):
         """Reshape images to patches `(batch, patches, patch * patch * C)`."""
         rows, columns, side = height // self.patch, width // self.patch, self.patch
         if self.data_format == "channels_last":

@@ -221,6 +221,12 @@ def draw(weights: Tensor, images: Tensor) -> None:
     assert_type(keras_attention.visualize.text_heatmap(weights, ["a"], ["b"]), str)
 
 
+def explain(weights: list[Tensor]) -> Tensor:
+    """Attention rollout."""
+    keras_attention.explain.rollout(weights, residual="half")  # pyright: ignore[reportArgumentType]
+    return keras_attention.explain.rollout(weights, residual=0.5)
+
+
 def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:
     """SavedModels and servers."""
     spec = keras_attention.export.Spec("source", ("batch", "length"), "int32", below=1000)
