@@ -6,6 +6,7 @@ Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value
 
 from keras_attention import (
     decoding,
+    explain,
     export,
     mask,
     memory,
@@ -32,6 +33,7 @@ from keras_attention.layers import (
     MultiHeadAttention,
     MultiHeadSelfAttention,
     NTMCell,
+    PatchEmbedding,
     PointerDecoder,
     PositionalEncoding,
     RecurrentGlimpses,
@@ -72,6 +74,7 @@ __all__ = [
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",
+    "PatchEmbedding",
     "PointerDecoder",
     "PositionalEncoding",
     "RecurrentGlimpses",
@@ -82,6 +85,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "decoding",
+    "explain",
     "export",
     "mask",
     "memory",

@@ -5,6 +5,7 @@ from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
+from keras_attention.layers.patch_embedding import PatchEmbedding
 from keras_attention.layers.pointer.pointer_decoder import PointerDecoder
 from keras_attention.layers.positions.positional_encoding import PositionalEncoding
 from keras_attention.layers.query_value.additive_attention import AdditiveAttention
@@ -40,6 +41,7 @@ __all__ = [
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",
+    "PatchEmbedding",
     "PointerDecoder",
     "PositionalEncoding",
     "RecurrentGlimpses",

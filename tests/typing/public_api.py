@@ -52,9 +52,11 @@ def build_multi_head_layers() -> list[keras.layers.Layer]:
     keras_attention.MultiHeadAttention(num_heads=None)  # pyright: ignore[reportArgumentType]
     keras_attention.MultiHeadSelfAttention()  # pyright: ignore[reportCallIssue]
     keras_attention.TransformerEncoderBlock(2, 8, norm="rms")  # pyright: ignore[reportArgumentType]
+    keras_attention.PatchEmbedding(4, 8, positions="rotary")  # pyright: ignore[reportArgumentType]
     return [
         keras_attention.MultiHeadAttention(num_heads=2, key_dim=8),
         keras_attention.MultiHeadSelfAttention(2, window=4, rotary_base=10000.0),
+        keras_attention.PatchEmbedding(patch=4, width=8, class_token=False),
         keras_attention.PositionalEncoding(base=10000.0, scale=True),
         keras_attention.SelfAttention2D(data_format="channels_last"),
         keras_attention.TimeReduction(factor=2),
@@ -230,6 +232,12 @@ def draw(weights: Tensor, images: Tensor) -> None:
     keras_attention.visualize.overlay(images, weights, upsampling="blocks")
     keras_attention.visualize.overlay(images, weights, upsampling="cubic")  # pyright: ignore[reportArgumentType]
     assert_type(keras_attention.visualize.text_heatmap(weights, ["a"], ["b"]), str)
+
+
+def explain(weights: list[Tensor]) -> Tensor:
+    """Attention rollout."""
+    keras_attention.explain.rollout(weights, residual="half")  # pyright: ignore[reportArgumentType]
+    return keras_attention.explain.rollout(weights, residual=0.5)
 
 
 def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:
