@@ -5,6 +5,7 @@ from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
+from keras_attention.layers.patch_embedding import PatchEmbedding
 from keras_attention.layers.pointer.pointer_decoder import PointerDecoder
 from keras_attention.layers.positions.positional_encoding import PositionalEncoding
 from keras_attention.layers.query_value.additive_attention import AdditiveAttention
@@ -18,6 +19,7 @@ from keras_attention.layers.recurrent.attention_decoder import AttentionDecoder
 from keras_attention.layers.recurrent.deep_fusion_decoder import DeepFusionDecoder
 from keras_attention.layers.recurrent.lstmn_cell import LSTMNCell
 from keras_attention.layers.recurrent.residual_stack import ResidualStack
+from keras_attention.layers.recurrent_glimpses import RecurrentGlimpses
 from keras_attention.layers.self_attention_2d import SelfAttention2D
 from keras_attention.layers.time_reduction import TimeReduction
 from keras_attention.layers.transformer.transformer_decoder_block import TransformerDecoderBlock
@@ -39,8 +41,10 @@ __all__ = [
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NTMCell",
+    "PatchEmbedding",
     "PointerDecoder",
     "PositionalEncoding",
+    "RecurrentGlimpses",
     "ResidualStack",
     "SelfAttention2D",
     "TimeReduction",

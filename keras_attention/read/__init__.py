@@ -1,5 +1,6 @@
-"""Step 4, read: weights and values -> context (B,Tq,Dv)."""
+"""Step 4, read: weights and values -> context (B,Tq,Dv); or a location and an image -> a crop."""
 
+from keras_attention.read.glimpse import glimpse
 from keras_attention.read.weighted_sum import weighted_sum
 
-__all__ = ["weighted_sum"]
+__all__ = ["glimpse", "weighted_sum"]

@@ -33,7 +33,7 @@ def parse_image_maps(images: Any, weights: Any, titles: Any) -> list[ImageMaps]:
         check_count("titles", titles, len(images), "images")
     else:
         images, weights, titles = [images], [weights], [titles]
-    images = [_parse_image(image) for image in images]
+    images = [parse_image(image) for image in images]
     maps = [_parse_maps(matrix) for matrix in weights]
     titles = [_parse_titles(words, len(steps)) for words, steps in zip(titles, maps, strict=True)]
     return [ImageMaps(*parts) for parts in zip(images, maps, titles, strict=True)]
@@ -45,7 +45,7 @@ def _is_image_list(images):
     return is_list and all(get_rank(image) in (2, 3) for image in images)
 
 
-def _parse_image(image):
+def parse_image(image):
     """Return (H, W) or (H, W, 3), float32 from 0 to 1."""
     numbers = to_array("images", image)
     shape = numbers.shape

@@ -52,9 +52,11 @@ def build_multi_head_layers() -> list[keras.layers.Layer]:
     keras_attention.MultiHeadAttention(num_heads=None)  # pyright: ignore[reportArgumentType]
     keras_attention.MultiHeadSelfAttention()  # pyright: ignore[reportCallIssue]
     keras_attention.TransformerEncoderBlock(2, 8, norm="rms")  # pyright: ignore[reportArgumentType]
+    keras_attention.PatchEmbedding(4, 8, positions="rotary")  # pyright: ignore[reportArgumentType]
     return [
         keras_attention.MultiHeadAttention(num_heads=2, key_dim=8),
         keras_attention.MultiHeadSelfAttention(2, window=4, rotary_base=10000.0),
+        keras_attention.PatchEmbedding(patch=4, width=8, class_token=False),
         keras_attention.PositionalEncoding(base=10000.0, scale=True),
         keras_attention.SelfAttention2D(data_format="channels_last"),
         keras_attention.TimeReduction(factor=2),
@@ -122,6 +124,14 @@ def decode_step_by_step(query: Tensor, memory: Tensor) -> None:
     keras_attention.LSTMNCell("8", max_length=20)  # pyright: ignore[reportArgumentType]
     keras_attention.ResidualStack([keras.layers.GRUCell(8)] * 2).get_initial_state(2)
     keras_attention.NTMCell(8, memory_start="random")  # pyright: ignore[reportArgumentType]
+
+
+def look(images: Tensor, centers: Tensor) -> None:
+    """Glimpses."""
+    keras_attention.read.glimpse(images, centers, size=8, scales=2)
+    keras_attention.read.glimpse(images, centers, size="8")  # pyright: ignore[reportArgumentType]
+    keras_attention.RecurrentGlimpses(6, cell=keras.layers.LSTMCell(256), units=256)
+    keras_attention.RecurrentGlimpses(start="left")  # pyright: ignore[reportArgumentType]
 
 
 def point(memory: Tensor) -> Tensor:
@@ -222,6 +232,12 @@ def draw(weights: Tensor, images: Tensor) -> None:
     keras_attention.visualize.overlay(images, weights, upsampling="blocks")
     keras_attention.visualize.overlay(images, weights, upsampling="cubic")  # pyright: ignore[reportArgumentType]
     assert_type(keras_attention.visualize.text_heatmap(weights, ["a"], ["b"]), str)
+
+
+def explain(weights: list[Tensor]) -> Tensor:
+    """Attention rollout."""
+    keras_attention.explain.rollout(weights, residual="half")  # pyright: ignore[reportArgumentType]
+    return keras_attention.explain.rollout(weights, residual=0.5)
 
 
 def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:

@@ -19,7 +19,7 @@ from keras_attention.precision import at_least_float32
 from keras_attention.types import Tensor
 
 # The shape of a credit tensor after the batch axis, by which one is recognized among the losses.
-CREDIT_SHAPE = (1, 2, 2)
+CREDIT_SHAPE = (1, 4, 2)
 # Keras's own sum of the losses sends the gradients +1 and -1 to the two entries of a pair, next to
 # REINFORCE's gradient, which is as small as 1 / batch. Both 1s cancel, but rounding of 1 + gradient
 # would lose the gradient's low digits. Scaling the entries down makes REINFORCE's gradient on them
@@ -28,8 +28,14 @@ CREDIT_SHAPE = (1, 2, 2)
 GRADIENT_SCALE, GRADIENT_SCALE_FLOAT16 = 2.0**-40, 2.0**-10
 
 
-def credit(log_probability, entropy):
+def credit(log_probability=None, entropy=None, with_cost=None, without_cost=None):
     """Encode log-probabilities and entropies of samples as a loss that `reinforce` can decode.
+
+    A layer that predicts its own baseline b_t for each sample s_t passes the last two arguments
+    instead. The gradients of its policy and of its baseline's squared error are linear in the cost:
+
+        with_cost    = sum_t (reward_weight * log p(s_t) + b_t)
+        without_cost = sum_t (reward_weight * stop_gradient(b_t) * log p(s_t) + b_t^2 / 2)
 
     Pass the tensor to `add_loss` in a training call. Its sum and the gradient of its sum are
     exactly zero. A model that just adds the tensor to its loss, without `reinforce`, is therefore
@@ -38,14 +44,19 @@ def credit(log_probability, entropy):
     Args:
         log_probability: Log-probability of all samples of each example, `(batch,)`.
         entropy: Entropy of the distributions they were drawn from, `(batch,)`.
+        with_cost: `(batch,)`. `reinforce` multiplies its gradient by each example's cost.
+        without_cost: `(batch,)`. Its gradient is added as it is.
 
     Returns:
-        Tensor `(batch, 1, 2, 2)`. Axis 2 holds log-probability and entropy. Axis 3 holds x and -x,
-        where x has the value 0 and the gradient of the log-probability or entropy times 2^-40
-        (2^-10 in float16).
+        Tensor `(batch, 1, 4, 2)`. Axis 2 holds the four arguments, zero where they are None. Axis 3
+        holds x and -x, where x has the value 0 and the gradient of the argument times 2^-40 (2^-10
+        in float16).
     """
+    columns = [log_probability, entropy, with_cost, without_cost]
+    zeros = ops.zeros_like(next(x for x in columns if x is not None))
+    columns = [zeros if x is None else x for x in columns]
     # Keras sums losses in its floatx.
-    gradients = ops.cast(ops.stack([log_probability, entropy], axis=-1), keras.config.floatx())
+    gradients = ops.cast(ops.stack(columns, axis=-1), keras.config.floatx())
     gradients = ops.subtract(gradients, ops.stop_gradient(gradients))
     gradients = ops.multiply(_gradient_scale(gradients), gradients)
     return ops.expand_dims(ops.stack([gradients, -gradients], axis=-1), 1)
@@ -67,6 +78,7 @@ def reinforce(
     baseline: float | Tensor = 0.0,
     reward_weight: float = 0.1,
     entropy_weight: float = 0.002,
+    is_counted: Tensor | None = None,
 ) -> Tensor:
     """Compute the REINFORCE term of a loss, for custom training loops.
 
@@ -76,7 +88,9 @@ def reinforce(
             reward_weight * (cost + baseline) * log p(samples) - entropy_weight * entropy
 
     so that the reported loss remains the loss itself. Minimized together with the mean cost, it
-    makes samples of low cost more probable.
+    makes samples of low cost more probable. For layers with a baseline of their own, such as
+    `RecurrentGlimpses`, it has the gradient of their REINFORCE term and of their baseline's squared
+    error; `baseline` and the two weights do not apply to them.
 
     Args:
         losses: `layer.losses` or `model.losses` after a call with `training=True`. Only the
@@ -89,6 +103,8 @@ def reinforce(
         reward_weight: lambda_r of Xu et al. With 1, the gradient of the mean cost plus this term
             is an unbiased estimate of the gradient of the expected mean cost.
         entropy_weight: lambda_e of Xu et al.
+        is_counted: Bool `(batch,)`; False for examples without any gradient from this term. None
+            counts all examples.
 
     Returns:
         A scalar tensor. Under `tf.distribute`, each replica has to divide it by the number of
@@ -125,10 +141,13 @@ def reinforce(
             f"Received: cost of shape {tuple(cost.shape)}, "
             f"samples for batches of {sorted(sampled_batches)}"
         )
-    log_probability, entropy = _sum_credits(credits, 0), _sum_credits(credits, 1)
+    log_probability, entropy, with_cost, without_cost = (_sum_credits(credits, n) for n in range(4))
+    cost = ops.stop_gradient(ops.cast(cost, log_probability.dtype))
     advantage = ops.stop_gradient(ops.cast(ops.add(cost, baseline), log_probability.dtype))
     weighted = ops.multiply(reward_weight, ops.multiply(advantage, log_probability))
-    return ops.mean(ops.subtract(weighted, ops.multiply(entropy_weight, entropy)))
+    term = ops.subtract(weighted, ops.multiply(entropy_weight, entropy))
+    term = ops.add(term, ops.add(ops.multiply(cost, with_cost), without_cost))
+    return ops.mean(term if is_counted is None else ops.where(is_counted, term, 0.0))
 
 
 def _sum_credits(credits: list[Tensor], index: int) -> Tensor:

@@ -4,7 +4,8 @@ The negative compiled loss of an example is the reward of its samples. docs/rein
 how the parts work together.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 from keras import ops, tree
@@ -12,6 +13,7 @@ from keras import ops, tree
 from keras_attention import arguments
 from keras_attention.layers.reinforce.example_costs import ExampleCosts, replica_count
 from keras_attention.layers.reinforce.reinforce import is_credit, reinforce
+from keras_attention.layers.reinforce.reward import compute_cost, get_reward, serialize_reward
 from keras_attention.types import Config, Nest, Tensor
 
 
@@ -20,9 +22,9 @@ class ReinforceModel(keras.Model):
     """A functional `keras.Model` that trains sampling layers by REINFORCE.
 
     It supports any number of `HardAttention(estimator="reinforce")` layers, alone or in an
-    `AttentionDecoder`, with plain `compile` and `fit`. With cost_i the cost of example i in the
-    compiled loss (their mean is the loss), r_i = -cost_i its reward and b the baseline, the model
-    follows the gradient of
+    `AttentionDecoder`, and of `RecurrentGlimpses`, with plain `compile` and `fit`. With cost_i the
+    cost of example i in the compiled loss (their mean is the loss), r_i = -cost_i its reward and b
+    the baseline, the model follows the gradient of
 
         mean_i( cost_i - reward_weight * (r_i - b) * log p(s_i | alpha) - entropy_weight * H_i )
 
@@ -55,6 +57,11 @@ class ReinforceModel(keras.Model):
         reward_weight: lambda_r, at least 0; 0.1 in the paper's code.
         entropy_weight: lambda_e, at least 0; 0.002 in the paper's code.
         baseline_decay: Decay of the moving average of rewards, in [0, 1).
+        reward: The reward of an example. None = minus its compiled loss. "accuracy" = 1 if the
+            largest output is that of the target class (integer targets `(batch,)`, or one-hot
+            targets), otherwise 0. Or a function `(y, y_pred)` of targets and outputs that returns
+            the rewards `(batch,)`, registered for saving. Examples with weight 0 are not rewarded;
+            other sample weights do not change a reward that you pass.
         name: The model's name.
 
     The compiled loss: any Keras loss, the name of one, or a function that returns at least one
@@ -66,8 +73,8 @@ class ReinforceModel(keras.Model):
     rejected, because they do not name one loss. Every sampling layer must be called on the examples
     of the batch, in their order.
 
-    `keras.models.clone_model` sets `reward_weight`, `entropy_weight` and `baseline_decay` of the
-    copy to their defaults, because Keras does not pass them on.
+    `keras.models.clone_model` sets `reward_weight`, `entropy_weight`, `baseline_decay` and `reward`
+    of the copy to their defaults, because Keras does not pass them on.
 
     Raises:
         ValueError: If an argument is invalid, or, from `compile`, if the loss is not as described.
@@ -99,6 +106,7 @@ class ReinforceModel(keras.Model):
         reward_weight: float = 0.1,
         entropy_weight: float = 0.002,
         baseline_decay: float = 0.9,
+        reward: Literal["accuracy"] | Callable | Config | None = None,
         **kwargs: Any,
     ) -> None:
         if not args and not {"inputs", "outputs"} <= set(kwargs):
@@ -110,6 +118,7 @@ class ReinforceModel(keras.Model):
         self.reward_weight = arguments.nonnegative_number("reward_weight", reward_weight)
         self.entropy_weight = arguments.nonnegative_number("entropy_weight", entropy_weight)
         self.baseline_decay = arguments.rate("baseline_decay", baseline_decay)
+        self.reward = get_reward(reward)
         # The decayed sum of mean rewards and the decayed count of batches.
         self.rewards = self.add_weight(
             name="rewards",
@@ -133,7 +142,8 @@ class ReinforceModel(keras.Model):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self.example_costs = ExampleCosts(loss, loss_weights, self.output, self.output_names)
+        if self.reward is None:
+            self.example_costs = ExampleCosts(loss, loss_weights, self.output, self.output_names)
         super().compile(optimizer, loss, loss_weights, *args, **kwargs)
 
     def compile_from_config(self, config: Config) -> None:
@@ -152,14 +162,19 @@ class ReinforceModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not any(map(is_credit, self.losses)):  # nothing was sampled, as in evaluation
             return loss
-        cost = ops.stop_gradient(self.example_costs(y, y_pred, sample_weight))
+        if self.reward is None:
+            cost = ops.stop_gradient(self.example_costs(y, y_pred, sample_weight))
+        else:
+            cost = compute_cost(self.reward, y, y_pred)
         has_weight = _has_weight(sample_weight, cost)
+        cost = ops.where(has_weight, cost, 0.0)
         term = reinforce(
             self.losses,
             cost,
             ops.where(has_weight, self.baseline, 0.0),
             self.reward_weight,
             self.entropy_weight,
+            has_weight,
         )
         self._update_baseline(cost, ops.logical_and(has_weight, ops.isfinite(cost)))
         return ops.add(loss, ops.divide(term, replica_count()))
@@ -179,6 +194,7 @@ class ReinforceModel(keras.Model):
             "reward_weight": self.reward_weight,
             "entropy_weight": self.entropy_weight,
             "baseline_decay": self.baseline_decay,
+            "reward": serialize_reward(self.reward),
         }
 
 

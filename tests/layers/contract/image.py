@@ -1,4 +1,4 @@
-"""Contract cases of SelfAttention2D."""
+"""Contract cases of PatchEmbedding and SelfAttention2D."""
 
 from keras import ops
 
@@ -19,6 +19,22 @@ def call_on_image(layer, query, value, query_mask, value_mask, **options):
     return (output, *weights) if weights else output
 
 
+@request_scores
+def call_patch_embedding(layer, query, value, query_mask, value_mask, **options):
+    """Call the layer on images of 2 x 4 pixels, whose channels are means of the values, permuted.
+
+    The weights are zeros: the layer computes no attention.
+    """
+    mean = ops.mean(value, axis=1)
+    pixels = [ops.roll(mean, number, axis=-1) for number in range(8)]
+    image = ops.reshape(ops.concatenate(pixels, axis=-1), (-1, 2, 4, value.shape[-1]))
+    image = image if layer.data_format == "channels_last" else ops.transpose(image, (0, 3, 1, 2))
+    output = layer(image)
+    output = ops.reshape(output, (-1, output.shape[1] * output.shape[2]))
+    weights = ops.cast(ops.zeros_like(value[..., 0]), output.dtype)
+    return (output, weights) if options["return_attention_scores"] else output
+
+
 IMAGE = {
     "call": call_on_image,
     "takes_masks": False,
@@ -27,7 +43,32 @@ IMAGE = {
     "treats_keys_alike": False,  # keys are also queries; pooling combines neighboring keys
 }
 
+PATCHES = {**IMAGE, "call": call_patch_embedding, "fully_masked_output_is_zero": False}
+
 ROWS = {
+    "patch_embedding": Case(
+        keras_attention.PatchEmbedding,
+        {"patch": 2, "width": 3},
+        all_arguments={
+            **INITIALIZERS,
+            "patch": 1,
+            "width": 4,
+            "class_token": False,
+            "positions": "sinusoidal",
+            "data_format": "channels_first",
+            "bias_initializer": "ones",
+            "class_token_initializer": "ones",
+            "positions_initializer": "zeros",
+        },
+        wrong_arguments=[
+            ({"patch": 0}, "patch=0"),
+            ({"width": 2.5}, "width=2.5"),
+            ({"class_token": 1}, "class_token=1"),
+            ({"positions": "rotary"}, "positions='rotary'"),
+            ({"data_format": "NHWC"}, "data_format='NHWC'"),
+        ],
+        **PATCHES,
+    ),
     "self_attention_2d": Case(
         keras_attention.SelfAttention2D,
         all_arguments={

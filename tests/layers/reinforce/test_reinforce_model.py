@@ -4,6 +4,8 @@ import pytest
 from keras import ops
 
 from keras_attention import AttentionDecoder, HardAttention, ReinforceModel
+from keras_attention.layers.reinforce.reinforce import credit
+from keras_attention.layers.reinforce.reward import compute_cost
 from tests.compile_model import compile_model
 
 BATCH, QUERIES, KEYS, WIDTH = 6, 3, 5, 2
@@ -149,3 +151,67 @@ def test_missing_inputs_or_loss_are_refused():
         ReinforceModel(reward_weight=1.0)
     with pytest.raises(ValueError, match="Expected `loss` in compile"):
         build_model().compile("adam")
+
+
+class Arm(keras.layers.Layer):
+    """Draws one of two arms for each example, and predicts the reward as its own baseline."""
+
+    def build(self, input_shape):
+        self.logit = self.add_weight(shape=(), initializer="zeros", name="logit")
+        self.baseline = self.add_weight(shape=(), initializer="zeros", name="baseline")
+        self.seed = keras.random.SeedGenerator(0)
+
+    def call(self, x, training=None):
+        second = ops.sigmoid(self.logit)
+        if not training:
+            return ops.ones_like(x) * second
+        is_second = keras.random.uniform(ops.shape(x), seed=self.seed) < second
+        log_probability = ops.log(ops.where(is_second, second, 1 - second))[:, 0]
+        baseline = self.baseline * ops.ones_like(log_probability)
+        fixed = ops.stop_gradient(baseline) * log_probability
+        self.add_loss(
+            credit(with_cost=log_probability + baseline, without_cost=fixed + baseline**2 / 2)
+        )
+        return ops.stop_gradient(ops.cast(is_second, x.dtype))
+
+
+@keras.saving.register_keras_serializable("tests")
+def pay_second_arm(y, y_pred):
+    return y[:, 0] * y_pred[:, 0]
+
+
+def test_a_two_armed_bandit_learns_with_its_own_baseline_and_reward():
+    inputs = keras.Input((1,))
+    arm = Arm()
+    model = ReinforceModel(inputs, arm(inputs), reward=pay_second_arm)
+    compile_model(model, keras.optimizers.SGD(0.5), lambda y, y_pred: 0 * y_pred, jit_compile=JIT)
+    ones = np.ones((64, 1), "float32")
+    model.fit(ones, ones, batch_size=64, epochs=60, verbose=0)
+    probability = float(model.predict(ones[:1], verbose=0)[0, 0])
+    assert probability > 0.9
+    assert abs(ops.convert_to_numpy(arm.baseline) - probability) < 0.15
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_accuracy_as_a_reward(one_hot):
+    y = np.array([[0], [2], [1], [1]])
+    y_pred = np.eye(3)[[0, 2, 2, 1]]
+    targets = np.eye(3)[y[:, 0]] if one_hot else y
+    cost = compute_cost("accuracy", targets, ops.convert_to_tensor(y_pred))
+    np.testing.assert_array_equal(ops.convert_to_numpy(cost), [-1, -1, 0, -1])
+
+
+def test_rewards_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="Expected `reward` to be None, 'accuracy'"):
+        build_model(reward="loss")
+    with pytest.raises(ValueError, match=r"single output \(batch, classes\)"):
+        compute_cost("accuracy", TARGET, ops.convert_to_tensor(TARGET))
+    with pytest.raises(ValueError, match=r"rewards of shape \(batch,\)"):
+        compute_cost(lambda y, y_pred: ops.mean(y), TARGET, TARGET)
+
+
+@pytest.mark.parametrize("reward", ["accuracy", pay_second_arm])
+def test_the_reward_is_saved(reward, tmp_path):
+    build_model(reward=reward).save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    assert copy.reward is reward or copy.reward == reward

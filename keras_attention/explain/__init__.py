@@ -1,0 +1,5 @@
+"""Explanations of a model's output: the input positions that it depends on."""
+
+from keras_attention.explain.rollout import rollout
+
+__all__ = ["rollout"]
