@@ -88,7 +88,7 @@ def glimpses(
     grid = figure.add_gridspec(len(images), 1 + count, height_ratios=heights, width_ratios=ratios)
     for line, (image, path_centers, title) in enumerate(zip(images, centers, titles, strict=True)):
         _draw_path(figure.add_subplot(grid[line, 0]), image, path_centers, size, title)
-        for n, squares in enumerate(_cut(image, path_centers, size, scales)):
+        for n, squares in enumerate(_crop(image, path_centers, size, scales)):
             axes = figure.add_subplot(grid[line, 1 + n])
             axes.set_axis_off()
             axes.imshow(np.concatenate(list(squares), axis=1), cmap="gray", vmin=0, vmax=1)
@@ -98,7 +98,7 @@ def glimpses(
     return figure
 
 
-def _cut(image, centers, size, scales):
+def _crop(image, centers, size, scales):
     """Return the glimpses (glimpses, scales, size, size) or (..., 3) of one image."""
     from keras import ops
 

@@ -131,6 +131,7 @@ def look(images: Tensor, centers: Tensor) -> None:
     keras_attention.read.glimpse(images, centers, size=8, scales=2)
     keras_attention.read.glimpse(images, centers, size="8")  # pyright: ignore[reportArgumentType]
     keras_attention.RecurrentGlimpses(6, cell=keras.layers.LSTMCell(256), units=256)
+    keras_attention.visualize.glimpses([images], centers, size=8)
     keras_attention.RecurrentGlimpses(start="left")  # pyright: ignore[reportArgumentType]
 
 
