@@ -38,6 +38,8 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("text_classification", {}, marks=real_data),
     pytest.param("text_classification", {"model": "sequential"}, marks=real_data),
     pytest.param("sagan", {}, marks=real_data),
+    pytest.param("language_model", {}, marks=real_data),
+    pytest.param("language_model", {"objective": "masked"}, marks=real_data),
 ]
 
 
