@@ -46,6 +46,8 @@ CASES = [  # an example's module, arguments of its main, and the relative tolera
     pytest.param("translate", {}, 1e-4, marks=real_data),
     pytest.param("transformer", {}, 1e-4, marks=real_data),
     pytest.param("sagan", {}, 1e-4, marks=real_data),
+    pytest.param("language_model", {}, 1e-4, marks=real_data),
+    pytest.param("language_model", {"objective": "masked"}, 1e-4, marks=real_data),
 ]
 
 

@@ -40,6 +40,8 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("sagan", {}, marks=real_data),
     pytest.param("glimpses", {}, marks=real_data),
     pytest.param("vision_transformer", {}, marks=real_data),
+    pytest.param("language_model", {}, marks=real_data),
+    pytest.param("language_model", {"objective": "masked"}, marks=real_data),
 ]
 
 
