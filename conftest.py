@@ -4,7 +4,11 @@ import itertools
 import os
 import random
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # set before anything imports TensorFlow
+from tests.xla_flags import compile_fast
+
+# Both set environment variables that TensorFlow and JAX read when they are imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+compile_fast()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

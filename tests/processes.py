@@ -28,8 +28,8 @@ import pytest
 
 from tests.memory_maps import TESTS_PER_COUNT, count_memory_maps
 
-SECONDS_PER_PROCESS = 10  # minimum of a group; a process needs 5 seconds to start
-UNKNOWN_SECONDS = 1.0  # expected of a file that has not run before
+SECONDS_PER_PROCESS = 20  # minimum of a group; a process needs 5 seconds or more to start
+UNKNOWN_SECONDS = 2.0, 0.1  # expected of a file that has not run before, and of each of its tests
 MAX_MEMORY_MAPS = 45_000  # of 65,530; conftest.py frees those of JAX at fewer maps
 CHILD = "KERAS_ATTENTION_TEST_CHILD"  # environment variable: the pipe and the file of node ids
 # Key in pytest's cache: {file: seconds}, for each backend, because their times differ widely.
@@ -91,7 +91,7 @@ def get_file(nodeid):
 def split(items, seconds, processes):
     """Return lists of tests, one list per process, in the order in which they start.
 
-    The files that take longest are first. Each list takes a third of an equal share of the
+    The files that take longest are first. Each list takes two thirds of an equal share of the
     remaining time, but at least `SECONDS_PER_PROCESS`.
 
     Args:
@@ -102,13 +102,16 @@ def split(items, seconds, processes):
     files = collections.defaultdict(list)
     for item in items:
         files[get_file(item.nodeid)].append(item)
-    expected = {file: seconds.get(file, UNKNOWN_SECONDS) for file in files}
+    per_file, per_test = UNKNOWN_SECONDS
+    expected = {
+        file: seconds.get(file, per_file + per_test * len(tests)) for file, tests in files.items()
+    }
     remaining = sum(expected.values())
     groups, free = [], 0.0  # `free`: seconds that the last group can still take
     for file in sorted(files, key=lambda file: -expected[file]):
         if free <= 0:
             groups.append([])
-            free = max(SECONDS_PER_PROCESS, remaining / (3 * processes))
+            free = max(SECONDS_PER_PROCESS, 2 * remaining / (3 * processes))
         groups[-1] += files[file]
         free -= expected[file]
         remaining -= expected[file]

@@ -64,9 +64,10 @@ def monotonic(scores, visible, previous):
     chosen = [sigmoid(s) if v else 0.0 for s, v in zip(scores, visible, strict=True)]
     weights = []
     for j, p in enumerate(chosen):
-        reached = 0.0
-        for k in range(j + 1):
-            reached += previous[k] * math.prod(1 - other for other in chosen[k:j])
+        reached, passed = 0.0, 1.0  # `passed`: that none of the keys from k to j - 1 is chosen
+        for k in range(j, -1, -1):
+            reached += previous[k] * passed
+            passed *= 1 - chosen[k - 1]
         weights.append(p * reached)
     return np.array(weights)
 

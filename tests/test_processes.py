@@ -144,8 +144,10 @@ def test_groups_become_smaller_and_files_that_take_long_are_first():
     assert [item.nodeid for item in groups[0]] == ["tests/test_070.py::test"]
     assert sorted(x.nodeid for group in groups for x in group) == [x.nodeid for x in items]
     groups = split(items, {}, processes=2)
-    assert [len(group) for group in groups] == [17, 14, 12, 10, 10, 10, 10, 10, 7]
+    assert [len(group) for group in groups] == [34, 22, 15, 10, 10, 9]
     assert [item for group in groups for item in group] == items
+    many = [types.SimpleNamespace(nodeid=f"{names[50]}::test_{number}") for number in range(1000)]
+    assert split(items + many, {}, processes=2)[0][1:1001] == many  # 100 seconds are expected
 
 
 def test_coverage_of_all_processes_is_combined(suite):

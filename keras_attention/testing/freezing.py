@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_attention.testing.backends import compute_shapes
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise, require
 
@@ -50,7 +51,8 @@ def _check_fit(case, model, head):
     head_ids = {id(v) for v in head.trainable_weights}
     before = [np.array(w) for w in model.get_weights()]
     inputs = dict(zip([x.name for x in model.inputs], case.batch(), strict=True))
-    target = np.full(model(inputs).shape, 10.0, "float32")
+    (shape,) = compute_shapes(lambda *arrays: [model(list(arrays))], *inputs.values())
+    target = np.full(shape, 10.0, "float32")
     model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=_is_eager_faster())
     model.fit(inputs, target, verbose=0)
     for variable, value in zip(model.weights, before, strict=True):

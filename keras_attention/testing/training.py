@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_attention.testing.backends import compute_shapes
 from keras_attention.testing.case import LayerCase
 from keras_attention.testing.promise import promise, require
 from keras_attention.testing.state import check_attributes
@@ -28,7 +29,7 @@ def check_layer_learns_when_compiled(case: LayerCase) -> None:
     optimizer = keras.optimizers.Adagrad(0.1)  # compiles in less time than Adam
     optimizer.build(model.trainable_variables)  # otherwise Keras traces the training step twice
     model.compile(optimizer, "mse", jit_compile=uses_xla)
-    shape = model([query, value]).shape
+    (shape,) = compute_shapes(lambda *inputs: [model(list(inputs))], query, value)
     attributes = dict(vars(layer))
     target = np.random.default_rng(2).normal(size=shape).astype("float32")
     losses = []

@@ -22,9 +22,11 @@ from benchmarks.gpu import tracing
 def compiler():
     """Processes that trace and compile, because the GPU compiler must be loaded before JAX runs."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as processes:
-        yield processes
-        processes.shutdown(cancel_futures=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "")  # the code that users run on a GPU, see `tests/xla_flags.py`
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as processes:
+            yield processes
+            processes.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")

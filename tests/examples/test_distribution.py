@@ -27,7 +27,7 @@ from examples import distribution
 from examples.gan import GAN
 from examples.training import as_dataset
 from keras_attention import export
-from tests.examples.test_killed import FAST_XLA_FLAGS, load_checkpoints, train
+from tests.examples.test_killed import load_checkpoints, train
 
 slow = pytest.mark.slow
 ci = pytest.mark.ci
@@ -68,8 +68,7 @@ def start_training(module, options, folder, cluster=None, **kill_options):
     script += (
         f"train_deterministically({module!r}, {options!r}, {str(folder)!r}, **{kill_options!r})"
     )
-    environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
-    environment |= {"TF_CONFIG": json.dumps(cluster)} if cluster else {}
+    environment = {**os.environ, **({"TF_CONFIG": json.dumps(cluster)} if cluster else {})}
     output = tempfile.TemporaryFile("w+")  # the process would block on a pipe that is not read
     command = [sys.executable, "-c", script]
     process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -293,9 +292,8 @@ def evaluate_in_process(*calls):
     script = "from tests.examples.test_distribution import *; "
     script += "distribution.strategy = functools.cache(distribution.strategy); "
     script += f"print(json.dumps([{', '.join(calls)}]))"
-    environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
     command = [sys.executable, "-c", script]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout.splitlines()[-1])
 

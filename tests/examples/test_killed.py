@@ -20,7 +20,6 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
-FAST_XLA_FLAGS = "--xla_backend_optimization_level=0"  # compile fast: few steps are trained
 slow = pytest.mark.slow
 real_data = [
     slow,
@@ -88,9 +87,8 @@ def train_in_process(*arguments, **kill_options):
     """Return the exit status of a process that calls `train`, and what it printed."""
     call = f"train(*{arguments!r}, **{kill_options!r})"
     script = f"from tests.examples.test_killed import train; {call}"
-    environment = {**os.environ, "XLA_FLAGS": FAST_XLA_FLAGS}
     command = [sys.executable, "-c", script]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True)
     return result.returncode, result.stdout + result.stderr
 
 

@@ -1,0 +1,37 @@
+"""The XLA flags with which the tests compile, several times as fast as with XLA's defaults.
+
+The tests run most of their programs once, for small sizes, so that nearly all of the time is spent
+on compiling them. With these flags, XLA hands its HLO to LLVM without further optimization. The
+passes that change the HLO itself, and so the operations, stay as they are.
+
+- Level 0 lets LLVM generate code without optimizing it.
+- The fusion emitters generate the code of each fused loop by MLIR, in many passes; without them,
+  LLVM's IR is written directly.
+- With one part per program, XLA does not divide it among threads, because several test processes
+  keep the cores busy.
+
+`XLA_FLAGS=` (empty) restores XLA's defaults, with which users compile. `.ci/run` runs the random
+tests and those of compiled kernels with them. The tests of the GPU compiler, `python -m tests.fuzz`
+and `python -m benchmarks` always use them.
+"""
+
+import importlib.metadata
+import os
+
+FAST_XLA_FLAGS = " ".join(
+    [
+        "--xla_backend_optimization_level=0",
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    ]
+)
+OLDEST_JAX = (0, 10)  # an older XLA may refuse an unknown flag and end the process
+
+
+def compile_fast():
+    """Set `XLA_FLAGS` for this process and its children, unless the user has set it."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        version = importlib.metadata.version("jax").split(".")
+        if tuple(map(int, version[:2])) < OLDEST_JAX:
+            return
+    os.environ.setdefault("XLA_FLAGS", FAST_XLA_FLAGS)
