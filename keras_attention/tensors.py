@@ -25,9 +25,8 @@ def check_tensors(name, *tensors):
     for x in tensors:
         if x is not None and not hasattr(x, "shape"):
             raise ValueError(f"Expected `{name}` to be a tensor. Received: {name}={x!r}")
-        is_sparse = getattr(x, "sparse", False) is True or getattr(x, "is_sparse", False) is True
         is_ragged = getattr(x, "ragged", False) is True
-        if is_sparse or is_ragged or type(x).__name__ in UNSUPPORTED:
+        if _is_sparse(x) or is_ragged or type(x).__name__ in UNSUPPORTED:
             raise ValueError(
                 f"Expected `{name}` to be dense. Pad a ragged tensor with `.to_tensor()` and pass "
                 "a mask of its lengths; convert a sparse tensor to a dense one. "
@@ -39,6 +38,16 @@ def check_tensors(name, *tensors):
                 "TextVectorization, and those into vectors with an Embedding. "
                 f"Received: {name} of dtype {x.dtype}"
             )
+
+
+def _is_sparse(x):
+    if getattr(x, "is_sparse", False) is True:
+        return True
+    # Keras marks the product of a dense symbolic tensor and a number as sparse. Such a tensor comes
+    # from an operation; one that is sparse by intention comes from an `Input`, or from nowhere.
+    history = getattr(x, "_keras_history", None)
+    is_result = history is not None and not isinstance(history.operation, keras.layers.InputLayer)
+    return getattr(x, "sparse", False) is True and not is_result
 
 
 def convert_argument(name, x):

@@ -55,3 +55,26 @@ def test_symbolic_tensors_are_refused(call):
     message = f"in a functional model, call `{method}` inside a layer or model of your own"
     with pytest.raises(ValueError, match=message):
         CALLS[call]()
+
+
+@pytest.mark.parametrize(
+    "scale", [lambda x: x * 0.5, lambda x: 2 * x, lambda x: x * np.ones(8), lambda x: x * x]
+)
+def test_scaled_symbolic_inputs_are_dense(scale):
+    """Keras marks the product with a number as sparse."""
+    x = keras.Input((4, 8))
+    layers = [
+        ka.AdditiveAttention(3),
+        ka.MultiHeadSelfAttention(2),
+        ka.AttentionPooling(),
+        ka.TransformerEncoderBlock(2, 8),
+    ]
+    for layer in layers:
+        model = keras.Model(x, layer(scale(x)))
+        assert model(np.ones((2, 4, 8), "float32")).shape[-1] == 8
+
+
+def test_sparse_symbolic_inputs_are_refused():
+    for x in (keras.Input((4, 8), sparse=True), keras.KerasTensor((2, 4, 8), sparse=True)):
+        with pytest.raises(ValueError, match="Expected `inputs` to be dense"):
+            ka.AttentionPooling()(x)
