@@ -1,6 +1,7 @@
 """The contract cases of all layers by name. A new layer adds a case to its family's file."""
 
 from tests.layers.contract import (
+    graph,
     image,
     luong,
     migrate,
@@ -29,6 +30,7 @@ FAMILIES = (
     steps,
     image,
     positions,
+    graph,
     neural_turing_machine,
 )
 ROWS = {name: case for family in FAMILIES for name, case in family.ROWS.items()}
