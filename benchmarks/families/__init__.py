@@ -9,6 +9,7 @@ from benchmarks.families import (
     biased,
     decoder,
     dot,
+    graph,
     greedy,
     grouped,
     hard,
@@ -42,6 +43,7 @@ FAMILIES = {
         hard.FAMILY,
         pointer.FAMILY,
         pooling.FAMILY,
+        graph.FAMILY,
         *translation.FAMILIES,
     ]
 }

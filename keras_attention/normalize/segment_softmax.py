@@ -2,7 +2,12 @@
 
 from keras import ops
 
-from keras_attention.kernels.segments import expand_like, mark_masked
+from keras_attention.kernels.segments import (
+    expand_like,
+    mark_masked,
+    max_segments,
+    sum_segments,
+)
 from keras_attention.normalize.masked import MASKED_SCORE, MAX_ABSOLUTE_SCORE
 from keras_attention.precision import to_score_precision
 from keras_attention.tensors import check_broadcastable
@@ -41,10 +46,10 @@ def segment_softmax(
     scores = to_score_precision(scores, MAX_ABSOLUTE_SCORE)
     is_visible = expand_like(is_visible, scores)
     scores = ops.where(is_visible, scores, ops.cast(MASKED_SCORE, scores.dtype))
-    # JAX has no derivative of a maximum over segments; the weights do not depend on its value.
-    largest = ops.segment_max(ops.stop_gradient(scores), segments, num_segments=count + 1)
-    exponentials = ops.exp(scores - ops.take(largest, segments, axis=0))
-    sums = ops.segment_sum(exponentials, segments, num_segments=count + 1)
+    # Subtracting any number from the scores of a segment does not change its weights.
+    largest = ops.take(max_segments(scores, segments, count), segments, axis=0)
+    exponentials = ops.exp(scores - largest)
+    sums = sum_segments(exponentials, segments, count)
     # Only the sums of segments that have an element are read, and these are at least 1.
     weights = exponentials / ops.take(sums, segments, axis=0)
     return ops.where(is_visible, weights, ops.zeros((), weights.dtype))

@@ -33,5 +33,5 @@ def segment_sum(weights: Tensor, values: Tensor, segments: Tensor, count: int | 
     values = ops.convert_to_tensor(values)
     segments, _ = mark_masked(segments, count)
     products = ops.multiply(ops.expand_dims(weights, -1), at_least_float32(values))
-    context = sum_segments(products, segments, count)
+    context = sum_segments(products, segments, count)[:count]
     return saturate_cast(context, keras.backend.standardize_dtype(values.dtype))

@@ -74,4 +74,4 @@ def find_connected_nodes(edges: FlatEdges) -> Tensor:
     """Return which nodes have a visible edge: bool `(count,)`."""
     senders, _ = mark_masked(edges.senders, edges.count, edges.segments < edges.count)
     ends = ops.concatenate([senders, edges.segments], axis=0)
-    return sum_segments(ops.ones_like(ends), ends, edges.count) > 0
+    return sum_segments(ops.ones_like(ends), ends, edges.count)[: edges.count] > 0

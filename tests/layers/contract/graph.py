@@ -94,12 +94,16 @@ def call_graph(
     return output
 
 
-GRAPH = {"call": call_graph, "takes_attention_mask": True}
-
 ROWS = {
+    # The output of a node without neighbors is that of its self-loop and of the bias. Keys that are
+    # masked for all queries still attend to themselves.
     "graph": Case(
         keras_attention.GraphAttention,
-        {"units": 4, "heads": 2, "self_loops": False, "use_bias": False},
+        {"units": 4, "heads": 2},
+        call=call_graph,
+        fully_masked_output_is_zero=False,
+        weights_sum_to_one=False,
+        takes_attention_mask=False,
         all_arguments={
             **INITIALIZERS,
             "units": 7,
@@ -127,15 +131,11 @@ ROWS = {
             ({"feature_dropout": 1}, "feature_dropout=1"),
             ({"use_bias": 0}, "use_bias=0"),
         ],
-        **GRAPH,
     ),
-    # The output of a node without neighbors is that of its self-loop and of the bias.
-    "graph_self_loops": Case(
+    "graph_without_loops": Case(
         keras_attention.GraphAttention,
-        {"units": 3, "heads": 2, "activation": "elu"},
-        fully_masked_output_is_zero=False,
-        weights_sum_to_one=False,
-        **GRAPH,
+        {"units": 3, "heads": 2, "self_loops": False, "use_bias": False},
+        call=call_graph,
     ),
     "graph_dynamic": Case(
         keras_attention.GraphAttention,
@@ -147,6 +147,6 @@ ROWS = {
             "self_loops": False,
             "use_bias": False,
         },
-        **GRAPH,
+        call=call_graph,
     ),
 }
