@@ -18,6 +18,7 @@ Differs from the authors' code: dropout of the words is shared by the heads; the
 have no biases, as in the paper. docs/results.md has the figures.
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def main(
     accuracies = [result["test accuracy"] for result in results]
     figures = {
         **settings,
-        "weights": network.count_params(),
+        "weights": sum(math.prod(v.shape) for v in network.trainable_variables),
         **sum_minutes(sum(curves, [])),
         "test accuracy, mean": round(float(np.mean(accuracies)), 4),
         "test accuracy, standard deviation": round(float(np.std(accuracies)), 4),

@@ -6,6 +6,7 @@ but GCN also return the weights of the edges in the last layer, (batch, E).
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 import keras_attention
@@ -15,54 +16,72 @@ DROPOUT = 0.6  # of words, of hidden features and of attention weights
 L2 = 5e-4 / 2  # Keras's L2 sums squares, the paper's sums their halves
 
 
-class WordShares(keras.layers.Layer):
-    """Turns the ids of words into the share of each word: (batch, N, L) -> (batch, N, size - 1).
+class Dropout(keras.layers.Layer):
+    """Dropout with random numbers that XLA computes fast.
 
-    The shares of a node sum to 1. Dropout draws a random number for each word of a node, not for
-    each word of the vocabulary.
+    On a CPU under XLA, those of `keras.layers.Dropout` take 100 times as long.
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate, self.seed_generator = rate, keras.random.SeedGenerator()
+
+    def call(self, inputs, training=None):
+        if not training:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), "int32")
+        numbers = tf.random.stateless_uniform(tf.shape(inputs), seed, alg="philox")
+        return tf.where(numbers < self.rate, 0.0, inputs / (1 - self.rate))
+
+    def compute_output_spec(self, inputs, training=None):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+
+class WordProjection(keras.layers.Layer):
+    """Projects the share of each word: ids (batch, N, L) -> (batch, N, width).
+
+    The features of a node are the shares of its words, which sum to 1. Their product with a matrix
+    is the weighted sum of the rows of the node's words, so that no table of all words exists.
 
     Args:
         size: Number of ids; id 0 is padding.
+        width: Width of the projection.
         dropout: Fraction of the words to drop in training.
     """
 
-    def __init__(self, size, dropout, **kwargs):
+    def __init__(self, size, width, dropout, **kwargs):
         super().__init__(**kwargs)
-        self.size, self.dropout = size, dropout
-        self.seed_generator = keras.random.SeedGenerator()
+        self.size, self.width, self.dropout = size, width, Dropout(dropout)
+
+    def build(self, words_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=(self.size, self.width), regularizer=keras.regularizers.L2(L2)
+        )
 
     def call(self, words, training=None):
         is_word = ops.cast(words > 0, "float32")
         shares = is_word / ops.maximum(ops.sum(is_word, axis=-1, keepdims=True), 1)
-        if training:
-            shares = keras.random.dropout(shares, self.dropout, seed=self.seed_generator)
-        batch, nodes, _ = ops.shape(words)
-        count = batch * nodes
-        first_ids = ops.reshape(ops.arange(count) * self.size, (batch, nodes, 1))
-        ids = ops.reshape(words + first_ids, (-1,))
-        table = ops.segment_sum(ops.reshape(shares, (-1,)), ids, num_segments=count * self.size)
-        return ops.reshape(table, (batch, nodes, self.size))[..., 1:]
+        shares = self.dropout(shares, training=training)
+        return ops.sum(ops.take(self.kernel, words, axis=0) * shares[..., None], axis=-2)
 
     def compute_output_spec(self, words, training=None):
-        return keras.KerasTensor((*words.shape[:2], self.size - 1), "float32")
+        return keras.KerasTensor((*words.shape[:2], self.width), "float32")
 
 
 class GraphConvolution(keras.layers.Layer):
-    """The layer of a GCN (Kipf and Welling 2017): fixed weights in place of attention.
+    """Sums the projected neighbors of each node as a GCN does (Kipf and Welling 2017).
 
-        output_i = activation(sum_j h_j / sqrt(d_i d_j) + b),  h = nodes W
+        output_i = activation(sum_j h_j / sqrt(d_i d_j) + b)
 
     The sum is over i and the nodes j that send an edge to i; d_i is their number.
     """
 
-    def __init__(self, units, activation=None, **kwargs):
+    def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
-        self.units, self.activation = units, keras.activations.get(activation)
+        self.activation = keras.activations.get(activation)
 
     def build(self, nodes_shape, edges_shape, edge_mask_shape):
-        shape, regularizer = (nodes_shape[-1], self.units), keras.regularizers.L2(L2)
-        self.kernel = self.add_weight(name="kernel", shape=shape, regularizer=regularizer)
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(nodes_shape[-1],), initializer="zeros")
 
     def call(self, nodes, edges, edge_mask):
         batch, nodes_per_graph, width = ops.shape(nodes)
@@ -79,12 +98,11 @@ class GraphConvolution(keras.layers.Layer):
             return x + keras_attention.read.segment_sum(ones, neighbors, receivers, count)
 
         scales = ops.rsqrt(add_neighbors(ops.ones((count, 1))))
-        hidden = ops.matmul(ops.reshape(nodes, (count, width)), self.kernel)
-        output = self.activation(scales * add_neighbors(scales * hidden) + self.bias)
-        return ops.reshape(output, (batch, nodes_per_graph, self.units))
+        sums = scales * add_neighbors(scales * ops.reshape(nodes, (count, width)))
+        return ops.reshape(self.activation(sums + self.bias), ops.shape(nodes))
 
     def compute_output_spec(self, nodes, edges, edge_mask):
-        return keras.KerasTensor((*nodes.shape[:2], self.units), "float32")
+        return keras.KerasTensor(nodes.shape, "float32")
 
 
 def make_network(model, size, classes, units=8, heads=8):
@@ -101,28 +119,33 @@ def make_network(model, size, classes, units=8, heads=8):
     words = keras.Input((None, None), dtype="int32", name="words")
     edges = keras.Input((None, 2), dtype="int32", name="edges")
     edge_mask = keras.Input((None,), dtype="bool", name="edge_mask")
-    nodes = WordShares(size, DROPOUT, name="word_shares")(words)
+    nodes = WordProjection(size, heads * units, DROPOUT, name="projected_words")(words)
+    regularizer = keras.regularizers.L2(L2)
     if model == "gcn":
-        hidden = GraphConvolution(heads * units, "relu", name="hidden")(nodes, edges, edge_mask)
-        hidden = keras.layers.Dropout(DROPOUT)(hidden)
-        output = GraphConvolution(classes, "softmax", name="classes")(hidden, edges, edge_mask)
+        hidden = GraphConvolution("relu", name="hidden")(nodes, edges, edge_mask)
+        hidden = Dropout(DROPOUT)(hidden)
+        hidden = keras.layers.Dense(classes, use_bias=False, kernel_regularizer=regularizer)(hidden)
+        output = GraphConvolution("softmax", name="classes")(hidden, edges, edge_mask)
         return keras.Model([words, edges, edge_mask], {"probabilities": output})
     is_used = ops.logical_and(edge_mask, model != "mlp")
     options = {
         "dropout": DROPOUT,
         "feature_dropout": DROPOUT,
-        "kernel_regularizer": keras.regularizers.L2(L2),
+        "kernel_regularizer": regularizer,
         "attention_initializer": "zeros" if model == "constant" else "glorot_uniform",
     }
-    layers = [
-        keras_attention.GraphAttention(units, heads, activation="elu", name="hidden", **options),
-        keras_attention.GraphAttention(classes, activation="softmax", name="classes", **options),
-    ]
-    hidden = layers[0]([nodes, edges], edge_mask=is_used)
-    hidden = keras.layers.Dropout(DROPOUT)(hidden)
-    output, weights, _ = layers[1]([hidden, edges], edge_mask=is_used, return_attention_scores=True)
+    # The words are projected already, so the kernel of the first layer stays the identity.
+    first = keras_attention.GraphAttention(
+        units, heads, activation="elu", kernel_initializer="identity", name="hidden", **options
+    )
+    last = keras_attention.GraphAttention(classes, activation="softmax", name="classes", **options)
+    hidden = first([nodes, edges], edge_mask=is_used)
+    first.kernel.trainable = False
+    output, weights, _ = last(
+        [Dropout(DROPOUT)(hidden), edges], edge_mask=is_used, return_attention_scores=True
+    )
     if model == "constant":
-        for layer in layers:
+        for layer in (first, last):
             layer.receiver.trainable = layer.sender.trainable = False
     outputs = {"probabilities": output, "weights": weights[..., 0]}
     return keras.Model([words, edges, edge_mask], outputs)

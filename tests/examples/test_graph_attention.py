@@ -12,6 +12,7 @@ import tensorflow as tf
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
+import keras_attention
 from examples import graph_attention, graph_networks
 from examples.datasets import citations, planetoid
 from examples.validated_training import ValidatedTraining, measure
@@ -55,6 +56,7 @@ def quick(data, tmp_path_factory):
     return directory, arguments, graph_attention.main(**arguments)
 
 
+@pytest.mark.ci
 def test_the_quick_run_writes_figures_a_picture_and_a_model(quick):
     directory, _, figures = quick
     name = "graph_attention_toy_gat_quick"
@@ -65,6 +67,7 @@ def test_the_quick_run_writes_figures_a_picture_and_a_model(quick):
     assert (directory / f"runs/{name}-seed0/figures.json").exists()
 
 
+@pytest.mark.ci
 def test_the_export_classifies_other_graphs_alone_and_in_a_batch(quick, data):
     directory, *_ = quick
     graph = citations.load(data[0])
@@ -128,7 +131,7 @@ def make_planetoid_files(links, features, labels):
             list, {n: np.flatnonzero(row).tolist() for n, row in enumerate(np.triu(links))}
         ),
     }
-    files = {name: pickle.dumps(x, protocol=2) for name, x in objects.items()}
+    files = {name: pickle.dumps(x, protocol=4) for name, x in objects.items()}
     return {**files, "test.index": "\n".join(map(str, order)).encode()}
 
 
@@ -170,7 +173,7 @@ def test_gcn_equals_the_product_with_the_normalized_table_of_links(data):
     table = scales[:, None] * table * scales
     kernel, bias, last_kernel, last_bias = network.get_weights()
     hidden = features / np.maximum(features.sum(1, keepdims=True), 1)
-    hidden = np.maximum(table @ hidden @ kernel + bias, 0)
+    hidden = np.maximum(table @ hidden @ kernel[1:] + bias, 0)
     logits = table @ hidden @ last_kernel + last_bias
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     actual = network(make_inputs(data))["probabilities"][0]
@@ -193,11 +196,28 @@ def test_mlp_does_not_depend_on_the_edges(data):
     np.testing.assert_array_equal(network(inputs)["probabilities"], expected)
 
 
-def test_dropout_of_words_keeps_their_mean():
+def test_words_are_projected_by_their_shares_and_dropout_keeps_the_mean():
     words = tf.constant([[[1, 2, 0], [3, 0, 0]]] * 500)
-    shares = graph_networks.WordShares(4, 0.5)(words, training=True).numpy()
+    layer = graph_networks.WordProjection(4, 4, dropout=0.5)
+    layer.build(words.shape)
+    layer.kernel.assign(np.eye(4))
+    expected = [[0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(layer(words)[0], expected)
+    shares = layer(words, training=True).numpy()
     assert set(shares[:, 0].ravel().tolist()) == {0.0, 1.0}
-    np.testing.assert_allclose(shares.mean(0), [[0.5, 0.5, 0], [0, 0, 1]], atol=0.15)
+    np.testing.assert_allclose(shares.mean(0), expected, atol=0.15)
+
+
+def test_network_equals_graph_attention_on_the_table_of_words(data):
+    network = graph_networks.make_network("gat", WORDS + 1, CLASSES, units=2, heads=3)
+    features, inputs = data[2].astype("float32")[None], make_inputs(data)
+    layer = keras_attention.GraphAttention(2, 3, activation="elu")
+    layer.build([features.shape, inputs["edges"].shape])
+    kernel, _, *others = (v.numpy() for v in network.weights[:5])
+    layer.set_weights([kernel[1:], *others])
+    hidden = layer([features / np.maximum(features.sum(-1, keepdims=True), 1), inputs["edges"]])
+    expected = network.get_layer("classes")([hidden, inputs["edges"]])
+    np.testing.assert_allclose(network(inputs)["probabilities"], expected, atol=1e-6)
 
 
 def test_best_weights_are_kept_by_the_rule_of_the_authors():
@@ -221,7 +241,7 @@ def test_best_weights_are_kept_by_the_rule_of_the_authors():
     ]
     expected = None
     for number, (loss, accuracy, is_kept) in enumerate(steps):
-        network.set_weights([[[float(number)]], [0.0]])
+        network.set_weights([np.full((1, 1), number), np.zeros(1)])
         training._keep_best(tf.constant(loss), tf.constant(accuracy))
         expected = number if is_kept else expected
         assert training.kept[0].numpy() == expected, number
