@@ -37,9 +37,9 @@ def segment_softmax(
         ValueError: If the shape of `segments` or `mask` is not that of the first axis of `scores`.
 
     Example:
-    >>> scores = np.log(np.array([1.0, 3.0, 5.0], "float32"))
+    >>> scores = np.array([3.0, 3.0, 5.0], "float32")
     >>> keras_attention.normalize.segment_softmax(scores, np.array([0, 0, 1]), 2).numpy()
-    array([0.25, 0.75, 1.  ], dtype=float32)
+    array([0.5, 0.5, 1. ], dtype=float32)
     """
     check_elements(segments=segments, mask=mask, scores=scores)
     segments, is_visible = mark_masked(segments, count, mask)
