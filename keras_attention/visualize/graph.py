@@ -144,9 +144,9 @@ def _choose_colors(nodes, labels):
 
     if labels is None:
         return dict.fromkeys(nodes.tolist(), "black")
-    palette = colormaps["tab10" if len(set(labels)) <= 10 else "tab20"].colors
+    palette = colormaps["tab10" if len(set(labels)) <= 10 else "tab20"]
     order = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return {node: palette[order[labels[node]] % len(palette)] for node in nodes.tolist()}
+    return {node: palette(order[labels[node]] % palette.N) for node in nodes.tolist()}
 
 
 def _draw_halves(axes, edges, weights, places, colors):
