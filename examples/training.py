@@ -26,6 +26,7 @@ def train(
     after_epoch=None,
     variables=(),
     count_targets=None,
+    stop=None,
 ):
     """Train a compiled model, or resume a killed run after its last completed epoch.
 
@@ -47,6 +48,7 @@ def train(
         count_targets: Function that returns the number of a batch's targets in the loss's mean.
             Needed if the mean leaves out some targets, such as padding; see
             `distribution.Replicas`.
+        stop: Function of the learning curve that returns True if no further epoch is needed.
 
     Returns:
         The learning curve: for each epoch, including those of earlier runs, a dict of its metrics
@@ -71,6 +73,8 @@ def train(
     if has_replicas:
         fit = distribution.make_replicas(model, count_targets).fit
     for epoch in range(len(curve), epochs):
+        if stop and stop(curve):
+            break
         start = time.time(), time.process_time()
         data = batches(epoch)
         with tqdm(total=int(data.cardinality()), desc=f"epoch {epoch + 1}/{epochs}") as bar:

@@ -9,6 +9,7 @@ from benchmarks.families import (
     biased,
     decoder,
     dot,
+    graph,
     greedy,
     grouped,
     hard,
@@ -45,6 +46,7 @@ FAMILIES = {
         pooling.FAMILY,
         speech.LOCATION_AWARE,
         speech.MONOTONIC,
+        graph.FAMILY,
         *translation.FAMILIES,
     ]
 }

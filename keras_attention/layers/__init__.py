@@ -2,6 +2,7 @@
 
 from keras_attention.layers.attention_pooling import AttentionPooling
 from keras_attention.layers.each_step import EachStep
+from keras_attention.layers.graph.graph_attention import GraphAttention
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
@@ -32,6 +33,7 @@ __all__ = [
     "AttentionPooling",
     "DeepFusionDecoder",
     "EachStep",
+    "GraphAttention",
     "HardAttention",
     "LSTMNCell",
     "LocalAttention",

@@ -9,6 +9,7 @@ from keras_attention.normalize.gaussian import gaussian
 from keras_attention.normalize.hardmax import hardmax
 from keras_attention.normalize.masked import masked, softmax
 from keras_attention.normalize.monotonic import monotonic, monotonic_hard
+from keras_attention.normalize.segment_softmax import segment_softmax
 from keras_attention.normalize.smooth import smooth
 from keras_attention.normalize.sparsemax import sparsemax
 from keras_attention.types import Config, Normalizer
@@ -21,6 +22,7 @@ __all__ = [
     "masked",
     "monotonic",
     "monotonic_hard",
+    "segment_softmax",
     "serialize",
     "smooth",
     "softmax",

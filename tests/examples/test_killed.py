@@ -25,6 +25,10 @@ real_data = [
     slow,
     pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"),
 ]
+citations = [
+    slow,
+    pytest.mark.skipif(not os.environ.get("PLANETOID_DIR"), reason="PLANETOID_DIR is not set"),
+]
 CASES = [  # an example's module, and arguments of its main
     pytest.param("neural_turing_machine", {}, marks=pytest.mark.ci),
     pytest.param("translate_dates", {}, marks=slow),
@@ -41,6 +45,7 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("vision_transformer", {}, marks=real_data),
     pytest.param("language_model", {}, marks=real_data),
     pytest.param("language_model", {"objective": "masked"}, marks=real_data),
+    pytest.param("graph_attention", {}, marks=citations),
 ]
 
 

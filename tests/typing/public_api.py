@@ -29,6 +29,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
     """Layers called with `[query, value]`."""
     keras_attention.AdditiveAttention(units="8")  # pyright: ignore[reportArgumentType]
     keras_attention.Attention(dropout="0.1")  # pyright: ignore[reportArgumentType]
+    keras_attention.GraphAttention(8, merge="sum")  # pyright: ignore[reportArgumentType]
     keras_attention.HardAttention(estimator="best")  # pyright: ignore[reportArgumentType]
     keras_attention.LocalAttention(window="3")  # pyright: ignore[reportArgumentType]
     keras_attention.LuongAttention(score="cosine")  # pyright: ignore[reportArgumentType]
@@ -39,6 +40,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.Attention(score=keras_attention.score.DotScore(scaled=True)),
         keras_attention.AttentionPooling(units=None, normalize="sparsemax"),
         keras_attention.EachStep(keras_attention.AttentionPooling()),
+        keras_attention.GraphAttention(8, heads=2, merge="average", activation="elu"),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),
         keras_attention.LocalAttention(window=3, alignment="monotonic"),
         keras_attention.LocationAwareAttention(units=8, normalize="smooth", start="first"),
@@ -199,6 +201,8 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
     ends = keras_attention.normalize.monotonic(pairs[0], visible, previous=pairs[1])
     keras_attention.normalize.monotonic_hard(pairs[0], visible, previous=pairs[1])
     keras_attention.normalize.chunkwise(pairs[0], visible, ends=ends, width=3)
+    weights = keras_attention.normalize.segment_softmax(pairs[0], mask, 3, mask=mask)
+    keras_attention.read.segment_sum(weights, value, segments=mask, count=3)
     keras_attention.normalize.smooth(pairs[0])
     keras_attention.normalize.softmax(pairs[0], mask=visible)
     keras_attention.normalize.sparsemax(pairs[0])
@@ -228,6 +232,7 @@ class NegativeDistance(keras_attention.score.Score):
 def draw(weights: Tensor, images: Tensor) -> None:
     """Pictures."""
     keras_attention.visualize.colored_text(weights, ["a", "b"], path="words.html")
+    keras_attention.visualize.graph([[0, 1]], weights, ["a", "b"], center=0, hops=1)
     keras_attention.visualize.heatmap(weights, ["a"], ["b"], path=Path("weights.png"))
     keras_attention.visualize.memory_film(weights, weights, title="copy")
     keras_attention.visualize.overlay(images, weights, upsampling="blocks")

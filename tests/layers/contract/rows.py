@@ -2,6 +2,7 @@
 
 from tests.layers.contract import (
     cells,
+    graph,
     image,
     luong,
     migrate,
@@ -30,6 +31,7 @@ FAMILIES = (
     steps,
     image,
     positions,
+    graph,
     neural_turing_machine,
     cells,
 )

@@ -1,0 +1,1 @@
+"""Attention over the neighbors of a node in a graph."""
