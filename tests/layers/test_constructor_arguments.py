@@ -30,6 +30,7 @@ REQUIRED = {
     ka.Attention: {},
     ka.AttentionDecoder: {"cell": keras.layers.GRUCell(3), "attention": ka.Attention()},
     ka.AttentionPooling: {},
+    ka.BagOfWords: {"size": 4, "width": 5},
     ka.EachStep: {"layer": keras.layers.Dense(3)},
     ka.HardAttention: {},
     ka.LocalAttention: {"window": 2},
@@ -38,6 +39,7 @@ REQUIRED = {
     ka.MonotonicAttention: {},
     ka.MultiHeadAttention: HEADS,
     ka.MultiHeadSelfAttention: HEADS,
+    ka.MultiHopAttention: {},
     ka.NTMCell: {"units": 4},
     ka.PointerDecoder: {"units": 4},
     ka.PositionalEncoding: {},
@@ -77,6 +79,8 @@ ACCEPTED = {
     "factor": POSITIVE,
     "filters": POSITIVE,
     "hidden_dim": POSITIVE,
+    "hop_activation": [None],
+    "hops": POSITIVE,
     "key_dim": OPTIONAL,
     "key_reduction": POSITIVE,
     "layer_norm_epsilon": [3, 1.5, 2.0],
@@ -88,6 +92,7 @@ ACCEPTED = {
     "output_activation": [None],
     "output_mode": [None],
     "pool_keys": FLAG,
+    "position_encoding": [None],
     "read_heads": POSITIVE,
     "renormalize": FLAG,
     "return_addresses": FLAG,
@@ -98,6 +103,7 @@ ACCEPTED = {
     "seed": [0, 3, None],
     "sharpness": [3, 1.5, 2.0],
     "shift_range": [0, 3],
+    "size": POSITIVE,
     "slots": POSITIVE,
     "spectral_normalization": FLAG,
     "start": [None],
@@ -113,6 +119,7 @@ ACCEPTED = {
 }
 # Accepted values of arguments for which a class differs from `ACCEPTED`.
 EXCEPTIONS = {
+    (ka.BagOfWords, "max_length"): OPTIONAL,
     (ka.LocalAttention, "window"): POSITIVE,
     (ka.LocationAwareAttention, "window"): OPTIONAL,
     (ka.LuongAttention, "max_length"): [None],

@@ -38,12 +38,14 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.Attention(score="dot", normalize=keras_attention.normalize.sparsemax),
         keras_attention.Attention(score=keras_attention.score.DotScore(scaled=True)),
         keras_attention.AttentionPooling(units=None, normalize="sparsemax"),
+        keras_attention.BagOfWords(9, 4, position_encoding="paper", max_length=7),
         keras_attention.EachStep(keras_attention.AttentionPooling()),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),
         keras_attention.LocalAttention(window=3, alignment="monotonic"),
         keras_attention.LocationAwareAttention(units=8, normalize="smooth", start="first"),
         keras_attention.LuongAttention(score="location", max_length=50, implementation="plain"),
         keras_attention.MonotonicAttention("general", chunk=4, inference="soft"),
+        keras_attention.MultiHopAttention(2, "layer_wise", normalize="linear"),
     ]
 
 

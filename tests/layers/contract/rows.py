@@ -3,6 +3,7 @@
 from tests.layers.contract import (
     image,
     luong,
+    memory_network,
     migrate,
     multi_head,
     neural_turing_machine,
@@ -26,6 +27,7 @@ FAMILIES = (
     recurrent,
     pointer,
     pooling,
+    memory_network,
     steps,
     image,
     positions,
