@@ -124,7 +124,7 @@ class MemoryNetworks(keras.Model):
         return tf.einsum("brd,rvd->brv", output, self.words[-1]), weights
 
     def train_step(self, data):
-        inputs, targets = data
+        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             logits, weights = self(inputs, training=True)
             answers = tf.repeat(targets["answers"][:, None], logits.shape[1], axis=1)
@@ -132,7 +132,8 @@ class MemoryNetworks(keras.Model):
             loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(answers, logits))
             total = loss
             if self.is_supervised:
-                supporting = tf.repeat(targets["supporting"][:, None], logits.shape[1], axis=1)
+                supporting = targets["supporting"][:, None, : self.attend.hops]
+                supporting = tf.repeat(supporting, logits.shape[1], axis=1)
                 distance = keras_attention.AttentionLoss("cross_entropy", reduction="sum")
                 total += distance(supporting, weights)
         variables = [self.words, self.times]

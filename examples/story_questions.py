@@ -47,8 +47,8 @@ class Encoded(NamedTuple):
     facts: np.ndarray  # (N, S): the last S facts, the oldest one first
     counts: np.ndarray  # (N,): number of facts
     texts: np.ndarray  # (N,): questions
-    answers: np.ndarray  # (N,): ids
-    supporting: np.ndarray  # (N, hops): places in `facts`, or -1
+    answers: np.ndarray  # (N,): ids, or -1 for an answer that the vocabulary lacks
+    supporting: np.ndarray  # (N, hops or more): places in `facts`, or -1
 
 
 def encode(questions, vocabulary, places, hops, sentences=("",)):
@@ -58,20 +58,21 @@ def encode(questions, vocabulary, places, hops, sentences=("",)):
         questions: List of `Question`.
         vocabulary: A `Vocabulary`.
         places: Number S of facts that are kept.
-        hops: Number of supporting facts that are kept.
+        hops: Smallest number of columns of the supporting facts.
         sentences: The sentences of other questions, which keep their indices.
     """
     indices = {sentence: index for index, sentence in enumerate(sentences)}
     facts = np.zeros((len(questions), places), "int32")
-    supporting = np.full((len(questions), hops), -1, "int32")
+    columns = max(hops, *(len(question.supporting) for question in questions))
+    supporting = np.full((len(questions), columns), -1, "int32")
     for row, places_of_support, question in zip(facts, supporting, questions, strict=True):
         kept = question.facts[-places:]
         row[: len(kept)] = [indices.setdefault(fact, len(indices)) for fact in kept]
         first = len(question.facts) - len(kept)
-        support = [max(index - first, -1) for index in question.supporting[:hops]]
+        support = [max(index - first, -1) for index in question.supporting]
         places_of_support[: len(support)] = support
     texts = [indices.setdefault(question.text, len(indices)) for question in questions]
-    answers = [vocabulary.ids.get(question.answer, 0) for question in questions]
+    answers = [vocabulary.ids.get(question.answer, -1) for question in questions]
     arrays = np.count_nonzero(facts, axis=1), texts, answers
     return Encoded(facts, *(np.array(x, "int32") for x in arrays), supporting), list(indices)
 
@@ -108,12 +109,12 @@ def draw_ages(counts, places, rng=None):
 
 
 class Problem:
-    """The questions of a task: a tenth of the training questions is held out for validation.
+    """The questions of a task: a tenth of the training stories is held out for validation.
 
     Args:
         task: Number of the task as a string, or "joint".
         hops: Number of supporting facts for each question.
-        seed: Seed of the choice of the validation questions.
+        seed: Seed of the choice of the validation stories, and of the batches.
         max_questions: Maximum number of questions of each split; None for all.
     """
 
@@ -121,15 +122,17 @@ class Problem:
         self.task, self.seed = task, seed
         number = None if task == "joint" else int(task)
         training, test = (
-            babi.load_questions(split, number)[:max_questions] for split in ("train", "test")
+            babi.load_questions(part, number)[:max_questions] for part in ("train", "test")
         )
         self.vocabulary = Vocabulary(training)
         self.places = min(MAX_PLACES, max(len(question.facts) for question in training))
-        order = np.random.default_rng([seed, 0]).permutation(len(training))
-        count = len(training) // 10
+        stories = np.random.default_rng([seed, 0]).permutation(
+            sorted({question.story for question in training})
+        )
+        held_out = set(stories[: len(stories) // 10])
         self.questions = {
-            "training": [training[index] for index in order[count:]],
-            "validation": [training[index] for index in order[:count]],
+            "training": [question for question in training if question.story not in held_out],
+            "validation": [question for question in training if question.story in held_out],
             "test": test,
         }
         self.encoded, sentences = {}, ("",)
@@ -164,7 +167,7 @@ class Problem:
         inputs = {"facts": data.facts, "ages": ages, "question": data.texts}
         logits, weights = networks.predict(inputs, batch_size=100, verbose=0)
         answers = data.answers[:, None]
-        log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        log_probabilities = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
         losses = -np.take_along_axis(log_probabilities, answers[..., None], axis=-1)[..., 0]
         return Results(
             (logits.argmax(axis=-1) != answers).mean(axis=0), losses.mean(axis=0), weights

@@ -7,6 +7,7 @@ If the data set is prepared in the TFDS data directory (`TFDS_DATA_DIR`, or
 is downloaded once.
 """
 
+import functools
 import re
 import tarfile
 from pathlib import Path
@@ -24,14 +25,14 @@ NO_WORD = "[^a-z0-9]+"
 class Question(NamedTuple):
     """A question, and the facts that were told before it.
 
-    `supporting` are the indices in `facts` of those from which the answer follows, in the order in
-    which they are needed. The answer is one word, or several, joined by commas.
+    The answer is one word, or several, joined by commas.
     """
 
-    facts: list
+    facts: list[str]
     text: str
     answer: str
-    supporting: list
+    supporting: list[int]  # indices of the facts from which the answer follows, as they are needed
+    story: int  # number of the story; most stories have several questions
 
 
 class BabiQa(tfds.core.GeneratorBasedBuilder):
@@ -104,19 +105,26 @@ def load_questions(split, task=None):
         split: "train" or "test".
         task: A number from 1 to 20; None = all tasks.
     """
-    builder = BabiQa()
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
-    builder.download_and_prepare(download_config=config)
     questions = []
-    for story in tfds.as_numpy(builder.as_dataset(split=split)):
+    for number, story in enumerate(load_stories(split)):
         if task in (None, int(story["task"])):
             facts = [fact.decode() for fact in story["statements"]]
             columns = (story["questions"][name] for name in ("question", "answer", "supporting"))
             for count, *row in zip(story["questions"]["told"], *columns, strict=True):
                 text, answer, supporting = (x.decode() for x in row)
                 indices = [int(index) for index in supporting.split()]
-                questions.append(Question(facts[:count], text, answer, indices))
+                questions.append(Question(facts[:count], text, answer, indices, number))
     return questions
+
+
+@functools.cache
+def load_stories(split):
+    """Load the stories of a split, as the data set has them."""
+    builder = BabiQa()
+    # Skip the request to Google's storage of prepared data sets, which does not have this one.
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    builder.download_and_prepare(download_config=config)
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
 
 
 def split(sentence):

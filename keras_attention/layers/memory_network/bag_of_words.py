@@ -34,7 +34,7 @@ class BagOfWords(DenseInputsLayer):
     encoding, the order of the words has no effect.
 
     Weights: `embeddings` (size, width). The id 0 is padding: its vector is zero, whatever its row
-    contains, and the row is not trained.
+    contains. Only `logits` use and train that row.
 
     Args:
         size: Number of ids, padding included.
