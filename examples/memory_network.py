@@ -81,9 +81,8 @@ def main(
     keras.utils.set_random_seed(seed)
     settings = {"hops": hops, "restarts": restarts, "units": units, "epochs": epochs}
     settings |= {"encoding": encoding, "start": start, "supervised": supervised, "seed": seed}
-    # The run's name has the options that are not the defaults.
+    # The names of the run and of its files have the options that are not the defaults.
     is_changed = {
-        f"qa{task}": task != "all",
         f"{hops}_hops": hops != 3,
         f"{encoding}_encoding": encoding != "authors",
         "softmax_start": start != "linear",
@@ -91,8 +90,9 @@ def main(
         "quick": quick,
     }
     name = "_".join(["memory_network", *(part for part, used in is_changed.items() if used)])
-    directory = Path(runs) / f"{name}-seed{seed}"
-    report = Report(directory, seed)
+    directory = Path(runs) / f"{name}-seed{seed}"  # of all tasks, one folder for each
+    name += "" if task == "all" else f"_qa{task}"
+    report = Report(directory if task == "all" else directory / f"qa{task}", seed)
     results = {}
     for number in map(str, babi.TASKS) if task == "all" else [task]:
         problem = Problem(number, hops, seed, max_questions=160 if quick else None)

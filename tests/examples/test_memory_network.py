@@ -209,7 +209,7 @@ def test_the_quick_run_writes_figures_a_picture_and_an_export(tmp_path, monkeypa
     monkeypatch.setattr(babi, "load_questions", make_questions)
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = memory_network.main(quick=True, hops=2, **folders)
-    name = "memory_network_qa16_2_hops_quick"
+    name = "memory_network_2_hops_quick_qa16"
     assert len(figures["tasks"]["16"]["test errors of all networks"]) == 2
     assert (tmp_path / f"pictures/{name}.png").read_bytes()[:4] == b"\x89PNG"
     request = {
