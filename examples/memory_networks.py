@@ -91,6 +91,10 @@ class MemoryNetworks(keras.Model):
         self.attend = keras_attention.MultiHopAttention(hops, normalize=normalize)
         self.is_supervised = is_supervised
         self.mean_loss = keras.metrics.Mean(name="loss")
+        shapes = {"facts": (None, places), "ages": (None, places), "question": (None,)}
+        specs = {name: tf.TensorSpec(shape, tf.int32) for name, shape in shapes.items()}
+        # XLA would take longer to compile this than it takes to run.
+        self.compute = tf.function(self.call, input_signature=[specs])
         if share is not None:
             self.words, self.times = share.words, share.times
             return

@@ -11,6 +11,7 @@ from examples.datasets.babi import split
 
 MAX_PLACES = 50  # facts that are kept, the last ones
 BATCH = 32
+QUESTIONS_PER_CALL = 100  # in predictions
 NOISE = 0.1  # largest share of the ages that are left out in training
 
 
@@ -165,7 +166,9 @@ class Problem:
         data = self.encoded[part]
         ages = draw_ages(data.counts, self.places)
         inputs = {"facts": data.facts, "ages": ages, "question": data.texts}
-        logits, weights = networks.predict(inputs, batch_size=100, verbose=0)
+        batches = tf.data.Dataset.from_tensor_slices(inputs).batch(QUESTIONS_PER_CALL)
+        outputs = [networks.compute(batch) for batch in batches]
+        logits, weights = (np.concatenate(arrays) for arrays in zip(*outputs, strict=True))
         answers = data.answers[:, None]
         log_probabilities = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
         losses = -np.take_along_axis(log_probabilities, answers[..., None], axis=-1)[..., 0]
