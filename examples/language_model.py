@@ -14,8 +14,8 @@ nanoGPT (https://github.com/karpathy/nanoGPT) reports a validation loss of 1.88 
 after 2,000 steps of 12 windows of 64 characters with four blocks of width 128, in three minutes on
 a CPU, and 1.47 with 10 million weights on a GPU. Differs from nanoGPT: rotary instead of learned
 positions, attention limited to `context` positions, so that texts of any length can be written,
-separate matrices for embeddings and logits, a learning rate that decays to 0. nanoGPT's validation text is
-TFDS's validation text followed by its test text.
+separate matrices for embeddings and logits, a learning rate that decays to 0. nanoGPT's validation
+text is TFDS's validation text followed by its test text.
 """
 
 import sys

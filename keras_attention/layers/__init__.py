@@ -3,6 +3,8 @@
 from keras_attention.layers.attention_pooling import AttentionPooling
 from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.graph.graph_attention import GraphAttention
+from keras_attention.layers.memory_network.bag_of_words import BagOfWords
+from keras_attention.layers.memory_network.multi_hop_attention import MultiHopAttention
 from keras_attention.layers.multi_head.multi_head_attention import MultiHeadAttention
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.neural_turing_machine.ntm_cell import NTMCell
@@ -32,6 +34,7 @@ __all__ = [
     "AttentionDecoder",
     "AttentionPooling",
     "DeepFusionDecoder",
+    "BagOfWords",
     "EachStep",
     "GraphAttention",
     "HardAttention",
@@ -42,6 +45,7 @@ __all__ = [
     "MonotonicAttention",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
+    "MultiHopAttention",
     "NTMCell",
     "PatchEmbedding",
     "PointerDecoder",

@@ -1,4 +1,7 @@
-"""Step 3, normalize: scores and mask -> weights; a row sums to 1, or to 0 if it is fully masked."""
+"""Step 3, normalize: scores and mask -> weights; a row sums to 1, or to 0 if it is fully masked.
+
+Only `linear` weights, which are the scores themselves, may have another sum.
+"""
 
 from typing import Any
 
@@ -7,6 +10,7 @@ import keras
 from keras_attention.normalize.chunkwise import chunkwise
 from keras_attention.normalize.gaussian import gaussian
 from keras_attention.normalize.hardmax import hardmax
+from keras_attention.normalize.linear import linear
 from keras_attention.normalize.masked import masked, softmax
 from keras_attention.normalize.monotonic import monotonic, monotonic_hard
 from keras_attention.normalize.segment_softmax import segment_softmax
@@ -19,6 +23,7 @@ __all__ = [
     "gaussian",
     "get",
     "hardmax",
+    "linear",
     "masked",
     "monotonic",
     "monotonic_hard",
@@ -29,15 +34,21 @@ __all__ = [
     "sparsemax",
 ]
 
-NAMED = {"hardmax": hardmax, "smooth": smooth, "softmax": softmax, "sparsemax": sparsemax}
+NAMED = {
+    "hardmax": hardmax,
+    "linear": linear,
+    "smooth": smooth,
+    "softmax": softmax,
+    "sparsemax": sparsemax,
+}
 
 
 def get(normalize: str | Normalizer | Config) -> Normalizer:
     """Return the normalizer for a name, a function or a config.
 
     Args:
-        normalize: "hardmax", "smooth", "softmax" or "sparsemax"; a function `(scores, mask) ->
-            weights`, such as `masked` returns; or the config of such a function.
+        normalize: "hardmax", "linear", "smooth", "softmax" or "sparsemax"; a function `(scores,
+            mask) -> weights`, such as `masked` returns; or the config of such a function.
 
     Returns:
         A function `(scores, mask) -> weights`.

@@ -33,6 +33,8 @@ class LayerCase:
         takes_masks: Whether the layer takes `query_mask` and `value_mask`.
         takes_attention_mask: Whether it takes `attention_mask` and `use_causal_mask`.
         takes_query: Whether the output has a query axis.
+        takes_batch_axes: Whether the only tensor of a call may have further batch axes, so that one
+            axis more is not an invalid call.
         max_input: Inputs of at most this magnitude must not give NaN. None = a number near the
             largest one of the compute dtype. Pass a smaller number if a part of the layer overflows
             earlier.
@@ -62,6 +64,7 @@ class LayerCase:
     takes_masks: bool = True
     takes_attention_mask: bool = True
     takes_query: bool = True
+    takes_batch_axes: bool = False
     max_input: float | None = None
     all_arguments: dict | None = None
     exclusive_arguments: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ def check_invalid_calls_raise(case: LayerCase) -> None:
     layer = case.evaluator().layer
     arguments = _record_arguments(case, layer)
     problems = []
-    for name, description, invalid in _make_invalid_calls(arguments):
+    for name, description, invalid in _make_invalid_calls(arguments, case.takes_batch_axes):
         runs = {"eagerly": invalid}
         if description != "NaN":
             runs["in a functional model"] = keras.tree.map_structure(_to_symbolic, invalid)
@@ -64,15 +64,17 @@ def _record_arguments(case, layer):
     return keras.tree.map_structure(_to_array, arguments)
 
 
-def _make_invalid_calls(arguments: dict) -> Iterator[tuple[str, str, dict]]:
+def _make_invalid_calls(arguments: dict, takes_batch_axes: bool) -> Iterator[tuple[str, str, dict]]:
     """Yield the name of the invalid argument, a description of it, and all arguments."""
     leaves = keras.tree.flatten(arguments)
-    count = sum(isinstance(x, np.ndarray) for x in leaves)
+    is_only = sum(isinstance(x, np.ndarray) for x in leaves) == 1
     for name, argument in arguments.items():
         for index, leaf in enumerate(keras.tree.flatten(argument)):
             if not isinstance(leaf, np.ndarray):
                 continue
-            for description, invalid in _make_invalid_tensors(leaf, name in BROADCAST, count == 1):
+            for description, invalid in _make_invalid_tensors(leaf, name in BROADCAST, is_only):
+                if takes_batch_axes and np.ndim(invalid) > leaf.ndim:
+                    continue
                 leaves = [
                     invalid if number == index else x
                     for number, x in enumerate(keras.tree.flatten(argument))

@@ -34,6 +34,11 @@ def call_two_sequences(layer, query, value, argument, mask):
     return layer(query, value, **{argument: mask})
 
 
+def call_hops(layer, query, value, argument, mask):
+    masks = [mask if argument == name else None for name in ("query_mask", "memory_mask")]
+    return layer([query, value, value], mask=[*masks, None])
+
+
 def call_with_cache(layer, query, value, argument, mask):
     if not layer.built:
         layer.build(value.shape)
@@ -68,6 +73,11 @@ LAYERS = {
         lambda: ka.MultiHeadSelfAttention(2, 2),
         call_with_cache,
         {"mask": QUERY_MASK, "attention_mask": PAIRS},
+    ),
+    "MultiHopAttention": (
+        lambda: ka.MultiHopAttention(1),
+        call_hops,
+        {"query_mask": QUERY_MASK, "memory_mask": VALUE_MASK},
     ),
     "AttentionPooling": (ka.AttentionPooling, call_one_sequence, {"mask": VALUE_MASK}),
     "TransformerEncoderBlock": (

@@ -32,6 +32,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
     keras_attention.GraphAttention(8, merge="sum")  # pyright: ignore[reportArgumentType]
     keras_attention.HardAttention(estimator="best")  # pyright: ignore[reportArgumentType]
     keras_attention.LocalAttention(window="3")  # pyright: ignore[reportArgumentType]
+    keras_attention.MultiHopAttention(tying="none")  # pyright: ignore[reportArgumentType]
     keras_attention.LuongAttention(score="cosine")  # pyright: ignore[reportArgumentType]
     keras_attention.MonotonicAttention(inference="mode")  # pyright: ignore[reportArgumentType]
     return [
@@ -39,6 +40,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.Attention(score="dot", normalize=keras_attention.normalize.sparsemax),
         keras_attention.Attention(score=keras_attention.score.DotScore(scaled=True)),
         keras_attention.AttentionPooling(units=None, normalize="sparsemax"),
+        keras_attention.BagOfWords(9, 4, position_encoding="paper", max_length=7),
         keras_attention.EachStep(keras_attention.AttentionPooling()),
         keras_attention.GraphAttention(8, heads=2, merge="average", activation="elu"),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),
@@ -46,6 +48,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.LocationAwareAttention(units=8, normalize="smooth", start="first"),
         keras_attention.LuongAttention(score="location", max_length=50, implementation="plain"),
         keras_attention.MonotonicAttention("general", chunk=4, inference="soft"),
+        keras_attention.MultiHopAttention(2, "layer_wise", normalize="linear"),
     ]
 
 
@@ -150,6 +153,12 @@ def learn_by_reinforce(inputs: Tensor, outputs: Tensor, losses: list[Tensor]) ->
     return keras_attention.reinforce(losses, outputs, baseline=model.baseline)
 
 
+def supervise_weights(targets: Tensor, weights: Tensor) -> Tensor:
+    """A loss of attention weights."""
+    keras_attention.AttentionLoss("l2")  # pyright: ignore[reportArgumentType]
+    return keras_attention.AttentionLoss("cross_entropy", reduction="sum")(targets, weights)
+
+
 def search(state: Nest, memory: Tensor) -> keras_attention.decoding.Decoded:
     """Decoding loops."""
 
@@ -198,6 +207,7 @@ def compute_steps(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
     keras_attention.normalize.serialize(normalize)
     keras_attention.normalize.gaussian(pairs[0], visible, distance=pairs[1], deviation=2.0)
     keras_attention.normalize.hardmax(pairs[0], visible)
+    keras_attention.normalize.linear(pairs[0], visible)
     ends = keras_attention.normalize.monotonic(pairs[0], visible, previous=pairs[1])
     keras_attention.normalize.monotonic_hard(pairs[0], visible, previous=pairs[1])
     keras_attention.normalize.chunkwise(pairs[0], visible, ends=ends, width=3)
