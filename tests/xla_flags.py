@@ -18,20 +18,17 @@ and `python -m benchmarks` always use them.
 import importlib.metadata
 import os
 
-FAST_XLA_FLAGS = " ".join(
-    [
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-        "--xla_cpu_parallel_codegen_split_count=1",
-    ]
-)
-OLDEST_JAX = (0, 10)  # an older XLA may refuse an unknown flag and end the process
+OPTIMIZATION_LEVEL = "--xla_backend_optimization_level=0"
+OTHER_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+# Releases whose XLA has the other flags. XLA ends the process if it does not know a flag.
+TESTED_RELEASES = {"tensorflow": "2.21", "jax": "0.10"}
 
 
 def compile_fast():
     """Set `XLA_FLAGS` for this process and its children, unless the user has set it."""
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        version = importlib.metadata.version("jax").split(".")
-        if tuple(map(int, version[:2])) < OLDEST_JAX:
-            return
-    os.environ.setdefault("XLA_FLAGS", FAST_XLA_FLAGS)
+    flags = [OPTIMIZATION_LEVEL]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    release = TESTED_RELEASES.get(backend)
+    if release and importlib.metadata.version(backend).startswith(f"{release}."):
+        flags.append(OTHER_FLAGS)
+    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
