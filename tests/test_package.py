@@ -56,7 +56,8 @@ def test_imports_go_one_way(path):
     """Layers import kernels, decoding and memory, which import the four steps and the leaves.
 
     The steps import only the leaves, `kernels.matmul`, the backends' product in half precision, and
-    `kernels.segments`, their sums over groups; `normalize` also imports `mask`. `testing` may import anything, and nothing imports it.
+    `kernels.segments`, their sums over groups; `normalize` also imports `mask`. `testing` may
+    import anything, and nothing imports it.
     """
     folder = path.relative_to(ROOT / "keras_attention").parts[0]
     steps = {"score", "mask", "normalize", "read"}
