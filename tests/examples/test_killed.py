@@ -38,6 +38,7 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("text_classification", {}, marks=real_data),
     pytest.param("text_classification", {"model": "sequential"}, marks=real_data),
     pytest.param("sagan", {}, marks=real_data),
+    pytest.param("speech", {"attention": "monotonic"}, marks=real_data),
 ]
 
 
