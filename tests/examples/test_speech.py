@@ -36,7 +36,7 @@ def quick(tmp_path_factory):
     folders = {name: str(directory / name) for name in ("runs", "pictures", "saved_models")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spoken_digits, "load_recordings", make_recordings)
-        figures = speech.main(attention="chunkwise", quick=True, **folders)
+        figures = speech.main(attention="monotonic", streaming=True, quick=True, **folders)
     return directory, figures
 
 
@@ -63,14 +63,14 @@ def test_the_quick_run_writes_a_picture_a_model_and_both_inferences(quick):
     for name in ("test, 1x", "test, 1x, soft inference", "validation, 1x"):
         assert 0 <= figures[name]["sequences right"] <= 1
         assert figures[name]["digit error"] >= 0
-    picture = directory / "pictures/speech_chunkwise_quick.png"
+    picture = directory / "pictures/speech_monotonic_streaming_quick.png"
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.ci
 def test_the_export_transcribes_a_row_alone_as_in_a_padded_batch(quick):
     directory, _ = quick
-    path = directory / "saved_models/speech_chunkwise_quick/1"
+    path = directory / "saved_models/speech_monotonic_streaming_quick/1"
     audio, lengths = make_audio()
     batches = [(audio, lengths)] + [
         (audio[row : row + 1, :length], lengths[row : row + 1])
@@ -91,6 +91,35 @@ def test_the_export_transcribes_a_row_alone_as_in_a_padded_batch(quick):
         np.testing.assert_allclose(
             batched["alignments"][row, :letters], single["alignments"][0, :letters], atol=1e-5
         )
+
+
+@pytest.mark.ci
+def test_the_export_transcribes_streams_however_they_are_divided(quick):
+    directory, _ = quick
+    path = directory / "saved_models/speech_monotonic_streaming_quick/1"
+    audio = np.random.default_rng(0).normal(size=(2, 4 * KEY_SAMPLES)).astype("float32")
+    [state] = run_calls(path, [("begin", {"sessions": np.arange(2, dtype="int32")})])
+    first, whole, single = run_calls(
+        path,
+        [
+            ("feed", {"audio": audio[:, :KEY_SAMPLES], **state}),
+            ("feed", {"audio": audio, **state}),
+            ("feed", {"audio": audio[1:], **{name: x[1:] for name, x in state.items()}}),
+        ],
+    )
+    state = {name: first[f"next_{name}"] for name in state}
+    [second] = run_calls(path, [("feed", {"audio": audio[:, KEY_SAMPLES:], **state})])
+    assert whole["text"].tolist() == (first["text"] + second["text"]).tolist()
+    for name in whole:
+        if name != "text":
+            np.testing.assert_allclose(second[name], whole[name], atol=1e-5)
+            np.testing.assert_allclose(single[name][0], whole[name][1], atol=1e-5)
+    assert single["text"][0] == whole["text"][1]
+
+
+def test_a_stream_needs_an_attention_that_needs_no_later_keys():
+    with pytest.raises(ValueError, match="attention='chunkwise'"):
+        speech.main(attention="chunkwise", streaming=True)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
@@ -175,7 +204,8 @@ def test_a_stream_gives_the_letters_of_the_whole_audio_however_it_is_divided():
     [answer] = answers
     for text, tokens, weights in zip(answer, decoded.tokens, decoded.alignments, strict=True):
         has_key = np.asarray(weights)[:, :12].any(axis=1)  # which the stream has heard
-        letters = VOCABULARY.decode(np.asarray(tokens)[None, : np.argmin(has_key)])[0]
+        count = np.cumprod(has_key).sum()  # of letters before the first without a key
+        letters = VOCABULARY.decode(np.asarray(tokens)[None, :count])[0]
         assert len(set(letters)) > 2
         assert text.startswith(letters.split("$")[0])
     assert np.asarray(decoded.alignments).argmax(axis=-1).max() > 5
