@@ -26,6 +26,8 @@ def heatmap(
     titles: str | Sequence[str | None] | None = None,
     columns: int | None = None,
     path: str | os.PathLike | None = None,
+    above: Tensor | Sequence[Tensor | None] | None = None,
+    marks: Sequence | None = None,
 ) -> "Figure":
     """Draw attention weights: one row per target token, one column per source token.
 
@@ -49,6 +51,13 @@ def heatmap(
         columns: The number of matrices per row of the grid. Default: an approximately square grid.
         path: The file to write: `.png`, `.svg` or `.pdf`. Missing directories are created, and an
             existing file is replaced atomically. Default: no file.
+        above: An image to draw above the matrix, such as the spectrogram or the signal from which
+            the keys were computed: (rows, n Tk), any real numbers, n columns for each column of the
+            matrix. The labels of the columns are then below the matrix. For several matrices, a
+            list with an image or None for each.
+        marks: Places of ticks on the axis of the columns, such as known boundaries of words:
+            numbers from 0, the left edge of the first column, to Tk, the right edge of the last
+            one. For several matrices, a list with a list or None for each.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not registered with pyplot.
@@ -56,7 +65,8 @@ def heatmap(
     Raises:
         ValueError: If weights have the wrong rank, are not finite or not in [0, 1]; if there are
             more tokens than rows or columns; if the length of a list is not the number of
-            matrices; if the path has an unsupported suffix.
+            matrices; if the path has an unsupported suffix; if the columns of an image are not a
+            multiple of the matrix's, or a mark is outside of it.
 
     Example:
         >>> from keras_attention.visualize import heatmap
@@ -70,7 +80,7 @@ def heatmap(
     Reference: Bahdanau, Cho, Bengio, "Neural Machine Translation by Jointly Learning to Align and
     Translate", ICLR 2015, section 5.2.1.
     """
-    samples = parse_samples(weights, source_tokens, target_tokens)
+    samples = parse_samples(weights, source_tokens, target_tokens, above, marks)
     titles = parse_titles(titles, len(samples))
     columns = positive_integer("columns", columns, optional=True)
     grid_columns = min(columns or default_columns(samples), len(samples))

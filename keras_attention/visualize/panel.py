@@ -1,6 +1,7 @@
 """One attention matrix with its token labels, drawn on axes of its own."""
 
 from keras_attention.visualize.characters import make_visible, split_graphemes
+from keras_attention.visualize.column_images import draw_above, draw_marks
 from keras_attention.visualize.fonts import choose_fonts
 
 MIN_FONT_SIZE, MAX_FONT_SIZE = 7, 10  # points
@@ -21,15 +22,18 @@ def draw_matrix(figure, sample, title):
     axes = figure.add_axes((0, 0, columns * cell_width / width, rows * cell_height / height))
     axes.imshow(sample.weights, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
-    axes.tick_params(length=0, bottom=False, left=False, labelbottom=False, labeltop=True)
+    below = sample.above is not None  # whether the labels of the columns are below the matrix
+    axes.tick_params(length=0, bottom=False, left=False, labelbottom=below, labeltop=not below)
     set_tick_labels(axes.xaxis, sample.source, columns, cell_width)
     set_tick_labels(axes.yaxis, sample.target, rows, cell_height)
     for label in axes.get_xticklabels():
         if sample.source is not None and len(split_graphemes(label.get_text())) > 1:
             label.set_rotation(90)
+    top = axes if sample.above is None else draw_above(axes, sample.above, rows * cell_height)
+    draw_marks(axes, sample.marks, above=below)
     if title:
         text, families = choose_fonts(make_visible(title))
-        axes.set_title(
+        top.set_title(
             text, fontsize=MAX_FONT_SIZE + 2, fontfamily=families, parse_math=False, pad=8
         )
     return axes

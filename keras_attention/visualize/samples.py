@@ -5,17 +5,33 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_attention.visualize.arrays import check_count, get_rank, to_list, to_weights
+from keras_attention.visualize.column_images import parse_images, parse_marks
 
 
 class Sample(NamedTuple):
-    """One attention matrix (Tq, Tk) without padding; tokens are a list, or None if not given."""
+    """One attention matrix without padding, and what is drawn beside it.
+
+    Attributes:
+        weights: (Tq, Tk) float32.
+        source, target: Lists of tokens, or None if not given.
+        above: Image (rows, n Tk), or None.
+        marks: Places (n,) between 0 and Tk.
+    """
 
     weights: np.ndarray
     source: list | None
     target: list | None
+    above: np.ndarray | None
+    marks: np.ndarray
 
 
-def parse_samples(weights: Any, source_tokens: Any, target_tokens: Any) -> list[Sample]:
+def parse_samples(
+    weights: Any,
+    source_tokens: Any,
+    target_tokens: Any,
+    above: Any = None,
+    marks: Any = None,
+) -> list[Sample]:
     """Return a list of `Sample`, one for each matrix of `weights`."""
     is_single = False
     if isinstance(weights, (list, tuple)) and all(get_rank(matrix) == 2 for matrix in weights):
@@ -38,11 +54,24 @@ def parse_samples(weights: Any, source_tokens: Any, target_tokens: Any) -> list[
     targets = _parse_tokens(
         "target_tokens", target_tokens, [matrix.shape[0] for matrix in matrices], is_single
     )
-    # Without tokens, the slice ends at None and keeps every row or column.
+    shapes = [matrix.shape for matrix in matrices]
+    images = parse_images(above, shapes, is_single)
+    all_marks = parse_marks(marks, shapes, is_single)
     return [
-        Sample(matrix[: target and len(target), : source and len(source)], source, target)
-        for matrix, source, target in zip(matrices, sources, targets, strict=True)
+        _remove_padding(*parts)
+        for parts in zip(matrices, sources, targets, images, all_marks, strict=True)
     ]
+
+
+def _remove_padding(weights, source, target, above, marks):
+    """Return a `Sample` of the rows and columns that have tokens; without tokens, of all."""
+    rows, columns = (
+        size if tokens is None else len(tokens)
+        for size, tokens in zip(weights.shape, (target, source), strict=True)
+    )
+    if above is not None:
+        above = above[:, : columns * (above.shape[1] // weights.shape[1])]
+    return Sample(weights[:rows, :columns], source, target, above, marks[marks <= columns])
 
 
 def _parse_tokens(name, tokens, lengths, is_single):

@@ -47,6 +47,7 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("language_model", {"objective": "masked"}, marks=real_data),
     pytest.param("graph_attention", {}, marks=citations),
     pytest.param("memory_network", {}, marks=real_data),
+    pytest.param("speech", {"attention": "monotonic"}, marks=real_data),
 ]
 
 
