@@ -15,6 +15,11 @@ recordings, in utterances of 1 to 5 digits, of 5 to 25 and of 10 to 50: 1, 5 and
 of training. The example plots an alignment under its spectrogram, and exports a `transcribe`
 signature (audio to text), which includes the features. The run can be interrupted at any time: the
 same command resumes it after the last completed epoch.
+
+Chorowski et al. (2015) report 18.0 % phoneme errors on TIMIT, and 20 % on utterances ten times as
+long. Here, with seed 0, location-aware attention gets 97.5 % of 1,000 test utterances of 1 to 5
+digits right, with 0.9 % digit errors, and 0.6 % at 10 times the length. docs/results.md has the
+other attentions and all deviations.
 """
 
 import sys
