@@ -11,8 +11,8 @@ passes that change the HLO itself, and so the operations, stay as they are.
   keep the cores busy.
 
 `XLA_FLAGS=` (empty) restores XLA's defaults, with which users compile. `.ci/run` runs the random
-tests and those of compiled kernels with them. The tests of the GPU compiler, `python -m tests.fuzz`
-and `python -m benchmarks` always use them.
+tests, those of compiled kernels and one program of each layer with them. The tests of the GPU
+compiler, `python -m tests.fuzz` and full runs of `python -m benchmarks` always use them.
 """
 
 import importlib.metadata

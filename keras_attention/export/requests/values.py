@@ -13,7 +13,7 @@ def make_array(
     Args:
         dtype: A `tf.DType` with a name in `keras_attention.export.signatures.dtypes.DTYPES`.
         shape: The shape.
-        number: The value of integers. Floats are small and random, bools True, and strings consist
+        number: The value of integers. Bools are True unless it is 0. Floats are small and random, and strings consist
             of one word "a" in the first row, two in the second, and so on: padding to the longest
             row is a common fault.
         random: Draws the floats.
@@ -23,7 +23,7 @@ def make_array(
     elif dtype.is_integer:
         values = np.full(shape, number)
     elif dtype.is_bool:
-        values = np.ones(shape)
+        values = np.full(shape, bool(number))
     else:
         values = np.empty(shape, object)
         for index in np.ndindex(*shape):
