@@ -159,3 +159,9 @@ def _have_matching_sizes(a, b, is_one_way=False):
     """Return True if the sizes of two shapes, aligned at the last axis, are equal or 1."""
     pairs = zip(reversed(a), reversed(b), strict=False)
     return all(None in (m, n) or m in (1, n) or (n == 1 and not is_one_way) for m, n in pairs)
+
+
+def is_compatible(shape: Any, expected: Any) -> bool:
+    """Return whether two shapes of the same rank agree in each size that both know."""
+    pairs = zip(shape, expected, strict=True)
+    return all(None in (size, other) or size == other for size, other in pairs)

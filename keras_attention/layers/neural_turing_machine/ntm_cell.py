@@ -205,6 +205,11 @@ class NTMCell(Float32Cell):
         return sum(sum(part) for part in self._widths) if self.return_addresses else self.units
 
     @property
+    def query_size(self) -> int:
+        """The number of the output's first features that query an `AttentionDecoder`'s memory."""
+        return self.units
+
+    @property
     def _widths(self):
         return step_widths(self.units, self.slots, self.width, self.read_heads, self.write_heads)
 

@@ -37,7 +37,8 @@ class SequentialAttention(QueryValueAttention):
     ) -> tuple[PreparedMemory, Nest]:
         """Append values to a prepared memory, such as the next part of a stream.
 
-        The previous weights of the appended keys are zero. With the hard choice of
+        The previous weights of the appended keys are zero. If the memory had no visible key yet,
+        the carry is the initial one of the extended memory. With the hard choice of
         `MonotonicAttention`, the weights so far are those of the extended memory, because keys
         after the chosen one have no effect.
 
@@ -55,16 +56,18 @@ class SequentialAttention(QueryValueAttention):
         def append(old, new):
             return None if old is None else ops.concatenate([old, new], axis=-2)
 
-        def append_zeros(weights):
+        def extend_weights(weights, initial):
             shape = (ops.shape(weights)[0], ops.shape(added.values)[-2])
-            return ops.concatenate([weights, ops.zeros(shape, weights.dtype)], axis=-1)
+            extended = ops.concatenate([weights, ops.zeros(shape, weights.dtype)], axis=-1)
+            has_started = ops.any(weights != 0, axis=-1, keepdims=True)
+            return ops.where(has_started, extended, ops.cast(initial, weights.dtype))
 
         masks = None
         if memory.mask is not None or mask is not None:
             masks = ops.concatenate([_to_rows(memory), _to_rows(added)], axis=-1)
         keys = tree.map_structure(append, memory.keys, added.keys, none_is_leaf=False)
         extended = PreparedMemory(keys, append(memory.values, added.values), masks)
-        return extended, tree.map_structure(append_zeros, carry)
+        return extended, tree.map_structure(extend_weights, carry, self.initial_carry(extended))
 
     def attend(
         self,

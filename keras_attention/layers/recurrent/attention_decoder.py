@@ -19,6 +19,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
     fixed_dropout_masks,
     hidden_size,
     hidden_state,
+    output_query_size,
     output_size,
     pack_state,
     state_spec,
@@ -31,7 +32,7 @@ from keras_attention.layers.recurrent.decoder_state import (
 )
 from keras_attention.mask import hide, padding
 from keras_attention.precision import score_dtype
-from keras_attention.tensors import check_not_symbolic
+from keras_attention.tensors import check_not_symbolic, check_tensors, is_compatible
 from keras_attention.types import Config, Nest, Tensor
 
 
@@ -196,8 +197,9 @@ class AttentionDecoder(DenseInputsLayer):
                 (outputs, positions), state = masked_scan(
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
+                queries = outputs[..., : self._query_size()]
                 attended, weights = self.attention.attend(
-                    outputs, memory, noise, positions, return_attention_scores or has_loss
+                    queries, memory, noise, positions, return_attention_scores or has_loss
                 )
                 outputs = hide(self._select_output(outputs, attended), inputs_mask)
                 if weights is not None:
@@ -294,11 +296,12 @@ class AttentionDecoder(DenseInputsLayer):
             added_mask: Bool `(batch, n)` or None.
 
         Returns:
-            The `PreparedMemory` of all values, and the `DecoderState` that belongs to it.
+            The `PreparedMemory` of all values, and the `DecoderState` that belongs to it. With
+            `LocationAwareAttention`, the steps so far keep their weights over fewer keys.
 
         Raises:
-            ValueError: If the attention is not a `SequentialAttention`. The weights of any other
-                attention change with each new key, so that the memory has to be prepared anew.
+            ValueError: If the attention is not a `SequentialAttention`, whose steps go on from one
+                another: prepare the whole memory anew instead. If `added` is not `(batch, n, Dm)`.
 
         Example:
         >>> decoder = keras_attention.AttentionDecoder(
@@ -317,6 +320,13 @@ class AttentionDecoder(DenseInputsLayer):
                 "Expected an attention whose queries are evaluated in order, such as "
                 "MonotonicAttention; prepare the whole memory anew instead. "
                 f"Received: {type(self.attention).__name__}"
+            )
+        check_tensors("added", added)
+        batch, _, width = memory.values.shape
+        if len(added.shape) != 3 or not is_compatible(added.shape, (batch, None, width)):
+            raise ValueError(
+                f"Expected `added` of shape {(batch, None, width)}, values that follow those of "
+                f"the memory. Received: added of shape {tuple(added.shape)}"
             )
         mask = padding(key_mask=prepare_mask("added_mask", added_mask, added))
         memory, carry = self.attention.extend(memory, state.carry, added, mask)
@@ -366,8 +376,9 @@ class AttentionDecoder(DenseInputsLayer):
         else:
             fed = [state.attention] if self.input_feeding else []
             output, cell_state = self._run_cell([inputs, *fed], state, training)
+            query = output[..., : self._query_size()]
             attended, weights, carry = self.attention.attend_step(
-                output, memory, state.carry, noise, state.position
+                query, memory, state.carry, noise, state.position
             )
         next_fed = ops.cast(attended, self.compute_dtype) if self.input_feeding else ()
         next_state = DecoderState(cell_state, next_fed, carry, state.position + 1)
@@ -387,7 +398,8 @@ class AttentionDecoder(DenseInputsLayer):
         return output if mode == "cell" else attended
 
     def _query_size(self):
-        return hidden_size(self.cell) if self.attend == "before" else output_size(self.cell)
+        is_before = self.attend == "before"
+        return hidden_size(self.cell) if is_before else output_query_size(self.cell)
 
     def _compute_attention_width(self, memory_shape):
         query_shape = (None, self._query_size())

@@ -99,17 +99,22 @@ def state_spec(cell, batch_size):
 
 
 def hidden_state(cell, state):
-    """Return the cell's first state, e.g. h of an LSTM; of a stack, that of its top cell."""
+    """Return the cell's first state, e.g. h of an LSTM; of a stack, that of its top cell.
+
+    If the first state is an output to which other results are appended, it is cut off at the cell's
+    `query_size`.
+    """
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
-    return tree.flatten(state)[0]
+    return tree.flatten(state)[0][..., : hidden_size(cell)]
 
 
 def hidden_size(cell):
     """Return the width of `hidden_state`. The cell's output may have another width."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_size(cell.cells[-1])
-    return tree.flatten(cell.state_size)[0]
+    size = getattr(cell, "query_size", None)
+    return tree.flatten(cell.state_size)[0] if size is None else size
 
 
 def output_size(cell):
@@ -118,6 +123,14 @@ def output_size(cell):
         return output_size(cell.cells[-1])
     size = getattr(cell, "output_size", None)
     return hidden_size(cell) if size is None else size
+
+
+def output_query_size(cell):
+    """Return how many of the first features of the cell's output are a query."""
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return output_query_size(cell.cells[-1])
+    size = getattr(cell, "query_size", None)
+    return output_size(cell) if size is None else size
 
 
 def nested_cells(cell):
@@ -141,8 +154,8 @@ def nested_cells(cell):
 
 def has_dropout(cell):
     """Return whether the cell or a cell inside it has dropout."""
-    names = ("dropout", "recurrent_dropout")
-    return any(getattr(c, name, 0) for c in nested_cells(cell) for name in names)
+    cells = [c for c in nested_cells(cell) if hasattr(c, "reset_dropout_mask")]
+    return any(getattr(c, name, 0) for c in cells for name in ("dropout", "recurrent_dropout"))
 
 
 _masks_are_fixed = contextvars.ContextVar("dropout_masks_are_fixed", default=False)

@@ -23,7 +23,7 @@ from keras_attention.normalize import softmax
 from keras_attention.precision import score_dtype, to_score_precision
 from keras_attention.read import weighted_sum
 from keras_attention.score.additive import AdditiveScore
-from keras_attention.tensors import check_not_symbolic, check_tensors
+from keras_attention.tensors import check_not_symbolic, check_tensors, is_compatible
 from keras_attention.types import Config, Initializer, Regularizer, Tensor
 
 
@@ -87,7 +87,7 @@ class DeepFusionDecoder(DenseInputsLayer):
     >>> decoder(target, source, np.ones((2, 7, 8), "float32")).shape
     TensorShape([2, 3, 8])
 
-    Differs from the paper: the gate r_t has a bias.
+    Differs from the paper: the gate r_t has a bias, and the state before the first step is zero.
 
     Reference:
         Long Short-Term Memory-Networks for Machine Reading, Cheng, Dong, Lapata (2016), section 4,
@@ -207,6 +207,11 @@ class DeepFusionDecoder(DenseInputsLayer):
             batch_size: An int or a scalar tensor.
         """
         arguments.size("batch_size", batch_size)
+        if not self.built:
+            raise ValueError(
+                "Expected a built decoder, since the width of its state depends on its memory: "
+                f"call it, or `build`, first. Received: {self.name}, not built"
+            )
         cell = unpack(initial_state(self.cell, batch_size), self.max_length)
         width = self.gate_kernel.shape[0] - (self.cell.kernel.shape[0] - self.units)
         return DeepFusionState(cell, ops.zeros((batch_size, width), self.cell.compute_dtype))
@@ -244,9 +249,13 @@ class DeepFusionDecoder(DenseInputsLayer):
 
     def _check_shapes(self, inputs_shape, memory_shape, memory_cells_shape):
         check_shapes(inputs_shape, memory_shape)
+        if inputs_shape[1] is not None and inputs_shape[1] > self.max_length:
+            raise ValueError(
+                f"Expected `inputs` of at most max_length={self.max_length} steps, which the "
+                f"decoder can keep. Received: inputs {tuple(inputs_shape)}"
+            )
         expected = (*memory_shape[:2], self.units)
-        pairs = zip(memory_cells_shape, expected, strict=False)
-        if len(memory_cells_shape) != 3 or any(None not in (a, b) and a != b for a, b in pairs):
+        if len(memory_cells_shape) != 3 or not is_compatible(memory_cells_shape, expected):
             raise ValueError(
                 f"Expected `memory_cells` of shape {expected}: one cell of `units` numbers for "
                 f"each key of the memory. Received: memory_cells {tuple(memory_cells_shape)}"

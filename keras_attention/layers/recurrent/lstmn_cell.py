@@ -46,8 +46,8 @@ class LSTMNCell(Float32Cell):
     The cell works wherever Keras's cells do: in `keras.layers.RNN`, in `StackedRNNCells`, and in an
     `AttentionDecoder`, which is the paper's shallow fusion. A masked step of an RNN is not written.
     The states have a fixed size, `max_length` steps: **steps beyond it are not written, so that
-    later steps do not see them**. The cell cannot know the length of its sequence, so it does not
-    refuse a longer one.
+    later steps cannot attend to them**. The cell cannot know the length of its sequence, so it does
+    not refuse a longer one.
 
     Under every dtype policy the cell computes in float32 (float64 under a float64 policy) and keeps
     its weights and states in that dtype. The policy sets the dtype of the outputs only.
@@ -134,6 +134,11 @@ class LSTMNCell(Float32Cell):
         """The width of the output."""
         weights = self.max_length if self.return_weights else 0
         return self.units * (2 if self.return_cells else 1) + weights
+
+    @property
+    def query_size(self) -> int:
+        """The number of the output's first features that query an `AttentionDecoder`'s memory."""
+        return self.units
 
     def build(self, input_shape: Shape) -> None:
         batch, width = input_shape

@@ -20,9 +20,9 @@ LSTMNState.__doc__ = """The state of an LSTMN cell.
 LSTMNSteps = collections.namedtuple("LSTMNSteps", ["outputs", "weights", "cells"])
 LSTMNSteps.__doc__ = """The outputs of an LSTMN, step by step.
 
-    outputs: the hidden states `(batch, T, units)`; weights: of step t over the past steps,
-    `(batch, T, max_length)`, or None if the cell does not return them; cells: `(batch, T, units)`,
-    or None.
+    outputs: the hidden states `(batch, T, units)`; weights: the weights of step t over the
+    past steps, `(batch, T, max_length)`, or None if the cell does not return them; cells:
+    `(batch, T, units)`, or None.
 """
 
 

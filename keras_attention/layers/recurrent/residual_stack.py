@@ -8,7 +8,6 @@ import keras
 from keras import ops, tree
 
 from keras_attention import arguments
-from keras_attention.base_layer import BaseLayer
 from keras_attention.layers.recurrent.cell_adapter import (
     check_cell,
     check_state,
@@ -18,15 +17,16 @@ from keras_attention.layers.recurrent.cell_adapter import (
     output_size,
     pack_state,
 )
+from keras_attention.layers.recurrent.float32_cell import Float32Cell
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Nest, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class ResidualStack(BaseLayer):
+class ResidualStack(Float32Cell):
     """A recurrent cell made of a stack of cells, whose upper cells add their input to their output.
 
-    score: none; mask: none; normalize: none; read: none, its bottom cell queries an attention.
+    score: none; mask: none; normalize: none; read: none.
 
         y_0 = cell_0([x; shared])
         y_k = cell_k([y_{k-1}; shared])               for 0 < k < residual_from
@@ -36,6 +36,9 @@ class ResidualStack(BaseLayer):
     decoder: the query is the previous state of the bottom cell, and the context, the last Dv
     features of the input, is an input of every cell. Without `shared_width`, the stack in
     `keras.layers.RNN` is the upper part of GNMT's encoder.
+
+    The states and the sums have float32 under every dtype policy (float64 under a float64 policy).
+    The cells keep their own policies.
 
     Weights: those of the cells, in order.
 
@@ -51,7 +54,8 @@ class ResidualStack(BaseLayer):
 
     Call arguments:
         inputs: `(batch, D)`, one step.
-        states: List with the states of each cell.
+        states: List with the states of each cell, and one with the last output. It is the last
+            because on JAX a `keras.layers.RNN` returns it as the output of a masked step.
         training: Whether the cells apply dropout.
 
     Returns:
@@ -91,8 +95,8 @@ class ResidualStack(BaseLayer):
 
     @property
     def state_size(self) -> list[list[int]]:
-        """The widths of the states of each cell."""
-        return [tree.flatten(cell.state_size) for cell in self.cells]
+        """The widths of the states of each cell, and of the output."""
+        return [*(tree.flatten(cell.state_size) for cell in self.cells), [self.output_size]]
 
     @property
     def output_size(self) -> int:
@@ -119,14 +123,15 @@ class ResidualStack(BaseLayer):
             width = output_size(cell)
 
     def get_initial_state(self, batch_size: int | Tensor) -> list[Nest]:
-        """Return the initial states of all cells.
+        """Return the initial states of all cells, and zeros for the last output.
 
         Args:
             batch_size: An int or a scalar tensor.
         """
         arguments.size("batch_size", batch_size)
         states = [tree.flatten(initial_state(cell, batch_size)) for cell in self.cells]
-        return [[ops.cast(x, self.compute_dtype) for x in state] for state in states]
+        states = [[ops.cast(x, self.compute_dtype) for x in state] for state in states]
+        return [*states, [ops.zeros((batch_size, self.output_size), self.compute_dtype)]]
 
     def call(
         self, inputs: Tensor, states: Nest, training: bool | None = None
@@ -155,7 +160,8 @@ class ResidualStack(BaseLayer):
             if k >= self.residual_from:
                 output = output + below
             next_states.append([ops.cast(x, self.compute_dtype) for x in tree.flatten(state)])
-        return output, next_states
+        next_states.append([output])
+        return ops.cast(output, self.output_dtype), next_states
 
     def _check_dropout_masks(self):
         """Raise a ValueError if a cell would sample a dropout mask that nothing resets."""

@@ -108,3 +108,14 @@ def test_cells_of_another_width_are_refused():
     decoder, (inputs, memory, cells) = make_decoder(), make_data()
     with pytest.raises(ValueError, match="Expected `memory_cells` of shape.*Received"):
         decoder(inputs, memory, cells[..., :-1])
+
+
+def test_more_steps_than_it_keeps_are_refused():
+    decoder, (inputs, memory, cells) = make_decoder(), make_data()
+    with pytest.raises(ValueError, match="at most max_length=5 steps"):
+        decoder(np.repeat(inputs, 2, axis=1), memory, cells)
+
+
+def test_a_state_before_build_is_refused():
+    with pytest.raises(ValueError, match="Expected a built decoder"):
+        keras_attention.DeepFusionDecoder(3, 4).get_initial_state(2)

@@ -125,3 +125,21 @@ def test_steps_of_a_decoder_equal_its_call():
     for t in range(STEPS):
         output, _, state = decoder.step(inputs[:, t], state, prepared)
         np.testing.assert_allclose(numpy(output), outputs[:, t], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("attend", ["before", "after"])
+def test_appended_outputs_do_not_change_the_query_of_a_decoder(attend):
+    inputs, memory = data(), data(steps=4)
+    contexts, weights = [], None
+    for options in ({}, {"return_weights": True}, {"return_cells": True}):
+        cell = make_cell(**{"return_weights": False, "return_cells": False, **options})
+        attention = keras_attention.AdditiveAttention(5, dtype=DTYPE)
+        decoder = keras_attention.AttentionDecoder(
+            cell, attention, attend, output_mode="attention", dtype=DTYPE
+        )
+        decoder(inputs, memory)
+        weights = weights or decoder.get_weights()
+        decoder.set_weights(weights)
+        contexts.append(numpy(decoder(inputs, memory)))
+    np.testing.assert_allclose(contexts[1], contexts[0], atol=TOLERANCE)
+    np.testing.assert_allclose(contexts[2], contexts[0], atol=TOLERANCE)

@@ -66,7 +66,7 @@ def test_the_bottom_cell_queries_the_attention():
     outputs, alignments = (numpy(x) for x in decoder(inputs, memory, return_attention_scores=True))
     prepared, state = decoder.prepare(memory), decoder.get_initial_state(2)
     for t in range(STEPS):
-        query = state.cell[0][0]
+        query = state.cell[0][0]  # h of the bottom cell
         assert query.shape == (2, 5)
         _, weights = attention([query[:, None], memory], return_attention_scores=True)
         np.testing.assert_allclose(numpy(weights)[:, 0], alignments[:, t], atol=1e-6)
@@ -78,8 +78,7 @@ def test_masked_steps_leave_the_states_unchanged():
     stack, x = keras_attention.ResidualStack(make_cells()), data()
     mask = np.array([[True, False, True, True, False]] * 2)
     rnn = keras.layers.RNN(stack, return_state=True)
-    _, *padded = rnn(x, mask=mask)
-    _, *shorter = rnn(x[:, mask[0]])
+    padded, shorter = rnn(x, mask=mask), rnn(x[:, mask[0]])
     for actual, expected in zip(*map(keras.tree.flatten, (padded, shorter)), strict=True):
         np.testing.assert_allclose(numpy(actual), numpy(expected), atol=1e-6)
 
@@ -115,3 +114,23 @@ def test_a_saved_decoder_gives_equal_outputs(tmp_path):
     copy = keras.models.load_model(tmp_path / "model.keras")
     x = [data(), data(6)]
     np.testing.assert_array_equal(copy.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_states_are_float32_in_half_precision():
+    """The step counter of an LSTMN, above 256, would not change in bfloat16."""
+    cells = [keras_attention.LSTMNCell(UNITS, max_length=300)]
+    stack = keras_attention.ResidualStack(cells, dtype="mixed_bfloat16")
+    stack.build((2, UNITS))
+    *state, counter = stack.get_initial_state(2)[0]
+    states = [[*state, counter + 256], [np.zeros((2, UNITS), "float32")]]
+    for _ in range(3):
+        output, states = stack(data()[:, 0], states)
+    assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
+    np.testing.assert_array_equal(numpy(states[0][-1]), 259)
+
+
+def test_a_dropout_layer_that_is_no_rate_is_accepted():
+    cells = make_cells(2)
+    cells[0].noise = cells[0].dropout_layer = keras.layers.Dropout(0.0)
+    stack = keras_attention.ResidualStack(cells)
+    keras.layers.RNN(stack)(data(), training=True)

@@ -105,3 +105,26 @@ def test_other_attention_is_refused():
     memory = decoder.prepare(values)
     with pytest.raises(ValueError, match="such as MonotonicAttention.*Received: AdditiveAttention"):
         decoder.extend(memory, decoder.get_initial_state(1), values)
+
+
+def test_a_stream_that_begins_with_padding_starts_at_its_first_key():
+    decoder = make_decoder(keras_attention.MonotonicAttention(units=4, bias=5.0))
+    values, inputs = make_values(2), np.ones((2, 1, 3), "float32")
+    mask = np.array([[True] * 7, [False] * 3 + [True] * 4])
+    expected = decoder(inputs, values[:, :7], memory_mask=mask, return_attention_scores=True)[1]
+    memory = decoder.prepare(values[:, :3], mask[:, :3])
+    state = decoder.get_initial_state(2, memory=memory)
+    memory, state = decoder.extend(memory, state, values[:, 3:7], mask[:, 3:])
+    _, weights, _ = decoder.step(inputs[:, 0], state, memory)
+    assert numpy(weights)[1].any()
+    np.testing.assert_allclose(numpy(weights), numpy(expected)[:, 0], atol=1e-6)
+
+
+def test_values_that_do_not_follow_the_memory_are_refused():
+    decoder = make_decoder(keras_attention.MonotonicAttention(units=4))
+    values = make_values(2)
+    memory = decoder.prepare(values)
+    state = decoder.get_initial_state(2, memory=memory)
+    for added in (values[:1], values[..., :2], values[:, 0], [1.0]):
+        with pytest.raises(ValueError, match="Expected `added`"):
+            decoder.extend(memory, state, added)
