@@ -13,9 +13,9 @@ def make_array(
     Args:
         dtype: A `tf.DType` with a name in `keras_attention.export.signatures.dtypes.DTYPES`.
         shape: The shape.
-        number: The value of integers. Bools are True unless it is 0. Floats are small and random, and strings consist
-            of one word "a" in the first row, two in the second, and so on: padding to the longest
-            row is a common fault.
+        number: The value of integers. Bools are True unless it is 0. Floats are small and random,
+            and strings consist of one word "a" in the first row, two in the second, and so on:
+            padding to the longest row is a common fault.
         random: Draws the floats.
     """
     if dtype.is_floating or dtype.is_complex:
