@@ -6,7 +6,7 @@ import random
 
 from tests.xla_flags import compile_fast
 
-# Both set environment variables that TensorFlow and JAX read when they are imported.
+# Both calls set environment variables that TensorFlow and JAX read when they are imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 compile_fast()
 

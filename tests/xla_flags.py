@@ -27,8 +27,23 @@ TESTED_RELEASES = {"tensorflow": "2.21", "jax": "0.10"}
 def compile_fast():
     """Set `XLA_FLAGS` for this process and its children, unless the user has set it."""
     flags = [OPTIMIZATION_LEVEL]
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    release = TESTED_RELEASES.get(backend)
-    if release and importlib.metadata.version(backend).startswith(f"{release}."):
+    # Without the variable, the backend may come from keras.json, so that it can be any of them.
+    names = [os.environ["KERAS_BACKEND"]] if "KERAS_BACKEND" in os.environ else TESTED_RELEASES
+    versions = {name: _find_version(name) for name in names if name in TESTED_RELEASES}
+    installed = {name: version for name, version in versions.items() if version is not None}
+    if installed and all(_is_tested(*item) for item in installed.items()):
         flags.append(OTHER_FLAGS)
     os.environ.setdefault("XLA_FLAGS", " ".join(flags))
+
+
+def _find_version(name):
+    """Return the version of a package; None if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _is_tested(name, version):
+    """Return True if a version belongs to the package's tested release."""
+    return version.startswith(f"{TESTED_RELEASES[name]}.")

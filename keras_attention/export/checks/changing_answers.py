@@ -19,7 +19,8 @@ STATE_OPS = frozenset(
 
 
 def find_changing_signatures(meta: Any) -> set[str]:
-    """Return the signatures that sample, or whose outputs depend on state that any one changes.
+    """Return the signatures that sample, or whose outputs depend on state that any signature
+    changes.
 
     Args:
         meta: A MetaGraphDef.

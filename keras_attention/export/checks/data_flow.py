@@ -9,7 +9,7 @@ CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 def collect_data_nodes(meta: Any, tensors: Iterable[str]) -> set[str]:
     """Return the names of the nodes outside of functions whose results tensors depend on.
 
-    Other than `collect_top_level`, this leaves out what merely runs with the tensors, such as the
+    Unlike `collect_top_level`, this leaves out what merely runs with the tensors, such as the
     state of a generator whose numbers are not used.
 
     Args:

@@ -23,8 +23,8 @@ def find_changed_state(concrete_function: Any) -> list[str]:
     """Return the names of the variables that a traced function may change.
 
     If it changes tables of `tf.lookup`, the list holds "a lookup table". A seed generator is left
-    out if no output depends on it: Keras's recurrent layers with dropout draw numbers, which they
-    do not use, also when they do not train.
+    out if no output depends on it. Outside of training too, Keras's recurrent layers with dropout
+    draw numbers, which they then do not use.
 
     Args:
         concrete_function: A `tf.types.experimental.ConcreteFunction`.

@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,15 @@ def write_requests(path: Path, calls: list[Call]) -> dict[str, Call]:
             `MAX_BODY_BYTES`.
 
     Returns:
-        The call that was written, by the signature's name. There is none for complex numbers.
+        The call that was written, by the signature's name. There is none for a signature with
+        complex inputs or outputs, which a server does not answer by REST.
     """
+    signatures = list_signatures(load_meta_graph(path))
     (path / REQUESTS).mkdir(parents=True)
     written = {}
     for call in calls:
         name = call.signature.name
-        if name in written:
-            continue
-        if not has_json(call.inputs):
+        if name in written or _has_complex_numbers(signatures[name]):
             continue
         # An element takes three characters at least: a digit, a comma and a space.
         if 3 * sum(array.size for array in call.inputs.values()) > MAX_BODY_BYTES:
@@ -68,7 +68,7 @@ def how_to_serve(path: str | os.PathLike) -> str:
         Text with the names, dtypes and shapes of each signature's inputs and outputs (`?` is a
         dimension of any size), a `docker run` command in which you replace TAG, and for each
         signature a `curl` command that sends an example, unless its JSON would be larger than 1 MB,
-        or it has complex numbers.
+        or its inputs or outputs are complex.
         The `docker run` command enables XLA if the signatures need it.
 
     Raises:
@@ -130,9 +130,12 @@ def describe_signatures(path: str | os.PathLike) -> Iterator[str]:
                 yield f"  {kind} {key}: {tf.dtypes.as_dtype(dtype).name} {text}"
 
 
-def has_json(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Return True if JSON can hold the arrays, which it cannot if they are complex."""
-    return all(array.dtype.kind != "c" for array in arrays.values())
+def _has_complex_numbers(signature: Any) -> bool:
+    """Return True if an input or an output of a SignatureDef is complex; JSON cannot hold it."""
+    import tensorflow as tf
+
+    infos = [*signature.inputs.values(), *signature.outputs.values()]
+    return any(tf.dtypes.as_dtype(info.dtype).is_complex for info in infos)
 
 
 def to_json(array: np.ndarray) -> Any:

@@ -15,7 +15,7 @@ from keras_attention.export.checks.changing_answers import find_changing_signatu
 from keras_attention.export.checks.graph import find_graph_remarks, load_meta_graph, needs_xla
 from keras_attention.export.checks.half_precision import find_half_precision_outputs
 from keras_attention.export.requests.call import Call
-from keras_attention.export.requests.instructions import REQUESTS, has_json, request_file, to_json
+from keras_attention.export.requests.instructions import REQUESTS, request_file, to_json
 from keras_attention.export.signatures.signature import Signature
 
 FILE = Path("assets.extra") / "export.json"
@@ -92,8 +92,6 @@ def find_largest_difference(answer: Outputs, expected: Outputs) -> float:
 
 def _write_answer(path: Path, signature: str, answer: Outputs) -> None:
     """Write the answer to an example request, in the form in which a server sends it by REST."""
-    if not has_json(answer):
-        return
     # The order in which the loader returns outputs is different in each process.
     columns = {name: to_json(array) for name, array in sorted(answer.items())}
     text = json.dumps({"outputs": columns}, ensure_ascii=False)
@@ -128,8 +126,11 @@ def _describe_outputs(path: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def _find_package_versions() -> dict[str, str | None]:
-    """Return the version of each installed package that makes an export."""
-    versions: dict[str, str | None] = {"keras": keras.__version__}
+    """Return the version of each package that makes an export; None for one not installed."""
+    from keras_attention import __version__  # it imports this module
+
+    # This package may be imported from a folder in which it is not installed.
+    versions: dict[str, str | None] = {PACKAGES[0]: __version__, "keras": keras.__version__}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

@@ -56,7 +56,20 @@ def _compute_accuracy(y, y_pred):
             "Expected a single output (batch, classes) with reward='accuracy'; pass a function "
             f"(y, y_pred) -> (batch,) instead. Received: outputs {shape!r}"
         )
+    classes, outputs = y_pred.shape[-1], tuple(y_pred.shape)
+    if classes == 1:
+        raise ValueError(
+            "Expected an output for each class with reward='accuracy', because the largest of one "
+            "output is always the same. Use two outputs, or pass a function (y, y_pred) -> "
+            f"(batch,), such as keras.metrics.binary_accuracy. Received: outputs {outputs}"
+        )
     y = ops.convert_to_tensor(y)
-    is_one_hot = len(y.shape) == 2 and y.shape[-1] == y_pred.shape[-1]
+    if len(y.shape) != 1 and (len(y.shape) != 2 or y.shape[-1] not in (1, classes)):
+        raise ValueError(
+            "Expected classes (batch,) or (batch, 1), or one-hot targets (batch, classes) with "
+            "reward='accuracy'; pass a function (y, y_pred) -> (batch,) instead. "
+            f"Received: targets {tuple(y.shape)}, outputs {outputs}"
+        )
+    is_one_hot = len(y.shape) == 2 and y.shape[-1] == classes
     target = ops.argmax(y, axis=-1) if is_one_hot else ops.reshape(y, (-1,))
     return ops.equal(ops.argmax(y_pred, axis=-1), ops.cast(target, "int32"))

@@ -3,9 +3,9 @@
     python -m tests.export.models [WORD ...]
 
 With words, only the tries whose kind or name contains one of them run. Ends with exit code 1 if an
-export is wrong, or if an error or a warning does not name its cause. All exports are asked in one
-process of the C++ loader. Errors and warnings are printed as they come, to the standard error. It
-takes three to five minutes on two cores.
+export is wrong, or if an error or a warning does not name its cause. One process of
+the C++ loader runs the requests to all exports. Errors and warnings are printed as they come, to
+the standard error. It takes three to five minutes on two cores.
 """
 
 import collections

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 def run_try(one, process):
-    """Export the model of a try, ask the export, and return the Outcome.
+    """Export the model of a try, send requests to the export, and return the Outcome.
 
     Args:
         one: The `Try`.

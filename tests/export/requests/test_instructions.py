@@ -76,7 +76,10 @@ def test_complex_numbers_are_served_without_json(tmp_path):
     parts = (lambda y: {"y": model(y)["same"]}, [export.Spec("y", (None, 2), "complex64")])
     back = (lambda z: {"y": keras.ops.cast(z, "complex64")}, [export.Spec("z", (None,), "float32")])
     path = export.saved_model(model, tmp_path / "m", {"parts": parts, "back": back})
-    assert [json.loads(words[2])["signature_name"] for words in curl_commands(path)] == ["back"]
+    assert curl_commands(path) == []
+    assert not (path / "assets.extra" / "requests" / "back.json").exists()
+    lines = export.how_to_serve(path).splitlines()
+    assert any(line.startswith("# back: no request, because") for line in lines)
     assert not (path / "assets.extra" / "answers").exists()
     record = json.loads((path / "assets.extra" / "export.json").read_text())
     text = "not for REST, because JSON has no complex64"

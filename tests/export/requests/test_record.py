@@ -1,6 +1,7 @@
 """The record of an export: its contents, and the kept answers."""
 
 import contextlib
+import importlib.metadata
 import json
 import subprocess
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_attention
 from keras_attention import export
 from keras_attention.export.requests import record
 
@@ -30,6 +32,16 @@ def test_the_record_describes_the_export(translator_export):
     assert 0 <= content["largest_difference"] < 1e-4
     assert all(signature["reproducible"] for signature in content["signatures"].values())
     assert content["remarks"] == [] and not content["half_precision"]
+
+
+def test_versions_are_those_of_the_imported_packages_without_an_installation(monkeypatch):
+    def find_none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", find_none)
+    versions = record._find_package_versions()
+    assert versions["keras-attention-layers"] == keras_attention.__version__
+    assert versions["keras"] == keras.__version__ and versions["tensorflow"] is None
 
 
 def test_each_request_has_an_answer(translator_export):

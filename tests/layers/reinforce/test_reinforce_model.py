@@ -210,6 +210,16 @@ def test_rewards_that_do_not_fit_are_refused():
         compute_cost(lambda y, y_pred: ops.mean(y), TARGET, TARGET)
 
 
+def test_shapes_for_which_accuracy_is_undefined_are_refused():
+    binary = ops.zeros((4, 1))
+    with pytest.raises(ValueError, match=r"output for each class.*Received: outputs \(4, 1\)"):
+        compute_cost("accuracy", np.array([[0.0], [1.0], [1.0], [0.0]]), binary)
+    outputs = ops.zeros((4, 3))
+    for shape in [(), (4, 2), (2, 2), (4, 3, 1), (4, 1, 1)]:
+        with pytest.raises(ValueError, match=r"classes \(batch,\) or \(batch, 1\), or one-hot"):
+            compute_cost("accuracy", np.zeros(shape), outputs)
+
+
 @pytest.mark.parametrize("reward", ["accuracy", pay_second_arm])
 def test_the_reward_is_saved(reward, tmp_path):
     build_model(reward=reward).save(tmp_path / "model.keras")
