@@ -1,10 +1,10 @@
-"""Contract cases of PatchEmbedding and SelfAttention2D."""
+"""Contract cases of PatchEmbedding, SelfAttention2D and RecurrentGlimpses."""
 
 from keras import ops
 
 import keras_attention
 from keras_attention.testing import request_scores
-from tests.layers.contract.common import INITIALIZERS, Case
+from tests.layers.contract.common import INITIALIZERS, Case, create_gru_cell
 
 
 @request_scores
@@ -44,6 +44,17 @@ IMAGE = {
 }
 
 PATCHES = {**IMAGE, "call": call_patch_embedding, "fully_masked_output_is_zero": False}
+
+
+@request_scores
+def call_glimpses(layer, query, value, query_mask, value_mask, **options):
+    """Look at an image of a fixed size, whose columns are the first value; weights are zeros."""
+    returns_weights = options.pop("return_attention_scores")
+    columns = ops.repeat(ops.cast(value, layer.compute_dtype)[:, 0, :, None], layer.size, axis=2)
+    state = layer(columns[..., None], **options)
+    weights = ops.cast(ops.zeros_like(value[..., 0]), state.dtype)
+    return (state, weights) if returns_weights else state
+
 
 ROWS = {
     "patch_embedding": Case(
@@ -99,5 +110,40 @@ ROWS = {
         keras_attention.SelfAttention2D,
         {"value_reduction": None, "data_format": "channels_first", "implementation": "blockwise"},
         **IMAGE,
+    ),
+    "glimpses": Case(
+        keras_attention.RecurrentGlimpses,
+        # One glimpse: the place of a second one would have no gradient, but change the outputs.
+        {"glimpses": 1, "size": 3, "units": 4, "glimpse_units": 3, "start": "center"},
+        call=call_glimpses,
+        takes_masks=False,
+        takes_attention_mask=False,
+        takes_query=False,
+        treats_keys_alike=False,
+        fully_masked_output_is_zero=False,
+        all_arguments={
+            "glimpses": 3,
+            "size": 2,
+            "scales": 2,
+            "units": 5,
+            "glimpse_units": 6,
+            "locator_units": None,
+            "deviation": 0.3,
+            "cell": lambda: create_gru_cell(5),
+            "reward_weight": 0.5,
+            "start": "random",
+            "seed": 3,
+            "kernel_initializer": "he_normal",
+        },
+        exclusive_arguments=("start",),  # the case itself starts at the center, without a sample
+        wrong_arguments=[
+            ({"glimpses": 0}, "glimpses=0"),
+            ({"size": 1.5}, "size=1.5"),
+            ({"scales": 0}, "scales=0"),
+            ({"units": 0}, "units=0"),
+            ({"deviation": 0}, "deviation=0"),
+            ({"cell": 3}, "cell=3"),
+            ({"start": "left"}, "start='left'"),
+        ],
     ),
 }

@@ -79,7 +79,7 @@ def test_outputs_and_alignments_equal_loops():
 
 def test_with_a_closed_gate_it_is_an_lstmn():
     decoder, data = make_decoder(), make_data()
-    decoder.gate_kernel.assign(ops.zeros_like(decoder.gate_kernel))
+    decoder.gate_kernel.assign(np.zeros(decoder.gate_kernel.shape))
     decoder.gate_bias.assign(np.full(UNITS, -1e4))
     expected = keras.layers.RNN(decoder.cell, return_sequences=True, dtype=DTYPE)(data[0])
     np.testing.assert_allclose(numpy(decoder(*data)), numpy(expected), atol=TOLERANCE)
