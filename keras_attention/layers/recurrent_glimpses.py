@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.initial_weights import clone_initializer
+from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.recurrent.cell_adapter import (
@@ -17,7 +18,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
 )
 from keras_attention.layers.reinforce.reinforce import credit
 from keras_attention.normalize import sample_normal
-from keras_attention.precision import score_dtype
+from keras_attention.precision import at_least_float32, clip_input, saturate_cast, score_dtype
 from keras_attention.read import glimpse
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Shape, Tensor
@@ -52,7 +53,8 @@ class RecurrentGlimpses(DenseInputsLayer):
     Args:
         glimpses: Number of glimpses, at least 1.
         size: Side of a glimpse in pixels, at its finest scale.
-        scales: Number of scales; each is twice as wide as the one before, at the same resolution.
+        scales: Number of scales; each covers a square twice as wide as the one before, averaged
+            down to `size` x `size` pixels.
         units: Width of the state and of the glimpse's features.
         glimpse_units: Width of the hidden layers for the pixels and for the location.
         locator_units: Width of the locator's hidden layer (relu); None = a linear locator, as in
@@ -148,7 +150,7 @@ class RecurrentGlimpses(DenseInputsLayer):
         self.baseline = self._make_dense("baseline", 1, None, score_dtype(self.compute_dtype))
 
     def _make_dense(self, name, units, activation=None, dtype=None):
-        return keras.layers.Dense(
+        return _SaturatingDense(
             units,
             activation,
             kernel_initializer=clone_initializer(self.kernel_initializer),
@@ -228,7 +230,9 @@ class RecurrentGlimpses(DenseInputsLayer):
         pixels = ops.cast(pixels, self.compute_dtype) / (255 if is_integer else 1)
         pixels = ops.reshape(pixels, (-1, self.sensor.kernel.shape[0]))
         content = self.join_sensor(self.sensor(pixels))
-        features = ops.relu(content + self.join_location(self.location(center)))
+        place = self.join_location(self.location(center))
+        features = ops.relu(at_least_float32(content) + at_least_float32(place))
+        features = saturate_cast(features, self.compute_dtype)
         if self.cell is not None:
             return self.cell(features, state)
         hidden = self.core(ops.concatenate([*state, features], axis=-1))
@@ -307,3 +311,13 @@ def _check_shape(shape):
             "Expected `images` of shape (batch, H, W, C) with known H, W and C: resize or pad "
             f"images to one size. Received: images of shape {tuple(shape)}"
         )
+
+
+class _SaturatingDense(keras.layers.Dense):
+    """A Dense layer whose overflow in float16 is the largest number, not infinity.
+
+    The next product of infinities would be NaN, and so would be all later locations.
+    """
+
+    def call(self, inputs, training=None):
+        return self.activation(project(clip_input(inputs), self.kernel, self.bias))

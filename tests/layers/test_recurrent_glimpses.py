@@ -142,6 +142,27 @@ def test_bytes_are_scaled():
     np.testing.assert_allclose(numpy(actual), numpy(expected), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "mixed_float16"])
+@pytest.mark.parametrize("scales", [1, 2])
+def test_large_pixels_give_finite_outputs_in_half_precision(dtype, scales):
+    layer = make_layer(dtype=dtype, scales=scales)
+    signs = np.random.default_rng(3).choice([-1, 1], size=IMAGES.shape)
+    for images in (np.full_like(IMAGES, 6e4), 6e4 * signs.astype("float32")):
+        for training in (False, True):
+            results = layer(images, FIRST, return_locations=True, training=training)
+            for result in results:
+                assert np.isfinite(numpy(ops.cast(result, "float32"))).all()
+
+
+def test_layers_of_the_network_equal_dense_layers_in_float32():
+    layer = make_layer()
+    x = np.random.default_rng(4).normal(size=(4, 10)).astype("float32")
+    for part in (layer.core, layer.sensor, layer.locator):
+        inputs = ops.convert_to_tensor(x[:, : part.kernel.shape[0]])
+        expected = keras.layers.Dense.call(part, inputs)
+        np.testing.assert_array_equal(numpy(part(inputs)), numpy(expected))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
