@@ -47,9 +47,8 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Tensor:
     """
     residual = _check_residual(residual)
     weights = _check_weights(weights)
-    dtype = keras.backend.result_type(
-        *(layer_weights.dtype for layer_weights in weights), "float32"
-    )
+    dtypes = {keras.backend.standardize_dtype(layer_weights.dtype) for layer_weights in weights}
+    dtype = "float64" if "float64" in dtypes else "float32"
     result = None
     for layer_weights in weights:
         attention = (1 - residual) * ops.mean(ops.cast(layer_weights, dtype), axis=1)
