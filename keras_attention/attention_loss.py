@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_attention import arguments
 from keras_attention.normalize.sample import log
+from keras_attention.precision import HALF_PRECISION, at_least_float32
+from keras_attention.tensors import keras_mask
 from keras_attention.types import Config, Tensor
 
 DISTANCES = ("squared", "cross_entropy", "divergence")
@@ -21,19 +23,23 @@ class AttentionLoss(keras.losses.Loss):
         "cross_entropy":  -sum_j p_j log weights_j              with p = target / sum(target)
         "divergence":     sum_j p_j (log p_j - log weights_j)
 
-    A row whose targets are all zero, or whose integer target is -1, does not count: its loss and
-    its gradient are zero, and means are taken over the rows that count. So steps without a target,
-    such as padding, can stay in the batch. Logarithms are those of `max(weights, 1e-30)`.
+    A row whose targets are all zero, or whose integer target is not the index of a key, such as -1,
+    does not count: its loss and its gradient are zero, and means are taken over the rows that
+    count, of those that a Keras mask of `y_pred` leaves. So steps without a target, such as
+    padding, can stay in the batch. Logarithms are those of `max(weights, 1e-30)`.
 
     Args:
         distance: "squared", "cross_entropy" or "divergence".
-        reduction: As in `keras.losses.Loss`; the default is the mean.
+        reduction: As in `keras.losses.Loss`, except "mean_with_sample_weight"; the default is the
+            mean.
         name: Name of the loss.
-        dtype: Dtype of the computation; None = `keras.config.floatx()`.
+        dtype: Dtype of the computation; None = `keras.config.floatx()`. Half precision is computed
+            in float32.
 
     Call arguments:
-        y_true: Target weights, of the shape of `y_pred`; or, unless `distance` is "squared",
-            integer targets without the last axis: the index of the key that should have all weight.
+        y_true: Target weights, of the shape of `y_pred`, at least 0 with "cross_entropy" and
+            "divergence", which also accept integer targets without the last axis: the index of the
+            key that should have all weight.
         y_pred: Attention weights `(batch, ..., Tk)`.
 
     Raises:
@@ -61,35 +67,58 @@ class AttentionLoss(keras.losses.Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if reduction == "mean_with_sample_weight":
+            raise ValueError(
+                "Expected `reduction` to be 'sum_over_batch_size', 'mean', 'sum', 'none' or None; "
+                "means are taken over the rows that count, so give the others no sample weight. "
+                f"Received: reduction={reduction!r}"
+            )
+        if self.dtype in HALF_PRECISION:
+            super().__init__(name=name, reduction=reduction, dtype="float32")
         self.distance = arguments.one_of("distance", distance, DISTANCES)
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        # Keras would convert integer targets to the dtype of the loss, which has fewer digits.
+        target = self._prepare_target(y_true, y_pred)
+        loss = super().__call__(target, y_pred, sample_weight)
+        if self.reduction in ("sum", "none", None):
+            return loss
+        # Keras divides by the number of all rows that its mask leaves.
+        is_counted = ops.cast(_has_target(target), loss.dtype)
+        mask = keras_mask(y_pred)
+        mask = ops.ones_like(is_counted) if mask is None else ops.cast(mask, loss.dtype)
+        rows = ops.sum(ops.multiply(ops.ones_like(is_counted), mask))
+        counted = ops.sum(ops.multiply(is_counted, mask))
+        return ops.multiply(loss, ops.divide(rows, ops.maximum(counted, 1)))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         target = self._prepare_target(y_true, y_pred)
-        total = ops.sum(target, axis=-1, keepdims=True)
-        is_counted = ops.squeeze(ops.greater(total, 0), axis=-1)
+        is_counted = _has_target(target)[..., None]
+        # A NaN in a row that does not count would make the gradient NaN.
+        y_pred = ops.where(is_counted, y_pred, ops.zeros_like(y_pred))
         if self.distance == "squared":
-            losses = ops.sum(ops.square(ops.subtract(y_pred, target)), axis=-1)
-        else:
-            target = ops.divide(target, ops.where(ops.greater(total, 0), total, 1))
-            gain = log(y_pred)
-            if self.distance == "divergence":
-                gain = ops.subtract(gain, log(target))
-            losses = ops.negative(ops.sum(ops.multiply(target, gain), axis=-1))
-        losses = ops.where(is_counted, losses, ops.zeros_like(losses))
-        if self.reduction in ("sum", "none", None):
-            return losses
-        # Keras divides by the number of all rows.
-        return ops.divide(losses, ops.maximum(ops.mean(ops.cast(is_counted, losses.dtype)), 1e-30))
+            return ops.sum(ops.square(ops.subtract(y_pred, target)), axis=-1)
+        total = ops.sum(target, axis=-1, keepdims=True)
+        target = ops.divide(target, ops.where(is_counted, total, ops.ones_like(total)))
+        gain = log(y_pred)
+        if self.distance == "divergence":
+            gain = ops.subtract(gain, log(target))
+        return ops.negative(ops.sum(ops.multiply(target, gain), axis=-1))
 
     def _prepare_target(self, y_true, y_pred):
-        """Return target weights of the shape of `y_pred`."""
-        shape, expected = tuple(y_true.shape), tuple(y_pred.shape)
+        """Return target weights of the shape of `y_pred` and the dtype of the loss."""
+        y_true = ops.convert_to_tensor(y_true)
+        shape, expected = tuple(y_true.shape), tuple(ops.convert_to_tensor(y_pred).shape)
         if self.distance != "squared" and _is_compatible(shape, expected[:-1]):
-            # Keras converts integer targets to floats. The one-hot row of the target -1 is zero.
-            keys = ops.arange(ops.shape(y_pred)[-1], dtype=y_true.dtype)
-            return ops.cast(ops.equal(ops.expand_dims(y_true, -1), keys), y_pred.dtype)
+            if keras.backend.is_float_dtype(keras.backend.standardize_dtype(y_true.dtype)):
+                y_true = at_least_float32(y_true)
+            # The one-hot row of a target that is not the index of a key is zero.
+            keys = ops.arange(ops.shape(y_pred)[-1], dtype="int32")
+            return ops.cast(ops.equal(ops.expand_dims(y_true, -1), keys), self.dtype)
         if _is_compatible(shape, expected):
-            return y_true
+            return ops.cast(y_true, self.dtype)
         integers = "" if self.distance == "squared" else f", or integers of shape {expected[:-1]}"
         raise ValueError(
             f"Expected `y_true` of the shape {expected} of the attention weights{integers}. "
@@ -97,7 +126,12 @@ class AttentionLoss(keras.losses.Loss):
         )
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "distance": self.distance}
+        return {**super().get_config(), "distance": self.distance, "dtype": self.dtype}
+
+
+def _has_target(target):
+    """Return which rows count, bool `(batch, ...)`."""
+    return ops.any(ops.not_equal(target, 0), axis=-1)
 
 
 def _is_compatible(shape, expected):

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+import keras
 from keras import ops
 
 from keras_attention import arguments
-from keras_attention.precision import at_least_float32
 from keras_attention.tensors import convert_argument
 from keras_attention.types import Tensor
 
@@ -28,8 +28,8 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Tensor:
         residual: Share of the residual connection, from 0 (none) to 1 (no attention).
 
     Returns:
-        `(batch, T, T)`, float32 (float64 for float64). Each row sums to 1, except for positions
-        whose weights do not, such as masked ones.
+        `(batch, T, T)`, float32, or float64 if any layer's weights are float64. Each row sums to 1,
+        except for positions whose weights do not, such as masked ones.
 
     Raises:
         ValueError: If `weights` is empty, if a shape does not fit, or if `residual` is invalid.
@@ -46,9 +46,12 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Tensor:
         https://arxiv.org/abs/2005.00928.
     """
     residual = _check_residual(residual)
+    weights = _check_weights(weights)
+    dtypes = {keras.backend.standardize_dtype(layer_weights.dtype) for layer_weights in weights}
+    dtype = "float64" if "float64" in dtypes else "float32"
     result = None
-    for layer_weights in _check_weights(weights):
-        attention = (1 - residual) * ops.mean(at_least_float32(layer_weights), axis=1)
+    for layer_weights in weights:
+        attention = (1 - residual) * ops.mean(ops.cast(layer_weights, dtype), axis=1)
         if result is None:
             positions = ops.arange(ops.shape(attention)[-1], dtype="int32")
             identity = ops.cast(ops.equal(positions[:, None], positions), attention.dtype)

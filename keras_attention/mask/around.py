@@ -7,7 +7,7 @@ from keras_attention import arguments
 from keras_attention.precision import score_dtype
 from keras_attention.types import Tensor
 
-HALF = 0.5 - 1e-5
+HALF_LESS_ROUNDING = 0.5 - 1e-5
 
 
 def around(weights: Tensor, width: int | Tensor) -> Tensor:
@@ -41,6 +41,7 @@ def around(weights: Tensor, width: int | Tensor) -> Tensor:
     weights = ops.convert_to_tensor(weights)
     dtype = keras.backend.standardize_dtype(weights.dtype)
     weights = ops.cast(weights, score_dtype(dtype))  # sums of many weights need the precision
-    below = ops.cumsum(weights, axis=-1) < HALF * ops.sum(weights, axis=-1, keepdims=True)
+    half = HALF_LESS_ROUNDING * ops.sum(weights, axis=-1, keepdims=True)
+    below = ops.cumsum(weights, axis=-1) < half
     median = ops.sum(ops.cast(below, "int32"), axis=-1, keepdims=True)
     return ops.abs(ops.arange(ops.shape(weights)[-1], dtype="int32") - median) <= width

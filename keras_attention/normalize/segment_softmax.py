@@ -56,7 +56,7 @@ def segment_softmax(
 
 
 def check_elements(**tensors: Tensor) -> None:
-    """Raise a ValueError if the tensors' first axes differ; only the last one may have others."""
+    """Raise a ValueError if the first axes differ; all but the last tensor have no other axes."""
     *elements, (target, x) = tensors.items()
     for name, tensor in elements:
         if tensor is not None:

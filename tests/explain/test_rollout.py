@@ -67,6 +67,17 @@ def test_half_precision_weights_are_multiplied_in_float32(dtype):
     np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float16", "float32")])
+def test_layers_of_several_dtypes_are_multiplied_in_the_widest(dtypes):
+    weights = [w.astype(t) for w, t in zip(sample_weights((2,) * len(dtypes)), dtypes, strict=True)]
+    actual = rollout([ops.convert_to_tensor(w, w.dtype.name) for w in weights])
+    assert keras.backend.standardize_dtype(actual.dtype) == "float64"
+    # On PyTorch, Keras computes means and products of float64 in float32.
+    tolerance = 1e-6 if keras.backend.backend() == "torch" else 1e-12
+    np.testing.assert_allclose(numpy(actual), multiply_by_loops(weights, 0.5), rtol=tolerance)
+
+
 def test_model_may_contain_the_rollout_of_its_layers():
     inputs = x = keras.Input((LENGTH, 4))
     weights = []

@@ -65,3 +65,13 @@ def test_logits_are_products_with_the_embeddings():
 def test_vectors_and_single_ids_are_refused(ids):
     with pytest.raises(ValueError, match="to be integer ids .*Received: inputs of shape"):
         BagOfWords(7, 3)(ids)
+
+
+def test_sentence_of_more_than_max_length_words_is_refused():
+    layer = BagOfWords(7, 3, max_length=3)
+    for call in (layer, layer.compute_output_spec):
+        with pytest.raises(ValueError, match=r"at most 3 words.*`max_length`.*shape \(2, 2, 4\)"):
+            call(ops.convert_to_tensor(IDS))
+    layer(IDS[..., :3])
+    layer.logits(np.ones((2, 3), "float32"))
+    assert layer(keras.Input((None,), dtype="int32")).shape == (None, 3)

@@ -1,5 +1,6 @@
 """segment_softmax: values by hand, masks, and equality with the softmax over a table."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -60,6 +61,13 @@ def test_masked_scores_have_no_effect_on_weights_and_gradients(fill):
 
 @pytest.mark.parametrize("segment", [-1, 5, 100])
 def test_segment_that_does_not_exist_masks_the_element(segment):
+    segments = np.where(MASK, SEGMENTS, segment)
+    np.testing.assert_array_equal(run(SCORES, segments, 5), run(SCORES, SEGMENTS, 5, MASK))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no int64 by default")
+@pytest.mark.parametrize("segment", [2**32 + 1, -(2**32) + 1])
+def test_int64_segment_is_not_wrapped_to_one_that_exists(segment):
     segments = np.where(MASK, SEGMENTS, segment)
     np.testing.assert_array_equal(run(SCORES, segments, 5), run(SCORES, SEGMENTS, 5, MASK))
 

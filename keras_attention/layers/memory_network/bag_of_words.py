@@ -22,8 +22,7 @@ PositionEncoding = Literal["authors", "paper"]
 class BagOfWords(DenseInputsLayer):
     """Embeds each sentence as the sum of its words' vectors, weighted by their positions.
 
-    score: none; mask: padding; normalize: none; read: none, it sums the vectors of a sentence's
-    words.
+    score: none; mask: padding; normalize: none; read: sum, weighted by position.
 
         output   = sum_j l_j * embeddings[ids_j]          (elementwise product)
         "authors":  l_jk = 1 + 4 (k - (d + 1) / 2) (j - (J + 1) / 2) / (d J)
@@ -41,7 +40,7 @@ class BagOfWords(DenseInputsLayer):
         width: Width d of the vectors.
         position_encoding: "authors", "paper" or None. The encoding of the authors' code is twice
             the paper's, centered at the middle of the sentence and of the vector.
-        max_length: J for all sentences, such as the length of the longest one, as in the authors'
+        max_length: J for all sentences, at least the length of the longest one, as in the authors'
             code. None = the number of words of each sentence, as in the paper.
         embeddings_initializer: Initializer of the embeddings. The paper's is
             `keras.initializers.RandomNormal(stddev=0.1)`.
@@ -155,6 +154,12 @@ class BagOfWords(DenseInputsLayer):
             raise ValueError(
                 "Expected `inputs` to be integer ids (batch, ..., J), the words of sentences. "
                 f"Received: inputs of shape {tuple(inputs.shape)} and dtype {inputs.dtype}"
+            )
+        if not reverse and self.max_length and (inputs.shape[-1] or 0) > self.max_length:
+            raise ValueError(
+                f"Expected `inputs` of at most {self.max_length} words for each sentence, the "
+                "layer's `max_length`. Give a larger `max_length`, or shorten the sentences. "
+                f"Received: inputs of shape {tuple(inputs.shape)}"
             )
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:

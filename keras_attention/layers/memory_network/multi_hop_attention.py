@@ -36,8 +36,8 @@ class MultiHopAttention(BaseLayer):
         query_(k+1) = activation(query_k + context_k)       with tying="adjacent"
         query_(k+1) = activation(query_k H + context_k)     with tying="layer_wise"
 
-    The output is the query after the last hop. A question that needs several facts finds the first
-    one by its own words, and each of the others by what it has read before.
+    The output is the query after the last hop. The first hop finds a fact by the question's words,
+    each later one also by the facts read so far.
 
     The layer embeds nothing: the memories may be bags of words (`keras_attention.BagOfWords`),
     recurrent states or regions of an image. With `tying="adjacent"`, hop k has keys `memories[k]`
@@ -54,8 +54,8 @@ class MultiHopAttention(BaseLayer):
         score: "dot", another name, or a `keras_attention.score.Score`, as in
             `keras_attention.Attention`.
         normalize: "softmax", "linear", another name, or a function `(scores, mask) -> weights`, as
-            in `keras_attention.Attention`. Without weights in the layer, a model with "linear" and
-            one with "softmax" can share all of theirs.
+            in `keras_attention.Attention`. With tying="adjacent" and score="dot" the layer has no
+            weights, so models with "linear" and "softmax" can share all of theirs.
         hop_activation: A Keras activation, its name, or a function of the query after each hop;
             None = linear.
         dropout: Fraction of the weights to drop in training, in [0, 1).

@@ -166,6 +166,17 @@ def test_index_that_is_not_of_a_node_masks_its_edge_in_a_graph():
         call(np.repeat(X, 2, 0), edges)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compiles with TensorFlow")
+def test_int64_index_is_not_wrapped_to_a_node_in_a_graph():
+    import tensorflow as tf
+
+    layer = build()
+    edges = np.concatenate([EDGES, [[[2**32 + 1, 0], [1, 2**32]]]], axis=1)
+    call = tf.function(lambda nodes, edges: layer([nodes, edges]))
+    actual = call(tf.constant(X), tf.constant(edges, tf.int64))
+    np.testing.assert_allclose(actual, run(layer)[0], atol=1e-6)
+
+
 def test_dropout_keeps_the_mean_and_is_not_renormalized():
     layer = build(dropout=0.5, seed=0, use_bias=False)
     edges = np.array([[[0, 1], [2, 1], [3, 1], [4, 1]]])
