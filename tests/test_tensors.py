@@ -74,6 +74,7 @@ def test_scaled_symbolic_inputs_are_dense(scale):
         assert model(np.ones((2, 4, 8), "float32")).shape[-1] == 8
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="it has no sparse inputs")
 def test_sparse_symbolic_inputs_are_refused():
     for x in (keras.Input((4, 8), sparse=True), keras.KerasTensor((2, 4, 8), sparse=True)):
         with pytest.raises(ValueError, match="Expected `inputs` to be dense"):

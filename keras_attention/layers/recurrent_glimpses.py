@@ -48,7 +48,7 @@ class RecurrentGlimpses(DenseInputsLayer):
     Weights: `kernel` and `bias` of the layers `sensor`, `location`, `join_sensor`, `join_location`,
     `core`, `locator_hidden` if there is one, `locator` and `baseline`. The kernel of `core` is
     `(2 units, units)`, Wh above Wg. With a cell, the cell's weights are first, and there is no
-    core.
+    core. With a single glimpse there is no locator and no baseline.
 
     Args:
         glimpses: Number of glimpses, at least 1.
@@ -143,6 +143,8 @@ class RecurrentGlimpses(DenseInputsLayer):
         if cell is None:
             self.core = self._make_dense("core", self.units, "relu")
         self.locator_hidden = None
+        if self.glimpses == 1:  # there is no place to choose
+            return
         if self.locator_units is not None:
             self.locator_hidden = self._make_dense("locator_hidden", self.locator_units, "relu")
         # Locations are small numbers that float16 would round to whole pixels of a large image.
@@ -169,6 +171,8 @@ class RecurrentGlimpses(DenseInputsLayer):
             self.core.build((batch, 2 * self.units))
         elif not self.cell.built:
             self.cell.build((batch, self.units))
+        if self.glimpses == 1:
+            return
         if self.locator_hidden is not None:
             self.locator_hidden.build((batch, self.units))
         self.locator.build((batch, self.locator_units or self.units))
