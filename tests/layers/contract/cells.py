@@ -66,7 +66,7 @@ ROWS = {
     ),
     "deep_fusion": Case(
         keras_attention.DeepFusionDecoder,
-        {"units": 3, "max_length": 4},
+        {"units": 3, "max_length": 20},
         call=call_deep_fusion,
         takes_attention_mask=False,
         fully_masked_output_is_zero=False,
