@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.normalize.sample import log
 from keras_attention.precision import HALF_PRECISION, at_least_float32
-from keras_attention.tensors import keras_mask
+from keras_attention.tensors import is_compatible, keras_mask
 from keras_attention.types import Config, Tensor
 
 DISTANCES = ("squared", "cross_entropy", "divergence")
@@ -111,13 +111,13 @@ class AttentionLoss(keras.losses.Loss):
         """Return target weights of the shape of `y_pred` and the dtype of the loss."""
         y_true = ops.convert_to_tensor(y_true)
         shape, expected = tuple(y_true.shape), tuple(ops.convert_to_tensor(y_pred).shape)
-        if self.distance != "squared" and _is_compatible(shape, expected[:-1]):
+        if self.distance != "squared" and is_compatible(shape, expected[:-1]):
             if keras.backend.is_float_dtype(keras.backend.standardize_dtype(y_true.dtype)):
                 y_true = at_least_float32(y_true)
             # The one-hot row of a target that is not the index of a key is zero.
             keys = ops.arange(ops.shape(y_pred)[-1], dtype="int32")
             return ops.cast(ops.equal(ops.expand_dims(y_true, -1), keys), self.dtype)
-        if _is_compatible(shape, expected):
+        if is_compatible(shape, expected):
             return ops.cast(y_true, self.dtype)
         integers = "" if self.distance == "squared" else f", or integers of shape {expected[:-1]}"
         raise ValueError(
@@ -132,9 +132,3 @@ class AttentionLoss(keras.losses.Loss):
 def _has_target(target):
     """Return which rows count, bool `(batch, ...)`."""
     return ops.any(ops.not_equal(target, 0), axis=-1)
-
-
-def _is_compatible(shape, expected):
-    return len(shape) == len(expected) and all(
-        None in (m, n) or m == n for m, n in zip(shape, expected, strict=True)
-    )

@@ -162,6 +162,7 @@ def _have_matching_sizes(a, b, is_one_way=False):
 
 
 def is_compatible(shape: Any, expected: Any) -> bool:
-    """Return whether two shapes of the same rank agree in each size that both know."""
-    pairs = zip(shape, expected, strict=True)
-    return all(None in (size, other) or size == other for size, other in pairs)
+    """Return whether two shapes have the same rank and agree in each size that both know."""
+    pairs = zip(shape, expected, strict=False)
+    is_equal = all(None in (size, other) or size == other for size, other in pairs)
+    return len(shape) == len(expected) and is_equal

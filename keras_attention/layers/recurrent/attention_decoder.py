@@ -22,6 +22,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
     output_query_size,
     output_size,
     pack_state,
+    select_query,
     state_spec,
 )
 from keras_attention.layers.recurrent.check_call import check_inputs, check_shapes
@@ -197,7 +198,7 @@ class AttentionDecoder(DenseInputsLayer):
                 (outputs, positions), state = masked_scan(
                     cell_step, state, [inputs], inputs_mask, [self.compute_dtype, "int32"]
                 )
-                queries = outputs[..., : self._query_size()]
+                queries = select_query(self.cell, outputs)
                 attended, weights = self.attention.attend(
                     queries, memory, noise, positions, return_attention_scores or has_loss
                 )
@@ -323,7 +324,7 @@ class AttentionDecoder(DenseInputsLayer):
             )
         check_tensors("added", added)
         batch, _, width = memory.values.shape
-        if len(added.shape) != 3 or not is_compatible(added.shape, (batch, None, width)):
+        if not is_compatible(added.shape, (batch, None, width)):
             raise ValueError(
                 f"Expected `added` of shape {(batch, None, width)}, values that follow those of "
                 f"the memory. Received: added of shape {tuple(added.shape)}"
@@ -376,7 +377,7 @@ class AttentionDecoder(DenseInputsLayer):
         else:
             fed = [state.attention] if self.input_feeding else []
             output, cell_state = self._run_cell([inputs, *fed], state, training)
-            query = output[..., : self._query_size()]
+            query = select_query(self.cell, output)
             attended, weights, carry = self.attention.attend_step(
                 query, memory, state.carry, noise, state.position
             )

@@ -101,12 +101,22 @@ def state_spec(cell, batch_size):
 def hidden_state(cell, state):
     """Return the cell's first state, e.g. h of an LSTM; of a stack, that of its top cell.
 
-    If the first state is an output to which other results are appended, it is cut off at the cell's
-    `query_size`.
+    Results that the cell appends to it, such as weights, are cut off: see `select_query`.
     """
     if isinstance(cell, keras.layers.StackedRNNCells):
         return hidden_state(cell.cells[-1], state[-1])
-    return tree.flatten(state)[0][..., : hidden_size(cell)]
+    return select_query(cell, tree.flatten(state)[0])
+
+
+def select_query(cell, output):
+    """Return the part of an output that is a query: its first `query_size` features.
+
+    A cell has a `query_size` if it appends results such as weights to its output.
+    """
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return select_query(cell.cells[-1], output)
+    size = getattr(cell, "query_size", None)
+    return output if size is None else output[..., :size]
 
 
 def hidden_size(cell):

@@ -51,9 +51,9 @@ class DeepFusionDecoder(DenseInputsLayer):
         c_t        = r_t * a_t + the cell of `LSTMNCell` for x_t               (15)
 
     An encoder of `keras.layers.RNN(LSTMNCell(..., return_cells=True))` gives the memory and its
-    cells. The shallow fusion of the paper is an `AttentionDecoder` with an `LSTMNCell`. As in that
-    cell, steps beyond `max_length` are not kept, and all computations have float32 (float64 under a
-    float64 policy).
+    cells. The shallow fusion of the paper is an `AttentionDecoder` with an `LSTMNCell`. A call
+    with more than `max_length` steps is refused if their number is known; otherwise, and in `step`,
+    later steps are not kept. All computations have float32 (float64 under a float64 policy).
 
     Weights, in this order: `gate_kernel` (D + Dm, units) and `gate_bias` (units,); those of
     `LSTMNCell`; `query_kernel` (D + Dm, attention_units), `key_kernel` (Dm, attention_units) and
@@ -136,6 +136,7 @@ class DeepFusionDecoder(DenseInputsLayer):
     def build(self, inputs_shape: Any, memory_shape: Any, memory_cells_shape: Any) -> None:
         self._check_shapes(inputs_shape, memory_shape, memory_cells_shape)
         batch, width, memory_width = inputs_shape[0], inputs_shape[-1], memory_shape[-1]
+        self._memory_width = memory_width
         self.gate_kernel = self.add_weight(
             name="gate_kernel",
             shape=(width + memory_width, self.units),
@@ -174,9 +175,9 @@ class DeepFusionDecoder(DenseInputsLayer):
 
         dtypes = [self.compute_dtype, self.cell.compute_dtype]
         (outputs, weights), _ = masked_scan(step, state, [inputs], inputs_mask, dtypes)
-        return (
-            (outputs, ops.cast(weights, self.compute_dtype)) if return_attention_scores else outputs
-        )
+        if not return_attention_scores:
+            return outputs
+        return outputs, ops.cast(weights, self.compute_dtype)
 
     def prepare(
         self, memory: Tensor, memory_cells: Tensor, memory_mask: Tensor | None = None
@@ -213,8 +214,8 @@ class DeepFusionDecoder(DenseInputsLayer):
                 f"call it, or `build`, first. Received: {self.name}, not built"
             )
         cell = unpack(initial_state(self.cell, batch_size), self.max_length)
-        width = self.gate_kernel.shape[0] - (self.cell.kernel.shape[0] - self.units)
-        return DeepFusionState(cell, ops.zeros((batch_size, width), self.cell.compute_dtype))
+        context = ops.zeros((batch_size, self._memory_width), self.cell.compute_dtype)
+        return DeepFusionState(cell, context)
 
     def step(
         self, inputs: Tensor, state: DeepFusionState, memory: PreparedMemory
@@ -255,7 +256,7 @@ class DeepFusionDecoder(DenseInputsLayer):
                 f"decoder can keep. Received: inputs {tuple(inputs_shape)}"
             )
         expected = (*memory_shape[:2], self.units)
-        if len(memory_cells_shape) != 3 or not is_compatible(memory_cells_shape, expected):
+        if not is_compatible(memory_cells_shape, expected):
             raise ValueError(
                 f"Expected `memory_cells` of shape {expected}: one cell of `units` numbers for "
                 f"each key of the memory. Received: memory_cells {tuple(memory_cells_shape)}"

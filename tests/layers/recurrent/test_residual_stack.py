@@ -129,8 +129,20 @@ def test_states_are_float32_in_half_precision():
     np.testing.assert_array_equal(numpy(states[0][-1]), 259)
 
 
-def test_a_dropout_layer_that_is_no_rate_is_accepted():
-    cells = make_cells(2)
-    cells[0].noise = cells[0].dropout_layer = keras.layers.Dropout(0.0)
-    stack = keras_attention.ResidualStack(cells)
-    keras.layers.RNN(stack)(data(), training=True)
+class CellWithDropoutLayer(keras.layers.Layer):
+    """A cell whose `dropout` is a layer and not the rate of masks that have to be reset."""
+
+    state_size = output_size = UNITS
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = keras.layers.Dropout(0.0)
+
+    def call(self, inputs, states):
+        return self.dropout(inputs), [inputs]
+
+
+def test_a_dropout_layer_in_a_cell_is_no_rate():
+    stack = keras_attention.ResidualStack([CellWithDropoutLayer(), CellWithDropoutLayer()], 1)
+    outputs = keras.layers.RNN(stack, return_sequences=True)(data(), training=True)
+    np.testing.assert_allclose(numpy(outputs), 2 * data())
