@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from keras import ops
 
 import keras_attention as ka
-from tests.fuzz.checking import Problem
+from tests.fuzz.families.decoder_problem import (
+    call_decoder,
+    count_states,
+    make_cell,
+    make_problem,
+)
 from tests.fuzz.families.sequential.attention import (
     LOCATION_AWARE,
     MONOTONIC,
@@ -17,12 +22,9 @@ from tests.fuzz.families.sequential.attention import (
     make_equations,
     make_layer,
 )
-from tests.fuzz.references import recurrent
 from tests.fuzz.references import sequential as equations
 from tests.fuzz.strategies import masks
 from tests.fuzz.strategies.setting import Setting, lengths, settings, widths
-
-CELLS = {"gru": keras.layers.GRUCell, "lstm": keras.layers.LSTMCell}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,49 +81,26 @@ def complete(case):
 
 def build(case):
     """Return the `Problem` of a case."""
-    rng = case.rng()
-    memory_batch = 1 if case.shared else case.batch
-    cells = [CELLS[kind](case.cell_units, dtype=case.policy) for kind in case.kinds]
-    stack = keras.layers.StackedRNNCells(cells, dtype=case.policy)
     layer = ka.AttentionDecoder(
-        stack if len(cells) > 1 else cells[0],
+        make_cell(case),
         make_layer(case),
         attend="before" if case.attend == "before" else "after",
         input_feeding=case.attend == "feeding",
         output_mode="both",
         dtype=case.policy,
     )
-    count = sum(recurrent.STATES[kind] for kind in case.kinds)
-    inputs_mask = masks.sequence_mask(case.inputs_mask, rng, case.batch, case.steps)
-    memory_mask = masks.sequence_mask(case.memory_mask, rng, memory_batch, case.keys)
-    floats = {
-        "inputs": case.draw(rng, case.batch, case.steps, case.width),
-        "memory": case.draw(rng, memory_batch, case.keys, case.memory_width),
-    }
-    floats |= {f"state_{n}": rng.normal(size=(case.batch, case.cell_units)) for n in range(count)}
-    return Problem(
-        layer=layer,
-        floats=floats,
-        fixed={"inputs_mask": inputs_mask, "memory_mask": memory_mask},
-        call=lambda layer, floats, fixed: _call(layer, floats, fixed, count),
-        reference=lambda floats, fixed, weights, keep: _evaluate(
-            case, layer, floats, fixed, weights, count
+    return make_problem(
+        case,
+        layer,
+        call=lambda layer, floats, fixed: _call(case, layer, floats, fixed),
+        evaluate=lambda floats, fixed, weights: _evaluate(
+            case, layer, floats, fixed, weights, count_states(case)
         ),
-        poison=masks.invert_masks(case, inputs=inputs_mask, memory=memory_mask),
-        unconnected=("*",),
     )
 
 
-def _call(layer, floats, fixed, count):
-    outputs, alignments, state = layer(
-        floats["inputs"],
-        floats["memory"],
-        initial_state=[floats[f"state_{n}"] for n in range(count)],
-        inputs_mask=fixed.get("inputs_mask"),
-        memory_mask=fixed.get("memory_mask"),
-        return_attention_scores=True,
-        return_state=True,
-    )
+def _call(case, layer, floats, fixed):
+    outputs, alignments, state = call_decoder(case, layer, floats, fixed)
     cell_state = [ops.cast(x, layer.compute_dtype) for x in keras.tree.flatten(state.cell)]
     return {
         "output": outputs,
