@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+import keras_attention
 from examples.datasets import digit_grids
 from examples.datasets.digit_grids import CELL, CELLS, EMPTY, SIDE
 from examples.training import as_dataset, train
@@ -51,7 +52,7 @@ def train_encoder(digits, directory, epochs, steps):
         x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
         x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
         x = layers.MaxPooling2D(pooling)(x) if pooling > 1 else x
-    classifier = keras.Model(image, layers.Dense(11)(layers.Dropout(0.3)(x)))
+    classifier = keras.Model(image, layers.Dense(11)(keras_attention.Dropout(0.3)(x)))
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, epochs * steps)
     classifier.compile(
         keras.optimizers.Adam(schedule),

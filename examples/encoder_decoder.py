@@ -57,7 +57,7 @@ class EncoderDecoder(SequenceToSequence):
         self.decoder = make_decoder(attention, units, max_source)
         self.readout = layers.Dense(embedding, activation="tanh")
         self.logits = layers.Dense(target_size, dtype="float32")
-        self.dropout = layers.Dropout(dropout)
+        self.dropout = keras_attention.Dropout(dropout)
         source = keras.Input((None,), dtype="int32", name="source")
         target = keras.Input((None,), dtype="int32", name="target")
         memory, state = self.encode(source)

@@ -6,7 +6,6 @@ but GCN also return the weights of the edges in the last layer, (batch, E).
 """
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 import keras_attention
@@ -14,27 +13,6 @@ import keras_attention
 MODELS = ("gat", "constant", "gcn", "mlp")
 DROPOUT = 0.6  # of words, of hidden features and of attention weights
 L2 = 5e-4 / 2  # Keras's L2 sums squares, the paper's sums their halves
-
-
-class Dropout(keras.layers.Layer):
-    """Dropout with random numbers that XLA computes fast.
-
-    On a CPU under XLA, those of `keras.layers.Dropout` take 100 times as long.
-    """
-
-    def __init__(self, rate, **kwargs):
-        super().__init__(**kwargs)
-        self.rate, self.seed_generator = rate, keras.random.SeedGenerator()
-
-    def call(self, inputs, training=None):
-        if not training:
-            return inputs
-        seed = tf.cast(self.seed_generator.next(), "int32")
-        numbers = tf.random.stateless_uniform(tf.shape(inputs), seed, alg="philox")
-        return tf.where(numbers < self.rate, 0.0, inputs / (1 - self.rate))
-
-    def compute_output_spec(self, inputs, training=None):
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
 
 
 class WordProjection(keras.layers.Layer):
@@ -51,7 +29,7 @@ class WordProjection(keras.layers.Layer):
 
     def __init__(self, size, width, dropout, **kwargs):
         super().__init__(**kwargs)
-        self.size, self.width, self.dropout = size, width, Dropout(dropout)
+        self.size, self.width, self.dropout = size, width, keras_attention.Dropout(dropout)
 
     def build(self, words_shape):
         self.kernel = self.add_weight(
@@ -123,7 +101,7 @@ def make_network(model, size, classes, units=8, heads=8):
     regularizer = keras.regularizers.L2(L2)
     if model == "gcn":
         hidden = GraphConvolution("relu", name="hidden")(nodes, edges, edge_mask)
-        hidden = Dropout(DROPOUT)(hidden)
+        hidden = keras_attention.Dropout(DROPOUT)(hidden)
         hidden = keras.layers.Dense(classes, use_bias=False, kernel_regularizer=regularizer)(hidden)
         output = GraphConvolution("softmax", name="classes")(hidden, edges, edge_mask)
         return keras.Model([words, edges, edge_mask], {"probabilities": output})
@@ -142,7 +120,9 @@ def make_network(model, size, classes, units=8, heads=8):
     hidden = first([nodes, edges], edge_mask=is_used)
     first.kernel.trainable = False
     output, weights, _ = last(
-        [Dropout(DROPOUT)(hidden), edges], edge_mask=is_used, return_attention_scores=True
+        [keras_attention.Dropout(DROPOUT)(hidden), edges],
+        edge_mask=is_used,
+        return_attention_scores=True,
     )
     if model == "constant":
         for layer in (first, last):

@@ -30,11 +30,11 @@ def make_hierarchical(size, pooling="attention", width=50, units=50, dropout=0.2
     whole_words = (None, None, None, 1)
     words = keras.Input((None, None), dtype="int32", name="words")
     vectors = keras.layers.Embedding(size, width, mask_zero=True)(words)
-    vectors = keras.layers.Dropout(forget, noise_shape=whole_words)(vectors)
+    vectors = keras_attention.Dropout(forget, noise_shape=whole_words)(vectors)
     sentences = pool_words(keras_attention.EachStep(make_bidirectional(units))(vectors))
-    sentences = keras.layers.Dropout(dropout)(sentences)
+    sentences = keras_attention.Dropout(dropout)(sentences)
     document = pool_sentences(make_bidirectional(units)(sentences))
-    document = keras.layers.Dropout(dropout)(document)
+    document = keras_attention.Dropout(dropout)(document)
     return keras.Model(words, keras.layers.Dense(1, activation="sigmoid")(document))
 
 

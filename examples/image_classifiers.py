@@ -69,5 +69,5 @@ def make_convolutional(shape):
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.95)(x))
         x = layers.MaxPooling2D()(x) if number < 2 else x
-    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    x = keras_attention.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
     return keras.Model(image, layers.Dense(CLASSES)(x))

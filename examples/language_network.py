@@ -31,7 +31,7 @@ class LanguageModel:
     def __init__(self, size, context, blocks, heads, units, dropout=0.0, causal=True):
         self.size, self.context, self.causal = size, context, causal
         self.embed = layers.Embedding(size + 1, units)
-        self.dropout = layers.Dropout(dropout)
+        self.dropout = keras_attention.Dropout(dropout)
         self.blocks = [
             keras_attention.TransformerEncoderBlock(
                 heads,

@@ -144,4 +144,4 @@ def make_attention(name, units, inference="hard", seed=None):
 
 def make_dropout(rate):
     """Return a dropout layer for (batch, steps, units) that drops the same units at all steps."""
-    return layers.Dropout(rate, noise_shape=(None, 1, None))
+    return keras_attention.Dropout(rate, noise_shape=(None, 1, None))

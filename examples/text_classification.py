@@ -83,12 +83,12 @@ def make_sequential(size, units):
     model = keras.Sequential()
     model.add(keras.Input((None,), dtype="int32", name="words"))
     model.add(keras.layers.Embedding(size, units, mask_zero=True))
-    model.add(keras.layers.Dropout(0.3, noise_shape=(None, None, 1)))  # drops whole words
+    model.add(keras_attention.Dropout(0.3, noise_shape=(None, None, 1)))  # drops whole words
     recurrent = keras.layers.GRU(units, return_sequences=True, use_cudnn=False)
     model.add(keras.layers.Bidirectional(recurrent))
     model.add(keras_attention.AdditiveAttention(units=units))
     model.add(keras_attention.AttentionPooling())
-    model.add(keras.layers.Dropout(0.5))
+    model.add(keras_attention.Dropout(0.5))
     model.add(keras.layers.Dense(1, activation="sigmoid"))
     return model
 

@@ -33,7 +33,7 @@ class Transformer(SequenceToSequence):
             reverse_dtype="float32",
         )
         self.positions = keras_attention.PositionalEncoding(scale=True)
-        self.dropout = layers.Dropout(dropout)
+        self.dropout = keras_attention.Dropout(dropout)
         options = {"num_heads": heads, "hidden_dim": hidden, "dropout": dropout, "norm": norm}
         self.encoder = [keras_attention.TransformerEncoderBlock(**options) for _ in range(blocks)]
         self.decoder = [keras_attention.TransformerDecoderBlock(**options) for _ in range(blocks)]

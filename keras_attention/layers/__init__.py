@@ -1,6 +1,7 @@
 """Keras layers for the attention mechanisms of the literature, one folder for each family."""
 
 from keras_attention.layers.attention_pooling import AttentionPooling
+from keras_attention.layers.dropout import Dropout
 from keras_attention.layers.each_step import EachStep
 from keras_attention.layers.graph.graph_attention import GraphAttention
 from keras_attention.layers.memory_network.bag_of_words import BagOfWords
@@ -35,6 +36,7 @@ __all__ = [
     "AttentionPooling",
     "BagOfWords",
     "DeepFusionDecoder",
+    "Dropout",
     "EachStep",
     "GraphAttention",
     "HardAttention",

@@ -11,6 +11,7 @@ from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import check_seed, get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.call_arguments.sequence_masks import prepare_mask
+from keras_attention.layers.dropout import Dropout
 from keras_attention.mask import hide, padding
 from keras_attention.precision import clip_input, score_dtype
 from keras_attention.read import weighted_sum
@@ -90,9 +91,7 @@ class AttentionPooling(DenseInputsLayer):
         self.query_initializer = get_initializer("query_initializer", query_initializer)
         self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.normalize = keras_attention.normalize.get(normalize)
-        self.drop = keras.layers.Dropout(
-            self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype)
-        )
+        self.drop = Dropout(self.dropout, seed=self.seed, dtype=score_dtype(self.compute_dtype))
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:

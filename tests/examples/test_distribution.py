@@ -53,7 +53,7 @@ CASES = [  # an example's module, arguments of its main, and the relative tolera
 
 def train_deterministically(module, *arguments, **kill_options):
     """Call `train` without dropout, whose mask differs per replica, and a GAN without XLA."""
-    keras.layers.Dropout.call = lambda self, inputs, training=False: inputs
+    keras_attention.Dropout.call = lambda self, inputs, training=False: inputs
     if module == "sagan":  # replicas train without XLA, which generates other noise
         compile_gan = GAN.compile
         GAN.compile = lambda *args, **options: compile_gan(
@@ -246,7 +246,7 @@ def train_on_equal_samples():
 def train_dropout():
     """Return each device's state of a dropout layer after two epochs of three batches."""
     with distribution.strategy("mirrored").scope():
-        model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=7)])
+        model = keras.Sequential([keras.Input((2,)), keras_attention.Dropout(0.5, seed=7)])
         model.add(keras.layers.Dense(1))
         model.compile("sgd", "mse", jit_compile=True)
         model.optimizer.build(model.trainable_variables)

@@ -29,6 +29,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
     """Layers called with `[query, value]`."""
     keras_attention.AdditiveAttention(units="8")  # pyright: ignore[reportArgumentType]
     keras_attention.Attention(dropout="0.1")  # pyright: ignore[reportArgumentType]
+    keras_attention.Dropout("half")  # pyright: ignore[reportArgumentType]
     keras_attention.GraphAttention(8, merge="sum")  # pyright: ignore[reportArgumentType]
     keras_attention.HardAttention(estimator="best")  # pyright: ignore[reportArgumentType]
     keras_attention.LocalAttention(window="3")  # pyright: ignore[reportArgumentType]
@@ -41,6 +42,7 @@ def build_query_value_layers() -> list[keras.layers.Layer]:
         keras_attention.Attention(score=keras_attention.score.DotScore(scaled=True)),
         keras_attention.AttentionPooling(units=None, normalize="sparsemax"),
         keras_attention.BagOfWords(9, 4, position_encoding="paper", max_length=7),
+        keras_attention.Dropout(0.5, noise_shape=(None, None, 1), seed=1),
         keras_attention.EachStep(keras_attention.AttentionPooling()),
         keras_attention.GraphAttention(8, heads=2, merge="average", activation="elu"),
         keras_attention.HardAttention(estimator="gumbel", temperature=0.5),

@@ -9,7 +9,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.base_layer import BaseLayer
 from keras_attention.initial_weights import clone_initializer
-from keras_attention.kernels.dropout import apply_dropout, row_seeds
+from keras_attention.kernels.dropout import drop
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import (
     check_seed,
@@ -249,11 +249,8 @@ class GraphAttention(BaseLayer):
         if not training or not rate:
             return x
         width = math.prod(x.shape[1:])
-        # A random number for each column, not for each component: under XLA on CPUs, TensorFlow's
-        # random numbers for a layer's dropout take longer than all of its other operations.
-        columns = ops.transpose(ops.reshape(x, (-1, width)))
-        dropped = apply_dropout(columns, row_seeds((width,), self.seed_generator), rate)
-        return ops.reshape(ops.transpose(dropped), ops.shape(x))
+        rows = ops.reshape(x, (-1, width))  # fewer rows have fewer seeds
+        return ops.reshape(drop(rows, rate, self.seed_generator), ops.shape(x))
 
     def _merge_heads(self, context):
         """Return the output `(nodes, width)` for the context `(nodes, heads, units)`."""

@@ -1,10 +1,10 @@
 """Residual connection, dropout and layer normalization around a Transformer's sublayer."""
 
-import keras
 from keras import ops
 
 from keras_attention.base_layer import BaseLayer
 from keras_attention.kernels.layer_norm import LayerNormalization
+from keras_attention.layers.dropout import Dropout
 from keras_attention.precision import at_least_float32, score_dtype, to_score_precision
 
 NORMS = ("post", "pre")
@@ -32,7 +32,7 @@ class Residual(BaseLayer):
         dtype = score_dtype(self.compute_dtype)
         self.norm = norm
         self.normalize = LayerNormalization(epsilon=epsilon, dtype=dtype, name="norm")
-        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
+        self.drop = Dropout(dropout, seed=seed, dtype=dtype)
 
     def build(self, input_shape):
         self.normalize.build(input_shape)

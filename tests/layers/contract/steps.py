@@ -1,4 +1,4 @@
-"""Contract cases of EachStep and TimeReduction."""
+"""Contract cases of Dropout, EachStep and TimeReduction."""
 
 from keras import ops
 
@@ -24,7 +24,31 @@ def call_time_reduction(layer, query, value, query_mask, value_mask, **options):
     return (output, weights) if options["return_attention_scores"] else output
 
 
+@request_scores
+def call_dropout(layer, query, value, query_mask, value_mask, **options):
+    """Return zeros as the weights: the layer computes no attention."""
+    output = layer(query, training=options.get("training"))
+    rows, columns = (ops.cast(ops.zeros_like(x[..., 0]), output.dtype) for x in (query, value))
+    weights = ops.expand_dims(rows, 2) + ops.expand_dims(columns, 1)
+    return (output, weights) if options["return_attention_scores"] else output
+
+
 ROWS = {
+    "dropout": Case(
+        keras_attention.Dropout,
+        # Without `noise_shape`, no rank of the inputs would be invalid.
+        {"rate": 0.5, "noise_shape": (None, None, None)},
+        call=call_dropout,
+        takes_masks=False,
+        takes_attention_mask=False,
+        treats_keys_alike=False,
+        all_arguments={"rate": 0.25, "noise_shape": (None, None, 1), "seed": 1},
+        wrong_arguments=[
+            ({"rate": 1.5}, "rate=1.5"),
+            ({"noise_shape": (0, 1)}, "noise_shape=(0, 1)"),
+            ({"seed": "one"}, "seed='one'"),
+        ],
+    ),
     "each_step": Case(
         keras_attention.EachStep,
         {"layer": keras_attention.AttentionPooling},
