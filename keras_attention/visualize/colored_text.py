@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from keras_attention.types import Tensor
 from keras_attention.visualize.save import (
-    PICTURE_SUFFIXES,
+    PAGE_SUFFIXES,
     save_figure,
     to_picture_path,
     write_atomically,
@@ -13,8 +13,6 @@ from keras_attention.visualize.save import (
 from keras_attention.visualize.sentences import parse_sentences
 from keras_attention.visualize.text_figure import draw_text
 from keras_attention.visualize.text_page import to_html
-
-PAGE_SUFFIXES = (".html", *PICTURE_SUFFIXES)
 
 
 def colored_text(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from keras_attention.arguments import positive_integer
 from keras_attention.types import Tensor
 from keras_attention.visualize.arrays import check_count, to_list
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.grid import arrange_panels
 from keras_attention.visualize.panel import cell_size, draw_matrix
 from keras_attention.visualize.samples import parse_samples
@@ -86,11 +87,7 @@ def heatmap(
     grid_columns = min(columns or default_columns(samples), len(samples))
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(dpi=150)
-    FigureCanvasAgg(figure)
+    figure = make_figure()
     panels = [
         draw_matrix(figure, sample, title) for sample, title in zip(samples, titles, strict=True)
     ]

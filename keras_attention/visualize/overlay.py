@@ -10,6 +10,7 @@ import numpy as np
 from keras_attention import arguments
 from keras_attention.types import Tensor
 from keras_attention.visualize.characters import make_visible
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.image_maps import parse_image_maps
 from keras_attention.visualize.save import save_figure, to_picture_path
@@ -77,16 +78,12 @@ def overlay(
     arguments.one_of("upsampling", upsampling, tuple(INTERPOLATIONS))
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = columns or 1 + max(len(row.maps) for row in rows)
     line_counts = [math.ceil((1 + len(row.maps)) / columns) for row in rows]
     heights = [PANEL_WIDTH * row.image.shape[0] / row.image.shape[1] for row in rows]
     heights = np.repeat(heights, line_counts)
     size = PANEL_WIDTH * columns, sum(heights + TITLE_HEIGHT)
-    figure = Figure(dpi=150, layout="constrained", figsize=size)
-    FigureCanvasAgg(figure)
+    figure = make_figure(layout="constrained", figsize=size)
     grid = figure.add_gridspec(sum(line_counts), columns, height_ratios=heights)
     for row, first_line in zip(rows, np.cumsum([0, *line_counts]), strict=False):
         panels = zip([None, *row.maps], [None, *row.titles], strict=True)
