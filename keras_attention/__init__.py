@@ -18,6 +18,7 @@ from keras_attention import (
     visualize,
 )
 from keras_attention.attention_loss import AttentionLoss
+from keras_attention.explain.attention_weights import attention_weights
 from keras_attention.layers import (
     AdditiveAttention,
     Attention,
@@ -92,6 +93,7 @@ __all__ = [
     "TimeReduction",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "attention_weights",
     "decoding",
     "explain",
     "export",

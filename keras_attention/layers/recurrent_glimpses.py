@@ -219,6 +219,16 @@ class RecurrentGlimpses(DenseInputsLayer):
             return hidden
         return hidden, ops.cast(ops.stack(centers, axis=1), self.compute_dtype)
 
+    def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Return the centers of the glimpses of a call, which take the place of weights.
+
+        Args:
+            *args: As in `call`.
+            **kwargs: As in `call`.
+        """
+        _, locations = self.call(*args, **{**kwargs, "return_locations": True})
+        return {"locations": locations}
+
     def _get_first(self, first, batch):
         dtype = score_dtype(self.compute_dtype)
         if first is not None:

@@ -7,18 +7,20 @@ from typing import Any
 
 import keras
 
+from keras_attention.explain.find_layers import (
+    RETURN_SCORES,
+    NamedLayer,
+    can_return_scores,
+    find_layers,
+    list_paths,
+)
+from keras_attention.explain.intercept_calls import intercept_calls, outermost_only
 from keras_attention.export.signatures.collect_scores import (
     as_symbol,
     call_with_scores,
     collect_after_call,
     collect_during_call,
     name_outputs,
-)
-from keras_attention.export.signatures.layer_calls import (
-    RETURN_SCORES,
-    NamedLayer,
-    find_attention_layers,
-    intercept_calls,
 )
 from keras_attention.export.signatures.reference import CheckedFunction
 from keras_attention.export.signatures.signature import Signature, as_signature, has_inputs
@@ -112,7 +114,7 @@ def _find_usable_layers(
     On TensorFlow, the only backend that exports, the model's function is run once with symbolic
     tensors, which has no effect on the model, to find out what each layer returns.
     """
-    layers, left_out = find_attention_layers(model)
+    layers, left_out = _find_layers(model)
     if keras.backend.backend() != "tensorflow":  # JAX cannot trace every layer of unknown sizes.
         return layers, left_out
     scores, unusable = collections.defaultdict(list), set()
@@ -130,7 +132,7 @@ def _find_usable_layers(
                 unusable.add(named_layer.path)
             return plain_outputs
 
-        with intercept_calls(layers, request_scores):
+        with intercept_calls(layers, outermost_only(request_scores)):
             return signature.function(**tensors)
 
     pairs = zip(signature.inputs, model.inputs, strict=True)
@@ -144,6 +146,16 @@ def _find_usable_layers(
         *left_out,
         *sorted(unusable),
     ]
+
+
+def _find_layers(model: keras.Model) -> tuple[list[NamedLayer], list[str]]:
+    """Return the layers that return their weights outside of loops, and the paths of the others."""
+    layer_tree = find_layers(model)
+    layers = [x for x in layer_tree.attention if can_return_scores(x.layer) and not x.loops]
+    return layers, sorted(
+        {*list_paths(layer_tree.attention), *list_paths(layer_tree.inside_attention)}
+        - {*list_paths(layers)}
+    )
 
 
 def _get_graph(tensors: Any) -> Any:

@@ -7,13 +7,10 @@ from typing import Any
 
 import keras
 
+from keras_attention.explain.find_layers import RETURN_SCORES, NamedLayer
+from keras_attention.explain.intercept_calls import intercept_calls, outermost_only
 from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.outputs import SelfCheckError, describe_difference
-from keras_attention.export.signatures.layer_calls import (
-    RETURN_SCORES,
-    NamedLayer,
-    intercept_calls,
-)
 from keras_attention.precision import HALF_PRECISION
 from keras_attention.types import Tensor
 
@@ -29,7 +26,7 @@ def collect_during_call(
         scores[named_layer.path].extend(layer_scores)
         return plain_outputs
 
-    with intercept_calls(layers, request_scores):
+    with intercept_calls(layers, outermost_only(request_scores)):
         function(**tensors)
     return name_outputs(scores)
 
@@ -48,7 +45,7 @@ def collect_after_call(
         calls.append((named_layer, args, kwargs, outputs))
         return outputs
 
-    with intercept_calls(layers, observe):
+    with intercept_calls(layers, outermost_only(observe)):
         function(**tensors)
     with keras.StatelessScope():  # The model has already updated its state.
         for named_layer, args, kwargs, outputs in calls:

@@ -234,6 +234,16 @@ class GraphAttention(BaseLayer):
             return output, weights
         return output, weights[:, :edge_count], weights[:, edge_count:]
 
+    def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Return the weights of a call, of the edges and of the self-loops if there are any.
+
+        Args:
+            *args: As in `call`.
+            **kwargs: As in `call`.
+        """
+        _, *weights = self.call(*args, **{**kwargs, "return_attention_scores": True})
+        return dict(zip(("edges", "self_loops"), weights, strict=False))
+
     def _compute_scores(self, rows, projected, flat):
         if self.dynamic:
             received = project(rows, self.receiver_kernel, heads=self.heads)

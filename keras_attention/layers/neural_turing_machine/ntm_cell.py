@@ -278,6 +278,18 @@ class NTMCell(Float32Cell):
         next_state = NTMState(output, controller_state, memory, reads, addresses)
         return ops.cast(output, self.output_dtype), pack(next_state)
 
+    def compute_attention_weights(self, inputs: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
+        """Return the addresses of one step, each `(batch, heads, slots)`.
+
+        Args:
+            inputs: As in `call`.
+            states: As in `call`.
+        """
+        _, next_states = self.call(inputs, states)
+        addresses = unpack(next_states, self.slots, self.width).addresses
+        read_addresses, write_addresses = ops.split(addresses, [self.read_heads], axis=1)
+        return {"read_addresses": read_addresses, "write_addresses": write_addresses}
+
     def split_outputs(self, outputs: Tensor) -> NTMSteps:
         """Split the outputs of a cell with `return_addresses=True` into named parts.
 

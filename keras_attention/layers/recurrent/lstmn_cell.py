@@ -164,10 +164,23 @@ class LSTMNCell(Float32Cell):
                 "Expected `inputs` of one step, of shape (batch, D). "
                 f"Received: inputs of shape {tuple(inputs.shape)}"
             )
+        next_state = self.advance(*self._prepare(inputs, states))
+        return ops.cast(next_state.output, self.output_dtype), pack(next_state)
+
+    def compute_attention_weights(self, inputs: Tensor, states: list[Tensor]) -> Tensor:
+        """Return the weights of one step over the past, `(batch, max_length)`.
+
+        Args:
+            inputs: As in `call`.
+            states: As in `call`.
+        """
+        return self._read_past(*self._prepare(inputs, states))[0]
+
+    def _prepare(self, inputs, states):
+        """Return the inputs in the cell's precision, and the `LSTMNState`."""
         states = check_state(self, states, "states", inputs.shape[0])
         inputs = to_score_precision(ops.cast(inputs, self.compute_dtype))
-        next_state = self.advance(inputs, unpack(states, self.max_length))
-        return ops.cast(next_state.output, self.output_dtype), pack(next_state)
+        return inputs, unpack(states, self.max_length)
 
     def advance(
         self, inputs: Tensor, state: LSTMNState, added_cell: Tensor | None = None

@@ -11,7 +11,7 @@ from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.multi_head.multi_head_self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer.feed_forward import FeedForward
 from keras_attention.layers.transformer.residual import NORMS, Residual
-from keras_attention.types import Config, Initializer
+from keras_attention.types import Config, Initializer, Tensor
 
 
 class TransformerBlock(DenseInputsLayer):
@@ -19,6 +19,8 @@ class TransformerBlock(DenseInputsLayer):
 
     Subclasses define `call`, which applies the sublayers and may add others between them.
     """
+
+    _attention_names: tuple[str, ...] = ("self_attention",)
 
     def __init__(
         self,
@@ -117,6 +119,17 @@ class TransformerBlock(DenseInputsLayer):
         self.around_self_attention.build(shape)
         self.feed_forward.build(shape)
         self.around_feed_forward.build(shape)
+
+    def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Return the weights of a call by the name of the sublayer that they belong to.
+
+        Args:
+            *args: As in `call`.
+            **kwargs: As in `call`.
+        """
+        _, *weights = self.call(*args, **{**kwargs, "return_attention_scores": True})
+        # A cache, if one was passed, comes after the weights.
+        return dict(zip(self._attention_names, weights, strict=False))
 
     def get_config(self) -> Config:
         attention = self.self_attention

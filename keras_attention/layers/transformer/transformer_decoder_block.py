@@ -108,6 +108,7 @@ class TransformerDecoderBlock(TransformerBlock):
     """
 
     _tensor_arguments = ("inputs", "memory")
+    _attention_names = ("self_attention", "cross_attention")
 
     def build(self, inputs_shape: Shape, memory_shape: Shape | None = None) -> None:
         if memory_shape is None:

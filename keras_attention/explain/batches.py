@@ -1,0 +1,45 @@
+"""The inputs of a model: as arrays, and in batches."""
+
+from typing import Any
+
+import numpy as np
+from keras import tree
+
+from keras_attention.types import Nest
+
+
+def to_arrays(inputs: Nest) -> Nest:
+    """Return a model's inputs with every list of texts or numbers as an array.
+
+    Raises:
+        ValueError: If there is anything but arrays, tensors and such lists.
+    """
+    if isinstance(inputs, dict):
+        return {name: to_arrays(value) for name, value in inputs.items()}
+    if isinstance(inputs, list | tuple):
+        leaves = tree.flatten(inputs)
+        if leaves and all(isinstance(leaf, str | bytes) for leaf in leaves):
+            return np.array(inputs, object)
+        if leaves and all(isinstance(leaf, int | float) for leaf in leaves):
+            return np.array(inputs)
+        return type(inputs)(map(to_arrays, inputs))
+    if not hasattr(inputs, "shape"):
+        raise ValueError(
+            "Expected `inputs` to be an array or tensor, or a dict, list or tuple of these. "
+            f"Received: inputs={inputs!r}"
+        )
+    return inputs
+
+
+def split_batches(inputs: Nest, batch_size: int | None) -> list[Any]:
+    """Return slices of at most `batch_size` samples; None = the inputs as they are."""
+    if batch_size is None:
+        return [inputs]
+    sizes = {array.shape[0] if len(array.shape) else None for array in tree.flatten(inputs)}
+    if len(sizes) != 1 or None in sizes:
+        raise ValueError(
+            "Expected `inputs` with the samples along the first axis of every array, because "
+            f"`batch_size` is given. Received: sizes {sorted(map(str, sizes))}"
+        )
+    starts = range(0, sizes.pop(), batch_size)
+    return [tree.map_structure(lambda x, i=i: x[i : i + batch_size], inputs) for i in starts]
