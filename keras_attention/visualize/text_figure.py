@@ -3,7 +3,7 @@
 from keras_attention.visualize.characters import make_visible
 from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.fonts import choose_fonts
-from keras_attention.visualize.text_colors import MAX_OPACITY, SENTENCE_RGB, WORD_RGB
+from keras_attention.visualize.text_colors import MAX_OPACITY, SENTENCE_RGB
 
 PAGE_WIDTH, MARGIN, LINE_HEIGHT, WORD_SPACE, BAR_WIDTH = 7.5, 0.12, 0.24, 0.06, 0.14  # inches
 FONT_SIZE = 10  # points
@@ -25,7 +25,7 @@ def draw_text(sentences):
 
     for sentence in sentences:
         top, x = y, left
-        for word, strength in zip(sentence.words, sentence.colors, strict=True):
+        for word, strength, rgb in zip(sentence.words, sentence.colors, sentence.rgbs, strict=True):
             text, families = choose_fonts(make_visible(word))
             label = axes.text(
                 0, 0, text, fontsize=FONT_SIZE, fontfamily=families, parse_math=False, va="center"
@@ -34,7 +34,7 @@ def draw_text(sentences):
             if x > left and x + width > PAGE_WIDTH - MARGIN:
                 x, y = left, y + LINE_HEIGHT
             label.set_position((x, y + LINE_HEIGHT / 2))
-            add_box(x - WORD_SPACE / 2, y, width + WORD_SPACE, LINE_HEIGHT, WORD_RGB, strength)
+            add_box(x - WORD_SPACE / 2, y, width + WORD_SPACE, LINE_HEIGHT, rgb, strength)
             x += width + WORD_SPACE
             right = max(right, x)
         bottom = y + LINE_HEIGHT

@@ -14,7 +14,8 @@ VALID = np.full((3, 5), 0.2)
     "weights, message",
     [
         (0.5, r"weights.shape=\(\)"),
-        (np.ones(3), r"weights.shape=\(3,\)"),
+        (np.ones(0), "`weights` to be non-empty"),
+        (np.full(3, np.nan), "3 values"),
         (np.ones((1, 1, 3, 5)), r"weights.shape=\(1, 1, 3, 5\)"),
         ([[0.1], [0.1, 0.2]], "weights="),
         ("weights", "weights="),

@@ -19,7 +19,7 @@ from tests.layers.multi_head.multi_head_formulas import (
 def compute_weights(query, key, groups, mask=None):
     """Return the softmax of the scaled products of the vectors of each head."""
     key = np.repeat(numpy(key), query.shape[1] // groups, axis=1)
-    scores = numpy(query) @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
+    scores = numpy(query) @ key.swapaxes(-1, -2) / np.float32(np.sqrt(query.shape[-1]))
     return numpy(softmax(scores, mask=mask))
 
 
