@@ -273,16 +273,9 @@ def draw_attention(generator, path, classes=(3, 5, 8)):
     noise = sample_noise(generator, np.random.default_rng(2), len(classes))
     outputs = with_weights([noise, np.array(classes, "int32")], training=False)
     images, weights = map(ops.convert_to_numpy, outputs)
-    queries = [16 * row + column for row, column in DRAWN_QUERIES]
     figure = keras_attention.visualize.overlay(
-        list(np.clip(images / 2 + 0.5, 0, 1)),
-        [image_weights[queries] for image_weights in weights],
-        [[f"from {row}, {column}" for row, column in DRAWN_QUERIES]] * len(classes),
+        list(np.clip(images / 2 + 0.5, 0, 1)), list(weights), queries=DRAWN_QUERIES
     )
-    panels = [axes for axes in figure.axes if axes.get_title()]
-    for number, axes in enumerate(panels):
-        row, column = DRAWN_QUERIES[number % len(DRAWN_QUERIES)]
-        axes.plot(2 * column + 1, 2 * row + 1, "o", color="red", markersize=4)
     write(path, figure.savefig)
 
 

@@ -5,6 +5,7 @@ Dimensions: `batch` (B), queries (Tq), keys (Tk), widths of query, key and value
 """
 
 from keras_attention import (
+    callbacks,
     decoding,
     explain,
     export,
@@ -96,6 +97,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "attention_weights",
+    "callbacks",
     "decoding",
     "explain",
     "export",

@@ -64,7 +64,7 @@ def _import_wcwidth():
     except ImportError as error:
         raise ImportError(
             "Expected `wcwidth` to be installed, because it measures the width of text. "
-            "Install it with `pip install 'keras-attention-layers[examples]'` or "
+            "Install it with `pip install 'keras-attention-layers[visualize]'` or "
             "`pip install wcwidth`."
         ) from error
     return wcwidth

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from typing import Literal
 
+from keras_attention import arguments
 from keras_attention.types import Tensor
 from keras_attention.visualize.save import (
-    PICTURE_SUFFIXES,
+    PAGE_SUFFIXES,
     save_figure,
     to_picture_path,
     write_atomically,
@@ -14,14 +16,14 @@ from keras_attention.visualize.sentences import parse_sentences
 from keras_attention.visualize.text_figure import draw_text
 from keras_attention.visualize.text_page import to_html
 
-PAGE_SUFFIXES = (".html", *PICTURE_SUFFIXES)
-
 
 def colored_text(
     weights: Tensor | Sequence[Tensor],
     words: Sequence[str] | Sequence[Sequence[str]],
     sentence_weights: Tensor | None = None,
     path: str | os.PathLike | None = None,
+    scale: Literal["relative", "absolute"] = "relative",
+    signed: bool = False,
 ) -> str:
     """Color the words of a text, and bars beside its sentences, by their attention weights.
 
@@ -30,6 +32,9 @@ def colored_text(
     `sentence_weights`, each sentence has a bar that is redder the larger its weight, and a word is
     colored by sqrt(sentence weight) · word weight, as in the paper: an unimportant word in an
     important sentence stays visible, as does an important word in an unimportant sentence.
+
+    With `signed=True`, numbers may be negative, such as the saliency of words for a class: words
+    with positive numbers are red, and words with negative numbers are blue.
 
     Args:
         weights: (T,) for T words; for sentences (S, T), or a list of S vectors of different
@@ -40,12 +45,17 @@ def colored_text(
         path: The file to write: `.html`, or a picture `.png`, `.svg` or `.pdf` (which needs
             matplotlib). Missing directories are created, and an existing file is replaced
             atomically. Default: no file.
+        scale: "relative" gives the full color to the word, and to the sentence, with the largest
+            weight of the text; "absolute" gives it to weights of 1 or more, so that texts can be
+            compared.
+        signed: Whether `weights` may be any real numbers.
 
     Returns:
         The text as a self-contained HTML page. Hovering over a word shows its unscaled weight.
 
     Raises:
-        ValueError: If weights have the wrong rank, are not finite or not in [0, 1]; if there are
+        ValueError: If weights have the wrong rank, are not finite or, unless
+            `signed`, not in [0, 1]; if there are
             fewer weights than words or sentences; if words are not strings; if the path has
             an unsupported suffix.
 
@@ -60,7 +70,9 @@ def colored_text(
     Reference: Yang et al., "Hierarchical Attention Networks for Document Classification",
     NAACL 2016, section 3.5, https://aclanthology.org/N16-1174.
     """
-    sentences = parse_sentences(weights, words, sentence_weights)
+    arguments.one_of("scale", scale, ("relative", "absolute"))
+    arguments.boolean("signed", signed)
+    sentences = parse_sentences(weights, words, sentence_weights, scale == "absolute", signed)
     path = path if path is None else to_picture_path(path, PAGE_SUFFIXES)
     page = to_html(sentences)
     if path is not None and path.suffix.lower() == ".html":

@@ -10,6 +10,7 @@ from keras_attention import arguments
 from keras_attention.types import Tensor
 from keras_attention.visualize.arrays import check_count, to_array, to_list
 from keras_attention.visualize.characters import make_visible
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.image_maps import parse_image
 from keras_attention.visualize.save import save_figure, to_picture_path
@@ -76,14 +77,10 @@ def glimpses(
     check_count("titles", titles, len(images), "images")
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     heights = [PANEL_WIDTH * image.shape[0] / image.shape[1] + TITLE_HEIGHT for image in images]
     count = centers.shape[1]
     width = PANEL_WIDTH * (1 + count * scales)
-    figure = Figure(dpi=150, layout="constrained", figsize=(width, sum(heights)))
-    FigureCanvasAgg(figure)
+    figure = make_figure(layout="constrained", figsize=(width, sum(heights)))
     ratios = [1.0, *[float(scales)] * count]
     grid = figure.add_gridspec(len(images), 1 + count, height_ratios=heights, width_ratios=ratios)
     for line, (image, path_centers, title) in enumerate(zip(images, centers, titles, strict=True)):

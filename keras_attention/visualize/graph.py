@@ -10,6 +10,7 @@ from keras_attention import arguments
 from keras_attention.types import Tensor
 from keras_attention.visualize.arrays import check_count, to_list, to_weights
 from keras_attention.visualize.characters import make_visible
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.save import save_figure, to_picture_path
 
@@ -75,11 +76,7 @@ def graph(
     nodes = _find_nodes(edges, count, center, hops)
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(dpi=150, layout="constrained", figsize=(SIDE, SIDE))
-    FigureCanvasAgg(figure)
+    figure = make_figure(layout="constrained", figsize=(SIDE, SIDE))
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_aspect("equal")
@@ -128,7 +125,13 @@ def _find_nodes(edges, count, center, hops):
 
 def _place_nodes(nodes, edges, center):
     """Return {node: place (2,)}, with linked nodes close to each other."""
-    import networkx
+    try:
+        import networkx
+    except ImportError as error:
+        raise ImportError(
+            "Expected `networkx` to be installed, because it places the nodes. Install it with "
+            "`pip install 'keras-attention-layers[visualize]'` or `pip install networkx`."
+        ) from error
 
     network = networkx.Graph()
     network.add_nodes_from(nodes.tolist())

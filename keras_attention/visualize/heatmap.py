@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from keras_attention.arguments import positive_integer
 from keras_attention.types import Tensor
-from keras_attention.visualize.arrays import check_count, to_list
+from keras_attention.visualize.arrays import check_count, get_rank, to_array, to_list
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.grid import arrange_panels
 from keras_attention.visualize.panel import cell_size, draw_matrix
 from keras_attention.visualize.samples import parse_samples
@@ -41,7 +42,8 @@ def heatmap(
 
     Args:
         weights: (Tq, Tk) or (N, Tq, Tk), or a list of matrices of different sizes; floats in
-            [0, 1], of any backend.
+            [0, 1], of any backend. A vector (Tk,), such as the weights of `AttentionPooling`, is a
+            matrix of one row, which has no label by default.
         source_tokens: For one matrix, a list of Tk strings; for several matrices, a list with one
             such list or None for each. If there are fewer tokens than columns, the remaining
             columns are padding and are not drawn. A string is split into its characters. Default:
@@ -80,20 +82,21 @@ def heatmap(
     Reference: Bahdanau, Cho, Bengio, "Neural Machine Translation by Jointly Learning to Align and
     Translate", ICLR 2015, section 5.2.1.
     """
+    is_vector = get_rank(weights) == 1
+    if is_vector:
+        weights = to_array("weights", weights)[None]
     samples = parse_samples(weights, source_tokens, target_tokens, above, marks)
     titles = parse_titles(titles, len(samples))
     columns = positive_integer("columns", columns, optional=True)
     grid_columns = min(columns or default_columns(samples), len(samples))
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(dpi=150)
-    FigureCanvasAgg(figure)
+    figure = make_figure()
     panels = [
         draw_matrix(figure, sample, title) for sample, title in zip(samples, titles, strict=True)
     ]
+    if is_vector and target_tokens is None:
+        panels[0].set_yticks([])
     arrange_panels(figure, panels, grid_columns)
     if path is not None:
         save_figure(figure, path)

@@ -14,18 +14,27 @@ from keras_attention.visualize.arrays import (
     to_list,
     to_weights,
 )
+from keras_attention.visualize.image_queries import parse_queries, select_queries
 
 
 class ImageMaps(NamedTuple):
-    """An image (H, W) or (H, W, 3), maps (steps, h, w), and a title or None for each step."""
+    """An image and its attention maps.
+
+    Attributes:
+        image: (H, W) or (H, W, 3).
+        maps: (steps, h, w).
+        titles: A title or None for each step.
+        places: For each step the place of the query (x, y), between 0 and 1, or None.
+    """
 
     image: np.ndarray
     maps: np.ndarray
     titles: list
+    places: list
 
 
-def parse_image_maps(images: Any, weights: Any, titles: Any) -> list[ImageMaps]:
-    """Return one `ImageMaps` per image."""
+def parse_image_maps(images: Any, weights: Any, titles: Any, queries: Any) -> list[ImageMaps]:
+    """Return one `ImageMaps` per image; the arguments are those of `overlay`."""
     if _is_image_list(images):
         images, weights = list(images), to_list("weights", weights)
         titles = [None] * len(images) if titles is None else to_list("titles", titles)
@@ -34,9 +43,17 @@ def parse_image_maps(images: Any, weights: Any, titles: Any) -> list[ImageMaps]:
     else:
         images, weights, titles = [images], [weights], [titles]
     images = [parse_image(image) for image in images]
+    weights, places = [to_weights(matrix) for matrix in weights], [None] * len(images)
+    if queries is not None:
+        queries = parse_queries(queries)
+        selected = [select_queries(matrix, queries) for matrix in weights]
+        weights, places = zip(*selected, strict=True)
+        names = [f"from {row}, {column}" for row, column in queries]
+        titles = [names if words is None else words for words in titles]
     maps = [_parse_maps(matrix) for matrix in weights]
     titles = [_parse_titles(words, len(steps)) for words, steps in zip(titles, maps, strict=True)]
-    return [ImageMaps(*parts) for parts in zip(images, maps, titles, strict=True)]
+    places = [places_ or [None] * len(steps) for places_, steps in zip(places, maps, strict=True)]
+    return [ImageMaps(*parts) for parts in zip(images, maps, titles, places, strict=True)]
 
 
 def _is_image_list(images):
@@ -64,9 +81,8 @@ def parse_image(image):
     return numbers[..., 0] if shape[2:] == (1,) else numbers
 
 
-def _parse_maps(weights):
-    """Return (steps, h, w), float32 from 0 to 1."""
-    maps = to_weights(weights)
+def _parse_maps(maps):
+    """Return (steps, h, w)."""
     shape = maps.shape
     if len(shape) == 2 and math.isqrt(shape[1]) ** 2 == shape[1]:
         side = math.isqrt(shape[1])

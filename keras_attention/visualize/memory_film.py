@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from keras_attention.types import Tensor
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.film_panel import FONT_SIZE, draw_film_panel, split_into_panels
 from keras_attention.visualize.save import save_figure, to_picture_path
 
@@ -87,13 +88,9 @@ def memory_film(
         raise ValueError(f"Expected `title` to be a string or None. Received: title={title!r}")
     path = path if path is None else to_picture_path(path)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     heights = [max(panel.height for panel in pair if panel) for pair in rows]
     size = WIDTH, sum(heights) + PANEL_TITLE_HEIGHT * len(rows) + MARGIN
-    figure = Figure(dpi=150, layout="constrained", figsize=size)
-    FigureCanvasAgg(figure)
+    figure = make_figure(layout="constrained", figsize=size)
     if title:
         figure.suptitle(title, fontsize=FONT_SIZE + 3, parse_math=False)
     grid = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_attention import arguments
 from keras_attention.types import Tensor
 from keras_attention.visualize.characters import make_visible
+from keras_attention.visualize.figures import make_figure
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.image_maps import parse_image_maps
 from keras_attention.visualize.save import save_figure, to_picture_path
@@ -30,6 +31,7 @@ def overlay(
     columns: int | None = None,
     upsampling: Literal["smooth", "blocks"] = "smooth",
     path: str | os.PathLike | None = None,
+    queries: Sequence[tuple[int, int]] | None = None,
 ) -> "Figure":
     """Draw the locations of an image that each decoding step attends to.
 
@@ -51,6 +53,10 @@ def overlay(
             draws each location as a block of one color.
         path: The file to write: `.png`, `.svg` or `.pdf`. Missing directories are created, and an
             existing file is replaced atomically. Default: no file.
+        queries: List of the (row, column) of locations to draw, of an image that attends to itself,
+            as in `SelfAttention2D`: a panel for each, with a dot at the location. `weights` are
+            then (rows, columns, h, w), or (rows * columns, h * w) of a square grid of locations.
+            Default titles are the locations.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not registered with pyplot.
@@ -72,27 +78,26 @@ def overlay(
     Reference: Xu et al., "Show, Attend and Tell: Neural Image Caption Generation with Visual
     Attention", 2015, section 5.4, https://arxiv.org/abs/1502.03044.
     """
-    rows = parse_image_maps(images, weights, titles)
+    rows = parse_image_maps(images, weights, titles, queries)
     columns = arguments.positive_integer("columns", columns, optional=True)
     arguments.one_of("upsampling", upsampling, tuple(INTERPOLATIONS))
     path = path if path is None else to_picture_path(path)
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     columns = columns or 1 + max(len(row.maps) for row in rows)
     line_counts = [math.ceil((1 + len(row.maps)) / columns) for row in rows]
     heights = [PANEL_WIDTH * row.image.shape[0] / row.image.shape[1] for row in rows]
     heights = np.repeat(heights, line_counts)
     size = PANEL_WIDTH * columns, sum(heights + TITLE_HEIGHT)
-    figure = Figure(dpi=150, layout="constrained", figsize=size)
-    FigureCanvasAgg(figure)
+    figure = make_figure(layout="constrained", figsize=size)
     grid = figure.add_gridspec(sum(line_counts), columns, height_ratios=heights)
     for row, first_line in zip(rows, np.cumsum([0, *line_counts]), strict=False):
-        panels = zip([None, *row.maps], [None, *row.titles], strict=True)
-        for n, (step_weights, title) in enumerate(panels):
+        panels = zip([None, *row.maps], [None, *row.titles], [None, *row.places], strict=True)
+        for n, (step_weights, title, place) in enumerate(panels):
             axes = figure.add_subplot(grid[first_line + n // columns, n % columns])
             draw_panel(axes, row.image, step_weights, title, upsampling)
+            if place is not None:
+                height, width = row.image.shape[:2]
+                axes.plot(place[0] * width, place[1] * height, "o", color="red", markersize=4)
     if path is not None:
         save_figure(figure, path)
     return figure

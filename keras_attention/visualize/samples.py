@@ -82,11 +82,17 @@ def _parse_tokens(name, tokens, lengths, is_single):
     check_count(name, sentences, len(lengths), "matrices")
     sentences = [None if sentence is None else to_list(name, sentence) for sentence in sentences]
     for sentence, length in zip(sentences, lengths, strict=True):
-        if sentence is not None and not 1 <= len(sentence) <= length:
-            raise ValueError(
-                f"Expected `{name}` to hold 1 to {length} tokens, at most one for each row or "
-                f"column of the matrix. Received: {len(sentence)} tokens, {name}={sentence!r}"
-            )
-        if sentence is not None and not all(isinstance(token, str) for token in sentence):
-            raise ValueError(f"Expected `{name}` to hold strings. Received: {name}={sentence!r}")
+        if sentence is not None:
+            check_tokens(name, sentence, length)
     return sentences
+
+
+def check_tokens(name: str, tokens: list, length: int) -> None:
+    """Raise a ValueError unless a list holds 1 to `length` strings."""
+    if not 1 <= len(tokens) <= length:
+        raise ValueError(
+            f"Expected `{name}` to hold 1 to {length} tokens, at most one for each row or column "
+            f"of the matrix. Received: {len(tokens)} tokens, {name}={tokens!r}"
+        )
+    if not all(isinstance(token, str) for token in tokens):
+        raise ValueError(f"Expected `{name}` to hold strings. Received: {name}={tokens!r}")

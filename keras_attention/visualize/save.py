@@ -8,6 +8,7 @@ from typing import Any
 from keras_attention.paths import to_local_path
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+PAGE_SUFFIXES = (".html", *PICTURE_SUFFIXES)
 
 
 def to_picture_path(path: Any, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> Path:

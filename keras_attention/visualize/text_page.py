@@ -3,7 +3,7 @@
 import html
 
 from keras_attention.visualize.characters import make_visible
-from keras_attention.visualize.text_colors import MAX_OPACITY, SENTENCE_RGB, WORD_RGB
+from keras_attention.visualize.text_colors import MAX_OPACITY, SENTENCE_RGB
 
 
 def to_html(sentences):
@@ -22,9 +22,9 @@ def _format_paragraph(sentence):
     if sentence.bar is not None:
         bar = f" border-left: 0.8em solid {_format_color(SENTENCE_RGB, sentence.bar)};"
     spans = " ".join(
-        f'<span style="background: {_format_color(WORD_RGB, color)}" title="{weight:.3f}">'
+        f'<span style="background: {_format_color(rgb, color)}" title="{weight:.3f}">'
         f"{html.escape(make_visible(word))}</span>"
-        for word, weight, color in zip(*sentence[:3], strict=True)
+        for word, weight, color, rgb in zip(*sentence[:4], strict=True)
     )
     return f'<p style="margin: 0.2em; padding-left: 0.5em;{bar}">{spans}</p>'
 

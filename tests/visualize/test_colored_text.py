@@ -126,6 +126,34 @@ def test_backend_tensor_of_any_float_dtype_is_accepted():
     assert colored_text(tensor, [["a", "b"]]) == colored_text([[0.5, 0.25]], [["a", "b"]])
 
 
+def test_absolute_scale_gives_the_full_color_to_a_weight_of_1():
+    page = Page(colored_text(WEIGHTS, SENTENCES, SENTENCE_WEIGHTS, scale="absolute"))
+    strengths = np.array([0.1 * 0.5, 0.2 * 0.5, 0.6 * 0.5, 0.1 * 0.5] + [0.5 * 0.75**0.5] * 2)
+    opacities = [opacity for _, opacity in page.words]
+    np.testing.assert_allclose(opacities, MAX_OPACITY * strengths, atol=1e-3)
+    np.testing.assert_allclose(page.bars, [MAX_OPACITY / 4, MAX_OPACITY * 3 / 4], atol=1e-3)
+
+
+def test_signed_weights_are_red_above_and_blue_below_zero():
+    page = colored_text([2.0, -4.0, 0.0], ["good", "bad", "."], signed=True)
+    colors = re.findall(r"rgba\((\d+), \d+, (\d+), ([\d.]+)\)", page)
+    reds, blues, opacities = np.array(colors, float).T
+    assert reds[0] > blues[0] and reds[1] < blues[1]
+    np.testing.assert_allclose(opacities, [MAX_OPACITY / 2, MAX_OPACITY, 0], atol=1e-3)
+    assert 'title="-4.000"' in page
+    patches = draw_text(parse_sentences([2.0, -4.0], ["a", "b"], None, False, True)).axes[0].patches
+    assert [patch.get_facecolor()[0] > patch.get_facecolor()[2] for patch in patches] == [
+        True,
+        False,
+    ]
+
+
+def test_absolute_scale_gives_the_full_color_to_larger_signed_weights_too():
+    page = Page(colored_text([2.0, -0.5], ["a", "b"], scale="absolute", signed=True))
+    opacities = [opacity for _, opacity in page.words]
+    np.testing.assert_allclose(opacities, [MAX_OPACITY, MAX_OPACITY / 2], atol=1e-3)
+
+
 def test_zero_weights_are_white():
     page = Page(colored_text(np.zeros((2, 4)), SENTENCES, np.zeros(2)))
     assert {opacity for _, opacity in page.words} == {0.0}
@@ -161,6 +189,8 @@ def test_page_and_picture_are_written_without_temporary_files_or_pyplot_figures(
         ({"words": list("ab"), "weights": [0.5, 0.5]}, "list of sentences.*'b'"),
         ({"path": "text.jpg"}, "'.html', '.png'.*text.jpg"),
         ({"path": 3}, "path=3"),
+        ({"scale": "log"}, "`scale` to be one of .*log"),
+        ({"signed": 1}, "signed=1"),
     ],
 )
 def test_invalid_arguments_are_refused(arguments, message):

@@ -121,3 +121,12 @@ def test_text_heatmap_does_not_need_matplotlib():
     )
     environment = os.environ | {"KERAS_BACKEND": keras.backend.backend()}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_vector_is_a_row_without_a_label():
+    figure = heatmap([0.25, 0.75, 0.0], ["a", "b"])
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), [[0.25, 0.75]])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b"]
+    assert not figure.axes[0].get_yticklabels()
+    [label] = heatmap([0.25, 0.75], target_tokens=["class"]).axes[0].get_yticklabels()
+    assert label.get_text() == "class"

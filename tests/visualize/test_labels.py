@@ -109,5 +109,5 @@ def test_sequence_that_forms_one_character_fits_a_column_of_the_text_heatmap(tex
 
 def test_missing_wcwidth_raises_an_error_with_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "wcwidth", None)
-    with pytest.raises(ImportError, match=r"`wcwidth` .*pip install 'keras-attention-layers\[ex"):
+    with pytest.raises(ImportError, match=r"`wcwidth` .*pip install 'keras-attention-layers\[vis"):
         terminal_width("a")

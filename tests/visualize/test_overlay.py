@@ -166,3 +166,32 @@ def test_invalid_arguments_are_refused(arguments, message):
         call["weights"] = [maps(2)] * 3
     with pytest.raises(ValueError, match=message):
         overlay(**call)
+
+
+@pytest.mark.parametrize("is_flat", [False, True])
+def test_queries_select_the_maps_of_locations(is_flat):
+    weights = np.random.default_rng(0).uniform(size=(4, 4, 2, 2))
+    flat = weights.reshape(16, 4)
+    figure = overlay(np.ones((8, 8)), flat if is_flat else weights, queries=[(1, 3), (0, 2)])
+    assert [axes.get_title() for axes in figure.axes] == ["", "from 1, 3", "from 0, 2"]
+    for axes, (row, column) in zip(figure.axes[1:], [(1, 3), (0, 2)], strict=True):
+        np.testing.assert_allclose(axes.images[1].get_array(), weights[row, column], rtol=1e-6)
+        [dot] = axes.lines
+        np.testing.assert_allclose(dot.get_xydata(), [(2 * column + 1, 2 * row + 1)])
+
+
+@pytest.mark.parametrize(
+    ("weights", "queries", "message"),
+    [
+        (np.ones((4, 4)) / 4, [(2, 0)], "a grid of 2 rows and 2 columns"),
+        (np.ones((4, 4)) / 4, [(0,)], r"list of \(row, column\)"),
+        (np.ones((4, 4)) / 4, [(-1, 0)], r"list of \(row, column\)"),
+        (np.ones((4, 4)) / 4, [], r"list of \(row, column\)"),
+        (np.ones((4, 4)) / 4, 3, "`queries` to be a list"),
+        (np.ones((5, 4)) / 4, [(0, 0)], r"of a square grid.*\(5, 4\)"),
+        (np.ones((4, 2, 2)) / 4, [(0, 0)], r"`queries` is given.*\(4, 2, 2\)"),
+    ],
+)
+def test_invalid_queries_are_refused(weights, queries, message):
+    with pytest.raises(ValueError, match=message):
+        overlay(np.ones((8, 8)), weights, queries=queries)

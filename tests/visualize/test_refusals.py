@@ -1,9 +1,11 @@
-"""Errors for invalid arguments of the heatmap."""
+"""Errors for invalid arguments of the heatmap, and for missing packages."""
+
+import sys
 
 import numpy as np
 import pytest
 
-from keras_attention.visualize import heatmap
+from keras_attention.visualize import colored_text, graph, head_view, heatmap, overlay
 
 VALID = np.full((3, 5), 0.2)
 
@@ -12,7 +14,8 @@ VALID = np.full((3, 5), 0.2)
     "weights, message",
     [
         (0.5, r"weights.shape=\(\)"),
-        (np.ones(3), r"weights.shape=\(3,\)"),
+        (np.ones(0), "`weights` to be non-empty"),
+        (np.full(3, np.nan), "3 values"),
         (np.ones((1, 1, 3, 5)), r"weights.shape=\(1, 1, 3, 5\)"),
         ([[0.1], [0.1, 0.2]], "weights="),
         ("weights", "weights="),
@@ -71,3 +74,25 @@ def test_lists_that_do_not_have_one_item_per_matrix_are_refused(name):
         heatmap([VALID, VALID], **{name: [["a"]]})
     with pytest.raises(ValueError, match=f"{name}"):
         heatmap([VALID, VALID], **{name: 7})
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: heatmap(VALID),
+        lambda: overlay(np.ones((4, 4)), np.full((1, 4), 0.25)),
+        lambda: colored_text([0.5, 0.5], ["a", "b"], path="words.png"),
+        lambda: head_view(np.eye(2), ["a", "b"], path="view.svg"),
+    ],
+)
+def test_missing_matplotlib_raises_an_error_with_the_install_command(draw, monkeypatch):
+    for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"`matplotlib`.*keras-attention-layers\[visualize"):
+        draw()
+
+
+def test_missing_networkx_raises_an_error_with_the_install_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    with pytest.raises(ImportError, match=r"`networkx`.*keras-attention-layers\[visualize"):
+        graph([[0, 1]], [1.0])

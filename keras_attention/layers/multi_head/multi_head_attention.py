@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention import arguments
 from keras_attention.kernels.attention import Implementation, attention
@@ -42,7 +42,7 @@ from keras_attention.mask.structured_mask import (
 from keras_attention.normalize import softmax
 from keras_attention.precision import clip_input, score_dtype
 from keras_attention.score import DotScore
-from keras_attention.tensors import check_not_symbolic
+from keras_attention.tensors import check_not_symbolic, convert_argument
 from keras_attention.types import Config, Initializer, Nest, Regularizer, Shape, Tensor
 
 
@@ -319,13 +319,9 @@ class MultiHeadAttention(QueryValueAttention):
         # query is projected before it gets an axis of queries.
         visible = mask if bias is None else add_bias_to_mask(mask, bias)
         query = visible.zero_masked_queries(query, is_single)
-        heads = project(clip_input(query), *self._query_projection, heads=self.num_heads)
+        heads = self._project_query(query, positions, is_single)
         if is_single:
-            heads, noise = ops.expand_dims(heads, -2), add_query_axis(noise)
-        else:
-            heads = ops.swapaxes(heads, -2, -3)
-        if self.rotary_base is not None:
-            heads = rotate(heads, positions, self.rotary_base)
+            noise = add_query_axis(noise)
         context, weights = attention(
             self.score,
             self.normalize,
@@ -346,6 +342,48 @@ class MultiHeadAttention(QueryValueAttention):
         # The bias of the output projection must not reach fully masked queries.
         output = visible.zero_masked_queries(self.transform_output(context, query), is_single)
         return output, weights
+
+    def project(self, inputs: Any, mask: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the query, key and value vectors of each head, as a call computes them.
+
+        The scores of a head are the products of its query and key vectors divided by
+        sqrt(key_dim); `keras_attention.visualize.neuron_view` draws them neuron by neuron.
+
+        Args:
+            inputs: As in a call.
+            mask: As in a call. The vectors of masked positions do not depend on the inputs.
+
+        Returns:
+            Query `(batch, num_heads, Tq, key_dim)`, for a single query with Tq = 1; key
+            `(batch, num_key_value_heads, Tk, key_dim)`; value `(batch, num_key_value_heads, Tk,
+            value_dim)`. With `rotary_base`, queries and keys are rotated.
+
+        Raises:
+            ValueError: If the inputs or masks are not as in a call, if they are symbolic, or if the
+                layer has not been built.
+        """
+        if not self.built:
+            raise ValueError(
+                "Expected a layer that has been built, because only then it has weights: call "
+                f"the layer before `project`. Received: layer {self.name!r}"
+            )
+        inputs = tree.map_structure(lambda x: convert_argument("inputs", x), inputs)
+        check_not_symbolic("project", inputs=inputs)
+        query, value, key, query_mask, key_mask = prepare_inputs(inputs, mask)
+        _check_rank(query.shape, value.shape)
+        visible, _ = self._build_masks(query, key, query_mask, key_mask, None)
+        memory = self.prepare(value, key, visible)
+        is_single = len(query.shape) < len(value.shape)
+        query = visible.zero_masked_queries(ops.cast(query, self.compute_dtype), is_single)
+        queries, keys = count_positions(query, memory.keys, visible, is_single)
+        positions = align_positions(None, queries, keys, is_single)
+        return self._project_query(query, positions, is_single), memory.keys, memory.values
+
+    def _project_query(self, query, positions, is_single):
+        """Return the query vectors `(batch, heads, Tq, key_dim)`; Tq = 1 for a single query."""
+        heads = project(clip_input(query), *self._query_projection, heads=self.num_heads)
+        heads = ops.expand_dims(heads, -2) if is_single else ops.swapaxes(heads, -2, -3)
+        return heads if self.rotary_base is None else rotate(heads, positions, self.rotary_base)
 
     def average_heads(self, weights: Tensor) -> Tensor:
         """Return the mean over the heads: `(batch, Tk)` or `(batch, Tq, Tk)`."""

@@ -1,0 +1,28 @@
+"""Create figures that pyplot does not know of, so that nobody has to close them."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def make_figure(**options: Any) -> "Figure":
+    """Return an empty `matplotlib.figure.Figure` of 150 dots per inch, which can measure texts.
+
+    Args:
+        options: Further arguments of the figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Expected `matplotlib` to be installed, because it draws pictures. Install it with "
+            "`pip install 'keras-attention-layers[visualize]'` or `pip install matplotlib`."
+        ) from error
+    figure = Figure(dpi=150, **options)
+    FigureCanvasAgg(figure)
+    return figure
