@@ -50,13 +50,14 @@ def _check_int32(name: str, value: int) -> int:
 
 def size(name: str, value: Any) -> Any:
     """Return `value` if it is an integer of at least 0, a scalar tensor or a symbolic size."""
-    may_be_tensor = not isinstance(value, numbers.Number | str | list | tuple | dict | None)
-    if not may_be_tensor and not (is_integer(value) and value >= 0):
+    if not isinstance(value, numbers.Number | str | list | tuple | dict | None):
+        return value
+    if not is_integer(value) or value < 0:
         raise ValueError(
             f"Expected `{name}` to be an integer of at least 0 or a scalar tensor. "
             f"Received: {name}={value!r}"
         )
-    return value if may_be_tensor else _check_int32(name, value)
+    return _check_int32(name, value)
 
 
 def rate(name: str, value: Any) -> float:

@@ -102,13 +102,13 @@ def _evaluate(case, layer, floats, fixed, weights):
         "score": layer.score.trainable_variables,
     }
     parts = {name: [by_path[v.path] for v in variables] for name, variables in parts.items()}
-    memory = floats["memory"], floats["memory_cells"]
     real = fixed.get("inputs_mask", np.ones((case.batch, case.steps), bool))
     memory_real = fixed.get("memory_mask", np.ones((1, case.keys), bool))
-    rows = []
+    source, rows = (floats["memory"], floats["memory_cells"], memory_real), []
     for b, x in enumerate(floats["inputs"]):
-        source = [x[b % len(x)] for x in (*memory, memory_real)]
-        rows.append(equations.fuse(x, real[b], *source, parts, case.steps + case.spare))
+        memory, cells, is_key = (x[b % len(x)] for x in source)
+        length = case.steps + case.spare
+        rows.append(equations.fuse(x, real[b], memory, cells, is_key, parts, length))
     outputs, alignments = (np.array(part) for part in zip(*rows, strict=True))
     visible = real[:, :, None] & memory_real[:, None]
     return {"output": outputs, "weights": alignments, "zero": ~real, "visible": visible}

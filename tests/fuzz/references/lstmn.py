@@ -21,7 +21,7 @@ def start(units):
     return Past([], [], np.zeros(units))
 
 
-def step(x, past, weights, max_length, added_cell=0.0):
+def step(x, past, weights, max_length, added_cell=None):
     """Run equations 5 to 10 for one step.
 
     Args:
@@ -29,7 +29,7 @@ def step(x, past, weights, max_length, added_cell=0.0):
         past: A `Past`.
         weights: kernel and bias of the gates i, f, o, g; query kernel, key kernel and scale.
         max_length: Number of steps that are kept.
-        added_cell: What equation 15 adds to the cell.
+        added_cell: What equation 15 adds to the cell, or None.
 
     Returns:
         h_t, the weights of the past `(max_length,)`, c_t, and the next `Past`.
@@ -44,7 +44,9 @@ def step(x, past, weights, max_length, added_cell=0.0):
             summary = summary + weight * past.hidden[i]
             memory = memory + weight * past.cells[i]
     i, f, o, g = np.split(reference.times([*x, *summary], kernel) + bias, 4)
-    cell = sigmoid(f) * memory + sigmoid(i) * reference.tanh(g) + added_cell
+    cell = sigmoid(f) * memory + sigmoid(i) * reference.tanh(g)
+    if added_cell is not None:
+        cell = cell + added_cell
     hidden = sigmoid(o) * reference.tanh(cell)
     hiddens, cells = past.hidden, past.cells
     if len(hiddens) < max_length:
