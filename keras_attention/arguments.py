@@ -5,6 +5,8 @@ import numbers
 from collections.abc import Hashable, Sequence
 from typing import Any, TypeGuard
 
+MAX_INT32 = 2**31 - 1  # the largest size of an axis
+
 
 def is_integer(value: Any) -> TypeGuard[int]:
     """Return True if `value` is an integer of Python or numpy, and not a bool."""
@@ -25,7 +27,7 @@ def positive_integer(name: str, value: Any, optional: bool = False) -> Any:
         raise ValueError(
             f"Expected `{name}` to be an integer of at least 1{or_none}. Received: {name}={value!r}"
         )
-    return int(value)
+    return _check_int32(name, value)
 
 
 def nonnegative_integer(name: str, value: Any) -> int:
@@ -34,18 +36,28 @@ def nonnegative_integer(name: str, value: Any) -> int:
         raise ValueError(
             f"Expected `{name}` to be an integer of at least 0. Received: {name}={value!r}"
         )
+    return _check_int32(name, value)
+
+
+def _check_int32(name: str, value: int) -> int:
+    """Return `value` as an int if int32 can hold it: TensorFlow would drop the upper bits."""
+    if value > MAX_INT32:
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at most {MAX_INT32}. Received: {name}={value!r}"
+        )
     return int(value)
 
 
 def size(name: str, value: Any) -> Any:
     """Return `value` if it is an integer of at least 0, a scalar tensor or a symbolic size."""
-    may_be_tensor = not isinstance(value, numbers.Number | str | list | tuple | dict | None)
-    if not may_be_tensor and not (is_integer(value) and value >= 0):
+    if not isinstance(value, numbers.Number | str | list | tuple | dict | None):
+        return value
+    if not is_integer(value) or value < 0:
         raise ValueError(
             f"Expected `{name}` to be an integer of at least 0 or a scalar tensor. "
             f"Received: {name}={value!r}"
         )
-    return value
+    return _check_int32(name, value)
 
 
 def rate(name: str, value: Any) -> float:

@@ -6,7 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention.arguments import is_integer, is_real, nonnegative_number, positive_integer
+from keras_attention.arguments import (
+    MAX_INT32,
+    is_integer,
+    is_real,
+    nonnegative_number,
+    positive_integer,
+)
+from keras_attention.integers import MIN_INT32, to_int32
 from keras_attention.mask.bool_mask import to_bool_mask
 from keras_attention.types import Nest, Shape, Tensor
 
@@ -20,6 +27,10 @@ def to_token(name: str, value: Any) -> int:
     """Return the token id `value` as an int."""
     if not is_integer(value):
         raise ValueError(f"Expected `{name}` to be an integer. Received: {name}={value!r}")
+    if not MIN_INT32 <= value <= MAX_INT32:
+        raise ValueError(
+            f"Expected `{name}` to be from {MIN_INT32} to {MAX_INT32}. Received: {name}={value!r}"
+        )
     return int(value)
 
 
@@ -27,7 +38,7 @@ def to_length(name: str, value: Any) -> int | Tensor:
     """Return `value` as an int of at least 1, or as an int32 scalar tensor if it is a tensor."""
     dtype = keras.backend.standardize_dtype(value.dtype) if ops.is_tensor(value) else ""
     if "int" in dtype and tuple(value.shape) == ():
-        return ops.cast(value, "int32")
+        return to_int32(value)
     return positive_integer(name, value)
 
 
@@ -52,6 +63,7 @@ def are_compatible(shape: Shape, other: Shape) -> bool:
 
 def to_start_tokens(value: Any, leaves: Sequence[Tensor]) -> Tensor:
     """Return one start token per row, int32 `(batch,)`, from an int or an integer tensor."""
+    value = to_token("start_token", value) if is_integer(value) else value
     tokens = to_tensor("`start_token`", value)
     has_integers = "int" in keras.backend.standardize_dtype(tokens.dtype)
     rows = leaves[0].shape[0]
@@ -60,7 +72,7 @@ def to_start_tokens(value: Any, leaves: Sequence[Tensor]) -> Tensor:
             f"Expected `start_token` to be an integer or an integer tensor (batch,) = ({rows},). "
             f"Received: start_token={value!r}"
         )
-    return ops.broadcast_to(ops.cast(tokens, "int32"), ops.shape(leaves[0])[:1])
+    return ops.broadcast_to(to_int32(tokens), ops.shape(leaves[0])[:1])
 
 
 def to_penalty(name: str, value: Any) -> float:

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.integers import to_int32
 from keras_attention.types import Tensor
 
 
@@ -19,18 +20,16 @@ def mark_masked(segments: Tensor, count: int | Tensor, mask: Tensor | None = Non
     Returns:
         Int32 `(E,)` in `[0, count]`, and bool `(E,)`.
     """
-    segments = ops.convert_to_tensor(segments)
+    segments = to_int32(segments)
     is_visible = is_index(segments, count)
     if mask is not None:
         is_visible = ops.logical_and(is_visible, mask)
-    return ops.where(is_visible, ops.cast(segments, "int32"), count), is_visible
+    return ops.where(is_visible, segments, count), is_visible
 
 
 def is_index(x: Tensor, count: int | Tensor) -> Tensor:
-    """Return which integers are in `[0, count)`, compared before a cast to int32 can wrap them."""
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    x = ops.cast(x, "int64") if "64" in dtype or dtype == "uint32" else ops.cast(x, "int32")
-    return ops.logical_and(x >= 0, x < ops.cast(count, x.dtype))
+    """Return which of the int32 numbers are in `[0, count)`."""
+    return ops.logical_and(x >= 0, x < ops.cast(count, "int32"))
 
 
 def sum_segments(x: Tensor, segments: Tensor, count: int | Tensor) -> Tensor:

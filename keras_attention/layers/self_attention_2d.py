@@ -171,7 +171,7 @@ class SelfAttention2D(DenseInputsLayer):
         context = self._from_channels_last(ops.reshape(context, ops.shape(image)))
         residual = ops.multiply(at_least_float32(context), self.gamma)
         output = ops.add(residual, at_least_float32(inputs))
-        output = ops.cast(output, self.compute_dtype)
+        output = saturate_cast(output, self.compute_dtype)
         if return_attention_scores:
             return output, ops.cast(weights, self.compute_dtype)
         return output

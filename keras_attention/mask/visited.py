@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.integers import to_int32
 from keras_attention.types import Tensor
 
 
@@ -28,7 +29,7 @@ def visited(indices: Tensor, keys: int | Tensor) -> Tensor:
            [0, 1, 0]])
     """
     keys = arguments.size("keys", keys)
-    indices = ops.expand_dims(ops.cast(indices, "int32"), -1)
+    indices = ops.expand_dims(to_int32(indices), -1)
     if len(indices.shape) < 2:
         raise ValueError(
             "Expected `indices` of shape (batch, ..., Tq). "

@@ -1,5 +1,6 @@
 """Scores of a graph's edges: additive, with LeakyReLU in place of Bahdanau's tanh."""
 
+import keras
 from keras import ops
 
 from keras_attention.precision import at_least_float32
@@ -34,7 +35,7 @@ def compute_edge_scores(
     received = ops.sum(ops.multiply(nodes, receiver), axis=-1)
     sent = ops.sum(ops.multiply(nodes, sender), axis=-1)
     scores = ops.take(received, receivers, axis=0) + ops.take(sent, senders, axis=0)
-    return ops.leaky_relu(scores, negative_slope)
+    return _leaky_relu(scores, negative_slope)
 
 
 def compute_dynamic_edge_scores(
@@ -60,4 +61,11 @@ def compute_dynamic_edge_scores(
     """
     received, sent = at_least_float32(received), at_least_float32(sent)
     hidden = ops.take(received, receivers, axis=0) + ops.take(sent, senders, axis=0)
-    return ops.sum(ops.multiply(ops.leaky_relu(hidden, negative_slope), scale), axis=-1)
+    return ops.sum(ops.multiply(_leaky_relu(hidden, negative_slope), scale), axis=-1)
+
+
+def _leaky_relu(x, negative_slope):
+    if keras.backend.standardize_dtype(x.dtype) == "float64":
+        # TensorFlow's operation rounds the slope to float32.
+        return ops.where(x > 0, x, negative_slope * x)
+    return ops.leaky_relu(x, negative_slope)

@@ -18,7 +18,8 @@ PERTURBATIONS = 2
 # must be smaller than the results: 30 units would be a quarter of them.
 AMPLIFICATION = {"float64": 30, "float32": 30, "bfloat16": 8, "float16": 8}
 MAX_LOSS = 1e30
-MIN_DIFFERENCE = 1e-36  # below this float32 has too few digits to compare
+# Below this a dtype has too few digits to compare.
+MIN_DIFFERENCE = {"float64": 1e-36, "float32": 1e-36, "bfloat16": 1e-36, "float16": 6e-8}
 
 
 @dataclasses.dataclass
@@ -198,7 +199,7 @@ def _compute_tolerances(problem, case, floats, weights, keep, expected):
                 else changes[name]
             )
         change = AMPLIFICATION[internal] * (changes[name] + epsilon * problem.sizes.get(name, 0))
-        tolerances[name] = TOLERANCE[case.dtype] * size + change + MIN_DIFFERENCE
+        tolerances[name] = TOLERANCE[case.dtype] * size + change + MIN_DIFFERENCE[case.dtype]
     return tolerances
 
 

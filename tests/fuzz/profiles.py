@@ -19,6 +19,14 @@ QUICK_EXAMPLES = dict.fromkeys(FAMILIES, 20) | {
     "location_aware": 10,
     "monotonic": 10,
     "sequential_decoder": 10,
+    "graph": 10,
+    "hops": 10,
+    "words": 10,
+    "patches": 10,
+    "glimpses": 10,
+    "lstmn": 6,
+    "deep_fusion": 10,
+    "residual_stack": 10,
 }
 QUICK_SHARE = {"tensorflow": 1.0, "jax": 0.15, "torch": 0.5}[BACKEND]
 QUICK_COMPILED = {"tensorflow": 0.05, "jax": 0.0, "torch": 0.0}[BACKEND]

@@ -93,6 +93,64 @@ FAULTS = {
         "gumbel_noise",
         lambda draw: lambda seeds, *place: draw(seeds + _count_rows(seeds), *place),
     ),
+    "receiver's vector for the sender": (
+        "graph",
+        "keras_attention.layers.graph.graph_attention",
+        "compute_edge_scores",
+        lambda compute: lambda x, receiver, sender, *rest: compute(x, sender, receiver, *rest),
+    ),
+    "values before keys": (
+        "hops",
+        "keras_attention",
+        "MultiHopAttention._pair",
+        lambda pair: lambda layer, memories: [(v, k) for k, v in pair(layer, memories)],
+    ),
+    "positions from right to left": (
+        "words",
+        "keras_attention",
+        "BagOfWords._encode_positions",
+        lambda encode: lambda *arguments: ops.flip(encode(*arguments), axis=-2),
+    ),
+    "pixels from right to left": (
+        "patches",
+        "keras_attention",
+        "PatchEmbedding._split_into_patches",
+        lambda split: lambda *arguments: ops.flip(split(*arguments), axis=-1),
+    ),
+    "coarsest square first": (
+        "glimpses",
+        "keras_attention.layers.recurrent_glimpses",
+        "glimpse",
+        lambda cut: lambda *arguments: ops.flip(cut(*arguments), axis=1),
+    ),
+    "past states for past cells": (
+        "lstmn",
+        "keras_attention",
+        "LSTMNCell._read_past",
+        lambda read: lambda *arguments: [read(*arguments)[k] for k in (0, 2, 1)],
+    ),
+    "memory without its mask": (
+        "deep_fusion",
+        "keras_attention",
+        "DeepFusionDecoder.prepare",
+        lambda prepare: lambda layer, memory, cells, mask: prepare(layer, memory, cells),
+    ),
+    "residual connections one cell higher": (
+        "residual_stack",
+        "keras_attention",
+        "ResidualStack.__init__",
+        lambda init: (
+            lambda stack, cells, first, *rest, **options: init(
+                stack, cells, first + 1, *rest, **options
+            )
+        ),
+    ),
+    "rows that do not count": (
+        "losses",
+        "keras_attention.attention_loss",
+        "_has_target",
+        lambda has: lambda target: has(target[..., :-1]),
+    ),
 }
 
 

@@ -96,7 +96,7 @@ def _assert_size_at_most(size: str, limit: int, occurrences: list[tuple[str, Ten
 
     sizes = tf.stack([shape[axis] for _, shape, axis in occurrences])
     return assert_true(
-        tf.reduce_all(sizes <= limit),
+        tf.reduce_all(sizes <= min(limit, sizes.dtype.max)),
         f"Expected the size `{size}` to be at most {limit}. Received: shapes",
         *(part for name, shape, _ in occurrences for part in (name, shape)),
     )

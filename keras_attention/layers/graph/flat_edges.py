@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from keras_attention.integers import to_int32
 from keras_attention.kernels.segments import is_index, mark_masked, sum_segments
 from keras_attention.types import Tensor
 
@@ -47,11 +48,11 @@ def flatten_edges(
     batch, node_count, _ = ops.shape(nodes)
     # Without the reshape, edges of another batch size would be broadcast in a graph that does not
     # know the sizes.
-    edges = ops.reshape(edges, (batch, ops.shape(edges)[1], 2))
+    edges = ops.reshape(to_int32(edges), (batch, ops.shape(edges)[1], 2))
     is_visible = ops.all(is_index(edges, node_count), axis=-1)
     if edge_mask is not None:
         is_visible = ops.logical_and(is_visible, edge_mask)
-    edges = ops.clip(ops.cast(edges, "int32"), 0, node_count - 1)
+    edges = ops.clip(edges, 0, node_count - 1)
     senders, receivers = edges[..., 0], edges[..., 1]
     if self_loops:
         is_visible = ops.logical_and(is_visible, senders != receivers)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention import arguments
+from keras_attention.integers import to_int32
 from keras_attention.kernels.matmul import project
 from keras_attention.layer_arguments import get_initializer, get_regularizer
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
@@ -107,7 +108,7 @@ class BagOfWords(DenseInputsLayer):
             vectors = clip_input(ops.cast(inputs, self.compute_dtype))
             return project(vectors, ops.transpose(self.embeddings))
         is_word = ops.not_equal(inputs, 0)
-        vectors = ops.take(self.embeddings, ops.cast(inputs, "int32"), axis=0)
+        vectors = ops.take(self.embeddings, to_int32(inputs), axis=0)
         # A masked vector has a gradient of zero, so that training never changes the row of id 0.
         vectors = hide(at_least_float32(vectors), is_word)
         if self.position_encoding is not None:

@@ -8,7 +8,7 @@ from keras_attention.mask.structured_mask import StructuredMask
 
 
 def align_positions(positions, queries, keys, is_single):
-    """Return the queries' positions among the keys, int32 `(batch or 1, Tq)`.
+    """Return the queries' positions among the keys, int `(batch or 1, Tq)`.
 
     Args:
         positions: Int `(batch, Tq)`, or `(batch,)` if `is_single`; None gives the last query the
@@ -21,7 +21,7 @@ def align_positions(positions, queries, keys, is_single):
         positions = (ops.arange(queries, dtype="int32") + (keys - queries))[None]
     elif is_single:
         positions = positions[:, None]
-    return ops.cast(positions, "int32")
+    return positions
 
 
 def mask_prepared_memory(memory, queries, positions, window):
@@ -41,7 +41,7 @@ def mask_prepared_memory(memory, queries, positions, window):
     """
     mask, keys = memory.mask, ops.shape(memory.keys)[-2]
     if window is not None:
-        distance = ops.abs(ops.arange(keys, dtype="int32") - positions[..., None])
+        distance = ops.abs(ops.subtract(ops.arange(keys, dtype="int32"), positions[..., None]))
         mask = combine(mask, distance <= window)
     visible = StructuredMask(queries, keys, pairs=mask).key_is_visible()
     if visible is None:

@@ -1,7 +1,7 @@
 """The controller of a Neural Turing Machine: the network that produces the heads' parameters."""
 
 import keras
-from keras import ops, tree
+from keras import tree
 
 from keras_attention import arguments
 from keras_attention.layers.recurrent.cell_adapter import (
@@ -10,6 +10,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
     output_size,
     pack_state,
 )
+from keras_attention.precision import saturate_cast
 
 DEFAULT_UNITS = 100
 
@@ -74,5 +75,8 @@ def control(controller, inputs, states, dtype):
     """
     if not states:
         return controller(inputs), []
+    # A cell may have a half-precision policy of its own.
+    inputs = saturate_cast(inputs, controller.compute_dtype)
     output, states = controller(inputs, pack_state(controller, states))
-    return ops.cast(output, dtype), [ops.cast(state, dtype) for state in tree.flatten(states)]
+    states = [saturate_cast(state, dtype) for state in tree.flatten(states)]
+    return saturate_cast(output, dtype), states

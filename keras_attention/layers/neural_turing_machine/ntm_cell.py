@@ -35,7 +35,7 @@ from keras_attention.layers.neural_turing_machine.state import (
 from keras_attention.layers.recurrent.cell_adapter import check_state
 from keras_attention.layers.recurrent.float32_cell import Float32Cell
 from keras_attention.memory import add, content, erase, interpolate, sharpen, shift
-from keras_attention.precision import to_score_precision
+from keras_attention.precision import saturate_cast, to_score_precision
 from keras_attention.read import weighted_sum
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Initializer, Shape, Tensor
@@ -276,7 +276,7 @@ class NTMCell(Float32Cell):
             record = [read_addresses, write_addresses, reads, head_parameters.additions]
             output = ops.concatenate([output, *map(merge_last_axes, record)], axis=-1)
         next_state = NTMState(output, controller_state, memory, reads, addresses)
-        return ops.cast(output, self.output_dtype), pack(next_state)
+        return saturate_cast(output, self.output_dtype), pack(next_state)
 
     def compute_attention_weights(self, inputs: Tensor, states: list[Tensor]) -> dict[str, Tensor]:
         """Return the addresses of one step, each `(batch, heads, slots)`.

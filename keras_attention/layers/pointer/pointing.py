@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_attention.arguments import MAX_INT32
+from keras_attention.integers import to_int32
 from keras_attention.mask import hide
 from keras_attention.normalize import masked
 from keras_attention.normalize.masked import MASKED_SCORE
@@ -62,7 +64,9 @@ def find_input_rows(indices, is_real, end_slot):
     Returns:
         Int32 `(batch, T)`.
     """
-    rows = ops.cast(indices, "int32") + (0 if end_slot else 1)
+    rows = to_int32(indices)
+    if not end_slot:  # the sum must not overflow
+        rows = ops.minimum(rows, MAX_INT32 - 1) + 1
     rows = ops.pad(ops.where(is_real, rows, 0), [[0, 0], [1, 0]])
     return ops.take_along_axis(rows, previous_real_step(is_real), axis=1)
 

@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import arguments
 from keras_attention.layers.call_arguments.dense_inputs import DenseInputsLayer
 from keras_attention.layers.positions.angles import check_base, compute_angles
-from keras_attention.precision import at_least_float32, score_dtype
+from keras_attention.precision import at_least_float32, saturate_cast, score_dtype
 from keras_attention.tensors import check_tensors, convert_argument
 from keras_attention.types import Config, Shape, Tensor
 
@@ -70,16 +70,16 @@ class PositionalEncoding(DenseInputsLayer):
         check_tensors("inputs", inputs)
         self._check_shape(inputs.shape)
         start = self._check_start(start, inputs.shape[0])
-        start = ops.cast(start, "int32")
         width, dtype = inputs.shape[-1], score_dtype(self.compute_dtype)
-        positions = ops.expand_dims(start, -1) + ops.arange(ops.shape(inputs)[1], dtype="int32")
+        steps = ops.arange(ops.shape(inputs)[1], dtype="int32")
+        positions = ops.add(ops.expand_dims(start, -1), steps)
         angle = compute_angles(positions, width, self.base, dtype)
         pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)
         encoding = ops.reshape(pairs, (*ops.shape(angle)[:-1], -1))[..., :width]
         inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))
         if self.scale:
             inputs = inputs * width**0.5
-        return ops.cast(inputs + encoding, self.compute_dtype)
+        return saturate_cast(inputs + encoding, self.compute_dtype)
 
     def _check_shape(self, shape):
         if len(shape) != 3 or shape[-1] is None:

@@ -4,6 +4,7 @@ import collections
 
 from keras import ops, tree
 
+from keras_attention.integers import to_int32
 from keras_attention.layers.recurrent.cell_adapter import check_state, initial_state, pack_state
 from keras_attention.mask.bool_mask import check_mask
 
@@ -48,7 +49,7 @@ def initial_decoder_state(cell, batch_size, state, fed_size, dtype, carry_spec=(
     if fed_size:
         fed = ops.zeros((batch_size, fed_size), dtype) if fed is None else ops.cast(fed, dtype)
     position = ops.zeros((batch_size,), "int32") if position is None else position
-    return DecoderState(cell_state, fed if fed_size else (), carry, ops.cast(position, "int32"))
+    return DecoderState(cell_state, fed if fed_size else (), carry, to_int32(position))
 
 
 def split_state(cell, state, fed_size, batch=None, carry_spec=()):

@@ -18,6 +18,7 @@ from keras_attention.layers.recurrent.cell_adapter import (
     pack_state,
 )
 from keras_attention.layers.recurrent.float32_cell import Float32Cell
+from keras_attention.precision import saturate_cast
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Config, Nest, Shape, Tensor
 
@@ -155,13 +156,14 @@ class ResidualStack(Float32Cell):
             inputs = ops.concatenate([below, shared], axis=-1) if self.shared_width else below
             state = [next(states) for _ in tree.flatten(cell.state_size)]
             state = pack_state(cell, state, cell.compute_dtype)
+            inputs = saturate_cast(inputs, cell.compute_dtype)
             output, state = cell(inputs, state, training=training)
-            output = ops.cast(output, self.compute_dtype)
+            output = saturate_cast(output, self.compute_dtype)
             if k >= self.residual_from:
                 output = output + below
             next_states.append([ops.cast(x, self.compute_dtype) for x in tree.flatten(state)])
         next_states.append([output])
-        return ops.cast(output, self.output_dtype), next_states
+        return saturate_cast(output, self.output_dtype), next_states
 
     def _check_dropout_masks(self):
         """Raise a ValueError if a cell would sample a dropout mask that nothing resets."""

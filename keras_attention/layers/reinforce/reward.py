@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.integers import to_int32
+
 
 def get_reward(reward):
     """Return a reward for `compute_cost` from an argument or a saved config.
@@ -72,4 +74,4 @@ def _compute_accuracy(y, y_pred):
         )
     is_one_hot = len(y.shape) == 2 and y.shape[-1] == classes
     target = ops.argmax(y, axis=-1) if is_one_hot else ops.reshape(y, (-1,))
-    return ops.equal(ops.argmax(y_pred, axis=-1), ops.cast(target, "int32"))
+    return ops.equal(ops.argmax(y_pred, axis=-1), to_int32(target))

@@ -19,6 +19,7 @@ from keras_attention.layers.transformer.decoder_cache import (
 )
 from keras_attention.mask import hide, padding
 from keras_attention.mask.structured_mask import StructuredMask
+from keras_attention.precision import saturate_cast
 from keras_attention.tensors import check_not_symbolic, check_tensors
 from keras_attention.types import Nest, Shape, Tensor
 
@@ -163,7 +164,7 @@ class TransformerDecoderBlock(TransformerBlock):
         x = self.around_cross_attention.post(x, context, training)
         transformed = self.feed_forward(self.around_feed_forward.pre(x))
         x = self.around_feed_forward.post(x, transformed, training)
-        output = hide(ops.cast(x, self.compute_dtype), mask)
+        output = hide(saturate_cast(x, self.compute_dtype), mask)
         scores += [weights] if return_attention_scores else []
         next_cache = [DecoderBlockCache(*next_written, memory=memory)] if next_written else []
         return (output, *scores, *next_cache) if scores or next_cache else output

@@ -9,6 +9,7 @@ from keras_attention.layers.call_arguments.inputs import split_masks
 from keras_attention.layers.multi_head.key_value_cache import KeyValueCache
 from keras_attention.layers.transformer.block_base import TransformerBlock
 from keras_attention.mask import hide
+from keras_attention.precision import saturate_cast
 from keras_attention.tensors import check_tensors
 from keras_attention.types import Nest, Shape, Tensor
 
@@ -114,7 +115,7 @@ class TransformerEncoderBlock(TransformerBlock):
         x = self.around_self_attention.post(x, attended, training)
         transformed = self.feed_forward(self.around_feed_forward.pre(x))
         x = self.around_feed_forward.post(x, transformed, training)
-        output = hide(ops.cast(x, self.compute_dtype), mask)
+        output = hide(saturate_cast(x, self.compute_dtype), mask)
         return (output, *weights_and_cache) if weights_and_cache else output
 
     def get_initial_cache(self, batch_size: int | Tensor, max_length: int) -> KeyValueCache:

@@ -18,6 +18,28 @@ def make_cell(kinds, weights):
     return cells[0] if len(cells) == 1 else reference_recurrent.stack(*cells)
 
 
+def add_inputs(kinds, weights, residual_from, width):
+    """Return a stack of cells that all get the last features of the input (Wu et al. 2016).
+
+    Args:
+        kinds: Kinds of the cells, the lowest first.
+        weights: Three weights for each cell.
+        residual_from: Number of the first cell whose input is added to its output.
+        width: Number of the first features of the input, which only the lowest cell gets.
+    """
+
+    def step(x, states):
+        below, shared, next_states = x[:width], x[width:], []
+        for number, kind in enumerate(kinds):
+            parts = weights[3 * number : 3 * number + 3]
+            output, state = CELLS[kind](np.array([*below, *shared]), states[number], *parts)
+            below = output + below if number >= residual_from else output
+            next_states.append(state)
+        return below, next_states
+
+    return step
+
+
 def pack_state(kinds, tensors):
     """Return a flat list of states in the structure of the cell: nested, if it is a stack."""
     tensors, nested = list(tensors), []

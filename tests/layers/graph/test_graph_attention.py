@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 from keras_attention import GraphAttention
+from keras_attention.score.edge import compute_dynamic_edge_scores, compute_edge_scores
 from tests import reference_graph
 
 NODES, FEATURES, UNITS, HEADS = 7, 4, 3, 2
@@ -255,3 +256,12 @@ def test_memory_grows_with_the_edges_and_not_with_the_pairs_of_nodes():
 
     assert count_numbers(1000) <= 4 * (3000 + 1000)
     assert count_numbers(2000) <= 4 * (3000 + 2000)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras has no float64 on JAX")
+def test_slope_is_not_rounded_to_float32_in_float64():
+    node, one, first = -np.ones((1, 1, 1)), np.ones((1, 1)), np.zeros(1, "int32")
+    scores = compute_edge_scores(node, one, one, first, first, negative_slope=0.2)
+    np.testing.assert_allclose(numpy(scores), [[-0.4]], rtol=1e-15)
+    scores = compute_dynamic_edge_scores(node, node, one, first, first, negative_slope=0.2)
+    np.testing.assert_allclose(numpy(scores), [[-0.4]], rtol=1e-15)
