@@ -60,6 +60,8 @@ def _iterate_family(family, backends, dtypes, quick):
         if dtype != "float32" and length not in family.half_lengths:
             continue
         for backend in backends:
+            if not any(backend in contestant.backends for contestant in family.contestants):
+                continue
             for mode in BACKENDS[backend]:
                 yield _make_case(family, length, dtype, step, backend, mode)
     if SERVED[0] in backends:

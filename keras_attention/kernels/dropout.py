@@ -10,7 +10,7 @@ from keras_attention.hashing import as_int32, mix_bits, xor_shift
 def row_seeds(shape, seed_generator):
     """Draw one seed for each row: a hash of the generator's two numbers and of the row's number.
 
-    Under XLA on CPUs, `keras.random.randint` on TensorFlow takes 100 times as long. The seeds are
+    Under XLA on CPUs, `keras.random.randint` on TensorFlow takes many times as long. The seeds are
     the same on every backend.
 
     Args:

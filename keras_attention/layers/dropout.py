@@ -21,8 +21,8 @@ class Dropout(keras.layers.Dropout):
     Use it in place of `keras.layers.Dropout`: it has the same arguments, config and state, and it
     is one, for `isinstance`. Its random numbers are a hash of the seed, the number of the call and
     the position of the element, as in this package's dropout of attention weights. Under XLA on
-    CPUs, those that `keras.layers.Dropout` generates on TensorFlow take 100 times as long; see
-    docs/training.md. With the same seed, every backend drops the same elements.
+    CPUs, a `keras.layers.Dropout` alone takes more than 100 times as long on TensorFlow (see
+    docs/speed.md). With the same seed, every backend drops the same elements.
 
     Args:
         rate: Fraction of the elements to drop, from 0 to 1.

@@ -88,10 +88,11 @@ def test_the_export_classifies_other_graphs_alone_and_in_a_batch(quick, data):
 
 
 @pytest.mark.ci
-def test_a_second_run_resumes_and_has_the_same_results(quick, capsys):
+def test_a_second_run_resumes_and_has_the_same_results(quick, capsys, recorded_exports):
     _, arguments, figures = quick
     assert graph_attention.main(**arguments)["seeds"] == figures["seeds"]
     assert "Resuming after epoch 2" in capsys.readouterr().out
+    assert len(recorded_exports) == 1
 
 
 def test_the_loaded_graph_has_the_words_and_links_of_the_file(data):

@@ -113,11 +113,12 @@ def test_the_export_accepts_any_number_and_length_of_texts(quick):
 
 
 @pytest.mark.ci
-def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys):
+def test_a_second_run_resumes_and_has_the_same_accuracy(quick, capsys, recorded_exports):
     directory, arguments, figures = quick
     assert text_classification.main(**arguments)["test accuracy"] == figures["test accuracy"]
     assert "Resuming after epoch 2" in capsys.readouterr().out
-    assert (directory / "saved_models/text_classification_movie_rationales_quick/2").exists()
+    name = "text_classification_movie_rationales_quick"
+    assert recorded_exports == [directory / "saved_models" / name]
 
 
 @settings(max_examples=150, deadline=None)
