@@ -56,7 +56,7 @@ def make_feed_forward(units, name):
     return keras.Sequential(sum(hidden, []), name=name)
 
 
-def make_network(model, size, units=200):
+def make_decomposable(model, size, units):
     """Return a model: a dict of ids -> logits (batch, 3), and one that also returns the weights.
 
     The inputs are a dict of ids, 0 is padding: "premise_ids" (batch, Ta) and "hypothesis_ids"

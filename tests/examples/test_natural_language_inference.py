@@ -9,7 +9,9 @@ if keras.backend.backend() != "tensorflow":
 
 from examples import natural_language_inference
 from examples.datasets import inference
-from examples.inference_network import DistanceScore, make_network
+from examples.fusion_network import MODELS as FUSIONS
+from examples.fusion_network import make_fusion
+from examples.inference_network import DistanceScore, make_decomposable
 from keras_attention.export.checks.fresh_process import run_calls
 
 FOLDERS = ("runs", "pictures", "saved_models")
@@ -29,6 +31,7 @@ def make_pairs():
 
 def make_model(model="decomposable"):
     keras.utils.set_random_seed(0)
+    make_network = make_fusion if model in FUSIONS else make_decomposable
     _, network = make_network(model, SIZE, units=6)
     return network
 
@@ -89,12 +92,13 @@ def test_the_export_answers_each_pair_as_if_it_were_alone(quick):
 
 
 @pytest.mark.slow
-def test_the_quick_run_with_intra_attention(tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["decomposable-intra", *FUSIONS])
+def test_the_quick_run_of_the_other_networks(model, tmp_path, monkeypatch):
     monkeypatch.setitem(
         inference.DATA, "rules", lambda: dict.fromkeys(inference.PARTS, make_pairs())
     )
     folders = {name: str(tmp_path / name) for name in FOLDERS}
-    figures = natural_language_inference.main(model="decomposable-intra", quick=True, **folders)
+    figures = natural_language_inference.main(model=model, quick=True, **folders)
     assert 0 <= figures["test accuracy"] <= 1
 
 
@@ -108,14 +112,17 @@ def test_swapping_the_sentences_swaps_the_alignments(model):
     assert outputs["weights"].shape == (2, 4, 6)
 
 
-@pytest.mark.parametrize("model", ["decomposable", "decomposable-intra"])
+@pytest.mark.parametrize("model", ["decomposable", "decomposable-intra", *FUSIONS])
 def test_padding_changes_nothing(model):
     network, ids = make_model(model), make_ids(4, 6)
     padded = {name: np.pad(x, [(0, 0), (0, 3)]) for name, x in ids.items()}
     outputs, expected = call(network, padded), call(network, ids)
     np.testing.assert_allclose(outputs["logits"], expected["logits"], atol=1e-6)
-    np.testing.assert_allclose(outputs["weights"][:, :4, :6], expected["weights"], atol=1e-6)
-    assert not outputs["weights"][:, 4:].any() and not outputs["weights"][:, :, 6:].any()
+    weights = outputs["hypothesis_weights"]
+    np.testing.assert_allclose(weights[:, :6, :4], expected["hypothesis_weights"], atol=1e-6)
+    assert not weights[:, 6:].any() and not weights[:, :, 4:].any()
+    no_words = {name: np.zeros_like(x) for name, x in ids.items()}
+    assert np.isfinite(call(network, no_words)["logits"]).all()
 
 
 def test_the_network_has_the_equations_of_the_paper():
