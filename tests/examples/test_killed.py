@@ -46,7 +46,10 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("language_model", {}, marks=real_data),
     pytest.param("language_model", {"objective": "masked"}, marks=real_data),
     pytest.param("graph_attention", {}, marks=citations),
+    pytest.param("machine_reading", {}, marks=real_data),
+    pytest.param("machine_reading", {"task": "sentiment"}, marks=real_data),
     pytest.param("memory_network", {}, marks=real_data),
+    pytest.param("natural_language_inference", {}, marks=real_data),
     pytest.param("speech", {"attention": "monotonic"}, marks=real_data),
 ]
 
