@@ -17,12 +17,14 @@ PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)]
 
 
 @pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
-def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
+@pytest.mark.parametrize("model", translate.MODELS)
+def test_the_quick_run_trains_translates_draws_and_exports(model, tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
-    figures = translate.main(quick=True, **folders)
+    figures = translate.main(model, quick=True, **folders)
     assert figures["test perplexity"] < 1000  # of 1,200 words, after a single epoch
-    assert (tmp_path / "pictures/translate_additive_quick.png").exists()
-    path = tmp_path / "saved_models/translate_additive_quick/1"
+    name = "translate_gnmt_quick" if model == "gnmt" else "translate_additive_quick"
+    assert (tmp_path / f"pictures/{name}.png").exists()
+    path = tmp_path / f"saved_models/{name}/1"
     for texts in ([b"Ein Hund."], [b"", "Öl, d'accord?".encode()], [b"x " * 90] * 3):
         outputs = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
         assert outputs["text"].shape == (len(texts),)
