@@ -31,7 +31,8 @@ from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.encoder_decoder import ATTENTIONS, EncoderDecoder
 from examples.gnmt_network import GNMT
-from examples.translation import LENGTHS, run_experiment
+from examples.translation import run_experiment
+from examples.translation_batches import LENGTHS
 
 MODELS = ("shallow", "gnmt")
 DROPOUT = 0.3
@@ -62,24 +63,32 @@ def main(
 
     The other arguments are described in `examples.command_line`.
     """
-    options = {"seed": seed, "beam_width": beam_width, "strategy": strategy, "quick": quick}
-    folders = {"runs": runs, "pictures": pictures, "saved_models": saved_models}
-    return train_model(model, attention, layers, epochs, units, **options, **folders).figures
-
-
-def train_model(model, attention, layers, epochs, units, quick=False, **options):
-    """Run the experiment of a model; return its `Outcome`.
-
-    `options` are those of `examples.translation.run_experiment`; the other arguments are described
-    in `main`.
-    """
     if quick:
         epochs, layers, units = 2, 3, 16
+    outcome = run_experiment(
+        *choose_network(model, attention, layers, units),
+        epochs=epochs,
+        seed=seed,
+        beam_width=beam_width,
+        strategy=strategy,
+        quick=quick,
+        runs=runs,
+        pictures=pictures,
+        saved_models=saved_models,
+    )
+    return outcome.figures
+
+
+def choose_network(model, attention, layers, units):
+    """Return the first arguments of `run_experiment`: name, functions, loss and settings.
+
+    The arguments are described in `main`.
+    """
     if model == "gnmt":
         name, settings = model, {"layers": layers, "units": units}
     else:
         name, settings = attention, {"attention": attention, "units": units}
-    return run_experiment(
+    return (
         f"translate_{name}",
         lambda german, english: make_network(model, len(german), len(english), settings),
         lambda steps: keras.optimizers.Adam(
@@ -87,9 +96,6 @@ def train_model(model, attention, layers, epochs, units, quick=False, **options)
         ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         settings,
-        epochs=epochs,
-        quick=quick,
-        **options,
     )
 
 

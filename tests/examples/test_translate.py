@@ -9,7 +9,7 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
-from examples import translate, translation
+from examples import translate, translation, translation_batches, translation_export
 from examples.datasets.words import Words, split
 from keras_attention import export
 
@@ -33,15 +33,17 @@ def test_the_quick_run_trains_translates_draws_and_exports(model, tmp_path):
 def test_words_are_split_in_the_graph_as_in_training():
     texts = ["Ein Hund läuft!", "d'accord, Ball-Spiel -- 3,5 'so'", "ÄÖÜ ist_da ’s  x"]
     texts += ["ein\u00a0Hund\u2009x\n y", ""]
-    for text, words in zip(texts, translation.split_in_graph(texts).to_list(), strict=True):
+    for text, words in zip(texts, translation_export.split_in_graph(texts).to_list(), strict=True):
         assert [word.decode() for word in words] == split(text)
 
 
 def test_sentences_of_similar_length_share_a_batch():
     german, english = (Words(side) for side in zip(*PAIRS, strict=True))
-    batches = list(translation.make_batches(PAIRS, german, english, np.random.default_rng(0)))
+    batches = list(
+        translation_batches.make_batches(PAIRS, german, english, np.random.default_rng(0))
+    )
     shapes = sorted(tuple(source.shape) for (source, _), _ in batches)
-    assert shapes == [(translation.BATCH, 12), (translation.BATCH, 22)]
+    assert shapes == [(translation_batches.BATCH, 12), (translation_batches.BATCH, 22)]
     for (_, shifted), target in batches:
         shifted, target = shifted.numpy(), target.numpy()
         assert (shifted[:, 0] == Words.start).all()
