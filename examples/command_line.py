@@ -22,9 +22,10 @@ def run(main, **choices):
     """Call `main` with the options of the command line.
 
     Args:
-        main: Function whose arguments all have defaults. `units=128` becomes `--units 128`, and
-            `quick=False` becomes the switch `--quick`. The help text is the docstring of its
-            module; the options are described in the section "Args" of its own docstring.
+        main: Function whose arguments all have defaults. `units=128` becomes `--units 128`,
+            `layers=(2, 8)` becomes `--layers 2 8`, and `quick=False` becomes the switch `--quick`.
+            The help text is the docstring of its module; the options are described in the section
+            "Args" of its own docstring.
         **choices: The allowed values of each argument that does not accept all values.
     """
     parser = argparse.ArgumentParser(
@@ -37,14 +38,16 @@ def run(main, **choices):
         description = descriptions.get(name, name)
         if isinstance(default, bool):
             parser.add_argument(option, action="store_true", help=description)
-        else:
-            parser.add_argument(
-                option,
-                type=type(default),
-                default=default,
-                choices=choices.get(name),
-                help=f"{description} (default: {default})",
-            )
+            continue
+        values = default if isinstance(default, tuple) else (default,)
+        parser.add_argument(
+            option,
+            type=type(values[0]),
+            nargs="+" if values is default else None,
+            default=default,
+            choices=choices.get(name),
+            help=f"{description} (default: {' '.join(map(str, values))})",
+        )
     arguments = vars(parser.parse_args())
     if keras.backend.backend() != "tensorflow":
         parser.error(

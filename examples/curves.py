@@ -5,7 +5,9 @@ import matplotlib.pyplot as plt
 from examples.training import write
 
 
-def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, lines=None):
+def draw(
+    curves, figure, path, x_label, y_label, each=1, logarithmic=False, lines=None, styles=None
+):
     """Plot one metric of several runs against the amount of training.
 
     Args:
@@ -16,11 +18,13 @@ def draw(curves, figure, path, x_label, y_label, each=1, logarithmic=False, line
         each: Length of an epoch on the x axis, for example in thousands of sequences.
         logarithmic: Whether the y axis is logarithmic.
         lines: Dict of label to value: the paper's results, drawn as dashed horizontal lines.
+        styles: Dict of run name to a dict of options of matplotlib's `plot`.
     """
     canvas, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name, curve in curves.items():
         heights = [epoch[figure] for epoch in curve]
-        axes.plot([each * (1 + number) for number in range(len(curve))], heights, label=name)
+        amounts = [each * (1 + number) for number in range(len(curve))]
+        axes.plot(amounts, heights, label=name, **(styles or {}).get(name, {}))
     for name, height in (lines or {}).items():
         axes.axhline(height, linestyle="--", linewidth=1, color="grey")
         axes.annotate(

@@ -32,7 +32,8 @@ from examples.command_line import run
 from examples.datasets.words import Words
 from examples.distribution import STRATEGIES
 from examples.transformer_network import Transformer
-from examples.translation import make_arrays, run_experiment
+from examples.translation import run_experiment
+from examples.translation_batches import make_arrays
 
 
 def main(

@@ -35,6 +35,7 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("neural_turing_machine", {"controller": "baseline"}, marks=slow),
     pytest.param("pointer_network", {}, marks=slow),
     pytest.param("translate", {}, marks=real_data),
+    pytest.param("translate", {"model": "gnmt"}, marks=real_data),
     pytest.param("transformer", {}, marks=real_data),
     pytest.param("image_captioning", {}, marks=real_data),
     pytest.param("image_captioning", {"variant": "hard"}, marks=real_data),

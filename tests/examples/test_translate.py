@@ -9,7 +9,7 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the examples run on TensorFlow", allow_module_level=True)
 
-from examples import translate, translation
+from examples import translate, translation, translation_batches, translation_export
 from examples.datasets.words import Words, split
 from keras_attention import export
 
@@ -17,12 +17,14 @@ PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)]
 
 
 @pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
-def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
+@pytest.mark.parametrize("model", translate.MODELS)
+def test_the_quick_run_trains_translates_draws_and_exports(model, tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
-    figures = translate.main(quick=True, **folders)
+    figures = translate.main(model, quick=True, **folders)
     assert figures["test perplexity"] < 1000  # of 1,200 words, after a single epoch
-    assert (tmp_path / "pictures/translate_additive_quick.png").exists()
-    path = tmp_path / "saved_models/translate_additive_quick/1"
+    name = "translate_gnmt_quick" if model == "gnmt" else "translate_additive_quick"
+    assert (tmp_path / f"pictures/{name}.png").exists()
+    path = tmp_path / f"saved_models/{name}/1"
     for texts in ([b"Ein Hund."], [b"", "Öl, d'accord?".encode()], [b"x " * 90] * 3):
         outputs = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})
         assert outputs["text"].shape == (len(texts),)
@@ -31,15 +33,17 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
 def test_words_are_split_in_the_graph_as_in_training():
     texts = ["Ein Hund läuft!", "d'accord, Ball-Spiel -- 3,5 'so'", "ÄÖÜ ist_da ’s  x"]
     texts += ["ein\u00a0Hund\u2009x\n y", ""]
-    for text, words in zip(texts, translation.split_in_graph(texts).to_list(), strict=True):
+    for text, words in zip(texts, translation_export.split_in_graph(texts).to_list(), strict=True):
         assert [word.decode() for word in words] == split(text)
 
 
 def test_sentences_of_similar_length_share_a_batch():
     german, english = (Words(side) for side in zip(*PAIRS, strict=True))
-    batches = list(translation.make_batches(PAIRS, german, english, np.random.default_rng(0)))
+    batches = list(
+        translation_batches.make_batches(PAIRS, german, english, np.random.default_rng(0))
+    )
     shapes = sorted(tuple(source.shape) for (source, _), _ in batches)
-    assert shapes == [(translation.BATCH, 12), (translation.BATCH, 22)]
+    assert shapes == [(translation_batches.BATCH, 12), (translation_batches.BATCH, 22)]
     for (_, shifted), target in batches:
         shifted, target = shifted.numpy(), target.numpy()
         assert (shifted[:, 0] == Words.start).all()
