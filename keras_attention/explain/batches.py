@@ -39,7 +39,8 @@ def split_batches(inputs: Nest, batch_size: int | None) -> list[Any]:
     if len(set(sizes)) != 1 or not sizes[0]:
         raise ValueError(
             "Expected `inputs` with the samples along the first axis of every array, because "
-            f"`batch_size` is given. Received: arrays of {[size[0] if size else 'no' for size in sizes]} samples"
+            "`batch_size` is given. "
+            f"Received: first axes {[size[0] if size else None for size in sizes]}"
         )
     starts = range(0, sizes[0][0], batch_size)
     return [tree.map_structure(lambda x, i=i: x[i : i + batch_size], inputs) for i in starts]

@@ -304,7 +304,7 @@ def test_inputs_without_a_shape_are_refused(inputs):
 
 def test_batches_of_inputs_of_different_sizes_are_refused():
     model, _, _ = MODELS["transformer"]()
-    with pytest.raises(ValueError, match=r"`batch_size` is given. Received: arrays of \[2, 1\]"):
+    with pytest.raises(ValueError, match=r"`batch_size` is given. Received: first axes \[2, 1\]"):
         attention_weights(model, [IDS, IDS[:1]], batch_size=2)
 
 
