@@ -53,7 +53,8 @@ def find_layers(model: Any) -> LayerTree:
     """Return all layers inside a model. A layer in several places has the shortest of its paths."""
     found = LayerTree([], [], [])
     visited, paths = {id(model)}, set()
-    queue = collections.deque([("", model, (), False)])
+    queue: collections.deque[tuple[str, Any, tuple[str, ...], bool]] = collections.deque()
+    queue.append(("", model, (), False))
     while queue:
         prefix, container, loops, is_in_attention = queue.popleft()
         # Keras has no public list of the layers inside a layer that is not a model.
