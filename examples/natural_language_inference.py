@@ -164,31 +164,24 @@ def measure_accuracy(network, part, pairs, words):
 
 
 def draw(network, pairs, words, path):
-    """Plot both alignments of the first pair of each label that has at most 12 words."""
+    """Plot the alignments of the first pair of each label that has at most 12 words."""
     is_short = [max(len(pair.premise), len(pair.hypothesis)) <= 12 for pair in pairs]
-    short = [pair for pair, short in zip(pairs, is_short, strict=True) if short] or pairs
+    short = [pair for pair, short in zip(pairs, is_short, strict=True) if short]
     drawn = [next(p for p in (*short, *pairs) if p.label == label) for label in range(len(LABELS))]
     outputs = network(encode(drawn, words, LENGTHS[-1]))
-    predicted = outputs["logits"].numpy().argmax(-1)
+    predicted = outputs.pop("logits").numpy().argmax(-1)
     matrices, sources, targets, titles = [], [], [], []
     for row, pair in enumerate(drawn):
-        sides = (
-            ("weights", pair.hypothesis, pair.premise),
-            (
-                "hypothesis_weights",
-                pair.premise,
-                pair.hypothesis,
-            ),
-        )
-        for (key, source, target), title in zip(sides, NAMES, strict=True):
-            matrices.append(outputs[key].numpy()[row, : len(target), : len(source)])
-            sources.append(source[: LENGTHS[-1]])
-            targets.append(target[: LENGTHS[-1]])
-            titles.append(
-                f"{title} reads: {LABELS[pair.label]} (network: {LABELS[predicted[row]]})"
-            )
+        first, second = (sentence[: LENGTHS[-1]] for sentence in pair[:2])
+        axes = {"weights": (first, second), "hypothesis_weights": (second, first)}
+        for name, weights in outputs.items():
+            target, source = axes[name]
+            matrices.append(weights.numpy()[row, : len(target), : len(source)])
+            sources.append(source)
+            targets.append(target)
+            titles.append(f"{LABELS[pair.label]} (network: {LABELS[predicted[row]]})")
     keras_attention.visualize.heatmap(
-        matrices, sources, targets, titles=titles, columns=len(matrices) // len(drawn), path=path
+        matrices, sources, targets, titles=titles, columns=len(outputs), path=path
     )
     print(f"Alignments of three pairs plotted in {path}")
 
