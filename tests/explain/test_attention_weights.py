@@ -223,7 +223,8 @@ def test_a_models_state_and_losses_stay_as_they_are():
     vars(model.pool)["call"] = lambda x, **options: (calls.append(x), original(x, **options))[1]
     model(VECTORS)
     del vars(model.pool)["call"]
-    np.testing.assert_allclose(with_scores(model.pool, calls[0])[1], weights["pool"], atol=1e-6)
+    expected = numpy(with_scores(model.pool, calls[0])[1])
+    np.testing.assert_allclose(weights["pool"], expected, atol=1e-6)
 
 
 def test_outputs_are_those_of_a_plain_call_and_predict_is_not_traced_again():
