@@ -1,5 +1,6 @@
 """The inputs of a model: as arrays, and in batches."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -42,5 +43,5 @@ def split_batches(inputs: Nest, batch_size: int | None) -> list[Any]:
             "`batch_size` is given. "
             f"Received: first axes {[size[0] if size else None for size in sizes]}"
         )
-    starts = range(0, sizes[0][0], batch_size)
-    return [tree.map_structure(lambda x, i=i: x[i : i + batch_size], inputs) for i in starts]
+    batches = [slice(start, start + batch_size) for start in range(0, sizes[0][0], batch_size)]
+    return [tree.map_structure(operator.itemgetter(batch), inputs) for batch in batches]
