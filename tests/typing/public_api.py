@@ -239,20 +239,14 @@ class NegativeDistance(keras_attention.score.Score):
         return -keras.ops.sum((query[..., :, None, :] - key[..., None, :, :]) ** 2, axis=-1)
 
 
-def watch(model: keras.Model, inputs: Tensor) -> list[keras.callbacks.Callback]:
+def record_attention(inputs: Tensor) -> list[keras.callbacks.Callback]:
     """Callbacks, and the vectors of attention heads."""
     keras_attention.MultiHeadAttention(2).project([inputs, inputs], mask=None)
     images = keras_attention.callbacks.AttentionImages(
         inputs, Path("pictures"), [["a"], None], layers="pooling", tensorboard_directory="logs"
     )
     assert_type(images.get_path("pooling", 1), Path)
-    images.on_train_begin()
-    images.on_epoch_begin(0)
-    images.on_epoch_end(0, {})
-    images.on_train_end()
-    statistics = keras_attention.callbacks.AttentionStatistics(inputs, layers=None)
-    statistics.on_epoch_end(0, {})
-    return [images, statistics]
+    return [images, keras_attention.callbacks.AttentionStatistics(inputs, layers=None)]
 
 
 def draw(weights: Tensor, images: Tensor) -> None:
