@@ -237,7 +237,9 @@ def draw_heads(network, characters, text, path):
         columns=count,
         path=path,
     )
-    print(f"Attention of every head plotted in {path}")
+    page = path.with_suffix(".html")
+    keras_attention.visualize.model_view(weights, text, path=page)
+    print(f"Attention of every head plotted in {path} and {page}")
 
 
 def draw_curve(curve, characters_per_epoch, path):

@@ -102,6 +102,7 @@ def main(
     source, _ = next(pair for pair in outcome.pairs if 6 <= len(pair[0]) <= 8)
     target, _ = outcome.translations[[words for words, _ in outcome.pairs].index(source)]
     draw_heads(outcome, source, target, Path(pictures) / f"{name}.png")
+    write_views(outcome, source, target, Path(pictures), name)
     return outcome.figures
 
 
@@ -153,6 +154,26 @@ def draw_heads(outcome, source, target, path):
         columns=count,
         path=path,
     )
+
+
+def write_views(outcome, source, target, directory, name):
+    """Write a page for each kind of attention: in the encoder, in the decoder, and across."""
+    network, length = outcome.network, max(len(source), len(target) + 1)
+    inputs, _ = make_arrays([(source, target)], length, *outcome.vocabularies)
+    previous_words, next_words = ["<s>", *target], [*target, "</s>"]
+    encoder = keras_attention.attention_weights(network.model, inputs, network.encoder)
+    decoder = keras_attention.attention_weights(network.model, inputs, network.decoder)
+    is_cross = {path: path.endswith("cross_attention") for path in decoder}
+    self_attention = {path: array for path, array in decoder.items() if not is_cross[path]}
+    cross_attention = {path: array for path, array in decoder.items() if is_cross[path]}
+    views = {
+        "encoder": (encoder, source, source),
+        "self_attention": (self_attention, previous_words, previous_words),
+        "cross_attention": (cross_attention, next_words, source),
+    }
+    for kind, (weights, queries, keys) in views.items():
+        path = directory / f"{name}_{kind}.html"
+        keras_attention.visualize.model_view(weights, queries, keys, path=path)
 
 
 if __name__ == "__main__":

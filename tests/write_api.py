@@ -14,7 +14,8 @@ HEADER = """\
 # docs/compatibility.md. After an intended change, write this file again: python -m tests.write_api
 """
 # Keras calls these methods, so their signatures are Keras's.
-KERAS_METHODS = {*dir(keras.layers.Layer), *dir(keras.Model)} - {"call"}
+KERAS_CLASSES = keras.layers.Layer, keras.Model, keras.callbacks.Callback
+KERAS_METHODS = {name for cls in KERAS_CLASSES for name in dir(cls)} - {"call"}
 # Layers of the package override these methods; users do not call them.
 HOOKS = {"apply_rotary", "build_all", "build_mask", "read", "read_blockwise"}
 

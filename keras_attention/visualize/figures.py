@@ -9,8 +9,7 @@ if TYPE_CHECKING:
 def make_figure(**options: Any) -> "Figure":
     """Return an empty `matplotlib.figure.Figure` of 150 dots per inch, which can measure texts.
 
-    Args:
-        options: Further arguments of the figure.
+    `options` are further arguments of the figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -26,3 +25,9 @@ def make_figure(**options: Any) -> "Figure":
     figure = Figure(dpi=150, **options)
     FigureCanvasAgg(figure)
     return figure
+
+
+def measure_width(figure: "Figure", text: Any) -> float:
+    """Return the width of a text of the figure, in inches."""
+    canvas: Any = figure.canvas  # of Agg, which has a renderer
+    return text.get_window_extent(canvas.get_renderer()).width / figure.dpi

@@ -71,22 +71,22 @@ def series(
             f"steps of the signal. Received: weights of shape {rows.shape}"
         )
     rows = rows.reshape(-1, rows.shape[-1])
-    labels = _parse_texts("labels", labels, signal.shape[1], "channels")
+    channels = _parse_texts("labels", labels, signal.shape[1], "channels")
     titles = [titles] if isinstance(titles, str) else titles
-    titles = _parse_texts("titles", titles, len(rows), "rows of weights")
+    panel_titles = _parse_texts("titles", titles, len(rows), "rows of weights")
     path = path if path is None else to_picture_path(path)
 
     height = PANEL_HEIGHT * len(rows) + MARGIN
     figure = make_figure(layout="constrained", figsize=(WIDTH, height))
     panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, row, title in zip(panels, rows, titles, strict=True):
+    for axes, row, title in zip(panels, rows, panel_titles, strict=True):
         _draw_panel(figure, axes, signal, row)
         if title is not None:
             text, families = choose_fonts(make_visible(title))
             axes.set_title(text, fontsize=FONT_SIZE, fontfamily=families, parse_math=False)
     panels[-1].set_xlabel("step", fontsize=FONT_SIZE)
-    if labels[0] is not None:
-        _draw_legend(panels[0], labels)
+    if labels is not None:
+        _draw_legend(panels[0], channels)
     if path is not None:
         save_figure(figure, path)
     return figure

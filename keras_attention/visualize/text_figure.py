@@ -1,7 +1,7 @@
 """A colored text as a figure, with line breaks at the edge of the page."""
 
 from keras_attention.visualize.characters import make_visible
-from keras_attention.visualize.figures import make_figure
+from keras_attention.visualize.figures import make_figure, measure_width
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.text_colors import MAX_OPACITY, SENTENCE_RGB
 
@@ -30,7 +30,7 @@ def draw_text(sentences):
             label = axes.text(
                 0, 0, text, fontsize=FONT_SIZE, fontfamily=families, parse_math=False, va="center"
             )
-            width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
+            width = measure_width(figure, label)
             if x > left and x + width > PAGE_WIDTH - MARGIN:
                 x, y = left, y + LINE_HEIGHT
             label.set_position((x, y + LINE_HEIGHT / 2))

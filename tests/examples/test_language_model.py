@@ -52,6 +52,7 @@ def test_the_quick_run_writes_figures_pictures_and_a_model(quick):
     for name in ("heads", "curve"):
         path = directory / f"pictures/language_model_quick_{name}.png"
         assert path.read_bytes()[:4] == b"\x89PNG"
+    assert (directory / "pictures/language_model_quick_heads.html").exists()
     assert (directory / "runs/language_model_quick-seed0/figures.json").exists()
 
 

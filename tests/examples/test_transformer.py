@@ -31,6 +31,9 @@ def test_the_quick_run_trains_translates_draws_and_exports(tmp_path):
     assert figures["test perplexity"] < 1000
     for name in ("transformer_quick.png", "transformer_heads_quick.png"):
         assert (tmp_path / "pictures" / name).read_bytes()[:4] == b"\x89PNG"
+    for kind in ("encoder", "self_attention", "cross_attention"):
+        page = tmp_path / f"pictures/transformer_heads_quick_{kind}.html"
+        assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     path = tmp_path / "saved_models/transformer_quick/1"
     for texts in ([b"Ein Hund."], [b"", b"x " * 50]):
         outputs = export.run_in_c_loader(path, "decode", {"text": np.array(texts)})

@@ -241,13 +241,34 @@ class NegativeDistance(keras_attention.score.Score):
         return -keras.ops.sum((query[..., :, None, :] - key[..., None, :, :]) ** 2, axis=-1)
 
 
+def record_attention(inputs: Tensor) -> list[keras.callbacks.Callback]:
+    """Callbacks, and the vectors of attention heads."""
+    keras_attention.MultiHeadAttention(2).project([inputs, inputs], mask=None)
+    images = keras_attention.callbacks.AttentionImages(
+        inputs, Path("pictures"), [["a"], None], layers="pooling", tensorboard_directory="logs"
+    )
+    assert_type(images.get_path("pooling", 1), Path)
+    return [images, keras_attention.callbacks.AttentionStatistics(inputs, layers=None)]
+
+
 def draw(weights: Tensor, images: Tensor) -> None:
     """Pictures."""
     keras_attention.visualize.colored_text(weights, ["a", "b"], path="words.html")
+    keras_attention.visualize.colored_text(weights, ["a"], scale="absolute", signed=True)
+    keras_attention.visualize.colored_text(weights, ["a"], scale="log")  # pyright: ignore[reportArgumentType]
+    view = keras_attention.visualize.head_view([weights], ["a"], ["b"], layer=0, heads=[0])
+    assert_type(view, keras_attention.visualize.View)
+    assert_type(view.page, str)
+    view.save("view.html")
+    view.draw().savefig("view.png")
+    keras_attention.visualize.View(view.page, view.draw)
+    keras_attention.visualize.model_view({"layer": weights}, ["a"], path=Path("view.html"))
+    keras_attention.visualize.neuron_view(weights, weights, ["a"], mask=weights, token=0)
+    keras_attention.visualize.series(weights, weights, labels=["a"], titles="b", path="series.png")
     keras_attention.visualize.graph([[0, 1]], weights, ["a", "b"], center=0, hops=1)
     keras_attention.visualize.heatmap(weights, ["a"], ["b"], path=Path("weights.png"))
     keras_attention.visualize.memory_film(weights, weights, title="copy")
-    keras_attention.visualize.overlay(images, weights, upsampling="blocks")
+    keras_attention.visualize.overlay(images, weights, upsampling="blocks", queries=[(0, 1)])
     keras_attention.visualize.overlay(images, weights, upsampling="cubic")  # pyright: ignore[reportArgumentType]
     assert_type(keras_attention.visualize.text_heatmap(weights, ["a"], ["b"]), str)
 

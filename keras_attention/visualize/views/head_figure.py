@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_attention.visualize.characters import make_visible
-from keras_attention.visualize.figures import make_figure
+from keras_attention.visualize.figures import make_figure, measure_width
 from keras_attention.visualize.fonts import choose_fonts
 from keras_attention.visualize.views.colors import get_head_style
 
@@ -55,8 +55,7 @@ def write_tokens(axes, tokens, x, alignment):
             x, row, text, fontsize=FONT_SIZE, fontfamily=families, parse_math=False, va="center"
         )
         label.set_horizontalalignment(alignment)
-        figure = axes.figure
-        widths.append(label.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi)
+        widths.append(measure_width(axes.figure, label))
     gap = 0.08 if alignment == "left" else -0.08
     for label in axes.texts[-len(tokens) :]:
         label.set_x(x + gap)
@@ -74,7 +73,7 @@ def _draw_lines(axes, weights, head, offset, threshold):
     colors = [(*to_rgb(color), weight) for weight in weights[queries, keys]]
     axes.add_collection(
         LineCollection(
-            np.stack([starts, ends], axis=1),
+            list(np.stack([starts, ends], axis=1)),
             colors=colors,
             linewidths=1.2,
             linestyles=dashes,
@@ -89,9 +88,7 @@ def _draw_legend(axes, name, heads, left):
     text, families = choose_fonts(make_visible(f"{name}, heads"))
     title = axes.text(left, y, text, fontsize=FONT_SIZE, fontfamily=families, va="center")
     title.set_parse_math(False)
-    figure = axes.figure
-    x = left + 0.15
-    x += title.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
+    x = left + 0.15 + measure_width(axes.figure, title)
     for head in heads:
         color, dashes = get_head_style(head)
         axes.plot([x, x + 0.16], [y + 0.55] * 2, color=color, linestyle=dashes, linewidth=2)
