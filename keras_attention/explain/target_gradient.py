@@ -26,8 +26,8 @@ class TargetGradient:
 
     def bind(
         self, inputs: Nest, rows: slice = slice(None)
-    ) -> tuple[list[Tensor], Callable[..., list[Tensor]]]:
-        """Return the values of the points for some inputs, and a function of their gradients.
+    ) -> tuple[list[Tensor], Callable[..., list[Tensor]], tuple]:
+        """Return the points' values for some inputs, and a function that computes gradients.
 
         The classes are those predicted for the inputs, also where the gradients are computed at
         other values.
@@ -37,8 +37,9 @@ class TargetGradient:
             rows: The batch's examples among those of the target.
 
         Returns:
-            `(points, compute)`, where `compute(points, cotangent=None)` returns the gradients in
-            float32. The cotangent are the factors of the target's elements, 1 by default.
+            `(points, compute, shape)`, where `compute(points, cotangent=None)` returns the
+            gradients in float32. The cotangent are the factors of the target's elements, 1 by
+            default; they have this shape.
         """
         outputs, points = self.function.record(inputs)
         check_floats(self.function, points)
@@ -50,7 +51,7 @@ class TargetGradient:
             gradients = self._gradient(points, (inputs, numbers), cotangent)
             return [ops.cast(gradient, "float32") for gradient in gradients]
 
-        return points, compute
+        return points, compute, tuple(ones.shape)
 
     def _select(self, points, arguments):
         inputs, numbers = arguments

@@ -10,28 +10,30 @@ from keras_attention import arguments
 from keras_attention.top_k import top_k
 from keras_attention.types import Nest, Tensor
 
+SHAPES = {1: "(batch,)", 2: "(batch, steps)", 3: "(batch, steps, features)"}
+
 
 class Target:
-    """An output per example, `(batch,)`, or with `steps` per example and step, `(batch, steps)`.
+    """An output for each example, or for each example and output step.
 
     Args:
         target: None for the predicted class, the number of a class, an integer array of one per
             example (and step), or a function of the model's outputs.
-        steps: Whether the model's outputs have an axis of steps.
+        rank: Rank of the target: 1 for `(batch,)`, 2 for `(batch, steps)`, 3 for
+            `(batch, steps, features)`.
     """
 
-    def __init__(self, target: Any = None, steps: bool = False):
+    def __init__(self, target: Any = None, rank: int = 1):
         is_callable = target is None or callable(target)
         if not is_callable and not arguments.is_integer(target):
             target = np.asarray(target)
-            if target.ndim != 1 + steps or target.dtype.kind not in "iu":
-                kind = "(batch, steps)" if steps else "(batch,)"
+            if target.ndim != rank or target.dtype.kind not in "iu":
                 raise ValueError(
-                    f"Expected `target` to be None, an integer, integers {kind}, or a function of "
-                    f"the model's outputs. Received: target of shape {target.shape} and dtype "
-                    f"{target.dtype}"
+                    f"Expected `target` to be None, an integer, integers {SHAPES[rank]}, or a "
+                    f"function of the model's outputs. Received: target of shape {target.shape} "
+                    f"and dtype {target.dtype}"
                 )
-        self.target, self.steps = target, steps
+        self.target, self.rank = target, rank
 
     def choose(self, outputs: Nest, rows: slice = slice(None)) -> Tensor | None:
         """Return the numbers of the classes of some examples, int32; None for a function.
@@ -70,10 +72,9 @@ class Target:
 
     def _call(self, function: Callable, outputs):
         values = ops.convert_to_tensor(function(outputs))
-        if len(values.shape) != 1 + self.steps:
-            kind = "(batch, steps)" if self.steps else "(batch,)"
+        if len(values.shape) != self.rank:
             raise ValueError(
-                f"Expected the function `target` to return {kind}. "
+                f"Expected the function `target` to return {SHAPES[self.rank]}. "
                 f"Received: values of shape {tuple(values.shape)}"
             )
         return values
@@ -81,11 +82,10 @@ class Target:
     def _check_outputs(self, outputs):
         """Return the model's one output, with an axis of classes."""
         leaves = tree.flatten(outputs)
-        rank = 2 + self.steps
-        kind = "(batch, steps, classes)" if self.steps else "(batch, classes)"
-        if len(leaves) == 1 and len(leaves[0].shape) == rank - 1:  # one value
+        if len(leaves) == 1 and len(leaves[0].shape) == self.rank:  # one value instead of classes
             return leaves[0][..., None]
-        if len(leaves) != 1 or len(leaves[0].shape) != rank:
+        if len(leaves) != 1 or len(leaves[0].shape) != self.rank + 1:
+            kind = "(batch, classes)" if self.rank == 1 else "(batch, steps, classes)"
             shapes = [tuple(leaf.shape) for leaf in leaves]
             raise ValueError(
                 f"Expected a model that returns {kind}, or a `target` that is a function of its "
