@@ -82,7 +82,7 @@ def jacobian(
     rng = np.random.default_rng(seed)
     results = []
     for rows, batch in split_batches(function, inputs, batch_size):
-        points, compute, shape = gradient.bind(batch, rows)
+        points, compute, shape, _ = gradient.bind(batch, rows)
         steps = []
         for step in range(shape[1]):
             if projections:

@@ -112,7 +112,7 @@ def saliency(
     generators = NoiseGenerators(seed)
     results = []
     for rows, batch in split_batches(function, inputs, batch_size):
-        points, compute, _ = gradient.bind(batch, rows)
+        points, compute, *_ = gradient.bind(batch, rows)
         if method == "integrated":
             baselines = [take_baseline(baseline, rows, point) for point in points]
             maps = integrate(compute, points, baselines, steps)

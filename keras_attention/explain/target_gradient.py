@@ -1,6 +1,7 @@
 """The gradient of a target with respect to a model's inputs or to a layer's outputs."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from keras import ops
 
@@ -9,6 +10,23 @@ from keras_attention.explain.inner_function import InnerFunction
 from keras_attention.explain.targets import Target
 from keras_attention.kernels.gradients import make_gradient
 from keras_attention.types import Nest, Tensor
+
+
+class Binding(NamedTuple):
+    """The target as a function of the points, for some inputs.
+
+    Attributes:
+        points: The values of the points.
+        compute: Function `(points, cotangent=None) -> gradients`, float32. The cotangent are the
+            factors of the target's elements, 1 by default.
+        shape: Shape of the target and of cotangents.
+        numbers: The numbers of the explained classes; None if the target is a function.
+    """
+
+    points: list[Tensor]
+    compute: Callable[..., list[Tensor]]
+    shape: tuple
+    numbers: Tensor | None
 
 
 class TargetGradient:
@@ -24,9 +42,7 @@ class TargetGradient:
         self.function, self.target = function, target
         self._gradient = make_gradient(self._select, function.model.variables, use_graph)
 
-    def bind(
-        self, inputs: Nest, rows: slice = slice(None)
-    ) -> tuple[list[Tensor], Callable[..., list[Tensor]], tuple]:
+    def bind(self, inputs: Nest, rows: slice = slice(None)) -> Binding:
         """Return the points' values for some inputs, and a function that computes gradients.
 
         The classes are those predicted for the inputs, also where the gradients are computed at
@@ -35,11 +51,6 @@ class TargetGradient:
         Args:
             inputs: Nest of tensors, a batch.
             rows: The batch's examples among those of the target.
-
-        Returns:
-            `(points, compute, shape)`, where `compute(points, cotangent=None)` returns the
-            gradients in float32. The cotangent are the factors of the target's elements, 1 by
-            default; they have this shape.
         """
         outputs, points = self.function.record(inputs)
         check_floats(self.function, points)
@@ -51,7 +62,7 @@ class TargetGradient:
             gradients = self._gradient(points, (inputs, numbers), cotangent)
             return [ops.cast(gradient, "float32") for gradient in gradients]
 
-        return points, compute, tuple(ones.shape)
+        return Binding(points, compute, tuple(ones.shape), numbers)
 
     def _select(self, points, arguments):
         inputs, numbers = arguments
