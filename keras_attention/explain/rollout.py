@@ -45,8 +45,8 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Tensor:
         Quantifying Attention Flow in Transformers, Abnar and Zuidema (2020), equations 1 and 2,
         https://arxiv.org/abs/2005.00928.
     """
-    residual = _check_residual(residual)
-    weights = _check_weights(weights)
+    residual = check_residual(residual)
+    weights = check_weights(weights)
     dtypes = {keras.backend.standardize_dtype(layer_weights.dtype) for layer_weights in weights}
     dtype = "float64" if "float64" in dtypes else "float32"
     result = None
@@ -61,7 +61,8 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Tensor:
     return result
 
 
-def _check_residual(residual):
+def check_residual(residual):
+    """Return the share of the residual connection as a float; raise a ValueError if invalid."""
     if not arguments.is_real(residual) or not 0 <= residual <= 1:
         raise ValueError(
             "Expected `residual` to be a number in the range [0, 1]. "
@@ -70,7 +71,7 @@ def _check_residual(residual):
     return float(residual)
 
 
-def _check_weights(weights):
+def check_weights(weights):
     """Return the weights as a list of tensors; raise a ValueError if a shape does not fit."""
     if not isinstance(weights, list | tuple) or not weights:
         raise ValueError(

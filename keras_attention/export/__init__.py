@@ -9,6 +9,7 @@ from keras_attention.export.requests.smoke import smoke
 from keras_attention.export.saved_model import saved_model
 from keras_attention.export.signatures.attention_scores import attention_of
 from keras_attention.export.signatures.lengths import with_lengths
+from keras_attention.export.signatures.saliency import saliency_of
 from keras_attention.export.signatures.seed import with_seed
 from keras_attention.export.signatures.spec import Spec
 from keras_attention.export.triton.repository import triton
@@ -25,6 +26,7 @@ __all__ = [
     "openapi",
     "prune",
     "run_in_c_loader",
+    "saliency_of",
     "saved_model",
     "smoke",
     "triton",
