@@ -1,6 +1,5 @@
 """The attention weights of any model, in one line."""
 
-import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from keras_attention.explain.find_layers import (
 )
 from keras_attention.explain.intercept_calls import intercept_calls
 from keras_attention.explain.join_arrays import check_equal_counts, join
+from keras_attention.explain.model_call import call_model
 from keras_attention.explain.record_weights import Recorded, Recorder
 from keras_attention.explain.select_layers import Selection, select_layers
 from keras_attention.layers.each_step import EachStep
@@ -111,25 +111,13 @@ def attention_weights(
     return {key: arrays if len(arrays) > 1 else arrays[0] for key, arrays in weights.items()}
 
 
-class _ModelCall(keras.layers.Layer):
-    """Calls a model inside another layer, because Keras clears the losses of the outermost one."""
-
-    def __init__(self, model: Layer, inputs: Nest) -> None:
-        super().__init__(name="model_call", dtype="float32")  # not to autocast the model's inputs
-        self._call_model = functools.partial(model, inputs, training=False)
-        self.built = True
-
-    def call(self, inputs: None = None) -> Any:  # Keras needs an argument.
-        return self._call_model()
-
-
 def _record(model: Layer, inputs: Nest, layers: list[NamedLayer]) -> tuple[Recorded, set[str]]:
     """Return the arrays of all layers, and the paths of layers that were called in a trace."""
     variables = len(model.variables)
     with keras.StatelessScope() as scope:
         recorder = Recorder(scope)
         with intercept_calls(layers, recorder.handle):
-            _ModelCall(model, inputs)()
+            call_model(model, inputs)
     if len(model.variables) > variables:
         # A layer was built by this call. Keras initialized its variables after the scope's end.
         return _record(model, inputs, layers)

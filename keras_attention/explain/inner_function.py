@@ -1,7 +1,6 @@
 """A model as a function of a tensor inside it: of an input, or of a layer's output."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,10 +8,11 @@ from keras import ops, tree
 from keras.layers import InputLayer
 
 from keras_attention.explain.final_activation import find_final_activations, make_handlers
+from keras_attention.explain.find_layers import find_layers, list_paths
+from keras_attention.explain.model_call import call_model
 from keras_attention.explain.replace_calls import replace_calls
 from keras_attention.types import Nest, Tensor
 
-LOOPING_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
 LISTED = 20  # names in an error message
 
 
@@ -103,8 +103,8 @@ class InnerFunction:
 
     def _run(self, inputs, handlers=None):
         handlers = {**make_handlers(self._final), **(handlers or {})}
-        with replace_calls(handlers), _keep_losses(self.model):
-            return self.model(inputs, training=False)
+        with replace_calls(handlers):
+            return call_model(self.model, inputs)
 
     def _check_points(self, points):
         if not points or not all(ops.is_tensor(point) for point in points):
@@ -113,19 +113,6 @@ class InnerFunction:
                 f"that returns one tensor. Received: of={self.layer.name!r}, which "
                 + (f"returns {points[0]!r}" if points else "is not called")
             )
-
-
-@contextlib.contextmanager
-def _keep_losses(model):
-    """Keep the losses of the model's last call, which Keras removes in the next call."""
-    layers = model._flatten_layers()
-    saved = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, losses, numbers in saved:
-            layer._losses[:] = losses
-            layer._loss_ids |= numbers
 
 
 class _Replace(keras.layers.Layer):
@@ -149,33 +136,23 @@ def find_layer(model: keras.Model, of: Any) -> keras.Layer:
 
     Raises a ValueError if there is none or more than one, or if another layer calls it in a loop.
     """
-    layers = list(_walk(model))
-    chosen = {
-        id(layer): (path, layer, is_in_loop)
-        for path, layer, is_in_loop in layers
-        if layer is of or isinstance(of, str) and of in (path, layer.name)
-    }
+    every = find_layers(model).every
+    chosen = [
+        named
+        for named in every
+        if named.layer is of or isinstance(of, str) and of in (named.path, named.layer.name)
+    ]
     if len(chosen) != 1:
-        others = [path for path, layer, _ in layers if not isinstance(layer, InputLayer)]
-        paths = [path for path, *_ in chosen.values()] or [*list_input_names(model), *others]
+        others = [named for named in every if not isinstance(named.layer, InputLayer)]
+        paths = list_paths(chosen) or [*list_input_names(model), *list_paths(others)]
         more = ", …" if len(paths) > LISTED else ""
         raise ValueError(
             f"Expected `of` to be one layer or input of the model, out of {paths[:LISTED]}{more}. "
             f"Received: of={of!r}"
         )
-    [(path, layer, is_in_loop)] = chosen.values()
-    if is_in_loop:
+    if chosen[0].loops:
         raise ValueError(
             "Expected `of` to be a layer that is not called in a loop; take the layer that loops. "
-            f"Received: of={path!r}"
+            f"Received: of={chosen[0].path!r}"
         )
-    return layer
-
-
-def _walk(container: keras.Layer, prefix: str = "", is_in_loop: bool = False) -> Iterator[tuple]:
-    """List (path, layer, whether a loop calls it) of all layers inside one."""
-    # Keras has no public list of the layers inside a layer that is not a model.
-    for layer in container._flatten_layers(include_self=False, recursive=False):
-        path = f"{prefix}{layer.name}"
-        yield path, layer, is_in_loop
-        yield from _walk(layer, f"{path}/", is_in_loop or isinstance(layer, LOOPING_LAYERS))
+    return chosen[0].layer

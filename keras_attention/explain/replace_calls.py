@@ -1,6 +1,7 @@
 """Replace the calls of some of a model's layers while the model runs."""
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -22,6 +23,7 @@ def replace_calls(handlers: Mapping[keras.Operation, Callable]) -> Iterator[None
     thread = threading.get_ident()
 
     def wrap(call, handle):
+        @functools.wraps(call)  # Keras and `EachStep` look up the arguments of a layer's `call`.
         def call_or_handle(*args, **kwargs):
             if threading.get_ident() != thread:
                 return call(*args, **kwargs)
