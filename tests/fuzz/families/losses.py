@@ -77,8 +77,9 @@ def _evaluate(case, weights, target):
     rows = np.zeros(weights.shape[:2])
     if case.are_indices:
         target = np.arange(case.keys) == target[..., None]
+    target = target.astype("float64")
     for b, i in np.ndindex(rows.shape):
-        rows[b, i] = equations.distance(case.distance, weights[b, i], target[b, i] * 1.0)
+        rows[b, i] = equations.distance(case.distance, weights[b, i], target[b, i])
     count = target.any(axis=-1).sum()
     results = {
         "none": rows,
