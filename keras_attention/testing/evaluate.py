@@ -34,6 +34,7 @@ class Evaluator:
         self.layer = layer
         self._call = call
         self._programs = {}
+        self.example_results = None  # outputs and gradients for the example, which checks share
 
     def tensors(self, *data: Any, attention_mask: Any = None, **options: Any) -> tuple:
         """Return `(output, weights)`, or `(output,)` with `return_attention_scores=False`."""

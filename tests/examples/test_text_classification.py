@@ -276,15 +276,15 @@ def test_the_hierarchical_model_attends_to_the_word_that_decides():
     model.fit(ids, labels, epochs=12, verbose=0)
     liked, word_weights, sentence_weights = call_with_weights(model, ids)
     assert np.mean((liked > 0.5) == labels) > 0.95
-    figures = measure_agreement(
-        training, word_weights.numpy(), sentence_weights.numpy(), share=0.01
-    )
-    assert (
-        figures["marked words in the top 1%"]
-        > 0.8
-        > 0.2
-        > figures["marked words in the top with uniform attention"]
-    )
+    # Attention to one of the two words is enough: documents without it have the other label.
+    shares, uniform_shares = [], []
+    for label in (0, 1):
+        chosen = np.flatnonzero(labels[:, 0] == label)
+        weights = (x.numpy()[chosen] for x in (word_weights, sentence_weights))
+        figures = measure_agreement([training[i] for i in chosen], *weights, share=0.01)
+        shares.append(figures["marked words in the top 1%"])
+        uniform_shares.append(figures["marked words in the top with uniform attention"])
+    assert max(shares) > 0.8 > 0.2 > max(uniform_shares), shares
 
 
 def test_equal_epochs_give_equal_batches():
