@@ -48,8 +48,8 @@ def load_sentiment(data_dir=None):
     return parts
 
 
-def cut(sequence, length):
-    """Cut a pair of arrays (n,), ids and next ids, into pairs of at most `length` steps."""
+def divide_sequence(sequence, length):
+    """Divide a pair of arrays (n,), ids and next ids, into pairs of at most `length` steps."""
     ids, next_ids = sequence
     return [
         (ids[first : first + length], next_ids[first : first + length])
