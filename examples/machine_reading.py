@@ -86,8 +86,8 @@ def main(
 
     def batches(round_number):
         epoch, part = divmod(round_number, rounds)
-        of_epoch = data.make_batches(steps, np.random.default_rng([seed, epoch]))
-        return as_dataset(of_epoch[part::rounds])
+        epoch_batches = data.make_batches(steps, np.random.default_rng([seed, epoch]))
+        return as_dataset(epoch_batches[part::rounds])
 
     reader = Reader(model, len(data.words), units, embedding, dropout)
     network, _ = data.make_networks(reader, data.lengths[-1])
@@ -141,8 +141,8 @@ def draw(network, data, path):
     The heatmap has a row for each step. The page and the picture of colored text have a line for
     each step: the steps before it, colored by their weights, and the step's own word.
     """
-    known = [s for s in data.sentences["validation"] if "<unk>" not in s]
-    sentence = next((s for s in known if len(s) in DRAWN_LENGTHS), known[0])
+    sentences = [s for s in data.sentences["validation"] if "<unk>" not in s]
+    sentence = next((s for s in sentences if len(s) in DRAWN_LENGTHS), sentences[0])
     [sample] = data.encode([sentence])
     ids = sample[0] if isinstance(sample, tuple) else sample
     outputs = network(ids[None])

@@ -101,7 +101,7 @@ def main(
         jit_compile=True,
     )
     check_folders(network, runs=directory, pictures=pictures, saved_models=saved_models)
-    counts = {part: len(of_part) for part, of_part in pairs.items()}
+    counts = {part: len(part_pairs) for part, part_pairs in pairs.items()}
     print(f"{name}: {counts} pairs, {len(words)} words, {network.count_params():,} weights")
 
     def measure(part):

@@ -45,11 +45,9 @@ def make_splitter(words, start=None, split_text=split_at_spaces, length=MAX_STEP
     )
 
     def split(text):
-        split_words = split_text(text)
         if start is not None:
-            column = tf.repeat([[words.words[start]]], tf.shape(text)[0], axis=0)
-            split_words = tf.concat([tf.RaggedTensor.from_tensor(column), split_words], axis=1)
-        split_words = split_words[:, :length].to_tensor("")
+            text = tf.strings.join([words.words[start], text], separator=" ")
+        split_words = split_text(text)[:, :length].to_tensor("")
         if start is None:  # even a batch of empty texts needs a step
             split_words = tf.pad(split_words, [(0, 0), (0, 1)])[:, :length]
         return split_words, table.lookup(split_words)

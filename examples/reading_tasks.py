@@ -9,14 +9,14 @@ import tensorflow as tf
 from keras import ops
 
 from examples.datasets import treebank
-from examples.datasets.treebank import LENGTHS, MAX_STEPS, cut, make_batches
+from examples.datasets.treebank import LENGTHS, MAX_STEPS, divide_sequence, make_batches
 from examples.datasets.words import Words
 from examples.reading_network import make_classifier, make_language_model
 
 EVALUATION_LENGTHS = (20, 40, MAX_STEPS)
 CLASSES = 5
 NEUTRAL = 2
-FEW, QUICK_LENGTHS = 48, (24,)  # sentences of each part, and their lengths, of a quick run
+QUICK_COUNT, QUICK_LENGTHS = 48, (24,)  # sentences of each part, and their lengths, of a quick run
 
 
 class Language:
@@ -27,7 +27,7 @@ class Language:
     """
 
     def __init__(self, quick=False):
-        number, self.lengths = (FEW, QUICK_LENGTHS) if quick else (None, LENGTHS)
+        number, self.lengths = (QUICK_COUNT, QUICK_LENGTHS) if quick else (None, LENGTHS)
         self.sentences = {part: x[:number] for part, x in treebank.load_penn().items()}
         self.words = make_vocabulary(self.sentences["train"], min_count=1)
         self.samples = {part: self.encode(x) for part, x in self.sentences.items()}
@@ -42,9 +42,11 @@ class Language:
         return pairs
 
     def make_batches(self, steps, rng):
-        """Return shuffled batches for training. Longer sequences are cut into several ones."""
+        """Return shuffled batches for training. Longer sequences are divided."""
         length = self.lengths[-1]
-        pieces = [piece for pair in self.samples["train"] for piece in cut(pair, length)]
+        pieces = [
+            piece for pair in self.samples["train"] for piece in divide_sequence(pair, length)
+        ]
         return make_batches(pieces, self.lengths, steps, rng)
 
     def make_networks(self, reader, max_length):
@@ -81,7 +83,7 @@ class Sentiment:
     """
 
     def __init__(self, quick=False):
-        number, self.lengths = (FEW, QUICK_LENGTHS) if quick else (None, (*LENGTHS, 60))
+        number, self.lengths = (QUICK_COUNT, QUICK_LENGTHS) if quick else (None, (*LENGTHS, 60))
         parts = {
             part: (sentences[:number], labels[:number])
             for part, (sentences, labels) in treebank.load_sentiment().items()
@@ -133,8 +135,8 @@ class Sentiment:
 
 def make_vocabulary(sentences, min_count):
     """Return the `Words` of sentences; "<unk>" in a sentence is the unknown word."""
-    known = [[word for word in sentence if word != "<unk>"] for sentence in sentences]
-    return Words(known, min_count)
+    without_marks = [[word for word in sentence if word != "<unk>"] for sentence in sentences]
+    return Words(without_marks, min_count)
 
 
 def make_call(function, arguments):

@@ -1,9 +1,11 @@
 """Sentences of two treebanks from TensorFlow Datasets, and batches of similar length.
 
 `load_penn` returns the sentences of the Penn Treebank, as preprocessed by Mikolov: 10,000 different
-words, lower case, "N" for numbers. TFDS lacks this set; `data_dir` needs a set `penn_treebank` with
-one text per split, one sentence a line. `load_sentiment` returns the Stanford Sentiment Treebank's
-(Socher et al. 2013), from a set `sst_sentences` with `sentence` and `label`, 0 to 4.
+words, lower case, "N" for numbers, "<unk>" for rare words. `load_sentiment` returns the sentences
+of the Stanford Sentiment Treebank (Socher et al. 2013). TFDS has neither set under these names, and
+does not download them: the TFDS data directory must have the sets `penn_treebank`, with one example
+per split, a `text` with a sentence on each line, and `sst_sentences`, with a `sentence` and a
+`label` from 0 to 4 in each example. Both have the splits train, validation and test.
 """
 
 import numpy as np
@@ -46,8 +48,8 @@ def load_sentiment(data_dir=None):
     return parts
 
 
-def cut(sequence, length):
-    """Cut a pair of arrays (n,), ids and next ids, into pairs of at most `length` steps."""
+def divide_sequence(sequence, length):
+    """Divide a pair of arrays (n,), ids and next ids, into pairs of at most `length` steps."""
     ids, next_ids = sequence
     return [
         (ids[first : first + length], next_ids[first : first + length])

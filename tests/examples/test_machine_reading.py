@@ -106,7 +106,7 @@ def test_the_other_task_and_the_other_model_run(options, tmp_path):
 
 def test_pieces_of_a_sentence_have_every_word_once():
     ids = np.arange(11)
-    pieces = treebank.cut((ids[:-1], ids[1:]), 4)
+    pieces = treebank.divide_sequence((ids[:-1], ids[1:]), 4)
     assert [len(x) for x, _ in pieces] == [4, 4, 2]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in pieces]), ids[:-1])
     np.testing.assert_array_equal(np.concatenate([y for _, y in pieces]), ids[1:])

@@ -138,10 +138,10 @@ def test_the_network_has_the_equations_of_the_paper():
     exp = np.exp(scores)
     to_b, to_a = exp / exp.sum(1, keepdims=True), (exp / exp.sum(0)).T
     sums = []
-    for words, others, weights in ((a, b, to_b), (b, a, to_a)):
+    for words, other_words, weights in ((a, b, to_b), (b, a, to_a)):
         total = 0
         for word, row in zip(words, weights, strict=True):
-            aligned = sum(weight * other for weight, other in zip(row, others, strict=True))
+            aligned = sum(weight * other for weight, other in zip(row, other_words, strict=True))
             total = total + apply("g", np.concatenate([word, aligned])[None, None])[0, 0]
         sums.append(total)
     logits = apply("labels", apply("h", np.concatenate(sums)[None]))
@@ -174,8 +174,8 @@ def test_one_word_decides_the_label_of_a_pair():
             "neutral": [pair for pair in changed if broader.get(pair[1]) == pair[0]],
             "contradiction": [pair for pair in changed if opposite.get(pair[0]) == pair[1]],
         }
-        for name, found in deciding.items():
-            assert len(found) == (name == label)
+        for name, matches in deciding.items():
+            assert len(matches) == (name == label)
         broadened = [pair for pair in changed if broader.get(pair[0]) == pair[1]]
         assert len(broadened) + (label != "entailment") == len(changed) > 0
         narrower[label] += 1
