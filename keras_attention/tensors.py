@@ -146,6 +146,37 @@ def keras_mask(x):
     return _read_mask()(x) if mask is None and is_traced else mask
 
 
+class MaskWriter(keras.layers.Layer):
+    """Returns its input, and attaches a mask to it as its Keras mask."""
+
+    def __init__(self):
+        super().__init__(name="mask_writer", autocast=False)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return inputs
+
+
+_write_mask = functools.cache(MaskWriter)
+
+
+def list_keras_masks(nest):
+    """Return pairs of the tensors of a nest that have a Keras mask, and their masks."""
+    pairs = [(x, keras_mask(x)) for x in tree.flatten(nest) if ops.is_tensor(x)]
+    return [(x, mask) for x, mask in pairs if mask is not None]
+
+
+def attach_keras_masks(pairs):
+    """Attach Keras masks again that a layer has detached, as Keras's MultiHeadAttention does.
+
+    Args:
+        pairs: As `list_keras_masks` returned them before the call of the layer.
+    """
+    for x, mask in pairs:
+        if keras_mask(x) is None:
+            _write_mask()(x, mask=mask)
+
+
 def _is_text(x):
     dtype = getattr(x, "dtype", None)
     return getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", None) in ("U", "S")

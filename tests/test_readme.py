@@ -54,7 +54,7 @@ def test_code_blocks_run(tmp_path, monkeypatch):
         pytest.skip("one block exports a SavedModel, which needs TensorFlow")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names = {}
     for block in blocks:
         exec(block, names)

@@ -1,5 +1,6 @@
 """The inputs of a model: as arrays, and in batches."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,12 @@ def split_batches(inputs: Nest, batch_size: int | None) -> list[Any]:
     """Return slices of at most `batch_size` samples; None = the inputs as they are."""
     if batch_size is None:
         return [inputs]
-    sizes = {array.shape[0] if len(array.shape) else None for array in tree.flatten(inputs)}
-    if len(sizes) != 1 or None in sizes:
+    sizes = [tuple(array.shape[:1]) for array in tree.flatten(inputs)]
+    if len(set(sizes)) != 1 or not sizes[0]:
         raise ValueError(
             "Expected `inputs` with the samples along the first axis of every array, because "
-            f"`batch_size` is given. Received: sizes {sorted(map(str, sizes))}"
+            "`batch_size` is given. "
+            f"Received: first axes {[size[0] if size else None for size in sizes]}"
         )
-    starts = range(0, sizes.pop(), batch_size)
-    return [tree.map_structure(lambda x, i=i: x[i : i + batch_size], inputs) for i in starts]
+    batches = [slice(start, start + batch_size) for start in range(0, sizes[0][0], batch_size)]
+    return [tree.map_structure(operator.itemgetter(batch), inputs) for batch in batches]

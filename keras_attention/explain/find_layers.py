@@ -51,9 +51,10 @@ class LayerTree(NamedTuple):
 
 def find_layers(model: Any) -> LayerTree:
     """Return all layers inside a model. A layer in several places has the shortest of its paths."""
-    found = LayerTree([], [], [])
+    layer_tree = LayerTree([], [], [])
     visited, paths = {id(model)}, set()
-    queue = collections.deque([("", model, (), False)])
+    queue: collections.deque[tuple[str, Any, tuple[str, ...], bool]] = collections.deque()
+    queue.append(("", model, (), False))
     while queue:
         prefix, container, loops, is_in_attention = queue.popleft()
         # Keras has no public list of the layers inside a layer that is not a model.
@@ -63,16 +64,16 @@ def find_layers(model: Any) -> LayerTree:
             visited.add(id(layer))
             named = NamedLayer(_get_free_path(prefix + layer.name, paths), layer, loops)
             paths.add(named.path)
-            found.every.append(named)
+            layer_tree.every.append(named)
             is_attention = can_compute_weights(layer)
             if is_in_attention and hasattr(layer, "compute_attention_weights"):
-                found.inside_attention.append(named)
+                layer_tree.inside_attention.append(named)
             elif is_attention and not is_in_attention:
-                found.attention.append(named)
+                layer_tree.attention.append(named)
             inner_loops = (*loops, named.path) if isinstance(layer, LOOPING_LAYERS) else loops
             is_in_attention_too = is_in_attention or is_attention
             queue.append((f"{named.path}/", layer, inner_loops, is_in_attention_too))
-    return found
+    return layer_tree
 
 
 def _get_free_path(path: str, paths: set[str]) -> str:

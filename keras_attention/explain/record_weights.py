@@ -16,6 +16,7 @@ from keras_attention.explain.loop_steps import run_steps
 from keras_attention.kernels.traced import is_traced
 from keras_attention.layers.each_step import EachStep
 from keras_attention.precision import HALF_PRECISION
+from keras_attention.tensors import attach_keras_masks, list_keras_masks
 from keras_attention.types import Tensor
 
 Recorded = dict[str, list[np.ndarray]]
@@ -53,7 +54,9 @@ class Recorder:
         if isinstance(layer, EachStep) and not can_return_scores(layer):
             return self._record_each_step(call, args, kwargs)
         with self._pause():
+            masks = list_keras_masks((args, kwargs))
             outputs = call(*args, **kwargs)
+            attach_keras_masks(masks)
             with self._discard_effects(layer):
                 parts = compute_layer_weights(layer, call, args, kwargs, outputs)
         for part, weights in parts.items():

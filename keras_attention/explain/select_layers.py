@@ -37,28 +37,29 @@ def select_layers(model: Any, layer_tree: LayerTree, layers: Any) -> Selection:
     Raises:
         ValueError: If the model has no attention layer, or an element of `layers` is unknown.
     """
-    known = layer_tree.attention
-    if not known:
+    attention_layers = layer_tree.attention
+    if not attention_layers:
         raise ValueError(
             "Expected a model with attention layers, which return their weights by the argument "
             "`return_attention_scores` of their call. "
             f"Received: {model.name!r} with the layers {list_paths(layer_tree.every)}"
         )
     if layers is None:
-        return Selection(known, list_paths(known), is_explicit=False)
+        return Selection(attention_layers, list_paths(attention_layers), is_explicit=False)
     requests = layers if isinstance(layers, list | tuple) else [layers]
     selected, paths = {}, []
     for request in requests:
         matches = _find_paths(layer_tree, request)
         chosen = [
             named
-            for named in known
+            for named in attention_layers
             if any(is_inside(named.path, path) or is_inside(path, named.path) for path in matches)
         ]
         if not chosen:
             raise ValueError(
                 "Expected `layers` to be names, paths or layers that are or contain attention "
-                f"layers of the model: {list_paths(known)}. Received: {_describe(request)}"
+                f"layers of the model: {list_paths(attention_layers)}. "
+                f"Received: {_describe(request)}"
             )
         selected |= {named.path: named for named in chosen}
         paths += matches

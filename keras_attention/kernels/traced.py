@@ -19,9 +19,9 @@ def _has_no_values(tensor):
     if keras.backend.backend() == "tensorflow":
         return not hasattr(tensor, "numpy")
     if keras.backend.backend() == "jax":
-        import jax
+        from jax.core import Tracer
 
-        return isinstance(tensor, jax.core.Tracer)
+        return isinstance(tensor, Tracer)
     try:
         tensor.data_ptr()  # Tensors without storage raise an error.
     except RuntimeError:

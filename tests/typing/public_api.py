@@ -271,6 +271,13 @@ def draw(weights: Tensor, images: Tensor) -> None:
     assert_type(keras_attention.visualize.text_heatmap(weights, ["a"], ["b"]), str)
 
 
+def look_inside(model: keras.Model) -> dict[str, np.ndarray | list[np.ndarray]]:
+    """Attention weights of a model."""
+    inputs = {"words": np.ones((2, 3)), "text": ["a", "b"]}
+    keras_attention.attention_weights(model, inputs, batch_size="1")  # pyright: ignore[reportArgumentType]
+    return keras_attention.attention_weights(model, inputs, layers=["heads"], batch_size=1)
+
+
 def explain(weights: list[Tensor]) -> Tensor:
     """Attention rollout."""
     keras_attention.explain.rollout(weights, residual="half")  # pyright: ignore[reportArgumentType]

@@ -12,6 +12,7 @@ from keras_attention.explain.intercept_calls import intercept_calls, outermost_o
 from keras_attention.export.checks.c_loader.arrays import as_array
 from keras_attention.export.checks.outputs import SelfCheckError, describe_difference
 from keras_attention.precision import HALF_PRECISION
+from keras_attention.tensors import attach_keras_masks, list_keras_masks
 from keras_attention.types import Tensor
 
 
@@ -41,14 +42,16 @@ def collect_after_call(
     calls, scores = [], collections.defaultdict(list)
 
     def observe(named_layer: NamedLayer, call: Callable, args: tuple, kwargs: dict) -> Any:
+        masks = list_keras_masks((args, kwargs))
         outputs = call(*args, **kwargs)
-        calls.append((named_layer, args, kwargs, outputs))
+        calls.append((named_layer, args, kwargs, outputs, masks))
         return outputs
 
     with intercept_calls(layers, outermost_only(observe)):
         function(**tensors)
     with keras.StatelessScope():  # The model has already updated its state.
-        for named_layer, args, kwargs, outputs in calls:
+        for named_layer, args, kwargs, outputs, masks in calls:
+            attach_keras_masks(masks)
             outputs_with_scores = named_layer.layer(*args, **{**kwargs, RETURN_SCORES: True})
             plain_outputs, layer_scores = _split_scores(
                 named_layer.layer, args, kwargs, outputs_with_scores

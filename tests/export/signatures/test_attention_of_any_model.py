@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import keras_attention
-from keras_attention import export
+from keras_attention import attention_weights, export
 from keras_attention.export.signatures.reference import CheckedFunction
 from keras_attention.export.signatures.signature import collect_signatures
+from tests.explain.attention_models import MODELS
 
 LAYERS = keras.layers
 
@@ -253,3 +254,31 @@ def test_the_self_check_does_not_compare_the_exported_function_with_itself(tmp_p
     wrong = CheckedFunction(compute_wrong_weights, function.compute_reference)
     with pytest.raises(export.SelfCheckError, match="signature 'attention', output 'pool'"):
         export.saved_model(model, tmp_path / "m", {"attention": (wrong, *rest)})
+
+
+@pytest.mark.parametrize("name", ["readme_classifier", "readme_decoder", "strings", "transformer"])
+def test_attention_of_has_the_weights_of_the_readmes_models_and_others(name):
+    model, inputs, _ = MODELS[name]()
+    function, specs, _ = export.attention_of(model)
+    arrays = inputs if isinstance(inputs, dict | list | tuple) else [inputs]
+    if not isinstance(arrays, dict):
+        arrays = dict(zip([spec.name for spec in specs], arrays, strict=True))
+    tensors = {spec.name: keras.ops.convert_to_tensor(arrays[spec.name]) for spec in specs}
+    expected = attention_weights(model, inputs).items()
+    # A block's weights are numbered here, and named there.
+    for weights, (path, array) in zip(function(**tensors).values(), expected, strict=True):
+        np.testing.assert_allclose(weights, array, atol=1e-6, err_msg=path)
+
+
+def test_cells_with_attention_are_named_among_the_layers_that_are_left_out():
+    model, _, _ = MODELS["turing_machine"]()
+    with pytest.raises(ValueError, match=r"unlike \['rnn/cell'\]"):
+        export.attention_of(model)
+    decoder = keras_attention.AttentionDecoder(
+        keras_attention.LSTMNCell(3, max_length=6, name="cell"),
+        keras_attention.AdditiveAttention(units=3),
+        name="decoder",
+    )
+    x = keras.Input((None, 4), name="x")
+    with pytest.warns(UserWarning, match=r"leaves out \['decoder/cell'\]"):
+        export.attention_of(keras.Model(x, decoder(x, x)))
