@@ -116,7 +116,7 @@ class AttentionImages(keras.callbacks.Callback):
         matrices = weights.reshape(examples, -1, queries, keys)
         heads = matrices.shape[1]
         titles = [
-            f"{example}, head {head}" if heads > 1 else f"{example}"
+            f"example {example}, head {head}" if heads > 1 else f"example {example}"
             for example in range(examples)
             for head in range(heads)
         ]

@@ -42,7 +42,7 @@ def test_each_layer_has_a_picture_of_each_epoch(model, tmp_path):
     assert list_files(tmp_path) == names
     weights = keras_attention.attention_weights(model, IDS)["heads"]
     tokens = [TOKENS[n // 2] for n in range(4)]
-    titles = [f"{n // 2}, head {n % 2}" for n in range(4)]
+    titles = [f"example {n // 2}, head {n % 2}" for n in range(4)]
     heatmap(weights.reshape(4, 3, 3), tokens, None, titles, 2, tmp_path / "expected.png")
     picture = images.get_path("heads", 2)
     assert picture.read_bytes() == (tmp_path / "expected.png").read_bytes()
