@@ -8,7 +8,11 @@ REDUCTIONS = ("norm", "sum", "max", None)
 
 
 def reduce_features(x: Tensor, reduce: str | None) -> Tensor:
-    """Reduce the last axis of `(batch, ..., features)` by one of `REDUCTIONS`.
+    """Reduce the last axis.
+
+    Args:
+        x: `(batch, ..., features)`.
+        reduce: One of `REDUCTIONS`.
 
     Raises:
         ValueError: If no axis of positions would remain.
