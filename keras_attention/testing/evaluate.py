@@ -34,7 +34,8 @@ class Evaluator:
         self.layer = layer
         self._call = call
         self._programs = {}
-        self.example_results = None  # outputs and gradients for the example, which checks share
+        # Outputs and gradients for the example, which several checks share.
+        self.example_results: Any = None
 
     def tensors(self, *data: Any, attention_mask: Any = None, **options: Any) -> tuple:
         """Return `(output, weights)`, or `(output,)` with `return_attention_scores=False`."""
