@@ -12,6 +12,9 @@ from keras_attention.types import Nest
 def to_arrays(inputs: Nest) -> Nest:
     """Return a model's inputs with every list of texts or numbers as an array.
 
+    Args:
+        inputs: Nest of arrays, tensors, and lists of texts or numbers.
+
     Raises:
         ValueError: If there is anything but arrays, tensors and such lists.
     """

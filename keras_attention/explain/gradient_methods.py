@@ -1,5 +1,6 @@
 """Integrated gradients and SmoothGrad: averages of gradients at several points."""
 
+import secrets
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ class NoiseGenerators:
     """
 
     def __init__(self, seed: int | None = None):
-        self.seed = np.random.SeedSequence().entropy if seed is None else seed
+        self.seed = secrets.randbits(64) if seed is None else seed
 
     def select(self, rows: slice) -> list[np.random.Generator]:
         """Return the generators of some examples."""

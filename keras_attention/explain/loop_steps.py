@@ -21,9 +21,9 @@ def run_steps(layer: Any, args: tuple, kwargs: dict) -> Iterator[tuple[int, Tens
         args: Positional arguments of its call.
         kwargs: The other arguments.
 
-    Yields:
-        After each step, its index in the inputs, and the bool mask `(batch,)` of the rows for which
-        it is a real step, or None if it is for all.
+    Returns:
+        An iterator. After each step, it yields the step's index in the inputs, and the bool mask
+        `(batch,)` of the rows for which it is a real step, or None if it is for all.
     """
     run = _run_cell if isinstance(layer, keras.layers.RNN) else _run_slices
     bound = inspect.signature(type(layer).call).bind(layer, *args, **kwargs)

@@ -25,8 +25,8 @@ def split_batches(
         ValueError: If there is no example, or if inputs have different numbers of examples.
     """
     leaves = [leaf if hasattr(leaf, "shape") else np.asarray(leaf) for leaf in tree.flatten(inputs)]
-    counts = {leaf.shape[0] if len(leaf.shape) else None for leaf in leaves}
-    if len(counts) != 1 or not min(counts, key=bool):
+    counts = {leaf.shape[0] if len(leaf.shape) else 0 for leaf in leaves}
+    if len(counts) != 1 or 0 in counts:
         raise ValueError(
             "Expected `inputs` to be arrays (batch, ...), with the same number of examples, at "
             f"least one. Received: inputs of shapes {[tuple(leaf.shape) for leaf in leaves]}"
@@ -59,7 +59,7 @@ def check_floats(function: InnerFunction, points: list[Any]) -> None:
 def take_baseline(baseline: Any, rows: slice, point: Any) -> Any:
     """Return the baseline of some examples, None standing for 0, as a tensor like the point."""
     array = np.asarray(0.0 if baseline is None else ops.convert_to_numpy(baseline))
-    shape = tuple(point.shape)
+    received, shape = array.shape, tuple(point.shape)
     if array.ndim == len(shape) and array.shape[0] > 1:
         array = array[rows]
     try:
@@ -67,7 +67,7 @@ def take_baseline(baseline: Any, rows: slice, point: Any) -> Any:
     except ValueError as error:
         raise ValueError(
             "Expected `baseline` to be a number, or an array that broadcasts to the input or layer "
-            f"output, here {shape}. Received: baseline of shape {np.shape(baseline)}"
+            f"output, here {shape}. Received: baseline of shape {received}"
         ) from error
     return ops.convert_to_tensor(array, keras.backend.standardize_dtype(point.dtype))
 

@@ -34,6 +34,11 @@ class Selection(NamedTuple):
 def select_layers(model: Any, layer_tree: LayerTree, layers: Any) -> Selection:
     """Return the selection of `layers`, an argument of `attention_weights`.
 
+    Args:
+        model: The model, which error messages name.
+        layer_tree: Its layers.
+        layers: What the user requests: None, a path, name or layer, or a list of these.
+
     Raises:
         ValueError: If the model has no attention layer, or an element of `layers` is unknown.
     """

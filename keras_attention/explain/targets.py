@@ -1,6 +1,5 @@
 """The number whose gradient is computed: one of a model's outputs, for each example."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,8 @@ class Target:
                     f"function of the model's outputs. Received: target of shape {target.shape} "
                     f"and dtype {target.dtype}"
                 )
-        self.target, self.rank = target, rank
+        self.target: Any = target
+        self.rank = rank
 
     def choose(self, outputs: Nest, rows: slice = slice(None)) -> Tensor | None:
         """Return the numbers of the classes of some examples, int32; None for a function.
@@ -50,11 +50,11 @@ class Target:
         count, shape = outputs.shape[-1], ops.shape(outputs)[:-1]
         numbers = self.target
         if isinstance(numbers, np.ndarray):
-            numbers = numbers[rows]
+            target_shape, numbers = numbers.shape, numbers[rows]
             if tuple(numbers.shape) != tuple(outputs.shape[:-1]):
                 raise ValueError(
                     "Expected `target` to have an integer for each of the model's outputs "
-                    f"{tuple(outputs.shape)}. Received: target of shape {self.target.shape}"
+                    f"{tuple(outputs.shape)}. Received: target of shape {target_shape}"
                 )
         if np.min(numbers, initial=0) < 0 or np.max(numbers, initial=0) >= count:
             raise ValueError(
@@ -66,12 +66,12 @@ class Target:
     def select(self, outputs: Nest, numbers: Tensor | None) -> Tensor:
         """Return the outputs of the chosen classes, or the values of the function."""
         if numbers is None:
-            return self._call(self.target, outputs)
+            return self._call_target(outputs)
         outputs = self._check_outputs(outputs)
         return ops.take_along_axis(outputs, numbers[..., None], axis=-1)[..., 0]
 
-    def _call(self, function: Callable, outputs):
-        values = ops.convert_to_tensor(function(outputs))
+    def _call_target(self, outputs):
+        values = ops.convert_to_tensor(self.target(outputs))
         if len(values.shape) != self.rank:
             raise ValueError(
                 f"Expected the function `target` to return {SHAPES[self.rank]}. "

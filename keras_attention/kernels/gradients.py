@@ -36,7 +36,8 @@ def _tensorflow(function, variables, use_graph):
         with keras.StatelessScope(), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = function(points, arguments)
-        gradients = tape.gradient(outputs, points, cotangent, unconnected_gradients="zero")
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(outputs, points, cotangent, unconnected_gradients=zero)
         # The gradient of a lookup in a point is sparse.
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
 

@@ -222,9 +222,7 @@ class RecurrentGlimpses(DenseInputsLayer):
     def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Return the centers of the glimpses of a call, which take the place of weights.
 
-        Args:
-            *args: As in `call`.
-            **kwargs: As in `call`.
+        The arguments are those of `call`.
         """
         _, locations = self.call(*args, **{**kwargs, "return_locations": True})
         return {"locations": locations}

@@ -237,9 +237,7 @@ class GraphAttention(BaseLayer):
     def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Return the weights of a call, of the edges and of the self-loops if there are any.
 
-        Args:
-            *args: As in `call`.
-            **kwargs: As in `call`.
+        The arguments are those of `call`.
         """
         _, *weights = self.call(*args, **{**kwargs, "return_attention_scores": True})
         return dict(zip(("edges", "self_loops"), weights, strict=False))

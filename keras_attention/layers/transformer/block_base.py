@@ -123,9 +123,7 @@ class TransformerBlock(DenseInputsLayer):
     def compute_attention_weights(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Return the weights of a call by the name of the sublayer that they belong to.
 
-        Args:
-            *args: As in `call`.
-            **kwargs: As in `call`.
+        The arguments are those of `call`.
         """
         _, *weights = self.call(*args, **{**kwargs, "return_attention_scores": True})
         # A cache, if one was passed, comes after the weights.
