@@ -156,8 +156,8 @@ def find_layer(model: keras.Model, of: Any) -> keras.Layer:
         if layer is of or isinstance(of, str) and of in (path, layer.name)
     }
     if len(chosen) != 1:
-        others = [path for path, layer, _ in layers if not isinstance(layer, InputLayer)]
-        paths = [path for path, *_ in chosen.values()] or [*list_input_names(model), *others]
+        inner_paths = [path for path, layer, _ in layers if not isinstance(layer, InputLayer)]
+        paths = [path for path, *_ in chosen.values()] or [*list_input_names(model), *inner_paths]
         more = ", …" if len(paths) > LISTED else ""
         raise ValueError(
             f"Expected `of` to be one layer or input of the model, out of {paths[:LISTED]}{more}. "
