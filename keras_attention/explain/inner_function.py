@@ -143,8 +143,8 @@ def find_layer(model: keras.Model, of: Any) -> keras.Layer:
         if named.layer is of or isinstance(of, str) and of in (named.path, named.layer.name)
     ]
     if len(chosen) != 1:
-        others = [named for named in every if not isinstance(named.layer, InputLayer)]
-        paths = list_paths(chosen) or [*list_input_names(model), *list_paths(others)]
+        inner = [named for named in every if not isinstance(named.layer, InputLayer)]
+        paths = list_paths(chosen) or [*list_input_names(model), *list_paths(inner)]
         more = ", …" if len(paths) > LISTED else ""
         raise ValueError(
             f"Expected `of` to be one layer or input of the model, out of {paths[:LISTED]}{more}. "

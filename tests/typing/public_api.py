@@ -286,11 +286,23 @@ def explain(weights: list[Tensor]) -> Tensor:
     return keras_attention.explain.rollout(weights, residual=0.5)
 
 
+def explain_model(model: keras.Model, ids: Tensor) -> np.ndarray:
+    """Gradients, deletion curves and agreement."""
+    maps = keras_attention.explain.saliency(model, ids, of="words", method="integrated")
+    keras_attention.explain.saliency(model, ids, method="lime")  # pyright: ignore[reportArgumentType]
+    alignment = keras_attention.explain.jacobian(model, ids, of="words", reduce="sum")
+    flows = keras_attention.explain.flow([alignment], positions=[0])
+    result = keras_attention.explain.agreement(flows, maps, top=3)
+    assert_type(result, keras_attention.explain.Agreement)
+    return keras_attention.explain.deletion(model, ids, maps, fractions=[0.5]) + result.correlation
+
+
 def export(model: keras.Model, inputs: dict[str, Tensor]) -> None:
     """SavedModels and servers."""
     spec = keras_attention.export.Spec("source", ("batch", "length"), "int32", below=1000)
     signatures = {
         "attention": keras_attention.export.attention_of(model),
+        "explain": keras_attention.export.saliency_of(model, method="integrated"),
         "lengths": keras_attention.export.with_lengths(model, {"lengths": spec.name}),
         "seed": keras_attention.export.with_seed(model),
     }
