@@ -65,19 +65,29 @@ def main(
             "Expected `betas` of 0 for a model without attention. "
             f"Received: betas={betas}, attention='none'"
         )
-    network_name, *parts = choose_network(model, attention, layers, units)
+    chosen = choose_network(model, attention, layers, units)
+    network_name, make_network, optimizer, loss, network_settings = chosen
     suffix = "_quick" if quick else ""
     directory = Path(runs) / f"{network_name}{suffix}-seed{seed}"
     name = f"{network_name}_penalties{suffix}"
     report = Report(Path(runs) / f"{name}-seed{seed}", seed)
     trained = train_network(
-        *parts, directory, epochs=epochs, seed=seed, quick=quick, pictures=pictures
+        make_network,
+        optimizer,
+        loss,
+        network_settings,
+        directory,
+        epochs=epochs,
+        seed=seed,
+        quick=quick,
+        pictures=pictures,
     )
+    german, english = trained.vocabularies
 
     def measure_bleu(part, alpha, beta):
         search = {"length_penalty": alpha, "coverage_penalty": beta}
-        pairs, vocabularies = trained.pairs[part], trained.vocabularies
-        translations = translate(trained.network, pairs, *vocabularies, beam_width, **search)
+        pairs = trained.pairs[part]
+        translations = translate(trained.network, pairs, german, english, beam_width, **search)
         return compute_bleu(translations, trained.texts[part])
 
     # The perplexity says with which weights the translations were made.

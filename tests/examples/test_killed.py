@@ -34,6 +34,7 @@ CASES = [  # an example's module, and arguments of its main
     pytest.param("translate_dates", {}, marks=slow),
     pytest.param("neural_turing_machine", {"controller": "baseline"}, marks=slow),
     pytest.param("pointer_network", {}, marks=slow),
+    pytest.param("deep_stacks", {}, marks=slow),
     pytest.param("translate", {}, marks=real_data),
     pytest.param("translate", {"model": "gnmt"}, marks=real_data),
     pytest.param("transformer", {}, marks=real_data),

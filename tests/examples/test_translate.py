@@ -17,7 +17,7 @@ PAIRS = [(["ein", "hund", "."], ["a", "dog", "."]), (["ja"] * 20, ["yes"] * 18)]
 
 
 @pytest.mark.skipif(not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set")
-@pytest.mark.parametrize("model", translate.MODELS)
+@pytest.mark.parametrize("model", ["shallow", pytest.param("gnmt", marks=pytest.mark.slow)])
 def test_the_quick_run_trains_translates_draws_and_exports(model, tmp_path):
     folders = {name: str(tmp_path / name) for name in ("runs", "pictures", "saved_models")}
     figures = translate.main(model, quick=True, **folders)
