@@ -43,7 +43,7 @@ from examples.inference_network import MODELS, NAMES, make_decomposable
 from examples.reading_export import make_splitter
 from examples.report import Report
 from examples.training import as_dataset, check_folders, sum_minutes, train
-from examples.translation import split_in_graph
+from examples.translation_export import split_in_graph
 
 LENGTHS = (14, 20, 40)  # to which both sentences are padded; XLA compiles one program for each
 PAIRS_PER_CALL = 64  # in predictions
