@@ -74,11 +74,8 @@ class SpeechNetwork(SequenceToSequence):
         text = keras.Input((None,), dtype="int32", name="text")
         memory, mask = self.listener(audio, lengths)
         outputs = self.decoder(self.dropout(self.embed(text)), memory, memory_mask=mask)
-        self.model = keras.Model([audio, lengths, text], self.write(outputs))
-
-    def write(self, outputs):
-        """Map the speller's outputs to logits."""
-        return self.logits(self.dropout(self.hidden(outputs)))
+        logits = self.logits(self.dropout(self.hidden(outputs)))
+        self.model = keras.Model([audio, lengths, text], logits)
 
     def begin(self, source, max_length):
         """Return the arguments of a search for (audio, lengths): state, memory and its mask."""
@@ -90,7 +87,7 @@ class SpeechNetwork(SequenceToSequence):
     def step(self, tokens, state, memory):
         """Run one decoding step; return logits, state and alignment."""
         output, alignment, state = self.decoder.step(self.embed(tokens), state, memory)
-        return self.write(output), state, alignment
+        return self.logits(self.hidden(output)), state, alignment
 
 
 class Listener(layers.Layer):

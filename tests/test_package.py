@@ -88,7 +88,7 @@ def test_imports_go_one_way(path):
 
 @every_source
 def test_layer_families_import_only_the_families_they_compose(path):
-    """A folder of `layers/` imports `call_arguments`, `positions` and what its layers contain."""
+    """A folder of `layers/` imports `call_arguments`, `dropout`, `positions` and what its layers contain."""
     folder, *inner = path.relative_to(ROOT / "keras_attention").parts
     if folder != "layers" or inner == ["__init__.py"]:
         return
@@ -104,4 +104,4 @@ def test_layer_families_import_only_the_families_they_compose(path):
     }.get(inner[0], set())
     names = _list_imported_modules(path)
     families = {n.split(".")[2] for n in names if n.startswith("keras_attention.layers.")}
-    assert families <= {inner[0], "call_arguments", "positions"} | composed
+    assert families <= {inner[0], "call_arguments", "dropout", "positions"} | composed

@@ -58,7 +58,7 @@ def test_every_option_of_every_example_is_described():
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name == "main"
     }
-    assert len(mains) == 17
+    assert len(mains) == 20
     for name, node in mains.items():
         function = lambda: None  # noqa: E731
         function.__doc__ = ast.get_docstring(node)
