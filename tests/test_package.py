@@ -88,7 +88,7 @@ def test_imports_go_one_way(path):
 
 @every_source
 def test_layer_families_import_only_the_families_they_compose(path):
-    """A folder of `layers/` imports `call_arguments`, `dropout`, `positions` and what its layers contain."""
+    """A folder of `layers/` imports what all share, and the families that its layers contain."""
     folder, *inner = path.relative_to(ROOT / "keras_attention").parts
     if folder != "layers" or inner == ["__init__.py"]:
         return
