@@ -36,6 +36,7 @@ def run_quick(model, tmp_path):
     return figures
 
 
+@pytest.mark.slow  # the Jacobian of every output character
 def test_dates_example_runs(tmp_path):
     figures = run_quick("dates", tmp_path)
     assert set(figures["correlation with attention"]) == {"gradient", "integrated"}
