@@ -16,7 +16,7 @@ Both train under XLA, plot, and export a signature `explain`, which computes the
 request's prediction in the served graph. The run can be interrupted at any time: the same command
 resumes it after the last completed epoch.
 
-No paper has these experiments; docs/results.md has the numbers.
+No paper has these experiments. They have not been run to the end yet, so there are no numbers.
 """
 
 import sys

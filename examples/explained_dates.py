@@ -164,7 +164,7 @@ class Experiment:
         for n, text in enumerate(texts):
             for method in ("attention", "gradient"):
                 values = maps[method][n]
-                panels.append(values / values.sum(axis=-1, keepdims=True))
+                panels.append(values / np.maximum(values.sum(axis=-1, keepdims=True), 1e-12))
                 names.append(f"{method}: {'explicit' if method == 'attention' else 'implicit'}")
                 columns.append(text)
                 rows.append([TARGET.characters[i - 2] if i > 1 else " " for i in tokens[n]])

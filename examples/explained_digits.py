@@ -148,7 +148,7 @@ class Experiment:
         """Plot the saliency of four test digits by all methods."""
         images, _ = place(self.data["test"][0][:4], np.random.default_rng(self.seed + 1))
         maps = np.stack([explain(self.network, images, method) for method in METHODS], axis=1)
-        scaled = maps / maps.max(axis=(2, 3), keepdims=True)
+        scaled = maps / np.maximum(maps.max(axis=(2, 3), keepdims=True), 1e-12)
         titles = [[method.replace("_", " x ") for method in METHODS]] * len(images)
         figure = keras_attention.visualize.overlay(list(images), list(scaled), titles)
         write(path, figure.savefig)

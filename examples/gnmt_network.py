@@ -50,7 +50,7 @@ class GNMT(SequenceToSequence):
             keras_attention.AdditiveAttention(units),
         )
         self.logits = layers.Dense(target_size, dtype="float32")
-        self.dropout = layers.Dropout(dropout)
+        self.dropout = keras_attention.Dropout(dropout)
         source = keras.Input((None,), dtype="int32", name="source")
         target = keras.Input((None,), dtype="int32", name="target")
         embedded = self.dropout(self.embed_target(target))

@@ -19,7 +19,7 @@ from keras_attention.score import Score
 NAMES = ("premise", "hypothesis")
 MODELS = ("decomposable", "decomposable-intra")
 CLASSES = 3
-MAX_DISTANCE = 10  # larger distances of two words share one bias
+MAX_DISTANCE = 10  # larger distances in one direction share one bias
 DROPOUT = 0.2
 
 

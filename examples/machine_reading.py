@@ -16,9 +16,9 @@ the number of epochs: the same command with more epochs continues a finished run
 The paper reports test perplexities of 115 (LSTM) and 108 (LSTMN) with one layer of 300 units, and
 47.6 % of the sentiments right in five classes, 86.3 % in two. docs/results.md has the results here.
 Differs from the paper: Adam with a rate that decays after each batch, instead of SGD; dropout;
-training sentences of more than 40 steps are cut; for sentiment, word vectors that are trained with
-the network instead of pretrained ones, and the accuracy of two classes is that of the network for
-five.
+training sentences of more than 40 steps are divided; for sentiment, word vectors that are trained
+with the network instead of pretrained ones, and the accuracy of two classes is that of the network
+for five.
 """
 
 import sys
